@@ -1,0 +1,287 @@
+"""The types that pass between rooms: what a training is, what a step asks for, what it says. Stdlib only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+STEPS = ("check-init-loss", "overfit-tiny", "lr-sweep", "coarse-grid", "fine-run", "diagnose")
+
+Severity = Literal["note", "warn", "fail"]
+Verdict = Literal["pass", "warn", "fail"]
+Values = Mapping[str, Any]
+"""JSON data: a hand-off, the evidence of a finding, a trial's parameters."""
+
+FORMAT = 1
+"""Part of every key: raise it when the training loop changes what a configuration computes."""
+
+
+class UserError(Exception):
+    """Something the person can mend: one line that says what, where and how. Exit code 2."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop (Ctrl-C, SIGTERM, the end of its budget) and can be continued."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that changes a number of one training; its key names the training.
+
+    The budget (iterations), the device, the executor and the cadence of checkpoints are not part of it.
+    """
+
+    task: str
+    loss: Values  # target, args
+    metric: str
+    model: Values  # target, args
+    data: Values  # target, args, val_fraction, split, seed, augment, subset, blank
+    optimizer: Values  # target, args
+    lr: float
+    weight_decay: float
+    batch_size: int
+    schedule: Values  # name, args; a schedule that depends on the end carries its total iterations
+    seed: int
+    precision: str = "fp32"  # as resolved: fp32 | bf16
+    threads: int = 1  # as resolved
+    clip_grad_norm: float | None = None
+    ema: float | None = None
+    regularize: bool = True  # False: weight decay, dropout, augmentation and label smoothing are off
+    sources: Values = field(default_factory=dict)  # the person's modules and data files, by digest
+    format: int = FORMAT
+
+    def with_(self, **changes: Any) -> TrainingConfig:
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits of the SHA-256 of the configuration's canonical JSON."""
+        return digest(self.as_dict())
+
+    @property
+    def label(self) -> str:
+        """The readable half of a training's folder name: rate, weight decay, seed."""
+        return f"lr{short(self.lr)}_wd{short(self.weight_decay)}_s{self.seed}"
+
+
+def digest(data: Any, length: int = 12) -> str:
+    """A short hash of JSON data, independent of the order of keys."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def short(value: float) -> str:
+    """A number as a person writes a rate: 3e-3, 0, 1e-4, 2.4e-3.
+
+    >>> short(0.003), short(0.0), short(0.00244)
+    ('3e-3', '0', '2.44e-3')
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def decimal(value: float) -> float:
+    """The value rounded to three significant digits, so that equal rates are equal floats."""
+    return float(f"{value:.2e}")
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """When a training may end before its budget. Losses may be negative, zero or not finite.
+
+    A loss diverges when the mean of the last `window` training losses lies above the start by `factor` times
+    the start's own scale: the larger of |start| and the spread (standard deviation) of the first window.
+    """
+
+    factor: float = 3.0
+    window: int = 10
+    solved_loss: float | None = None  # ends when three batches in a row are at or below this loss ...
+    solved_metric: float | None = None  # ... and at or above this metric (accuracy)
+
+    def diverged_at(self, losses: Sequence[float], checked: int = 0) -> int | None:
+        """Index of the iteration at which the curve counts as diverged, or None. `checked`: known to be sound."""
+        for index in range(checked, len(losses)):
+            if not math.isfinite(losses[index]):
+                return index
+        if len(losses) <= self.window:
+            return None
+        head = losses[: self.window]
+        start = head[0]
+        middle = sum(head) / len(head)
+        spread = math.sqrt(sum((loss - middle) ** 2 for loss in head) / len(head))
+        limit = start + self.factor * max(abs(start), min(spread, abs(start) + 1.0), 1e-12)
+        for index in range(max(checked, self.window), len(losses)):
+            if sum(losses[index + 1 - self.window : index + 1]) / self.window > limit:
+                return index
+        return None
+
+    def solved_at(self, losses: Sequence[float], metrics: Sequence[float], checked: int = 0) -> int | None:
+        """Index of the first iteration that closes three batches in a row at the target, or None."""
+        if self.solved_loss is None:
+            return None
+        run = 0
+        for index in range(max(0, checked - 2), len(losses)):
+            good = losses[index] <= self.solved_loss
+            if self.solved_metric is not None:
+                good = good and metrics[index] >= self.solved_metric
+            run = run + 1 if good else 0
+            if run == 3:
+                return index
+        return None
+
+
+@dataclass(frozen=True)
+class Training:
+    """A request: train this configuration up to an iteration (or to where the rule ends it)."""
+
+    config: TrainingConfig
+    until: int
+    params: Values  # what the study shows of the trial
+    stop: StopRule = StopRule()
+
+    @property
+    def identity(self) -> str:
+        return f"{self.config.key}@{self.until}"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A request: run a probe on the model of this configuration as it stands at an iteration (0: fresh)."""
+
+    probe: str
+    config: TrainingConfig
+    params: Values
+    at: int = 0
+    args: Values = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        return f"{self.probe}-{self.config.key}@{self.at}-{digest(self.args, 6)}"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A request whose parameters the study's sampler draws: `build` makes the training from them."""
+
+    number: int
+    space: Values  # dotted path -> list of values, or {"low", "high", "log"}
+    sampler: str  # random | tpe
+    build: Callable[[Values], Training]
+
+
+Request = Training | Measurement | Suggestion
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came back for a request. `rows` are columns of equal length, one entry an iteration.
+
+    Columns: iteration, epoch, lr, train_loss, train_METRIC, val_loss, val_METRIC; the last two are None but at
+    the ends of epochs. `val_losses` has one array a validation: the loss of every validation sample, in order.
+    """
+
+    request: Training | Measurement
+    rows: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)  # what a probe measured
+    val_losses: Sequence[Sequence[float]] = ()
+    error: str | None = None
+
+    @property
+    def params(self) -> Values:
+        return self.request.params
+
+    @property
+    def iterations(self) -> int:
+        return len(self.rows.get("iteration", ()))
+
+    def column(self, name: str) -> list[float]:
+        """A training column, one value an iteration, finite or not."""
+        return [math.nan if value is None else value for value in self.rows.get(name, ())]
+
+    def validations(self, name: str) -> list[tuple[int, float]]:
+        """(iteration, value) at the ends of epochs, for a `val_` column."""
+        pairs = zip(self.rows.get("iteration", ()), self.rows.get(name, ()), strict=False)
+        return [(int(iteration), value) for iteration, value in pairs if value is not None]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A series of a log. `x` rises; values may be NaN or infinite where the log says so."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    unit: str = "iteration"  # iteration | epoch | row
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a step has to say, by its code in the catalogue (findings.py)."""
+
+    code: str
+    severity: Severity
+    message: str
+    evidence: Values = field(default_factory=dict)
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the data and the model before any step: measured once a command, by a worker."""
+
+    n_train: int
+    n_val: int
+    iterations_per_epoch: int
+    metric: str  # accuracy, loss, mae, ...
+    maximize: bool
+    classes: int | None
+    parameters: int
+    threads: int
+    precision: str
+    device: str
+    sources: Values
+    shareable: bool = True  # False: an iterable or a sampler of the person's own, trained without reuse
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step says. `table` is the short table on the screen: rows of named cells."""
+
+    step: str
+    verdict: Verdict
+    summary: str
+    findings: tuple[Finding, ...] = ()
+    handoff: Values = field(default_factory=dict)
+    table: tuple[Values, ...] = ()
+    next: str = ""
+    cost: Values = field(default_factory=dict)
+    diagnosis: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        data = asdict(self)
+        data["findings"] = [asdict(finding) for finding in self.findings]
+        if self.diagnosis is None:
+            del data["diagnosis"]
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StepResult:
+        findings = tuple(Finding(**{**item, "advice": tuple(item["advice"])}) for item in data["findings"])
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        return cls(**{**known, "findings": findings, "table": tuple(data.get("table", ()))})
+
+
+def worst(findings: Sequence[Finding]) -> Verdict:
+    """The verdict that the gravest finding gives: notes pass."""
+    severities = {finding.severity for finding in findings}
+    return "fail" if "fail" in severities else "warn" if "warn" in severities else "pass"
