@@ -1,0 +1,282 @@
+"""The training loop: one training in memory, advanced iteration by iteration, saved to bytes and restored. No files."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from tunekit.training.augment import build_augmentation
+from tunekit.training.data import Batch, LoaderSplit, Splits, epoch_order
+from tunekit.training.models import build_model, has_convolutions
+from tunekit.training.optimizers import build_optimizer
+from tunekit.training.regularizers import without_regularizers
+from tunekit.training.schedules import build_schedule
+from tunekit.training.seeds import seed_step
+from tunekit.training.sources import load_splits
+from tunekit.training.tasks import Task, build_task
+from tunekit.vocabulary import TrainingConfig, UserError, digest
+
+FETCH = 16
+"""Losses are gathered on the device and fetched at iterations that this divides: divergence is seen so soon."""
+
+EVALUATION_BATCH = 1024
+TINY_VALIDATION = 16  # passes between validations on a frozen subset, whose epoch is a single iteration
+
+Row = tuple[int, float, float, float, float, float | None, float | None]
+"""iteration (from 1), epoch, lr, train_loss, train_metric, val_loss, val_metric."""
+
+
+@dataclass
+class Chunk:
+    """Rows of some iterations; `sample_losses` [n_val] where the last of them closed an epoch."""
+
+    rows: list[Row]
+    sample_losses: np.ndarray[Any, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The model over a split: mean loss, metric (NaN where the metric is the loss), loss of each sample."""
+
+    loss: float
+    score: float
+    sample_losses: np.ndarray[Any, Any]
+
+
+@dataclass
+class Pending:
+    """What the device holds of the iterations since the last fetch."""
+
+    losses: list[Tensor] = field(default_factory=list)
+    scores: list[Tensor] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+
+
+def splits_for(config: TrainingConfig, folder: Path, device: torch.device) -> Splits:
+    """The splits of a configuration; the same data are read once a process."""
+    data = {name: value for name, value in config.data.items() if name != "augment"}
+    return _cached_splits(digest([data, dict(config.sources)]), _Frozen(data), folder, device)
+
+
+@dataclass(frozen=True)
+class _Frozen:
+    """Carries data past lru_cache's hash: the digest beside it is the key."""
+
+    data: dict[str, Any] = field(hash=False, compare=False)
+
+
+@lru_cache(maxsize=4)
+def _cached_splits(key: str, spec: _Frozen, folder: Path, device: torch.device) -> Splits:
+    return load_splits(spec.data, folder, device)
+
+
+class Session:
+    """One training: the model, its optimizer and its place. The k-th batch, its augmentation and its dropout masks
+    follow from (seed, k) alone, so that a session restored at k goes on bit for bit (on CPU)."""
+
+    def __init__(self, config: TrainingConfig, folder: Path, device: torch.device, pretrained: bool = False) -> None:
+        if torch.get_num_threads() != config.threads:
+            torch.set_num_threads(config.threads)
+        self.config = config
+        self.device = device
+        self.splits = splits_for(config, folder, device)
+        self.task: Task = build_task(config.as_dict(), folder)
+        train = self.splits.train
+        first = (
+            next(train.batches()) if isinstance(train, LoaderSplit) else train.batch(torch.arange(min(2, len(train))))
+        )
+        outputs = self.task.output_size(
+            self.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
+        )
+        self.model = build_model(config.model, folder, first, outputs, config.seed, pretrained).to(device)
+        if has_convolutions(self.model):
+            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if not config.regularize:
+            without_regularizers(self.model)
+        self.folder = folder
+        self.factor = build_schedule(config.schedule)
+        self.augment = build_augmentation(config.data["augment"] if config.regularize else [])
+        self.averaged = (
+            AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+            if config.ema
+            else None
+        )
+        self.iteration = 0
+        self.dead = False
+        self._epoch = -1
+        self._order = torch.empty(0)
+        self._loader: Iterator[Batch] | None = None
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Built when first used: torch's optimizers import its compiler, which takes a second that probes spare."""
+        return build_optimizer(self.config, self.model, self.folder)
+
+    @cached_property
+    def base_rates(self) -> list[float]:
+        return [float(group.get("initial_lr", group["lr"])) for group in self.optimizer.param_groups]
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Optimizer steps in a pass: whole batches only, at least one."""
+        if isinstance(self.splits.train, LoaderSplit):
+            loader = self.splits.train.loader
+            return (
+                len(loader) if hasattr(loader, "__len__") else max(1, len(self.splits.train) // self.config.batch_size)
+            )
+        return max(1, len(self.splits.train) // self.config.batch_size)
+
+    @property
+    def validation_every(self) -> int:
+        per_epoch = self.iterations_per_epoch
+        return per_epoch if self.config.data["subset"] is None else per_epoch * math.ceil(TINY_VALIDATION / per_epoch)
+
+    def batch(self, iteration: int) -> Batch:
+        """The batch of the k-th iteration (from 0), on the device, before augmentation."""
+        train = self.splits.train
+        if isinstance(train, LoaderSplit):
+            return self._next_of(train).to(self.device)
+        epoch, position = divmod(iteration, self.iterations_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, epoch_order(len(train), self.config.seed, epoch).to(self.device)
+        size = min(self.config.batch_size, len(train))
+        indices = self._order[position * size : (position + 1) * size]
+        return train.batch(indices if not train.draws else indices.cpu(), self.config.seed, iteration).to(self.device)
+
+    def _next_of(self, split: LoaderSplit) -> Batch:
+        if self._loader is not None:
+            batch = next(self._loader, None)
+            if batch is not None:
+                return batch
+        self._loader = split.batches()
+        return next(self._loader)
+
+    def forward(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Outputs of a batch in fp32; the arithmetic inside is in the configuration's precision."""
+        with self.autocast():
+            found = model(*batch.args, **batch.kwargs)
+        return self.task.outputs(found).float()
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        if self.config.precision != "bf16":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def run(self, until: int) -> Iterator[Chunk]:
+        """Train up to an iteration, yielding rows as they are fetched. Ends early where a loss is not finite."""
+        self.model.train()
+        pending = Pending()
+        # The restored place may lie behind what the loader of a custom sampler would give: it starts anew.
+        while self.iteration < until and not self.dead:
+            self._step(pending)
+            closes = self.iteration % self.validation_every == 0
+            if closes or self.iteration % FETCH == 0 or self.iteration == until:
+                yield self._fetch(pending, closes)
+                pending = Pending()
+
+    def _step(self, pending: Pending) -> None:
+        factor = self.factor(self.iteration)
+        for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = base * factor
+        batch = self.batch(self.iteration)
+        seed_step(self.config.seed, self.iteration, self.device)
+        batch = self.augment(batch)
+        outputs = self.forward(self.model, batch)
+        loss = self.task.loss(outputs, batch.targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        self.iteration += 1
+        pending.losses.append(loss.detach())
+        with torch.no_grad():
+            pending.scores.append(self.task.score(outputs.detach(), batch.targets))
+        pending.rates.append(self.base_rates[0] * factor)
+
+    def _fetch(self, pending: Pending, closes: bool) -> Chunk:
+        losses = torch.stack(pending.losses).float().tolist()
+        scores = torch.stack(pending.scores).float().tolist()
+        first = self.iteration - len(losses) + 1
+        rows: list[Row] = []
+        for offset, (loss, score, rate) in enumerate(zip(losses, scores, pending.rates, strict=True)):
+            iteration = first + offset
+            rows.append((iteration, iteration / self.iterations_per_epoch, rate, loss, score, None, None))
+            if not math.isfinite(loss):
+                self.dead = True
+                return Chunk(rows)
+        if not closes:
+            return Chunk(rows)
+        evaluation = self.evaluate()
+        score = evaluation.loss if self.task.metric.compute is None else evaluation.score
+        rows[-1] = (*rows[-1][:5], evaluation.loss, score)
+        return Chunk(rows, evaluation.sample_losses)
+
+    @torch.inference_mode()
+    def evaluate(self, batch_size: int = EVALUATION_BATCH) -> Evaluation:
+        """Loss and metric over the validation split in eval mode, with the averaged weights where there are some."""
+        model = self.model if self.averaged is None else self.averaged
+        model.eval()
+        val = self.splits.val
+        outputs, targets = [], []
+        for indices in torch.arange(len(val)).split(max(batch_size, self.config.batch_size)):
+            batch = val.batch(indices).to(self.device)
+            outputs.append(self.forward(model, batch))
+            targets.append(batch.targets)
+        self.model.train()
+        return self.judge_outputs(torch.cat(outputs), torch.cat(targets) if isinstance(targets[0], Tensor) else targets)
+
+    def judge_outputs(self, outputs: Tensor, targets: Any) -> Evaluation:
+        """Loss and metric of gathered outputs. The loss is taken over batches of the recipe's size, so that a loss
+        that depends on the batch means the same in training and validation."""
+        size = self.config.batch_size
+        pairs = list(zip(outputs.split(size), targets.split(size), strict=True))
+        losses = torch.stack([self.task.loss(o, t) * len(o) for o, t in pairs]).sum() / len(outputs)
+        score = self.task.score(outputs, targets)
+        samples = self.task.sample_losses(outputs, targets)
+        return Evaluation(float(losses), float(score), samples.float().cpu().numpy().astype(np.float32))
+
+    def state(self) -> bytes:
+        """Everything that the next iteration needs, as a torch archive (its entries carry checksums)."""
+        buffer = io.BytesIO()
+        content = {
+            "iteration": self.iteration,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged is not None else None,
+        }
+        torch.save(content, buffer)
+        return buffer.getvalue()
+
+    def weights(self) -> bytes:
+        """The weights that validation sees, for `torch.load(...)["model"]`."""
+        buffer = io.BytesIO()
+        model = self.model if self.averaged is None else self.averaged.module
+        torch.save({"iteration": self.iteration, "model": model.state_dict()}, buffer)
+        return buffer.getvalue()
+
+    def restore(self, state: bytes) -> None:
+        """Go on from `state()`. Errors: UserError where it belongs to another model."""
+        content = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+        self.base_rates  # noqa: B018 - taken before the saved, scheduled rates replace them
+        try:
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            if self.averaged is not None:
+                self.averaged.load_state_dict(content["averaged"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise UserError(f"checkpoint: does not fit the model: {str(error).splitlines()[0]}") from None
+        self.iteration = int(content["iteration"])

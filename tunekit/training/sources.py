@@ -1,0 +1,316 @@
+"""Where data come from: the built-in sources, one entry each in SOURCES, and a person's own callable."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
+
+from tunekit.recipe import call, resolve
+from tunekit.training.data import (
+    LoaderSplit,
+    Normalize,
+    Split,
+    Splits,
+    TensorSplit,
+    in_memory,
+    split_indices,
+    tiny_subset,
+)
+from tunekit.vocabulary import UserError, Values, digest
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a source gives: splits that exist already (val is made from train where it is None)."""
+
+    train: Any  # Split, dataset or loader
+    val: Any = None
+    test: Any = None
+    groups: Sequence[Any] | None = None  # group or time of each training sample
+    standardize: bool = False  # normalise with the training split's own statistics
+    files: tuple[Path, ...] = ()
+
+
+def digits() -> Parts:
+    """The 1,797 real 8x8 digits that scikit-learn ships: uint8 [N, 1, 8, 8], values 0 to 16."""
+    # Read from the package's data file: importing sklearn.datasets would take two seconds.
+    spec = find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("data: the source 'digits' needs scikit-learn: pip install scikit-learn")
+    path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    with gzip.open(path, "rt") as file:
+        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+    return Parts(_tensors(table[:, :64].reshape(-1, 1, 8, 8), table[:, 64]), standardize=True)
+
+
+def arrays(path: Path, standardize: bool = False) -> Parts:
+    """An .npz file with `x` and `y`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, and `groups` or `times`."""
+    try:
+        with np.load(path) as file:
+            found = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise UserError(f"data.args.path: {path} cannot be read as .npz: {error}") from None
+    if "x" not in found or "y" not in found:
+        raise UserError(f"data.args.path: {path} needs arrays x and y; it has {', '.join(found) or 'none'}")
+    pairs = [
+        _tensors(found[f"x{end}"], found[f"y{end}"]) if f"x{end}" in found else None for end in ("", "_val", "_test")
+    ]
+    groups = found.get("groups", found.get("times"))
+    return Parts(*pairs, groups=groups, standardize=standardize, files=(path,))
+
+
+def table(
+    path: Path,
+    target: str | list[str],
+    features: list[str] | None = None,
+    groups: str | None = None,
+    standardize: bool = True,
+) -> Parts:
+    """A .csv file with a header: numeric feature columns and one or several target columns."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            header = [name.strip().strip('"') for name in file.readline().split(",")]
+            body = np.genfromtxt(file, delimiter=",", dtype=np.float64, ndmin=2)
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"data.args.path: {path} cannot be read as a table: {error}") from None
+    targets = [target] if isinstance(target, str) else list(target)
+    taken = [*targets, *([groups] if groups else [])]
+    columns = features or [name for name in header if name not in taken]
+    for name in [*taken, *columns]:
+        if name not in header:
+            raise UserError(f"data.args: {path} has no column {name!r}; it has {', '.join(header)}")
+    at = {name: body[:, header.index(name)] for name in header}
+    empty = [name for name in columns if np.isnan(at[name]).all()]
+    if empty:
+        raise UserError(f"data.args: column {empty[0]!r} of {path} holds no numbers; leave it out with `features`")
+    x = np.stack([at[name] for name in columns], 1).astype(np.float32)
+    y = np.stack([at[name] for name in targets], 1)
+    y = y[:, 0] if len(targets) == 1 else y
+    return Parts(_tensors(x, y), groups=at[groups] if groups else None, standardize=standardize, files=(path,))
+
+
+def image_folder(path: Path, size: int = 64) -> Parts:
+    """A folder with one subfolder of images a class (or train/ and val/ of such): uint8 [3, size, size]."""
+    from torchvision.datasets import ImageFolder
+
+    if not path.is_dir():
+        raise UserError(f"data.args.path: {path}: no such folder")
+    folders = [path / name for name in ("train", "val", "test")] if (path / "train").is_dir() else [path]
+    try:
+        found = [ImageFolder(folder, transform=_image_transform(size)) for folder in folders if folder.is_dir()]
+    except FileNotFoundError as error:
+        raise UserError(f"data.args.path: {str(error).splitlines()[0]}") from None
+    return Parts(*found, standardize=True, files=(path,))
+
+
+def torchvision_set(name: str, root: Path, size: int | None = None, download: bool = False, **args: Any) -> Parts:
+    """A torchvision classification set at `root`: train= or split= style; bytes in memory where it holds arrays."""
+    import torchvision.datasets as known
+
+    kind = getattr(known, name, None)
+    if kind is None:
+        raise UserError(f"data.target: torchvision has no dataset {name!r}; for example torchvision:CIFAR10")
+    made = []
+    for split in ({"train": True}, {"train": False}, {"split": "train"}, {"split": "val"}, {"split": "test"}):
+        try:
+            made.append((split, kind(str(root), download=download, **split, **args)))
+        except (TypeError, ValueError):
+            continue  # this set names its splits in the other way
+        except RuntimeError as error:
+            hint = "check data.args.root, or set data.args.download: true where there is a network"
+            raise UserError(
+                f"data: torchvision:{name} at {root}: {str(error).splitlines()[0].rstrip('.')}; {hint}"
+            ) from None
+    if not made:
+        raise UserError(
+            f"data.target: torchvision:{name} has neither train= nor split=; wrap it in a callable of your own"
+        )
+    by_split = {str(next(iter(split.values()))): _arrays_of(dataset, size) for split, dataset in made}
+    train = by_split.get("True", by_split.get("train"))
+    test = by_split.get("False", by_split.get("test"))
+    return Parts(train, by_split.get("val"), test, standardize=True, files=(root,))
+
+
+SOURCES: dict[str, Callable[..., Parts]] = {
+    "digits": digits,
+    "arrays": arrays,
+    "table": table,
+    "image-folder": image_folder,
+}
+PATHS = ("path", "root")
+"""Arguments of built-in sources that are paths, relative to the recipe's folder."""
+
+
+def load_parts(data: Values, folder: Path) -> Parts:
+    """Read a source or call a person's function. Errors: UserError."""
+    target, args = data["target"], dict(data["args"])
+    key = "data.target"
+    if target in SOURCES or target.startswith("torchvision:"):
+        args = {name: (folder / value).resolve() if name in PATHS else value for name, value in args.items()}
+        source = SOURCES.get(target, torchvision_set)
+        if source is torchvision_set:
+            args = {"name": target.partition(":")[2], **args}
+        try:
+            return source(**args)
+        except TypeError as error:
+            raise UserError(f"data.args: {target}: {str(error).partition(')')[2].strip() or error}") from None
+    if ":" not in target:
+        raise UserError(
+            f"{key}: no source {target!r}; one of {', '.join(SOURCES)}, torchvision:NAME or module:callable"
+        )
+    found = call(resolve(target, folder, key), folder, key, target, **args)
+    return _parts_of(found, target)
+
+
+def load_splits(data: Values, folder: Path, device: torch.device | None = None) -> Splits:
+    """The prepared splits that a configuration's `data` describes. Errors: UserError."""
+    parts = load_parts(data, folder)
+    notes: tuple[str, ...] = ()
+    train = _split_of(parts.train)
+    val, test = (None if part is None else _split_of(part) for part in (parts.val, parts.test))
+    if isinstance(train, LoaderSplit):
+        if val is None or isinstance(val, LoaderSplit):
+            val = _collected(val or train)
+        notes = (
+            "the training data come from an iterable or a sampler of their own: trained as they are, without reuse",
+        )
+        return Splits(train, val, None, notes)
+    if val is None:
+        targets = train.targets()
+        known = targets if isinstance(targets, Tensor) else None
+        groups = parts.groups if parts.groups is not None else _groups_of(parts.train, data["split"])
+        first, second = split_indices(known, len(train), data["val_fraction"], data["split"], data["seed"], groups)
+        train, val = train.take(first), train.take(second)
+    elif isinstance(val, LoaderSplit):
+        val = _collected(val)
+    if parts.standardize and isinstance(train, TensorSplit):
+        normalize = Normalize.fit(train.args[0])
+        train, val, test = (_normalized(split, normalize) for split in (train, val, test))
+    if data["subset"] is not None:
+        train = tiny_subset(train, data["subset"], data["seed"])
+        if data["blank"] and isinstance(train, TensorSplit):
+            train = train.blank()
+        val = train
+    if device is not None and device.type != "cpu":
+        train, val, test = (
+            split.to(device) if isinstance(split, TensorSplit) else split for split in (train, val, test)
+        )
+    for name, split in (("training", train), ("validation", val)):
+        if len(split) == 0:
+            raise UserError(f"data: the {name} split is empty")
+    return Splits(train, val, test, notes)
+
+
+def data_digests(data: Values, folder: Path) -> dict[str, str]:
+    """Size and time of the files that the data's arguments name: part of every training's key."""
+    found: dict[str, str] = {}
+    for value in data["args"].values():
+        if isinstance(value, str) and len(value) < 1000 and (folder / value).exists():
+            path = (folder / value).resolve()
+            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())[:10_000]
+            stats = [(str(file.relative_to(path)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+            found[value] = digest(stats)
+    return found
+
+
+def _tensors(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> TensorSplit:
+    if len(x) != len(y):
+        raise UserError(f"data: {len(x)} inputs and {len(y)} targets")
+    if len(x) == 0:
+        raise UserError("data: the dataset is empty (its length is 0)")
+    inputs = torch.from_numpy(np.ascontiguousarray(x))
+    inputs = inputs.float() if inputs.dtype == torch.float64 else inputs
+    labels = torch.from_numpy(np.ascontiguousarray(y))
+    return TensorSplit((inputs,), {}, labels.float() if labels.is_floating_point() else labels.long())
+
+
+def _arrays_of(dataset: Any, size: int | None) -> Any:
+    """The raw bytes of a set that holds them ([N, H, W] or [N, H, W, C]); others are read through a transform."""
+    raw, labels = getattr(dataset, "data", None), getattr(dataset, "targets", getattr(dataset, "labels", None))
+    if raw is not None and labels is not None and size is None and not isinstance(raw, list):
+        images = torch.as_tensor(np.asarray(raw))
+        if images.dim() == 3:
+            images = images.unsqueeze(1)
+        elif images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3):
+            images = images.permute(0, 3, 1, 2).contiguous()
+        return TensorSplit((images,), {}, torch.as_tensor(np.asarray(labels)).long())
+    dataset.transform = _image_transform(size or 64)
+    return dataset
+
+
+def _image_transform(size: int) -> Any:
+    from torchvision.transforms import v2
+
+    return v2.Compose([v2.ToImage(), v2.RGB(), v2.Resize((size, size), antialias=True), v2.ToDtype(torch.uint8)])
+
+
+def _parts_of(found: Any, target: str) -> Parts:
+    if isinstance(found, tuple | list) and 2 <= len(found) <= 3 and not hasattr(found, "tensors"):
+        return Parts(*found)
+    if hasattr(found, "__getitem__") or hasattr(found, "__iter__"):
+        return Parts(found)
+    raise UserError(
+        f"data.target: {target} must return (train, val), (train, val, test) or a dataset, not {type(found).__name__}"
+    )
+
+
+def _split_of(part: Any) -> Split | LoaderSplit:
+    """A split of whatever a person returned: loaders are rebuilt from their dataset unless they bring an order."""
+    if isinstance(part, TensorSplit):
+        return part
+    collate = None
+    if isinstance(part, DataLoader):
+        usual = isinstance(part.sampler, RandomSampler | SequentialSampler) and part.batch_size is not None
+        if (
+            not usual
+            or isinstance(part.dataset, IterableDataset)
+            or type(part.batch_sampler).__name__ != "BatchSampler"
+        ):
+            return _loader(part)
+        standard = getattr(part.collate_fn, "__name__", "") == "default_collate"
+        part, collate = part.dataset, (None if standard else part.collate_fn)
+    if isinstance(part, IterableDataset) or not (hasattr(part, "__len__") and hasattr(part, "__getitem__")):
+        if not hasattr(part, "__iter__"):
+            raise UserError(f"data: {type(part).__name__} is neither a dataset nor a loader")
+        return _loader(DataLoader(part, batch_size=None) if isinstance(part, IterableDataset) else part)
+    return in_memory(part, collate)
+
+
+def _loader(loader: Any) -> LoaderSplit:
+    length = sum(len(batch) for batch in LoaderSplit(loader).batches())
+    if length == 0:
+        raise UserError("data: the training data give no batch")
+    return LoaderSplit(loader, length=length)
+
+
+def _collected(split: Split | LoaderSplit) -> Split:
+    """Validation from a loader: one pass, kept."""
+    if not isinstance(split, LoaderSplit):
+        return split
+    batches = list(split.batches())
+    first = batches[0]
+    return TensorSplit(
+        tuple(torch.cat(column) for column in zip(*(batch.args for batch in batches), strict=True)),
+        {name: torch.cat([batch.kwargs[name] for batch in batches]) for name in first.kwargs},
+        torch.cat([batch.targets for batch in batches]),
+    )
+
+
+def _groups_of(dataset: Any, how: str) -> Sequence[Any] | None:
+    found: Sequence[Any] | None = getattr(dataset, f"{how}s", None)
+    return found
+
+
+def _normalized(split: Any, normalize: Normalize) -> Any:
+    if isinstance(split, TensorSplit):
+        return TensorSplit(split.args, split.kwargs, split.labels, normalize)
+    return split

@@ -1,0 +1,289 @@
+"""Tasks: the loss and the metric that belong to a kind of target, and the loss that an untrained network has."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tunekit.recipe import call, resolve
+from tunekit.vocabulary import UserError, Values
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str = "mean") -> Tensor:
+    """Focal loss (1 - p)^gamma * -ln p over logits [B, C] and classes [B] (Lin et al., ICCV 2017)."""
+    cross = F.cross_entropy(outputs, targets, reduction="none")
+    losses = (1 - torch.exp(-cross)) ** gamma * cross
+    return losses if reduction == "none" else losses.mean()
+
+
+def _weighted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Lets a recipe write lists (`weight`, `pos_weight`) where torch wants tensors."""
+
+    def loss(outputs: Tensor, targets: Tensor, reduction: str = "mean", **args: Any) -> Tensor:
+        made = {
+            name: torch.tensor(value, dtype=outputs.dtype, device=outputs.device)
+            if name in ("weight", "pos_weight")
+            else value
+            for name, value in args.items()
+        }
+        return function(outputs, targets, reduction=reduction, **made)
+
+    return loss
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": _weighted(F.cross_entropy),
+    "bce": _weighted(F.binary_cross_entropy_with_logits),
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "huber": F.huber_loss,
+    "smooth_l1": F.smooth_l1_loss,
+    "focal": focal,
+    "nll": _weighted(F.nll_loss),
+    "multi_margin": F.multi_margin_loss,
+}
+"""Built-in losses: outputs, targets, reduction and arguments of the recipe's `loss.args`."""
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Share of samples (and positions) whose largest output [B, C, ...] is the target [B, ...] (or its largest)."""
+    wanted = targets.argmax(1) if targets.shape == outputs.shape else targets
+    return (outputs.argmax(1) == wanted).float().mean()
+
+
+def binary_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Share of logits on the right side of zero."""
+    return ((outputs > 0) == (targets > 0.5)).float().mean()
+
+
+def balanced_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean over the classes of the share of each that is found."""
+    right = (outputs.argmax(1) == targets).float()
+    shares = [right[targets == label].mean() for label in targets.unique()]
+    return torch.stack(shares).mean()
+
+
+def mae(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean absolute error."""
+    return (outputs - targets).abs().mean()
+
+
+def rmse(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Root mean squared error."""
+    return (outputs - targets).square().mean().sqrt()
+
+
+def r2(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Share of the targets' variance explained."""
+    return 1 - (outputs - targets).square().sum() / (targets - targets.mean(0)).square().sum().clamp_min(1e-12)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric by name: outputs and targets to a scalar, and its direction. `loss` means the loss itself."""
+
+    name: str
+    compute: Callable[[Tensor, Tensor], Tensor] | None
+    maximize: bool
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("loss", None, False),
+        Metric("accuracy", accuracy, True),
+        Metric("balanced_accuracy", balanced_accuracy, True),
+        Metric("mae", mae, False),
+        Metric("rmse", rmse, False),
+        Metric("r2", r2, True),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a task's name decides: default loss and metric."""
+
+    loss: str
+    metric: str
+
+
+KINDS: dict[str, Kind] = {
+    "classification": Kind("cross_entropy", "accuracy"),
+    "binary": Kind("bce", "accuracy"),
+    "multilabel": Kind("bce", "accuracy"),
+    "regression": Kind("mse", "mae"),
+}
+
+
+class Task:
+    """Loss and metric for a kind of target. A person's own task (module:Class) overrides what it needs.
+
+    `kind` is classification, binary, multilabel or regression; outputs are [B, C] (classification) or as targets.
+    """
+
+    def __init__(self, kind: str, loss: Loss, metric: Metric, sample_loss: Loss | None = None) -> None:
+        self.kind = kind
+        self.criterion = loss
+        self.metric = metric
+        self._sample_loss = sample_loss  # the same loss with reduction="none", where it is built in
+
+    def outputs(self, found: Any) -> Tensor:
+        """The tensor of outputs in what the model returned: itself, or its `logits`."""
+        if isinstance(found, Tensor):
+            return found
+        logits = found.get("logits") if isinstance(found, Mapping) else getattr(found, "logits", None)
+        if logits is None and isinstance(found, tuple | list) and found:
+            logits = found[0]
+        if not isinstance(logits, Tensor):
+            raise UserError(
+                f"model: forward() must return a tensor or something with `logits`, not {type(found).__name__}"
+            )
+        return logits
+
+    def targets(self, targets: Any, outputs: Tensor) -> Any:
+        """Targets in the type and shape that the loss takes with these outputs."""
+        if not isinstance(targets, Tensor):
+            return targets
+        if self.kind == "classification":
+            if targets.is_floating_point() and targets.shape != outputs.shape:
+                targets = targets.long()
+            if targets.dim() == 2 and targets.shape[1] == 1 and outputs.dim() == 2:
+                targets = targets[:, 0]
+            return targets.float() if targets.is_floating_point() else targets.long()
+        targets = targets.float()
+        if targets.shape != outputs.shape and targets.numel() == outputs.numel():
+            targets = targets.view(outputs.shape)
+        return targets
+
+    def loss(self, outputs: Tensor, targets: Any) -> Tensor:
+        """The person's loss over a batch: a scalar."""
+        return self.criterion(outputs, self.targets(targets, outputs))
+
+    def sample_losses(self, outputs: Tensor, targets: Any) -> Tensor:
+        """The loss of every sample by itself, [B]."""
+        targets = self.targets(targets, outputs)
+        if self._sample_loss is not None:
+            return self._sample_loss(outputs, targets).reshape(len(outputs), -1).mean(1)
+        try:
+            return torch.func.vmap(lambda o, t: self.criterion(o.unsqueeze(0), t.unsqueeze(0)))(outputs, targets)
+        except Exception:  # data-dependent control flow cannot be vectorised: one sample at a time
+            return torch.stack([self.criterion(outputs[i : i + 1], targets[i : i + 1]) for i in range(len(outputs))])
+
+    def score(self, outputs: Tensor, targets: Any) -> Tensor:
+        """The metric over a batch: a scalar; NaN where the loss itself is the metric."""
+        if self.metric.compute is None:
+            return outputs.new_full((), math.nan)
+        return self.metric.compute(outputs.float(), self.targets(targets, outputs))
+
+    def output_size(self, targets: Any) -> int | None:
+        """How many outputs a built-in model needs for these targets; None where they do not tell."""
+        if not isinstance(targets, Tensor) or not len(targets):
+            return None
+        if self.kind == "classification" and targets.dim() == 1:
+            finite = targets[torch.isfinite(targets)] if targets.is_floating_point() else targets
+            return int(finite.max()) + 1 if len(finite) else None
+        return 1 if targets.dim() == 1 else int(targets.shape[1])
+
+    def constant_outputs(self, outputs: Tensor, targets: Any) -> dict[str, Tensor]:
+        """Outputs of a network that knows nothing, shaped as `outputs`: "zero", and "prior" where it knows the targets'
+        distribution. The loss over them is what an untrained network should have, whatever the loss is."""
+        made = self.targets(targets, outputs)
+        zero = torch.zeros_like(outputs)
+        found = {"zero": zero}
+        if not isinstance(made, Tensor):
+            return found
+        if self.kind == "classification":
+            if made.dim() == 1 and outputs.dim() == 2:
+                counts = torch.bincount(made.clamp(0, outputs.shape[1] - 1), minlength=outputs.shape[1])
+                share = (counts / counts.sum()).clamp_min(1e-6)
+                found["prior"] = share.log().to(outputs).expand_as(outputs)
+        elif self.kind in ("binary", "multilabel"):
+            share = made.mean(0).clamp(1e-6, 1 - 1e-6)
+            found["prior"] = torch.logit(share).expand_as(outputs)
+        else:
+            found["prior"] = made.mean(0).expand_as(outputs)
+            found["median"] = made.median(0).values.expand_as(outputs)
+        # A model that ends in log_softmax gives log-probabilities: zero logits become log(1 / C).
+        if self.kind == "classification" and outputs.dim() == 2:
+            found = {name: torch.log_softmax(value, 1) for name, value in found.items()}
+        return found
+
+
+def build_task(spec: Values, folder: Path) -> Task:
+    """The task of a configuration (its task, loss and metric). Errors: UserError."""
+    name = spec["task"]
+    loss_name, args = spec["loss"]["target"], dict(spec["loss"]["args"])
+    if ":" in name:
+        task = call(resolve(name, folder, "task"), folder, "task", name)
+        if not hasattr(task, "loss") or not hasattr(task, "metric"):
+            raise UserError(f"task: {name} needs the methods of tunekit.training.tasks.Task: subclass it")
+        return task  # type: ignore[no-any-return]
+    kind = KINDS[name]
+    metric = _metric(kind.metric if spec["metric"] == "auto" else spec["metric"], name, folder)
+    loss_name = kind.loss if loss_name == "auto" else loss_name
+    if loss_name in LOSSES:
+        if not spec.get("regularize", True):
+            args.pop("label_smoothing", None)
+        function = LOSSES[loss_name]
+        _check_arguments(function, loss_name, args)
+        return Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: _unreduced(function, o, t, args))
+    if ":" not in loss_name:
+        raise UserError(f"loss: no loss {loss_name!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
+    found = resolve(loss_name, folder, "loss")
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        tensors = {
+            key: torch.tensor(value) if key in ("weight", "pos_weight") else value for key, value in args.items()
+        }
+        module = call(found, folder, "loss", loss_name, **tensors)
+        if not spec.get("regularize", True) and hasattr(module, "label_smoothing"):
+            module.label_smoothing = 0.0
+        return Task(name, module, metric)
+    return Task(name, lambda o, t: call(found, folder, "loss", loss_name, o, t, **args), metric)
+
+
+def _unreduced(function: Callable[..., Tensor], outputs: Tensor, targets: Tensor, args: Values) -> Tensor:
+    return function(outputs, targets, **{**args, "reduction": "none"})
+
+
+def _check_arguments(function: Callable[..., Tensor], name: str, args: Values) -> None:
+    outputs = torch.zeros(2, 2)
+    targets = torch.zeros(2, dtype=torch.long) if name in ("cross_entropy", "focal", "nll", "multi_margin") else outputs
+    try:
+        function(outputs, targets, **{key: value for key, value in args.items() if key not in ("weight", "pos_weight")})
+    except TypeError as error:
+        raise UserError(f"loss.args: {name}: {str(error).partition(')')[2].strip() or error}") from None
+
+
+def _metric(name: str, task: str, folder: Path) -> Metric:
+    if name == "accuracy" and task in ("binary", "multilabel"):
+        return Metric("accuracy", binary_accuracy, True)
+    if name in METRICS:
+        return METRICS[name]
+    direction, _, target = name.partition(" ")
+    if direction in ("max", "min") and ":" in target:
+        function = resolve(target, folder, "metric")
+        label = target.rpartition(":")[2]
+        return Metric(label, lambda o, t: torch.as_tensor(function(o, t), dtype=torch.float32), direction == "max")
+    raise UserError(
+        f"metric: no metric {name!r}; one of {', '.join(METRICS)}, or `max module:callable` or `min module:callable`"
+    )
+
+
+def accepts(function: Callable[..., Any], name: str) -> bool:
+    """Whether a callable takes a keyword argument of this name."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    return name in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
