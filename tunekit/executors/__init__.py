@@ -1,0 +1,48 @@
+"""Where requests run: in this process (inline.py) or in worker processes (processes.py), behind one Protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tunekit.vocabulary import Measurement, Training
+from tunekit.worker import Progress, Workspace
+
+
+@dataclass(frozen=True)
+class Event:
+    """News of a submitted request. `lost`: its worker died; `unusable`: the person's input is at fault (UserError)."""
+
+    handle: int
+    kind: Literal["progress", "done", "failed", "unusable", "lost"]
+    progress: Progress | None = None
+    error: str = ""
+
+
+class Executor(Protocol):
+    """Runs requests and streams back what becomes of them.
+
+    - `submit` returns at once, with a handle that no other request of this executor has.
+    - `poll` waits up to `timeout_s` for news and returns it in the order in which it came; [] where there is none.
+      After `done`, `failed`, `unusable` or `lost` there is no more news of that handle.
+    - `cancel` stops a request, running or waiting; there is no more news of it, and what it did so far stays.
+    - `close` stops everything and lets running trainings save where they are. Closing twice is fine.
+    """
+
+    capacity: int
+
+    def submit(self, request: Training | Measurement, workspace: Workspace) -> int: ...
+    def poll(self, timeout_s: float = 0.1) -> list[Event]: ...
+    def cancel(self, handle: int) -> None: ...
+    def close(self) -> None: ...
+
+
+def make_executor(name: str, jobs: int, threads: int = 1) -> Executor:
+    """The executor of a name (`auto`, `inline`, `processes`) with so many workers."""
+    if name == "inline" or (name == "auto" and jobs <= 1):
+        from tunekit.executors.inline import InlineExecutor
+
+        return InlineExecutor()
+    from tunekit.executors.processes import ProcessExecutor
+
+    return ProcessExecutor(jobs)

@@ -1,0 +1,67 @@
+"""Requests in this process, one after the other: a poll carries the first of them on by a moment."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from tunekit.executors import Event
+from tunekit.vocabulary import Measurement, Training, UserError
+from tunekit.worker import Progress, Workspace, work
+
+
+class InlineExecutor:
+    """See Executor. Needs no second process and no second import of torch."""
+
+    capacity = 1
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, Iterator[Progress]]] = deque()
+        self._next = 0
+
+    def submit(self, request: Training | Measurement, workspace: Workspace) -> int:
+        handle, self._next = self._next, self._next + 1
+        self._waiting.append((handle, work(request, workspace)))
+        return handle
+
+    def poll(self, timeout_s: float = 0.1) -> list[Event]:
+        if not self._waiting:
+            return []
+        handle, running = self._waiting[0]
+        try:
+            return [Event(handle, "progress", next(running))]
+        except StopIteration:
+            event = Event(handle, "done")
+        except UserError as error:
+            event = Event(handle, "unusable", error=str(error))
+        except Exception as error:
+            event = Event(handle, "failed", error=describe(error))
+        self._waiting.popleft()
+        return [event]
+
+    def cancel(self, handle: int) -> None:
+        for item in list(self._waiting):
+            if item[0] == handle:
+                self._waiting.remove(item)
+                _close(item[1])
+
+    def close(self) -> None:
+        while self._waiting:
+            _close(self._waiting.popleft()[1])
+
+
+def _close(running: Iterator[Progress]) -> None:
+    if hasattr(running, "close"):
+        running.close()  # saves where the training is
+
+
+def describe(error: BaseException) -> str:
+    """An error of the person's code in one line, with the line of code that raised it."""
+    trace, place = error.__traceback__, ""
+    while trace:
+        name = trace.tb_frame.f_code.co_filename
+        if "site-packages" not in name and "/tunekit/" not in name and not name.startswith("<"):
+            place = f" ({name.rpartition('/')[2]}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}{': ' + text[0] if text else ''}{place}"

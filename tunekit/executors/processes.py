@@ -1,0 +1,166 @@
+"""Requests in long-lived worker processes on this machine: each imports torch once and keeps its data."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from tunekit.executors import Event
+from tunekit.executors.inline import describe
+from tunekit.vocabulary import Measurement, Training, UserError
+from tunekit.worker import Progress, Workspace, work
+
+STOP_S = 15.0  # what a worker has to save its training when the run is stopped
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    handle: int | None = None  # the request it carries out
+
+
+class ProcessExecutor:
+    """See Executor. A worker that dies is seen at once, its request reported lost, and another one started."""
+
+    def __init__(self, jobs: int) -> None:
+        self.capacity = max(1, jobs)
+        # A fresh interpreter each: forking a process whose torch has started threads can hang.
+        self._context = multiprocessing.get_context("spawn")
+        self._workers = [self._start() for _ in range(self.capacity)]
+        self._waiting: deque[tuple[int, Training | Measurement, Workspace]] = deque()
+        self._next = 0
+        self._closed = False
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(theirs,), daemon=True, name="tunekit-worker")
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def submit(self, request: Training | Measurement, workspace: Workspace) -> int:
+        handle, self._next = self._next, self._next + 1
+        self._waiting.append((handle, request, workspace))
+        self._feed()
+        return handle
+
+    def _feed(self) -> None:
+        for worker in self._workers:
+            if worker.handle is None and self._waiting:
+                item = self._waiting.popleft()
+                try:
+                    worker.pipe.send(item)
+                    worker.handle = item[0]
+                except (BrokenPipeError, OSError):
+                    self._waiting.appendleft(item)  # it died while idle: poll replaces it
+
+    def poll(self, timeout_s: float = 0.1) -> list[Event]:
+        self._feed()
+        events: list[Event] = []
+        watched = {worker.pipe: worker for worker in self._workers}
+        sentinels = {worker.process.sentinel: worker for worker in self._workers}
+        ready = wait([*watched, *sentinels], timeout_s)
+        for pipe in ready:
+            if isinstance(pipe, Connection):
+                events += self._receive(watched[pipe])
+        for sentinel in ready:
+            if isinstance(sentinel, int):
+                events += self._bury(sentinels[sentinel])
+        self._feed()
+        return events
+
+    def _receive(self, worker: _Worker) -> list[Event]:
+        events: list[Event] = []
+        with contextlib.suppress(EOFError, OSError):
+            while worker.pipe.poll():
+                event = worker.pipe.recv()
+                if event.handle != worker.handle:
+                    continue  # of a request that was cancelled
+                events.append(event)
+                if event.kind != "progress":
+                    worker.handle = None
+        return events
+
+    def _bury(self, worker: _Worker) -> list[Event]:
+        """Report what a dead worker was doing, and put another in its place."""
+        if worker not in self._workers:
+            return []
+        events = self._receive(worker)
+        worker.process.join()
+        if worker.handle is not None:
+            events.append(Event(worker.handle, "lost", error=_cause(worker.process.exitcode)))
+        worker.pipe.close()
+        self._workers[self._workers.index(worker)] = self._start()
+        return events
+
+    def cancel(self, handle: int) -> None:
+        self._waiting = deque(item for item in self._waiting if item[0] != handle)
+        for worker in self._workers:
+            if worker.handle == handle:
+                with contextlib.suppress(OSError):
+                    worker.pipe.send("stop")
+                worker.handle = None
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._waiting.clear()
+        for worker in self._workers:
+            with contextlib.suppress(OSError):
+                worker.pipe.send("stop")
+                worker.pipe.send("end")
+        for worker in self._workers:
+            worker.process.join(STOP_S)
+            if worker.process.is_alive():
+                worker.process.terminate()
+                worker.process.join()
+            worker.pipe.close()
+
+
+def _cause(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = "; the machine may be out of memory" if name == "SIGKILL" else ""
+        return f"its worker process was ended by {name}{hint}"
+    return f"its worker process ended with exit code {code}"
+
+
+def _serve(pipe: Connection) -> None:
+    """A worker's life: requests come, events go; it ends with its supervisor, of which the broken pipe tells."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says what to do
+    try:
+        import torch  # noqa: F401 - while the supervisor still prepares the first request
+
+        while True:
+            item = pipe.recv()
+            if item == "end":
+                return
+            if item != "stop":
+                _carry_out(pipe, *item)
+    except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        return
+
+
+def _carry_out(pipe: Connection, handle: int, request: Training | Measurement, workspace: Workspace) -> None:
+    try:
+        running: Iterator[Progress] = work(request, workspace)
+        for progress in running:
+            pipe.send(Event(handle, "progress", progress))
+            if pipe.poll() and pipe.recv() == "stop":
+                running.close()  # type: ignore[attr-defined] # a generator: closing it saves the training
+                return
+        pipe.send(Event(handle, "done"))
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        raise
+    except UserError as error:
+        pipe.send(Event(handle, "unusable", error=str(error)))
+    except Exception as error:
+        pipe.send(Event(handle, "failed", error=describe(error)))

@@ -1,0 +1,220 @@
+"""Trainings by key: rows and bytes in files. Reads what exists, appends, replaces atomically, leases. Never torch."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from tunekit.vocabulary import TrainingConfig, UserError
+
+HEADER_BYTES = 4  # val_losses.bin begins with the number of validation samples, little-endian uint32
+BASE_COLUMNS = ("iteration", "epoch", "lr", "train_loss")
+
+Table = dict[str, list[Any]]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file in one step: a reader, or a kill at any moment, finds the old file or the new one, whole.
+
+    Errors: UserError where the disk is full or cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise disk_error(path, error) from None
+
+
+def disk_error(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: cannot be written: {error.strerror or error}; free space or choose another place with --runs-dir, "
+        "then give the same command again: nothing that was finished is lost"
+    )
+
+
+class Store:
+    """The folder `trainings/` of a run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def entry(self, config: TrainingConfig) -> Entry:
+        return Entry(self.root / f"{config.label}-{config.key}", config)
+
+    @contextlib.contextmanager
+    def lease(self, config: TrainingConfig, wait_s: float = 60.0) -> Iterator[Entry]:
+        """The entry, held by this process alone: a worker that outlived its supervisor may still be writing to it.
+
+        Errors: UserError when another process keeps it for longer than `wait_s` seconds.
+        """
+        entry = self.entry(config)
+        try:
+            entry.path.mkdir(parents=True, exist_ok=True)
+            # Locks stand beside the folders in a hidden one, so that a training's folder holds results alone.
+            locks = self.root.parent / ".locks"
+            locks.mkdir(exist_ok=True)
+            with FileLock(locks / f"{config.key}.lock", timeout=wait_s):
+                if not (entry.path / "config.json").exists():
+                    text = json.dumps(config.as_dict(), indent=2, sort_keys=True, default=str)
+                    write_atomically(entry.path / "config.json", text.encode())
+                yield entry
+        except Timeout:
+            raise UserError(f"{entry.path}: another process is training this; wait for it or end it") from None
+        except OSError as error:
+            raise disk_error(entry.path, error) from None
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-written. Only under the run's lock."""
+        for part in [*self.root.parent.glob(".*.part"), *self.root.glob("*/.*.part")]:
+            part.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One training's folder."""
+
+    path: Path
+    config: TrainingConfig
+
+    def rows(self, until: int | None = None) -> Table:
+        """The columns of metrics.csv up to an iteration; a torn last line is left out. {} where there is none."""
+        try:
+            text = (self.path / "metrics.csv").read_text()
+        except FileNotFoundError:
+            return {}
+        whole = text[: text.rfind("\n") + 1]
+        lines = csv.reader(io.StringIO(whole))
+        header = next(lines, None)
+        if not header:
+            return {}
+        columns: Table = {name: [] for name in header}
+        for expected, line in enumerate(lines, start=1):
+            if until is not None and expected > until:
+                break
+            if len(line) != len(header) or line[0] != str(expected):
+                break  # damaged: what is sound ends here
+            for name, value in zip(header, line, strict=True):
+                columns[name].append(None if value == "" else float(value))
+        if columns["iteration"]:
+            columns["iteration"] = [int(value) for value in columns["iteration"]]
+        return columns
+
+    def iterations(self) -> int:
+        return len(self.rows().get("iteration", ()))
+
+    def append(self, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows to metrics.csv, with its header where it is new. Errors: UserError on a full disk."""
+        path = self.path / "metrics.csv"
+        lines = [",".join(header)] if not path.exists() else []
+        lines += [",".join("" if value is None else _text(value) for value in row) for row in rows]
+        self._append(path, "".join(f"{line}\n" for line in lines).encode())
+
+    def append_losses(self, losses: np.ndarray[Any, Any]) -> None:
+        """Add the losses of the validation samples, float32 [n_val], of one more validation."""
+        path = self.path / "val_losses.bin"
+        data = losses.astype("<f4").tobytes()
+        if not path.exists():
+            data = len(losses).to_bytes(HEADER_BYTES, "little") + data
+        self._append(path, data)
+
+    def _append(self, path: Path, data: bytes) -> None:
+        try:
+            with path.open("ab") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise disk_error(path, error) from None
+
+    def val_losses(self, validations: int | None = None) -> np.ndarray[Any, Any]:
+        """Losses of the validation samples, float32 [validations, n_val], as a view of the file; [0, 0] for none."""
+        path = self.path / "val_losses.bin"
+        size = path.stat().st_size if path.exists() else 0
+        samples = int.from_bytes(path.read_bytes()[:HEADER_BYTES], "little") if size > HEADER_BYTES else 0
+        count = (size - HEADER_BYTES) // (4 * samples) if samples else 0
+        count = count if validations is None else min(count, validations)
+        if count == 0:
+            return np.empty((0, 0), np.float32)
+        return np.memmap(path, dtype="<f4", mode="r", offset=HEADER_BYTES, shape=(count, samples))
+
+    def cut(self, iteration: int) -> Table:
+        """Drop all rows and losses after an iteration (where the checkpoint stands); returns the rows that stay."""
+        rows = self.rows(iteration)
+        kept = len(rows.get("iteration", ()))
+        path = self.path / "metrics.csv"
+        if path.exists():
+            lines = path.read_bytes().split(b"\n")[: kept + 1]
+            write_atomically(path, b"\n".join(lines) + b"\n" if kept else b"")
+            if not kept:
+                path.unlink()
+        validations = sum(value is not None for value in rows.get("val_loss", ()))
+        losses = self.path / "val_losses.bin"
+        if losses.exists():
+            if validations:
+                samples = self.val_losses().shape[1]
+                os.truncate(losses, HEADER_BYTES + 4 * samples * validations)
+            else:
+                losses.unlink()
+        return rows
+
+    def checkpoint(self) -> bytes | None:
+        """The last whole checkpoint, or None. One that is truncated or damaged (its checksums tell) is dropped."""
+        path = self.path / "checkpoint.pt"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if is_sound(data):
+            return data
+        path.unlink()
+        return None
+
+    def save(self, name: str, data: bytes) -> None:
+        write_atomically(self.path / name, data)
+
+    def drop_checkpoint(self) -> None:
+        (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def measurement(self, identity: str) -> dict[str, Any] | None:
+        """What a probe found earlier, or None."""
+        try:
+            found: dict[str, Any] = json.loads((self.path / f"{identity}.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return found
+
+    def save_measurement(self, identity: str, values: dict[str, Any]) -> None:
+        write_atomically(self.path / f"{identity}.json", json.dumps(values).encode())
+
+
+def is_sound(data: bytes) -> bool:
+    """Whether a torch archive (a zip file) is whole: every entry's CRC-32 is checked."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError):
+        return False
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
+    return str(value)
