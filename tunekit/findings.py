@@ -19,6 +19,16 @@ class Entry:
     advice: tuple[str, ...]
     source: str
 
+    @property
+    def symptom(self) -> bool:
+        """Whether a fault that an earlier step names would explain it."""
+        return self.steps[0] != "check-init-loss"
+
+    @property
+    def causes_later(self) -> bool:
+        """Whether it explains what goes wrong in later steps."""
+        return self.steps[0] == "check-init-loss" and self is not CATALOGUE["class_imbalance"]
+
 
 LECTURE = "CS231n 2024, lecture 3 and 7, 'Choosing hyperparameters', steps 1 to 6"
 NOTES = "CS231n course notes, neural-networks-3 (learning and evaluation)"

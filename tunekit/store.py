@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import json
-import math
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -66,20 +64,22 @@ class Store:
         Errors: UserError when another process keeps it for longer than `wait_s` seconds.
         """
         entry = self.entry(config)
-        try:
-            entry.path.mkdir(parents=True, exist_ok=True)
-            # Locks stand beside the folders in a hidden one, so that a training's folder holds results alone.
-            locks = self.root.parent / ".locks"
-            locks.mkdir(exist_ok=True)
-            with FileLock(locks / f"{config.key}.lock", timeout=wait_s):
-                if not (entry.path / "config.json").exists():
-                    text = json.dumps(config.as_dict(), indent=2, sort_keys=True, default=str)
-                    write_atomically(entry.path / "config.json", text.encode())
-                yield entry
-        except Timeout:
-            raise UserError(f"{entry.path}: another process is training this; wait for it or end it") from None
-        except OSError as error:
-            raise disk_error(entry.path, error) from None
+        with contextlib.ExitStack() as held:
+            # Only what stands here is the disk's: an OSError of the caller is the caller's own.
+            try:
+                entry.path.mkdir(parents=True, exist_ok=True)
+                # Locks stand beside the folders in a hidden one, so that a training's folder holds results alone.
+                locks = self.root.parent / ".locks"
+                locks.mkdir(exist_ok=True)
+                held.enter_context(FileLock(locks / f"{config.key}.lock", timeout=wait_s))
+            except Timeout:
+                raise UserError(f"{entry.path}: another process is training this; wait for it or end it") from None
+            except OSError as error:
+                raise disk_error(entry.path, error) from None
+            if not (entry.path / "config.json").exists():
+                text = json.dumps(config.as_dict(), indent=2, sort_keys=True, default=str)
+                write_atomically(entry.path / "config.json", text.encode())
+            yield entry
 
     def sweep(self) -> None:
         """Remove what a killed process left half-written. Only under the run's lock."""
@@ -97,24 +97,24 @@ class Entry:
     def rows(self, until: int | None = None) -> Table:
         """The columns of metrics.csv up to an iteration; a torn last line is left out. {} where there is none."""
         try:
-            text = (self.path / "metrics.csv").read_text()
+            text = (self.path / "metrics.csv").read_bytes().decode(errors="replace")
         except FileNotFoundError:
             return {}
-        whole = text[: text.rfind("\n") + 1]
-        lines = csv.reader(io.StringIO(whole))
-        header = next(lines, None)
-        if not header:
+        first, *lines = text.split("\n")[:-1] or [""]  # what follows the last newline is torn
+        header = first.split(",")
+        if header[: len(BASE_COLUMNS)] != list(BASE_COLUMNS):
             return {}
         columns: Table = {name: [] for name in header}
-        for expected, line in enumerate(lines, start=1):
-            if until is not None and expected > until:
-                break
-            if len(line) != len(header) or line[0] != str(expected):
+        for expected, line in enumerate(lines if until is None else lines[:until], start=1):
+            cells = line.split(",")
+            if len(cells) != len(header) or cells[0] != str(expected):
                 break  # damaged: what is sound ends here
-            for name, value in zip(header, line, strict=True):
-                columns[name].append(None if value == "" else float(value))
-        if columns["iteration"]:
-            columns["iteration"] = [int(value) for value in columns["iteration"]]
+            try:
+                values = [expected, *(None if cell == "" else float(cell) for cell in cells[1:])]
+            except ValueError:
+                break
+            for name, value in zip(header, values, strict=True):
+                columns[name].append(value)
         return columns
 
     def iterations(self) -> int:
@@ -148,7 +148,10 @@ class Entry:
         """Losses of the validation samples, float32 [validations, n_val], as a view of the file; [0, 0] for none."""
         path = self.path / "val_losses.bin"
         size = path.stat().st_size if path.exists() else 0
-        samples = int.from_bytes(path.read_bytes()[:HEADER_BYTES], "little") if size > HEADER_BYTES else 0
+        samples = 0
+        if size > HEADER_BYTES:
+            with path.open("rb") as file:
+                samples = int.from_bytes(file.read(HEADER_BYTES), "little")
         count = (size - HEADER_BYTES) // (4 * samples) if samples else 0
         count = count if validations is None else min(count, validations)
         if count == 0:
@@ -210,11 +213,11 @@ def is_sound(data: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError):
+    except Exception:  # a damaged archive can look encrypted, compressed by any method or larger than it is
         return False
 
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else str(value)
+        return repr(float(value))  # NumPy's floats spell their type
     return str(value)

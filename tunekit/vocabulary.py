@@ -263,13 +263,13 @@ class StepResult:
     findings: tuple[Finding, ...] = ()
     handoff: Values = field(default_factory=dict)
     table: tuple[Values, ...] = ()
+    details: Values = field(default_factory=dict)  # what the figure and the page show besides
     next: str = ""
     cost: Values = field(default_factory=dict)
     diagnosis: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        data = asdict(self)
-        data["findings"] = [asdict(finding) for finding in self.findings]
+        data: dict[str, Any] = plain(asdict(self))
         if self.diagnosis is None:
             del data["diagnosis"]
         return data
@@ -279,6 +279,17 @@ class StepResult:
         findings = tuple(Finding(**{**item, "advice": tuple(item["advice"])}) for item in data["findings"])
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         return cls(**{**known, "findings": findings, "table": tuple(data.get("table", ()))})
+
+
+def plain(value: Any) -> Any:
+    """The value as strict JSON data: numbers that are not finite become words, tuples become lists."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

@@ -94,7 +94,7 @@ def build_augmentation(entries: Sequence[Any]) -> Callable[[Batch], Batch]:
             raise UserError(f"data.augment: no augmentation {name!r}; one of {', '.join(AUGMENTATIONS)}")
         try:
             AUGMENTATIONS[name](torch.zeros(1, 1, 8, 8), **args)
-        except TypeError as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"data.augment: {name}: {str(error).partition(')')[2].strip() or error}") from None
         made.append((name, AUGMENTATIONS[name], args))
 

@@ -3,10 +3,12 @@ stands in sources.py."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
@@ -73,7 +75,7 @@ class Normalize:
     scale: Tensor  # 1 / standard deviation, same shape
 
     def __call__(self, x: Tensor) -> Tensor:
-        return x.to(torch.float32).sub_(self.mean).mul_(self.scale)
+        return (x.to(torch.float32) - self.mean).mul_(self.scale)
 
     def to(self, device: torch.device) -> Normalize:
         return Normalize(self.mean.to(device), self.scale.to(device))
@@ -85,7 +87,7 @@ class Normalize:
         shape = (-1, 1, 1) if x.dim() == 4 else tuple(x.shape[1:])
         total = torch.zeros(x.shape[1] if x.dim() == 4 else x.shape[1:], dtype=torch.float64)
         square, count = torch.zeros_like(total), 0
-        for part in x.split(4096):
+        for part in torch.split(x, 4096):
             values = part.to(torch.float64)
             total += values.sum(dims)
             square += (values * values).sum(dims)
@@ -99,8 +101,8 @@ class Normalize:
 class Split(Protocol):
     """Map-style samples of one split. `draws`: reading a sample draws random numbers (the person's augmentation)."""
 
-    draws: bool
-
+    @property
+    def draws(self) -> bool: ...
     def __len__(self) -> int: ...
     def batch(self, indices: Tensor, seed: int = 0, number: int = 0) -> Batch: ...
     def take(self, indices: Tensor) -> Split: ...
@@ -174,7 +176,7 @@ class DatasetSplit:
         return replace(self, indices=positions)
 
     def targets(self) -> Any:
-        found = [self.batch(part).targets for part in torch.arange(len(self)).split(256)]
+        found = [self.batch(part).targets for part in torch.split(torch.arange(len(self)), 256)]
         return torch.cat(found) if found and isinstance(found[0], Tensor) else found
 
 
@@ -220,18 +222,30 @@ def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -
         return TensorSplit(tuple(tensors[:-1]), {}, tensors[-1])
     stays = DatasetSplit(dataset, collate or default_collate)
     picks = torch.linspace(0, len(dataset) - 1, min(SAME_TWICE, len(dataset))).long()
-    if _differ(stays, picks):
+    try:
+        draws = _draws(stays, picks)
+    except UserError:
+        raise
+    except Exception as error:
+        told = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+        raise UserError(
+            f"data: the first samples cannot be read and collated: {told}; "
+            "samples of different shapes need a DataLoader with a collate_fn of its own"
+        ) from error
+    if draws:
         return stays
     stays = replace(stays, draws=False)
     sample = stays.batch(picks)
-    values = [*sample.args, *sample.kwargs.values(), sample.targets]
-    if not all(isinstance(value, Tensor) and len(value) == len(picks) for value in values):
+    values = _values(sample)
+    if not all(isinstance(value, Tensor) and value.dim() and len(value) == len(picks) for value in values):
         return stays  # strings, ragged or nested samples: collated batch by batch
+    if collate is not None and not _by_rows(stays, picks, values):
+        return stays  # its collate_fn makes a batch that is more than its samples, padded to the longest for example
     size = sum(value.numel() * value.element_size() for value in values) / len(picks) * len(dataset)
     if size > MEMORY_LIMIT:
         return stays
     try:
-        parts = [stays.batch(part) for part in torch.arange(len(dataset)).split(256)]
+        parts = [stays.batch(part) for part in torch.split(torch.arange(len(dataset)), 256)]
         return TensorSplit(
             tuple(torch.cat(column) for column in zip(*(part.args for part in parts), strict=True)),
             {name: torch.cat([part.kwargs[name] for part in parts]) for name in parts[0].kwargs},
@@ -241,11 +255,34 @@ def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -
         return stays  # samples of different shapes
 
 
-def _differ(split: DatasetSplit, picks: Tensor) -> bool:
-    """Whether samples change with the random state: read twice under two seeds."""
-    first, second = split.batch(picks, 0), split.batch(picks, 1)
-    pairs = zip((*first.args, *first.kwargs.values()), (*second.args, *second.kwargs.values()), strict=True)
-    return any(isinstance(a, Tensor) and not _equal(a, b) for a, b in pairs)
+def _by_rows(split: DatasetSplit, picks: Tensor, values: list[Any]) -> bool:
+    """Whether each sample collated alone is its row of the batch of them all."""
+    alone = [_values(split.batch(pick)) for pick in torch.split(picks, 1)]
+    return all(
+        _equal(one, value[row : row + 1])
+        for row, ones in enumerate(alone)
+        for one, value in zip(ones, values, strict=True)
+    )
+
+
+def _draws(split: DatasetSplit, picks: Tensor) -> bool:
+    """Whether reading samples draws random numbers: under two seeds their values differ, or a global generator moves
+    on (a transform that changes one sample in ten shows there alone)."""
+    first = split.batch(picks, 0)
+    seed_everything(1, "sample", 0)  # as the next line does
+    unread = _random_state()
+    second = split.batch(picks, 1)
+    pairs = zip(_values(first), _values(second), strict=True)
+    return unread != _random_state() or any(isinstance(a, Tensor) and not _equal(a, b) for a, b in pairs)
+
+
+def _random_state() -> tuple[Any, ...]:
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - the person's code may draw from it
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), str(name), np.asarray(keys).tobytes(), *rest
+
+
+def _values(batch: Batch) -> list[Any]:
+    return [*batch.args, *batch.kwargs.values(), batch.targets]
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
@@ -263,11 +300,11 @@ def tiny_subset(split: Split, spec: Values, seed: int) -> Split:
     order = torch.randperm(len(split), generator=generator(seed, "subset"))
     if "per_class" in spec and isinstance(targets, Tensor) and targets.dim() == 1:
         labels = targets.cpu()[order].long()
-        classes = labels.unique()
+        classes = torch.unique(labels)
         each = max(1, min(int(spec["per_class"]), 500 // max(1, len(classes))))
         picks = torch.cat([order[labels == label][:each] for label in classes])[:500]
     else:
-        picks = order[: int(spec.get("samples", 32))]
+        picks = order[: min(int(spec.get("samples", 32)), 500)]
     subset = split.take(picks)
     if isinstance(subset, TensorSplit):
         return subset
@@ -278,9 +315,14 @@ def tiny_subset(split: Split, spec: Values, seed: int) -> Split:
 
 
 def split_indices(
-    targets: Tensor | None, size: int, fraction: float, how: str, seed: int, groups: Sequence[Any] | None
+    targets: Tensor | None,
+    size: int,
+    fraction: float,
+    how: str,
+    seed: int,
+    groups: Sequence[Any] | np.ndarray[Any, Any] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Indices of the training and the validation part. `groups`: group of each sample, or its time. Errors: UserError."""
+    """Indices of the training and the validation part. `groups`: group or time of each sample. Errors: UserError."""
     if size < 2:
         raise UserError(f"data: {size} sample cannot be split into training and validation")
     wanted = min(max(1, round(size * fraction)), size - 1)
@@ -298,9 +340,10 @@ def split_indices(
     if how == "stratified" and targets is not None and targets.dim() == 1 and not targets.is_floating_point():
         val: list[Tensor] = []
         labels = targets.cpu()[order]
-        for label in labels.unique():
+        for label in torch.unique(labels):
             members = order[labels == label]
-            count = round(len(members) * fraction) or (1 if len(members) > 1 else 0)
+            # Of two or more, each part gets at least one; a class of one stays in training.
+            count = min(max(1, round(len(members) * fraction)), len(members) - 1)
             val.append(members[:count])
         chosen = torch.cat(val)
         if 0 < len(chosen) < size:
@@ -310,7 +353,9 @@ def split_indices(
     return order[wanted:].sort().values, order[:wanted].sort().values
 
 
-def _by_group(groups: Sequence[Any], wanted: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+def _by_group(
+    groups: Sequence[Any] | np.ndarray[Any, Any], wanted: int, draw: torch.Generator
+) -> tuple[Tensor, Tensor]:
     members: dict[Any, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group.item() if hasattr(group, "item") else group, []).append(index)

@@ -42,7 +42,7 @@ def pick_precision(name: str, device: torch.device, parameters: int, convolution
 
 def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     return any(

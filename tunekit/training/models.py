@@ -103,14 +103,20 @@ def build_model(
         model = call(resolve(target, folder, "model.target"), folder, "model.target", target, **args)
     else:
         raise UserError(
-            f"model.target: no model {target!r}; one of {', '.join(MODELS)}, torchvision:NAME, timm:NAME or module:callable"
+            f"model.target: no model {target!r}; one of {', '.join(MODELS)}, torchvision:NAME, timm:NAME "
+            "or module:callable"
         )
     if not isinstance(model, nn.Module):
         raise UserError(f"model.target: {target} must return a torch.nn.Module, not {type(model).__name__}")
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
         with torch.no_grad():
-            model(*sample.args, **sample.kwargs)  # lazy layers take their sizes from a first batch
+            # Lazy layers take their sizes from a first batch; the model is not on the device yet.
+            model(*map(_on_cpu, sample.args), **{name: _on_cpu(value) for name, value in sample.kwargs.items()})
     return model
+
+
+def _on_cpu(value: Any) -> Any:
+    return value.cpu() if isinstance(value, Tensor) else value
 
 
 def _built(build: Callable[..., nn.Module], name: str, args: dict[str, Any]) -> nn.Module:

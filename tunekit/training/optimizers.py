@@ -34,6 +34,9 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
         raise UserError("model: no parameter trains (requires_grad is off for all, or there are none)")
+    for name in ("lr", "weight_decay"):
+        if name in args:
+            raise UserError(f"optimizer.args.{name}: stands as optimizer.{name}, where the steps can tune it")
     common = {"lr": config.lr, "weight_decay": config.weight_decay}
     if ":" in target and not target.startswith("torch.optim:"):
         function = resolve(target, folder, "optimizer.target")
@@ -47,7 +50,8 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
         kind = getattr(torch.optim, name, None)
         if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
             raise UserError(
-                f"optimizer.target: no optimizer {target!r}; one of {', '.join(OPTIMIZERS)}, a class of torch.optim or module:callable"
+                f"optimizer.target: no optimizer {target!r}; one of {', '.join(OPTIMIZERS)}, a class of torch.optim "
+                "or module:callable"
             )
         if "fused" in inspect.signature(kind).parameters and "fused" not in args:
             args["fused"] = all(parameter.is_floating_point() for parameter in trained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import torch
@@ -44,17 +45,15 @@ class _Off(TorchFunctionMode):
 def without_regularizers(model: nn.Module) -> None:
     """Set every dropout rate of the model to zero, in place, functional calls inside forward() included."""
     for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
-        elif type(module).__name__ == "StochasticDepth":
-            module.p = 0.0
-        for name in DROPOUT_ATTRIBUTES:
-            if isinstance(getattr(module, name, None), float):
+        drops = isinstance(module, nn.modules.dropout._DropoutNd) or type(module).__name__ == "StochasticDepth"
+        for name in ("p", *DROPOUT_ATTRIBUTES) if drops else DROPOUT_ATTRIBUTES:
+            if isinstance(getattr(module, name, None), float | int):
                 setattr(module, name, 0.0)
-    forward = model.forward
+    replaced = vars(model).get("forward")  # where the person's code has set it on the instance
 
-    def plain(*args: Any, **kwargs: Any) -> Any:
+    def plain(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         with _Off():
-            return forward(*args, **kwargs)
+            return replaced(*args, **kwargs) if replaced is not None else type(self).forward(self, *args, **kwargs)
 
-    model.forward = plain
+    # A method of the instance, not a closure over it: a copy of the model (its moving average) runs its own weights.
+    model.forward = MethodType(plain, model)

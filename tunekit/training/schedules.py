@@ -77,8 +77,3 @@ def build_schedule(spec: Values) -> Callable[[int], float]:
         return rise * function(iteration, **args)
 
     return factor
-
-
-def needs_total(spec: Values) -> bool:
-    """Whether a schedule depends on where the run ends, so that the run's total is part of its key."""
-    return spec["name"] in ("cosine", "linear", "one-cycle")

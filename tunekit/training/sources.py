@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Parts:
     train: Any  # Split, dataset or loader
     val: Any = None
     test: Any = None
-    groups: Sequence[Any] | None = None  # group or time of each training sample
+    groups: Sequence[Any] | np.ndarray[Any, Any] | None = None  # group or time of each training sample
     standardize: bool = False  # normalise with the training split's own statistics
     files: tuple[Path, ...] = ()
 
@@ -61,11 +61,11 @@ def arrays(path: Path, standardize: bool = False) -> Parts:
         raise UserError(f"data.args.path: {path} cannot be read as .npz: {error}") from None
     if "x" not in found or "y" not in found:
         raise UserError(f"data.args.path: {path} needs arrays x and y; it has {', '.join(found) or 'none'}")
-    pairs = [
+    train, val, test = (
         _tensors(found[f"x{end}"], found[f"y{end}"]) if f"x{end}" in found else None for end in ("", "_val", "_test")
-    ]
+    )
     groups = found.get("groups", found.get("times"))
-    return Parts(*pairs, groups=groups, standardize=standardize, files=(path,))
+    return Parts(train, val, test, groups, standardize, (path,))
 
 
 def table(
@@ -109,7 +109,8 @@ def image_folder(path: Path, size: int = 64) -> Parts:
         found = [ImageFolder(folder, transform=_image_transform(size)) for folder in folders if folder.is_dir()]
     except FileNotFoundError as error:
         raise UserError(f"data.args.path: {str(error).splitlines()[0]}") from None
-    return Parts(*found, standardize=True, files=(path,))
+    train, val, test = (*found, None, None)[:3]
+    return Parts(train, val, test, standardize=True, files=(path,))
 
 
 def torchvision_set(name: str, root: Path, size: int | None = None, download: bool = False, **args: Any) -> Parts:
@@ -156,8 +157,8 @@ def load_parts(data: Values, folder: Path) -> Parts:
     key = "data.target"
     if target in SOURCES or target.startswith("torchvision:"):
         args = {name: (folder / value).resolve() if name in PATHS else value for name, value in args.items()}
-        source = SOURCES.get(target, torchvision_set)
-        if source is torchvision_set:
+        source: Callable[..., Parts] = SOURCES.get(target, torchvision_set)
+        if target not in SOURCES:
             args = {"name": target.partition(":")[2], **args}
         try:
             return source(**args)
@@ -176,34 +177,30 @@ def load_splits(data: Values, folder: Path, device: torch.device | None = None) 
     parts = load_parts(data, folder)
     notes: tuple[str, ...] = ()
     train = _split_of(parts.train)
-    val, test = (None if part is None else _split_of(part) for part in (parts.val, parts.test))
+    val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))
     if isinstance(train, LoaderSplit):
-        if val is None or isinstance(val, LoaderSplit):
-            val = _collected(val or train)
         notes = (
             "the training data come from an iterable or a sampler of their own: trained as they are, without reuse",
         )
-        return Splits(train, val, None, notes)
+        return Splits(train, _collected(train) if val is None else val, test, notes)
     if val is None:
         targets = train.targets()
         known = targets if isinstance(targets, Tensor) else None
         groups = parts.groups if parts.groups is not None else _groups_of(parts.train, data["split"])
         first, second = split_indices(known, len(train), data["val_fraction"], data["split"], data["seed"], groups)
         train, val = train.take(first), train.take(second)
-    elif isinstance(val, LoaderSplit):
-        val = _collected(val)
     if parts.standardize and isinstance(train, TensorSplit):
         normalize = Normalize.fit(train.args[0])
-        train, val, test = (_normalized(split, normalize) for split in (train, val, test))
+        train, val = _normalized(train, normalize), _normalized(val, normalize)
+        test = None if test is None else _normalized(test, normalize)
     if data["subset"] is not None:
         train = tiny_subset(train, data["subset"], data["seed"])
         if data["blank"] and isinstance(train, TensorSplit):
             train = train.blank()
         val = train
     if device is not None and device.type != "cpu":
-        train, val, test = (
-            split.to(device) if isinstance(split, TensorSplit) else split for split in (train, val, test)
-        )
+        train, val = _moved(train, device), _moved(val, device)
+        test = None if test is None else _moved(test, device)
     for name, split in (("training", train), ("validation", val)):
         if len(split) == 0:
             raise UserError(f"data: the {name} split is empty")
@@ -310,7 +307,9 @@ def _groups_of(dataset: Any, how: str) -> Sequence[Any] | None:
     return found
 
 
-def _normalized(split: Any, normalize: Normalize) -> Any:
-    if isinstance(split, TensorSplit):
-        return TensorSplit(split.args, split.kwargs, split.labels, normalize)
-    return split
+def _normalized(split: Split, normalize: Normalize) -> Split:
+    return replace(split, normalize=normalize) if isinstance(split, TensorSplit) else split
+
+
+def _moved(split: Split, device: torch.device) -> Split:
+    return split.to(device) if isinstance(split, TensorSplit) else split

@@ -69,7 +69,7 @@ def binary_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 def balanced_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean over the classes of the share of each that is found."""
     right = (outputs.argmax(1) == targets).float()
-    shares = [right[targets == label].mean() for label in targets.unique()]
+    shares = [right[targets == label].mean() for label in torch.unique(targets)]
     return torch.stack(shares).mean()
 
 
@@ -205,8 +205,9 @@ class Task:
             return found
         if self.kind == "classification":
             if made.dim() == 1 and outputs.dim() == 2:
-                counts = torch.bincount(made.clamp(0, outputs.shape[1] - 1), minlength=outputs.shape[1])
-                share = (counts / counts.sum()).clamp_min(1e-6)
+                known = made[(made >= 0) & (made < outputs.shape[1])]  # without ignore_index
+                counts = torch.bincount(known, minlength=outputs.shape[1])
+                share = (counts / counts.sum().clamp_min(1)).clamp_min(1e-6)
                 found["prior"] = share.log().to(outputs).expand_as(outputs)
         elif self.kind in ("binary", "multilabel"):
             share = made.mean(0).clamp(1e-6, 1 - 1e-6)
@@ -261,7 +262,7 @@ def _check_arguments(function: Callable[..., Tensor], name: str, args: Values) -
     targets = torch.zeros(2, dtype=torch.long) if name in ("cross_entropy", "focal", "nll", "multi_margin") else outputs
     try:
         function(outputs, targets, **{key: value for key, value in args.items() if key not in ("weight", "pos_weight")})
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"loss.args: {name}: {str(error).partition(')')[2].strip() or error}") from None
 
 

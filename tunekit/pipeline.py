@@ -1,0 +1,232 @@
+"""The six steps in order: what gates what, what is handed on, and what stands at the end. Draws and prints nothing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tunekit.executors import make_executor
+from tunekit.recipe import Loaded
+from tunekit.rundir import RunDir
+from tunekit.steps import Context, get_step
+from tunekit.store import Store
+from tunekit.studies import Studies, open_storage
+from tunekit.supervisor import Emit, Supervisor
+from tunekit.vocabulary import STEPS, Facts, Measurement, StepResult, Training, UserError, Values
+from tunekit.worker import Workspace
+
+PURPOSE = {
+    "lr-sweep": "the learning rate",
+    "coarse-grid": "the best cells",
+    "fine-run": "the best run",
+}
+"""What a step hands on, for the message of a step that lacks it."""
+
+
+ENDS = ("cosine", "linear", "one-cycle")
+"""Schedules that depend on where the run ends."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What changes how a run is carried out, but no number of it."""
+
+    jobs: int = 1
+    executor: str = "auto"
+    device: str | None = None
+    budget_s: float | None = None
+    keep_going: bool = False
+    storage: str | None = None
+
+
+def run_steps(run: RunDir, steps: Sequence[str], options: Options, emit: Emit, shown: str) -> list[StepResult]:
+    """Carry steps out in order on a run. `shown`: the run as a person types it. Stops after a failed step unless told
+    to keep going. Errors: UserError, Interrupted."""
+    with run.lock(), _stopping(options.budget_s) as stop:
+        Store(run.trainings).sweep()
+        studies = Studies(open_storage(run.journal, options.storage), f"{run.name}/" if options.storage else "")
+        executor = make_executor(options.executor, options.jobs)
+        try:
+            supervisor = _supervisor(run, studies, executor, options, emit, stop)
+            facts = _facts(supervisor, options)
+            results = []
+            for name in steps:
+                context = make_context(run, facts, studies, shown)
+                _require(name, context, options.keep_going)
+                results.append(supervisor.run_step(get_step(name), context))
+                if name == "fine-run":
+                    write_best(run, context, results[-1])
+                if results[-1].verdict == "fail" and not options.keep_going:
+                    break
+            return results
+        finally:
+            executor.close()
+
+
+def _supervisor(
+    run: RunDir, studies: Studies, executor: Any, options: Options, emit: Emit, stop: Callable[[], str | None]
+) -> Supervisor:
+    recipe = run.recipe
+    device = options.device or recipe.device
+    workspace = Workspace(str(run.trainings), str(run.folder), device, recipe.model.pretrained)
+    return Supervisor(run, studies, executor, workspace, emit, stop)
+
+
+def _facts(supervisor: Supervisor, options: Options) -> Facts:
+    """What is known before any step. Precision and threads are decided by the first command on a run and stay."""
+    run = supervisor.run
+    recipe = run.recipe
+    decided = run.manifest().get("decided", {})
+    unknown = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
+    args = {
+        "device": options.device or recipe.device,
+        "precision": decided.get("precision", recipe.precision),
+        "threads": decided.get("threads", recipe.threads),
+        "pretrained": recipe.model.pretrained,
+        "asked": time.time(),  # sources are looked at anew by each command: an edited one is noticed
+    }
+    request = Measurement("describe", recipe.training_config(unknown), {}, args=args)
+    folder = run.path / ".facts"
+    _clear(folder)
+    values = dict(supervisor.ask(request, folder))
+    facts = Facts(**{**values, "notes": tuple(values["notes"])})
+    run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=values)
+    return facts
+
+
+def _clear(folder: Path) -> None:
+    for file in folder.glob("*/*.json"):
+        file.unlink(missing_ok=True)
+
+
+def make_context(run: RunDir, facts: Facts, studies: Studies, shown: str) -> Context:
+    """What a step gets to know: the hand-offs come from the studies of the steps before it."""
+    return Context(run.recipe, facts, shown, studies.results(STEPS))
+
+
+def _require(name: str, context: Context, keep_going: bool) -> None:
+    for needed in get_step(name).NEEDS:
+        if not context.handoff(needed) and not keep_going:
+            raise UserError(
+                f"{name}: needs {PURPOSE[needed]} from {needed}; run `tunekit {needed} {context.run}` first, "
+                "or add --keep-going to take the recipe's own values"
+            )
+
+
+def write_best(run: RunDir, context: Context, result: StepResult) -> None:
+    """best.yaml: the recipe with the tuned values filled in, and best.pt beside it by name."""
+    if not result.handoff:
+        return
+    tuned = {
+        name: result.handoff[name] for name in ("lr", "weight_decay", *run.recipe.search) if name in result.handoff
+    }
+    best = run.recipe.with_values(tuned).as_dict()
+    best["search"] = {}
+    value = result.handoff.get(context.metric)
+    comment = f"{run.name}: {context.metric} {value:.4g}; weights in trainings/{result.handoff['training']}/best.pt"
+    run.write_recipe("best.yaml", best, comment)
+
+
+@contextmanager
+def _stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
+    """Ctrl-C, SIGTERM and the budget as something to ask for. A second Ctrl-C ends at once."""
+    asked: list[str] = []
+    deadline = None if budget_s is None else time.monotonic() + budget_s
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append("interrupted" if number == signal.SIGINT else "ended by SIGTERM")
+
+    def why() -> str | None:
+        if asked:
+            return asked[0]
+        return "the budget is used up" if deadline is not None and time.monotonic() > deadline else None
+
+    if threading.current_thread() is not threading.main_thread():
+        yield why
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield why
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check(loaded: Loaded, device: str | None = None) -> Values:
+    """Build data, model, loss and optimizer of a recipe without training: what `tunekit validate` does. Imports torch.
+
+    Errors: UserError with what does not fit.
+    """
+    from tunekit.training.device import pick_device
+    from tunekit.training.probes.describe import describe
+
+    recipe = loaded.recipe
+    unknown = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
+    args = {
+        "device": device or recipe.device,
+        "precision": recipe.precision,
+        "threads": recipe.threads,
+        "pretrained": recipe.model.pretrained,
+    }
+    return describe(recipe.training_config(unknown), loaded.folder, pick_device(args["device"]), None, args)
+
+
+def inspect_data(loaded: Loaded) -> dict[str, Any]:
+    """The data probe of a recipe as rows and lines for a person. Errors: UserError."""
+    import torch
+
+    from tunekit.steps import init_data
+    from tunekit.training.probes.dataset import measure_data
+
+    facts = Facts(**{**check(loaded, "cpu"), "notes": ()})
+    context = Context(loaded.recipe, facts, "RUN")
+    data = measure_data(context.config(), loaded.folder, torch.device("cpu"), None, {})
+    splits = [
+        {
+            "split": name,
+            **{key: data[name].get(key) for key in ("size", "features", "mean", "std", "constant_features")},
+        }
+        for name in ("train", "val")
+        if name in data
+    ]
+    counts = data.get("labels", {}).get("train", {})
+    lines = [f"class {label}: {count} training samples" for label, count in counts.items()]
+    lines += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in init_data.judge(data, context)]
+    return {"splits": splits, "lines": lines, "data": data}
+
+
+def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: int | None) -> dict[str, Any]:
+    """Train the run's tuned values with the recipe's own schedule; the weights of the best epoch are kept.
+
+    Errors: UserError, Interrupted."""
+    with run.lock(), _stopping(options.budget_s) as stop:
+        Store(run.trainings).sweep()
+        studies = Studies(open_storage(run.journal, options.storage))
+        executor = make_executor(options.executor, options.jobs)
+        try:
+            supervisor = _supervisor(run, studies, executor, options, emit, stop)
+            context = make_context(run, _facts(supervisor, options), studies, shown)
+            request = final_training(context, epochs)
+            return supervisor.train(request, context)
+        finally:
+            executor.close()
+
+
+def final_training(context: Context, epochs: int | None) -> Training:
+    """The tuned recipe to its end: a schedule that depends on the end gets the run's total."""
+    params = context.tuned("fine-run") or context.tuned("coarse-grid") or context.tuned("lr-sweep")
+    until = (epochs or context.recipe.steps.fine_run.epochs) * context.iterations_per_epoch(params)
+    schedule = context.recipe.schedule
+    args = dict(schedule.args)
+    if schedule.name in ENDS and "total" not in args:
+        args["total"] = until
+    return Training(context.config(params, schedule={"name": schedule.name, "args": args}), until, params)

@@ -1,0 +1,149 @@
+"""The screen: live bars on a terminal, plain lines elsewhere, and how results, tables and findings look as text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from tunekit.supervisor import Advanced, StepFinished, StepStarted
+from tunekit.vocabulary import Finding, StepResult, short
+
+ROWS = 10  # of a step's table on the screen; the rest stands in result.json
+PLAIN_S = 10.0  # between progress lines where there is no terminal
+COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "note": "cyan"}
+PLAIN_WIDTH = 110
+
+
+def make_console(stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH, no_color=True)
+    return console
+
+
+class Screen:
+    """Shows a run's events as they come."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._started = self._told = time.monotonic()
+
+    def emit(self, event: StepStarted | Advanced | StepFinished) -> None:
+        if isinstance(event, StepStarted):
+            self._start(event.step)
+        elif isinstance(event, Advanced):
+            self._advance(event)
+        else:
+            self.close()
+            show_result(self.console, event.result, reused=event.reused)
+
+    def _start(self, step: str) -> None:
+        self._started = self._told = time.monotonic()
+        if not self.console.is_terminal:
+            return
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("iterations, {task.fields[rate]}, trials {task.fields[trials]}, left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._task = self._progress.add_task(step, total=None, rate="", trials="")
+        self._progress.start()
+
+    def _advance(self, event: Advanced) -> None:
+        seconds = max(time.monotonic() - self._started, 1e-6)
+        rate = f"{event.done / seconds:,.0f}/s"
+        trials = f"{event.finished}/{event.planned}"
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=event.done, total=event.total, rate=rate, trials=trials)
+        elif not self.console.is_terminal and time.monotonic() - self._told > PLAIN_S:
+            self._told = time.monotonic()
+            left = (event.total - event.done) * seconds / max(1, event.done)
+            self.console.print(
+                f"{event.step}: {event.done}/{event.total} iterations, {rate}, trials {trials}, about {left:.0f} s left"
+            )
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def show_result(console: Console, result: StepResult, reused: bool = False) -> None:
+    """A step's sentence of verdict, its table, its findings and the next command."""
+    colour = COLOURS[result.verdict]
+    again = " (finished before)" if reused else ""
+    seconds = result.cost.get("seconds")
+    cost = "" if reused or seconds is None else f"  {seconds:.1f} s"
+    console.print(f"[bold]{result.step}[/] [{colour}]{result.verdict}[/]{again}{cost}")
+    console.print(f"  {escape(result.summary)}")
+    if result.table and not reused:
+        console.print(as_table(result.table))
+        if len(result.table) > ROWS:
+            console.print(f"  and {len(result.table) - ROWS} more in {result.step}/result.json")
+    for finding in result.findings:
+        show_finding(console, finding, repeat=finding.message != result.summary)
+    if result.next:
+        console.print(f"  next: [bold]{escape(result.next)}[/]")
+    console.print()
+
+
+def show_finding(console: Console, finding: Finding, repeat: bool = True) -> None:
+    colour = COLOURS[finding.severity]
+    message = f": {escape(finding.message)}" if repeat else ""
+    console.print(f"  [{colour}]{finding.severity}[/] {finding.code}{message}")
+    for line in finding.advice:
+        console.print(f"    - {escape(line)}")
+
+
+def as_table(rows: Sequence[Mapping[str, Any]], limit: int = ROWS) -> Table:
+    """Rows of named cells as a table; columns in the order in which they first appear."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), show_edge=False)
+    for name in names:
+        numeric = any(isinstance(row.get(name), int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows[:limit]:
+        table.add_row(*(Text(cell(name, row.get(name))) for name in names))
+    return table
+
+
+def cell(name: str, value: Any) -> str:
+    """A value as a table shows it: rates short, accuracies in per cent, other numbers with four digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool | int | str):
+        return str(value)
+    if isinstance(value, float):
+        if name in ("lr", "weight_decay"):
+            return short(value)
+        return f"{100 * value:.2f} %" if "accuracy" in name else f"{value:.4g}"
+    return str(value)
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """A curve in one line of block characters: each the mean of its share of the finite values."""
+    finite = [value for value in values if value == value and abs(value) != float("inf")]
+    if len(finite) < 2:
+        return ""
+    count = min(width, len(finite))
+    means = []
+    for k in range(count):
+        part = finite[k * len(finite) // count : (k + 1) * len(finite) // count]
+        means.append(sum(part) / len(part))
+    low, high = min(means), max(means)
+    blocks = "▁▂▃▄▅▆▇█"
+    scale = (len(blocks) - 1) / (high - low) if high > low else 0.0
+    return "".join(blocks[round((mean - low) * scale)] for mean in means)

@@ -1,0 +1,229 @@
+"""A run folder: its manifest, lock and step results, and the name of everything in it. Knows no step's meaning."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tunekit.recipe import Loaded, Recipe, as_yaml, load
+from tunekit.store import disk_error, write_atomically
+from tunekit.vocabulary import STEPS, StepResult, UserError
+
+MANIFEST = "environment.json"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """One run's folder; `recipe` as it was given, `folder` where its code lies."""
+
+    path: Path
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def trainings(self) -> Path:
+        return self.path / "trainings"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "studies.journal"
+
+    def step_folder(self, step: str) -> Path:
+        return self.path / step
+
+    def result(self, step: str) -> StepResult | None:
+        """What a step said, or None where it has not finished."""
+        try:
+            return StepResult.from_dict(json.loads((self.step_folder(step) / "result.json").read_text()))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+            return None  # damaged: the step runs again, from trainings that are stored
+
+    def write_result(self, result: StepResult) -> None:
+        folder = self.step_folder(result.step)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(folder, error) from None
+        text = json.dumps(result.as_dict(), indent=2, default=str, allow_nan=False)
+        write_atomically(folder / "result.json", f"{text}\n".encode())
+
+    def finished(self) -> bool:
+        return self.result(STEPS[-1]) is not None
+
+    def manifest(self) -> dict[str, Any]:
+        return read_manifest(self.path)
+
+    def note(self, **values: Any) -> None:
+        """Add to the manifest."""
+        text = json.dumps({**self.manifest(), **values}, indent=2)
+        write_atomically(self.path / MANIFEST, f"{text}\n".encode())
+
+    def write_recipe(self, name: str, data: Mapping[str, Any], comment: str) -> None:
+        write_atomically(self.path / name, f"# {comment}\n{as_yaml(data)}".encode())
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """The run, owned by this process. Errors: UserError where another one owns it."""
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            owner = self.path / ".owner"
+            pid = f" (process {owner.read_text().strip()})" if owner.exists() else ""
+            raise UserError(
+                f"{self.path}: another tunekit{pid} is working on this run; wait for it, or give --name for a new one"
+            ) from None
+        except OSError as error:
+            raise disk_error(self.path, error) from None
+        try:
+            write_atomically(self.path / ".owner", str(os.getpid()).encode())
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                (self.path / ".owner").unlink()
+            lock.release()
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((path / MANIFEST).read_text())
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError):
+        return {}
+    return found
+
+
+def is_run(path: Path) -> bool:
+    return path.is_dir() and (path / MANIFEST).is_file() and (path / "recipe.yaml").is_file()
+
+
+def code_folder(path: Path) -> Path | None:
+    """Where the code of a recipe file lies that stands in a run's folder: recipe.yaml, best.yaml."""
+    found = read_manifest(path.parent).get("recipe_folder")
+    return Path(found) if found else None
+
+
+def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Loaded:
+    """A recipe file, wherever it lies. Errors: UserError."""
+    return load(path, overrides, code_folder(path))
+
+
+def open_run(path: Path, overrides: tuple[str, ...] = ()) -> RunDir:
+    """An existing run. `overrides` may change only `steps` and `search`. Errors: UserError."""
+    if not is_run(path):
+        raise UserError(f"{path}: is no run of tunekit (no {MANIFEST}); give a recipe file or a folder below runs/")
+    for text in overrides:
+        if text.partition("=")[0].strip().split(".")[0] not in ("steps", "search"):
+            raise UserError(
+                f"--set {text}: on a run only `steps` and `search` can change, for its trainings hang on the rest; "
+                "give the recipe file instead to start another run"
+            )
+    loaded = read_recipe(path / "recipe.yaml", overrides)
+    run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
+    if overrides:
+        run.write_recipe("recipe.yaml", loaded.recipe.as_dict(), "changed with --set")
+    return run
+
+
+def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
+    """The run of a recipe: an unfinished one of an equal recipe, or a new folder. Errors: UserError."""
+    if name is not None:
+        if not NAME.fullmatch(name) or len(name) > 100:
+            raise UserError(
+                f"--name {name}: a run's name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
+            )
+        path = runs_dir / name
+        if is_run(path):
+            run = open_run(path)
+            if _equal(run, loaded):
+                return run
+            raise UserError(
+                f"--name {name}: {path} is a run of another recipe; choose another name or remove that folder"
+            )
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UserError(f"--name {name}: {path} exists and is no run of tunekit; choose another name")
+        return _create(path, loaded)
+    for path in _numbered(runs_dir, loaded.recipe.name):
+        if is_run(path):
+            with contextlib.suppress(UserError):
+                run = open_run(path)
+                if not run.finished() and _equal(run, loaded):
+                    return run
+    return _create_numbered(runs_dir, loaded)
+
+
+def _equal(run: RunDir, loaded: Loaded) -> bool:
+    given = run.manifest().get("recipe")
+    return given == loaded.recipe.as_dict() and run.folder == loaded.folder
+
+
+def _numbered(runs_dir: Path, name: str) -> list[Path]:
+    pattern = re.compile(rf"{re.escape(name)}-(\d{{3,}})")
+    try:
+        found = [path for path in runs_dir.iterdir() if pattern.fullmatch(path.name)]
+    except OSError:
+        return []
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+
+
+def _create_numbered(runs_dir: Path, loaded: Loaded) -> RunDir:
+    numbered = _numbered(runs_dir, loaded.recipe.name)
+    number = int(numbered[0].name.rpartition("-")[2]) if numbered else 0
+    while True:
+        number += 1
+        path = runs_dir / f"{loaded.recipe.name}-{number:03d}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if path.exists():
+                continue  # another process took this number
+            raise UserError(f"{runs_dir}: is not a folder; choose another place with --runs-dir") from None
+        except OSError as error:
+            raise disk_error(path, error) from None
+        return _create(path, loaded)
+
+
+def _create(path: Path, loaded: Loaded) -> RunDir:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "trainings").mkdir(exist_ok=True)
+    except OSError as error:
+        raise disk_error(path, error) from None
+    run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
+    source = str(loaded.path) if loaded.path else "a recipe"
+    run.write_recipe("recipe.yaml", loaded.recipe.as_dict(), f"from {Path(source).name}")
+    # Last: only with its manifest is the folder a run.
+    manifest = {
+        "recipe_folder": str(loaded.folder),
+        "recipe": loaded.recipe.as_dict(),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+    }
+    write_atomically(run.path / MANIFEST, f"{json.dumps(manifest, indent=2)}\n".encode())
+    return run
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes, read without importing it."""
+    found = {"python": platform.python_version()}
+    for name in ("tunekit", "torch", "torchvision", "optuna", "numpy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

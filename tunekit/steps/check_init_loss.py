@@ -1,0 +1,77 @@
+"""Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunekit.steps import init_data, init_model
+from tunekit.steps.context import Context
+from tunekit.vocabulary import Measurement, Record, Request, StepResult, UserError, Values
+
+NAME = "check-init-loss"
+NEEDS: tuple[str, ...] = ()
+
+
+def plan(context: Context, records: Sequence[Record]) -> list[Request]:
+    """The data once, and several initialisations of the model; weight decay zero where losses are measured."""
+    if records:
+        return []
+    settings = context.recipe.steps.check_init_loss
+    pretrained = {"pretrained": context.recipe.model.pretrained}
+    requests: list[Request] = [Measurement("data", context.config(), {"probe": 0})]
+    for number in range(settings.initializations):
+        # The weight decay of the recipe stays in the configuration: whether it acts is measured too.
+        config = context.config({"seed": context.recipe.seed + number})
+        requests.append(Measurement("initial", config, {"seed": context.recipe.seed + number}, args=pretrained))
+    return requests
+
+
+def objective(context: Context, record: Record) -> float | None:
+    """Distance of the initial loss from its expectation, as a share of it."""
+    measured = init_model.initial_loss([record.values])
+    return None if measured is None or not measured.expected else abs(measured.loss / measured.expected - 1)
+
+
+def maximize(context: Context) -> bool:
+    return False
+
+
+def choices(context: Context) -> Values:
+    return {}
+
+
+def judge(context: Context, records: Sequence[Record]) -> StepResult:
+    failed = [record for record in records if record.error]
+    if failed:
+        raise UserError(failed[0].error or "")
+    data = next(record.values for record in records if _probe(record) == "data")
+    initial = [record.values for record in records if _probe(record) == "initial"]
+    findings = init_data.judge(data, context)
+    findings += init_model.judge(initial, context, {finding.code for finding in findings})
+    measured = init_model.initial_loss(initial)
+    table = [
+        {"initialisation": record.params["seed"], **_row(record.values)}
+        for record in records
+        if _probe(record) == "initial"
+    ]
+    handoff: dict[str, float | str] = {}
+    if measured is None:
+        summary = "The initial loss could not be computed: labels and outputs do not fit each other."
+    else:
+        handoff = {"initial_loss": measured.loss, "expected_loss": measured.expected, "expected": measured.name}
+        off = abs(measured.loss / measured.expected - 1) if measured.expected else 0.0
+        summary = f"Initial loss {measured.loss:.4g}, expected {measured.expected:.4g} ({measured.name}): {100 * off:.0f} % off."
+    return context.result(NAME, summary, findings, handoff, table)
+
+
+def _probe(record: Record) -> str:
+    return record.request.probe if isinstance(record.request, Measurement) else ""
+
+
+def _row(values: Values) -> Values:
+    losses = values.get("losses", {})
+    return {
+        "train mode": losses.get("train"),
+        "eval mode": losses.get("eval"),
+        "outputs' std": values["outputs"]["std"],
+    }

@@ -1,0 +1,80 @@
+"""What is more than noise: means of windows, paired differences. Pure arithmetic on records, NumPy only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunekit.vocabulary import Record
+
+ERRORS = 2.0  # standard errors that a difference must exceed to count
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean and standard error of paired differences (first minus second)."""
+
+    mean: float
+    error: float
+    pairs: int
+
+    @property
+    def clear(self) -> bool:
+        """Whether the difference is more than noise."""
+        return self.pairs > 1 and abs(self.mean) > ERRORS * self.error
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Differences of the losses of the same samples (or batches). Without pairs nothing is clear."""
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape != b.shape or a.size < 2:
+        return Difference(math.nan, math.inf, 0)
+    differences = a - b
+    finite = differences[np.isfinite(differences)]
+    if finite.size < 2:
+        return Difference(math.nan, math.inf, 0)
+    return Difference(float(finite.mean()), float(finite.std(ddof=1) / math.sqrt(finite.size)), int(finite.size))
+
+
+def tail(values: Sequence[float], share: float = 0.1, least: int = 10) -> np.ndarray:
+    """The last tenth of a curve, at least ten points."""
+    count = max(least, round(len(values) * share))
+    return np.asarray(values[-count:], dtype=np.float64)
+
+
+def tail_mean(values: Sequence[float]) -> float:
+    found = tail(values)
+    return float(found.mean()) if found.size else math.nan
+
+
+def finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def diverged(record: Record) -> int | None:
+    """The iteration (from 1) at which a training counts as diverged by its rule, or None."""
+    if not hasattr(record.request, "stop"):
+        return None
+    index = record.request.stop.diverged_at(record.column("train_loss"))
+    return None if index is None else index + 1
+
+
+def last_validation(record: Record, column: str) -> float | None:
+    found = record.validations(column)
+    return found[-1][1] if found else None
+
+
+def best_validation(record: Record, column: str, maximize: bool) -> tuple[int, int, float] | None:
+    """(number of the validation, iteration, value) of the best finite validation; the first of equals."""
+    found = [(k, i, v) for k, (i, v) in enumerate(record.validations(column)) if math.isfinite(v)]
+    if not found:
+        return None
+    return max(found, key=lambda item: (item[2] if maximize else -item[2], -item[0]))
+
+
+def sample_losses(record: Record, validation: int = -1) -> Sequence[float]:
+    """The losses of the validation samples at one validation, or () where they were not kept."""
+    return record.val_losses[validation] if len(record.val_losses) else ()

@@ -1,0 +1,284 @@
+"""Step 2: can the model learn a handful of samples by heart, with every regulariser off? If not, why not?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from tunekit.findings import finding
+from tunekit.steps.context import Context, metric_text
+from tunekit.steps.noise import diverged, tail
+from tunekit.vocabulary import (
+    Finding,
+    Measurement,
+    Record,
+    Request,
+    StepResult,
+    StopRule,
+    Training,
+    TrainingConfig,
+    UserError,
+    Values,
+    short,
+)
+
+NAME = "overfit-tiny"
+NEEDS: tuple[str, ...] = ()
+
+NEAR_FLOOR = 0.03  # of the way from the start down to the floor
+RESIDUAL = 0.01  # regression: share of the targets' variance that may be left
+SLOW = 200  # passes over the tiny set; some tens is usual
+FLAT = 0.02  # largest drop, as a share of the start, of a loss that does not move
+MODES = 0.10  # accuracy by which the two modes may differ
+LARGEST = 500  # samples, all in one batch
+SGD_FAMILY = ("sgd", "momentum", "nesterov", "adagrad")
+SGD_FACTOR = 10.0  # rates of plain gradient descent lie a decade above Adam's
+
+
+def plan(context: Context, records: Sequence[Record]) -> list[Request]:
+    """First what the set allows, then the rates, then a longer or faster try where none solved it; last the control
+    with zeroed inputs and a look at the trained model."""
+    settings = context.recipe.steps.overfit_tiny
+    if not records:
+        return [_measure(context, _config(context, _rates(context)[0]), 0)]
+    if any(record.error for record in records):
+        return []
+    start = records[0].values
+    tried = [record for record in records if _is_main(record)]
+    if not tried:
+        return [_training(context, rate, start, settings.epochs) for rate in _rates(context)]
+    best = _best(context, tried, start)
+    if not _solved(context, best, start):
+        more = _further(context, tried, best, start)
+        if more:
+            return [more]
+    if not any(isinstance(record.request, Measurement) and record.request.at for record in records):
+        last: list[Request] = [_training(context, best.params["lr"], start, max(1, best.iterations), blank=True)]
+        return last if diverged(best) else [_measure(context, best.request.config, best.iterations), *last]
+    return []
+
+
+def _rates(context: Context) -> list[float]:
+    rates = context.recipe.steps.overfit_tiny.rates
+    factor = SGD_FACTOR if context.recipe.optimizer.target in SGD_FAMILY else 1.0
+    return [rate * factor for rate in rates] if rates == [1e-2, 1e-3, 1e-4] else rates
+
+
+def _config(context: Context, rate: float, blank: bool = False) -> TrainingConfig:
+    """The tiny training: no weight decay, dropout, augmentation, averaging or clipping; the set in one batch."""
+    settings = context.recipe.steps.overfit_tiny
+    subset: dict[str, Any] = (
+        {"per_class": settings.per_class} if context.facts.classes else {"samples": min(settings.samples, LARGEST)}
+    )
+    base = context.config({"lr": rate, "weight_decay": 0.0})
+    size = settings.per_class * context.facts.classes if context.facts.classes else settings.samples
+    return base.with_(
+        data={**base.data, "subset": subset, "blank": blank, "augment": []},
+        batch_size=max(2, min(size, LARGEST)),
+        metric="auto",
+        schedule={"name": "constant", "args": {}},
+        clip_grad_norm=None,
+        ema=None,
+        regularize=False,
+    )
+
+
+def _measure(context: Context, config: TrainingConfig, at: int) -> Measurement:
+    args = {"pretrained": context.recipe.model.pretrained}
+    return Measurement("tiny", config, {"lr": config.lr, "at": at}, at=at, args=args)
+
+
+def _training(context: Context, rate: float, start: Values, until: int, blank: bool = False) -> Training:
+    params = {"lr": rate, "inputs": "zeroed" if blank else "real"}
+    rule = StopRule(solved_loss=_target(start), solved_metric=_wanted_score(context))
+    return Training(_config(context, rate, blank), until, params, rule)
+
+
+def _target(start: Values) -> float:
+    """The loss that counts as learned: regression a hundredth of the variance, else near the floor."""
+    floor, first = start["floor"], start["start"]
+    if "variance" in start:
+        return float(max(RESIDUAL * start["variance"], floor * 1.05 + 1e-12))
+    return float(floor + NEAR_FLOOR * abs(first - floor))
+
+
+def _wanted_score(context: Context) -> float | None:
+    return None if context.recipe.task == "regression" or ":" in context.recipe.task else 1.0
+
+
+def _is_main(record: Record) -> bool:
+    return isinstance(record.request, Training) and not record.request.config.data["blank"]
+
+
+def _score_column(record: Record) -> str | None:
+    return next((name for name in record.rows if name.startswith("train_") and name != "train_loss"), None)
+
+
+def _reached(record: Record) -> tuple[float, float]:
+    """(accuracy or NaN, loss) over the last three iterations, which are the whole set each."""
+    losses = record.column("train_loss")[-3:]
+    name = _score_column(record)
+    scores = record.column(name)[-3:] if name else []
+    return (min(scores) if scores else math.nan), (max(losses) if losses else math.nan)
+
+
+def _solved(context: Context, record: Record, start: Values) -> bool:
+    score, loss = _reached(record)
+    wanted = _wanted_score(context)
+    return loss <= _target(start) and (wanted is None or score >= wanted)
+
+
+def _best(context: Context, tried: Sequence[Record], start: Values) -> Record:
+    """The rate that solved it first, or else came lowest; of several lengths of one rate the longest."""
+
+    def order(record: Record) -> tuple[bool, float]:
+        solved = _solved(context, record, start)
+        loss = _reached(record)[1]
+        return (not solved, float(record.iterations) if solved else loss if math.isfinite(loss) else math.inf)
+
+    return min(tried, key=order)
+
+
+def _further(context: Context, tried: Sequence[Record], best: Record, start: Values) -> Training | None:
+    """Once ten times the rate where the highest was best, then four times the iterations where the loss still falls."""
+    if diverged(best):
+        low = min(record.params["lr"] for record in tried)
+        return (
+            _training(context, low / 10, start, context.recipe.steps.overfit_tiny.epochs) if len(tried) == 3 else None
+        )
+    rates = [record.params["lr"] for record in tried]
+    settings = context.recipe.steps.overfit_tiny
+    if best.params["lr"] == max(rates) and len(set(rates)) == len(_rates(context)):
+        return _training(context, best.params["lr"] * 10, start, settings.epochs)
+    longest = max(record.iterations for record in tried)
+    losses = best.column("train_loss")
+    falls = len(losses) > 40 and tail(losses).mean() < 0.98 * fmean(losses[-len(losses) // 4 : -len(losses) // 8])
+    if falls and longest <= settings.epochs:
+        return _training(context, best.params["lr"], start, 4 * settings.epochs)
+    return None
+
+
+def objective(context: Context, record: Record) -> float | None:
+    """The loss at the end: how much of the tiny set was learned."""
+    if isinstance(record.request, Measurement):
+        loss = record.values.get("train", {}).get("loss", record.values.get("start"))
+        return None if loss is None else float(loss)
+    return None if diverged(record) else _reached(record)[1]
+
+
+def maximize(context: Context) -> bool:
+    return False
+
+
+def choices(context: Context) -> Values:
+    return {"inputs": ["real", "zeroed"]}
+
+
+def judge(context: Context, records: Sequence[Record]) -> StepResult:
+    failed = [record for record in records if record.error]
+    if failed:
+        raise UserError(failed[0].error or "")
+    start = records[0].values
+    tried = [record for record in records if _is_main(record)]
+    best = _best(context, tried, start)
+    solved = _solved(context, best, start)
+    looked = next((r.values for r in records if isinstance(r.request, Measurement) and r.request.at), {})
+    control = next((r for r in records if isinstance(r.request, Training) and r.request.config.data["blank"]), None)
+    score, loss = _reached(best)
+    reached = _reached_text(context, score, loss, start)
+    findings: list[Finding] = []
+    if solved:
+        summary = (
+            f"{start['samples']} samples learned to {reached} in {best.iterations} epochs at rate "
+            f"{short(best.params['lr'])}; some tens is usual."
+        )
+        if best.iterations > SLOW:
+            message = f"{best.iterations} passes over {start['samples']} samples were needed; some tens is usual"
+            findings.append(finding("overfit_slow", message, {"epochs": best.iterations}))
+        findings += _modes(looked, context)
+        if control is not None and _solved(context, control, start):
+            message = f"with zeroed inputs the set is learned as well, in {control.iterations} epochs"
+            findings.append(finding("memorizes_without_input", message, {"epochs": control.iterations}))
+    else:
+        findings.append(_cause(context, tried, best, start, looked))
+        summary = f"{start['samples']} samples were not learned: {reached} at best, at rate {short(best.params['lr'])}."
+    table = [_row(context, record, start) for record in tried]
+    if control is not None:
+        table.append({**_row(context, control, start), "inputs": "zeroed"})
+    handoff = {"lr": best.params["lr"], "epochs": best.iterations, "loss": loss} if solved else {}
+    return context.result(NAME, summary, findings, handoff, table)
+
+
+def _reached_text(context: Context, score: float, loss: float, start: Values) -> str:
+    if "variance" in start:
+        left = loss / start["variance"] if start["variance"] else math.nan
+        return f"a residual of {100 * left:.2g} % of the variance"
+    return f"{metric_text('accuracy', score)} accuracy, loss {loss:.3g}"
+
+
+def _row(context: Context, record: Record, start: Values) -> Values:
+    score, loss = _reached(record)
+    stopped = diverged(record)
+    verdict = f"diverged at {stopped}" if stopped else "learned" if _solved(context, record, start) else "not learned"
+    name = _score_column(record)
+    row = {"lr": record.params["lr"], "inputs": "real", "epochs": record.iterations, "loss": loss, "verdict": verdict}
+    return row if name is None or "variance" in start else {**row, "accuracy": score}
+
+
+def _modes(looked: Values, context: Context) -> list[Finding]:
+    if not looked or context.recipe.task == "regression":
+        return []
+    train, evaluated = looked["train"]["score"], looked["eval"]["score"]
+    if not abs(train - evaluated) > MODES:
+        return []
+    message = (
+        f"accuracy is {metric_text('accuracy', train)} in train mode and {metric_text('accuracy', evaluated)} in eval "
+        "mode on the same samples, BatchNorm's statistics made anew"
+    )
+    return [finding("eval_mode_differs", message, {"train": train, "eval": evaluated})]
+
+
+def _cause(context: Context, tried: Sequence[Record], best: Record, start: Values, looked: Values) -> Finding:
+    """Why the set is not learned, from what the losses, the gradients, the parameters and the labels say."""
+    drops = [
+        start["start"] - min((x for x in r.column("train_loss") if math.isfinite(x)), default=math.inf) for r in tried
+    ]
+    evidence: dict[str, Any] = {"start": start["start"], "floor": start["floor"], "loss": _reached(best)[1]}
+    if all(diverged(record) for record in tried):
+        first = min(diverged(record) or 0 for record in tried)
+        message = f"the loss leaves all bounds at every rate, first at iteration {first}"
+        return finding("loss_not_finite", message, {**evidence, "iteration": first})
+    if start["conflicting"]:
+        message = f"{start['conflicting']} of the {start['samples']} samples have the same input as a sample of another target"
+        advice = ("mend the labels of identical inputs",)
+        return finding("cannot_overfit", message, {**evidence, "conflicting": start["conflicting"]}, advice=advice)
+    if looked:
+        evidence |= {"gradient_norm": looked["gradient_norm"], "moved": looked["moved"]}
+        if looked["moved"] == 0:
+            message = "no parameter of the model moved: the optimizer holds other parameters, or gradients are zero"
+            return finding("loss_flat", message, evidence)
+    scale = max(abs(start["start"] - start["floor"]), 1e-12)
+    if max(drops) < FLAT * scale:
+        gradient = looked.get("gradient_norm")
+        shown = f"; the gradient's norm is {gradient:.1e}" if gradient is not None else ""
+        message = f"the loss moved by {100 * max(drops) / scale:.1f} % of the way to its floor at best{shown}"
+        return finding("loss_flat", message, evidence)
+    parameters, samples = start["parameters"], start["samples"]
+    score, loss = _reached(best)
+    message = f"after {best.iterations} epochs at the best rate: {_reached_text(context, score, loss, start)}"
+    if parameters < samples:
+        advice = ("give the model more parameters than this set has samples",)
+        return finding(
+            "cannot_overfit", f"{message}; {parameters} parameters for {samples} samples", evidence, advice=advice
+        )
+    if looked and looked["gradient_norm"] < 1e-6:
+        advice = ("the gradients died: look at the last layer and at saturated activations",)
+        return finding(
+            "cannot_overfit",
+            f"{message}; the gradient's norm is {looked['gradient_norm']:.1e}",
+            evidence,
+            advice=advice,
+        )
+    return finding("cannot_overfit", message, evidence)

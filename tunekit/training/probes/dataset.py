@@ -1,0 +1,181 @@
+"""What the data are like as the model gets them: values, labels, duplicates within and across the splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tunekit.training.data import Batch, LoaderSplit, Split, TensorSplit
+from tunekit.training.loop import splits_for
+from tunekit.training.tasks import KINDS
+from tunekit.vocabulary import TrainingConfig
+
+WHOLE = 200_000  # samples of a split in memory that are all looked at
+SAMPLE = 1_000  # samples read of a split that is not in memory
+EXAMPLES = 5  # indices named
+
+
+def measure_data(
+    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
+) -> dict[str, Any]:
+    """Statistics of both splits, label counts, and samples that occur twice."""
+    splits = splits_for(config, folder, torch.device("cpu"))
+    if isinstance(splits.train, LoaderSplit):
+        return {"skipped": "the training data cannot be indexed"}
+    train, val = _Looked(splits.train), _Looked(splits.val)
+    found: dict[str, Any] = {"train": train.numbers(), "val": val.numbers(), "shift": _shift(train, val)}
+    found["labels"] = _labels(train.targets, val.targets) if config.task in KINDS else {}
+    found["duplicates"] = _duplicates(train, val)
+    return found
+
+
+class _Looked:
+    """The samples of a split that are looked at: inputs [n, ...] as the model gets them, and their targets."""
+
+    def __init__(self, split: Split) -> None:
+        limit = WHOLE if isinstance(split, TensorSplit) else SAMPLE
+        self.size = len(split)
+        self.picks = torch.arange(self.size) if self.size <= limit else torch.linspace(0, self.size - 1, limit).long()
+        self.batches: list[Batch] = [split.batch(part) for part in self.picks.split(2048)]
+        self.raw = split if isinstance(split, TensorSplit) else None
+        targets = [batch.targets for batch in self.batches]
+        self.targets = torch.cat(targets) if targets and isinstance(targets[0], Tensor) else None
+        self.count = 0
+        self.total = self.square = np.zeros(0)
+        self.bad: list[int] = []
+        self._scan()
+
+    def _scan(self) -> None:
+        """Moments per feature over finite values, in float64, and the samples with values that are not finite."""
+        position = 0
+        for batch in self.batches:
+            for value in _inputs(batch):
+                if value.is_floating_point():
+                    finite = torch.isfinite(value.reshape(len(value), -1)).all(1)
+                    self.bad += [int(self.picks[position + i]) for i in (~finite).nonzero().flatten().tolist()]
+            first = _first(batch)
+            if first is not None:
+                flat = torch.nan_to_num(first.reshape(len(first), -1).double(), 0.0, 0.0, 0.0).numpy()
+                if self.total.size == 0:
+                    self.total, self.square = np.zeros(flat.shape[1]), np.zeros(flat.shape[1])
+                if flat.shape[1] == self.total.size:
+                    self.total = self.total + flat.sum(0)
+                    self.square = self.square + (flat * flat).sum(0)
+                    self.count += len(flat)
+            position += len(batch)
+
+    @property
+    def means(self) -> Any:
+        return self.total / max(1, self.count)
+
+    @property
+    def stds(self) -> Any:
+        return np.sqrt(np.maximum(self.square / max(1, self.count) - self.means**2, 0.0))
+
+    def numbers(self) -> dict[str, Any]:
+        targets = self.targets
+        wrong = int((~torch.isfinite(targets.float())).sum()) if targets is not None else 0
+        found: dict[str, Any] = {"size": self.size, "seen": len(self.picks), "targets_not_finite": wrong}
+        found["not_finite"] = {"count": len(self.bad), "examples": sorted(set(self.bad))[:EXAMPLES]}
+        if self.count:
+            mean = float(self.means.mean())
+            spread = float(np.sqrt(max((self.square.sum() / self.count / self.total.size) - mean**2, 0.0)))
+            found |= {"mean": mean, "std": spread, "features": int(self.total.size)}
+            found["constant_features"] = int((self.stds <= 1e-12 * (1 + np.abs(self.means))).sum())
+        return found
+
+    def hashes(self) -> list[bytes]:
+        """A digest of every looked-at sample's inputs (bytes as stored, where they are in memory)."""
+        found: list[bytes] = []
+        position = 0
+        for batch in self.batches:
+            if self.raw is not None:
+                picks = self.picks[position : position + len(batch)]
+                values = [value[picks] for value in (*self.raw.args, *self.raw.kwargs.values())]
+            else:
+                values = _inputs(batch)
+            position += len(batch)
+            columns = [value.reshape(len(value), -1).contiguous().cpu().numpy() for value in values]
+            for row in zip(*columns, strict=True):
+                found.append(hashlib.blake2b(b"|".join(part.tobytes() for part in row), digest_size=12).digest())
+        return found
+
+
+def _inputs(batch: Batch) -> list[Tensor]:
+    return [value for value in (*batch.args, *batch.kwargs.values()) if isinstance(value, Tensor)]
+
+
+def _first(batch: Batch) -> Tensor | None:
+    """The first input that is a measurement; whole numbers of wide integer types are tokens, whose scale means nothing."""
+    for value in _inputs(batch):
+        if value.is_floating_point() or value.dtype == torch.uint8:
+            return value
+    return None
+
+
+def _shift(train: _Looked, val: _Looked) -> dict[str, Any]:
+    """How far the validation inputs are from the training inputs, overall and for the feature that moved most."""
+    if not train.count or not val.count or train.total.size != val.total.size:
+        return {}
+    mine, other = train.numbers(), val.numbers()
+    scale = max(mine["std"], 1e-12)
+    scales = np.maximum(train.stds, 1e-12)
+    moved = np.abs(val.means - train.means)
+    known = train.stds > 1e-6 * (1 + np.abs(train.means))
+    error = scales * np.sqrt(1 / train.count + 1 / val.count)
+    units = np.where(known, moved / scales, 0.0)
+    worst = int(units.argmax())
+    return {
+        "mean": abs(other["mean"] - mine["mean"]) / scale,
+        "scale": other["std"] / scale,
+        "feature": worst,
+        "feature_shift": float(units[worst]),
+        "feature_z": float(moved[worst] / error[worst]) if known[worst] else 0.0,
+        "shifted_features": float(np.mean(units > 0.5)),
+    }
+
+
+def _labels(train: Tensor | None, val: Tensor | None) -> dict[str, Any]:
+    if train is None or val is None:
+        return {}
+    both = torch.cat([train.flatten().float(), val.flatten().float()])
+    both = both[torch.isfinite(both)]
+    found: dict[str, Any] = {"min": float(both.min()), "max": float(both.max())} if len(both) else {}
+    if train.dim() == 1 and not train.is_floating_point():
+        for name, labels in (("train", train), ("val", val)):
+            values, counts = labels.unique(return_counts=True)
+            found[name] = {int(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
+    return found
+
+
+def _duplicates(train: _Looked, val: _Looked) -> dict[str, Any]:
+    """Identical inputs: within the training split (with equal or different targets) and across the splits."""
+    mine, other = train.hashes(), val.hashes()
+    counts = Counter(mine)
+    repeated = sum(count for count in counts.values() if count > 1)
+    found: dict[str, Any] = {
+        "repeated": repeated / max(1, len(mine)),
+        "unique": len(counts) / max(1, len(mine)),
+        "largest_group": max(counts.values(), default=0) / max(1, len(mine)),
+    }
+    if train.targets is not None:
+        targets = train.targets.reshape(len(train.targets), -1)
+        groups: dict[bytes, list[int]] = {}
+        for index, name in enumerate(mine):
+            if counts[name] > 1:
+                groups.setdefault(name, []).append(index)
+        torn = [group for group in groups.values() if not bool((targets[group] == targets[group[0]]).all())]
+        found["conflicting"] = sum(map(len, torn)) / max(1, len(mine))
+        found["conflicting_examples"] = [[int(train.picks[i]) for i in group[:2]] for group in torn[:EXAMPLES]]
+    known = set(mine)
+    shared = [index for index, name in enumerate(other) if name in known]
+    found["shared"] = len(shared) / max(1, len(other))
+    found["shared_count"] = len(shared)
+    found["shared_examples"] = [int(val.picks[i]) for i in shared[:EXAMPLES]]
+    return found

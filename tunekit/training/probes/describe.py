@@ -1,0 +1,57 @@
+"""What must be known before any step: sizes, classes, metric, and what `auto` means here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tunekit.recipe import local_modules
+from tunekit.training.data import LoaderSplit
+from tunekit.training.device import pick_device, pick_precision, pick_threads
+from tunekit.training.loop import Session
+from tunekit.training.models import has_convolutions
+from tunekit.training.sources import data_digests
+from tunekit.vocabulary import TrainingConfig, digest
+
+
+def describe(
+    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
+) -> dict[str, Any]:
+    """The fields of vocabulary.Facts. `args`: device, precision and threads as the recipe (or the run) has them."""
+    device = pick_device(args["device"])
+    session = Session(config, folder, device, args["pretrained"])
+    parameters = sum(parameter.numel() for parameter in session.model.parameters())
+    train = session.splits.train
+    batch = session.batch(0)
+    with torch.no_grad():
+        session.task.loss(session.forward(session.model, batch), batch.targets)  # what does not fit is said here
+    session.augment(batch)
+    targets = session.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
+    modules = {
+        str(path.relative_to(folder)): digest(path.read_text(errors="replace")) for path in local_modules(folder)
+    }
+    convolutions = has_convolutions(session.model)
+    return {
+        "n_train": len(train),
+        "n_val": len(session.splits.val),
+        "iterations_per_epoch": session.iterations_per_epoch,
+        "metric": session.task.metric.name,
+        "maximize": session.task.metric.maximize,
+        "classes": _classes(session.task.kind, targets),
+        "parameters": parameters,
+        "threads": pick_threads(args["threads"], device, parameters),
+        "precision": pick_precision(args["precision"], device, parameters, convolutions),
+        "device": str(device),
+        "sources": {**modules, **data_digests(config.data, folder)},
+        "shareable": session.splits.shareable,
+        "notes": list(session.splits.notes),
+    }
+
+
+def _classes(kind: str, targets: Any) -> int | None:
+    if kind != "classification" or not isinstance(targets, Tensor) or targets.dim() != 1:
+        return None
+    return len(targets.unique())
