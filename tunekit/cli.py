@@ -237,7 +237,8 @@ def train(
         _print_json(found)
         return
     typer.echo(
-        f"{found['metric']} {found['value']:.4g} at epoch {found['epoch']:g} of {found['epochs']}; weights in {found['weights']}"
+        f"{found['metric']} {found['value']:.4g} at epoch {found['epoch']:g} of {found['epochs']}; "
+        f"weights in {found['weights']}"
     )
 
 

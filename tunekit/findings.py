@@ -543,7 +543,8 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "Validation is too good to be true.",
-        "Both losses below a thousandth of the start, or a near-perfect metric while validation lies far below training.",
+        "Both losses below a thousandth of the start, or a near-perfect metric while validation lies far below "
+        "training.",
         "Validation samples in the training split, or the label in the input.",
         ("look for duplicates across the splits: `tunekit inspect`", "test on fresh data"),
         KARPATHY,

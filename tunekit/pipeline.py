@@ -18,8 +18,8 @@ from tunekit.rundir import RunDir
 from tunekit.steps import Context, get_step
 from tunekit.store import Store
 from tunekit.studies import Studies, open_storage
-from tunekit.supervisor import Emit, Supervisor
-from tunekit.vocabulary import STEPS, Facts, Measurement, StepResult, Training, UserError, Values
+from tunekit.supervisor import Supervisor
+from tunekit.vocabulary import STEPS, Emit, Facts, Measurement, StepResult, Training, UserError, Values
 from tunekit.worker import Workspace
 
 PURPOSE = {
@@ -177,7 +177,7 @@ def check(loaded: Loaded, device: str | None = None) -> Values:
         "threads": recipe.threads,
         "pretrained": recipe.model.pretrained,
     }
-    return describe(recipe.training_config(unknown), loaded.folder, pick_device(args["device"]), None, args)
+    return describe(recipe.training_config(unknown), loaded.folder, pick_device(str(args["device"])), None, args)
 
 
 def inspect_data(loaded: Loaded) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run folder: its manifest, lock and step results, and the name of everything in it. Knows no step's meaning."""
+"""A run folder: its manifest, lock and step results, the names in it, and how a file is replaced whole."""
 
 from __future__ import annotations
 
@@ -16,11 +16,35 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit.recipe import Loaded, Recipe, as_yaml, load
-from tunekit.store import disk_error, write_atomically
 from tunekit.vocabulary import STEPS, StepResult, UserError
 
 MANIFEST = "environment.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file in one step: a reader, or a kill at any moment, finds the old file or the new one, whole.
+
+    Errors: UserError where the disk is full or cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise disk_error(path, error) from None
+
+
+def disk_error(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: cannot be written: {error.strerror or error}; free space or choose another place with --runs-dir, "
+        "then give the same command again: nothing that was finished is lost"
+    )
 
 
 @dataclass(frozen=True)
@@ -146,7 +170,8 @@ def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
     if name is not None:
         if not NAME.fullmatch(name) or len(name) > 100:
             raise UserError(
-                f"--name {name}: a run's name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
+                f"--name {name}: a run's name may hold letters, digits, '.', '_' and '-', "
+                "and begins with a letter or digit"
             )
         path = runs_dir / name
         if is_run(path):

@@ -15,37 +15,13 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from tunekit.rundir import disk_error, write_atomically
 from tunekit.vocabulary import TrainingConfig, UserError
 
 HEADER_BYTES = 4  # val_losses.bin begins with the number of validation samples, little-endian uint32
 BASE_COLUMNS = ("iteration", "epoch", "lr", "train_loss")
 
 Table = dict[str, list[Any]]
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one step: a reader, or a kill at any moment, finds the old file or the new one, whole.
-
-    Errors: UserError where the disk is full or cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise disk_error(path, error) from None
-
-
-def disk_error(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"{path}: cannot be written: {error.strerror or error}; free space or choose another place with --runs-dir, "
-        "then give the same command again: nothing that was finished is lost"
-    )
 
 
 class Store:

@@ -1,4 +1,4 @@
-"""Optuna behind one door: a study a step, trials asked and told, hand-offs, importance. Imports nothing of ours but types."""
+"""Optuna behind one door: a study a step, trials asked and told, hand-offs, importance. Runs nothing itself."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.vocabulary import UserError, Values
@@ -70,7 +71,7 @@ class Study:
                 self._numbers[identity] = trial.number
 
     def _create(self, storage: BaseStorage, name: str, maximize: bool) -> optuna.Study:
-        direction = "maximize" if maximize else "minimize"
+        direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
         return optuna.create_study(
             storage=storage, study_name=name, direction=direction, load_if_exists=True, sampler=self._sampler
         )
@@ -131,8 +132,8 @@ class Study:
             else optuna.samplers.TPESampler(seed=seed + number, n_startup_trials=STARTUP_TRIALS)
         )
         history = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        scratch = optuna.create_study(direction=self._study.direction.name.lower(), sampler=made)
-        scratch.add_trials([made for trial in history if (made := _with_axes(trial, axes)) is not None])
+        scratch = optuna.create_study(direction=self._study.direction, sampler=made)
+        scratch.add_trials([kept for trial in history if (kept := _with_axes(trial, axes)) is not None])
         drawn = scratch.ask(axes).params
         return {name: _value(value, space[name]) for name, value in drawn.items()}
 
@@ -162,7 +163,7 @@ class Study:
         if len(done) < IMPORTANCE_TRIALS or len(axes) < 2:
             return {}
         # The ranges of the study's own axes are far wider than what was tried: measured on those that were.
-        scratch = optuna.create_study(direction=self._study.direction.name.lower())
+        scratch = optuna.create_study(direction=self._study.direction)
         scratch.add_trials([made for trial in done if (made := _with_axes(trial, axes)) is not None])
         try:
             evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)

@@ -17,11 +17,15 @@ from tunekit.store import Store
 from tunekit.studies import Studies, Study
 from tunekit.vocabulary import (
     STEPS,
+    Advanced,
+    Emit,
     Interrupted,
     Measurement,
     Record,
     Request,
+    StepFinished,
     StepResult,
+    StepStarted,
     Suggestion,
     Training,
     UserError,
@@ -31,32 +35,6 @@ from tunekit.vocabulary import (
 from tunekit.worker import Workspace, is_finished
 
 ATTEMPTS = 2  # a request that failed or lost its worker is tried once more
-
-
-@dataclass(frozen=True)
-class StepStarted:
-    step: str
-
-
-@dataclass(frozen=True)
-class Advanced:
-    """How far a step is: iterations done and known to be needed, requests done and planned."""
-
-    step: str
-    done: int
-    total: int
-    finished: int
-    planned: int
-
-
-@dataclass(frozen=True)
-class StepFinished:
-    result: StepResult
-    records: tuple[Record, ...]
-    reused: bool = False  # it had been finished before
-
-
-Emit = Callable[[StepStarted | Advanced | StepFinished], None]
 
 
 @dataclass

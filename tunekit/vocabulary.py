@@ -192,7 +192,7 @@ class Record:
     request: Training | Measurement
     rows: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     values: Values = field(default_factory=dict)  # what a probe measured
-    val_losses: Sequence[Sequence[float]] = ()
+    val_losses: Any = ()  # float32 [validations, n_val]
     error: str | None = None
 
     @property
@@ -279,6 +279,34 @@ class StepResult:
         findings = tuple(Finding(**{**item, "advice": tuple(item["advice"])}) for item in data["findings"])
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         return cls(**{**known, "findings": findings, "table": tuple(data.get("table", ()))})
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    step: str
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """How far a step is: iterations done and known to be needed, requests done and planned."""
+
+    step: str
+    done: int
+    total: int
+    finished: int
+    planned: int
+
+
+@dataclass(frozen=True)
+class StepFinished:
+    result: StepResult
+    records: tuple[Record, ...]
+    reused: bool = False  # it had been finished before
+
+
+Event = StepStarted | Advanced | StepFinished
+Emit = Callable[[Event], None]
+"""What a supervisor tells of: a front end decides the look."""
 
 
 def plain(value: Any) -> Any:

@@ -62,6 +62,8 @@ class ProcessExecutor:
                     self._waiting.appendleft(item)  # it died while idle: poll replaces it
 
     def poll(self, timeout_s: float = 0.1) -> list[Event]:
+        if self._closed:
+            return []
         self._feed()
         events: list[Event] = []
         watched = {worker.pipe: worker for worker in self._workers}

@@ -11,6 +11,19 @@ from typing import Any
 from tunekit.recipe.text import nearest
 from tunekit.vocabulary import UserError
 
+_loaded: dict[str, Path] = {}
+"""Modules that `resolve` brought in from a recipe's folder, and that folder."""
+
+
+def _serve(folder: Path) -> None:
+    """Put the folder first in sys.path. Modules of another recipe's folder, which may have the same names, go."""
+    importlib.invalidate_caches()
+    if sys.path[:1] != [str(folder)]:
+        sys.path[:] = [str(folder), *(path for path in sys.path if path != str(folder))]
+    for name in [name for name, other in _loaded.items() if other != folder]:
+        sys.modules.pop(name, None)
+        del _loaded[name]
+
 
 def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
     """The callable that `module:name` means, its module looked up in the recipe's folder first.
@@ -18,9 +31,11 @@ def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
     Errors: UserError where the module does not import or has no such callable.
     """
     module_name, _, name = target.partition(":")
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
+    parts = [part.replace("-", "_") for part in (*module_name.split("."), *name.split("."))]
+    if not all(part.isidentifier() for part in parts) or module_name.endswith(".py"):
+        raise UserError(f"{key}: {target}: expected module:callable such as my_models:Net, without path or .py")
+    _serve(folder)
+    known = set(sys.modules)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -31,8 +46,10 @@ def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
         raise UserError(
             f"{key}: {target}: importing {module_name} needs {error.name!r}, which is not installed"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script without a main guard ends itself
         raise UserError(f"{key}: {target}: importing {module_name} raised {_raised(error, folder)}") from None
+    finally:
+        _loaded.update({name: folder for name in set(sys.modules) - known if _is_local(name, folder)})
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -52,13 +69,17 @@ def call(function: Callable[..., Any], folder: Path, key: str, target: str, /, *
         raise UserError(f"{key}: {target} raised {_raised(error, folder)}") from error
 
 
-def _raised(error: Exception, folder: Path) -> str:
+def _installed(path: Path) -> bool:
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+
+
+def _raised(error: BaseException, folder: Path) -> str:
     """The error's type and first line, and the innermost line of the person's own code."""
     place = ""
     trace = error.__traceback__
     while trace:
         name = Path(trace.tb_frame.f_code.co_filename)
-        if name.is_relative_to(folder) and "site-packages" not in name.parts:
+        if name.is_relative_to(folder) and not _installed(name):
             place = f" ({name.name}, line {trace.tb_lineno})"
         trace = trace.tb_next
     if isinstance(error, SyntaxError) and error.filename:
@@ -69,11 +90,12 @@ def _raised(error: Exception, folder: Path) -> str:
 
 def local_modules(folder: Path) -> list[Path]:
     """Source files of the modules loaded from a recipe's folder, installed packages left out."""
-    files = set()
-    for module in list(sys.modules.values()):
-        name = getattr(module, "__file__", None)
-        if name and name.endswith(".py"):
-            path = Path(name)
-            if path.is_relative_to(folder) and not {"site-packages", "dist-packages"} & set(path.parts):
-                files.add(path)
-    return sorted(files)
+    files = {Path(str(sys.modules[name].__file__)) for name in list(sys.modules) if _is_local(name, folder)}
+    return sorted(path for path in files if path.suffix == ".py")
+
+
+def _is_local(name: str, folder: Path) -> bool:
+    """Whether a loaded module's file lies below the folder and is the person's own."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    own = isinstance(file, str) and Path(file).is_relative_to(folder) and not _installed(Path(file))
+    return own and name.partition(".")[0] != "tunekit"

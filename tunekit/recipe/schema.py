@@ -16,6 +16,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -27,7 +28,9 @@ TASKS = ("classification", "binary", "multilabel", "regression")
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", populate_by_name=True, frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
 
 
 class Target(_Model):
@@ -137,6 +140,10 @@ class Recipe(_Model):
     steps: Steps = Steps()
     search: dict[str, list[Any]] = {}
 
+    @field_serializer("threads")
+    def _threads_text(self, value: int | None) -> int | str:
+        return "auto" if value is None else value
+
     @field_validator("task")
     @classmethod
     def _known_task(cls, value: str) -> str:
@@ -153,7 +160,10 @@ class Recipe(_Model):
             if path in ("seed", "name") or path.split(".")[0] in ("steps", "search"):
                 raise ValueError(f"search.{path}: cannot be searched; try model.args.…, optimizer.… or batch_size")
             for value in values:
-                self._with({path: value}, drop_search=True)
+                try:
+                    self._with({path: value}, drop_search=True)
+                except UserError as error:
+                    raise ValueError(f"search.{path}: {error}") from None
         return self
 
     def with_values(self, params: Values) -> Recipe:
@@ -277,7 +287,8 @@ def _explain(fault: Any, lines: Lines, where: str) -> str:
         got = "" if kind == "missing" else f", not {kind_of(fault['input'])}"
         return f"{place}: {key} {_WANTED[kind]}{got}"
     if kind == "string_pattern_mismatch" and key == "name":
-        return f"{place}: name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit, not {fault['input']!r}"
+        allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
+        return f"{place}: {allowed}, not {fault['input']!r}"
     return f"{place}: {key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
 
 

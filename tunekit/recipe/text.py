@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -32,7 +33,10 @@ def apply_overrides(data: Any, overrides: Iterable[str], lines: Lines | None = N
             raise UserError(f"--set {text}: there is no recipe to change")
         set_path(data, name, parsed)
         if lines is not None:
-            lines[tuple(name.split("."))] = 0
+            parts = tuple(name.split("."))
+            for length in range(1, len(parts)):
+                lines.setdefault(parts[:length], 0)  # a mapping that the override makes
+            lines[parts] = 0
 
 
 def set_path(data: dict[str, Any], path: str, value: Any) -> None:
@@ -50,24 +54,35 @@ def set_path(data: dict[str, Any], path: str, value: Any) -> None:
     data[last] = value
 
 
+MOST_NODES = 50_000
+"""Values in a recipe with its aliases written out: more is a mistake, or a text made to fill the memory."""
+
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_FLOAT = "tag:yaml.org,2002:float"
+_EXPONENT = re.compile(r"^[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$", re.ASCII)
+_FIRST = list("-+0123456789.")
+
+
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2 floats (1e-3 is a number), refused duplicate keys, and lines by path."""
+    """SafeLoader with YAML 1.2 floats (1e-3 is a number); dates stay text, as in YAML 1.2."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
+        first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":timestamp")]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+_Loader.add_implicit_resolver(_FLOAT, _EXPONENT, _FIRST)
 
 
 def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
     """YAML text to data and the line of every key. Errors: UserError with the line."""
-    loader = _Loader(text)
     lines: Lines = {}
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
-        data = None if node is None else _construct(loader, node, (), lines, where)
+        data = None if node is None else _Builder(loader, where, lines).build(node, ())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -76,29 +91,74 @@ def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
     except RecursionError:
         raise UserError(f"{where}: not a recipe: nested too deeply") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return data, lines
 
 
-def _construct(loader: _Loader, node: yaml.Node, path: tuple[str, ...], lines: Lines, where: str) -> Any:
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
-        result: dict[Hashable, Any] = {}
-        for key_node, value_node in node.value:
-            key = loader.construct_object(key_node)
-            line = key_node.start_mark.line + 1
-            name = str(key)
-            if key in result:
-                raise UserError(
-                    f"{where}, line {line}: the key {name!r} stands twice (first on line {lines[*path, name]})"
-                )
-            lines[*path, name] = line
-            result[name] = _construct(loader, value_node, (*path, name), lines, where)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [_construct(loader, item, (*path, str(i)), lines, where) for i, item in enumerate(node.value)]
-    return loader.construct_object(node)
+@dataclass
+class _Builder:
+    """Nodes to plain data, with the line of every key by its path."""
+
+    loader: _Loader
+    where: str
+    lines: Lines
+    nodes: int = 0
+    pairs: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(default_factory=dict)
+
+    def build(self, node: yaml.Node, path: tuple[str, ...]) -> Any:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise self.fault(node, f"not a recipe: more than {MOST_NODES:,} values with its aliases written out")
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            raise self.fault(node, f"not valid YAML: the tag {node.tag!r} is not for recipes")
+        if isinstance(node, yaml.MappingNode):
+            pairs = self.pairs_of(node)
+            self.lines.update({(*path, name): key.start_mark.line + 1 for name, (key, _) in pairs.items()})
+            return {name: self.build(value, (*path, name)) for name, (_, value) in pairs.items()}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*path, str(i))) for i, item in enumerate(node.value)]
+        return self.scalar(node)
+
+    def pairs_of(self, node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """Key and value nodes by name: what `<<` merges in first, then the mapping's own, each of which stands once."""
+        if id(node) in self.pairs:
+            return self.pairs[id(node)]
+        merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                for part in reversed(parts):  # the first of several wins
+                    if not isinstance(part, yaml.MappingNode):
+                        raise self.fault(key, "not valid YAML: << takes a mapping or a list of them")
+                    merged.update(self.pairs_of(part))
+                continue
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.fault(key, "a key must be text, not a list or a mapping")
+            name = str(self.scalar(key))
+            if name in own:
+                first = own[name][0].start_mark.line + 1
+                raise self.fault(key, f"the key {name!r} stands twice (first on line {first})")
+            own[name] = key, value
+        self.pairs[id(node)] = {**merged, **own}
+        return self.pairs[id(node)]
+
+    def scalar(self, node: yaml.Node) -> Any:
+        try:
+            value = self.loader.construct_object(node)
+            if isinstance(value, str):
+                value.encode()  # "\ud800" is half a character
+            elif value is not None and not isinstance(value, bool | int | float):
+                raise TypeError(f"the tag {node.tag!r} is not for recipes")
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            shown = str(node.value)[:40]
+            raise self.fault(node, f"not valid YAML: {shown!r} cannot be read: {error}") from None
+        return value
+
+    def fault(self, node: yaml.Node, text: str) -> UserError:
+        return UserError(f"{self.where}, line {node.start_mark.line + 1}: {text}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -127,4 +187,12 @@ def _represent_list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=flat)
 
 
+def _represent_str(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    # PyYAML breaks lines at these without a mark unless they are escaped between double quotes.
+    style = '"' if any(separator in text for separator in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
 _Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(str, _represent_str)
+_Dumper.add_implicit_resolver(_FLOAT, _EXPONENT, _FIRST)  # the text "1e-3" is quoted, so that it stays text

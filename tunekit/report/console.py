@@ -12,8 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from tunekit.supervisor import Advanced, StepFinished, StepStarted
-from tunekit.vocabulary import Finding, StepResult, short
+from tunekit.vocabulary import Advanced, Event, Finding, StepResult, StepStarted, short
 
 ROWS = 10  # of a step's table on the screen; the rest stands in result.json
 PLAIN_S = 10.0  # between progress lines where there is no terminal
@@ -37,7 +36,7 @@ class Screen:
         self._task: TaskID | None = None
         self._started = self._told = time.monotonic()
 
-    def emit(self, event: StepStarted | Advanced | StepFinished) -> None:
+    def emit(self, event: Event) -> None:
         if isinstance(event, StepStarted):
             self._start(event.step)
         elif isinstance(event, Advanced):

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunekit.store import write_atomically
-from tunekit.supervisor import Advanced, StepFinished, StepStarted
-from tunekit.vocabulary import Measurement, Record, StepResult, Training, short
+from tunekit.rundir import write_atomically
+from tunekit.vocabulary import Event, Measurement, Record, StepFinished, StepResult, Training, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +32,7 @@ class Painter:
         self._pool = ThreadPoolExecutor(1)
         self._drawn: list[Future[None]] = []
 
-    def emit(self, event: StepStarted | Advanced | StepFinished) -> None:
+    def emit(self, event: Event) -> None:
         if isinstance(event, StepFinished) and not event.reused:
             self._drawn.append(self._pool.submit(draw_step, event.result, event.records, self.folder))
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from tunekit.diagnosis import Diagnosis, Log
 from tunekit.report.console import COLOURS, as_table, show_finding, sparkline
 from tunekit.report.figures import draw_log
-from tunekit.store import write_atomically
+from tunekit.rundir import write_atomically
 
 
 def show_logs(console: Console, found: Sequence[tuple[Log, Diagnosis]]) -> None:
@@ -37,8 +37,8 @@ def show_logs(console: Console, found: Sequence[tuple[Log, Diagnosis]]) -> None:
         console.print("  what to do:")
         for line in diagnosis.advice:
             console.print(f"    - {escape(line)}")
-    for note in log.notes:
-        console.print(f"  of the file: {escape(note)}")
+    for remark in log.notes:
+        console.print(f"  of the file: {escape(remark)}")
     if len(found) > 1:
         rows = [{"run": log.name, "verdict": d.code, "summary": d.summary} for log, d in found]
         console.print(as_table(rows, 50))

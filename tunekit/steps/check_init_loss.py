@@ -60,7 +60,8 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
     else:
         handoff = {"initial_loss": measured.loss, "expected_loss": measured.expected, "expected": measured.name}
         off = abs(measured.loss / measured.expected - 1) if measured.expected else 0.0
-        summary = f"Initial loss {measured.loss:.4g}, expected {measured.expected:.4g} ({measured.name}): {100 * off:.0f} % off."
+        theory = f"{measured.expected:.4g} ({measured.name})"
+        summary = f"Initial loss {measured.loss:.4g}, expected {theory}: {100 * off:.0f} % off."
     return context.result(NAME, summary, findings, handoff, table)
 
 

@@ -15,6 +15,7 @@ from tunekit.vocabulary import (
     Finding,
     Record,
     Request,
+    Severity,
     StepResult,
     Suggestion,
     Training,
@@ -242,7 +243,7 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
         "training": folder_name(best),
         "top": [dict(record.params) for record in _spread_out(scored, context.recipe.steps.fine_run.top)],
     }
-    details = {"axes": _axes(context, scored), "importance": dict(context.importance)}
+    details: dict[str, Any] = {"axes": _axes(context, scored), "importance": dict(context.importance)}
     if not context.importance:
         details["importance_note"] = f"not said of {len(scored)} cells on {len(details['axes'])} axes"
     return context.result(NAME, summary, findings, handoff, _table(context, cells, scored), details)
@@ -289,7 +290,7 @@ def _axes(context: Context, scored: Sequence[Record]) -> dict[str, dict[str, flo
 
 def _table(context: Context, cells: Sequence[Record], scored: Sequence[Record]) -> list[Values]:
     equal = {record.request.identity for record in _within_noise(scored)} if scored else set()
-    rows = []
+    rows: list[Values] = []
     for record in [*scored, *[cell for cell in cells if cell not in scored]]:
         if record.error:
             word = "failed"
@@ -319,9 +320,9 @@ def _findings(
     if gone:
         lowest = min(record.params["lr"] for record in gone)
         message = f"{len(gone)} of {len(cells)} cells diverged, from rate {short(lowest)} on"
-        severity = None if scored else "fail"
-        evidence = {"cells": [dict(record.params) for record in gone[:10]]}
-        found.append(finding("cells_diverged", message, evidence, severity=severity))  # type: ignore[arg-type]
+        severity: Severity | None = None if scored else "fail"
+        evidence: dict[str, Any] = {"cells": [dict(record.params) for record in gone[:10]]}
+        found.append(finding("cells_diverged", message, evidence, severity=severity))
     if failed:
         message = f"{len(failed)} of {len(cells)} cells failed: {failed[0].error}"
         evidence = {"cells": [dict(r.params) for r in failed[:10]], "errors": [r.error for r in failed[:10]]}
@@ -332,7 +333,8 @@ def _findings(
     equal = _within_noise(scored)
     if equal:
         difference = compare(best, equal[0])
-        message = f"{len(equal)} cells are within noise of the best; the nearest by {-difference.mean:.2g} +- {difference.error:.2g} of loss"
+        gap = f"{-difference.mean:.2g} +- {difference.error:.2g} of loss"
+        message = f"{len(equal)} cells are within noise of the best; the nearest by {gap}"
         evidence = {
             "cells": [dict(record.params) for record in equal[:10]],
             "difference": difference.mean,

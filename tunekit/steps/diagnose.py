@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tunekit.diagnosis import from_record, judge as judge_log
+from tunekit.diagnosis import from_record
+from tunekit.diagnosis import judge as judge_log
 from tunekit.findings import finding
 from tunekit.steps.coarse_grid import folder_name
 from tunekit.steps.context import Context
@@ -57,7 +58,8 @@ def _known(context: Context) -> dict[str, Any]:
     """What the procedure knows besides the curves: the sweep, the rates, the initial loss."""
     swept, first = context.handoff("lr-sweep"), context.handoff("check-init-loss")
     return {
-        **{"lr": context.recipe.optimizer.lr, "weight_decay": context.recipe.optimizer.weight_decay},
+        "lr": context.recipe.optimizer.lr,
+        "weight_decay": context.recipe.optimizer.weight_decay,
         **context.tuned("fine-run"),
         "sweep_lr": swept.get("lr"),
         "sweep_range": swept.get("range"),

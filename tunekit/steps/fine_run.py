@@ -107,11 +107,8 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
     spread = stdev(values) if len(values) > 1 else None
     findings += _findings(context, best, ranked, values, difference)
     epoch = iteration / context.iterations_per_epoch(best.params)
-    over = (
-        f"; over {len(values)} seeds {metric_text(context.metric, fmean(values))} +- {metric_text(context.metric, spread)}"
-        if spread is not None
-        else ""
-    )
+    mean = metric_text(context.metric, fmean(values)) if values else "-"
+    over = "" if spread is None else f"; over {len(values)} seeds {mean} +- {metric_text(context.metric, spread)}"
     summary = (
         f"{context.metric} {metric_text(context.metric, value)} at epoch {epoch:g} with {_text(best.params)}{over}."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit.findings import finding
 from tunekit.steps.context import Context, percent
-from tunekit.vocabulary import Finding, Values
+from tunekit.vocabulary import Finding, Severity, Values
 
 SCALE_HIGH, SCALE_LOW = 10.0, 0.01  # standard deviation of the inputs; unit scale is meant (CS231n notes)
 MEAN_HIGH = 10.0  # standard deviations of the mean from zero
@@ -83,11 +83,11 @@ def _split(data: Values, context: Context) -> list[Finding]:
         ratio = max(shift["scale"], 1 / max(shift["scale"], 1e-12))
         feature = shift["feature_shift"] > SHIFT and shift["feature_z"] > SHIFT_Z
         # Time moves on: with a split by time a shift is what the data are like.
-        severity = "note" if context.recipe.data.split == "time" else None
+        severity: Severity | None = "note" if context.recipe.data.split == "time" else None
         if shift["mean"] > SHIFT or ratio > SCALE_RATIO:
             message = (
-                f"validation inputs have mean {data['val']['mean']:.3g} and standard deviation {data['val']['std']:.3g}, "
-                f"training inputs {data['train']['mean']:.3g} and {data['train']['std']:.3g}"
+                f"validation inputs have mean {data['val']['mean']:.3g} and standard deviation "
+                f"{data['val']['std']:.3g}, training inputs {data['train']['mean']:.3g} and {data['train']['std']:.3g}"
             )
             found.append(finding("split_mismatch", message, dict(shift), severity=severity))
         elif feature:

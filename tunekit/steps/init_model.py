@@ -9,7 +9,7 @@ from statistics import fmean
 
 from tunekit.findings import finding
 from tunekit.steps.context import Context, percent
-from tunekit.vocabulary import Finding, Values
+from tunekit.vocabulary import Finding, Severity, Values
 
 REGRESSION_TOLERANCE = 1.0  # a sound linear layer adds a third of the inputs' variance to the outputs
 LOGITS_MODEST = 1.0  # outputs of this scale explain what they cost: they are no fault
@@ -80,7 +80,8 @@ def judge(initial: Sequence[Values], context: Context, known: set[str]) -> list[
         found += _loss_value(initial, context, known)
     found += _averaged(initial)
     found += _parameters(initial, context)
-    dead = _dead(initial)
+    # Equal inputs switch the same units off for all samples: then that is no fault of the layer.
+    dead = [] if "input_constant" in known else _dead(initial)
     found += dead
     if not dead:
         found += _gradients(initial, {finding.code for finding in found})
@@ -104,9 +105,9 @@ def _labels(initial: Sequence[Values], context: Context) -> list[Finding]:
     if outputs > classes:
         message = f"the model has {outputs} outputs, the data only {classes} classes"
         # A class that happens to be missing is no fault of the model; half as many outputs again is.
-        severity = "fail" if outputs >= 1.5 * classes else "note"
+        severity: Severity = "fail" if outputs >= 1.5 * classes else "note"
         evidence = {"outputs": outputs, "classes": classes}
-        return [finding("class_count_mismatch", message, evidence, severity=severity)]  # type: ignore[arg-type]
+        return [finding("class_count_mismatch", message, evidence, severity=severity)]
     return []
 
 
@@ -176,7 +177,8 @@ def _loss_value(initial: Sequence[Values], context: Context, known: set[str]) ->
     evidence = {"initial_loss": measured.loss, "expected": measured.expected, "theory": measured.name}
     size = fmean(values["outputs"]["rms" if kind == "binary" else "std"] for values in initial)
     if measured.loss > measured.highest + room and (kind == "regression" or size > LOGITS_MODEST):
-        message = f"initial loss {measured.loss:.4g}, expected {measured.expected:.4g} ({measured.name}); outputs have scale {size:.2g}"
+        theory = f"{measured.expected:.4g} ({measured.name})"
+        message = f"initial loss {measured.loss:.4g}, expected {theory}; outputs have scale {size:.2g}"
         advice = None
         if kind == "regression":
             advice = (
@@ -191,7 +193,8 @@ def _loss_value(initial: Sequence[Values], context: Context, known: set[str]) ->
         and not context.recipe.model.pretrained
         and not known & {"input_constant"}
     ):
-        message = f"initial loss {measured.loss:.4g} is below {measured.lowest:.4g}, the least that can be had without knowledge"
+        least = f"{measured.lowest:.4g}, the least that can be had without knowledge"
+        message = f"initial loss {measured.loss:.4g} is below {least}"
         return [finding("initial_loss_low", message, evidence)]
     return []
 
@@ -215,7 +218,7 @@ def _parameters(initial: Sequence[Values], context: Context) -> list[Finding]:
         share = initial[0]["gradients"]["none_share"]
         message = f"no gradient reaches {_names(none)} ({percent(share)} of the parameters)"
         # A side branch that a pretrained body brings along is small; a body cut off is not.
-        severity = "warn" if share < 0.05 else None
+        severity: Severity | None = "warn" if share < 0.05 else None
         found.append(
             finding("unused_parameters", message, {"parameters": none[:20], "share": share}, severity=severity)
         )

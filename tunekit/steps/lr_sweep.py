@@ -223,10 +223,9 @@ def _findings(curves: Mapping[float, RateCurve], works: Sequence[float]) -> list
     rates = sorted(curves)
     if best in (rates[0], rates[-1]) and len(rates) > 1:
         side = "highest" if best == rates[-1] else "lowest"
-        bound = "high" if side == "highest" else "low"
-        advice = (
-            f"widen the range: `--set steps.lr-sweep.{bound}={short(beyond(rates[-1 if bound == 'high' else 0], bound == 'high'))}`",
-        )
+        up = side == "highest"
+        further = short(beyond(rates[-1 if up else 0], up))
+        advice = (f"widen the range: `--set steps.lr-sweep.{'high' if up else 'low'}={further}`",)
         message = f"the best rate, {short(best)}, is the {side} tried"
         found.append(finding("best_at_edge", message, {"lr": best, "side": side}, advice=advice))
     place = rates.index(works[0])
@@ -246,7 +245,8 @@ def _none_works(context: Context, curves: Mapping[float, RateCurve]) -> Finding:
         message = f"all {len(curves)} rates from {short(min(curves))} to {short(max(curves))} diverge{said}"
         return finding("all_diverged", message, {"rates": list(curves), "first_iteration": first})
     best = max(curves.values(), key=lambda curve: curve.drop)
-    message = f"the largest drop is {best.drop:.2g} (noise {best.error:.2g}), at {short(best.rate)}, from a start of {best.start:.3g}{said}"
+    drop = f"{best.drop:.2g} (noise {best.error:.2g})"
+    message = f"the largest drop is {drop}, at {short(best.rate)}, from a start of {best.start:.3g}{said}"
     evidence = {"drop": best.drop, "noise": best.error, "lr": best.rate, "start": best.start}
     advice = None
     if tiny is not None and tiny.get("verdict") != "fail":

@@ -251,7 +251,7 @@ def _cause(context: Context, tried: Sequence[Record], best: Record, start: Value
         message = f"the loss leaves all bounds at every rate, first at iteration {first}"
         return finding("loss_not_finite", message, {**evidence, "iteration": first})
     if start["conflicting"]:
-        message = f"{start['conflicting']} of the {start['samples']} samples have the same input as a sample of another target"
+        message = f"{start['conflicting']} of the {start['samples']} samples share their input with a sample of another target"
         advice = ("mend the labels of identical inputs",)
         return finding("cannot_overfit", message, {**evidence, "conflicting": start["conflicting"]}, advice=advice)
     if looked:

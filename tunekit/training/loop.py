@@ -101,7 +101,7 @@ class Session:
         )
         self.model = build_model(config.model, folder, first, outputs, config.seed, pretrained).to(device)
         if has_convolutions(self.model):
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.model = self.model.to(memory_format=torch.channels_last)
         if not config.regularize:
             without_regularizers(self.model)
         self.folder = folder
@@ -195,7 +195,7 @@ class Session:
         outputs = self.forward(self.model, batch)
         loss = self.task.loss(outputs, batch.targets)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self.config.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
         self.optimizer.step()

@@ -42,7 +42,7 @@ def one_cycle(iteration: int, total: int, rise: float = 0.3, start: float = 0.04
     done = min(iteration / max(1, total), 1.0)
     if done < rise:
         return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * done / rise))
-    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * (done - rise) / max(1 - rise, 1e-12)))
 
 
 SCHEDULES: dict[str, Factor] = {
@@ -69,7 +69,7 @@ def build_schedule(spec: Values) -> Callable[[int], float]:
     function = SCHEDULES[name]
     try:
         function(1, **args)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise UserError(f"schedule.args: {name}: {str(error).partition(')')[2].strip() or error}") from None
 
     def factor(iteration: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -55,9 +56,9 @@ def digits() -> Parts:
 def arrays(path: Path, standardize: bool = False) -> Parts:
     """An .npz file with `x` and `y`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, and `groups` or `times`."""
     try:
-        with np.load(path) as file:
+        with zipfile.ZipFile(path), np.load(path) as file:
             found = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"data.args.path: {path} cannot be read as .npz: {error}") from None
     if "x" not in found or "y" not in found:
         raise UserError(f"data.args.path: {path} needs arrays x and y; it has {', '.join(found) or 'none'}")
@@ -79,7 +80,12 @@ def table(
     try:
         with path.open(encoding="utf-8") as file:
             header = [name.strip().strip('"') for name in file.readline().split(",")]
-            body = np.genfromtxt(file, delimiter=",", dtype=np.float64, ndmin=2)
+            lines = file.readlines()
+        if not any(line.strip() for line in lines):
+            raise UserError(f"data.args.path: {path} is empty: a header and rows of numbers are needed")
+        body = np.genfromtxt(lines, delimiter=",", dtype=np.float64, ndmin=2)
+        if body.shape[1] != len(header):
+            raise ValueError(f"its rows have {body.shape[1]} cells and its header {len(header)}")
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise UserError(f"data.args.path: {path} cannot be read as a table: {error}") from None
     targets = [target] if isinstance(target, str) else list(target)
@@ -89,7 +95,9 @@ def table(
         if name not in header:
             raise UserError(f"data.args: {path} has no column {name!r}; it has {', '.join(header)}")
     at = {name: body[:, header.index(name)] for name in header}
-    empty = [name for name in columns if np.isnan(at[name]).all()]
+    empty = [name for name in [*targets, *columns] if np.isnan(at[name]).all()]
+    if empty and empty[0] in targets:
+        raise UserError(f"data.args: column {empty[0]!r} of {path} holds no numbers; number its classes from 0")
     if empty:
         raise UserError(f"data.args: column {empty[0]!r} of {path} holds no numbers; leave it out with `features`")
     x = np.stack([at[name] for name in columns], 1).astype(np.float32)
@@ -283,7 +291,15 @@ def _split_of(part: Any) -> Split | LoaderSplit:
 
 
 def _loader(loader: Any) -> LoaderSplit:
-    length = sum(len(batch) for batch in LoaderSplit(loader).batches())
+    if iter(loader) is loader:
+        raise UserError(
+            f"data: a {type(loader).__name__} gives its batches only once; return a DataLoader or a dataset"
+        )
+    length = 0
+    for batch in LoaderSplit(loader).batches():
+        if (isinstance(batch.targets, Tensor) and not batch.targets.dim()) or not hasattr(batch.targets, "__len__"):
+            raise UserError("data: an iterable must give batches; put a DataLoader with a batch_size around it")
+        length += len(batch)
     if length == 0:
         raise UserError("data: the training data give no batch")
     return LoaderSplit(loader, length=length)

@@ -1,4 +1,4 @@
-"""Measurements of data and models before and between trainings: numbers as JSON, no verdicts. One entry each in PROBES."""
+"""Measurements of data and models before and between trainings: numbers as JSON, no verdicts. PROBES lists them."""
 
 from __future__ import annotations
 

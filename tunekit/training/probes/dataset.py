@@ -102,8 +102,8 @@ class _Looked:
                 values = _inputs(batch)
             position += len(batch)
             columns = [value.reshape(len(value), -1).contiguous().cpu().numpy() for value in values]
-            for row in zip(*columns, strict=True):
-                found.append(hashlib.blake2b(b"|".join(part.tobytes() for part in row), digest_size=12).digest())
+            rows = (b"|".join(part.tobytes() for part in row) for row in zip(*columns, strict=True))
+            found += [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
         return found
 
 
@@ -112,7 +112,7 @@ def _inputs(batch: Batch) -> list[Tensor]:
 
 
 def _first(batch: Batch) -> Tensor | None:
-    """The first input that is a measurement; whole numbers of wide integer types are tokens, whose scale means nothing."""
+    """The first input that is a measurement; wide integers are tokens, whose scale means nothing."""
     for value in _inputs(batch):
         if value.is_floating_point() or value.dtype == torch.uint8:
             return value

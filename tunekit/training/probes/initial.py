@@ -1,4 +1,4 @@
-"""The untrained model over real batches: losses, outputs, gradients, units, and what each sample's output depends on."""
+"""The untrained model over real batches: losses, outputs, gradients, units, and what a sample's output depends on."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def _gradients(session: Session, batch: Batch) -> tuple[dict[str, Any], list[dic
     if not loss.requires_grad:
         names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         return {"layers": [], "none": names, "none_share": 1.0, "finite": True}, watch.layers
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     none = [(name, p) for name, p in trained if p.grad is None]
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
@@ -246,39 +246,52 @@ def _dependence(session: Session, batch: Batch) -> dict[str, Any]:
         again = Batch(tuple(values[:split]), dict(zip(names, values[split:], strict=True)), batch.targets)
         return session.forward(model, again)
 
-    real = [value.is_floating_point() for value in inputs]
     sample = len(batch) // 2
-    if any(real):
-        leaves = [value.detach().clone().requires_grad_(is_real) for value, is_real in zip(inputs, real, strict=True)]
-        out = outputs(leaves)
-        if len(out) != len(batch):
-            found = {"own": 1.0, "others": 1.0, "rows": len(out)}
-        elif not out.requires_grad:
-            found = {"own": 0.0, "others": 0.0}
-        else:
-            # Random weights on the outputs: a sum over them may be constant by design (softmax).
-            weights = torch.randn(out[sample].shape, generator=torch.Generator().manual_seed(0)).to(out)
-            wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            grads = torch.autograd.grad((out[sample] * weights).sum(), wanted, allow_unused=True)
-            sizes = [g.abs().reshape(len(g), -1).amax(1) for g in grads if g is not None]
-            found = _own_and_others(sizes, sample)
-    else:
-        with torch.no_grad():
-            base = outputs(inputs)
-            others = [value.roll(1, 0) for value in inputs]
-            for value, rolled in zip(inputs, others, strict=True):
-                rolled[sample] = value[sample]
-            mine = [value.clone() for value in inputs]
-            for value, old in zip(mine, inputs, strict=True):
-                value[sample] = old[sample - 1]
-            found = {
-                "own": float((outputs(mine)[sample] - base[sample]).abs().max()),
-                "others": float((outputs(others)[sample] - base[sample]).abs().max()),
-                "noise": 1e-5 * float(base.abs().max()),
-            }
+    found = _by_gradient(outputs, inputs, sample) if any(value.is_floating_point() for value in inputs) else None
+    if found is None or found["own"] == 0:
+        # A gradient of zero may mean a detach on the way: only exchanged inputs tell that they are ignored.
+        exchanged = _by_exchange(outputs, inputs, sample)
+        found = exchanged if found is None else {**found, "own": exchanged["own"]}
     model.train()
     model.zero_grad(set_to_none=True)
     return found
+
+
+def _by_gradient(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor], sample: int) -> dict[str, Any] | None:
+    leaves = [value.detach().clone().requires_grad_(value.is_floating_point()) for value in inputs]
+    out = outputs(leaves)
+    if len(out) != len(inputs[0]):
+        return {"own": 1.0, "others": 1.0, "rows": len(out)}
+    if not out.requires_grad:
+        return {"own": 0.0, "others": 0.0}
+    # Random weights on the outputs: a sum over them may be constant by design (softmax).
+    weights = torch.randn(out[sample].shape, generator=torch.Generator().manual_seed(0)).to(out)
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    grads = torch.autograd.grad((out[sample] * weights).sum(), wanted, allow_unused=True)
+    sizes = [g.abs().reshape(len(g), -1).amax(1) for g in grads if g is not None]
+    return _own_and_others(sizes, sample)
+
+
+@torch.no_grad()
+def _by_exchange(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor], sample: int) -> dict[str, Any]:
+    """The change of one sample's outputs when all others, or only itself, are exchanged for the sample before.
+
+    Where all samples are alike, noise takes the place of the other sample.
+    """
+    base = outputs(inputs)
+    if len(base) != len(inputs[0]):
+        return {"own": 1.0, "others": 1.0, "rows": len(base)}
+    others = [value.roll(1, 0) for value in inputs]
+    mine = [value.clone() for value in inputs]
+    for value, rolled, old in zip(mine, others, inputs, strict=True):
+        rolled[sample] = old[sample]
+        noise = torch.randn(old[sample].shape, generator=torch.Generator().manual_seed(0)).to(old.device)
+        value[sample] = old[sample - 1] + noise if old.is_floating_point() else old[sample - 1]
+    return {
+        "own": float((outputs(mine)[sample] - base[sample]).abs().max()),
+        "others": float((outputs(others)[sample] - base[sample]).abs().max()),
+        "noise": 1e-5 * float(base.abs().max()),
+    }
 
 
 def _own_and_others(sizes: list[Tensor], sample: int) -> dict[str, Any]:
@@ -294,7 +307,8 @@ def _normalizes_input(model: nn.Module) -> bool:
     """Whether the first layer with parameters or statistics is a normalisation."""
     kinds = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
     for module in model.modules():
-        if not list(module.children()) and (list(module.parameters()) or list(module.buffers())):
+        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        if own:
             return isinstance(module, kinds)
     return False
 

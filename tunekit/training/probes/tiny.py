@@ -40,7 +40,7 @@ def measure_tiny(
     loss = task.loss(outputs, every.targets)
     found["train"] = {"loss": float(loss.detach()), "score": float(task.score(outputs.detach(), every.targets))}
     if loss.requires_grad:
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
     grads = [p.grad for p in model.parameters() if p.requires_grad and p.grad is not None]
     squares = [float(g.double().square().sum()) for g in grads]
     found["gradient_norm"] = math.sqrt(sum(squares)) if squares else 0.0
