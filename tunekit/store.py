@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
-import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 from tunekit.rundir import disk_error, write_atomically
 from tunekit.vocabulary import TrainingConfig, UserError
 
+SEAL_BYTES = 8  # hexadecimal digits of a CRC-32
 HEADER_BYTES = 4  # val_losses.bin begins with the number of validation samples, little-endian uint32
 BASE_COLUMNS = ("iteration", "epoch", "lr", "train_loss")
 
@@ -94,7 +94,12 @@ class Entry:
         return columns
 
     def iterations(self) -> int:
-        return len(self.rows().get("iteration", ()))
+        """How many iterations are stored whole: their rows, and the sample losses of their validations."""
+        rows = self.rows()
+        numbers = rows.get("iteration", [])
+        ends = [number for number, loss in zip(numbers, rows.get("val_loss", ()), strict=False) if loss is not None]
+        kept = len(self.val_losses())
+        return ends[kept] - 1 if kept < len(ends) else len(numbers)
 
     def append(self, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Add rows to metrics.csv, with its header where it is new. Errors: UserError on a full disk."""
@@ -155,7 +160,7 @@ class Entry:
         return rows
 
     def checkpoint(self) -> bytes | None:
-        """The last whole checkpoint, or None. One that is truncated or damaged (its checksums tell) is dropped."""
+        """The last whole checkpoint, or None. One that is truncated or damaged (its checksum tells) is dropped."""
         path = self.path / "checkpoint.pt"
         try:
             data = path.read_bytes()
@@ -167,7 +172,8 @@ class Entry:
         return None
 
     def save(self, name: str, data: bytes) -> None:
-        write_atomically(self.path / name, data)
+        """Replace a file of the training's; `data` of a .pt file is a torch archive, and gets its checksum."""
+        write_atomically(self.path / name, sealed(data) if name.endswith(".pt") else data)
 
     def drop_checkpoint(self) -> None:
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
@@ -176,7 +182,7 @@ class Entry:
         """What a probe found earlier, or None."""
         try:
             found: dict[str, Any] = json.loads((self.path / f"{identity}.json").read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError):  # damaged, also where it is no text any more
             return None
         return found
 
@@ -184,13 +190,17 @@ class Entry:
         write_atomically(self.path / f"{identity}.json", json.dumps(values).encode())
 
 
+def sealed(archive: bytes) -> bytes:
+    """A torch archive (a zip file, which ends in the length of its comment) with the CRC-32 of it all as its comment:
+    its own checksums cover what it holds, not its directory, and torch reads a damaged directory differently."""
+    body = archive[:-2] + SEAL_BYTES.to_bytes(2, "little")
+    return body + f"{zlib.crc32(body):0{SEAL_BYTES}x}".encode()
+
+
 def is_sound(data: bytes) -> bool:
-    """Whether a torch archive (a zip file) is whole: every entry's CRC-32 is checked."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return archive.testzip() is None
-    except Exception:  # a damaged archive can look encrypted, compressed by any method or larger than it is
-        return False
+    """Whether a sealed archive is whole."""
+    body, seal = data[:-SEAL_BYTES], data[-SEAL_BYTES:]
+    return seal == f"{zlib.crc32(body):0{SEAL_BYTES}x}".encode()
 
 
 def _text(value: Any) -> str:

@@ -11,10 +11,11 @@ from tunekit.worker import Progress, Workspace
 
 @dataclass(frozen=True)
 class Event:
-    """News of a submitted request. `lost`: its worker died; `unusable`: the person's input is at fault (UserError)."""
+    """News of a submitted request. `lost`: its worker died; `unusable`: the person's input is at fault (UserError);
+    `storage`: what it did cannot be kept (StorageError)."""
 
     handle: int
-    kind: Literal["progress", "done", "failed", "unusable", "lost"]
+    kind: Literal["progress", "done", "failed", "unusable", "storage", "lost"]
     progress: Progress | None = None
     error: str = ""
 
@@ -24,7 +25,7 @@ class Executor(Protocol):
 
     - `submit` returns at once, with a handle that no other request of this executor has.
     - `poll` waits up to `timeout_s` for news and returns it in the order in which it came; [] where there is none.
-      After `done`, `failed`, `unusable` or `lost` there is no more news of that handle.
+      After any event but `progress` there is no more news of that handle.
     - `cancel` stops a request, running or waiting; there is no more news of it, and what it did so far stays.
     - `close` stops everything and lets running trainings save where they are. Closing twice is fine.
     """

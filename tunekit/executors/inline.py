@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from tunekit.executors import Event
-from tunekit.vocabulary import Measurement, Training, UserError
+from tunekit.vocabulary import Measurement, StorageError, Training, UserError
 from tunekit.worker import Progress, Workspace, work
 
 
@@ -32,10 +32,8 @@ class InlineExecutor:
             return [Event(handle, "progress", next(running))]
         except StopIteration:
             event = Event(handle, "done")
-        except UserError as error:
-            event = Event(handle, "unusable", error=str(error))
         except Exception as error:
-            event = Event(handle, "failed", error=describe(error))
+            event = failure(handle, error)
         self._waiting.popleft()
         return [event]
 
@@ -53,6 +51,15 @@ class InlineExecutor:
 def _close(running: Iterator[Progress]) -> None:
     if hasattr(running, "close"):
         running.close()  # saves where the training is
+
+
+def failure(handle: int, error: Exception) -> Event:
+    """The event that an exception makes of a request."""
+    if isinstance(error, StorageError):
+        return Event(handle, "storage", error=str(error))
+    if isinstance(error, UserError):
+        return Event(handle, "unusable", error=str(error))
+    return Event(handle, "failed", error=describe(error))
 
 
 def describe(error: BaseException) -> str:

@@ -12,8 +12,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from tunekit.executors import Event
-from tunekit.executors.inline import describe
-from tunekit.vocabulary import Measurement, Training, UserError
+from tunekit.executors.inline import failure
+from tunekit.vocabulary import Measurement, Training
 from tunekit.worker import Progress, Workspace, work
 
 STOP_S = 15.0  # what a worker has to save its training when the run is stopped
@@ -147,22 +147,39 @@ def _serve(pipe: Connection) -> None:
                 return
             if item != "stop":
                 _carry_out(pipe, *item)
-    except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+    except (EOFError, OSError, _Orphaned, KeyboardInterrupt):
         return
 
 
 def _carry_out(pipe: Connection, handle: int, request: Training | Measurement, workspace: Workspace) -> None:
+    running: Iterator[Progress] = work(request, workspace)
     try:
-        running: Iterator[Progress] = work(request, workspace)
         for progress in running:
-            pipe.send(Event(handle, "progress", progress))
-            if pipe.poll() and pipe.recv() == "stop":
+            _tell(pipe, Event(handle, "progress", progress))
+            if pipe.poll() and _heard(pipe) == "stop":
                 running.close()  # type: ignore[attr-defined] # a generator: closing it saves the training
                 return
-        pipe.send(Event(handle, "done"))
-    except (BrokenPipeError, ConnectionResetError, EOFError):
+        event = Event(handle, "done")
+    except _Orphaned:
         raise
-    except UserError as error:
-        pipe.send(Event(handle, "unusable", error=str(error)))
-    except Exception as error:
-        pipe.send(Event(handle, "failed", error=describe(error)))
+    except Exception as error:  # an EOFError or BrokenPipeError here is the person's code's own
+        event = failure(handle, error)
+    _tell(pipe, event)
+
+
+class _Orphaned(Exception):
+    """The supervisor is gone: nobody listens at the other end of the pipe."""
+
+
+def _heard(pipe: Connection) -> object:
+    try:
+        return pipe.recv()
+    except (EOFError, OSError) as error:
+        raise _Orphaned from error
+
+
+def _tell(pipe: Connection, event: Event) -> None:
+    try:
+        pipe.send(event)
+    except OSError as error:
+        raise _Orphaned from error

@@ -1,0 +1,257 @@
+"""The contract of an executor, over every one of them. The pool of processes is shared: each imports torch."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tunekit.executors import make_executor
+from tunekit.executors.inline import InlineExecutor
+from tunekit.executors.processes import ProcessExecutor
+from tunekit.store import Store
+from tunekit.vocabulary import Measurement, Training
+from tunekit.worker import Workspace
+
+LIMIT_S = 90
+FINAL = {"done", "failed", "unusable", "storage", "lost"}
+KINDS = ["inline", "processes"]
+
+
+@pytest.fixture(scope="module")
+def pool():
+    executor = ProcessExecutor(2)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="module")
+def single():
+    """A second pool of one worker, for what ends a pool."""
+    return ProcessExecutor(1)
+
+
+@pytest.fixture(params=KINDS)
+def executor(request):
+    if request.param == "processes":
+        yield request.getfixturevalue("pool")
+    else:
+        executor = InlineExecutor()
+        yield executor
+        executor.close()
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    (tmp_path / "recipe").mkdir()
+    return Workspace(str(tmp_path / "run" / "trainings"), str(tmp_path / "recipe"), "cpu")
+
+
+def news_until(executor, wanted):
+    """All events until `wanted(events)`, of which there must be some in time."""
+    events, end = [], time.monotonic() + LIMIT_S
+    while not wanted(events):
+        assert time.monotonic() < end, f"no news but {events}"
+        events += executor.poll(0.2)
+    return events
+
+
+def news_of(executor, *handles):
+    """All events until each handle has its last."""
+    return news_until(executor, lambda events: {e.handle for e in events if e.kind in FINAL} >= set(handles))
+
+
+def entry_of(config, workspace):
+    return Store(Path(workspace.trainings)).entry(config)
+
+
+def metrics(config, workspace):
+    return (entry_of(config, workspace).path / "metrics.csv").read_bytes()
+
+
+class TestContract:
+    def test_a_training_that_is_finished_is_done_and_stored(self, executor, make_config, workspace):
+        config = make_config()
+        handle = executor.submit(Training(config, 7, {}), workspace)
+        events = news_of(executor, handle)
+        assert [event.handle for event in events] == [handle] * len(events)
+        assert [event.kind for event in events] == ["progress"] * (len(events) - 1) + ["done"]
+        assert entry_of(config, workspace).iterations() == 7
+
+    def test_progress_rises_to_done(self, executor, make_config, workspace):
+        handle = executor.submit(Training(make_config(seed=1), 3000, {}), workspace)
+        events = news_of(executor, handle)
+        steps = [event.progress for event in events if event.kind == "progress"]
+        assert steps
+        assert all(step.total == 3000 and 0 < step.done <= 3000 and step.loss > 0 for step in steps)
+        assert [step.done for step in steps] == sorted(step.done for step in steps)
+        assert events[-1].kind == "done"
+
+    def test_handles_are_their_own_and_all_requests_are_answered(self, executor, make_config, workspace):
+        configs = [make_config(seed=seed) for seed in range(5)]
+        handles = [executor.submit(Training(config, 6, {}), workspace) for config in configs]
+        assert len(set(handles)) == 5
+        events = news_of(executor, *handles)
+        assert sorted(event.handle for event in events if event.kind == "done") == sorted(handles)
+        assert all(entry_of(config, workspace).iterations() == 6 for config in configs)
+        assert executor.poll(0.01) == []
+
+    def test_nothing_to_do_is_no_news(self, executor):
+        start = time.monotonic()
+        assert executor.poll(0.05) == []
+        assert time.monotonic() - start < 5
+
+    def test_what_the_persons_code_raises_is_told_with_its_line_and_the_next_request_runs(
+        self, executor, make_config, workspace
+    ):
+        (Path(workspace.folder) / "breaks_x.py").write_text(
+            "from torch import nn\n"
+            "class Net(nn.Linear):\n"
+            "    def __init__(self): super().__init__(2, 2)\n"
+            "    def forward(self, x):\n"
+            "        raise ValueError('first line\\nsecond line')\n"
+        )
+        bad = executor.submit(Training(make_config(model={"target": "breaks_x:Net", "args": {}}), 5, {}), workspace)
+        good = executor.submit(Training(make_config(), 5, {}), workspace)
+        events = {event.handle: event for event in news_of(executor, bad, good) if event.kind in FINAL}
+        assert events[bad].kind == "failed"
+        assert events[bad].error == "ValueError: first line (breaks_x.py, line 5)"
+        assert events[good].kind == "done"
+
+    def test_input_at_fault_is_unusable_and_told_in_one_line(self, executor, make_config, workspace):
+        config = make_config(model={"target": "mlpp", "args": {}})
+        handle = executor.submit(Training(config, 5, {}), workspace)
+        [event] = news_of(executor, handle)
+        assert event.kind == "unusable"
+        assert event.error.startswith("model.target: no model 'mlpp'")
+        assert "\n" not in event.error
+
+    @pytest.mark.parametrize("error", ["EOFError", "BrokenPipeError", "ConnectionResetError", "FileNotFoundError"])
+    def test_an_error_of_the_persons_files_is_no_error_of_the_pool_or_the_disk(
+        self, executor, make_config, workspace, error
+    ):
+        (Path(workspace.folder) / "breaks_y.py").write_text(
+            "from torch import nn\n"
+            "class Net(nn.Linear):\n"
+            "    def __init__(self): super().__init__(2, 2)\n"
+            f"    def forward(self, x): raise {error}('mine')\n"
+        )
+        bad = executor.submit(Training(make_config(model={"target": "breaks_y:Net", "args": {}}), 5, {}), workspace)
+        [event] = news_of(executor, bad)
+        assert event.kind == "failed"
+        assert event.error.startswith(f"{error}: mine")
+
+    def test_a_place_that_cannot_be_written_is_a_matter_of_storage(self, executor, make_config, workspace, tmp_path):
+        (tmp_path / "file").write_text("")
+        place = Workspace(str(tmp_path / "file" / "trainings"), workspace.folder, "cpu")
+        [event] = news_of(executor, executor.submit(Training(make_config(), 5, {}), place))
+        assert event.kind == "storage"
+        assert "cannot be written" in event.error
+
+    def test_a_measurement_that_cannot_be_made_is_told(self, executor, make_config, workspace):
+        handle = executor.submit(Measurement("outputs", make_config(), {}, at=10), workspace)
+        [event] = news_of(executor, handle)
+        assert event.kind == "unusable"
+        assert "no checkpoint to measure at iteration 10" in event.error
+
+    def test_a_cancelled_request_gives_no_more_news_and_keeps_what_it_did(self, executor, make_config, workspace):
+        config = make_config(seed=2)
+        handle = executor.submit(Training(config, 10**6, {}), workspace)
+        news_until(executor, lambda events: any(event.kind == "progress" for event in events))
+        executor.cancel(handle)
+        other = executor.submit(Training(make_config(seed=3), 5, {}), workspace)
+        assert {event.handle for event in news_of(executor, other)} == {other}
+        # It may take a moment until the other process has written.
+        entry, end = entry_of(config, workspace), time.monotonic() + LIMIT_S
+        while not (entry.path / "checkpoint.pt").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert entry.iterations() > 0
+        assert entry.checkpoint() is not None
+
+    def test_a_waiting_request_that_is_cancelled_never_runs(self, executor, make_config, workspace):
+        running = [executor.submit(Training(make_config(seed=10 + i), 400, {}), workspace) for i in range(2)]
+        waiting = make_config(seed=12)
+        handle = executor.submit(Training(waiting, 5, {}), workspace)
+        executor.cancel(handle)
+        executor.cancel(987654)
+        events = news_of(executor, *running)
+        assert handle not in {event.handle for event in events}
+        assert not (entry_of(waiting, workspace).path / "metrics.csv").exists()
+
+    def test_the_same_request_twice_trains_once(self, executor, make_config, workspace):
+        config = make_config(seed=4)
+        handles = [executor.submit(Training(config, 6, {}), workspace) for _ in range(2)]
+        kinds = [event.kind for event in news_of(executor, *handles) if event.kind in FINAL]
+        assert kinds == ["done", "done"]
+        assert entry_of(config, workspace).rows()["iteration"] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_closing_saves_a_running_training_so_that_it_goes_on_bit_for_bit(
+    kind, request, make_config, workspace, tmp_path
+):
+    executor = InlineExecutor() if kind == "inline" else request.getfixturevalue("single")
+    config = make_config(model={"target": "mlp", "args": {"hidden": [8], "dropout": 0.2}}, data={"augment": ["noise"]})
+    executor.submit(Training(config, 10**6, {}), workspace)
+    executor.submit(Training(make_config(seed=9), 10**6, {}), workspace)
+    news_until(executor, lambda events: any(event.kind == "progress" for event in events))
+    executor.close()
+    executor.close()
+    assert executor.poll(0.01) == []
+    entry = entry_of(config, workspace)
+    reached = entry.iterations()
+    assert reached > 0
+    assert entry.checkpoint() is not None
+    inline = InlineExecutor()
+    news_of(inline, inline.submit(Training(config, reached + 10, {}), workspace))
+    other = Workspace(str(tmp_path / "other" / "trainings"), workspace.folder, "cpu")
+    news_of(inline, inline.submit(Training(config, reached + 10, {}), other))
+    assert metrics(config, workspace) == metrics(config, other)
+    if kind == "processes":
+        assert not any(worker.process.is_alive() for worker in executor._workers)
+
+
+def test_both_executors_write_the_same_bytes(pool, make_config, tmp_path):
+    config = make_config(
+        model={"target": "cnn", "args": {"channels": [4], "dropout": 0.3}}, data={"augment": ["flip", "noise"]}
+    )
+    places = []
+    for name, executor in (("inline", InlineExecutor()), ("processes", pool)):
+        place = Workspace(str(tmp_path / name / "trainings"), str(tmp_path), "cpu")
+        news_of(executor, executor.submit(Training(config, 12, {}), place))
+        places.append(place)
+    assert metrics(config, places[0]) == metrics(config, places[1])
+    losses = [(entry_of(config, place).path / "val_losses.bin").read_bytes() for place in places]
+    assert losses[0] == losses[1]
+
+
+def test_a_worker_that_is_killed_is_lost_and_the_pool_goes_on(pool, make_config, workspace):
+    config = make_config(seed=5)
+    handle = pool.submit(Training(config, 10**6, {}), workspace)
+    news_until(pool, lambda events: any(event.kind == "progress" for event in events))
+    [worker] = [worker for worker in pool._workers if worker.handle == handle]
+    os.kill(worker.process.pid, signal.SIGKILL)
+    start = time.monotonic()
+    event = news_of(pool, handle)[-1]
+    assert time.monotonic() - start < 5
+    assert event.kind == "lost"
+    assert "SIGKILL" in event.error
+    assert "memory" in event.error
+    # The lease died with it, and the pool is as large as before.
+    assert len(pool._workers) == 2
+    assert all(other.process.is_alive() for other in pool._workers)
+    again = [pool.submit(Training(make_config(seed=5), 8, {}), workspace)]
+    again += [pool.submit(Training(make_config(seed=6), 8, {}), workspace)]
+    assert {event.kind for event in news_of(pool, *again)} <= {"progress", "done"}
+    assert entry_of(config, workspace).rows(8)["iteration"] == list(range(1, 9))
+
+
+def test_executors_are_made_by_name(monkeypatch):
+    assert isinstance(make_executor("auto", 1), InlineExecutor)
+    assert isinstance(make_executor("inline", 8), InlineExecutor)
+    monkeypatch.setattr(ProcessExecutor, "_start", lambda self: None)
+    for name, jobs in (("auto", 2), ("processes", 1)):
+        made = make_executor(name, jobs)
+        assert isinstance(made, ProcessExecutor)
+        assert made.capacity == jobs

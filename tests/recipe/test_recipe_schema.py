@@ -1,0 +1,272 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunekit.recipe import as_yaml, load
+from tunekit.recipe.schema import Recipe, check
+from tunekit.vocabulary import Facts, UserError
+
+GOOD = "name: digits\ndata: digits\nmodel: mlp\n"
+SMALL = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="r.yaml"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def faults_of(path, *overrides):
+    with pytest.raises(UserError) as caught:
+        load(path, overrides)
+    return str(caught.value).replace(f"{path}, ", "").splitlines()
+
+
+def test_a_recipe_of_the_least_has_defaults_for_the_rest(write):
+    loaded = load(write("name: r\ndata: {target: digits}\nmodel: {target: mlp}\n"))
+    recipe = loaded.recipe
+    assert (recipe.task, recipe.loss.target, recipe.metric, recipe.batch_size) == ("classification", "auto", "auto", 64)
+    assert (recipe.optimizer.target, recipe.optimizer.lr, recipe.optimizer.weight_decay) == ("adam", 1e-3, 0.0)
+    assert recipe.schedule.name == "constant"
+    assert recipe.steps.lr_sweep.low == 1e-5
+    assert recipe.steps.lr_sweep.high == 1e-1
+    assert recipe.steps.coarse_grid.lr_factors == [0.5, 1.0, 2.0]
+    assert recipe.steps.coarse_grid.weight_decays == [0.0, 1e-5, 1e-4, 1e-3]
+    assert loaded.folder == loaded.path.parent.resolve()
+
+
+def test_short_forms_and_auto_mean_their_long_forms():
+    recipe = Recipe.model_validate({**SMALL, "loss": "focal", "schedule": "cosine", "threads": "auto"})
+    assert recipe.loss.target == "focal"
+    assert recipe.schedule.name == "cosine"
+    assert recipe.threads is None
+
+
+def test_all_faults_are_told_at_once_with_line_key_and_nearest_key(write):
+    path = write(
+        "name: ../escape\n"
+        "task: clasification\n"
+        "data:\n"
+        "  target: digits\n"
+        "  val_fracton: 0.3\n"
+        "model: {target: mlp}\n"
+        "optimiser: {lr: 1}\n"
+        "optimizer:\n"
+        "  lr: fast\n"
+        "batch_size: 2.5\n"
+        "steps:\n"
+        "  lr-sweep:\n"
+        "    iteration: 5\n"
+        "seed: -1\n"
+        "search: {batch_size: 3}\n"
+    )
+    faults = faults_of(path)
+    allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
+    assert set(faults) == {
+        f"line 1: {allowed}, not '../escape'",
+        "line 2: unknown task 'clasification' (did you mean 'classification'?); one of classification, binary, "
+        "multilabel, regression or module:Class",
+        "line 5: unknown key 'data.val_fracton' (did you mean 'val_fraction'?)",
+        "line 7: unknown key 'optimiser' (did you mean 'optimizer'?)",
+        "line 9: optimizer.lr must be a number, not the text 'fast'",
+        "line 10: batch_size must be a whole number, not 2.5",
+        "line 13: unknown key 'steps.lr-sweep.iteration' (did you mean 'iterations'?)",
+        "line 14: seed: input should be greater than or equal to 0, not -1",
+        "line 15: search.batch_size must be a list, such as [1, 2], not 3",
+    }
+
+
+def test_missing_keys_are_told_with_the_line_of_their_mapping(write):
+    assert faults_of(write("\nname: r\ndata:\n  val_fraction: 0.5\n")) == [
+        "line 3: data.target is missing",
+        "line 2: model is missing",
+    ]
+
+
+@pytest.mark.parametrize("lr", [".nan", ".inf", "0", "-1", "-.inf", "[1]", "'x'"])
+def test_a_rate_is_a_positive_finite_number(write, lr):
+    [fault] = faults_of(
+        write(
+            GOOD.replace(": digits\nm", ": {target: digits}\nm")[:-11] + "model: {target: mlp}\n"
+            f"optimizer: {{lr: {lr}}}\n"
+        )
+    )
+    assert fault.startswith("line 4: optimizer.lr")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc", "..", ".hidden", "", "a b", "a\n", "x" * 101, "ä"])
+def test_a_name_cannot_leave_the_runs_folder(name):
+    with pytest.raises(UserError, match="name"):
+        check({**SMALL, "name": name}, {}, "r.yaml")
+
+
+@pytest.mark.parametrize("name", ["a", "resnet-18_v1.2", "0", "x" * 100])
+def test_ordinary_names_are_taken(name):
+    assert check({**SMALL, "name": name}, {}, "r.yaml").name == name
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "mps", "cuda", "cuda:1"])
+def test_devices_are_taken_by_name(device):
+    assert check({**SMALL, "device": device}, {}, "r").device == device
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu\n", ""])
+def test_other_devices_are_refused(device):
+    with pytest.raises(UserError, match="device"):
+        check({**SMALL, "device": device}, {}, "r")
+
+
+def test_overrides_change_the_recipe_and_their_faults_are_told_as_theirs(write):
+    path = write("name: r\ndata: {target: digits}\nmodel: {target: mlp}\nschedule: cosine\n")
+    recipe = load(path, ["lr=1e-2", "weight_decay=1E-4", "schedule.args.total=7", "steps.lr-sweep.iterations=5"]).recipe
+    assert (recipe.optimizer.lr, recipe.optimizer.weight_decay) == (0.01, 1e-4)
+    assert (recipe.schedule.name, recipe.schedule.args) == ("cosine", {"total": 7})
+    assert recipe.steps.lr_sweep.iterations == 5
+    assert faults_of(path, "optimizer.lr=fast") == ["--set: optimizer.lr must be a number, not the text 'fast'"]
+    assert faults_of(path, "optimiser.lr=1") == ["--set: unknown key 'optimiser' (did you mean 'optimizer'?)"]
+    assert faults_of(path, "batch_sise=1") == ["--set: unknown key 'batch_sise' (did you mean 'batch_size'?)"]
+
+
+class TestSearch:
+    def test_axes_are_dotted_paths_or_aliases_with_lists_of_fitting_values(self):
+        search = {"batch_size": [32, 64], "optimizer.target": ["sgd", "adam"], "model.args.hidden": [[8], [8, 8]]}
+        assert check({**SMALL, "search": search}, {}, "r").search == search
+        assert check({**SMALL, "search": {"lr": [0.1]}}, {}, "r").search == {"lr": [0.1]}
+
+    @pytest.mark.parametrize(
+        ("axis", "values", "message"),
+        [
+            ("batch_size", [], "the list of values is empty"),
+            ("seed", [1], "cannot be searched"),
+            ("name", ["a"], "cannot be searched"),
+            ("steps.fine-run.top", [1], "cannot be searched"),
+            ("search.lr", [1], "cannot be searched"),
+            ("batch_size", [32, "many"], "batch_size must be a whole number, not the text 'many'"),
+            ("batch_sise", [32], "unknown key 'batch_sise'"),
+            ("optimizer.lr", [-1.0], "optimizer.lr"),
+            ("batch_size.x", [1], "batch_size"),
+        ],
+    )
+    def test_an_axis_that_does_not_fit_is_told_with_file_and_line(self, write, axis, values, message):
+        path = write(f"name: r\ndata: {{target: digits}}\nmodel: {{target: mlp}}\nsearch: {{{axis}: {values}}}\n")
+        with pytest.raises(UserError) as caught:
+            load(path)
+        assert message in str(caught.value)
+        assert str(caught.value).startswith(f"{path}, line ")
+
+    def test_with_values_sets_tuned_values_and_refuses_wrong_ones(self):
+        recipe = check(SMALL, {}, "r").with_values({"lr": 0.5, "weight_decay": 0.1, "model.args.hidden": [3]})
+        assert (recipe.optimizer.lr, recipe.optimizer.weight_decay) == (0.5, 0.1)
+        assert recipe.model.args == {"hidden": [3]}
+        assert recipe.get("lr") == 0.5
+        assert recipe.get("model.args.hidden") == [3]
+        assert recipe.get("model.nothing.here") is None
+        with pytest.raises(UserError, match="batch_size must be a whole number"):
+            recipe.with_values({"batch_size": "x"})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"# nothing\n",
+        b"- a\n- b\n",
+        b"text",
+        b"3",
+        b"\xff\xfe\x00\x01",
+        b"a: \xff",
+        b"\x00",
+        bytes(range(256)),
+        b"[" * 5000,
+        b"name: r\n\tdata: x\n",
+        b"name: {a: 1}\ndata: 3\nmodel: [1]\n",
+        b"a: &a [*a]",
+        b"? [a]\n: b\n",
+        b"1: 2\ntrue: 3\nnull: 4\n",
+        b"steps: {lr-sweep: 3, lr_sweep: {}}\n",
+        b"data: {target: {}, args: []}\n",
+        b"search: {'': [1], a..b: [2], .: [3]}\n",
+        b"model: ~\ndata: ~\nloss: ~\nschedule: ~\noptimizer: ~\n",
+        b"\xef\xbb\xbfname: \xc3\xa4\n",
+        b"name: r\r\ndata: 1\r\n",
+    ],
+    ids=lambda content: repr(content[:16]),
+)
+def test_a_file_that_is_no_recipe_is_told_with_its_path(write, content):
+    path = write(content)
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert all(str(path) in line for line in str(caught.value).splitlines())
+
+
+def test_paths_that_cannot_be_read_are_told(tmp_path):
+    with pytest.raises(UserError, match="no such file; `tunekit recipes`"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(UserError, match="is a folder"):
+        load(tmp_path)
+
+
+WORDS = st.text("abcdefgh_", min_size=1, max_size=6)
+NUMBERS = st.floats(1e-9, 1e3) | st.integers(1, 1000).map(float)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=6,
+)
+ARGS = st.dictionaries(WORDS, PLAIN, max_size=3)
+RECIPES = st.fixed_dictionaries(
+    {
+        "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
+        "data": st.fixed_dictionaries({"target": WORDS, "args": ARGS, "val_fraction": st.floats(0.01, 0.99)}),
+        "model": st.fixed_dictionaries({"target": WORDS, "args": ARGS}),
+    },
+    optional={
+        "task": st.sampled_from(["classification", "regression", "my_tasks:Ranking"]),
+        "loss": WORDS | st.fixed_dictionaries({"target": WORDS, "args": ARGS}),
+        "optimizer": st.fixed_dictionaries({"target": WORDS, "lr": NUMBERS, "weight_decay": NUMBERS, "args": ARGS}),
+        "schedule": WORDS | st.fixed_dictionaries({"name": WORDS, "args": ARGS}),
+        "batch_size": st.integers(1, 4096),
+        "clip_grad_norm": st.none() | NUMBERS,
+        "ema": st.none() | st.floats(0.1, 0.999),
+        "threads": st.sampled_from(["auto", 1, 4]),
+        "seed": st.integers(0, 2**31 - 1),
+        "steps": st.fixed_dictionaries({"lr-sweep": st.fixed_dictionaries({"iterations": st.integers(1, 500)})}),
+        "search": st.fixed_dictionaries({"batch_size": st.lists(st.integers(1, 64), min_size=1, max_size=3)}),
+    },
+)
+
+
+@given(RECIPES)
+def test_a_recipe_written_as_yaml_and_loaded_is_the_same_recipe(tmp_path_factory, data):
+    recipe = Recipe.model_validate(data)
+    path = tmp_path_factory.getbasetemp() / "round-trip.yaml"
+    path.write_text(as_yaml(recipe.as_dict()), encoding="utf-8")
+    assert load(path).recipe == recipe
+
+
+def test_training_config_takes_over_what_changes_a_number():
+    recipe = check({**SMALL, "seed": 3, "ema": 0.9, "clip_grad_norm": 1.0, "optimizer": {"lr": 0.5}}, {}, "r")
+    facts = Facts(10, 5, 1, "accuracy", True, 10, 100, 2, "bf16", "cpu", {"m.py": "abc"})
+    config = recipe.training_config(facts)
+    assert (config.seed, config.ema, config.clip_grad_norm, config.lr) == (3, 0.9, 1.0, 0.5)
+    assert (config.precision, config.threads, config.sources) == ("bf16", 2, {"m.py": "abc"})
+    assert config.data["seed"] == 3
+    # The device and a step's settings change no number of a training.
+    other = check(
+        {
+            **SMALL,
+            "seed": 3,
+            "ema": 0.9,
+            "clip_grad_norm": 1.0,
+            "optimizer": {"lr": 0.5},
+            "device": "cpu",
+            "steps": {"fine-run": {"top": 1}},
+        },
+        {},
+        "r",
+    )
+    assert other.training_config(facts).key == config.key

@@ -1,0 +1,283 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from tunekit.training.data import epoch_order
+from tunekit.training.loop import Session
+from tunekit.training.models import build_model
+
+CPU = torch.device("cpu")
+END = 24
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("recipe")
+
+
+def rows_of(chunks):
+    rows, samples = [], []
+    for chunk in chunks:
+        rows += chunk.rows
+        if chunk.sample_losses is not None:
+            samples.append(chunk.sample_losses)
+    return rows, samples
+
+
+@pytest.fixture(scope="module")
+def everything(make_config):
+    """Dropout, augmentation, batch norm, momentum, moving average, clipping and a schedule, all at once."""
+    return make_config(
+        model={"target": "cnn", "args": {"channels": [4], "hidden": [8], "dropout": 0.3}},
+        data={"augment": ["flip", {"crop": {"padding": 1}}, "noise"]},
+        optimizer={"target": "momentum", "args": {}},
+        schedule={"name": "cosine", "args": {"total": END, "warmup": 3}},
+        loss={"target": "auto", "args": {"label_smoothing": 0.1}},
+        clip_grad_norm=0.5,
+        ema=0.9,
+        weight_decay=1e-3,
+    )
+
+
+@pytest.fixture(scope="module", params=["fp32", "bf16", "adamw"])
+def uninterrupted(request, everything, folder):
+    config = everything.with_(precision="bf16") if request.param == "bf16" else everything
+    if request.param == "adamw":
+        config = config.with_(optimizer={"target": "adamw", "args": {}}, lr=1e-2, ema=None)
+    session = Session(config, folder, CPU)
+    return config, *rows_of(session.run(END)), session.weights()
+
+
+class TestResume:
+    @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(cuts=st.lists(st.integers(0, END), max_size=3).map(sorted))
+    def test_a_training_cut_anywhere_is_bit_for_bit_the_uninterrupted_one(self, uninterrupted, folder, cuts):
+        config, whole, whole_samples, whole_weights = uninterrupted
+        rows, samples, state = [], [], None
+        for until in (*cuts, END):
+            session = Session(config, folder, CPU)
+            if state is not None:
+                session.restore(state)
+            torch.rand(7), np.random.rand()  # what else draws between does not matter
+            more, losses = rows_of(session.run(until))
+            rows, samples, state = rows + more, samples + losses, session.state()
+        assert rows == whole
+        assert len(samples) == len(whole_samples)
+        assert all(np.array_equal(a, b) for a, b in zip(samples, whole_samples, strict=True))
+        assert session.weights() == whole_weights
+
+    def test_the_budget_changes_no_number(self, uninterrupted, folder):
+        config, whole, _, _ = uninterrupted
+        assert rows_of(Session(config, folder, CPU).run(7))[0] == whole[:7]
+
+    def test_a_state_of_another_model_is_told(self, make_config, folder):
+        from tunekit.vocabulary import UserError
+
+        state = Session(make_config(), folder, CPU).state()
+        other = Session(make_config(model={"target": "mlp", "args": {"hidden": [9]}}), folder, CPU)
+        with pytest.raises(UserError, match="does not fit the model") as caught:
+            other.restore(state)
+        assert "\n" not in str(caught.value)
+
+
+def test_plain_gradient_descent_written_out_gives_the_same_numbers(make_config, folder):
+    config = make_config(model={"target": "mlp", "args": {"hidden": []}}, lr=0.05, weight_decay=0.01, batch_size=100)
+    session = Session(config, folder, CPU)
+    weight, bias = (p.detach().clone().double() for p in session.model.parameters())
+    x = session.splits.train.batch(torch.arange(len(session.splits.train))).args[0].flatten(1).double()
+    y = session.splits.train.targets()
+    per_epoch = len(y) // 100
+    expected = []
+    for k in range(30):
+        order = epoch_order(len(y), 0, k // per_epoch)
+        picks = order[100 * (k % per_epoch) : 100 * (k % per_epoch + 1)]
+        shares = torch.softmax(x[picks] @ weight.T + bias, 1)
+        wanted = F.one_hot(y[picks], 10).double()
+        expected.append(-(shares.log() * wanted).sum(1).mean().item())
+        slope = (shares - wanted) / 100
+        weight -= 0.05 * (slope.T @ x[picks] + 0.01 * weight)
+        bias -= 0.05 * (slope.sum(0) + 0.01 * bias)
+    rows, _ = rows_of(session.run(30))
+    assert [row[3] for row in rows] == pytest.approx(expected, rel=1e-4)
+    assert expected[-1] < expected[0]
+
+
+def test_rows_count_iterations_epochs_and_rates(everything, folder, make_config):
+    config = make_config(batch_size=256, lr=0.2, schedule={"name": "linear", "args": {"total": 10}})
+    session = Session(config, folder, CPU)
+    rows, _ = rows_of(session.run(12))
+    per_epoch = len(session.splits.train) // 256
+    assert per_epoch == 5
+    assert [row[0] for row in rows] == list(range(1, 13))
+    assert [row[1] for row in rows] == [k / 5 for k in range(1, 13)]
+    assert [row[2] for row in rows] == pytest.approx([0.2 * max(0, 1 - k / 10) for k in range(12)])
+
+
+def test_validation_stands_at_the_ends_of_epochs_alone(make_config, folder):
+    session = Session(make_config(), folder, CPU)
+    rows, samples = rows_of(session.run(23))
+    assert [row[0] for row in rows if row[5] is not None] == [5, 10, 15, 20]
+    assert [row[0] for row in rows if row[6] is not None] == [5, 10, 15, 20]
+    assert [len(losses) for losses in samples] == [len(session.splits.val)] * 4
+    for losses, row in zip(samples, [row for row in rows if row[5] is not None], strict=True):
+        assert losses.dtype == np.float32
+        assert losses.mean() == pytest.approx(row[5], rel=1e-5)
+
+
+def test_the_last_validation_is_the_loss_and_accuracy_of_the_model_in_eval_mode(make_config, folder):
+    config = make_config(model={"target": "mlp", "args": {"hidden": [8], "batch_norm": True, "dropout": 0.5}})
+    session = Session(config, folder, CPU)
+    rows, _ = rows_of(session.run(5))
+    batch = session.splits.val.batch(torch.arange(len(session.splits.val)))
+    model = session.model.eval()
+    with torch.no_grad():
+        outputs = model(*batch.args)
+    assert rows[-1][5] == pytest.approx(F.cross_entropy(outputs, batch.targets).item(), rel=1e-5)
+    assert rows[-1][6] == pytest.approx((outputs.argmax(1) == batch.targets).float().mean().item())
+
+
+def test_the_loss_as_metric_is_judged_by_the_validation_loss(make_config, folder):
+    rows, _ = rows_of(Session(make_config(metric="loss"), folder, CPU).run(5))
+    assert rows[-1][5] == rows[-1][6]
+    assert math.isnan(rows[0][4])
+
+
+@settings(max_examples=10)
+@given(order=st.permutations(range(12)))
+def test_the_batch_of_an_iteration_does_not_depend_on_which_were_asked_before(make_config, folder, order):
+    config = make_config(batch_size=400)
+    straight = [Session(config, folder, CPU).batch(k) for k in range(12)]
+    session = Session(config, folder, CPU)
+    for k in order:
+        batch = session.batch(k)
+        assert torch.equal(batch.args[0], straight[k].args[0])
+        assert torch.equal(batch.targets, straight[k].targets)
+
+
+def test_an_epoch_shows_every_sample_once_but_for_an_incomplete_batch(make_config, folder):
+    session = Session(make_config(data={"subset": {"per_class": 10}}, batch_size=30), folder, CPU)
+    shown = torch.cat([session.batch(k).args[0].flatten(1) for k in range(session.iterations_per_epoch)])
+    assert session.iterations_per_epoch == 3
+    assert len(torch.unique(shown, dim=0)) == 90
+
+
+def test_rates_of_several_groups_keep_their_ratio_under_a_schedule(make_config, folder):
+    (folder / "groups_l.py").write_text(
+        "import torch\n"
+        "def make(model, lr, weight_decay):\n"
+        "    first, *rest = model.parameters()\n"
+        "    groups = [{'params': [first], 'lr': lr}, {'params': rest, 'lr': lr / 10}]\n"
+        "    return torch.optim.SGD(groups, lr=lr, weight_decay=weight_decay)\n"
+    )
+    config = make_config(
+        optimizer={"target": "groups_l:make", "args": {}}, schedule={"name": "linear", "args": {"total": 20}}, lr=0.1
+    )
+    session = Session(config, folder, CPU)
+    rows, _ = rows_of(session.run(11))
+    assert [group["lr"] for group in session.optimizer.param_groups] == pytest.approx([0.05, 0.005])
+    assert rows[-1][2] == pytest.approx(0.05)
+    again = Session(config, folder, CPU)
+    again.restore(session.state())
+    rows, _ = rows_of(again.run(13))
+    assert [group["lr"] for group in again.optimizer.param_groups] == pytest.approx([0.04, 0.004])
+    assert rows[-1][2] == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize("batch_size", [4, 7])
+def test_a_loss_that_is_not_finite_ends_it_at_that_very_iteration(make_config, folder, batch_size):
+    (folder / "bad_sample_l.py").write_text(
+        "import torch\nfrom torch.utils.data import TensorDataset\n"
+        "def make():\n"
+        "    x = torch.linspace(-1, 1, 200)[:, None].repeat(1, 3)\n"
+        "    y = torch.arange(200) % 2\n"
+        "    bad = x.clone()\n"
+        "    bad[150] = float('nan')\n"
+        "    return TensorDataset(bad, y), TensorDataset(x, y)\n"
+    )
+    config = make_config(data={"target": "bad_sample_l:make"}, batch_size=batch_size)
+    place = epoch_order(200, 0, 0).tolist().index(150)
+    expected = place // batch_size + 1
+    session = Session(config, folder, CPU)
+    rows, samples = rows_of(session.run(100))
+    assert [row[0] for row in rows] == list(range(1, expected + 1))
+    assert math.isnan(rows[-1][3])
+    assert all(math.isfinite(row[3]) for row in rows[:-1])
+    assert session.dead
+    assert samples == []
+    assert list(session.run(200)) == []
+
+
+def test_bf16_trains_close_to_fp32_but_not_equal(make_config, folder):
+    config = make_config(model={"target": "cnn", "args": {"channels": [4]}})
+    full, half = (rows_of(Session(config.with_(precision=p), folder, CPU).run(20))[0] for p in ("fp32", "bf16"))
+    assert [row[3] for row in half] == pytest.approx([row[3] for row in full], rel=0.05)
+    assert [row[3] for row in half] != [row[3] for row in full]
+    assert full[-1][3] < full[0][3] * 0.8
+
+
+def test_the_moving_average_is_what_its_formula_says_and_what_validation_sees(make_config, folder):
+    config = make_config(ema=0.8, lr=0.5)
+    plain = Session(config.with_(ema=None), folder, CPU)
+    session = Session(config, folder, CPU)
+    average = None
+    for k in range(1, 6):
+        list(plain.run(k))
+        now = [p.detach().clone() for p in plain.model.parameters()]
+        average = now if average is None else [0.8 * a + 0.2 * p for a, p in zip(average, now, strict=True)]
+    rows, _ = rows_of(session.run(5))
+    for found, wanted in zip(session.averaged.module.parameters(), average, strict=True):
+        torch.testing.assert_close(found, wanted)
+    batch = session.splits.val.batch(torch.arange(len(session.splits.val)))
+    with torch.no_grad():
+        loss = F.cross_entropy(session.averaged.module(*batch.args), batch.targets).item()
+    assert rows[-1][5] == pytest.approx(loss, rel=1e-5)
+
+
+def test_the_moving_average_is_seen_also_where_regularizers_are_off(make_config, folder):
+    config = make_config(ema=0.8, lr=0.5)
+    on = rows_of(Session(config, folder, CPU).run(10))[0]
+    off = rows_of(Session(config.with_(regularize=False), folder, CPU).run(10))[0]
+    assert on == off  # this configuration has nothing to switch off
+
+
+def test_clipping_bounds_the_step(make_config, folder):
+    config = make_config(clip_grad_norm=1e-3, lr=1.0)
+    session = Session(config, folder, CPU)
+    before = nn.utils.parameters_to_vector(session.model.parameters()).clone()
+    list(session.run(1))
+    after = nn.utils.parameters_to_vector(session.model.parameters())
+    assert (after - before).norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_regularizers_off_means_no_dropout_augmentation_decay_or_smoothing(make_config, folder):
+    off = make_config(regularize=False, model={"target": "mlp", "args": {"hidden": [8], "dropout": 0.5}})
+    off = off.with_(data={**off.data, "augment": ["noise"]}, loss={"target": "auto", "args": {"label_smoothing": 0.3}})
+    off = off.with_(weight_decay=0.5)
+    plain = make_config(model={"target": "mlp", "args": {"hidden": [8]}})
+    found, wanted = (rows_of(Session(config, folder, CPU).run(10))[0] for config in (off, plain))
+    assert found == wanted
+
+
+def test_the_seed_changes_the_numbers_and_equal_configurations_do_not(make_config, folder):
+    first, again, other = (rows_of(Session(make_config(seed=seed), folder, CPU).run(5))[0] for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_weights_are_those_of_a_fresh_model_of_the_same_configuration(make_config, folder):
+    import io
+
+    config = make_config()
+    session = Session(config, folder, CPU)
+    list(session.run(5))
+    saved = torch.load(io.BytesIO(session.weights()), weights_only=True)
+    model = build_model(config.model, folder, session.batch(0), 10, 99)
+    model.load_state_dict(saved["model"])
+    batch = session.batch(0)
+    torch.testing.assert_close(model(*batch.args), session.model(*batch.args))
+    assert saved["iteration"] == 5

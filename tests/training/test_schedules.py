@@ -1,0 +1,73 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunekit.training.schedules import SCHEDULES, build_schedule
+from tunekit.vocabulary import UserError
+
+WITH_TOTAL = {"cosine", "linear", "one-cycle"}
+
+
+def values(name, at, **args):
+    factor = build_schedule({"name": name, "args": args})
+    return [factor(k) for k in at]
+
+
+def test_values_at_the_start_the_middle_and_the_end_are_those_computed_by_hand():
+    approx = pytest.approx
+    assert values("constant", [0, 50, 10**6]) == [1, 1, 1]
+    assert values("step", [0, 9, 10, 19, 20, 35], every=10, gamma=0.5) == [1, 1, 0.5, 0.5, 0.25, 0.125]
+    assert values("exponential", [0, 1, 2, 10], gamma=0.9) == approx([1, 0.9, 0.81, 0.9**10])
+    assert values("cosine", [0, 25, 50, 75, 100], total=100) == approx(
+        [1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2, 0]
+    )
+    assert values("cosine", [0, 50, 100], total=100, final=0.2) == approx([1, 0.6, 0.2])
+    assert values("linear", [0, 25, 50, 100], total=100) == approx([1, 0.75, 0.5, 0])
+    assert values("linear", [0, 50, 100], total=100, final=0.5) == approx([1, 0.75, 0.5])
+    assert values("one-cycle", [0, 15, 30, 65, 100], total=100) == approx([0.04, 0.52, 1, (1 + 1e-4) / 2, 1e-4])
+
+
+@pytest.mark.parametrize("name", ["cosine", "linear", "one-cycle"])
+def test_beyond_the_end_the_last_value_stays(name):
+    assert values(name, [100, 101, 1000], total=100) == [values(name, [100], total=100)[0]] * 3
+
+
+def test_warmup_rises_in_a_line_and_then_is_over():
+    assert values("constant", range(6), warmup=4) == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
+    assert values("linear", [0, 1, 2, 5], total=10, warmup=1) == pytest.approx([0.5, 0.9, 0.8, 0.5])
+
+
+@given(st.sampled_from(sorted(SCHEDULES)), st.integers(1, 500), st.integers(0, 1000), st.integers(0, 50))
+def test_factors_stay_between_zero_and_one(name, total, iteration, warmup):
+    spec = {"name": name, "args": {"warmup": warmup}}
+    if name in WITH_TOTAL:
+        spec["args"]["total"] = total
+    assert 0 <= build_schedule(spec)(iteration) <= 1
+
+
+def test_those_that_depend_on_the_end_need_their_total():
+    for name in SCHEDULES:
+        if name in WITH_TOTAL:
+            with pytest.raises(UserError, match="total"):
+                build_schedule({"name": name, "args": {}})
+        else:
+            build_schedule({"name": name, "args": {}})
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "message"),
+    [
+        ("cosin", {}, "schedule: no schedule 'cosin'; one of constant, step"),
+        ("step", {"evry": 3}, "schedule.args: step: got an unexpected keyword argument 'evry'"),
+        ("step", {"every": "x"}, "schedule.args: step: "),
+        ("step", {"every": 0}, "schedule.args: step: "),
+        ("constant", {"warmup": -1}, "schedule.args.warmup: a number of iterations, not -1"),
+        ("constant", {"warmup": 1.5}, "schedule.args.warmup: a number of iterations, not 1.5"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(name, args, message):
+    with pytest.raises(UserError) as caught:
+        build_schedule({"name": name, "args": args})
+    assert str(caught.value).startswith(message)

@@ -1,0 +1,189 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from tunekit.training.sources import data_digests, load_splits
+from tunekit.vocabulary import UserError
+
+
+def spec(**changes):
+    data = {"target": "digits", "args": {}, "val_fraction": 0.2, "split": "stratified", "augment": [], "seed": 0}
+    return {**data, "subset": None, "blank": False, **changes}
+
+
+def test_digits_are_1797_images_of_8_by_8_with_values_to_16(tmp_path):
+    splits = load_splits(spec(), tmp_path)
+    assert len(splits.train) + len(splits.val) == 1797
+    assert splits.train.args[0].shape[1:] == (1, 8, 8)
+    assert splits.train.args[0].dtype == torch.uint8
+    assert int(splits.train.args[0].max()) == 16
+    # The class counts that scikit-learn documents.
+    counts = Counter([*splits.train.targets().tolist(), *splits.val.targets().tolist()])
+    assert [counts[k] for k in range(10)] == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    batch = splits.train.batch(torch.arange(len(splits.train))).args[0]
+    assert batch.mean().item() == pytest.approx(0, abs=1e-4)
+    assert batch.std().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_real_mnist_has_60000_and_10000(shared, tmp_path):
+    if not (shared / "data" / "MNIST").is_dir():
+        pytest.skip(f"needs MNIST at {shared / 'data'}")
+    splits = load_splits(spec(target="torchvision:MNIST", args={"root": str(shared / "data")}), tmp_path)
+    assert (len(splits.train), len(splits.val), len(splits.test)) == (48_000, 12_000, 10_000)
+    assert splits.train.args[0].shape[1:] == (1, 28, 28)
+    assert splits.train.args[0].dtype == torch.uint8
+    # 1 / 255 of 33.3 and 78.6: MNIST's published mean and standard deviation.
+    assert splits.train.normalize.mean.item() / 255 == pytest.approx(0.1307, abs=1e-3)
+    assert 1 / splits.train.normalize.scale.item() / 255 == pytest.approx(0.3081, abs=1e-3)
+
+
+class TestArrays:
+    def test_its_own_validation_and_test_are_used(self, tmp_path):
+        x, y = np.random.rand(12, 3), np.arange(12)
+        np.savez(tmp_path / "a.npz", x=x, y=y, x_val=x[:4], y_val=y[:4], x_test=x[:2], y_test=y[:2])
+        splits = load_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
+        assert (len(splits.train), len(splits.val), len(splits.test)) == (12, 4, 2)
+        assert splits.train.args[0].dtype == torch.float32
+        assert splits.train.targets().dtype == torch.long
+
+    def test_groups_of_the_file_are_kept_apart(self, tmp_path):
+        groups = np.arange(30) // 3
+        np.savez(tmp_path / "a.npz", x=np.arange(30.0)[:, None], y=np.arange(30) % 2, groups=groups)
+        splits = load_splits(spec(target="arrays", args={"path": "a.npz"}, split="group"), tmp_path)
+        train, val = ({groups[int(v)] for v in part.args[0][:, 0]} for part in (splits.train, splits.val))
+        assert not train & val
+        assert len(train | val) == 10
+
+    def test_times_of_the_file_decide(self, tmp_path):
+        np.savez(tmp_path / "a.npz", x=np.arange(10.0)[:, None], y=np.zeros(10), times=np.arange(10)[::-1])
+        splits = load_splits(spec(target="arrays", args={"path": "a.npz"}, split="time"), tmp_path)
+        assert sorted(splits.val.args[0][:, 0].tolist()) == [0.0, 1.0]
+
+    @pytest.mark.parametrize(
+        ("arrays", "message"),
+        [
+            ({"x": np.zeros((3, 1)), "y": np.zeros(2)}, "3 inputs and 2 targets"),
+            ({"x": np.zeros((0, 1)), "y": np.zeros(0)}, "the dataset is empty"),
+            ({"inputs": np.zeros(3)}, "needs arrays x and y; it has inputs"),
+            ({"x": np.zeros((1, 1)), "y": np.zeros(1)}, "1 sample cannot be split"),
+        ],
+    )
+    def test_what_does_not_fit_is_told(self, tmp_path, arrays, message):
+        np.savez(tmp_path / "a.npz", **arrays)
+        with pytest.raises(UserError, match=message):
+            load_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
+
+    @pytest.mark.parametrize("content", [None, b"", b"no zip", b"PK\x03\x04broken"])
+    def test_a_file_that_is_none_is_told(self, tmp_path, content):
+        if content is not None:
+            (tmp_path / "a.npz").write_bytes(content)
+        with pytest.raises(UserError, match=r"a\.npz cannot be read as \.npz"):
+            load_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
+
+
+class TestTable:
+    def write(self, folder, text):
+        (folder / "t.csv").write_text(text)
+
+    def test_features_and_target_by_name(self, tmp_path):
+        self.write(tmp_path, "a,y,b\n" + "".join(f"{i},{i % 2},{-i}\n" for i in range(10)))
+        splits = load_splits(
+            spec(target="table", args={"path": "t.csv", "target": "y", "standardize": False}), tmp_path
+        )
+        rows = torch.cat([splits.train.args[0], splits.val.args[0]])
+        assert sorted(rows.tolist()) == [[float(i), float(-i)] for i in range(10)]
+        assert Counter(splits.val.targets().tolist()) == {0: 1, 1: 1}
+
+    def test_several_targets_are_columns(self, tmp_path):
+        self.write(tmp_path, "a,y,z\n" + "".join(f"{i},{i}.5,{-i}.5\n" for i in range(10)))
+        splits = load_splits(spec(target="table", args={"path": "t.csv", "target": ["y", "z"]}), tmp_path)
+        assert splits.train.targets().shape == (8, 2)
+        assert splits.train.args[0].shape == (8, 1)
+
+    @pytest.mark.parametrize(
+        ("text", "args", "message"),
+        [
+            ("a,y\n1,2\n3,4\n", {"target": "label"}, "has no column 'label'; it has a, y"),
+            ("a,y\nx,2\nz,4\n", {"target": "y"}, "column 'a' of .* holds no numbers"),
+            ("a,y\n1,cat\n2,dog\n", {"target": "y"}, "column 'y' of .* holds no numbers"),
+            ("a,y\n1,2\n1,2,3\n", {"target": "y"}, "cannot be read as a table"),
+            ("a,y,z\n1,2\n1,2\n", {"target": "y"}, "cannot be read as a table"),
+            ("a,y\n", {"target": "y"}, "cannot be read as a table|empty"),
+            ("", {"target": "y"}, "cannot be read as a table|has no column|empty"),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore:.*:UserWarning")
+    def test_what_does_not_fit_is_told(self, tmp_path, text, args, message):
+        self.write(tmp_path, text)
+        with pytest.raises(UserError, match=message):
+            load_splits(spec(target="table", args={"path": "t.csv", **args}), tmp_path)
+
+
+class TestImageFolder:
+    def test_images_by_class_in_the_asked_size(self, tmp_path):
+        from PIL import Image
+
+        for name, value in (("cats", 0), ("dogs", 255)):
+            (tmp_path / "pets" / name).mkdir(parents=True)
+            for i in range(5):
+                Image.new("RGB", (20, 30), (value,) * 3).save(tmp_path / "pets" / name / f"{i}.png")
+        splits = load_splits(spec(target="image-folder", args={"path": "pets", "size": 16}), tmp_path)
+        assert (len(splits.train), len(splits.val)) == (8, 2)
+        assert splits.train.args[0].shape == (8, 3, 16, 16)
+        bright = splits.train.args[0].float().mean((1, 2, 3)) > 100
+        assert torch.equal(bright.long(), splits.train.targets())
+
+    def test_a_folder_that_is_none_or_has_no_images_is_told(self, tmp_path):
+        with pytest.raises(UserError, match="no such folder"):
+            load_splits(spec(target="image-folder", args={"path": "pets"}), tmp_path)
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(UserError, match=r"data\.args\.path"):
+            load_splits(spec(target="image-folder", args={"path": "empty"}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": "digitz"}, "data.target: no source 'digitz'; one of digits"),
+        ({"args": {"scale": 2}}, "data.args: digits: got an unexpected keyword argument 'scale'"),
+        ({"target": "arrays"}, "data.args: arrays: missing 1 required positional argument: 'path'"),
+        ({"target": "torchvision:Nope", "args": {"root": "."}}, "data.target: torchvision has no dataset 'Nope'"),
+        ({"target": "torchvision:MNIST", "args": {"root": "x"}}, "data: torchvision:MNIST at "),
+        ({"target": "own_src:nothing"}, "data.target: own_src:nothing must return"),
+        ({"target": "own_src:raises"}, "data.target: own_src:raises raised ZeroDivisionError"),
+        ({"target": "own_src:empty"}, "data: the dataset is empty"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(tmp_path, change, message):
+    (tmp_path / "own_src.py").write_text(
+        "def nothing(): return None\ndef raises(): 1 / 0\ndef empty(): return Empty(), Empty()\n"
+        "class Empty:\n    def __len__(self): return 0\n    def __getitem__(self, i): raise IndexError\n"
+    )
+    with pytest.raises(UserError) as caught:
+        load_splits(spec(**change), tmp_path)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_persons_source_gets_its_arguments_and_keeps_its_splits(tmp_path):
+    (tmp_path / "own_src2.py").write_text(
+        "import torch\nfrom torch.utils.data import TensorDataset\n"
+        "def make(n):\n"
+        "    sets = [TensorDataset(torch.full((k, 2), float(k)), torch.zeros(k)) for k in (n, 3, 2)]\n"
+        "    return tuple(sets)\n"
+    )
+    splits = load_splits(spec(target="own_src2:make", args={"n": 7}), tmp_path)
+    assert (len(splits.train), len(splits.val), len(splits.test)) == (7, 3, 2)
+
+
+def test_data_digests_change_with_a_files_content(tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"123")
+    data = spec(target="arrays", args={"path": "a.npz", "standardize": True})
+    first = data_digests(data, tmp_path)
+    assert list(first) == ["a.npz"]
+    assert data_digests(data, tmp_path) == first
+    path.write_bytes(b"1234")
+    assert data_digests(data, tmp_path) != first
