@@ -169,7 +169,6 @@ def test_input_at_fault_is_a_user_error_and_the_lease_is_free_again(make_config,
             advance(make_config(model={"target": "nope", "args": {}}), 5, workspace)
 
 
-@pytest.mark.xfail(reason="work() changes the directory for as long as its generator is suspended")
 def test_between_two_news_the_working_directory_is_the_callers(config, workspace, monkeypatch):
     monkeypatch.setattr("tunekit.worker.PROGRESS_S", 0.0)
     here = Path.cwd()

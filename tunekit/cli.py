@@ -528,6 +528,15 @@ def main() -> None:
         for line in str(error).splitlines():
             typer.echo(f"error: {line}", err=True)
         code = 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe had enough
+        code = 0
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        place = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {place}{error.strerror or error}; free space or mend access, then repeat the command", err=True)
+        code = 2
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted; the same command goes on from here", err=True)
         code = 130

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit.recipe import Loaded, Recipe, as_yaml, load
-from tunekit.vocabulary import STEPS, StepResult, UserError
+from tunekit.vocabulary import STEPS, StepResult, StorageError, UserError
 
 MANIFEST = "environment.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -40,8 +40,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise disk_error(path, error) from None
 
 
-def disk_error(path: Path, error: OSError) -> UserError:
-    return UserError(
+def disk_error(path: Path, error: OSError) -> StorageError:
+    return StorageError(
         f"{path}: cannot be written: {error.strerror or error}; free space or choose another place with --runs-dir, "
         "then give the same command again: nothing that was finished is lost"
     )

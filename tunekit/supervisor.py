@@ -188,6 +188,8 @@ class Supervisor:
                 if event.kind == "progress" and event.progress is not None:
                     progress.advance(place, event.progress.done)
                     continue
+                if event.kind == "storage":
+                    raise UserError(event.error)
                 del waiting[event.handle]
                 if self._again(event, attempts[place]):
                     attempts[place] += 1

@@ -24,6 +24,10 @@ class UserError(Exception):
     """Something the person can mend: one line that says what, where and how. Exit code 2."""
 
 
+class StorageError(UserError):
+    """The disk is full or cannot be written: nothing that follows could be kept, so the run ends."""
+
+
 class Interrupted(Exception):
     """The run was asked to stop (Ctrl-C, SIGTERM, the end of its budget) and can be continued."""
 
@@ -99,7 +103,7 @@ class StopRule:
     """When a training may end before its budget. Losses may be negative, zero or not finite.
 
     A loss diverges when the mean of the last `window` training losses lies above the start by `factor` times
-    the start's own scale: the larger of |start| and the spread (standard deviation) of the first window.
+    the start's own scale: the larger of |start| (the median of the first three) and the spread (standard deviation) of the first window.
     """
 
     factor: float = 3.0
@@ -109,20 +113,22 @@ class StopRule:
 
     def diverged_at(self, losses: Sequence[float], checked: int = 0) -> int | None:
         """Index of the iteration at which the curve counts as diverged, or None. `checked`: known to be sound."""
+        head = losses[: self.window]
+        limit = self._limit(head) if all(map(math.isfinite, head)) else math.inf
         for index in range(checked, len(losses)):
             if not math.isfinite(losses[index]):
                 return index
-        if len(losses) <= self.window:
-            return None
-        head = losses[: self.window]
-        start = head[0]
-        middle = sum(head) / len(head)
-        spread = math.sqrt(sum((loss - middle) ** 2 for loss in head) / len(head))
-        limit = start + self.factor * max(abs(start), min(spread, abs(start) + 1.0), 1e-12)
-        for index in range(max(checked, self.window), len(losses)):
-            if sum(losses[index + 1 - self.window : index + 1]) / self.window > limit:
+            if index >= self.window and sum(losses[index + 1 - self.window : index + 1]) / self.window > limit:
                 return index
         return None
+
+    def _limit(self, head: Sequence[float]) -> float:
+        if not head:
+            return math.inf
+        start = sorted(head[:3])[len(head[:3]) // 2]  # a median: a single lucky batch is no start
+        middle = sum(head) / len(head)
+        spread = math.sqrt(sum((loss - middle) ** 2 for loss in head) / len(head))
+        return start + self.factor * max(abs(start), min(spread, abs(start) + 1.0), 1e-12)
 
     def solved_at(self, losses: Sequence[float], metrics: Sequence[float], checked: int = 0) -> int | None:
         """Index of the first iteration that closes three batches in a row at the target, or None."""

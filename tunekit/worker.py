@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +39,21 @@ class Progress:
 def work(request: Training | Measurement, workspace: Workspace) -> Iterator[Progress]:
     """Carry a request out, yielding its progress. The result is what then stands in the store. Errors: UserError, or
     what the person's code raised."""
-    with chdir(workspace.folder):
-        yield from advance(request, workspace) if isinstance(request, Training) else measure(request, workspace)
+    running = advance(request, workspace) if isinstance(request, Training) else measure(request, workspace)
+    try:
+        while True:
+            # The person's code sees the recipe's folder; between two news the caller has its own.
+            with chdir(workspace.folder):
+                progress = next(running, None)
+            if progress is None:
+                return
+            yield progress
+    finally:
+        with chdir(workspace.folder):
+            running.close()
 
 
-def advance(request: Training, workspace: Workspace) -> Iterator[Progress]:
+def advance(request: Training, workspace: Workspace) -> Generator[Progress, None, None]:
     """Train up to `request.until`, from the checkpoint where there is one; only what is missing."""
     store = Store(Path(workspace.trainings))
     with store.lease(request.config) as entry:
@@ -153,7 +163,7 @@ def is_finished(request: Training, rows: dict[str, list[Any]]) -> bool:
     return request.stop.diverged_at(losses) is not None or request.stop.solved_at(losses, scores) is not None
 
 
-def measure(request: Measurement, workspace: Workspace) -> Iterator[Progress]:
+def measure(request: Measurement, workspace: Workspace) -> Generator[Progress, None, None]:
     """Run a probe and store what it found; a probe that was run before is not run again."""
     store = Store(Path(workspace.trainings))
     with store.lease(request.config) as entry:

@@ -13,9 +13,11 @@ from multiprocessing.process import BaseProcess
 
 from tunekit.executors import Event
 from tunekit.executors.inline import failure
-from tunekit.vocabulary import Measurement, Training
+from tunekit.vocabulary import Measurement, Training, UserError
 from tunekit.worker import Progress, Workspace, work
 
+GREETING = "ready"
+STILLBORN = 3  # workers that may die before they greet, until starting more is given up
 STOP_S = 15.0  # what a worker has to save its training when the run is stopped
 
 
@@ -24,6 +26,7 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     handle: int | None = None  # the request it carries out
+    greeted: bool = False  # it has imported what it needs
 
 
 class ProcessExecutor:
@@ -37,6 +40,7 @@ class ProcessExecutor:
         self._waiting: deque[tuple[int, Training | Measurement, Workspace]] = deque()
         self._next = 0
         self._closed = False
+        self._stillborn = 0
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -83,6 +87,9 @@ class ProcessExecutor:
         with contextlib.suppress(EOFError, OSError):
             while worker.pipe.poll():
                 event = worker.pipe.recv()
+                if event == GREETING:
+                    worker.greeted = True
+                    continue
                 if event.handle != worker.handle:
                     continue  # of a request that was cancelled
                 events.append(event)
@@ -98,6 +105,12 @@ class ProcessExecutor:
         worker.process.join()
         if worker.handle is not None:
             events.append(Event(worker.handle, "lost", error=_cause(worker.process.exitcode)))
+        elif not worker.greeted:
+            self._stillborn += 1
+            if self._stillborn > STILLBORN:
+                raise UserError(
+                    f"--jobs: worker processes end as they start: {_cause(worker.process.exitcode)}; try --jobs 1"
+                )
         worker.pipe.close()
         self._workers[self._workers.index(worker)] = self._start()
         return events
@@ -140,6 +153,8 @@ def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says what to do
     try:
         import torch  # noqa: F401 - while the supervisor still prepares the first request
+
+        pipe.send(GREETING)
 
         while True:
             item = pipe.recv()

@@ -159,6 +159,10 @@ PATHS = ("path", "root")
 """Arguments of built-in sources that are paths, relative to the recipe's folder."""
 
 
+ENDLESS = 10_000
+"""Batches after which an iterable counts as a stream without an end."""
+
+
 def load_parts(data: Values, folder: Path) -> Parts:
     """Read a source or call a person's function. Errors: UserError."""
     target, args = data["target"], dict(data["args"])
@@ -193,7 +197,7 @@ def load_splits(data: Values, folder: Path, device: torch.device | None = None) 
         return Splits(train, _collected(train) if val is None else val, test, notes)
     if val is None:
         targets = train.targets()
-        known = targets if isinstance(targets, Tensor) else None
+        known = _strata(targets) if isinstance(targets, Tensor) else None
         groups = parts.groups if parts.groups is not None else _groups_of(parts.train, data["split"])
         first, second = split_indices(known, len(train), data["val_fraction"], data["split"], data["seed"], groups)
         train, val = train.take(first), train.take(second)
@@ -290,13 +294,24 @@ def _split_of(part: Any) -> Split | LoaderSplit:
     return in_memory(part, collate)
 
 
+def _strata(targets: Tensor) -> Tensor:
+    """Whole numbers of few values are classes to split by, whatever type a table gave them."""
+    if targets.is_floating_point() and targets.dim() == 1:
+        values = torch.unique(targets)
+        if len(values) <= max(2, len(targets) // 10) and bool((values == values.round()).all()):
+            return targets.long()
+    return targets
+
+
 def _loader(loader: Any) -> LoaderSplit:
     if iter(loader) is loader:
         raise UserError(
             f"data: a {type(loader).__name__} gives its batches only once; return a DataLoader or a dataset"
         )
     length = 0
-    for batch in LoaderSplit(loader).batches():
+    for count, batch in enumerate(LoaderSplit(loader).batches()):
+        if count == ENDLESS:
+            break  # a stream without an end: so many batches count as its epoch
         if (isinstance(batch.targets, Tensor) and not batch.targets.dim()) or not hasattr(batch.targets, "__len__"):
             raise UserError("data: an iterable must give batches; put a DataLoader with a batch_size around it")
         length += len(batch)

@@ -1,0 +1,396 @@
+"""The commands as a person gives them: exit codes, the one clear line, JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tunekit import cli
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+FAST = """
+name: fast
+data: {target: digits}
+model: {target: mlp, args: {hidden: [32]}}
+optimizer: {target: adam, lr: 1e-3}
+steps:
+  check-init-loss: {initializations: 1}
+  overfit-tiny: {rates: [1e-2], per_class: 2, epochs: 100}
+  lr-sweep: {low: 1e-3, high: 1e-1, iterations: 30}
+  coarse-grid: {lr_factors: [1, 2], weight_decays: [0, 1e-4], epochs: 1, extend: 0}
+  fine-run: {top: 2, epochs: 3, lr_factors: [0.7], seeds: 2}
+"""
+
+
+@pytest.fixture
+def fast(tmp_path: Path) -> Path:
+    path = tmp_path / "fast.yaml"
+    path.write_text(FAST)
+    return path
+
+
+class Done:
+    """What a command left: exit code and what it printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def tunekit(tmp_path, monkeypatch, capsys):
+    """Runs a command in this process, in an empty folder; torch is imported once."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["tunekit", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+def spawn(*words: object, cwd: Path, **kwargs) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tunekit.cli", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200, **kwargs)
+
+
+def recipe(tmp_path: Path, **replaced: str) -> Path:
+    """The fast recipe with top-level keys replaced by YAML text."""
+    lines = [line for line in FAST.splitlines() if line.partition(":")[0] not in replaced]
+    path = tmp_path / "changed.yaml"
+    path.write_text("\n".join([*lines, *(f"{key}: {value}" for key, value in replaced.items())]))
+    return path
+
+
+class TestBadInput:
+    """Each gives one line that says what, where and how to mend it, exit code 2, and no traceback."""
+
+    def check(self, done: Done, *words: str) -> None:
+        assert done.code == 2, (done.out, done.err)
+        assert "Traceback" not in done.err + done.out
+        lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, done.err
+        for word in words:
+            assert word in lines[0]
+
+    def test_no_such_file(self, tunekit):
+        self.check(tunekit("run", "missing.yaml"), "missing.yaml", "no such file")
+
+    def test_not_yaml(self, tunekit, tmp_path):
+        (tmp_path / "broken.yaml").write_text("name: a\ndata: {target: digits\n")
+        self.check(tunekit("run", "broken.yaml"), "broken.yaml, line", "YAML")
+
+    def test_unknown_key(self, tunekit, tmp_path):
+        (tmp_path / "r.yaml").write_text(FAST + "optimiser: {lr: 1}\n")
+        self.check(tunekit("run", "r.yaml"), "unknown key 'optimiser'", "did you mean 'optimizer'", "line")
+
+    def test_wrong_type(self, tunekit, tmp_path):
+        path = recipe(tmp_path, batch_size="many")
+        self.check(tunekit("run", path), "batch_size", "whole number", "'many'", "line")
+
+    def test_several_faults_are_told_at_once(self, tunekit, tmp_path):
+        done = tunekit("run", recipe(tmp_path, batch_size="many", seed="-1"))
+        assert done.code == 2
+        assert sum(line.startswith("error: ") for line in done.err.splitlines()) == 2
+
+    def test_module_that_does_not_import(self, tunekit, tmp_path):
+        path = recipe(tmp_path, model="{target: 'nowhere:build'}")
+        self.check(tunekit("check-init-loss", path), "model.target", "nowhere")
+
+    def test_module_with_a_syntax_error(self, tunekit, tmp_path):
+        (tmp_path / "torn_module.py").write_text("def build(:\n")
+        path = recipe(tmp_path, model="{target: 'torn_module:build'}")
+        self.check(tunekit("check-init-loss", path), "SyntaxError", "torn_module.py, line 1")
+
+    def test_callable_that_raises(self, tunekit, tmp_path):
+        (tmp_path / "raising_model.py").write_text("def build():\n    raise ValueError('no weights here')\n")
+        path = recipe(tmp_path, model="{target: 'raising_model:build'}")
+        self.check(tunekit("check-init-loss", path), "no weights here", "raising_model.py, line 2")
+
+    def test_model_whose_forward_raises(self, tunekit, tmp_path):
+        (tmp_path / "raising_forward.py").write_text(
+            "from torch import nn\n"
+            "class Net(nn.Module):\n"
+            "    def __init__(self):\n        super().__init__()\n        self.a = nn.Linear(64, 10)\n"
+            "    def forward(self, x):\n        return self.a(x)\n"
+        )
+        path = recipe(tmp_path, model="{target: 'raising_forward:Net'}")
+        self.check(tunekit("check-init-loss", path), "raising_forward.py, line 7")
+
+    def test_empty_dataset(self, tunekit, tmp_path):
+        (tmp_path / "empty_data.py").write_text(
+            "import torch\nfrom torch.utils.data import TensorDataset\n"
+            "def load():\n    return TensorDataset(torch.zeros(0, 64), torch.zeros(0, dtype=torch.long))\n"
+        )
+        self.check(tunekit("check-init-loss", recipe(tmp_path, data="{target: 'empty_data:load'}")), "empty")
+
+    def test_unknown_source_model_optimizer_loss_metric(self, tunekit, tmp_path):
+        self.check(tunekit("check-init-loss", recipe(tmp_path, data="{target: digit}")), "data.target", "digits")
+        self.check(tunekit("check-init-loss", recipe(tmp_path, model="{target: nlp}")), "model.target", "mlp")
+        self.check(tunekit("check-init-loss", recipe(tmp_path, loss="cross")), "loss", "cross_entropy")
+        self.check(tunekit("check-init-loss", recipe(tmp_path, metric="precise")), "metric", "accuracy")
+        self.check(tunekit("lr-sweep", recipe(tmp_path, optimizer="{target: adan}"), "--jobs", 1), "optimizer", "adam")
+
+    def test_run_folder_that_is_none(self, tunekit, tmp_path):
+        (tmp_path / "folder").mkdir()
+        self.check(tunekit("lr-sweep", "folder"), "folder", "no run of tunekit")
+
+    def test_name_that_leaves_the_folder(self, tunekit, fast):
+        self.check(tunekit("run", fast, "--name", "../x"), "--name ../x")
+        assert not (fast.parent.parent / "x").exists()
+
+    def test_locked_run(self, tunekit, fast):
+        done = tunekit("check-init-loss", fast, "--name", "held")
+        assert done.code == 0
+        with FileLock(fast.parent / "runs" / "held" / ".lock"):
+            self.check(tunekit("overfit-tiny", "runs/held"), "another tunekit", "wait")
+
+    def test_runs_dir_that_is_a_file(self, tunekit, fast, tmp_path):
+        (tmp_path / "file").write_text("")
+        self.check(tunekit("run", fast, "--runs-dir", "file"), "file")
+
+    def test_step_without_its_hand_off_names_the_command(self, tunekit, fast):
+        self.check(tunekit("coarse-grid", fast, "--name", "bare", "--jobs", 1), "tunekit lr-sweep runs/bare")
+
+    def test_name_of_another_recipes_run(self, tunekit, fast):
+        assert tunekit("check-init-loss", fast, "--name", "taken").code == 0
+        done = tunekit("check-init-loss", fast, "--name", "taken", "--set", "seed=5")
+        self.check(done, "--name taken", "another recipe")
+
+    def test_set_on_a_run_is_held_to_steps_and_search(self, tunekit, fast):
+        assert tunekit("check-init-loss", fast, "--name", "fixed").code == 0
+        self.check(tunekit("overfit-tiny", "runs/fixed", "--set", "batch_size=8"), "batch_size", "steps", "search")
+
+    @pytest.mark.parametrize(
+        "words",
+        [("--budget", "soon"), ("--jobs", "0"), ("--executor", "cloud"), ("--set", "batch_size"), ("--to", "end")],
+    )
+    def test_options(self, tunekit, fast, words):
+        self.check(tunekit("run", fast, *words), words[1])
+
+    def test_device_that_is_not_there(self, tunekit, fast):
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("this machine has a GPU")
+        self.check(tunekit("check-init-loss", fast, "--device", "cuda"), "device", "cuda")
+
+    def test_diagnose_of_nothing(self, tunekit, tmp_path):
+        self.check(tunekit("diagnose", tmp_path / "nowhere"), "nowhere")
+
+
+def test_disk_that_takes_no_more_is_one_line_and_the_run_goes_on_later(fast, tmp_path):
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    words = ("run", fast, "--name", "full", "--jobs", "1")
+    done = spawn(*words, cwd=tmp_path, preexec_fn=small_files)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "cannot be written" in done.stderr
+    again = spawn(*words, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert not list((tmp_path / "runs/full").rglob(".*.part"))
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['tunekit', '--help']\n"
+        "from tunekit.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print([name for name in ('torch', 'optuna', 'matplotlib', 'torchvision', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "check-init-loss" in done.stdout
+
+
+def test_diagnose_of_a_log_imports_no_torch(tmp_path):
+    rows = "\n".join(f"{k},{2.3 * 0.9**k + 0.1},{2.3 * 0.9**k + 0.12}" for k in range(40))
+    (tmp_path / "log.csv").write_text(f"epoch,loss,val_loss\n{rows}\n")
+    code = (
+        f"import sys; sys.argv = ['tunekit', 'diagnose', {str(tmp_path)!r}]\n"
+        "from tunekit.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print([name for name in ('torch', 'optuna') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+class TestWholeRun:
+    """One walk through all six steps, looked at from all sides."""
+
+    @pytest.fixture(scope="class")
+    def run(self, tmp_path_factory) -> Path:
+        folder = tmp_path_factory.mktemp("whole")
+        (folder / "fast.yaml").write_text(FAST)
+        done = spawn("run", "fast.yaml", "--jobs", "1", "--json", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert [result["step"] for result in told["results"]] == list(cli.STEPS)
+        return folder / told["run"]
+
+    def results(self, run: Path) -> dict[str, dict]:
+        return {step: json.loads((run / step / "result.json").read_text()) for step in cli.STEPS}
+
+    def test_every_step_left_a_result_and_a_figure(self, run):
+        for step, result in self.results(run).items():
+            assert result["step"] == step
+            assert result["verdict"] in ("pass", "warn", "fail")
+            assert set(result) >= {"summary", "findings", "handoff", "next", "cost"}
+            assert (run / step / f"{step}.png").read_bytes()[:4] == b"\x89PNG"
+        assert self.results(run)["diagnose"]["diagnosis"]
+
+    def test_the_fine_run_retrains_nothing_that_was_trained(self, run):
+        results = self.results(run)
+        lengths = {}
+        for path in (run / "trainings").glob("*/metrics.csv"):
+            lengths[path.parent.name.rpartition("-")[2]] = len(path.read_text().splitlines()) - 1
+        assert results["fine-run"]["cost"]["iterations_reused"] > 0
+        trained = sum(result["cost"]["iterations"] for result in results.values())
+        assert trained == sum(lengths.values())
+        assert results["diagnose"]["cost"]["iterations"] == 0
+
+    def test_best_yaml_is_a_recipe_with_the_tuned_values(self, run):
+        from tunekit.rundir import read_recipe
+
+        best = read_recipe(run / "best.yaml").recipe
+        handed = self.results(run)["fine-run"]["handoff"]
+        assert best.optimizer.lr == handed["lr"]
+        assert best.optimizer.weight_decay == handed["weight_decay"]
+        assert "val_accuracy" in handed
+
+    def test_the_best_weights_load_with_torch_alone(self, run):
+        import torch
+
+        handed = self.results(run)["fine-run"]["handoff"]
+        found = torch.load(run / "trainings" / handed["training"] / "best.pt", weights_only=True)
+        assert found["model"]["1.weight"].shape == (32, 64)
+
+    def test_the_same_command_finds_a_finished_run_and_makes_a_new_one(self, run):
+        done = spawn("status", "--json", cwd=run.parent.parent)
+        assert [row["steps"] for row in json.loads(done.stdout)] == ["6/6"]
+
+    def test_a_step_given_again_is_finished_before(self, run):
+        before = (run / "lr-sweep" / "result.json").read_bytes()
+        done = spawn("lr-sweep", run, "--jobs", "1", cwd=run.parent.parent)
+        assert done.returncode == 0
+        assert "finished before" in done.stdout
+        assert (run / "lr-sweep" / "result.json").read_bytes() == before
+
+    def test_two_processes_give_the_same_results(self, run, tmp_path):
+        shutil.copy(run.parent.parent / "fast.yaml", tmp_path)
+        done = spawn("run", "fast.yaml", "--jobs", "2", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        other = tmp_path / "runs" / "fast-001"
+        assert sorted(p.name for p in (other / "trainings").iterdir()) == sorted(
+            p.name for p in (run / "trainings").iterdir()
+        )
+        for step in cli.STEPS:
+            assert without_seconds(other / step / "result.json") == without_seconds(run / step / "result.json")
+
+    def test_the_final_training_and_the_page(self, run):
+        folder = run.parent.parent
+        done = spawn("train", run, "--epochs", "2", "--json", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["metric"] == "val_accuracy"
+        assert (folder / told["weights"]).exists()
+        assert spawn("report", run, cwd=folder).returncode == 0
+        page = (run / "report.html").read_text()
+        assert page.count("data:image/png;base64") == 6
+        assert "http" not in page
+
+    def test_the_studies_open_in_optuna(self, run):
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(run / "studies.journal")))
+        names = {study.study_name for study in optuna.get_all_study_summaries(storage=storage)}
+        assert names == set(cli.STEPS)
+        grid = optuna.load_study(study_name="coarse-grid", storage=storage)
+        handed = self.results(run)["coarse-grid"]["handoff"]
+        assert grid.best_value == pytest.approx(handed["val_accuracy"])
+        assert all(trial.state.is_finished() for trial in grid.trials)
+
+    def test_diagnose_on_the_run_prints_one_object(self, run):
+        done = spawn("diagnose", run, "--json", cwd=run.parent.parent)
+        told = json.loads(done.stdout)
+        assert set(told) >= {"diagnosis", "verdict", "notes", "evidence", "advice", "source"}
+        assert told["diagnosis"] == self.results(run)["diagnose"]["diagnosis"]
+
+
+def without_seconds(path: Path) -> dict:
+    result = json.loads(path.read_text())
+    result["cost"].pop("seconds")
+    return json.loads(json.dumps(result).replace(str(path.parent.parent), "RUN"))
+
+
+def test_a_failed_step_ends_the_run_with_code_1_and_keep_going_goes_on(tunekit, tmp_path):
+    (tmp_path / "softmax_model.py").write_text(
+        "from torch import nn\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softmax(1))\n"
+    )
+    path = recipe(tmp_path, model="{target: 'softmax_model:build'}")
+    done = tunekit("run", path, "--jobs", 1)
+    assert done.code == 1
+    assert "outputs_are_probabilities" in done.out
+    assert not (tmp_path / "runs/fast-001/overfit-tiny").exists()
+    done = tunekit("run", path, "--jobs", 1, "--keep-going", "--to", "lr-sweep")
+    assert done.code == 1
+    assert (tmp_path / "runs/fast-001/lr-sweep/result.json").exists()
+
+
+def test_an_edited_source_file_is_noticed(tunekit, tmp_path):
+    module = tmp_path / "edited_model.py"
+    module.write_text("from torch import nn\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n")
+    path = recipe(tmp_path, model="{target: 'edited_model:build'}")
+    words = ("check-init-loss", path, "--name", "edited")
+    first = spawn(*words, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    module.write_text(module.read_text().replace("nn.Linear(64, 10)", "nn.Linear(64, 10), nn.ReLU()"))
+    second = spawn(*words, cwd=tmp_path)
+    assert second.returncode == 1
+    assert "outputs_clipped" in second.stdout
+
+
+def test_budget_ends_with_130_and_the_same_command_goes_on(fast, tmp_path):
+    words = ("run", fast, "--jobs", "1", "--name", "short")
+    done = spawn(*words, "--budget", "0.5s", cwd=tmp_path)
+    assert done.returncode == 130
+    assert "goes on from here" in done.stderr
+    done = spawn(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_around_commands(tunekit, tmp_path):
+    names = {item["name"] for item in json.loads(tunekit("recipes", "--json").out)}
+    assert names == {path.stem for path in RECIPES.glob("*.yaml")}
+    assert len(names) >= 2
+    assert tunekit("init", "digits").code == 0
+    assert tunekit("init", "digits").code == 2  # never overwritten unasked
+    assert "sound" in tunekit("validate", "digits.yaml").out
+    told = json.loads(tunekit("inspect", "digits.yaml", "--json").out)
+    assert told["data"]["train"]["size"] == 1438
+    assert json.loads(tunekit("explain", "overfit", "--json").out)["severity"] == "warn"
+    assert tunekit("explain", "overfitt").code == 2
+    assert "no runs" in tunekit("status").out
+    assert tunekit("--version").out.startswith("tunekit ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_output_that_nobody_reads_is_no_error(tmp_path):
+    command = f"{sys.executable} -m tunekit.cli explain | head -1"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr

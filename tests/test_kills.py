@@ -1,0 +1,123 @@
+"""kill -9 at any moment, then the same command again: the results equal those of a run that was never killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli import FAST, spawn, without_seconds
+from tunekit.vocabulary import STEPS
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """The supervisor and its workers, at once: the machine is gone."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def finish(folder: Path, words: tuple[str, ...], kills: int, longest: float, draw: random.Random) -> None:
+    """The command, killed `kills` times at random moments, then left to end."""
+    command = [sys.executable, "-m", "tunekit.cli", *words]
+    for count in range(kills):
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(draw.uniform(0.2, longest))
+        if process.poll() is not None:
+            continue
+        # Sometimes the supervisor alone: its workers must notice by themselves.
+        if count % 3 == 2:
+            process.kill()
+            process.wait()
+        else:
+            kill_group(process)
+    done = spawn(*words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+def assert_whole(run: Path) -> None:
+    """No half-written file below trainings/."""
+    for training in (run / "trainings").iterdir():
+        names = {path.name for path in training.iterdir()}
+        assert not {name for name in names if name.endswith(".part")}, training
+        json.loads((training / "config.json").read_text())
+        for archive in training.glob("*.pt"):
+            with zipfile.ZipFile(archive) as opened:
+                assert opened.testzip() is None
+        metrics = training / "metrics.csv"
+        if metrics.exists():
+            lines = metrics.read_text().split("\n")
+            assert lines[-1] == ""
+            width = lines[0].count(",")
+            assert all(line.count(",") == width for line in lines[:-1])
+            assert [line.partition(",")[0] for line in lines[1:-1]] == [str(k) for k in range(1, len(lines) - 1)]
+
+
+def check_kills(tmp_path: Path, recipe: str, kills: int, jobs: str, seed: int) -> None:
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.yaml").write_text(recipe)
+    words = ("run", "recipe.yaml", "--name", "r", "--jobs", jobs)
+    started = time.monotonic()
+    done = spawn(*words, cwd=tmp_path / "whole")
+    longest = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    finish(tmp_path / "killed", words, kills, longest, random.Random(seed))
+    for step in STEPS:
+        whole, killed = (tmp_path / name / "runs/r" / step / "result.json" for name in ("whole", "killed"))
+        assert without_seconds(killed) == without_seconds(whole), step
+    assert_whole(tmp_path / "killed/runs/r")
+    for metrics in (tmp_path / "whole/runs/r/trainings").glob("*/metrics.csv"):
+        other = tmp_path / "killed/runs/r/trainings" / metrics.parent.name / "metrics.csv"
+        assert other.read_bytes() == metrics.read_bytes()
+
+
+def test_three_kills_change_nothing(tmp_path):
+    check_kills(tmp_path, FAST, kills=3, jobs="2", seed=0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_twenty_kills_change_nothing(tmp_path, jobs):
+    digits = (Path(__file__).parent.parent / "recipes" / "digits.yaml").read_text()
+    check_kills(tmp_path, digits, kills=20, jobs=jobs, seed=int(jobs))
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(FAST.replace("iterations: 30", "iterations: 3000"))
+    command = [
+        sys.executable,
+        "-m",
+        "tunekit.cli",
+        "run",
+        "recipe.yaml",
+        "--name",
+        "r",
+        "--jobs",
+        "2",
+        "--to",
+        "lr-sweep",
+    ]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    sweep = tmp_path / "runs/r/overfit-tiny/result.json"
+    deadline = time.monotonic() + 120
+    while not sweep.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.0)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "goes on from here" in err
+    assert "Traceback" not in err
+    assert_whole(tmp_path / "runs/r")
+    assert list((tmp_path / "runs/r/trainings").glob("*/checkpoint.pt"))
