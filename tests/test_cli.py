@@ -229,18 +229,19 @@ def test_diagnose_of_a_log_imports_no_torch(tmp_path):
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "fast.yaml").write_text(FAST)
+    done = spawn("run", "fast.yaml", "--jobs", "1", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [result["step"] for result in told["results"]] == list(cli.STEPS)
+    return folder / told["run"]
+
+
 class TestWholeRun:
     """One walk through all six steps, looked at from all sides."""
-
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory) -> Path:
-        folder = tmp_path_factory.mktemp("whole")
-        (folder / "fast.yaml").write_text(FAST)
-        done = spawn("run", "fast.yaml", "--jobs", "1", "--json", cwd=folder)
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert [result["step"] for result in told["results"]] == list(cli.STEPS)
-        return folder / told["run"]
 
     def results(self, run: Path) -> dict[str, dict]:
         return {step: json.loads((run / step / "result.json").read_text()) for step in cli.STEPS}

@@ -1,0 +1,74 @@
+"""README cannot rot: its example runs, its session is what a run prints, its keys and commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.test_cli import spawn
+from tunekit.recipe.schema import Recipe, check
+from tunekit.recipe.text import parse_yaml
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def block(name: str) -> str:
+    """The fenced block under the line that names a file."""
+    found = re.search(rf"^`{re.escape(name)}`:\n\n```\w+\n(.*?)```", README, re.S | re.M)
+    assert found, name
+    return found.group(1)
+
+
+def test_the_example_of_an_own_model_and_data_runs(tmp_path):
+    for name in ("spirals.py", "spirals.yaml"):
+        (tmp_path / name).write_text(block(name))
+    done = spawn("run", "spirals.yaml", "--jobs", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    best = yaml.safe_load((tmp_path / "runs/spirals-001/best.yaml").read_text())
+    assert best["model"]["args"]["width"] in (32, 64)
+
+
+def test_the_recipe_shown_key_by_key_is_sound_and_whole():
+    text = re.search(r"## The recipe, key by key\n\n```yaml\n(.*?)```", README, re.S).group(1)
+    data, lines = parse_yaml(text, "README")
+    assert set(data) == set(Recipe.model_fields)
+    shown = check(data, lines, "README")
+    # What is shown as the steps' defaults are their defaults.
+    assert shown.steps == Recipe(name="a", data={"target": "digits"}, model={"target": "mlp"}).steps
+
+
+def session() -> list[str]:
+    text = re.search(r"\$ tunekit run recipes/digits\.yaml\n(.*?)\n\n(?=\S)", README, re.S).group(1)
+    return [line.removeprefix("    ") for line in text.splitlines()]
+
+
+def shape(line: str) -> str:
+    """A line without its numbers and spacing: what a run on another machine prints alike."""
+    return re.sub(r"\s+", " ", re.sub(r"-?\d[\d.,]*(e-?\d+)?", "#", line)).strip()
+
+
+@pytest.mark.timeout(200)
+def test_the_session_shown_is_what_a_run_prints(tmp_path):
+    recipe = Path(__file__).parent.parent / "recipes" / "digits.yaml"
+    done = spawn("run", recipe, "--to", "lr-sweep", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    printed = {shape(line) for line in done.stdout.splitlines()}
+    heads = [
+        line
+        for line in session()
+        if re.match(r"(check-init-loss|overfit-tiny|lr-sweep) |.*(lr +start|taken|learned)", line)
+    ]
+    assert len(heads) >= 6
+    for line in heads:
+        assert shape(line) in printed, line
+
+
+def test_every_command_and_every_step_is_named():
+    from tunekit import cli
+
+    for command in cli.app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert f"`{name}`" in README or f"tunekit {name}" in README, name
