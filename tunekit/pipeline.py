@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -30,6 +31,8 @@ PURPOSE = {
 """What a step hands on, for the message of a step that lacks it."""
 
 
+MOST_READERS = 8
+
 ENDS = ("cosine", "linear", "one-cycle")
 """Schedules that depend on where the run ends."""
 
@@ -44,6 +47,7 @@ class Options:
     budget_s: float | None = None
     keep_going: bool = False
     storage: str | None = None
+    readers: int | None = None  # None: what cores the workers leave
 
 
 def run_steps(run: RunDir, steps: Sequence[str], options: Options, emit: Emit, shown: str) -> list[StepResult]:
@@ -75,8 +79,17 @@ def _supervisor(
 ) -> Supervisor:
     recipe = run.recipe
     device = options.device or recipe.device
-    workspace = Workspace(str(run.trainings), str(run.folder), device, recipe.model.pretrained)
+    workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))
     return Supervisor(run, studies, executor, workspace, emit, stop)
+
+
+def _readers(options: Options) -> int:
+    """Processes a training that read data ahead: cores that the workers leave, none where that is less than two."""
+    if options.readers is not None:
+        return options.readers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = cores // max(1, options.jobs)
+    return min(share, MOST_READERS) if share >= 2 else 0
 
 
 def _facts(supervisor: Supervisor, options: Options) -> Facts:
@@ -89,7 +102,6 @@ def _facts(supervisor: Supervisor, options: Options) -> Facts:
         "device": options.device or recipe.device,
         "precision": decided.get("precision", recipe.precision),
         "threads": decided.get("threads", recipe.threads),
-        "pretrained": recipe.model.pretrained,
         "asked": time.time(),  # sources are looked at anew by each command: an edited one is noticed
     }
     request = Measurement("describe", recipe.training_config(unknown), {}, args=args)
@@ -175,7 +187,6 @@ def check(loaded: Loaded, device: str | None = None) -> Values:
         "device": device or recipe.device,
         "precision": recipe.precision,
         "threads": recipe.threads,
-        "pretrained": recipe.model.pretrained,
     }
     return describe(recipe.training_config(unknown), loaded.folder, pick_device(str(args["device"])), None, args)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -174,12 +175,18 @@ class Supervisor:
         attempts = dict.fromkeys(range(len(requests)), 1)
         errors: dict[int, str] = {}
         progress = _Progress(step.NAME, requests, len(before), self.emit)
+        ahead: deque[int] = deque()
         for place, request in enumerate(requests):
             if self._stands(request):
                 progress.finish(place)
             else:
-                waiting[self.executor.submit(request, self.workspace)] = place
-        while waiting:
+                ahead.append(place)
+        # A training that was given several threads takes several workers' cores.
+        at_once = max(1, self.executor.capacity // context.facts.threads)
+        while waiting or ahead:
+            while ahead and len(waiting) < at_once:
+                place = ahead.popleft()
+                waiting[self.executor.submit(requests[place], self.workspace)] = place
             self._check_stop()
             for event in self.executor.poll():
                 place = waiting.get(event.handle, -1)
@@ -193,7 +200,7 @@ class Supervisor:
                 del waiting[event.handle]
                 if self._again(event, attempts[place]):
                     attempts[place] += 1
-                    waiting[self.executor.submit(requests[place], self.workspace)] = place
+                    ahead.append(place)
                     continue
                 if event.kind != "done":
                     errors[place] = event.error

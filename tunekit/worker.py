@@ -24,7 +24,7 @@ class Workspace:
     trainings: str
     folder: str  # the recipe's: modules and relative paths
     device: str
-    pretrained: bool = False
+    readers: int = 0  # processes a training that read ahead, where the data are not in memory
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def advance(request: Training, workspace: Workspace) -> Generator[Progress, None
         from tunekit.training.loop import Session
 
         folder, device = Path(workspace.folder), pick_device(workspace.device)
-        session = Session(request.config, folder, device, workspace.pretrained)
+        session = Session(request.config, folder, device, workspace.readers)
         state = entry.checkpoint() if session.splits.shareable else None
         if state is not None:
             session.restore(state)
             if entry.iterations() < session.iteration:
                 # The metrics are damaged before the checkpoint: numbers that are gone must be computed again.
-                session = Session(request.config, folder, device, workspace.pretrained)
+                session = Session(request.config, folder, device, workspace.readers)
         writer = _Writer(entry, session)
         last = time.monotonic()
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from tunekit.vocabulary import Measurement, Training
@@ -46,4 +48,13 @@ def make_executor(name: str, jobs: int, threads: int = 1) -> Executor:
         return InlineExecutor()
     from tunekit.executors.processes import ProcessExecutor
 
-    return ProcessExecutor(jobs)
+    return ProcessExecutor(jobs, visible_gpus())
+
+
+def visible_gpus() -> list[str]:
+    """The NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; found without torch."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+    found = Path("/proc/driver/nvidia/gpus")
+    return [str(place) for place in range(len(list(found.iterdir())))] if found.is_dir() else []

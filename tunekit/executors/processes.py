@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -32,19 +33,23 @@ class _Worker:
 class ProcessExecutor:
     """See Executor. A worker that dies is seen at once, its request reported lost, and another one started."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, gpus: Sequence[str] = ()) -> None:
         self.capacity = max(1, jobs)
+        self._gpus = gpus
         # A fresh interpreter each: forking a process whose torch has started threads can hang.
         self._context = multiprocessing.get_context("spawn")
-        self._workers = [self._start() for _ in range(self.capacity)]
+        self._workers = [self._start(place) for place in range(self.capacity)]
         self._waiting: deque[tuple[int, Training | Measurement, Workspace]] = deque()
         self._next = 0
         self._closed = False
         self._stillborn = 0
 
-    def _start(self) -> _Worker:
+    def _start(self, place: int) -> _Worker:
+        """A worker; each sees one GPU, where there are some, so that `cuda` means another one for each."""
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs,), daemon=True, name="tunekit-worker")
+        gpu = self._gpus[place % len(self._gpus)] if self._gpus else None
+        # Not a daemon, which could have no processes of its own that read data ahead; it ends with the pipe.
+        process = self._context.Process(target=_serve, args=(theirs, gpu), name="tunekit-worker")
         process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -112,7 +117,8 @@ class ProcessExecutor:
                     f"--jobs: worker processes end as they start: {_cause(worker.process.exitcode)}; try --jobs 1"
                 )
         worker.pipe.close()
-        self._workers[self._workers.index(worker)] = self._start()
+        place = self._workers.index(worker)
+        self._workers[place] = self._start(place)
         return events
 
     def cancel(self, handle: int) -> None:
@@ -148,8 +154,10 @@ def _cause(code: int | None) -> str:
     return f"its worker process ended with exit code {code}"
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, gpu: str | None) -> None:
     """A worker's life: requests come, events go; it ends with its supervisor, of which the broken pipe tells."""
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says what to do
     try:
         import torch  # noqa: F401 - while the supervisor still prepares the first request

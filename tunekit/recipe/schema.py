@@ -198,7 +198,7 @@ class Recipe(_Model):
             task=self.task,
             loss=self.loss.model_dump(mode="json"),
             metric=self.metric,
-            model=self.model.model_dump(mode="json", exclude={"pretrained"}),
+            model=self.model.model_dump(mode="json"),
             data={**data, "seed": self.seed, "subset": None, "blank": False},
             optimizer={"target": self.optimizer.target, "args": self.optimizer.args},
             lr=self.optimizer.lr,

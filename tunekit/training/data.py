@@ -6,12 +6,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
 from tunekit.training.seeds import generator, seed_everything
 from tunekit.vocabulary import UserError, Values
@@ -20,6 +21,7 @@ TARGET_KEYS = ("labels", "label", "targets", "target", "y")
 """What the target of a dictionary batch may be called; everything else goes to the model by name."""
 
 MEMORY_LIMIT = 4 * 2**30  # bytes; a larger dataset is read batch by batch
+READER_TIMEOUT_S = 120
 SAME_TWICE = 8  # samples read twice to find out whether reading draws random numbers
 
 
@@ -34,18 +36,21 @@ class Batch:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def pin_memory(self) -> Batch:
+        """Called by DataLoader, so that copies to a GPU run beside its arithmetic."""
+        return self._each(lambda value: value.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        def changed(value: Any) -> Any:
+            return change(value) if isinstance(value, Tensor) else value
+
+        kwargs = {name: changed(value) for name, value in self.kwargs.items()}
+        return Batch(tuple(changed(value) for value in self.args), kwargs, changed(self.targets))
+
     def to(self, device: torch.device) -> Batch:
         if device.type == "cpu":
             return self
-        return Batch(
-            tuple(value.to(device, non_blocking=True) for value in self.args),
-            {name: _to(value, device) for name, value in self.kwargs.items()},
-            _to(self.targets, device),
-        )
-
-
-def _to(value: Any, device: torch.device) -> Any:
-    return value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+        return self._each(lambda value: value.to(device, non_blocking=True))
 
 
 def as_batch(sample: Any) -> Batch:
@@ -218,7 +223,8 @@ def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -
     if len(dataset) == 0:
         raise UserError("data: the dataset is empty (its length is 0)")
     tensors = getattr(dataset, "tensors", None)
-    if collate is None and isinstance(tensors, tuple) and len(tensors) >= 2:
+    plain = getattr(type(dataset), "__getitem__", None) is TensorDataset.__getitem__
+    if collate is None and plain and isinstance(tensors, tuple) and len(tensors) >= 2:
         return TensorSplit(tuple(tensors[:-1]), {}, tensors[-1])
     stays = DatasetSplit(dataset, collate or default_collate)
     picks = torch.linspace(0, len(dataset) - 1, min(SAME_TWICE, len(dataset))).long()
@@ -289,9 +295,51 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool(torch.equal(torch.nan_to_num(a.float()), torch.nan_to_num(b.float())))
 
 
+@lru_cache(maxsize=2)
 def epoch_order(size: int, seed: int, epoch: int) -> Tensor:
     """The order of the samples in one epoch: a permutation that follows from (seed, epoch) alone."""
     return torch.randperm(size, generator=generator(seed, "order", epoch))
+
+
+@dataclass(frozen=True)
+class BatchPlan(Dataset[Batch]):
+    """The batches of a training by iteration: the k-th follows from (seed, k), whoever reads it and when."""
+
+    split: Split
+    seed: int
+    batch_size: int
+    per_epoch: int
+
+    def __getitem__(self, iteration: int) -> Batch:
+        epoch, position = divmod(iteration, self.per_epoch)
+        order = epoch_order(len(self.split), self.seed, epoch)
+        indices = order[position * self.batch_size : (position + 1) * self.batch_size]
+        return self.split.batch(indices, self.seed, iteration)
+
+    def stream(self, start: int, until: int, readers: int, pin: bool) -> Iterator[Batch]:
+        """Batches `start` to `until - 1`, read ahead by worker processes. Errors: UserError where a reader hangs."""
+        loader = DataLoader(
+            self,
+            batch_size=None,
+            sampler=range(start, until),
+            num_workers=readers,
+            collate_fn=_as_it_is,
+            timeout=READER_TIMEOUT_S if readers else 0,
+            pin_memory=pin,
+        )
+        try:
+            yield from loader
+        except RuntimeError as error:
+            if "timed out" not in str(error):
+                raise
+            raise UserError(
+                f"data: a reader gave no batch for {READER_TIMEOUT_S} s; look for what blocks in the dataset, "
+                "or read in the training's own process with `--readers 0`"
+            ) from None
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 def tiny_subset(split: Split, spec: Values, seed: int) -> Split:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.training.augment import build_augmentation
-from tunekit.training.data import Batch, LoaderSplit, Splits, epoch_order
+from tunekit.training.data import Batch, BatchPlan, DatasetSplit, LoaderSplit, Splits, epoch_order
 from tunekit.training.models import build_model, has_convolutions
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.regularizers import without_regularizers
@@ -85,11 +85,12 @@ class Session:
     """One training: the model, its optimizer and its place. The k-th batch, its augmentation and its dropout masks
     follow from (seed, k) alone, so that a session restored at k goes on bit for bit (on CPU)."""
 
-    def __init__(self, config: TrainingConfig, folder: Path, device: torch.device, pretrained: bool = False) -> None:
+    def __init__(self, config: TrainingConfig, folder: Path, device: torch.device, readers: int = 0) -> None:
         if torch.get_num_threads() != config.threads:
             torch.set_num_threads(config.threads)
         self.config = config
         self.device = device
+        self.readers = readers  # processes that read ahead, where the data are not in memory
         self.splits = splits_for(config, folder, device)
         self.task: Task = build_task(config.as_dict(), folder)
         train = self.splits.train
@@ -99,7 +100,7 @@ class Session:
         outputs = self.task.output_size(
             self.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
         )
-        self.model = build_model(config.model, folder, first, outputs, config.seed, pretrained).to(device)
+        self.model = build_model(config.model, folder, first, outputs, config.seed).to(device)
         if has_convolutions(self.model):
             self.model = self.model.to(memory_format=torch.channels_last)
         if not config.regularize:
@@ -117,6 +118,7 @@ class Session:
         self._epoch = -1
         self._order = torch.empty(0)
         self._loader: Iterator[Batch] | None = None
+        self._ahead: Iterator[Batch] | None = None
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -147,6 +149,8 @@ class Session:
         train = self.splits.train
         if isinstance(train, LoaderSplit):
             return self._next_of(train).to(self.device)
+        if self._ahead is not None:
+            return next(self._ahead).to(self.device)
         epoch, position = divmod(iteration, self.iterations_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, epoch_order(len(train), self.config.seed, epoch).to(self.device)
@@ -177,7 +181,12 @@ class Session:
         """Train up to an iteration, yielding rows as they are fetched. Ends early where a loss is not finite."""
         self.model.train()
         pending = Pending()
-        # The restored place may lie behind what the loader of a custom sampler would give: it starts anew.
+        train = self.splits.train
+        if isinstance(train, DatasetSplit):
+            plan = BatchPlan(
+                train, self.config.seed, min(self.config.batch_size, len(train)), self.iterations_per_epoch
+            )
+            self._ahead = plan.stream(self.iteration, until, self.readers, self.device.type == "cuda")
         while self.iteration < until and not self.dead:
             self._step(pending)
             closes = self.iteration % self.validation_every == 0

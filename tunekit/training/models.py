@@ -84,11 +84,9 @@ def cnn(
 MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp, "cnn": cnn}
 
 
-def build_model(
-    spec: Values, folder: Path, sample: Batch, outputs: int | None, seed: int, pretrained: bool = False
-) -> nn.Module:
+def build_model(spec: Values, folder: Path, sample: Batch, outputs: int | None, seed: int) -> nn.Module:
     """The model of a configuration, initialised from `seed`. `sample`: a batch that tells shapes. Errors: UserError."""
-    target, args = spec["target"], dict(spec["args"])
+    target, args, pretrained = spec["target"], dict(spec["args"]), bool(spec.get("pretrained", False))
     seed_everything(seed, "init")
     if target in MODELS:
         if not sample.args or not isinstance(sample.args[0], Tensor):

@@ -22,7 +22,7 @@ def describe(
 ) -> dict[str, Any]:
     """The fields of vocabulary.Facts. `args`: device, precision and threads as the recipe (or the run) has them."""
     device = pick_device(args["device"])
-    session = Session(config, folder, device, args["pretrained"])
+    session = Session(config, folder, device)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
     batch = session.batch(0)
