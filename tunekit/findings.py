@@ -441,7 +441,8 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "fail",
         "The loss blew up.",
-        "Training loss not finite at the end (or three times), or at its end above twice its minimum and its start.",
+        "Training loss not finite at the end (or three times), at its end above twice its minimum and its start, "
+        "or back at four fifths of its start after it had halved.",
         "A rate that is too high, a numerical fault, bad samples.",
         (
             "divide the rate by 10",
@@ -454,7 +455,7 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "fail",
         "The training loss stays where it started.",
-        "After the first 5 %: a drop below 2 % or below its noise.",
+        "A drop below 2 %, or below its noise and 10 %; with a metric within 0.03, behind the first 5 % alone.",
         "No gradient, a rate far too small, wrong labels.",
         ("overfit 20 samples first: `tunekit overfit-tiny`", "raise the rate tenfold"),
         f"{NOTES}; AUTOTRAINER (0.01)",
@@ -463,7 +464,8 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "fail",
         "Training improves and validation does not move: the two are not the same task.",
-        "Training loss down by half, validation loss by less than a fifth, metric unmoved.",
+        "Training loss down by half, validation loss by less than a fifth and never below 90 % of training's "
+        "start, metric unmoved; or half of the validation losses not finite.",
         "Other transforms, normalisation or label order in validation; train mode left on.",
         (
             "give both splits the same deterministic transforms and label map",
@@ -476,7 +478,7 @@ CATALOGUE: dict[str, Entry] = {
         "warn",
         "Training goes on improving while validation got worse, or stands far behind.",
         "Validation loss above its best by 5 % and twice its noise while training fell on; or a stalled validation "
-        "with a large gap.",
+        "25 % above a training loss that fell on by a fifth; or accuracies 0.2 apart (0.1 where validation stalled).",
         "More capacity or more epochs than the data bear.",
         (
             "stop at the best epoch",
@@ -489,7 +491,8 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "Training itself ends high, with no gap to validation.",
-        "Both curves flat, validation within 25 % of training, and less than half of the loss gone.",
+        "Training settled, validation within 25 % of it, and an accuracy below 0.6; without an accuracy, less than a "
+        "fifth of the loss gone.",
         "Too little capacity, too much regularisation, or noise that nothing can learn.",
         ("a larger model", "less regularisation", "another rate: `tunekit lr-sweep`"),
         f"{NOTES} (no gap: too small a model)",
@@ -498,7 +501,7 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "The training loss jumps up and recovers.",
-        "Spikes above three times the previous level and six times the noise.",
+        "Jumps above three times the level before, six times the noise and 30 % of the start, which recover.",
         "A rate near the limit, bad samples, no clipping.",
         ("a smaller rate, a warm-up, or gradients clipped at 1.0",),
         f"{PLAYBOOK} (training instability)",
@@ -507,7 +510,8 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "The rate is too high: the loss jumps, or stays at a noisy level and drops when the rate does.",
-        "Spikes with a high rate, or a drop of more than 10 % at a decay of the rate.",
+        "Means of epochs that jump by 20 % about a level reached fast, in both curves; a fall of more than 10 % at a "
+        "decay of the rate; a rate above the range that the sweep found.",
         "The rate.",
         ("divide the rate by 3 to 10, or decay it earlier", "`tunekit lr-sweep` finds the range that works"),
         f"{NOTES} (effects of different learning rates)",
@@ -516,7 +520,8 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "The loss falls along a straight line: the rate is too low.",
-        "A line explains 95 % of the curve, less than 60 % of the drop in its first half, still falling.",
+        "A line explains 90 % of the curve, 40 to 60 % of the fall lie in its first half, less than half of the loss "
+        "is gone, still falling; or a rate below the range that the sweep found.",
         "The rate.",
         ("multiply the rate by 3 to 10", "`tunekit lr-sweep` finds the range that works"),
         f"{NOTES} (effects of different learning rates)",
@@ -534,7 +539,8 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "The validation loss jumps so much that single values mean little.",
-        "Two spikes or more above five times the local median.",
+        "Two spikes or more above five times the local median (or 20 times the lowest) and half of the start, behind "
+        "the first tenth, that training does not share.",
         "A small validation split, BatchNorm statistics, a rate that is too high.",
         ("a larger validation split, averaged weights (`ema: 0.999`) or a smaller rate",),
         f"{PLAYBOOK} (late step-to-step variance)",
@@ -543,8 +549,8 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "Validation is too good to be true.",
-        "Both losses below a thousandth of the start, or a near-perfect metric while validation lies far below "
-        "training.",
+        "A metric of 0.999 or more for 80 % of the run, with a validation loss below half of training's or both "
+        "losses below a thousandth of the start.",
         "Validation samples in the training split, or the label in the input.",
         ("look for duplicates across the splits: `tunekit inspect`", "test on fresh data"),
         KARPATHY,
@@ -553,7 +559,7 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "The validation loss rises while the metric holds or improves.",
-        "Validation loss up by 5 % from its best, metric not down.",
+        "Validation loss up by 5 to 50 % from its best, metric up by 0.01 since then and at its best, no gap.",
         "Growing confidence: calibration suffers, the decisions do not.",
         (
             "choose the checkpoint by the metric",
@@ -565,7 +571,7 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "The curve breaks: its level jumps at one point and stays there.",
-        "A step of more than 2 times whose medians before and after differ by 2.5.",
+        "A step of more than 2 times whose medians before and after differ by 2.5 and four times the noise, for good.",
         "A resumed run with another state, two runs in one log, a changed loss.",
         ("judge each part by itself", "check that the optimizer's state was restored"),
         "",
@@ -583,7 +589,7 @@ CATALOGUE: dict[str, Entry] = {
         _DIAGNOSE,
         "warn",
         "There are too few points to judge.",
-        "Fewer than 5 training and 8 validation points, or one epoch.",
+        "Fewer than 5 training and 8 validation points.",
         "A run that has just begun, or a log that keeps only the last value.",
         ("log more often, or come back later",),
         "",

@@ -1,0 +1,56 @@
+"""Real logs of public projects with verdicts by hand (shared/logs beside the checkout), and the cost of a large one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tunekit.diagnosis import judge, read
+
+
+def test_verdicts_on_real_logs(shared: Path) -> None:
+    labels = json.loads((shared / "logs" / "labels.json").read_text())
+    assert len(labels) == 25
+    wrong = {}
+    exact = 0
+    for item in labels:
+        code = judge(read(shared / "logs" / item["id"])[0]).code
+        assert code not in item["forbidden_labels"], (item["id"], code)
+        exact += code in item["labels"]
+        if code not in item["labels"] + item["acceptable_labels"]:
+            wrong[item["id"]] = code
+    assert wrong == {}
+    assert exact >= 23
+
+
+MEASURE = """
+import resource, sys
+from tunekit.diagnosis import judge, read
+code = judge(read(sys.argv[1])[0]).code
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(code, peak, [name for name in ("torch", "optuna", "tensorboard", "pandas") if name in sys.modules])
+"""
+
+
+@pytest.mark.timeout(60)
+def test_a_million_rows_are_cheap(tmp_path: Path) -> None:
+    """Under 500 MB and no heavy library; the time (1.7 s where this was written) is bounded by ten times that."""
+    path = tmp_path / "log.csv"
+    with path.open("w") as file:
+        file.write("step,train_loss,val_loss,lr\n")
+        file.writelines(
+            f"{k},{0.3 + 2 / (1 + k / 5000):.6f},{0.35 + 2 / (1 + k / 5000) if k % 1000 == 0 else ''},0.001\n"
+            for k in range(1_000_000)
+        )
+    command = [sys.executable, "-c", MEASURE, str(path)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=17, check=True, cwd=Path(__file__).parents[2]
+    )
+    code, peak, loaded = done.stdout.split(maxsplit=2)
+    assert code == "good_fit"
+    assert int(peak) * (1 if sys.platform == "darwin" else 1024) < 500e6
+    assert loaded.strip() == "[]"

@@ -1,0 +1,322 @@
+"""Every verdict on curves made by hand: where it must speak, where it must not, and what must not change it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from diagnosis_shapes import SHAPES, Shape, fall, good_fit, log_of, no_validation, overfit_metrics, overfit_turn, times
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunekit.diagnosis import Log, from_record, judge
+from tunekit.diagnosis.advice import CHANGES
+from tunekit.diagnosis.log import curve, floats
+from tunekit.diagnosis.rules import ORDER
+from tunekit.findings import CATALOGUE
+from tunekit.vocabulary import Curve
+
+CODES = {code for code, entry in CATALOGUE.items() if "diagnose" in entry.steps}
+
+
+class TestTable:
+    """The decision order."""
+
+    def test_holds_every_code_of_the_step(self) -> None:
+        assert {rule.code for rule in ORDER} | {"good_fit"} == CODES
+        assert set(CHANGES) == CODES
+        assert len(CODES) == 18
+
+    def test_every_shape_of_a_verdict_is_tried(self) -> None:
+        missing = CODES - {code for code, _ in SHAPES.values()}
+        assert missing == {"insufficient_data", "noisy_train"}
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+@pytest.mark.parametrize("n", [24, 50, 120, 300])
+@pytest.mark.parametrize("noise", [0.0, 0.004])
+def test_each_shape_gives_its_verdict(name: str, n: int, noise: float) -> None:
+    code, shape = SHAPES[name]
+    diagnosis = judge(log_of(shape(n), noise))
+    assert diagnosis.code == code, diagnosis.summary
+    severity = CATALOGUE[code].severity
+    assert diagnosis.verdict == ("pass" if severity == "note" else severity)
+    assert diagnosis.advice
+    assert diagnosis.change_if
+    json.dumps(diagnosis.as_dict(), allow_nan=False)
+
+
+STEADY = sorted(set(SHAPES) - {"lr_too_high", "lr_too_low", "metric_loss_disagree"})
+"""Shapes whose verdict holds under 2 % of noise. The others are told by small differences."""
+
+SINGLE = {"noisy_val", "unstable", "lr_too_high"}
+"""Shapes made of single points, which thinning may take away."""
+
+steady = settings(derandomize=True, max_examples=80)
+"""Noise is drawn, so one run in thousands may look like another verdict: the examples are the same each time."""
+
+lengths = st.integers(24, 350)
+seeds = st.integers(0, 10_000)
+
+
+class TestLaws:
+    """What must not change a verdict."""
+
+    @steady
+    @given(st.sampled_from(STEADY), lengths, seeds, st.floats(0, 0.015))
+    def test_noise_and_length(self, name: str, n: int, seed: int, noise: float) -> None:
+        code, shape = SHAPES[name]
+        assert judge(log_of(shape(n), noise, seed)).code == code
+
+    @steady
+    @given(st.sampled_from(sorted(SHAPES)), lengths, seeds, st.floats(-6, 6))
+    def test_scale(self, name: str, n: int, seed: int, power: float) -> None:
+        _, shape = SHAPES[name]
+        plain, scaled = (judge(log_of(shape(n), 0.01, seed, scale=scale)) for scale in (1.0, 10.0**power))
+        assert scaled.code == plain.code
+        assert [note.code for note in scaled.notes] == [note.code for note in plain.notes]
+
+    @steady
+    @given(st.sampled_from(sorted(SHAPES)), lengths, seeds, st.integers(-1000, 1_000_000))
+    def test_shift_in_x(self, name: str, n: int, seed: int, shift: int) -> None:
+        _, shape = SHAPES[name]
+        plain = judge(log_of(shape(n), 0.01, seed))
+        shifted = judge(log_of(shape(n), 0.01, seed, shift=float(shift)))
+        assert shifted.code == plain.code
+        if plain.best_epoch is not None:
+            assert shifted.best_epoch == plain.best_epoch + shift
+
+    @steady
+    @given(st.sampled_from(sorted(set(STEADY) - SINGLE)), st.integers(100, 350), seeds, st.integers(2, 4))
+    def test_thinning(self, name: str, n: int, seed: int, step: int) -> None:
+        code, shape = SHAPES[name]
+        whole = log_of(shape(n), 0.005, seed)
+
+        def thinned(item: Curve | None) -> Curve | None:
+            return item and replace(item, x=item.x[::step], y=item.y[::step])
+
+        metrics = tuple(replace(item, train=thinned(item.train), val=thinned(item.val)) for item in whole.metrics)
+        part = replace(whole, train=thinned(whole.train), val=thinned(whole.val), metrics=metrics)
+        assert judge(whole).code == judge(part).code == code
+
+    @steady
+    @given(st.sampled_from(sorted(set(STEADY) - SINGLE - {"discontinuity"})), st.integers(20, 60), seeds)
+    def test_training_logged_more_often_than_validation(self, name: str, n: int, seed: int) -> None:
+        """Curves are set against each other by x: ten times as many training points change nothing."""
+        code, shape = SHAPES[name]
+        coarse, fine = log_of(shape(n), 0.005, seed), log_of(shape(10 * n), 0.005, seed)
+        assert fine.train is not None
+        stretched = curve("train_loss", np.linspace(1, n, 10 * n), floats(fine.train.y), "epoch")
+        assert judge(replace(coarse, train=stretched)).code == code
+
+    @settings(max_examples=200)
+    @given(
+        st.lists(st.floats(), max_size=60),
+        st.lists(st.floats(), max_size=60),
+        st.lists(st.floats(), max_size=60),
+    )
+    def test_any_numbers_at_all_give_sound_json(self, train: list[float], val: list[float], rate: list[float]) -> None:
+        log = from_record(
+            {
+                "iteration": list(range(1, 61)),
+                "train_loss": [*train, *[None] * (60 - len(train))],
+                "val_loss": [*val, *[None] * (60 - len(val))],
+                "val_accuracy": [*rate, *[None] * (60 - len(rate))],
+            },
+            "accuracy",
+            maximize=True,
+        )
+        diagnosis = judge(log)
+        assert diagnosis.code in CODES
+        json.dumps(diagnosis.as_dict(), allow_nan=False)
+
+
+def said(log: Log) -> set[str]:
+    diagnosis = judge(log)
+    return {diagnosis.code, *(note.code for note in diagnosis.notes)}
+
+
+class TestNearMisses:
+    """Where a published rule would speak and this must not."""
+
+    def test_validation_below_training_is_no_leak(self) -> None:
+        shape = Shape(fall(100, 6.9, 2.75, 6), fall(100, 5.0, 0.8, 6), None, 1 - fall(100, 1.0, 0.18, 6))
+        assert judge(log_of(shape, 0.005)).code == "good_fit"
+
+    def test_one_noisy_last_value_is_no_overfitting(self) -> None:
+        shape = good_fit(40)
+        assert shape.val is not None
+        shape.val[-1] *= 1.3
+        assert "overfit" not in said(log_of(shape))
+
+    def test_a_rise_of_a_loss_near_zero_is_no_overfitting(self) -> None:
+        t = times(60)
+        shape = Shape(2.3 * np.exp(-20 * t) + 1e-3, 2.3 * np.exp(-20 * t) + 1e-3 + 5e-4 * t)
+        assert "overfit" not in said(log_of(shape))
+
+    def test_a_decay_of_the_rate_is_neither_break_nor_plateau(self) -> None:
+        t = times(60)
+        y = np.where(t < 0.5, 0.5 + 1.8 * np.exp(-30 * t), 0.08)
+        rates = curve("lr", np.arange(1, 61), np.where(t < 0.5, 0.1, 0.01), "epoch")
+        log = replace(log_of(Shape(y, 1.05 * y), 0.01), lr=rates)
+        assert said(log) & {"discontinuity", "plateau_then_drop", "diverged"} == set()
+
+    def test_a_warm_up_is_no_plateau(self) -> None:
+        t = times(100)
+        y = np.where(t < 0.2, 2.3, 0.3 + 2.0 * np.exp(-14 * np.maximum(t - 0.2, 0)))
+        rates = curve("lr", np.arange(1, 101), np.minimum(t / 0.2, 1.0) + 1e-4, "epoch")
+        assert "plateau_then_drop" not in said(replace(log_of(Shape(y, y), 0.005), lr=rates))
+        assert "plateau_then_drop" in said(log_of(Shape(y, y), 0.005))
+
+    def test_early_validation_jitter_is_no_noise(self) -> None:
+        shape = good_fit(50)
+        assert shape.val is not None
+        shape.val[[1, 3]] *= 40
+        assert "noisy_val" not in said(log_of(shape))
+
+    def test_one_spike_is_no_noise(self) -> None:
+        shape = good_fit(50)
+        assert shape.val is not None
+        shape.val[25] *= 40
+        assert judge(log_of(shape)).code == "good_fit"
+
+    def test_noise_of_single_steps_is_not_instability(self) -> None:
+        log = log_of(good_fit(400), 0.8, seed=3)
+        assert "unstable" not in said(log)
+        assert "noisy_train" in said(log)
+
+    def test_a_trained_network_that_stays_level_is_not_dead(self) -> None:
+        shape = Shape(np.full(30, 0.2), np.full(30, 0.21), np.full(30, 0.95), np.full(30, 0.94))
+        assert "not_learning" not in said(log_of(shape, 0.01))
+
+    def test_a_nan_in_a_metric_is_no_divergence(self) -> None:
+        log = log_of(good_fit(30))
+        (metric,) = log.metrics
+        assert metric.val is not None
+        spoilt = np.where(np.arange(30) > 20, np.nan, floats(metric.val.y))
+        holed = replace(metric, val=curve("val_accuracy", metric.val.x, spoilt, "epoch"))
+        assert judge(replace(log, metrics=(holed,))).code == "good_fit"
+
+    def test_losses_below_zero_are_judged_by_their_range(self) -> None:
+        shape = Shape(fall(80, 2.0, -3.0, 9), fall(80, 2.0, -2.9, 9))
+        assert judge(log_of(shape)).code == "good_fit"
+
+    def test_without_validation_nothing_is_called_good(self) -> None:
+        for speed in (0.5, 2.0, 9.0, 30.0):
+            assert judge(log_of(Shape(fall(60, 2.3, 0.3, speed)), 0.01)).code == "no_validation"
+
+    def test_a_perfect_metric_at_the_end_alone_is_not_suspicious(self) -> None:
+        shape = good_fit(40)
+        assert shape.val_metric is not None
+        shape.val_metric[25:] = 1.0
+        assert "val_suspicious" not in said(log_of(shape))
+
+
+class TestNumbers:
+    """What a verdict says of the run."""
+
+    def test_train_95_validation_70_is_overfitting_with_its_advice(self) -> None:
+        diagnosis = judge(log_of(overfit_metrics(60)))
+        assert diagnosis.code == "overfit"
+        assert "95." in diagnosis.summary or "94." in diagnosis.summary
+        assert "70." in diagnosis.summary or "69." in diagnosis.summary
+        text = " ".join(diagnosis.advice)
+        assert text.index("augmentation") < text.index("dropout") < text.index("earlier stop")
+
+    def test_metrics_alone_are_enough_for_it(self) -> None:
+        log = replace(log_of(overfit_metrics(60)), train=None, val=None)
+        assert judge(log).code == "overfit"
+
+    def test_the_best_epoch_is_named(self) -> None:
+        shape = overfit_turn(51)
+        assert shape.val is not None
+        diagnosis = judge(log_of(shape))
+        best = 1 + int(np.argmin(shape.val))
+        assert diagnosis.best_epoch == best
+        assert any(f"epoch {best}" in line for line in diagnosis.advice)
+        assert diagnosis.evidence["best_epoch"] == best
+
+    def test_dismissed_verdicts_carry_their_number(self) -> None:
+        diagnosis = judge(log_of(good_fit(50)))
+        reasons = {item.code: item.reason for item in diagnosis.dismissed}
+        assert set(reasons) == CODES - {"good_fit"}
+        assert any(char.isdigit() for char in reasons["overfit"])
+
+    def test_the_first_loss_that_is_not_finite_is_named(self) -> None:
+        y = fall(40, 2.3, 0.5, 5)
+        y[25:] = math.nan
+        diagnosis = judge(log_of(Shape(y)))
+        assert diagnosis.evidence["first_not_finite_x"] == 26
+        assert any("epoch 26" in line for line in diagnosis.advice)
+
+    @pytest.mark.parametrize(("train", "val", "code"), [(4, 0, "insufficient_data"), (5, 0, "no_validation")])
+    def test_five_points_are_needed(self, train: int, val: int, code: str) -> None:
+        assert judge(log_of(Shape(fall(train, 2.3, 0.3, 2)))).code == code
+
+    def test_an_empty_log_is_insufficient(self) -> None:
+        diagnosis = judge(Log(format="test"))
+        assert diagnosis.code == "insufficient_data"
+        assert diagnosis.as_dict()["source"]["format"] == "test"
+
+    def test_json_has_the_keys_of_the_design(self) -> None:
+        data = judge(log_of(no_validation(50))).as_dict()
+        assert {"diagnosis", "verdict", "summary", "notes", "evidence", "advice", "source"} <= set(data)
+        assert {"confidence", "dismissed"} <= set(data)
+
+    @pytest.mark.parametrize(("last", "code"), [(1.9, "overfit"), (1.22, "good_fit")])
+    def test_three_validations_show_a_plain_turn_only(self, last: float, code: str) -> None:
+        log = log_of(Shape(fall(60, 2.0, 0.2, 3)))
+        val = curve("val_loss", [20, 40, 60], [1.3, 1.2, last], "epoch")
+        assert judge(replace(log, val=val)).code == code
+
+    def test_few_points_lower_the_confidence(self) -> None:
+        assert judge(log_of(overfit_turn(9))).confidence == "low"
+        assert judge(log_of(overfit_turn(90))).confidence == "high"
+
+
+class TestOwnRuns:
+    """tunekit's own rows, with what its steps found."""
+
+    def rows(self, shape: Shape) -> dict[str, list[float | None]]:
+        assert shape.val is not None
+        n, every = len(shape.train), 4
+        ends = [k % every == every - 1 for k in range(n)]
+        columns: dict[str, list[float | None]] = {
+            "iteration": [float(k + 1) for k in range(n)],
+            "epoch": [(k + 1) / every for k in range(n)],
+            "lr": [0.1] * n,
+            "train_loss": [float(value) for value in shape.train],
+            "val_loss": [float(value) if end else None for value, end in zip(shape.val, ends, strict=True)],
+        }
+        if shape.val_metric is not None and shape.train_metric is not None:
+            columns["train_accuracy"] = [float(value) for value in shape.train_metric]
+            rates = zip(shape.val_metric, ends, strict=True)
+            columns["val_accuracy"] = [float(value) if end else None for value, end in rates]
+        return columns
+
+    def test_rows_in_memory_are_judged(self) -> None:
+        log = from_record(self.rows(good_fit(200)), "accuracy", maximize=True)
+        assert log.val is not None
+        assert len(log.val.x) == 50
+        assert judge(log).code == "good_fit"
+
+    def test_the_best_epoch_follows_from_the_epoch_column(self) -> None:
+        shape = overfit_turn(200)
+        diagnosis = judge(from_record(self.rows(shape), "accuracy", maximize=True))
+        assert diagnosis.code == "overfit"
+        assert diagnosis.best_epoch == pytest.approx(float(diagnosis.best_x or 0) / 4)
+
+    def test_advice_becomes_recipe_lines(self) -> None:
+        context = {"lr": 0.1, "weight_decay": 1e-4, "sweep_lr": 0.01, "sweep_range": [1e-3, 3e-2]}
+        diagnosis = judge(from_record(self.rows(overfit_turn(200)), "accuracy", maximize=True, context=context))
+        assert "--set optimizer.weight_decay=1e-3" in diagnosis.advice
+        assert "lr_too_high" in {note.code for note in diagnosis.notes}
+
+    def test_a_loss_of_guessing_is_called_so(self) -> None:
+        rows: dict[str, list[float]] = {"iteration": list(range(1, 61)), "train_loss": [2.3026] * 60}
+        diagnosis = judge(from_record(rows, "accuracy", maximize=True, context={"classes": 10}))
+        assert diagnosis.code == "not_learning"
+        assert "guessing" in diagnosis.summary

@@ -1,0 +1,269 @@
+"""The numbers that the rules weigh, measured once for a log. No threshold and no verdict lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.log import Array, Log, Metric, finite, floats
+from tunekit.vocabulary import Curve
+
+START = 0.02
+"""Share of a run whose median is its start."""
+
+EARLY = 0.05
+"""Share of a run after which the first transient (initialisation, warm-up) is over."""
+
+END = 0.10
+"""Share of a run whose median is its end."""
+
+REST = 0.25
+"""Share of a run over which it is asked whether the curve still moves."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One loss curve: finite points, thinned and smoothed, and its levels."""
+
+    name: str
+    n: int  # points in the log, finite or not
+    bad: int  # points that are not finite
+    bad_end: bool  # ... and the last one is among them
+    bad_x: float | None  # x of the first of them
+    x: Array  # thinned, finite
+    y: Array
+    u: Array  # x as a share of the run that both splits span
+    s: Array  # smoothed y
+    start: float
+    early: float
+    end: float
+    last: float
+    low: float  # minimum of the smoothed curve (training) or of medians of three (validation)
+    low_at: int
+    sigma: float  # noise about the smoothed curve
+    jitter: float  # noise from point to point
+    unit: str
+
+    @property
+    def positive(self) -> bool:
+        """Whether ratios of levels mean something: no value at or below zero."""
+        return bool(np.min(self.y) > 0 and np.min(self.s) > 0)
+
+    def relative(self, change: float, level: float) -> float:
+        """A change relative to a level; to the range of the run where losses may be zero or negative."""
+        scale = abs(level) if self.positive else max(self.start - self.low, float(np.ptp(self.s)))
+        return change / scale if scale > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric with validation, turned so that higher is better."""
+
+    name: str
+    bounded: bool
+    sign: float  # +1 as logged, -1 for an error
+    u: Array
+    y: Array
+    start: float
+    end: float
+    best: float
+    best_at: int
+    spread: float  # between the 5th and the 95th percentile of the smoothed metric, behind the early part
+    jitter: float
+    train_end: float | None
+
+    @property
+    def gap(self) -> float | None:
+        """Training minus validation at the end, in the metric's own unit; positive where training is better."""
+        return None if self.train_end is None else self.train_end - self.end
+
+    @property
+    def is_accuracy(self) -> bool:
+        return self.bounded and any(word in self.name for word in ("accuracy", "acc1", "top1"))
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Everything measured of one log. `train` is the validation loss where `swapped`: the log has no other."""
+
+    log: Log
+    train: Side | None
+    val: Side | None
+    score: Score | None
+    train_at_val: Array  # smoothed training loss at the validation points
+    lr: tuple[Array, Array]  # place in the run, rate
+    swapped: bool = False
+    derived: bool = False  # losses are one minus the metric
+    notes: tuple[str, ...] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def drop(self) -> float:
+        """Share of the starting training loss that is gone at the end."""
+        train = self.train
+        return 0.0 if train is None else train.relative(train.start - train.end, train.start)
+
+    def epoch_at(self, side: Side, index: int) -> float | None:
+        """The epoch at a point of a curve, where the log knows it."""
+        if side.unit == "epoch":
+            return float(side.x[index])
+        if self.log.epochs is None:
+            return None
+        x, epochs = finite(self.log.epochs)
+        return float(np.interp(side.x[index], x, epochs)) if len(x) else None
+
+
+def measure(log: Log) -> Measures:
+    """The numbers of a log. Where it has metrics alone, the losses are the errors of the first."""
+    train_curve, val_curve, derived = log.train, log.val, False
+    if train_curve is None and val_curve is None:
+        pair = next((item for item in log.metrics if item.bounded and item.maximize), None)
+        if pair is not None:
+            train_curve, val_curve, derived = _error(pair.train), _error(pair.val), True
+    swapped = train_curve is None and val_curve is not None
+    if swapped:
+        train_curve = val_curve
+    train_u, val_u = _common(train_curve, val_curve)
+    train = _side(train_curve, train_u, smooth_low=True)
+    val = _side(val_curve, val_u, smooth_low=False) if val_curve is not None and len(val_curve.x) >= 2 else None
+    at_val = np.empty(0)
+    if train is not None and val is not None:
+        at_val = curves.at(val.u, train.u, train.s)
+    return Measures(
+        log=log,
+        train=train,
+        val=val,
+        score=_score(log.metrics, train_curve),
+        train_at_val=at_val,
+        lr=_rates(log, train_curve),
+        swapped=swapped,
+        derived=derived,
+        context=log.context,
+    )
+
+
+def _error(source: Curve | None) -> Curve | None:
+    if source is None:
+        return None
+    wrong = 1.0 - floats(source.y)
+    return Curve(f"1 - {source.name}", source.x, wrong.tolist(), source.unit)
+
+
+def _common(train: Curve | None, val: Curve | None) -> tuple[Array, Array]:
+    """Places of the finite points of both curves: on their common clock, or each on its own."""
+    x, other = finite(train)[0], finite(val)[0]
+    if not len(x) or not len(other):
+        return curves.shares(x), curves.shares(other)
+    if train is not None and val is not None and train.unit != val.unit:
+        count = len(other)  # validation counted in epochs: the k-th of n stands at k/n of the run
+        return curves.shares(x), np.arange(1, count + 1) / count
+    return curves.places(x, other)
+
+
+def _side(source: Curve | None, u: Array, smooth_low: bool) -> Side | None:
+    """Levels of one curve; None where it has no finite point and none that is not."""
+    if source is None or not len(source.x):
+        return None
+    whole = floats(source.y)
+    good = np.isfinite(whole) & np.isfinite(floats(source.x))
+    x, y = finite(source)
+    bad = int(np.sum(~np.isfinite(whole)))
+    first = float(floats(source.x)[np.argmin(np.isfinite(whole))]) if bad else None
+    if not len(y):
+        x, y, u = np.zeros(1), np.full(1, np.nan), np.zeros(1)
+    places = np.arange(len(y), dtype=np.float64)
+    thin_places, thin_y = curves.thin(places, y)
+    index = thin_places.astype(np.int64)
+    smooth = curves.smooth(thin_y)
+    lows = smooth if smooth_low else curves.running_median(thin_y, 3) if len(thin_y) >= 3 else thin_y
+    at = int(np.argmin(lows)) if np.all(np.isfinite(lows)) else 0
+    return Side(
+        name=source.name,
+        n=len(whole),
+        bad=bad,
+        bad_end=bool(len(whole) and not good[-1]),
+        bad_x=first,
+        x=x[index],
+        y=thin_y,
+        u=u[index],
+        s=smooth,
+        start=curves.head(thin_y, START),
+        early=float(smooth[min(len(smooth) - 1, int(np.ceil(EARLY * len(smooth))))]),
+        end=curves.tail(thin_y, END, 3 if smooth_low else 2),
+        last=float(y[-1]),
+        low=float(lows[at]),
+        low_at=at,
+        sigma=curves.sigma(thin_y - smooth),
+        jitter=curves.step_noise(thin_y),
+        unit=source.unit,
+    )
+
+
+def _score(metrics: tuple[Metric, ...], train: Curve | None) -> Score | None:
+    """The first metric that has a validation curve of two points or more."""
+    for metric in metrics:
+        _, y = finite(metric.val)
+        if len(y) < 2:
+            continue
+        u, _ = _common(metric.val, train)
+        sign = 1.0 if metric.maximize else -1.0
+        places, y = curves.thin(np.arange(len(y), dtype=np.float64), sign * y)
+        middle = curves.running_median(y, 3) if len(y) >= 3 else y
+        late = curves.smooth(y)[int(np.ceil(EARLY * len(y))) :]
+        _, trained = finite(metric.train)
+        return Score(
+            name=metric.name,
+            bounded=metric.bounded,
+            sign=sign,
+            u=u[places.astype(np.int64)],
+            y=y,
+            start=curves.head(y, START),
+            end=curves.tail(y, END, 2),
+            best=float(np.max(middle)),
+            best_at=int(np.argmax(middle)),
+            spread=float(np.percentile(late, 95) - np.percentile(late, 5)) if len(late) else 0.0,
+            jitter=curves.step_noise(y),
+            train_end=sign * curves.tail(trained, END, 2) if len(trained) else None,
+        )
+    return None
+
+
+def _rates(log: Log, train: Curve | None) -> tuple[Array, Array]:
+    """Learning rates over the run, thinned; empty where the log has none."""
+    x, rates = finite(log.lr)
+    if not len(x):
+        return np.empty(0), np.empty(0)
+    u, _ = _common(log.lr, train)
+    places, rates = curves.thin(np.arange(len(rates), dtype=np.float64), rates)
+    return u[places.astype(np.int64)], rates
+
+
+def warm_up_ends(m: Measures) -> float:
+    """Place in the run at which the rate first reaches its maximum; 0 where it starts there or is unknown."""
+    u, rates = m.lr
+    if len(rates) < 3 or rates[0] >= 0.9 * np.max(rates):
+        return 0.0
+    return float(u[int(np.argmax(rates >= 0.99 * np.max(rates)))])
+
+
+def rate_drops(m: Measures) -> list[float]:
+    """Places in the run at which the rate falls by half or more in one step."""
+    u, rates = m.lr
+    if len(rates) < 3:
+        return []
+    return [float(u[index + 1]) for index in np.flatnonzero(rates[1:] <= 0.5 * rates[:-1])]
+
+
+def movement(u: Array, y: Array, share: float) -> tuple[float, float, Array]:
+    """Change over the last share of a run by its Theil-Sen slope, Kendall's z there, and the points used."""
+    inside = u >= u[-1] - share * (u[-1] - u[0]) - 1e-9
+    if np.sum(inside) < 4:  # three points in a row fall by chance, and can never be significant
+        inside = np.arange(len(u)) >= len(u) - 4
+    x, part = u[inside], y[inside]
+    if len(x) < 2:
+        return 0.0, 0.0, part
+    return curves.slope(x, part) * float(x[-1] - x[0]), curves.trend(part), part

@@ -1,0 +1,136 @@
+"""What a column's name says: its split, its kind, its level. Names only; the numbers are in table.py."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+TRAIN = frozenset(_words("train training trn tr trainset fit"))
+VAL = frozenset(_words("val valid validation eval evaluation dev heldout holdout vali"))
+TEST = frozenset(_words("test testing tst"))
+LOSS = frozenset(_words("loss losses nll cost objective xent crossentropy logloss bce ce criterion"))
+ERRORS = frozenset(
+    _words("mae mse rmse rmsle msle mape smape err error wer cer ppl perplexity bpc bpb fid eer ade fde")
+)
+BOUNDED = frozenset(
+    _words(
+        "acc accuracy acc1 acc5 top1 top5 f1 fscore auc auroc map ap ar iou miou dice jaccard precision recall mcc "
+        "kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 ssim aupr prauc "
+        "map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
+    )
+)
+SCORES = BOUNDED | frozenset(_words("bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider"))
+RATE = frozenset(_words("lr learningrate lr0 lr1 lr2 pg0 pg1 pg2"))
+STEP_NAMES = _words(
+    "step global_step trainer_global_step iteration iterations iter iters total_iter total_steps steps "
+    "num_updates update updates niter ni it batch batch_idx batch_num batch_id i"
+)
+EPOCH_NAMES = _words("epoch epochs ep epoch_num epoch_number current_epoch epoch_idx n_epoch")
+EPOCH_LEVEL = frozenset({"epoch"})
+STEP_LEVEL = frozenset({"step", "batch", "iter", "iteration"})
+EMPTY_WORDS = (
+    EPOCH_LEVEL
+    | STEP_LEVEL
+    | frozenset(
+        _words(
+            "avg mean average total overall all running metrics metric stats performance history dataloader idx of the "
+            "set scalars per sum final model main end value on b logs log scalar smoothed"
+        )
+    )
+)
+"""Words that do not tell one loss from another: `train/loss_epoch` and `loss` are the same loss."""
+
+RECORDS = frozenset(_words("best min max lowest highest patience delta diff std var time memory gap ratio weight"))
+"""Words of columns that are no curve of the run: a best so far, a spread, a duration."""
+
+ADVERSARIAL = frozenset(_words("g d gen disc generator discriminator adv gan critic adversarial"))
+
+PREFERENCE = _words(
+    "accuracy top1 acc1 map5095 map95 f1 auc auroc map ap dice iou miou ap5095 map50 ap50 r2 rougel rouge bleu"
+)
+"""Which metric a person looks at first where a log has many."""
+
+_GLUED = re.compile(
+    r"^(train|training|tr|validation|valid|val|eval|dev|test)"
+    r"(loss|acc|accuracy|acc1|acc5|err|error|f1|auc|iou|miou|dice|mae|mse|rmse|lr)$"
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A column's part, as far as its name tells; "" where it does not."""
+
+    side: str  # train | val | test
+    kind: str  # loss | error | score | rate | grad_norm | step | epoch
+    core: tuple[str, ...]  # the words that tell it from its kin: ("box",), ("accuracy",)
+    level: str = ""  # epoch | step | ""
+    total: bool = False
+
+
+@lru_cache(maxsize=4096)
+def part(name: str) -> Part:
+    """The part that a name announces.
+
+    >>> part("Train Loss").side, part("val/box_loss").core, part("metrics/mAP50-95(B)").kind
+    ('train', ('box',), 'score')
+    """
+    words = split(name)
+    joined = "_".join(words)
+    if joined in EPOCH_NAMES or joined in STEP_NAMES:
+        return Part("", "epoch" if joined in EPOCH_NAMES else "step", ())
+    side = _side(words)
+    if RATE & set(words) or "learning_rate" in joined:
+        return Part(side, "rate", ())
+    if ("grad" in words and "norm" in words) or "gradnorm" in words:
+        return Part(side, "grad_norm", ())
+    level = "epoch" if EPOCH_LEVEL & set(words) else "step" if STEP_LEVEL & set(words) else ""
+    rest = tuple(word for word in words if word not in EMPTY_WORDS | TRAIN | VAL | TEST and not word.isdigit())
+    kind = _kind(words)
+    if kind == "loss":
+        rest = tuple(word for word in rest if word not in LOSS or word in ("bce", "ce"))
+    return Part(side, kind, rest, level, bool({"total", "overall", "sum", "all"} & set(words)))
+
+
+def split(name: str) -> list[str]:
+    """Lower-case words: CamelCase, separators and glued pairs such as `trainloss` taken apart."""
+    text = name.strip().replace("mAP", "map").replace("mIoU", "miou").replace("IoU", "iou").replace("LR", "lr")
+    text = re.sub(r"(?i)learning.?rate", "lr", text)
+    text = re.sub(r"(?i)cross.?entropy", "xent", text)
+    text = re.sub(r"(?<=[0-9])[-_:.](?=[0-9])|(?<=0\.5):0\.", "", text.replace("0.5:0.95", "5095"))
+    text = re.sub(r"(map|ap|AP)[_@-]?(?=[0-9])", r"\1", text)
+    text = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text)
+    words: list[str] = []
+    for word in re.split(r"[^A-Za-z0-9]+", text.lower()):
+        glued = _GLUED.match(word)
+        words += glued.groups() if glued else [word] if word else []
+    return ["accuracy" if word == "acc" else word for word in words]
+
+
+def _side(words: list[str]) -> str:
+    for side, known in (("val", VAL), ("test", TEST), ("train", TRAIN)):
+        if known & set(words):
+            return side
+    return ""
+
+
+def _kind(words: list[str]) -> str:
+    found = set(words)
+    if RECORDS & found:
+        return ""
+    if LOSS & found:
+        return "loss"
+    if SCORES & found:
+        return "score"
+    return "error" if ERRORS & found else ""
+
+
+def preference(part_: Part) -> int:
+    """Rank of a metric: low is looked at first."""
+    ranks = [PREFERENCE.index(word) for word in part_.core if word in PREFERENCE]
+    return min(ranks) if ranks else len(PREFERENCE)
