@@ -535,7 +535,9 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         place = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"error: {place}{error.strerror or error}; free space or mend access, then repeat the command", err=True)
+        typer.echo(
+            f"error: {place}{error.strerror or error}; free space or mend access, then repeat the command", err=True
+        )
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted; the same command goes on from here", err=True)

@@ -20,7 +20,7 @@ from tunekit.steps import Context, get_step
 from tunekit.store import Store
 from tunekit.studies import Studies, open_storage
 from tunekit.supervisor import Supervisor
-from tunekit.vocabulary import STEPS, Emit, Facts, Measurement, StepResult, Training, UserError, Values
+from tunekit.vocabulary import STEPS, Emit, Facts, Measurement, Noted, StepResult, Training, UserError, Values
 from tunekit.worker import Workspace
 
 PURPOSE = {
@@ -109,6 +109,10 @@ def _facts(supervisor: Supervisor, options: Options) -> Facts:
     _clear(folder)
     values = dict(supervisor.ask(request, folder))
     facts = Facts(**{**values, "notes": tuple(values["notes"])})
+    before = run.manifest().get("facts", {}).get("sources", facts.sources)
+    changed = sorted(name for name in {*before, *facts.sources} if before.get(name) != facts.sources.get(name))
+    if changed:
+        supervisor.emit(Noted(f"{', '.join(changed)} changed since the last command: earlier trainings are not reused"))
     run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=values)
     return facts
 

@@ -159,6 +159,9 @@ class Entry:
                 losses.unlink()
         return rows
 
+    def has_checkpoint(self) -> bool:
+        return (self.path / "checkpoint.pt").exists()
+
     def checkpoint(self) -> bytes | None:
         """The last whole checkpoint, or None. One that is truncated or damaged (its checksum tells) is dropped."""
         path = self.path / "checkpoint.pt"
@@ -177,6 +180,11 @@ class Entry:
 
     def drop_checkpoint(self) -> None:
         (self.path / "checkpoint.pt").unlink(missing_ok=True)
+
+    def drop_weights(self) -> None:
+        """Keep the numbers alone. A training that must go on after all starts anew, with the same numbers."""
+        self.drop_checkpoint()
+        (self.path / "best.pt").unlink(missing_ok=True)
 
     def measurement(self, identity: str) -> dict[str, Any] | None:
         """What a probe found earlier, or None."""

@@ -22,6 +22,7 @@ from tunekit.vocabulary import (
     Emit,
     Interrupted,
     Measurement,
+    Noted,
     Record,
     Request,
     StepFinished,
@@ -35,6 +36,7 @@ from tunekit.vocabulary import (
 )
 from tunekit.worker import Workspace, is_finished
 
+KEPT = 5  # trainings of a step whose weights stay
 ATTEMPTS = 2  # a request that failed or lost its worker is tried once more
 
 
@@ -107,6 +109,7 @@ class Supervisor:
             }
         )
         self.run.write_result(result)
+        self._tidy(step, context, records)
         self.emit(StepFinished(result, tuple(records)))
         return result
 
@@ -146,6 +149,19 @@ class Supervisor:
         facts = {name: value for name, value in vars(context.facts).items() if name != "device"}
         earlier = {name: [kept["handoff"], kept["codes"]] for name, kept in context.earlier.items() if name in before}
         return digest([recipe, {name: settings[name] for name in (*before, step.NAME)}, facts, earlier])
+
+    def _tidy(self, step: Step, context: Context, records: Sequence[Record]) -> None:
+        """Keep the weights of the step's best few trainings: a large model's checkpoints would fill the disk."""
+        sign = -1.0 if step.maximize(context) else 1.0
+        scored: list[tuple[float, Record]] = []
+        for record in records:
+            if isinstance(record.request, Training) and record.error is None:
+                value = step.objective(context, record)
+                scored.append((math.inf if value is None else sign * value, record))
+        scored.sort(key=lambda item: item[0])
+        kept = max(KEPT, context.recipe.steps.fine_run.top)
+        for _, record in scored[kept:]:
+            self._store.entry(record.request.config).drop_weights()
 
     def _earlier_reach(self, step: str) -> dict[str, int]:
         """Iterations of each training that the steps before this one asked for, by key."""
@@ -193,6 +209,8 @@ class Supervisor:
                 if place < 0:
                     continue
                 if event.kind == "progress" and event.progress is not None:
+                    if event.progress.note:
+                        self.emit(Noted(event.progress.note))
                     progress.advance(place, event.progress.done)
                     continue
                 if event.kind == "storage":

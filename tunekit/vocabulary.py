@@ -310,7 +310,14 @@ class StepFinished:
     reused: bool = False  # it had been finished before
 
 
-Event = StepStarted | Advanced | StepFinished
+@dataclass(frozen=True)
+class Noted:
+    """Something worth a line that is no finding: a damaged checkpoint, an edited source file."""
+
+    text: str
+
+
+Event = StepStarted | Advanced | StepFinished | Noted
 Emit = Callable[[Event], None]
 """What a supervisor tells of: a front end decides the look."""
 

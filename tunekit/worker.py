@@ -34,6 +34,7 @@ class Progress:
     done: int
     total: int
     loss: float | None = None
+    note: str = ""  # something the person should know
 
 
 def work(request: Training | Measurement, workspace: Workspace) -> Iterator[Progress]:
@@ -64,12 +65,15 @@ def advance(request: Training, workspace: Workspace) -> Generator[Progress, None
 
         folder, device = Path(workspace.folder), pick_device(workspace.device)
         session = Session(request.config, folder, device, workspace.readers)
+        kept = entry.has_checkpoint()
         state = entry.checkpoint() if session.splits.shareable else None
         if state is not None:
             session.restore(state)
             if entry.iterations() < session.iteration:
                 # The metrics are damaged before the checkpoint: numbers that are gone must be computed again.
                 session = Session(request.config, folder, device, workspace.readers)
+        if kept and session.splits.shareable and session.iteration == 0:
+            yield Progress(0, request.until, note=f"{entry.path.name}: its files are damaged; it is trained anew")
         writer = _Writer(entry, session)
         last = time.monotonic()
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tunekit.executors import make_executor
+from tunekit.executors import make_executor, visible_gpus
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.processes import ProcessExecutor
 from tunekit.store import Store
@@ -250,8 +250,30 @@ def test_a_worker_that_is_killed_is_lost_and_the_pool_goes_on(pool, make_config,
 def test_executors_are_made_by_name(monkeypatch):
     assert isinstance(make_executor("auto", 1), InlineExecutor)
     assert isinstance(make_executor("inline", 8), InlineExecutor)
-    monkeypatch.setattr(ProcessExecutor, "_start", lambda self: None)
+    monkeypatch.setattr(ProcessExecutor, "_start", lambda self, place: None)
     for name, jobs in (("auto", 2), ("processes", 1)):
         made = make_executor(name, jobs)
         assert isinstance(made, ProcessExecutor)
         assert made.capacity == jobs
+
+
+def test_each_worker_sees_one_gpu_of_those_that_may_be_used(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    assert visible_gpus() == ["3", "5"]
+    given = []
+
+    def process(target, args, name):
+        given.append(args[1])
+        raise RuntimeError("not started")
+
+    executor = ProcessExecutor.__new__(ProcessExecutor)
+    executor._gpus = visible_gpus()
+    executor._context = type(
+        "Context", (), {"Pipe": staticmethod(lambda: (None, None)), "Process": staticmethod(process)}
+    )
+    for place in range(3):
+        with pytest.raises(RuntimeError):
+            executor._start(place)
+    assert given == ["3", "5", "3"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert visible_gpus() == []

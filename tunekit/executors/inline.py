@@ -10,6 +10,9 @@ from tunekit.vocabulary import Measurement, StorageError, Training, UserError
 from tunekit.worker import Progress, Workspace, work
 
 
+MEMORY_HINT = "out of memory: try a smaller batch_size, a smaller model or fewer --jobs"
+
+
 class InlineExecutor:
     """See Executor. Needs no second process and no second import of torch."""
 
@@ -71,4 +74,6 @@ def describe(error: BaseException) -> str:
             place = f" ({name.rpartition('/')[2]}, line {trace.tb_lineno})"
         trace = trace.tb_next
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}{': ' + text[0] if text else ''}{place}"
+    told = f"{type(error).__name__}{': ' + text[0] if text else ''}{place}"
+    memory = isinstance(error, MemoryError) or "out of memory" in told.lower()
+    return f"{told}; {MEMORY_HINT}" if memory else told

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from tunekit.executors import Event
-from tunekit.executors.inline import failure
+from tunekit.executors.inline import MEMORY_HINT, failure
 from tunekit.vocabulary import Measurement, Training, UserError
 from tunekit.worker import Progress, Workspace, work
 
@@ -149,7 +149,7 @@ class ProcessExecutor:
 def _cause(code: int | None) -> str:
     if code is not None and code < 0:
         name = signal.Signals(-code).name
-        hint = "; the machine may be out of memory" if name == "SIGKILL" else ""
+        hint = f"; perhaps {MEMORY_HINT}" if name == "SIGKILL" else ""
         return f"its worker process was ended by {name}{hint}"
     return f"its worker process ended with exit code {code}"
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from tunekit.vocabulary import Advanced, Event, Finding, StepResult, StepStarted, short
+from tunekit.vocabulary import Advanced, Event, Finding, Noted, StepResult, StepStarted, short
 
 ROWS = 10  # of a step's table on the screen; the rest stands in result.json
 PLAIN_S = 10.0  # between progress lines where there is no terminal
@@ -41,6 +41,8 @@ class Screen:
             self._start(event.step)
         elif isinstance(event, Advanced):
             self._advance(event)
+        elif isinstance(event, Noted):
+            self.console.print(f"  note: {escape(event.text)}")
         else:
             self.close()
             show_result(self.console, event.result, reused=event.reused)
