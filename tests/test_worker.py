@@ -1,9 +1,11 @@
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tunekit.store import Store
+from tunekit.training import loop
 from tunekit.vocabulary import StopRule, Training, UserError
 from tunekit.worker import Workspace, work
 
@@ -178,3 +180,26 @@ def test_between_two_news_the_working_directory_is_the_callers(config, workspace
         assert Path.cwd() == here
     finally:
         running.close()
+
+
+def test_large_data_are_mapped_from_one_file_and_give_the_same_numbers(tmp_path, monkeypatch, make_config):
+    def rows_of(folder: Path) -> bytes:
+        (folder / "trainings").mkdir(parents=True, exist_ok=True)
+        workspace = Workspace(str(folder / "trainings"), str(tmp_path), "cpu")
+        config = make_config()
+        list(work(Training(config, 30, {}), workspace))
+        return (Store(folder / "trainings").entry(config).path / "metrics.csv").read_bytes()
+
+    loop._cached_splits.cache_clear()
+    alone = rows_of(tmp_path / "alone")
+    assert not (tmp_path / "alone" / ".data").exists()
+    monkeypatch.setattr("tunekit.worker.SHARED_BYTES", 1)
+    loop._cached_splits.cache_clear()
+    assert rows_of(tmp_path / "mapped") == alone
+    [kept] = (tmp_path / "mapped" / ".data").iterdir()
+    loop._cached_splits.cache_clear()
+    before = kept.stat().st_mtime_ns
+    shutil.rmtree(tmp_path / "mapped" / "trainings")
+    assert rows_of(tmp_path / "mapped") == alone
+    assert kept.stat().st_mtime_ns == before  # read by the second, written by the first
+    loop._cached_splits.cache_clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -21,7 +22,7 @@ from tunekit.store import Store
 from tunekit.studies import Studies, open_storage
 from tunekit.supervisor import Supervisor
 from tunekit.vocabulary import STEPS, Emit, Facts, Measurement, Noted, StepResult, Training, UserError, Values
-from tunekit.worker import Workspace
+from tunekit.worker import SHARED, Workspace
 
 PURPOSE = {
     "lr-sweep": "the learning rate",
@@ -53,34 +54,38 @@ class Options:
 def run_steps(run: RunDir, steps: Sequence[str], options: Options, emit: Emit, shown: str) -> list[StepResult]:
     """Carry steps out in order on a run. `shown`: the run as a person types it. Stops after a failed step unless told
     to keep going. Errors: UserError, Interrupted."""
+    with _owned(run, options, emit) as supervisor:
+        # Step 6 trains nothing: it needs neither torch nor the person's code again.
+        facts = _kept_facts(run) if list(steps) == ["diagnose"] else None
+        facts = facts or _facts(supervisor, options)
+        results = []
+        for name in steps:
+            context = make_context(run, facts, supervisor.studies, shown)
+            _require(name, context, options.keep_going)
+            results.append(supervisor.run_step(get_step(name), context))
+            if name == "fine-run":
+                write_best(run, context, results[-1])
+            if results[-1].verdict == "fail" and not options.keep_going:
+                break
+        return results
+
+
+@contextmanager
+def _owned(run: RunDir, options: Options, emit: Emit) -> Iterator[Supervisor]:
+    """The run under its lock, with its studies and its executor; what a killed command left behind is removed."""
     with run.lock(), _stopping(options.budget_s) as stop:
         Store(run.trainings).sweep()
+        shared = run.path / SHARED
+        shutil.rmtree(shared, ignore_errors=True)
         studies = Studies(open_storage(run.journal, options.storage), f"{run.name}/" if options.storage else "")
         executor = make_executor(options.executor, options.jobs)
+        device = options.device or run.recipe.device
+        workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))
         try:
-            supervisor = _supervisor(run, studies, executor, options, emit, stop)
-            facts = _facts(supervisor, options)
-            results = []
-            for name in steps:
-                context = make_context(run, facts, studies, shown)
-                _require(name, context, options.keep_going)
-                results.append(supervisor.run_step(get_step(name), context))
-                if name == "fine-run":
-                    write_best(run, context, results[-1])
-                if results[-1].verdict == "fail" and not options.keep_going:
-                    break
-            return results
+            yield Supervisor(run, studies, executor, workspace, emit, stop)
         finally:
             executor.close()
-
-
-def _supervisor(
-    run: RunDir, studies: Studies, executor: Any, options: Options, emit: Emit, stop: Callable[[], str | None]
-) -> Supervisor:
-    recipe = run.recipe
-    device = options.device or recipe.device
-    workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))
-    return Supervisor(run, studies, executor, workspace, emit, stop)
+            shutil.rmtree(shared, ignore_errors=True)
 
 
 def _readers(options: Options) -> int:
@@ -115,6 +120,12 @@ def _facts(supervisor: Supervisor, options: Options) -> Facts:
         supervisor.emit(Noted(f"{', '.join(changed)} changed since the last command: earlier trainings are not reused"))
     run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=values)
     return facts
+
+
+def _kept_facts(run: RunDir) -> Facts | None:
+    """What an earlier command measured, where it did."""
+    values = run.manifest().get("facts")
+    return Facts(**{**values, "notes": tuple(values["notes"])}) if values else None
 
 
 def _clear(folder: Path) -> None:
@@ -223,17 +234,9 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: i
     """Train the run's tuned values with the recipe's own schedule; the weights of the best epoch are kept.
 
     Errors: UserError, Interrupted."""
-    with run.lock(), _stopping(options.budget_s) as stop:
-        Store(run.trainings).sweep()
-        studies = Studies(open_storage(run.journal, options.storage))
-        executor = make_executor(options.executor, options.jobs)
-        try:
-            supervisor = _supervisor(run, studies, executor, options, emit, stop)
-            context = make_context(run, _facts(supervisor, options), studies, shown)
-            request = final_training(context, epochs)
-            return supervisor.train(request, context)
-        finally:
-            executor.close()
+    with _owned(run, options, emit) as supervisor:
+        context = make_context(run, _facts(supervisor, options), supervisor.studies, shown)
+        return supervisor.train(final_training(context, epochs), context)
 
 
 def final_training(context: Context, epochs: int | None) -> Training:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import chdir
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from tunekit.vocabulary import Measurement, Training, UserError
 
 FLUSH_S = 10.0  # a kill loses at most so many seconds of a training
 PROGRESS_S = 0.2
+SHARED = ".data"  # beside trainings/, while a command runs
+SHARED_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,37 @@ class Workspace:
     folder: str  # the recipe's: modules and relative paths
     device: str
     readers: int = 0  # processes a training that read ahead, where the data are not in memory
+
+
+def _shared_splits(place: Path, data: Mapping[str, Any], key: str, folder: Path, device: Any) -> Any:
+    """Splits in a file that all workers of the machine map: large data are in memory once, not once a worker.
+
+    A small data set, one on a GPU or one that is no tensors is read by each worker for itself.
+    """
+    import torch
+
+    from tunekit.training.data import pack, unpack
+    from tunekit.training.sources import load_splits
+
+    path = place / f"{key}.pt"
+    if device.type != "cpu" or data["subset"] is not None:
+        return load_splits(data, folder, device)
+    if not path.exists():
+        splits = load_splits(data, folder, device)
+        packed = pack(splits)
+        if packed is None or _size(packed) < SHARED_BYTES or not place.parent.exists():
+            return splits
+        place.mkdir(exist_ok=True)
+        part = path.with_name(f".{key}.{os.getpid()}.part")
+        torch.save(packed, part)
+        part.replace(path)
+    return unpack(torch.load(path, mmap=True, weights_only=True))
+
+
+def _size(packed: Mapping[str, Any]) -> int:
+    """Bytes of the training inputs."""
+    train = packed["train"]
+    return sum(int(value.nbytes) for value in (*train["args"], *train["kwargs"].values()))
 
 
 @dataclass(frozen=True)
@@ -40,6 +75,9 @@ class Progress:
 def work(request: Training | Measurement, workspace: Workspace) -> Iterator[Progress]:
     """Carry a request out, yielding its progress. The result is what then stands in the store. Errors: UserError, or
     what the person's code raised."""
+    from tunekit.training.loop import use_loader
+
+    use_loader(partial(_shared_splits, Path(workspace.trainings).parent / SHARED))
     running = advance(request, workspace) if isinstance(request, Training) else measure(request, workspace)
     try:
         while True:

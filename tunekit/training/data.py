@@ -215,6 +215,39 @@ class Splits:
         return not isinstance(self.train, LoaderSplit)
 
 
+def pack(splits: Splits) -> dict[str, Any] | None:
+    """Splits in memory as nested dictionaries of tensors, for a file that other processes map; None for others."""
+    found: dict[str, Any] = {}
+    for name in ("train", "val", "test"):
+        split = getattr(splits, name)
+        if split is None:
+            continue
+        if not isinstance(split, TensorSplit):
+            return None
+        normalize = split.normalize
+        found[name] = {
+            "args": list(split.args),
+            "kwargs": dict(split.kwargs),
+            "labels": split.labels,
+            "normalize": None if normalize is None else [normalize.mean, normalize.scale],
+        }
+    return found
+
+
+def unpack(found: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Splits:
+    """What `pack` made, as splits again."""
+    made = {
+        name: TensorSplit(
+            tuple(part["args"]),
+            part["kwargs"],
+            part["labels"],
+            None if part["normalize"] is None else Normalize(*part["normalize"]),
+        )
+        for name, part in found.items()
+    }
+    return Splits(made["train"], made["val"], made.get("test"), notes)
+
+
 def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -> Split:
     """A person's map-style dataset as tensors where it fits and where reading a sample draws no random numbers.
 

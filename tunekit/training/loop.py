@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.training.augment import build_augmentation
-from tunekit.training.data import Batch, BatchPlan, DatasetSplit, LoaderSplit, Splits, epoch_order
+from tunekit.training.data import Batch, BatchPlan, DatasetSplit, LoaderSplit, Splits, TensorSplit, epoch_order
 from tunekit.training.models import build_model, has_convolutions
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.regularizers import without_regularizers
@@ -29,6 +29,9 @@ from tunekit.vocabulary import TrainingConfig, UserError, digest
 
 FETCH = 16
 """Losses are gathered on the device and fetched at iterations that this divides: divergence is seen so soon."""
+
+BLOCK_BYTES = 2**18
+"""Batches of few bytes are indexed and normalised several at once: for a tiny model that spares a tenth of the time."""
 
 EVALUATION_BATCH = 1024
 TINY_VALIDATION = 16  # passes between validations on a frozen subset, whose epoch is a single iteration
@@ -63,6 +66,17 @@ class Pending:
     rates: list[float] = field(default_factory=list)
 
 
+Load = Callable[[Mapping[str, Any], str, Path, torch.device], Splits]
+
+_load: Load = lambda data, key, folder, device: load_splits(data, folder, device)  # noqa: E731
+
+
+def use_loader(load: Load) -> None:
+    """How this process gets its splits: a worker sets one that shares memory with its siblings."""
+    global _load
+    _load = load
+
+
 def splits_for(config: TrainingConfig, folder: Path, device: torch.device) -> Splits:
     """The splits of a configuration; the same data are read once a process."""
     data = {name: value for name, value in config.data.items() if name != "augment"}
@@ -78,7 +92,15 @@ class _Frozen:
 
 @lru_cache(maxsize=4)
 def _cached_splits(key: str, spec: _Frozen, folder: Path, device: torch.device) -> Splits:
-    return load_splits(spec.data, folder, device)
+    return _load(spec.data, key, folder, device)
+
+
+def _part(batch: Batch, start: int, end: int) -> Batch:
+    def part(value: Any) -> Any:
+        return value[start:end]
+
+    kwargs = {name: part(value) for name, value in batch.kwargs.items()}
+    return Batch(tuple(part(value) for value in batch.args), kwargs, part(batch.targets))
 
 
 class Session:
@@ -117,6 +139,7 @@ class Session:
         self.dead = False
         self._epoch = -1
         self._order = torch.empty(0)
+        self._block: dict[int, Batch] = {}
         self._loader: Iterator[Batch] | None = None
         self._ahead: Iterator[Batch] | None = None
 
@@ -151,12 +174,37 @@ class Session:
             return self._next_of(train).to(self.device)
         if self._ahead is not None:
             return next(self._ahead).to(self.device)
+        found = self._block.pop(iteration, None)
+        if found is None:
+            self._block = self._read_block(iteration)
+            found = self._block.pop(iteration)
+        return found
+
+    def _read_block(self, iteration: int) -> dict[int, Batch]:
+        """The batches around an iteration that are read in one go. A block begins at a fixed place of the epoch,
+        wherever the training was taken up, so that each batch always lies at the same place in memory."""
+        train = self.splits.train
+        assert not isinstance(train, LoaderSplit)
         epoch, position = divmod(iteration, self.iterations_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, epoch_order(len(train), self.config.seed, epoch).to(self.device)
         size = min(self.config.batch_size, len(train))
-        indices = self._order[position * size : (position + 1) * size]
-        return train.batch(indices if not train.draws else indices.cpu(), self.config.seed, iteration).to(self.device)
+        if not isinstance(train, TensorSplit):
+            indices = self._order[position * size : (position + 1) * size]
+            indices = indices.cpu() if train.draws else indices
+            return {iteration: train.batch(indices, self.config.seed, iteration).to(self.device)}
+        first = position - position % self._block_size
+        count = min(self._block_size, self.iterations_per_epoch - first)
+        whole = train.batch(self._order[first * size : (first + count) * size])
+        start = iteration - position + first
+        return {start + k: _part(whole, k * size, (k + 1) * size) for k in range(count)}
+
+    @cached_property
+    def _block_size(self) -> int:
+        train = self.splits.train
+        assert isinstance(train, TensorSplit)
+        values = sum(value[0].numel() for value in (*train.args, *train.kwargs.values()))
+        return max(1, min(FETCH, BLOCK_BYTES // max(1, 4 * values * self.config.batch_size)))
 
     def _next_of(self, split: LoaderSplit) -> Batch:
         if self._loader is not None:
@@ -213,7 +261,7 @@ class Session:
         self.iteration += 1
         pending.losses.append(loss.detach())
         with torch.no_grad():
-            pending.scores.append(self.task.score(outputs.detach(), batch.targets))
+            pending.scores.append(self.task.score(outputs, batch.targets))
         pending.rates.append(self.base_rates[0] * factor)
 
     def _fetch(self, pending: Pending, closes: bool) -> Chunk:
