@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tunekit.executors import make_executor
+from tunekit.executors import auto_jobs, cores, make_executor
 from tunekit.recipe import Loaded
 from tunekit.rundir import RunDir
 from tunekit.steps import Context, get_step
@@ -42,7 +41,7 @@ ENDS = ("cosine", "linear", "one-cycle")
 class Options:
     """What changes how a run is carried out, but no number of it."""
 
-    jobs: int = 1
+    jobs: int | None = None  # None: one worker a core, or a GPU; measuring steps are done in this process
     executor: str = "auto"
     device: str | None = None
     budget_s: float | None = None
@@ -54,6 +53,10 @@ class Options:
 def run_steps(run: RunDir, steps: Sequence[str], options: Options, emit: Emit, shown: str) -> list[StepResult]:
     """Carry steps out in order on a run. `shown`: the run as a person types it. Stops after a failed step unless told
     to keep going. Errors: UserError, Interrupted."""
+    if options.jobs is None:
+        options = replace(
+            options, jobs=1 if set(steps) <= {"check-init-loss", "diagnose"} else auto_jobs(options.device)
+        )
     with _owned(run, options, emit) as supervisor:
         # Step 6 trains nothing: it needs neither torch nor the person's code again.
         facts = _kept_facts(run) if list(steps) == ["diagnose"] else None
@@ -78,7 +81,7 @@ def _owned(run: RunDir, options: Options, emit: Emit) -> Iterator[Supervisor]:
         shared = run.path / SHARED
         shutil.rmtree(shared, ignore_errors=True)
         studies = Studies(open_storage(run.journal, options.storage), f"{run.name}/" if options.storage else "")
-        executor = make_executor(options.executor, options.jobs)
+        executor = make_executor(options.executor, options.jobs or 1)
         device = options.device or run.recipe.device
         workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))
         try:
@@ -92,8 +95,7 @@ def _readers(options: Options) -> int:
     """Processes a training that read data ahead: cores that the workers leave, none where that is less than two."""
     if options.readers is not None:
         return options.readers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = cores // max(1, options.jobs)
+    share = cores() // (options.jobs or 1)
     return min(share, MOST_READERS) if share >= 2 else 0
 
 

@@ -102,8 +102,8 @@ def decimal(value: float) -> float:
 class StopRule:
     """When a training may end before its budget. Losses may be negative, zero or not finite.
 
-    A loss diverges when the mean of the last `window` training losses lies above the start by `factor` times
-    the start's own scale: the larger of |start| (the median of the first three) and the spread (standard deviation) of the first window.
+    A loss diverges when the mean of the last `window` training losses lies above the start (the median of the
+    first three) by `factor` times its scale: the larger of |start| and the standard deviation of the first window.
     """
 
     factor: float = 3.0

@@ -51,6 +51,17 @@ def make_executor(name: str, jobs: int, threads: int = 1) -> Executor:
     return ProcessExecutor(jobs, visible_gpus())
 
 
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def auto_jobs(device: str | None) -> int:
+    """One worker a GPU where trainings run on GPUs, else one a core."""
+    gpus = [] if device in ("cpu", "mps") else visible_gpus()
+    return len(gpus) or cores()
+
+
 def visible_gpus() -> list[str]:
     """The NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; found without torch."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -9,7 +9,6 @@ from tunekit.executors import Event
 from tunekit.vocabulary import Measurement, StorageError, Training, UserError
 from tunekit.worker import Progress, Workspace, work
 
-
 MEMORY_HINT = "out of memory: try a smaller batch_size, a smaller model or fewer --jobs"
 
 

@@ -1,0 +1,127 @@
+"""The Typer app, the options that commands share, and what turns their words into values. No command lives here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunekit.vocabulary import Interrupted, UserError
+
+if TYPE_CHECKING:
+    from tunekit.rundir import RunDir
+
+app = typer.Typer(
+    name="tunekit",
+    help="Take your own PyTorch model and data through the six-step tuning procedure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+STEP_PANEL, AROUND_PANEL = "The six steps", "Around them"
+
+Target = Annotated[
+    str, typer.Argument(metavar="RECIPE|RUN", help="A recipe file, or a folder below runs/ to go on with.")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe.")]
+RunsDir = Annotated[Path, typer.Option(help="Where runs are kept.")]
+Name = Annotated[str | None, typer.Option(help="Name of the run; otherwise the recipe's name and a number.")]
+Jobs = Annotated[str, typer.Option(help="Worker processes, or auto: one a core; 1 works in this process.")]
+Executor = Annotated[str, typer.Option(help="auto, inline or processes.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.")]
+Budget = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Stop after so long (90s, 10m, 2h); can be continued.")
+]
+Storage = Annotated[str | None, typer.Option(metavar="URL", help="Keep the studies in this Optuna storage instead.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, everything else on standard error.")]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on past a failed step or a missing hand-off.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+RUNS = Path("runs")
+
+
+def open_target(target: str, set_: list[str] | None, runs_dir: Path, name: str | None) -> tuple[RunDir, str]:
+    """The run of a recipe or a run folder, and the run as a person types it."""
+    from tunekit.rundir import find_run, open_run
+
+    path = Path(target)
+    if path.is_dir():
+        if name is not None:
+            raise UserError(f"--name {name}: {path} is a run already; --name goes with a recipe")
+        opened = open_run(path, tuple(set_ or ()))
+        return opened, target.rstrip("/")
+    opened = find_run(loaded(path, set_), runs_dir, name)
+    return opened, str(runs_dir / opened.name)
+
+
+def loaded(path: Path, set_: list[str] | None) -> Any:
+    from tunekit.rundir import read_recipe
+
+    if not path.exists() and path.parent == Path() and not path.suffix:
+        known = shipped() / f"{path}.yaml"
+        path = known if known.exists() else path
+    return read_recipe(path, tuple(set_ or ()))
+
+
+def shipped() -> Path:
+    """The recipes that come with the package: in the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    return package / "_recipes" if (package / "_recipes").is_dir() else package.parent / "recipes"
+
+
+def workers(jobs: str) -> int | None:
+    """A number of workers, or None for `auto`. Errors: UserError."""
+    if jobs == "auto":
+        return None
+    if not jobs.isdigit() or int(jobs) < 1:
+        raise UserError(f"--jobs {jobs}: a number of worker processes, or auto")
+    return int(jobs)
+
+
+def executor_name(name: str) -> str:
+    if name not in ("auto", "inline", "processes"):
+        raise UserError(f"--executor {name}: one of auto, inline, processes")
+    return name
+
+
+def seconds(budget: str | None) -> float | None:
+    if budget is None:
+        return None
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (budget[:-1], budget[-1]) if budget[-1:] in units else (budget, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        raise UserError(f"--budget {budget}: a time such as 90s, 10m or 2h") from None
+    if not seconds > 0:
+        raise UserError(f"--budget {budget}: must be more than nothing")
+    return seconds
+
+
+def make_screen(as_json: bool) -> Any:
+    from tunekit.report.console import Screen, make_console
+
+    return Screen(make_console(stderr=as_json))
+
+
+def show_table(rows: Sequence[Any], limit: int = 50) -> None:
+    from tunekit.report.console import as_table, make_console
+
+    console = make_console()
+    console.print(as_table(rows, limit))
+
+
+def print_json(data: Any) -> None:
+    from tunekit.vocabulary import plain
+
+    typer.echo(json.dumps(plain(data), indent=2, default=str))
+
+
+def interrupted(why: Interrupted, command: str) -> None:
+    typer.echo(f"{why}; nothing is lost: `{command}` goes on from here", err=True)
+    raise typer.Exit(130)
