@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +24,7 @@ PLAIN_WIDTH = 110
 def make_console(stderr: bool = False) -> Console:
     console = Console(stderr=stderr, highlight=False, soft_wrap=False)
     if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH, no_color=True)
+        console = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH, no_color=True, soft_wrap=True)
     return console
 
 
@@ -91,7 +92,7 @@ def show_result(console: Console, result: StepResult, reused: bool = False) -> N
     console.print(f"[bold]{result.step}[/] [{colour}]{result.verdict}[/]{again}{cost}")
     console.print(f"  {escape(result.summary)}")
     if result.table and not reused:
-        console.print(as_table(result.table))
+        console.print(Padding(as_table(result.table), (0, 0, 0, 2), expand=False))
         if len(result.table) > ROWS:
             console.print(f"  and {len(result.table) - ROWS} more in {result.step}/result.json")
     for finding in result.findings:
@@ -112,7 +113,7 @@ def show_finding(console: Console, finding: Finding, repeat: bool = True) -> Non
 def as_table(rows: Sequence[Mapping[str, Any]], limit: int = ROWS) -> Table:
     """Rows of named cells as a table; columns in the order in which they first appear."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), show_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_edge=False)
     for name in names:
         numeric = any(isinstance(row.get(name), int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
