@@ -96,6 +96,7 @@ class CoarseGrid(_Model):
     epochs: PositiveInt | None = None  # None: enough for 200 iterations, within 1 to 5
     sampler: Literal["grid", "random", "tpe"] = "grid"
     trials: PositiveInt = 20  # for random and tpe
+    pruner: Literal["none", "halving"] = "none"
     extend: int = Field(2, ge=0, le=6)
 
 
