@@ -1,10 +1,13 @@
 """What several folders of tests share: small configurations, and the materials that lie beside the checkout."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.commands import FAST, Done
+from tunekit import cli
 from tunekit.vocabulary import TrainingConfig
 
 settings.register_profile("tunekit", deadline=None, max_examples=50, print_blob=True)
@@ -43,3 +46,25 @@ def config_of(**changes) -> TrainingConfig:
 @pytest.fixture(scope="session")
 def make_config():
     return config_of
+
+
+@pytest.fixture
+def fast(tmp_path: Path) -> Path:
+    path = tmp_path / "fast.yaml"
+    path.write_text(FAST)
+    return path
+
+
+@pytest.fixture
+def tunekit(tmp_path, monkeypatch, capsys):
+    """Runs a command in this process, in an empty folder; torch is imported once."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["tunekit", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
+
+    return call

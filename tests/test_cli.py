@@ -13,64 +13,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.commands import FAST, Done, recipe, spawn, without_seconds
 from tunekit import cli
 
 RECIPES = Path(__file__).parent.parent / "recipes"
-
-FAST = """
-name: fast
-data: {target: digits}
-model: {target: mlp, args: {hidden: [32]}}
-optimizer: {target: adam, lr: 1e-3}
-steps:
-  check-init-loss: {initializations: 1}
-  overfit-tiny: {rates: [1e-2], per_class: 2, epochs: 100}
-  lr-sweep: {low: 1e-3, high: 1e-1, iterations: 30}
-  coarse-grid: {lr_factors: [1, 2], weight_decays: [0, 1e-4], epochs: 1, extend: 0}
-  fine-run: {top: 2, epochs: 3, lr_factors: [0.7], seeds: 2}
-"""
-
-
-@pytest.fixture
-def fast(tmp_path: Path) -> Path:
-    path = tmp_path / "fast.yaml"
-    path.write_text(FAST)
-    return path
-
-
-class Done:
-    """What a command left: exit code and what it printed."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def tunekit(tmp_path, monkeypatch, capsys):
-    """Runs a command in this process, in an empty folder; torch is imported once."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["tunekit", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-def spawn(*words: object, cwd: Path, **kwargs) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tunekit.cli", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200, **kwargs)
-
-
-def recipe(tmp_path: Path, **replaced: str) -> Path:
-    """The fast recipe with top-level keys replaced by YAML text."""
-    lines = [line for line in FAST.splitlines() if line.partition(":")[0] not in replaced]
-    path = tmp_path / "changed.yaml"
-    path.write_text("\n".join([*lines, *(f"{key}: {value}" for key, value in replaced.items())]))
-    return path
 
 
 class TestBadInput:
@@ -331,12 +277,6 @@ class TestWholeRun:
         told = json.loads(done.stdout)
         assert set(told) >= {"diagnosis", "verdict", "notes", "evidence", "advice", "source"}
         assert told["diagnosis"] == self.results(run)["diagnose"]["diagnosis"]
-
-
-def without_seconds(path: Path) -> dict:
-    result = json.loads(path.read_text())
-    result["cost"].pop("seconds")
-    return json.loads(json.dumps(result).replace(str(path.parent.parent), "RUN"))
 
 
 def test_a_failed_step_ends_the_run_with_code_1_and_keep_going_goes_on(tunekit, tmp_path):

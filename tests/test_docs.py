@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.test_cli import spawn
+from tests.commands import spawn
 from tunekit.recipe.schema import Recipe, check
 from tunekit.recipe.text import parse_yaml
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import FAST, spawn, without_seconds
+from tests.commands import FAST, spawn, without_seconds
 from tunekit.vocabulary import STEPS
 
 

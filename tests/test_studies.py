@@ -67,7 +67,6 @@ def test_a_continued_study_takes_up_what_stands_and_asks_failed_cells_again(jour
 
 def test_a_trial_killed_before_it_had_a_name_is_closed(journal):
     study = study_of(journal)
-    study._sampler.params = {"lr": 0.1}
     orphan = study._study.ask({"lr": optuna.distributions.FloatDistribution(0, 1)})
     study_of(journal)
     assert trials(journal)[orphan.number].state == optuna.trial.TrialState.FAIL
@@ -134,3 +133,12 @@ def test_results_are_kept_in_the_study_and_in_any_storage(tmp_path):
     assert found == {"lr-sweep": {"handoff": {"lr": 0.2}}}
     with pytest.raises(UserError, match="--storage nonsense"):
         open_storage(tmp_path / "unused", "nonsense")
+
+
+def test_a_journal_damaged_in_its_middle_is_said_with_the_way_out(journal):
+    study = study_of(journal)
+    study.finish(study.begin("a", {"lr": 0.1}, {}), 0.5)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:2], b'{"op_co\x00de": 4,,}\n', *lines[3:]]))
+    with pytest.raises(UserError, match="is damaged; remove it"):
+        study_of(journal)

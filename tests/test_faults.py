@@ -1,0 +1,201 @@
+"""What goes wrong in the middle of a run: each is told, nothing is lost, and the rest goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands import FAST, recipe, spawn, without_seconds
+from tunekit.store import is_sound
+
+TRAINED = ("run", "fast.yaml", "--name", "r", "--jobs", "1", "--to", "coarse-grid")
+
+
+def results(run: Path) -> dict[str, dict]:
+    return {path.parent.name: without_seconds(path) for path in run.glob("*/result.json")}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory) -> dict[str, dict]:
+    """The results of a run in which nothing went wrong."""
+    folder = tmp_path_factory.mktemp("untouched")
+    (folder / "fast.yaml").write_text(FAST)
+    assert spawn("run", "fast.yaml", "--name", "r", "--jobs", "1", cwd=folder).returncode == 0
+    return results(folder / "runs/r")
+
+
+@pytest.fixture
+def trained(tunekit, fast, tmp_path) -> Path:
+    """A run that has its grid and not yet its fine run."""
+    assert tunekit(*TRAINED).code == 0
+    return tmp_path / "runs/r"
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0x10
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("damage", [cut, flip])
+def test_a_damaged_checkpoint_is_noticed_said_and_trained_anew(tunekit, trained, untouched, damage):
+    for path in trained.glob("trainings/*/checkpoint.pt"):
+        damage(path)
+        assert not is_sound(path.read_bytes())
+    done = tunekit("run", "fast.yaml", "--name", "r", "--jobs", 1)
+    assert done.code == 0, done.err
+    assert "its files are damaged; it is trained anew" in done.out
+    assert results(trained) == untouched
+
+
+def test_torn_last_lines_of_metrics_and_journal_are_left_out(tunekit, trained, untouched):
+    for path in trained.glob("trainings/*/metrics.csv"):
+        path.write_bytes(path.read_bytes()[:-7])
+    journal = trained / "studies.journal"
+    journal.write_bytes(journal.read_bytes() + b'{"op_code": 5, "worker_id": "abc", "tri')
+    assert tunekit("run", "fast.yaml", "--name", "r", "--jobs", 1).code == 0
+    assert results(trained) == untouched
+
+
+def test_a_worker_that_is_killed_costs_nothing(fast, tmp_path, untouched):
+    command = [sys.executable, "-m", "tunekit.cli", "run", "fast.yaml", "--name", "r", "--jobs", "2"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    killed, deadline = set(), time.monotonic() + 120
+    while len(killed) < 2 and process.poll() is None and time.monotonic() < deadline:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for child in map(int, children):
+            line = Path(f"/proc/{child}/cmdline")
+            if child not in killed and line.exists() and b"spawn_main" in line.read_bytes() and len(killed) < 2:
+                time.sleep(3.5)
+                os.kill(child, signal.SIGKILL)
+                killed.add(child)
+        time.sleep(0.05)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert killed
+    assert results(tmp_path / "runs/r") == untouched
+
+
+def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
+    (tmp_path / "slow.yaml").write_text(FAST.replace("iterations: 30", "iterations: 100000"))
+    words = ["run", "slow.yaml", "--name", "r", "--jobs", "1", "--to", "lr-sweep"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tunekit.cli", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "runs/r/overfit-tiny/result.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.5)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "SIGTERM" in err
+    assert "goes on from here" in err
+    saved = list(tmp_path.glob("runs/r/trainings/*/checkpoint.pt"))
+    assert saved
+    assert all(is_sound(path.read_bytes()) for path in saved)
+
+
+MODEL = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=32):
+        super().__init__()
+        self.width = width
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
+
+    def forward(self, x):
+        if self.width == 33:
+            raise {error}
+        return self.body(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("ValueError('width 33 is unlucky')", "width 33 is unlucky"),
+        ("torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 9 GiB')", "smaller batch_size"),
+        ("MemoryError()", "smaller batch_size"),
+    ],
+)
+def test_one_cell_that_fails_is_told_with_its_reason_and_the_rest_go_on(tunekit, tmp_path, error, told):
+    name = f"failing_{abs(hash(error))}"
+    (tmp_path / f"{name}.py").write_text(MODEL.format(error=error))
+    path = recipe(tmp_path, model=f"{{target: '{name}:Net'}}", search="{model.args.width: [32, 33]}")
+    done = tunekit("run", path, "--jobs", 1, "--to", "coarse-grid")
+    assert done.code == 0, done.err
+    result = json.loads((tmp_path / "runs/fast-001/coarse-grid/result.json").read_text())
+    [failed] = [finding for finding in result["findings"] if finding["code"] == "cells_failed"]
+    assert told in failed["message"]
+    assert result["handoff"]["model.args.width"] == 32
+
+
+def test_a_loss_that_turns_nan_in_the_middle_is_stored_and_final(tunekit, tmp_path):
+    (tmp_path / "turning_loss.py").write_text(
+        "import torch\n"
+        "def loss(outputs, targets):\n"
+        "    value = torch.nn.functional.cross_entropy(outputs, targets)\n"
+        "    return value / 0 * 0 if float(value) < 1.2 else value\n"
+    )
+    path = recipe(tmp_path, loss="'turning_loss:loss'")
+    done = tunekit("run", path, "--jobs", 1, "--keep-going", "--to", "lr-sweep")
+    assert done.code == 1
+    result = json.loads((tmp_path / "runs/fast-001/lr-sweep/result.json").read_text())
+    words = {row["lr"]: row["verdict"] for row in result["table"]}
+    assert words[1e-1].startswith("diverged at")
+    for path in (tmp_path / "runs/fast-001/trainings").glob("lr1e-1*/metrics.csv"):
+        lines = path.read_text().splitlines()
+        assert sum("nan" in line for line in lines) == 1
+        assert "nan" in lines[-1]
+        assert not path.with_name("checkpoint.pt").exists()
+
+
+def test_a_reader_that_hangs_is_said(tmp_path, monkeypatch):
+    import torch
+    from torch.utils.data import Dataset
+
+    from tunekit.training import data
+    from tunekit.vocabulary import UserError
+
+    class Hanging(Dataset):
+        def __len__(self):
+            return 64
+
+        def __getitem__(self, index):
+            if torch.utils.data.get_worker_info() is not None:
+                time.sleep(60)
+            return torch.zeros(3), 0
+
+    monkeypatch.setattr(data, "READER_TIMEOUT_S", 1)
+    plan = data.BatchPlan(data.DatasetSplit(Hanging()), 0, 8, 8)
+    with pytest.raises(UserError, match="gave no batch for 1 s"):
+        next(plan.stream(0, 4, readers=1, pin=False))
+
+
+def test_a_source_edited_between_two_steps_is_said_and_nothing_stale_is_reused(tmp_path):
+    (tmp_path / "edited_between.py").write_text(MODEL.format(error="ValueError"))
+    path = recipe(tmp_path, model="{target: 'edited_between:Net'}")
+    first = spawn("run", path, "--name", "r", "--jobs", "1", "--to", "lr-sweep", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    before = {p.name for p in (tmp_path / "runs/r/trainings").iterdir()}
+    source = tmp_path / "edited_between.py"
+    source.write_text(source.read_text().replace("nn.ReLU()", "nn.Tanh()"))
+    second = spawn("lr-sweep", "runs/r", "--jobs", "1", cwd=tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert "edited_between.py changed since the last command" in second.stdout
+    sweeps = {p.name for p in (tmp_path / "runs/r/trainings").iterdir()} - before
+    assert len(sweeps) >= 5
