@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -62,7 +63,7 @@ def _figure(columns: int, title: str) -> tuple[Figure, list[Axes]]:
 
     figure = Figure(figsize=(5.2 * columns, 3.8), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(textwrap.fill(title, 62 * columns), fontsize=10)
     axes = [figure.add_subplot(1, columns, k + 1) for k in range(columns)]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
@@ -71,8 +72,7 @@ def _figure(columns: int, title: str) -> tuple[Figure, list[Axes]]:
 
 
 def _title(result: StepResult) -> str:
-    text = result.summary if len(result.summary) < 110 else f"{result.summary[:107]}..."
-    return f"{result.step}: {text}"
+    return f"{result.step}: {result.summary}"
 
 
 def thin(x: Sequence[float], y: Sequence[float]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -102,12 +102,14 @@ def _initial(result: StepResult, records: Sequence[Record]) -> Figure:
         left.axhline(expected, color="black", linestyle="--", label=f"expected: {result.handoff['expected']}")
     left.set(xlabel="seed of the initialisation", ylabel="loss")
     left.legend(fontsize=8, loc="lower right")
+    depth = 0
     for record in measured:
         layers = record.values.get("gradients", {}).get("layers", [])
-        right.semilogy(
-            [max(layer["gradient"], 1e-20) for layer in layers], marker="o", label=f"seed {record.params['seed']}"
-        )
-    right.set(xlabel="layer", ylabel="root mean square of the gradient")
+        depth = max(depth, len(layers))
+        sizes = [max(layer["gradient"], 1e-20) for layer in layers]
+        right.semilogy(sizes, marker="o", label=f"seed {record.params['seed']}")
+    right.set_xticks(range(0, depth, max(1, depth // 10)))
+    right.set(xlabel="layer, from the input", ylabel="root mean square of the gradient")
     return figure
 
 
@@ -190,10 +192,17 @@ def _heat_map(axis: Axes, result: StepResult, metric: str) -> None:
         axis.imshow(grid, aspect="auto", origin="lower", cmap="viridis")
     for i, line in enumerate(words):
         for j, word in enumerate(line):
-            axis.text(j, i, word, ha="center", va="center", fontsize=7, color="red" if word == "x" else "white")
+            colour = "red" if word == "x" else "black" if _is_bright(grid, i, j) else "white"
+            axis.text(j, i, word, ha="center", va="center", fontsize=8, color=colour)
     axis.set_xticks(range(len(rates)), [short(rate) for rate in rates])
     axis.set_yticks(range(len(decays)), [short(decay) for decay in decays])
     axis.set(xlabel="learning rate (x: diverged)", ylabel="weight decay", title=metric)
+
+
+def _is_bright(grid: np.ndarray[Any, Any], i: int, j: int) -> bool:
+    """Whether a cell lies in the light half of the colours."""
+    low, high = np.nanmin(grid), np.nanmax(grid)
+    return bool(high > low and (grid[i, j] - low) / (high - low) > 0.6)
 
 
 def _fine(result: StepResult, records: Sequence[Record]) -> Figure:
@@ -216,16 +225,17 @@ def _fine(result: StepResult, records: Sequence[Record]) -> Figure:
 def _diagnosis(result: StepResult, records: Sequence[Record]) -> Figure:
     record = records[0]
     names = [name for name in record.rows if name.startswith("val_") and name != "val_loss"]
-    figure, drawn = _figure(1 + bool(names), f"{result.diagnosis}: {result.summary[:100]}")
+    figure, drawn = _figure(1 + bool(names), f"{result.diagnosis}: {result.summary}")
     for axis, name in zip(drawn, ["loss", *(n.removeprefix("val_") for n in names)], strict=False):
         train, val = record.column(f"train_{name}"), record.validations(f"val_{name}")
-        curves(axis, (record.rows["iteration"], train), ([i for i, _ in val], [v for _, v in val]), name)
+        points = [i for i, _ in val], [v for _, v in val]
+        curves(axis, (record.rows["iteration"], train), points, name, result.details.get("smooth"))
     return figure
 
 
 def draw_log(log: Log, diagnosis: Diagnosis) -> bytes:
     """The curves of any log with its verdict in the title, as PNG."""
-    figure, drawn = _figure(1 + bool(log.metrics), f"{diagnosis.code}: {diagnosis.summary[:100]}")
+    figure, drawn = _figure(1 + bool(log.metrics), f"{diagnosis.code}: {diagnosis.summary}")
     empty: tuple[list[float], list[float]] = ([], [])
 
     def points(curve: Any) -> tuple[Any, Any]:
@@ -240,12 +250,12 @@ def draw_log(log: Log, diagnosis: Diagnosis) -> bytes:
     return png(figure)
 
 
-def curves(axis: Axes, train: tuple[Any, Any], val: tuple[Any, Any], name: str) -> None:
+def curves(axis: Axes, train: tuple[Any, Any], val: tuple[Any, Any], name: str, window: int | None = None) -> None:
     """Training raw and faint, smoothed and strong; validation with its best point marked."""
     if len(train[0]):
         x, y = thin(train[0], train[1])
         axis.plot(x, y, color="tab:blue", alpha=0.25, linewidth=0.8)
-        axis.plot(*thin(train[0], list(smooth(train[1]))), color="tab:blue", label=f"train {name}, smoothed")
+        axis.plot(*thin(train[0], list(smooth(train[1], window))), color="tab:blue", label=f"train {name}, smoothed")
     if len(val[0]):
         x, y = thin(val[0], val[1])
         axis.plot(x, y, color="tab:orange", marker="o" if len(x) < 60 else "", markersize=3, label=f"val {name}")

@@ -119,14 +119,15 @@ def _is_tie(difference: Difference) -> bool:
 
 
 def _axes(context: Context, scored: Sequence[Record]) -> dict[str, dict[str, float | None]]:
-    """For each axis the best value that each of its settings reached."""
+    """For each axis the best value that each of its settings reached, in the order of the settings."""
     found: dict[str, dict[str, float | None]] = {}
     for axis in scored[0].params:
+        best: dict[Any, tuple[Any, float | None]] = {}
         for record in scored:  # the best first
-            value = record.params[axis]
-            found.setdefault(axis, {}).setdefault(
-                short(value) if isinstance(value, float) else str(value), objective(context, record)
-            )
+            setting = record.params[axis]
+            best.setdefault(str(setting), (setting, objective(context, record)))
+        ordered = sorted(best.values(), key=lambda item: (str(type(item[0])), item[0]))
+        found[axis] = {short(v) if isinstance(v, float) else str(v): value for v, value in ordered}
     return {axis: values for axis, values in found.items() if len(values) > 1}
 
 

@@ -50,7 +50,8 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
     told = diagnosis.as_dict()
     headline = finding(diagnosis.code, diagnosis.summary, told["evidence"], advice=tuple(told["advice"]))
     handoff = {"training": folder_name(record), "best_epoch": told["best_epoch"]}
-    result = context.result(NAME, diagnosis.summary, [headline, *diagnosis.notes], handoff, details=told)
+    details = {**told, "smooth": context.recipe.steps.diagnose.smooth}
+    result = context.result(NAME, diagnosis.summary, [headline, *diagnosis.notes], handoff, details=details)
     return _with_next(context, result, diagnosis.code)
 
 
