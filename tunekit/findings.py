@@ -86,8 +86,8 @@ CATALOGUE: dict[str, Entry] = {
         _INIT,
         "fail",
         "The outputs cannot take all the values that the loss needs.",
-        "Outputs of real batches: none below zero and a good part exactly zero (ReLU), or bounded where the loss "
-        "takes logits.",
+        "Outputs of real batches: none below zero and a good part exactly zero (ReLU), or pressed against bounds by "
+        "inputs a thousand times as large, where the loss takes logits or a twentieth of the targets lies beyond.",
         "An activation (ReLU, tanh, sigmoid, hard clipping) after the last linear layer.",
         ("remove the activation after the last layer",),
         KARPATHY,
@@ -222,20 +222,20 @@ CATALOGUE: dict[str, Entry] = {
         _INIT,
         "fail",
         "Gradients die on their way to the first layers.",
-        "Root mean square of each weight's gradient against its values: the first layers' below a thousandth of "
-        "the last layers'.",
+        "Norm of the loss's gradient with respect to the first layer's outputs over that with respect to the "
+        "network's: below 1e-5 (a warning below 2e-4). Weights that start at exactly zero are stirred for it.",
         "Saturating activations in depth, or initial weights that are too small.",
         (
             "use ReLU-like activations with He initialisation, normalisation layers or skip connections",
             "use fewer layers",
         ),
-        f"{GLOROT}; AUTOTRAINER (ICSE 2021), threshold 1e-3",
+        f"{GLOROT}; thresholds from 40 networks trained for 150 iterations at three rates",
     ),
     "exploding_gradients": Entry(
         _INIT,
         "fail",
         "Gradients grow on their way to the first layers, or are huge.",
-        "The same ratio above 1000, or a gradient that is not finite.",
+        "The same ratio above 1000, not by a single layer's step; or a gradient that is not finite.",
         "Initial weights that are too large in depth, or inputs that are not normalised.",
         (
             "use He or Xavier initialisation or normalisation layers",
@@ -286,8 +286,8 @@ CATALOGUE: dict[str, Entry] = {
         _TINY,
         "fail",
         "The model does not learn a handful of samples by heart.",
-        "Training accuracy below 100 % (regression: residual above 1 % of the variance) after all rates tried, "
-        "with every regulariser off.",
+        "Training accuracy below 100 % (regression: residual above 1 % of the variance; few parameters: below the "
+        "best linear map) after all rates tried, with every regulariser off.",
         "Capacity, a broken gradient path, conflicting labels or outputs that cannot reach the targets.",
         ("mend what the evidence names, before any tuning",),
         f"{LECTURE} (step 2)",

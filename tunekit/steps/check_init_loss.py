@@ -17,12 +17,11 @@ def plan(context: Context, records: Sequence[Record]) -> list[Request]:
     if records:
         return []
     settings = context.recipe.steps.check_init_loss
-    pretrained = {"pretrained": context.recipe.model.pretrained}
     requests: list[Request] = [Measurement("data", context.config(), {"probe": 0})]
     for number in range(settings.initializations):
         # The weight decay of the recipe stays in the configuration: whether it acts is measured too.
         config = context.config({"seed": context.recipe.seed + number})
-        requests.append(Measurement("initial", config, {"seed": context.recipe.seed + number}, args=pretrained))
+        requests.append(Measurement("initial", config, {"seed": context.recipe.seed + number}))
     return requests
 
 
@@ -47,6 +46,8 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
     data = next(record.values for record in records if _probe(record) == "data")
     initial = [record.values for record in records if _probe(record) == "initial"]
     findings = init_data.judge(data, context)
+    if all(values.get("normalizes_input") for values in initial):
+        findings = [finding for finding in findings if finding.code != "input_not_normalized"]
     findings += init_model.judge(initial, context, {finding.code for finding in findings})
     measured = init_model.initial_loss(initial)
     table = [

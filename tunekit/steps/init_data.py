@@ -16,6 +16,8 @@ CONFLICTS = 0.01  # share of the samples
 LEAK = 0.01  # share of the validation samples
 FEW_FEATURES = 16  # below this, samples coincide by nature
 SOME_DUPLICATES = 0.05  # share of training samples that occur twice, above which coincidence is usual
+COPIES = 0.9  # distinct values of one feature over distinct rows, above which equal rows are copies, no coincidence
+FEW_SHIFTED = 0.5  # share of the features, below which a shift is told of the feature and not of the split
 
 
 def judge(data: Values, context: Context) -> list[Finding]:
@@ -26,7 +28,7 @@ def judge(data: Values, context: Context) -> list[Finding]:
     constant = _constant(data)
     if constant:
         return [*found, *constant, *_labels(data)]
-    return [*found, *_scale(data), *_split(data, context), *_labels(data), *_duplicates(data)]
+    return [*found, *_scale(data), *_split(data, context), *_range(data, context), *_labels(data), *_duplicates(data)]
 
 
 def _seen(part: Values) -> str:
@@ -84,7 +86,8 @@ def _split(data: Values, context: Context) -> list[Finding]:
         feature = shift["feature_shift"] > SHIFT and shift["feature_z"] > SHIFT_Z
         # Time moves on: with a split by time a shift is what the data are like.
         severity: Severity | None = "note" if context.recipe.data.split == "time" else None
-        if shift["mean"] > SHIFT or ratio > SCALE_RATIO:
+        overall = shift["mean"] > SHIFT or ratio > SCALE_RATIO
+        if overall and not (feature and shift["shifted_features"] < FEW_SHIFTED):
             message = (
                 f"validation inputs have mean {data['val']['mean']:.3g} and standard deviation "
                 f"{data['val']['std']:.3g}, training inputs {data['train']['mean']:.3g} and {data['train']['std']:.3g}"
@@ -95,7 +98,8 @@ def _split(data: Values, context: Context) -> list[Finding]:
                 f"feature {shift['feature']} of the validation inputs lies {shift['feature_shift']:.1f} standard "
                 "deviations from where it lies in training"
             )
-            found.append(finding("split_mismatch", message, dict(shift), severity="note" if severity else "warn"))
+            severity = severity or (None if overall else "warn")
+            found.append(finding("split_mismatch", message, dict(shift), severity=severity))
     labels = data["labels"]
     if "train" in labels and "val" in labels:
         unseen = sorted(set(labels["val"]) - set(labels["train"]), key=str)
@@ -103,6 +107,19 @@ def _split(data: Values, context: Context) -> list[Finding]:
             message = f"classes {', '.join(map(str, unseen[:5]))} occur in validation but never in training"
             found.append(finding("split_mismatch", message, {"unseen_classes": unseen[:20]}))
     return found
+
+
+def _range(data: Values, context: Context) -> list[Finding]:
+    """Targets of binary and multi-label losses are shares: within 0 and 1. (A loss of the person's own may differ.)"""
+    loss, labels = context.recipe.loss.target, data["labels"]
+    known = loss in ("auto", "bce") or "BCE" in loss
+    if context.recipe.task not in ("binary", "multilabel") or not known or "min" not in labels:
+        return []
+    low, high = labels["min"], labels["max"]
+    if low >= 0 and high <= 1:
+        return []
+    message = f"the targets reach from {low:g} to {high:g}; the loss takes 0 to 1"
+    return [finding("labels_out_of_range", message, {"min": low, "max": high})]
 
 
 def _labels(data: Values) -> list[Finding]:
@@ -120,7 +137,8 @@ def _labels(data: Values) -> list[Finding]:
 def _duplicates(data: Values) -> list[Finding]:
     twice = data["duplicates"]
     # In tables of few features equal rows happen by nature, and then across the splits just as within one.
-    natural = data["train"].get("features", FEW_FEATURES) < FEW_FEATURES and twice["repeated"] > SOME_DUPLICATES
+    few = data["train"].get("features", FEW_FEATURES) < FEW_FEATURES
+    natural = few and twice["repeated"] > SOME_DUPLICATES and (twice.get("diversity") or 0.0) < COPIES
     found = []
     if twice.get("conflicting", 0.0) > CONFLICTS:
         pairs = "; ".join(f"{a} and {b}" for a, b in twice["conflicting_examples"][:3])

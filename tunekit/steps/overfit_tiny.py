@@ -28,7 +28,11 @@ NAME = "overfit-tiny"
 NEEDS: tuple[str, ...] = ()
 
 NEAR_FLOOR = 0.03  # of the way from the start down to the floor
-RESIDUAL = 0.01  # regression: share of the targets' variance that may be left
+NEAR_FIT = 0.10  # the same way, where the floor is the best linear map's: the last part of it takes long
+RESIDUAL = 0.01  # regression: share of the targets' variance that may be left (measured in the loss by the probe)
+NEAR_SCORE = 0.9  # of the best linear map's accuracy, for models with few parameters
+FAR_TARGETS = 4.0  # squared mean of the targets over their variance, above which outputs have far to go
+ODD_SCALE = 100.0  # standard deviation of targets, or its inverse, that outputs of unit scale do not reach soon
 SLOW = 200  # passes over the tiny set; some tens is usual
 FLAT = 0.02  # largest drop, as a share of the start, of a loss that does not move
 MODES = 0.10  # accuracy by which the two modes may differ
@@ -55,8 +59,10 @@ def plan(context: Context, records: Sequence[Record]) -> list[Request]:
         if more:
             return [more]
     if not any(isinstance(record.request, Measurement) and record.request.at for record in records):
-        last: list[Request] = [_training(context, best.params["lr"], start, max(1, best.iterations), blank=True)]
-        return last if diverged(best) else [_measure(context, best.request.config, best.iterations), *last]
+        if diverged(best):
+            return []  # there is no trained model to look at
+        control = _training(context, best.params["lr"], start, max(1, best.iterations), blank=True)
+        return [_measure(context, best.request.config, best.iterations), control]
     return []
 
 
@@ -86,13 +92,12 @@ def _config(context: Context, rate: float, blank: bool = False) -> TrainingConfi
 
 
 def _measure(context: Context, config: TrainingConfig, at: int) -> Measurement:
-    args = {"pretrained": context.recipe.model.pretrained}
-    return Measurement("tiny", config, {"lr": config.lr, "at": at}, at=at, args=args)
+    return Measurement("tiny", config, {"lr": config.lr, "at": at}, at=at)
 
 
 def _training(context: Context, rate: float, start: Values, until: int, blank: bool = False) -> Training:
     params = {"lr": rate, "inputs": "zeroed" if blank else "real"}
-    rule = StopRule(solved_loss=_target(start), solved_metric=_wanted_score(context))
+    rule = StopRule(solved_loss=_target(start), solved_metric=_wanted_score(context, start))
     return Training(_config(context, rate, blank), until, params, rule)
 
 
@@ -100,12 +105,14 @@ def _target(start: Values) -> float:
     """The loss that counts as learned: regression a hundredth of the variance, else near the floor."""
     floor, first = start["floor"], start["start"]
     if "variance" in start:
-        return float(max(RESIDUAL * start["variance"], floor * 1.05 + 1e-12))
-    return float(floor + NEAR_FLOOR * abs(first - floor))
+        return float(floor + max(start.get("residual", RESIDUAL * start["variance"]), 1e-12))
+    return float(floor + (NEAR_FIT if "score" in start else NEAR_FLOOR) * abs(first - floor))
 
 
-def _wanted_score(context: Context) -> float | None:
-    return None if context.recipe.task == "regression" or ":" in context.recipe.task else 1.0
+def _wanted_score(context: Context, start: Values) -> float | None:
+    if context.recipe.task == "regression" or ":" in context.recipe.task:
+        return None
+    return NEAR_SCORE * float(start["score"]) if "score" in start else 1.0
 
 
 def _is_main(record: Record) -> bool:
@@ -126,7 +133,7 @@ def _reached(record: Record) -> tuple[float, float]:
 
 def _solved(context: Context, record: Record, start: Values) -> bool:
     score, loss = _reached(record)
-    wanted = _wanted_score(context)
+    wanted = _wanted_score(context, start)
     return loss <= _target(start) and (wanted is None or score >= wanted)
 
 
@@ -179,7 +186,9 @@ def choices(context: Context) -> Values:
 def judge(context: Context, records: Sequence[Record]) -> StepResult:
     failed = [record for record in records if record.error]
     if failed:
-        raise UserError(failed[0].error or "")
+        causes = context.causes(NAME)
+        why = f"; this follows from {', '.join(causes[:3])}, found before" if causes else ""
+        raise UserError(f"{failed[0].error}{why}")
     start = records[0].values
     tried = [record for record in records if _is_main(record)]
     best = _best(context, tried, start)
@@ -195,8 +204,7 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
             f"{short(best.params['lr'])}; some tens is usual."
         )
         if best.iterations > SLOW:
-            message = f"{best.iterations} passes over {start['samples']} samples were needed; some tens is usual"
-            findings.append(finding("overfit_slow", message, {"epochs": best.iterations}))
+            findings.append(_slow(best, start))
         findings += _modes(looked, context)
         if control is not None and _solved(context, control, start):
             message = f"with zeroed inputs the set is learned as well, in {control.iterations} epochs"
@@ -211,10 +219,39 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
     return context.result(NAME, summary, findings, handoff, table)
 
 
+def _slow(best: Record, start: Values) -> Finding:
+    """Slow for no reason that is known, or because the outputs have far to go to targets that are not standardised."""
+    message = f"{best.iterations} passes over {start['samples']} samples were needed; some tens is usual"
+    evidence: dict[str, Any] = {"epochs": best.iterations}
+    if not _off_scale(start):
+        return finding("overfit_slow", message, evidence)
+    message = f"{message}; {_scale_text(start)}"
+    return finding("overfit_slow", message, evidence, advice=(STANDARDISE,), severity="note")
+
+
+STANDARDISE = "standardise the targets: subtract their training mean and divide by their standard deviation"
+
+
+def _off_scale(start: Values) -> bool:
+    """Whether regression targets lie far from where outputs start, for their spread."""
+    if "variance" not in start or not start["variance"]:
+        return False
+    spread = math.sqrt(start["variance"])
+    return start["mean"] ** 2 > FAR_TARGETS * start["variance"] or not 1 / ODD_SCALE < spread < ODD_SCALE
+
+
+def _scale_text(start: Values) -> str:
+    return f"the targets have mean {start['mean']:.3g} and standard deviation {math.sqrt(start['variance']):.3g}"
+
+
 def _reached_text(context: Context, score: float, loss: float, start: Values) -> str:
     if "variance" in start:
-        left = loss / start["variance"] if start["variance"] else math.nan
-        return f"a residual of {100 * left:.2g} % of the variance"
+        residual = start.get("residual", RESIDUAL * start["variance"])
+        if residual <= 0:
+            return f"a loss of {loss:.3g}"
+        if math.isclose(residual, RESIDUAL * start["variance"], rel_tol=0.01):
+            return f"a residual of {100 * loss / start['variance']:.2g} % of the variance"
+        return f"a loss of {loss:.3g} ({residual + start['floor']:.3g} where 1 % of the variance is left)"
     return f"{metric_text('accuracy', score)} accuracy, loss {loss:.3g}"
 
 
@@ -251,7 +288,8 @@ def _cause(context: Context, tried: Sequence[Record], best: Record, start: Value
         message = f"the loss leaves all bounds at every rate, first at iteration {first}"
         return finding("loss_not_finite", message, {**evidence, "iteration": first})
     if start["conflicting"]:
-        message = f"{start['conflicting']} of the {start['samples']} samples share their input with a sample of another target"
+        count = f"{start['conflicting']} of the {start['samples']} samples"
+        message = f"{count} share their input with a sample of another target"
         advice = ("mend the labels of identical inputs",)
         return finding("cannot_overfit", message, {**evidence, "conflicting": start["conflicting"]}, advice=advice)
     if looked:
@@ -268,6 +306,9 @@ def _cause(context: Context, tried: Sequence[Record], best: Record, start: Value
     parameters, samples = start["parameters"], start["samples"]
     score, loss = _reached(best)
     message = f"after {best.iterations} epochs at the best rate: {_reached_text(context, score, loss, start)}"
+    if _off_scale(start):
+        evidence |= {"mean": start["mean"], "variance": start["variance"]}
+        return finding("cannot_overfit", f"{message}; {_scale_text(start)}", evidence, advice=(STANDARDISE,))
     if parameters < samples:
         advice = ("give the model more parameters than this set has samples",)
         return finding(

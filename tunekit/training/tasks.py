@@ -17,6 +17,8 @@ from tunekit.recipe import call, resolve
 from tunekit.vocabulary import UserError, Values
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
+"""What a loss raises for outputs or targets that it does not take (a person's own comes as UserError)."""
 
 
 def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str = "mean") -> Tensor:
@@ -56,9 +58,14 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Share of samples (and positions) whose largest output [B, C, ...] is the target [B, ...] (or its largest)."""
-    wanted = targets.argmax(1) if targets.shape == outputs.shape else targets
-    return (outputs.argmax(1) == wanted).float().mean()
+    """Share of samples (and positions) whose largest output [B, C, ...] is the target [B, ...] (or its largest).
+
+    Labels that are no class (-1, -100, 255: markers for "unknown", which the loss leaves out) are not counted.
+    """
+    if targets.shape == outputs.shape:
+        return (outputs.argmax(1) == targets.argmax(1)).float().mean()
+    known = (targets >= 0) & (targets < outputs.shape[1])
+    return ((outputs.argmax(1) == targets) & known).sum() / known.sum()
 
 
 def binary_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -137,6 +144,7 @@ class Task:
         self.criterion = loss
         self.metric = metric
         self._sample_loss = sample_loss  # the same loss with reduction="none", where it is built in
+        self._middle: float | None = None  # the output at which a binary decision turns, once it is known
 
     def outputs(self, found: Any) -> Tensor:
         """The tensor of outputs in what the model returned: itself, or its `logits`."""
@@ -184,6 +192,10 @@ class Task:
         """The metric over a batch: a scalar; NaN where the loss itself is the metric."""
         if self.metric.compute is None:
             return outputs.new_full((), math.nan)
+        if self.metric.compute is binary_accuracy:
+            if self._middle is None:
+                self._middle = 0.5 if takes_probabilities(self, outputs, targets) else 0.0
+            outputs = outputs - self._middle
         return self.metric.compute(outputs.float(), self.targets(targets, outputs))
 
     def output_size(self, targets: Any) -> int | None:
@@ -219,6 +231,40 @@ class Task:
         if self.kind == "classification" and outputs.dim() == 2:
             found = {name: torch.log_softmax(value, 1) for name, value in found.items()}
         return found
+
+
+def takes_logits(task: Task, outputs: Tensor, targets: Any) -> bool:
+    """Whether the loss takes scores of any size. For several classes: it does not change when a constant is added to
+    all of them. Otherwise: for a target of 1 an output of 4 is still better than 1, and for 0 one of -4 than 0."""
+    if task.kind == "regression" or not isinstance(targets, Tensor):
+        return False
+    if task.kind == "classification" and outputs.dim() >= 2 and outputs.shape[1] > 1:
+        try:
+            here, there = (float(task.loss(outputs + shift, targets)) for shift in (0.0, 3.0))
+        except REFUSALS:
+            return False
+        return math.isfinite(there) and abs(here - there) <= 1e-3 * (1 + abs(here))
+    return all(gain > 0 for gain in _gains(task, outputs, targets))
+
+
+def takes_probabilities(task: Task, outputs: Tensor, targets: Any) -> bool:
+    """Whether a binary loss wants outputs within 0 and 1: beyond them it is not defined, or worse."""
+    return isinstance(targets, Tensor) and any(gain < 0 for gain in _gains(task, outputs, targets))
+
+
+@torch.no_grad()
+def _gains(task: Task, outputs: Tensor, targets: Tensor) -> list[float]:
+    """What a binary loss gains where outputs go on from 1 to 4 for targets of 1, and from 0 to -4 for targets of 0.
+    Minus infinity: it does not take them."""
+    found = []
+    for label, inside, outside in ((1.0, 1.0, 4.0), (0.0, 0.0, -4.0)):
+        labels = torch.full_like(targets, label)
+        try:
+            near, far = (float(task.loss(torch.full_like(outputs, value), labels)) for value in (inside, outside))
+        except REFUSALS:
+            far = math.nan
+        found.append(near - far if math.isfinite(far) else -math.inf)
+    return found
 
 
 def build_task(spec: Values, folder: Path) -> Task:

@@ -19,6 +19,7 @@ from tunekit.vocabulary import TrainingConfig
 WHOLE = 200_000  # samples of a split in memory that are all looked at
 SAMPLE = 1_000  # samples read of a split that is not in memory
 EXAMPLES = 5  # indices named
+NARROW = 64  # features, above which equal rows are no coincidence anyway
 
 
 def measure_data(
@@ -47,36 +48,50 @@ class _Looked:
         targets = [batch.targets for batch in self.batches]
         self.targets = torch.cat(targets) if targets and isinstance(targets[0], Tensor) else None
         self.count = 0
-        self.total = self.square = np.zeros(0)
+        self.base = self.total = self.square = np.zeros(0)
         self.bad: list[int] = []
         self._scan()
 
     def _scan(self) -> None:
-        """Moments per feature over finite values, in float64, and the samples with values that are not finite."""
+        """Moments per feature over finite values, in float64, and the samples with values that are not finite.
+
+        Finiteness is asked of the values as stored: one infinity would spread over its column when standardised.
+        """
         position = 0
-        for batch in self.batches:
-            for value in _inputs(batch):
+        for batch, stored in zip(self.batches, self._stored(), strict=True):
+            for value in stored:
                 if value.is_floating_point():
                     finite = torch.isfinite(value.reshape(len(value), -1)).all(1)
                     self.bad += [int(self.picks[position + i]) for i in (~finite).nonzero().flatten().tolist()]
             first = _first(batch)
             if first is not None:
-                flat = torch.nan_to_num(first.reshape(len(first), -1).double(), 0.0, 0.0, 0.0).numpy()
-                if self.total.size == 0:
-                    self.total, self.square = np.zeros(flat.shape[1]), np.zeros(flat.shape[1])
-                if flat.shape[1] == self.total.size:
-                    self.total = self.total + flat.sum(0)
-                    self.square = self.square + (flat * flat).sum(0)
-                    self.count += len(flat)
+                self._add(torch.nan_to_num(first.reshape(len(first), -1).double(), 0.0, 0.0, 0.0).numpy())
             position += len(batch)
+
+    def _add(self, flat: Any) -> None:
+        """Sums of [n, F] about the first sample: a constant feature then has a standard deviation of exactly zero."""
+        if self.total.size == 0:
+            self.base, self.total, self.square = flat[0], np.zeros(flat.shape[1]), np.zeros(flat.shape[1])
+        if flat.shape[1] == self.total.size:
+            off = flat - self.base
+            self.total = self.total + off.sum(0)
+            self.square = self.square + (off * off).sum(0)
+            self.count += len(flat)
+
+    def _stored(self) -> list[list[Tensor]]:
+        """The inputs of each batch as stored where they are in memory, else as the model gets them."""
+        if self.raw is None:
+            return [_inputs(batch) for batch in self.batches]
+        values = [*self.raw.args, *self.raw.kwargs.values()]
+        return [[value[picks] for value in values] for picks in self.picks.split(2048)]
 
     @property
     def means(self) -> Any:
-        return self.total / max(1, self.count)
+        return self.base + self.total / max(1, self.count)
 
     @property
     def stds(self) -> Any:
-        return np.sqrt(np.maximum(self.square / max(1, self.count) - self.means**2, 0.0))
+        return np.sqrt(np.maximum(self.square / max(1, self.count) - (self.total / max(1, self.count)) ** 2, 0.0))
 
     def numbers(self) -> dict[str, Any]:
         targets = self.targets
@@ -85,22 +100,24 @@ class _Looked:
         found["not_finite"] = {"count": len(self.bad), "examples": sorted(set(self.bad))[:EXAMPLES]}
         if self.count:
             mean = float(self.means.mean())
-            spread = float(np.sqrt(max((self.square.sum() / self.count / self.total.size) - mean**2, 0.0)))
+            spread = float(np.sqrt((self.stds**2).mean() + self.means.var()))
             found |= {"mean": mean, "std": spread, "features": int(self.total.size)}
             found["constant_features"] = int((self.stds <= 1e-12 * (1 + np.abs(self.means))).sum())
         return found
 
+    def diversity(self, rows: int) -> float | None:
+        """Distinct values of the most diverse feature over the number of distinct rows; None for wide inputs. Near 1,
+        rows do not coincide by chance: they are copies."""
+        if not 0 < self.total.size <= NARROW:
+            return None
+        firsts = [_first(batch) for batch in self.batches]
+        flat = torch.cat([value.reshape(len(value), -1) for value in firsts if value is not None])
+        return max(len(column.unique()) for column in flat.T) / max(1, rows)
+
     def hashes(self) -> list[bytes]:
         """A digest of every looked-at sample's inputs (bytes as stored, where they are in memory)."""
         found: list[bytes] = []
-        position = 0
-        for batch in self.batches:
-            if self.raw is not None:
-                picks = self.picks[position : position + len(batch)]
-                values = [value[picks] for value in (*self.raw.args, *self.raw.kwargs.values())]
-            else:
-                values = _inputs(batch)
-            position += len(batch)
+        for values in self._stored():
             columns = [value.reshape(len(value), -1).contiguous().cpu().numpy() for value in values]
             rows = (b"|".join(part.tobytes() for part in row) for row in zip(*columns, strict=True))
             found += [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
@@ -163,6 +180,7 @@ def _duplicates(train: _Looked, val: _Looked) -> dict[str, Any]:
         "repeated": repeated / max(1, len(mine)),
         "unique": len(counts) / max(1, len(mine)),
         "largest_group": max(counts.values(), default=0) / max(1, len(mine)),
+        "diversity": train.diversity(len(counts)),
     }
     if train.targets is not None:
         targets = train.targets.reshape(len(train.targets), -1)

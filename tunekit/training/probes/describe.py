@@ -13,6 +13,7 @@ from tunekit.training.data import LoaderSplit
 from tunekit.training.device import pick_device, pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
+from tunekit.training.probes.losses import labels_fit
 from tunekit.training.sources import data_digests
 from tunekit.vocabulary import TrainingConfig, digest
 
@@ -27,7 +28,9 @@ def describe(
     train = session.splits.train
     batch = session.batch(0)
     with torch.no_grad():
-        session.task.loss(session.forward(session.model, batch), batch.targets)  # what does not fit is said here
+        outputs = session.forward(session.model, batch)
+        if labels_fit(session.task, outputs, batch.targets):  # where they do not, step 1 says it by name
+            session.task.loss(outputs, batch.targets)  # what else does not fit is said here
     session.augment(batch)
     targets = session.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
     modules = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from torch import Tensor, nn
 
 from tunekit.training.data import TensorSplit
 from tunekit.training.loop import Session
+from tunekit.training.tasks import Task
 from tunekit.vocabulary import TrainingConfig
 
+RESIDUAL = 0.01  # share of the targets' variance that a learned regression may leave
+FEW = 2.0  # parameters a target value, below which a model may be too small to hold the set
 RECALIBRATION = 8  # passes that rebuild BatchNorm's statistics
 
 
@@ -20,7 +24,7 @@ def measure_tiny(
     config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
 ) -> dict[str, Any]:
     """At 0: the size of the set, the loss's start and floor. Trained: accuracy in both modes, gradients, parameters."""
-    session = Session(config, folder, device, args["pretrained"])
+    session = Session(config, folder, device)
     train = session.splits.train
     every = session.splits.val.batch(torch.arange(len(session.splits.val))).to(device)
     model, task = session.model, session.task
@@ -71,7 +75,8 @@ def _recalibrate(model: nn.Module, session: Session, every: Any) -> None:
 
 
 def _floor(session: Session, outputs: Tensor, targets: Any) -> dict[str, Any]:
-    """The lowest loss that can be reached on this set, and the variance of regression targets."""
+    """The lowest loss that can be reached on this set. Regression: also the targets' mean and variance, and what the
+    loss is above its floor where a hundredth of that variance is left."""
     task = session.task
     made = task.targets(targets, outputs)
     found: dict[str, Any] = {"floor": 0.0}
@@ -79,12 +84,7 @@ def _floor(session: Session, outputs: Tensor, targets: Any) -> dict[str, Any]:
         return found
     with torch.no_grad():
         if task.kind == "regression":
-            found["variance"] = float(made.double().var(0, unbiased=False).mean())
-            exact = float(task.loss(made, targets))
-            found["floor"] = exact if math.isfinite(exact) else 0.0
-            parameters = sum(p.numel() for p in session.model.parameters())
-            if parameters < made.numel():
-                found["floor"] = max(found["floor"], _least_squares(session, made))
+            found |= _regression(task, made, targets)
         elif made.is_floating_point() and task.kind == "classification":
             share = made.clamp_min(1e-12)
             found["floor"] = float(-(made * share.log()).sum(1).mean())
@@ -92,17 +92,82 @@ def _floor(session: Session, outputs: Tensor, targets: Any) -> dict[str, Any]:
             share = made.clamp(1e-6, 1 - 1e-6)
             inner = -(share * share.log() + (1 - share) * (1 - share).log())
             found["floor"] = float(torch.where((made == 0) | (made == 1), 0.0, inner).mean())
+    ambiguous = _next_token(session, made)
+    if ambiguous:
+        return {**found, **ambiguous}
+    parameters = sum(p.numel() for p in session.model.parameters())
+    if parameters < FEW * made.numel() and outputs.dim() == 2:
+        loss, score = _linear_fit(session, outputs, targets)
+        if math.isfinite(loss) and loss > found["floor"]:
+            found |= {"floor": loss, "score": score}
     return found
 
 
-def _least_squares(session: Session, made: Tensor) -> float:
-    """Loss of the best linear fit: what a model with fewer parameters than samples can be held to."""
+def _next_token(session: Session, made: Tensor) -> dict[str, Any]:
+    """Where the targets are the tokens shifted by one: equal beginnings that go on differently set a floor, the entropy
+    of what follows each beginning, and a limit to the accuracy."""
     val = session.splits.val
-    x = val.batch(torch.arange(len(val))).args[0].double().reshape(len(val), -1)
-    x = torch.cat([x, torch.ones(len(x), 1, dtype=torch.float64)], 1)
-    y = made.double().cpu().reshape(len(made), -1)
-    fit = x @ torch.linalg.lstsq(x, y).solution
-    return float(session.task.loss(fit.float().view(made.shape).to(made.device), made))
+    inputs = val.batch(torch.arange(len(val))).args
+    if made.dim() != 2 or made.is_floating_point() or len(inputs) != 1 or inputs[0].shape != made.shape:
+        return {}
+    tokens, following = inputs[0].cpu(), made.cpu()
+    if tokens.is_floating_point() or not torch.equal(tokens[:, 1:], following[:, :-1]):
+        return {}
+    counts = Counter(
+        (tuple(row[: place + 1]), after)
+        for row, afters in zip(tokens.tolist(), following.tolist(), strict=True)
+        for place, after in enumerate(afters)
+        if after >= 0  # padding
+    )
+    beginnings: dict[tuple[int, ...], list[int]] = {}
+    for (beginning, _), count in counts.items():
+        beginnings.setdefault(beginning, []).append(count)
+    total = sum(counts.values())
+    entropy = sum(-count * math.log(count / sum(group)) for group in beginnings.values() for count in group)
+    return {"floor": entropy / total, "score": sum(map(max, beginnings.values())) / total}
+
+
+def _regression(task: Task, made: Tensor, targets: Any) -> dict[str, Any]:
+    spread = made.double().std(0, unbiased=False).to(made)
+    signs = torch.ones(len(made), device=made.device)
+    signs[::2] = -1.0
+    off = RESIDUAL**0.5 * spread * signs.view(-1, *[1] * (made.dim() - 1))
+    exact, left = float(task.loss(made, targets)), float(task.loss(made + off, targets))
+    floor = exact if math.isfinite(exact) else 0.0
+    variance = float(made.double().var(0, unbiased=False).mean())
+    return {"variance": variance, "mean": float(made.double().mean()), "floor": floor, "residual": left - floor}
+
+
+def _linear_fit(session: Session, outputs: Tensor, targets: Any) -> tuple[float, float]:
+    """Loss and score of the best linear map of the inputs under the person's own loss: what a model with few parameters
+    for its samples can be held to. NaN where the inputs are no numbers."""
+    batch = session.splits.val.batch(torch.arange(len(session.splits.val))).to(session.device)
+    inputs = [value for value in (*batch.args, *batch.kwargs.values()) if isinstance(value, Tensor)]
+    if not inputs or not all(value.is_floating_point() for value in inputs):
+        return math.nan, math.nan
+    x = torch.cat([value.reshape(len(value), -1).float() for value in inputs], 1)
+    x = (x - x.mean(0)) / x.std(0).clamp_min(1e-6)
+    made = session.task.targets(targets, outputs)
+    level, spread = 0.0, 1.0
+    if session.task.kind == "regression":  # so that the search starts near its end
+        level, spread = float(made.mean()), max(float(made.std()), 1e-12)
+    weight = torch.zeros(x.shape[1], outputs.shape[1], device=x.device, requires_grad=True)
+    bias = torch.zeros(outputs.shape[1], device=x.device, requires_grad=True)
+    search = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
+
+    def fitted() -> Tensor:
+        return level + spread * (x @ weight + bias)
+
+    def loss() -> Tensor:
+        search.zero_grad()
+        found = session.task.loss(fitted(), targets)
+        found.backward()
+        return found
+
+    with torch.enable_grad():
+        search.step(loss)
+    with torch.no_grad():
+        return float(session.task.loss(fitted(), targets)), float(session.task.score(fitted(), targets))
 
 
 def _conflicting(train: Any) -> int:

@@ -1,0 +1,122 @@
+"""Records written by hand: contexts, trainings with the curves a test wants, and a step carried out on them."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tunekit.recipe import Recipe
+from tunekit.steps import Context, get_step
+from tunekit.vocabulary import Facts, Finding, Measurement, Record, StepResult, Suggestion, Training
+
+Answer = Callable[[Training | Measurement], Record]
+
+
+def recipe_of(**changes: Any) -> Recipe:
+    fields: dict[str, Any] = {"name": "hand-made", "data": {"target": "digits"}, "model": {"target": "mlp"}}
+    return Recipe.model_validate({**fields, **changes})
+
+
+def facts_of(**changes: Any) -> Facts:
+    fields: dict[str, Any] = {
+        "n_train": 1280,
+        "n_val": 40,
+        "iterations_per_epoch": 20,
+        "metric": "accuracy",
+        "maximize": True,
+        "classes": 10,
+        "parameters": 10_000,
+        "threads": 1,
+        "precision": "fp32",
+        "device": "cpu",
+        "sources": {},
+    }
+    return Facts(**{**fields, **changes})
+
+
+def context_of(
+    earlier: Mapping[str, Any] | None = None, facts: Mapping[str, Any] | None = None, **recipe: Any
+) -> Context:
+    """`earlier`: step -> hand-off, or the whole of what a step left ({"handoff", "codes", "verdict"})."""
+    kept = {
+        step: value if "handoff" in value else {"handoff": value, "codes": [], "verdict": "pass"}
+        for step, value in (earlier or {}).items()
+    }
+    return Context(recipe_of(**recipe), facts_of(**(facts or {})), "runs/hand-made", kept)
+
+
+def trained(
+    request: Training,
+    losses: Sequence[float],
+    validations: Sequence[tuple[float, float]] = (),
+    sample_losses: Sequence[Sequence[float]] = (),
+    per_epoch: int = 20,
+    metric: str = "accuracy",
+    scores: Sequence[float] | None = None,
+) -> Record:
+    """A record of these training losses, ended where the request's own rule ends it.
+
+    `validations`: (val_loss, val_metric) at the end of each epoch.
+    """
+    losses = list(losses)
+    scores = list(scores) if scores is not None else [math.nan] * len(losses)
+    ends = [request.stop.diverged_at(losses), request.stop.solved_at(losses, scores)]
+    count = min([index + 1 for index in ends if index is not None] + [len(losses), request.until])
+    at = {per_epoch * (number + 1): value for number, value in enumerate(validations)}
+    iterations = range(1, count + 1)
+    rows: dict[str, list[Any]] = {
+        "iteration": list(iterations),
+        "epoch": [i / per_epoch for i in iterations],
+        "lr": [request.config.lr] * count,
+        "train_loss": losses[:count],
+        f"train_{metric}": scores[:count],
+        "val_loss": [at[i][0] if i in at else None for i in iterations],
+        f"val_{metric}": [at[i][1] if i in at else None for i in iterations],
+    }
+    done = sum(i in at for i in iterations)
+    return Record(request, rows=rows, val_losses=np.array([list(row) for row in sample_losses[:done]]))
+
+
+def failed(request: Training | Measurement, error: str = "RuntimeError: boom") -> Record:
+    return Record(request, error=error)
+
+
+def falling(
+    start: float, end: float, count: int, noise: float = 0.0, seed: int = 0, speed: float = 20.0
+) -> list[float]:
+    """An exponential fall with noise that the seed decides (the same batches: the same noise)."""
+    draw = np.random.RandomState(seed)
+    shape = np.exp(-np.arange(count) / speed)
+    return list(end + (start - end) * shape + noise * draw.randn(count))
+
+
+def exploding(start: float, count: int, at: int = 12) -> list[float]:
+    return [start if i < at else start * 10.0 ** (1 + (i - at) / 3) for i in range(count)]
+
+
+def carry_out(
+    name: str, context: Context, answer: Answer, most: int = 400, draw: Callable[[Suggestion], Any] | None = None
+) -> list[Record]:
+    """Records of a step whose every request is answered by hand. Fails where the plan does not end."""
+    step = get_step(name)
+    records: list[Record] = []
+    while requests := step.plan(context, records):
+        for request in requests:
+            made = request.build(draw(request)) if isinstance(request, Suggestion) and draw else request
+            assert not isinstance(made, Suggestion)
+            records.append(answer(made))
+        assert len(records) <= most, "the plan does not end"
+    return records
+
+
+def judged(name: str, context: Context, records: Sequence[Record]) -> StepResult:
+    return get_step(name).judge(context, records)
+
+
+def codes(result: StepResult) -> list[str]:
+    return [item.code for item in result.findings]
+
+
+def found(result: StepResult, code: str) -> Finding:
+    return next(item for item in result.findings if item.code == code)

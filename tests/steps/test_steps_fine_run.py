@@ -1,0 +1,165 @@
+import math
+
+import numpy as np
+import pytest
+from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, trained
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunekit.steps import coarse_grid, fine_run
+from tunekit.vocabulary import UserError
+
+TOP = [{"lr": 3e-3, "weight_decay": 1e-4}, {"lr": 3e-3, "weight_decay": 0.0}, {"lr": 6e-3, "weight_decay": 1e-4}]
+GRID = {"lr-sweep": {"lr": 3e-3}, "coarse-grid": {**TOP[0], "val_accuracy": 0.9, "top": TOP}}
+SAMPLES = np.random.RandomState(0).gamma(1.0, 0.3, 40)
+
+
+def ended(request, loss, best_epoch=10, seed_effect=0.0, own=0.01):
+    """A run whose validation loss falls to `loss` at an epoch and rises from there."""
+    epochs = request.until // 20
+    loss = loss + seed_effect * request.config.seed
+    curve = [loss + 0.02 * abs(epoch - best_epoch) for epoch in range(1, epochs + 1)]
+    noise = own * np.random.RandomState(int(request.config.key, 16) % 2**32).randn(len(SAMPLES))
+    samples = [SAMPLES - SAMPLES.mean() + value + noise for value in curve]
+    return trained(request, falling(2.3, 0.05, request.until), [(v, 1 - v) for v in curve], samples)
+
+
+def by_rate(request):
+    return ended(
+        request, 0.2 + abs(math.log10(request.config.lr / 3e-3)) + 1000 * abs(request.config.weight_decay - 1e-4)
+    )
+
+
+def fine(answer, earlier=GRID, **changes):
+    context = context_of(earlier, **changes)
+    records = carry_out("fine-run", context, answer, 60)
+    return context, records, judged("fine-run", context, records)
+
+
+class TestPlan:
+    def test_the_best_few_go_on_from_the_grids_own_trainings(self):
+        context = context_of(GRID)
+        cells = {r.config.key: r for r in coarse_grid.plan(context, [])}
+        requests = fine_run.plan(context, [])
+        assert [dict(r.params) for r in requests] == TOP
+        assert all(r.config.key in cells for r in requests)
+        assert {r.until for r in requests} == {200}
+        assert all(r.until > cells[r.config.key].until for r in requests)
+
+    def test_then_finer_rates_around_the_winner_then_its_seeds(self):
+        _, records, _ = fine(by_rate)
+        assert [(r.params["lr"], r.params["weight_decay"], r.params.get("seed")) for r in records[3:]] == [
+            (2.1e-3, 1e-4, None),
+            (4.2e-3, 1e-4, None),
+            (3e-3, 1e-4, 1),
+            (3e-3, 1e-4, 2),
+        ]
+        assert [r.request.config.seed for r in records[-2:]] == [1, 2]
+
+    def test_a_finer_rate_that_wins_is_the_one_repeated(self):
+        _, records, result = fine(lambda r: ended(r, 0.2 + abs(math.log10(r.config.lr / 2.1e-3))))
+        assert {r.params["lr"] for r in records if "seed" in r.params} == {2.1e-3}
+        assert result.handoff["lr"] == 2.1e-3
+
+    def test_one_seed_means_no_repeats(self):
+        _, records, result = fine(by_rate, steps={"fine-run": {"seeds": 1}})
+        assert len(records) == 5
+        assert result.handoff["spread"] is None
+
+    def test_without_a_grid_the_recipes_own_values(self):
+        context = context_of(optimizer={"lr": 0.02, "weight_decay": 1e-3})
+        assert [dict(r.params) for r in fine_run.plan(context, [])] == [{"lr": 0.02, "weight_decay": 1e-3}]
+
+    def test_nothing_more_after_all_diverged(self):
+        _, records, result = fine(lambda r: trained(r, exploding(2.3, r.until)))
+        assert len(records) == 3
+        assert codes(result) == ["fine_run_diverged"]
+        assert (result.verdict, result.handoff) == ("fail", {})
+        assert all(row["verdict"].startswith("diverged at") for row in result.table)
+
+    @given(st.dictionaries(st.integers(0, 40), st.floats(0.01, 3) | st.just(math.nan)))
+    @settings(max_examples=25)
+    def test_ends_and_judges_for_arbitrary_runs(self, losses):
+        def answer(request):
+            loss = losses.get(int(request.config.key, 16) % 41, 0.5)
+            return trained(request, exploding(2.3, request.until)) if math.isnan(loss) else ended(request, loss)
+
+        _, records, result = fine(answer)
+        assert len(records) <= 3 + 2 + 2
+        assert bool(result.handoff) == any(r.iterations == 200 and "seed" not in r.params for r in records)
+
+
+class TestJudge:
+    def test_the_best_epoch_counts_not_the_last(self):
+        _, _, result = fine(lambda r: ended(r, 0.2 + abs(math.log10(r.config.lr / 3e-3)), best_epoch=6))
+        assert result.handoff["epoch"] == 6
+        assert result.handoff["val_accuracy"] == pytest.approx(0.8)
+        assert result.handoff["val_loss"] == pytest.approx(0.2)
+        assert result.handoff["iterations"] == 200
+
+    def test_the_spread_over_the_seeds_is_given(self):
+        _, _, result = fine(lambda r: ended(r, by_rate(r).rows["val_loss"][-1], seed_effect=0.01))
+        assert result.handoff["seeds"] == pytest.approx([0.8, 0.79, 0.78])
+        assert result.handoff["spread"] == pytest.approx(0.01)
+        assert "over 3 seeds" in result.summary
+
+    def test_seeds_do_not_compete_for_the_first_place(self):
+        _, _, result = fine(lambda r: ended(r, 0.05 if r.config.seed else 0.2 + r.config.lr))
+        assert "seed" not in result.handoff
+        assert result.handoff["val_accuracy"] < 0.81
+
+    def test_a_winner_within_noise_of_the_runner_up_is_said(self):
+        _, _, result = fine(lambda r: ended(r, 0.2, own=0.05))
+        assert found(result, "within_noise").severity == "note"
+        _, _, result = fine(by_rate)
+        assert "within_noise" not in codes(result)
+
+    def test_a_spread_beyond_every_difference_is_unstable(self):
+        _, _, result = fine(lambda r: ended(r, 0.2 + 1e-4 * math.log10(r.config.lr), seed_effect=0.3))
+        told = found(result, "unstable_across_seeds")
+        assert told.severity == "warn"
+        assert len(told.evidence["values"]) == 3
+
+    def test_a_small_spread_is_not_though_the_settings_are_equal(self):
+        """40 samples at 80 % vary by 6 points on their own."""
+        _, _, result = fine(lambda r: ended(r, 0.2, seed_effect=0.02))
+        assert "unstable_across_seeds" not in codes(result)
+
+    def test_still_improving_needs_a_best_at_the_end_and_a_falling_loss(self):
+        def answer(request, best_epoch=10):
+            return ended(request, 0.2 + abs(math.log10(request.config.lr / 3e-3)), best_epoch)
+
+        _, _, result = fine(answer)
+        told = found(result, "still_improving")
+        assert told.severity == "note"
+        assert "steps.fine-run.epochs=20" in told.advice[0]
+        _, _, result = fine(lambda r: answer(r, 7))
+        assert "still_improving" not in codes(result)
+
+    def test_still_improving_is_silent_on_a_plateau(self):
+        def answer(request):
+            validations = [(0.2 - 1e-5 * epoch, 0.8 + 1e-5 * epoch) for epoch in range(10)]
+            return trained(request, falling(2.3, 0.05, 200), validations, [SAMPLES] * 10)
+
+        assert "still_improving" not in codes(fine(answer)[2])
+
+    def test_a_run_that_diverged_late_is_not_taken_for_its_good_beginning(self):
+        def answer(request):
+            if request.config.lr == 6e-3:
+                losses = [*falling(2.3, 0.01, 150), *exploding(2.3, 50, 0)]
+                return trained(request, losses, [(0.01, 0.99)] * 7, [SAMPLES * 0.01] * 7)
+            return by_rate(request)
+
+        _, _, result = fine(answer)
+        assert result.handoff["lr"] == 3e-3
+        assert any(row["lr"] == 6e-3 and row["verdict"].startswith("diverged") for row in result.table)
+
+    def test_one_failed_run_is_in_the_table_and_all_failed_is_an_error(self):
+        _, _, result = fine(lambda r: failed(r) if r.config.lr == 6e-3 else by_rate(r))
+        assert "failed" in [row["verdict"] for row in result.table]
+        with pytest.raises(UserError, match="boom"):
+            fine(failed)
+
+    def test_runs_that_cannot_be_continued_are_said(self):
+        facts = {"shareable": False, "notes": ("an iterable",)}
+        assert found(fine(by_rate, facts=facts)[2], "not_repeatable").message == "an iterable"

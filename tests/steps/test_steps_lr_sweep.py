@@ -1,0 +1,299 @@
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, trained
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunekit.steps import lr_sweep
+from tunekit.vocabulary import UserError
+
+LADDER = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]
+
+
+def usual_end(rate, best=1e-2, start=2.3, least=0.5):
+    """Where a rate ends: a parabola in the logarithm around the best, never above the start."""
+    return min(start, least + 0.4 * math.log10(rate / best) ** 2)
+
+
+def sweep(context, losses_of):
+    return carry_out("lr-sweep", context, lambda request: trained(request, losses_of(request.config.lr, request.until)))
+
+
+def usual(rate, count, noise=0.02, best=1e-2, diverges=3e-1):
+    """Same noise at every rate: they see the same batches."""
+    return exploding(2.3, count) if rate >= diverges else falling(2.3, usual_end(rate, best), count, noise)
+
+
+def run(losses_of, **recipe):
+    context = context_of(**recipe)
+    return judged("lr-sweep", context, sweep(context, losses_of))
+
+
+class TestPlan:
+    def test_the_ladder_is_1_3_10_between_the_ends(self):
+        assert lr_sweep.ladder(1e-5, 1e-1) == LADDER
+        assert lr_sweep.ladder(2e-3, 2e-2) == [3e-3, 1e-2]
+        assert lr_sweep.ladder(1e-3, 1e-3) == [1e-3]
+
+    def test_an_interval_between_two_rungs_still_has_a_rate(self):
+        assert lr_sweep.ladder(4e-3, 8e-3) == [4e-3]
+
+    @given(st.floats(-6, 0), st.floats(0, 4))
+    def test_the_ladder_rises_by_half_decades_within_its_ends(self, exponent, decades):
+        low, high = 10.0**exponent, 10.0 ** (exponent + decades)
+        rates = lr_sweep.ladder(low, high)
+        assert rates == sorted(set(rates))
+        assert all(low * 0.99 <= rate <= high * 1.01 for rate in rates)
+        assert all(2.9 < second / first < 3.4 for first, second in pairwise(rates))
+
+    def test_one_start_the_same_batches_and_a_small_decay_for_every_rate(self):
+        requests = lr_sweep.plan(context_of(optimizer={"weight_decay": 0.3}), [])
+        assert [request.config.lr for request in requests] == LADDER
+        assert len({request.config.with_(lr=0.0).key for request in requests}) == 1
+        assert {request.config.weight_decay for request in requests} == {1e-4}
+        assert {request.until for request in requests} == {100}
+
+    def test_case_5_a_small_loader_is_cycled(self):
+        requests = lr_sweep.plan(context_of(facts={"iterations_per_epoch": 3}), [])
+        assert {request.until for request in requests} == {100}
+
+    def test_more_epochs_where_the_recipe_asks_and_an_epoch_is_long(self):
+        context = context_of(facts={"iterations_per_epoch": 150}, steps={"lr-sweep": {"epochs": 1.5}})
+        assert {request.until for request in lr_sweep.plan(context, [])} == {225}
+
+    def test_case_21_the_recipes_schedule_does_not_fight_the_sweep(self):
+        context = context_of(schedule={"name": "cosine", "args": {"warmup": 20}})
+        requests = lr_sweep.plan(context, [])
+        assert {request.config.schedule["name"] for request in requests} == {"constant"}
+        assert {request.config.schedule["args"]["warmup"] for request in requests} == {20}
+
+    def test_case_7_a_sweep_run_twice_asks_for_the_same_trainings_and_says_the_same(self):
+        first, second = (sweep(context_of(), usual) for _ in range(2))
+        assert [record.request.identity for record in first] == [record.request.identity for record in second]
+        assert judged("lr-sweep", context_of(), first) == judged("lr-sweep", context_of(), second)
+
+    def test_a_failed_rate_ends_the_plan_and_is_said_as_an_error(self):
+        context = context_of()
+        records = carry_out("lr-sweep", context, failed)
+        with pytest.raises(UserError, match="boom"):
+            judged("lr-sweep", context, records)
+
+    @given(
+        st.dictionaries(st.integers(-16, 8), st.lists(st.floats(-10, 1e6) | st.just(math.nan), min_size=1), min_size=1),
+        st.integers(0, 6),
+    )
+    def test_ends_and_judges_for_arbitrary_curves(self, curves, extend):
+        def losses_of(rate, count):
+            values = curves.get(round(2 * math.log10(rate)), curves[min(curves)])
+            return [values[i % len(values)] for i in range(count)]
+
+        context = context_of(steps={"lr-sweep": {"extend": extend}})
+        records = carry_out(
+            "lr-sweep", context, lambda request: trained(request, losses_of(request.config.lr, request.until)), 30
+        )
+        assert len(records) <= len(LADDER) + extend
+        result = judged("lr-sweep", context, records)
+        if result.handoff:
+            low, high = result.handoff["range"]
+            assert low <= result.handoff["lr"] <= high
+            assert {low, high, result.handoff["lr"]} <= {record.request.config.lr for record in records}
+        else:
+            assert result.verdict == "fail"
+
+
+class TestPick:
+    def test_the_largest_drop_and_the_range_that_reaches_four_fifths_of_it(self):
+        result = run(usual)
+        assert result.verdict == "pass"
+        assert result.handoff["lr"] == 1e-2
+        drop = {rate: 2.3 - usual_end(rate) for rate in LADDER}
+        low, high = result.handoff["range"]
+        assert all((drop[rate] >= 0.79 * drop[1e-2]) == (low <= rate <= high) for rate in LADDER)
+
+    def test_case_1_a_noisy_curve_does_not_pick_the_bottom_of_the_range(self):
+        for seed in range(20):
+            draw = np.random.RandomState(seed)
+            extra = {rate: 0.3 * draw.randn(200) for rate in (*LADDER, 3e-1, 1.0)}
+
+            def losses_of(rate, count, extra=extra):
+                return list(np.array(usual(rate, count, noise=0.3)) + extra[rate][:count])
+
+            lr = run(losses_of).handoff["lr"]
+            assert 1e-3 <= lr <= 1e-1
+
+    def test_case_2_an_early_spike_does_not_win(self):
+        def losses_of(rate, count):
+            losses = usual(rate, count)
+            if rate == 1e-4:
+                losses[2:5] = [6.0, 5.0, 4.0]  # falls steeply, but from a height of its own making
+            return losses
+
+        assert run(losses_of).handoff["lr"] == 1e-2
+
+    def test_case_3_nan_in_the_tail_changes_nothing(self):
+        def with_nan(rate, count):
+            losses = usual(rate, count)
+            if rate == 1e-1:
+                losses[60:] = [math.nan] * (count - 60)
+            return losses
+
+        assert run(with_nan).handoff["lr"] == run(usual).handoff["lr"] == 1e-2
+        row = next(row for row in run(with_nan).table if row["lr"] == 1e-1)
+        assert row["verdict"] == "diverged at 61"
+
+    def test_case_4_few_iterations_give_a_number_or_a_plain_failure_never_none(self):
+        for count in (1, 2, 5, 12):
+            result = run(usual, steps={"lr-sweep": {"iterations": count}})
+            assert result.verdict == "fail" or result.handoff["lr"] in LADDER
+
+    def test_case_14_negative_losses_are_no_divergence(self):
+        def losses_of(rate, count):
+            return list(np.array(usual(rate, count)) - 40.0)
+
+        result = run(losses_of)
+        assert result.handoff["lr"] == 1e-2
+        assert not [row for row in result.table if "diverged" in row["verdict"] and row["lr"] < 3e-1]
+
+    def test_a_loss_that_starts_at_zero_and_falls_below_it(self):
+        def losses_of(rate, count):
+            return list(np.array(falling(0.0, -(2.3 - usual_end(rate)), count, 0.02)))
+
+        assert run(losses_of).handoff["lr"] == 1e-2
+
+    def test_case_16_the_rate_handed_on_is_what_training_then_uses(self):
+        lr = run(usual).handoff["lr"]
+        context = context_of({"lr-sweep": {"lr": lr}})
+        assert context.config(context.tuned("lr-sweep")).lr == lr
+
+    def test_case_24_a_curve_that_still_falls_at_the_upper_edge_extends_upward(self):
+        def losses_of(rate, count):
+            return usual(rate, count, best=3e-1, diverges=3.0)
+
+        context = context_of()
+        records = sweep(context, losses_of)
+        assert max(record.request.config.lr for record in records) == 1.0
+        result = judged("lr-sweep", context, records)
+        assert result.handoff["lr"] == 3e-1
+        assert "best_at_edge" not in codes(result)
+
+    def test_rates_beyond_the_range_are_confirmed_over_twice_the_iterations(self):
+        records = sweep(context_of(), lambda rate, count: usual(rate, count, best=3e-1, diverges=3.0))
+        assert {r.request.until for r in records if r.request.config.lr > 0.1} == {200}
+
+    def test_a_rate_above_the_range_that_blows_up_late_is_not_taken(self):
+        def losses_of(rate, count):
+            if rate > 1e-1:
+                return [*falling(2.3, 0.1, 110), *exploding(2.3, count, 0)][:count]
+            return usual(rate, count, best=1e-1)
+
+        assert run(losses_of).handoff["lr"] <= 1e-1
+
+    def test_the_best_at_the_lower_edge_extends_downward(self):
+        result = run(lambda rate, count: usual(rate, count, best=3e-6, diverges=1e-2))
+        assert result.handoff["lr"] == 3e-6
+        assert "best_at_edge" not in codes(result)
+
+    @pytest.mark.parametrize(("slope", "side", "option"), [(1, "highest", "high"), (-1, "lowest", "low")])
+    def test_best_at_edge_is_said_when_the_extensions_are_used_up(self, slope, side, option):
+        def losses_of(rate, count):
+            return falling(2.3, 1.0 - 0.1 * slope * math.log10(rate), count, 0.01)
+
+        context = context_of()
+        records = sweep(context, losses_of)
+        assert len(records) == len(LADDER) + 3
+        told = found(judged("lr-sweep", context, records), "best_at_edge")
+        assert told.severity == "warn"
+        assert told.evidence["side"] == side
+        assert f"steps.lr-sweep.{option}=" in told.advice[0]
+
+    def test_next_to_divergence_the_lower_neighbour_is_taken_where_it_does_nearly_as_well(self):
+        ends = {1e-3: 1.5, 3e-3: 0.62, 1e-2: 0.5}
+
+        def losses_of(rate, count):
+            return exploding(2.3, count) if rate > 1e-2 else falling(2.3, ends.get(rate, 2.2), count, 0.01)
+
+        result = run(losses_of)
+        assert result.handoff["lr"] == 3e-3
+        ends[3e-3] = 1.2
+        assert run(losses_of).handoff["lr"] == 1e-2
+
+    def test_without_divergence_next_to_it_the_best_is_taken(self):
+        def losses_of(rate, count):
+            return falling(2.3, {3e-3: 0.52, 1e-2: 0.5}.get(rate, 2.1), count, 0.01)
+
+        assert run(losses_of).handoff["lr"] == 1e-2
+
+    def test_narrow_range_needs_a_neighbour_that_diverges(self):
+        def losses_of(rate, count, above):
+            return above(2.3, count) if rate > 1e-3 else falling(2.3, 0.5 if rate == 1e-3 else 2.2, count, 0.01)
+
+        narrow = run(lambda rate, count: losses_of(rate, count, exploding))
+        assert found(narrow, "narrow_range").evidence == {"lr": 1e-3}
+        assert narrow.handoff["range"] == [1e-3, 1e-3]
+        flat = run(lambda rate, count: losses_of(rate, count, lambda start, n: falling(start, 2.2, n, 0.01)))
+        assert codes(flat) == []
+
+
+class TestNothingWorks:
+    def test_all_diverged_tries_lower_rates_first(self):
+        context = context_of()
+        records = sweep(context, lambda rate, count: exploding(2.3, count))
+        assert min(record.request.config.lr for record in records) == 3e-7
+        result = judged("lr-sweep", context, records)
+        assert result.verdict == "fail"
+        assert codes(result) == ["all_diverged"]
+        assert result.handoff == {}
+
+    def test_a_lower_rate_that_works_after_all_others_diverged_is_found(self):
+        def losses_of(rate, count):
+            if rate > 3e-6:
+                return exploding(2.3, count)
+            return falling(2.3, 1.0 + math.log10(3e-6 / rate), count, 0.01)
+
+        result = run(losses_of)
+        assert result.handoff["lr"] == 3e-6
+
+    def test_a_loss_that_is_not_finite_from_the_first_iteration_on(self):
+        result = run(lambda rate, count: [math.nan] * count)
+        assert codes(result) == ["all_diverged"]
+        assert found(result, "all_diverged").evidence["first_iteration"] == 1
+
+    def test_noise_alone_is_no_drop(self):
+        for seed in range(10):
+            noise = np.random.RandomState(seed).randn(300)
+            result = run(lambda rate, count, noise=noise: list(2.3 + 0.3 * noise[:count]))
+            assert codes(result) == ["no_learning_rate_works"]
+
+    @pytest.mark.parametrize(
+        ("verdict", "said", "advised"),
+        [("pass", "step 2 passed", "labels of the full data"), ("fail", "step 2 failed too", "overfit-tiny")],
+    )
+    def test_no_rate_works_says_what_step_2_found(self, verdict, said, advised):
+        tiny = {"handoff": {}, "codes": [], "verdict": verdict}
+        context = context_of({"overfit-tiny": tiny})
+        result = judged("lr-sweep", context, sweep(context, lambda rate, count: [2.3] * count))
+        told = found(result, "no_learning_rate_works")
+        assert said in told.message
+        assert any(advised in line for line in told.advice)
+
+    def test_without_step_2_nothing_is_claimed_of_it(self):
+        assert "step 2" not in found(run(lambda rate, count: [2.3] * count), "no_learning_rate_works").message
+
+
+def test_objective_scores_the_end_and_never_a_diverged_run():
+    context = context_of()
+    request = lr_sweep.plan(context, [])[0]
+    assert lr_sweep.objective(context, trained(request, [2.0] * 90 + [1.0] * 10)) == pytest.approx(1.0)
+    assert lr_sweep.objective(context, trained(request, [2.0, math.inf])) is None
+
+
+def test_the_start_is_that_of_the_lowest_rate_for_all():
+    """A high rate has fallen within the window that tells the start: its own would hide its drop."""
+    context = context_of()
+    records = sweep(context, lambda rate, count: falling(2.3, 0.2, count, speed=2.0) if rate == 1e-2 else [2.3] * count)
+    assert lr_sweep.read_curves(records)[1e-2].drop == pytest.approx(2.1, abs=0.01)
+    assert lr_sweep.read_curves([replace(r) for r in records])[1e-2].start == pytest.approx(2.3)

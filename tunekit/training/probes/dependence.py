@@ -1,0 +1,84 @@
+"""What one sample's outputs depend on: its own inputs, and those of other samples in its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tunekit.training.data import Batch
+from tunekit.training.loop import Session
+
+
+def measure_dependence(session: Session, batch: Batch) -> dict[str, Any]:
+    """What one sample's outputs depend on, in eval mode: by backpropagation to the inputs, or by exchanging whole
+    samples where inputs are no real numbers. `own` and `others`: largest effect of its own and of other samples."""
+    model = session.model
+    names = list(batch.kwargs)
+    inputs = [*batch.args, *(batch.kwargs[name] for name in names)]
+    if len(batch) < 2 or not all(isinstance(value, Tensor) for value in inputs):
+        return {}
+    model.eval()
+
+    def outputs(values: list[Tensor]) -> Tensor:
+        split = len(batch.args)
+        again = Batch(tuple(values[:split]), dict(zip(names, values[split:], strict=True)), batch.targets)
+        return session.forward(model, again)
+
+    sample = len(batch) // 2
+    found = _by_gradient(outputs, inputs, sample) if any(value.is_floating_point() for value in inputs) else None
+    if found is None or found["own"] == 0:
+        # A gradient of zero may mean a detach on the way: only exchanged inputs tell that they are ignored.
+        exchanged = _by_exchange(outputs, inputs, sample)
+        found = exchanged if found is None else {**found, "own": exchanged["own"]}
+    model.train()
+    model.zero_grad(set_to_none=True)
+    return found
+
+
+def _by_gradient(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor], sample: int) -> dict[str, Any] | None:
+    leaves = [value.detach().clone().requires_grad_(value.is_floating_point()) for value in inputs]
+    out = outputs(leaves)
+    if len(out) != len(inputs[0]):
+        return {"own": 1.0, "others": 1.0, "rows": len(out)}
+    if not out.requires_grad:
+        return {"own": 0.0, "others": 0.0}
+    # Random weights on the outputs: a sum over them may be constant by design (softmax).
+    weights = torch.randn(out[sample].shape, generator=torch.Generator().manual_seed(0)).to(out)
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    grads = torch.autograd.grad((out[sample] * weights).sum(), wanted, allow_unused=True)
+    sizes = [g.abs().reshape(len(g), -1).amax(1) for g in grads if g is not None]
+    return _own_and_others(sizes, sample)
+
+
+@torch.no_grad()
+def _by_exchange(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor], sample: int) -> dict[str, Any]:
+    """The change of one sample's outputs when all others, or only itself, are exchanged for the sample before.
+
+    Where all samples are alike, noise takes the place of the other sample.
+    """
+    base = outputs(inputs)
+    if len(base) != len(inputs[0]):
+        return {"own": 1.0, "others": 1.0, "rows": len(base)}
+    others = [value.roll(1, 0) for value in inputs]
+    mine = [value.clone() for value in inputs]
+    for value, rolled, old in zip(mine, others, inputs, strict=True):
+        rolled[sample] = old[sample]
+        noise = torch.randn(old[sample].shape, generator=torch.Generator().manual_seed(0)).to(old.device)
+        value[sample] = old[sample - 1] + noise if old.is_floating_point() else old[sample - 1]
+    return {
+        "own": float((outputs(mine)[sample] - base[sample]).abs().max()),
+        "others": float((outputs(others)[sample] - base[sample]).abs().max()),
+        "noise": 1e-5 * float(base.abs().max()),
+    }
+
+
+def _own_and_others(sizes: list[Tensor], sample: int) -> dict[str, Any]:
+    if not sizes:
+        return {"own": 0.0, "others": 0.0}
+    effect = torch.stack(sizes).amax(0)
+    own = float(effect[sample])
+    effect[sample] = 0.0
+    return {"own": own, "others": float(effect.max())}

@@ -1,0 +1,140 @@
+"""One backward pass: gradients by weight and by layer, parameters without one, and units that are off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from tunekit.training.data import Batch
+from tunekit.training.loop import Session
+
+UNITS = 4096  # units of a layer looked at
+STIRRED = 0.1  # standard deviation given to scales that start at zero
+
+
+@contextmanager
+def stirred(model: nn.Module) -> Iterator[None]:
+    """Weights that start at exactly zero on purpose (a last layer, the end of a residual branch, a gate) made small
+    random numbers for a while: behind them no gradient and no input shows, which says nothing of the wiring."""
+    zero = [p for name, p in model.named_parameters() if "bias" not in name and p.numel() and not bool(p.any())]
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in zero:
+            scale = (p[0].numel()) ** -0.5 if p.dim() >= 2 else STIRRED
+            p.copy_(scale * torch.randn(p.shape, generator=draw))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for p in zero:
+                p.zero_()
+
+
+class _Watch(TorchFunctionMode):
+    """Keeps, for every ReLU-like call inside forward(), which units were ever on."""
+
+    CALLS = (F.relu, torch.relu, Tensor.relu, F.relu6, F.relu_, torch.relu_, Tensor.relu_, F.threshold)
+
+    def __init__(self, place: Callable[[], str]) -> None:
+        super().__init__()
+        self.place = place
+        self.layers: list[dict[str, Any]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        watched = func in self.CALLS and args and isinstance(args[0], Tensor)
+        before = args[0].detach().clone() if watched else None  # the call may work in place
+        found = func(*args, **(kwargs or {}))
+        if before is not None and isinstance(found, Tensor) and found.dim() >= 2:
+            values = found.detach()
+            # A unit is a channel of a convolution, else a feature: what the next layer sees by one weight.
+            axes = [0, 2, 3] if values.dim() == 4 else list(range(values.dim() - 1))
+            on = (values != 0).double().mean(axes)[:UNITS]
+            dead = float((on == 0).double().mean())
+            self.layers.append({"layer": self.place(), "units": len(on), "dead": dead, "varies": _varies(before)})
+        return found
+
+
+@dataclass
+class _Flow:
+    """Norms of the loss's gradient with respect to what each layer with parameters gave, in the order of the calls.
+
+    Unlike the gradients of weights they do not depend on the scale of the inputs or of the activations.
+    """
+
+    calls: list[tuple[str, Any]] = field(default_factory=list)  # name and input (kept, so that its identity stays)
+    norms: dict[int, float] = field(default_factory=dict)
+
+    def note(self, name: str, inputs: tuple[Any, ...], output: Any) -> None:
+        first = output[0] if isinstance(output, tuple | list) and output else output
+        if isinstance(first, Tensor) and first.requires_grad:
+            place = len(self.calls)
+            self.calls.append((name, inputs[0] if inputs else None))
+            first.register_hook(lambda gradient: self.norms.__setitem__(place, float(gradient.double().norm())))
+
+    def sizes(self) -> list[dict[str, Any]]:
+        """The first entry is the largest among the layers that share the first's input (as query, key and value do)."""
+        found = [{"name": name, "gradient": self.norms.get(place, 0.0)} for place, (name, _) in enumerate(self.calls)]
+        if not found:
+            return []
+        count = sum(1 for _, source in self.calls if source is not None and source is self.calls[0][1])
+        together = [found[place] for place, (_, source) in enumerate(self.calls) if source is self.calls[0][1]]
+        return [max(together or found[:1], key=lambda item: item["gradient"]), *found[max(1, count) :]]
+
+
+def _varies(values: Tensor) -> float:
+    """Spread over the samples of what goes into an activation, over its size: near zero where the input is lost."""
+    flat = values.reshape(len(values), -1).double()
+    size = float(flat.square().mean().sqrt())
+    return float(flat.std(0).square().mean().sqrt()) / size if len(flat) > 1 and size > 0 else 0.0
+
+
+def measure_gradients(session: Session, batch: Batch) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """One backward pass: root mean squares by weight, parameters without gradient; and how many units are off."""
+    model = session.model
+    stack: list[str] = []
+    hooks = []
+    flow = _Flow()
+    for name, module in model.named_modules():
+        if name:
+            hooks.append(module.register_forward_pre_hook(lambda m, i, name=name: stack.append(name)))
+            hooks.append(module.register_forward_hook(lambda m, i, o: stack.pop() and None))
+        if next(module.parameters(recurse=False), None) is not None:
+            hooks.append(module.register_forward_hook(lambda m, i, o, name=name: flow.note(name, i, o)))
+    model.zero_grad(set_to_none=True)
+    try:
+        with _Watch(lambda: stack[-1] if stack else "forward") as watch:
+            outputs = session.forward(model, batch)
+        flow.note("outputs", (), outputs)
+        loss = session.task.loss(outputs, batch.targets)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not loss.requires_grad:
+        names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        return {"layers": [], "none": names, "none_share": 1.0, "finite": True}, watch.layers
+    loss.backward()
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    none = [(name, p) for name, p in trained if p.grad is None]
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    layers = [
+        {"name": name, "gradient": _rms(p.grad), "weight": _rms(p)}
+        for name, p in trained
+        if p.grad is not None and p.dim() >= 2 and id(p) not in embeddings
+    ]
+    total = sum(p.numel() for _, p in trained)
+    finite = all(bool(torch.isfinite(p.grad).all()) for _, p in trained if p.grad is not None)
+    share = sum(p.numel() for _, p in none) / max(1, total)
+    model.zero_grad(set_to_none=True)
+    found = {"layers": layers, "none": [name for name, _ in none], "none_share": share, "finite": finite}
+    return {**found, "flow": flow.sizes()}, watch.layers
+
+
+def _rms(value: Tensor | None) -> float:
+    return float(value.detach().double().square().mean().sqrt()) if value is not None and value.numel() else 0.0
