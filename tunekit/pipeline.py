@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from tunekit.recipe import Loaded
 from tunekit.rundir import RunDir
 from tunekit.steps import Context, get_step
 from tunekit.store import Store
-from tunekit.studies import Studies, open_storage
+from tunekit.studies import MASK, Studies, absolute, masked, open_storage
 from tunekit.supervisor import Supervisor
 from tunekit.vocabulary import STEPS, Emit, Facts, Measurement, Noted, StepResult, Training, UserError, Values
 from tunekit.worker import SHARED, Workspace
@@ -48,12 +49,13 @@ class Options:
     keep_going: bool = False
     storage: str | None = None
     readers: int | None = None  # None: what cores the workers leave
+    ray_address: str | None = None  # None: Ray is started on this machine
 
 
 def run_steps(run: RunDir, steps: Sequence[str], options: Options, emit: Emit, shown: str) -> list[StepResult]:
     """Carry steps out in order on a run. `shown`: the run as a person types it. Stops after a failed step unless told
     to keep going. Errors: UserError, Interrupted."""
-    if options.jobs is None:
+    if options.jobs is None and options.executor != "ray":  # which knows its cluster
         options = replace(
             options, jobs=1 if set(steps) <= {"check-init-loss", "diagnose"} else auto_jobs(options.device)
         )
@@ -80,8 +82,8 @@ def _owned(run: RunDir, options: Options, emit: Emit) -> Iterator[Supervisor]:
         Store(run.trainings).sweep()
         shared = run.path / SHARED
         shutil.rmtree(shared, ignore_errors=True)
-        studies = Studies(open_storage(run.journal, options.storage), f"{run.name}/" if options.storage else "")
-        executor = make_executor(options.executor, options.jobs or 1)
+        studies = open_studies(run, options.storage)
+        executor = make_executor(options.executor, options.jobs, options.ray_address)
         device = options.device or run.recipe.device
         workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))
         try:
@@ -91,10 +93,34 @@ def _owned(run: RunDir, options: Options, emit: Emit) -> Iterator[Supervisor]:
             shutil.rmtree(shared, ignore_errors=True)
 
 
+def open_studies(run: RunDir, given: str | None = None) -> Studies:
+    """The run's studies: in its journal, or in the storage that its first command gave, which the manifest remembers
+    (without the password, if there is one). Errors: UserError."""
+    kept = run.manifest().get("studies", {})
+    url = absolute(given) if given else kept.get("storage")
+    if given and masked(url) != kept.get("storage") and (kept or run.journal.exists()):
+        raise UserError(
+            f"--storage {masked(url)}: the studies of this run are in {kept.get('storage', run.journal)}; "
+            "leave --storage out, or start another run with --name"
+        )
+    if url is None:
+        return Studies(open_storage(run.journal))
+    if MASK in url:
+        raise UserError(f"{run.path}: its studies are in {url}, whose password is not kept: give --storage URL again")
+    storage = open_storage(run.journal, url)
+    if not kept:
+        # Others' runs in one database may have the same name.
+        kept = {"storage": masked(url), "prefix": f"{run.name}-{uuid.uuid4().hex[:6]}/"}
+        run.note(studies=kept)
+    return Studies(storage, kept["prefix"])
+
+
 def _readers(options: Options) -> int:
     """Processes a training that read data ahead: cores that the workers leave, none where that is less than two."""
     if options.readers is not None:
         return options.readers
+    if options.executor == "ray":
+        return 0  # the cores are those of other machines
     share = cores() // (options.jobs or 1)
     return min(share, MOST_READERS) if share >= 2 else 0
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -25,7 +28,27 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 IMPORTANCE_TRIALS = 10  # importance is not said of fewer finished trials
 POINTS = 50  # a curve's points that a trial keeps, for the dashboard
 
+SYNC_S = 1.0  # seconds between two syncs of the journal to the disk
+
+MASK = "***"  # in place of a password
 STARTUP_TRIALS = 8  # drawn at random before TPE models anything
+
+
+def absolute(url: str) -> str:
+    """The URL of a SQLite file as it is known from every folder; others as they are."""
+    scheme, found, path = url.partition(":///")
+    if not found or not scheme.startswith("sqlite") or not path or path[0] in "/:":
+        return url
+    return f"{scheme}:///{Path(path).resolve()}"
+
+
+def masked(url: str) -> str:
+    """The URL without its password: what may be shown and kept."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return url
+    return url.replace(f":{password}@", f":{MASK}@", 1) if password else url
 
 
 def open_storage(journal: Path, url: str | None = None) -> BaseStorage:
@@ -34,21 +57,57 @@ def open_storage(journal: Path, url: str | None = None) -> BaseStorage:
         try:
             return RDBStorage(url)
         except Exception as error:
-            raise UserError(f"--storage {url}: cannot be opened: {str(error).splitlines()[0]}") from None
+            raise UserError(f"--storage {masked(url)}: cannot be opened: {str(error).splitlines()[0]}") from None
     for stale in journal.parent.glob(f"{journal.name}.lock*"):
         # A process killed inside a write leaves its lock behind; only the owner of the run writes, and that is us.
         stale.unlink(missing_ok=True)
+    _drop_torn_line(journal)
     try:
-        return JournalStorage(JournalFileBackend(str(journal)))
+        return JournalStorage(_Journal(journal))
+    except ValueError:
+        raise UserError(
+            f"{journal}: is damaged; remove it and give the same command again: the trainings are kept, so the studies "
+            "fill anew without training"
+        ) from None
     except OSError as error:
         raise UserError(f"{journal}: cannot be opened: {error.strerror}") from None
+
+
+def _drop_torn_line(journal: Path) -> None:
+    """Cut off what a kill left of a last line: the next record would be written behind it, on the same line."""
+    try:
+        with journal.open("rb+") as file:
+            data = file.read()
+            if data and not data.endswith(b"\n"):
+                file.truncate(data.rfind(b"\n") + 1)
+    except FileNotFoundError:
+        return
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's journal file, synced once a second where Optuna syncs each entry, which takes most of a trial's time. A
+    power cut may take entries of the last seconds: they are made again from the stored trainings. An entry is a single
+    appended write, so that those of another program (the dashboard's notes) cannot come between."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path, self._synced = path, 0.0
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with self._path.open("ab") as file:
+            file.write(lines.encode())
+            file.flush()
+            if time.monotonic() - self._synced > SYNC_S:
+                os.fsync(file.fileno())
+                self._synced = time.monotonic()
 
 
 class Study:
     """One step's study. Trials carry `identity` (what was asked for) and `reason` (why one was pruned or failed)."""
 
     def __init__(self, storage: BaseStorage, name: str, maximize: bool, choices: Values) -> None:
-        self._sampler = _Planned()
+        self._storage = storage
         self._choices = {axis: [_plain(value) for value in values] for axis, values in choices.items()}
         self._study = self._create(storage, name, maximize)
         kept = self._study.user_attrs.get("choices")
@@ -60,20 +119,23 @@ class Study:
             optuna.delete_study(study_name=name, storage=storage)
             self._study = self._create(storage, name, maximize)
             self._study.set_user_attr("choices", self._choices)
+        self._study_id = storage.get_study_id_from_name(name)
         self._numbers: dict[str, int] = {}
         self._states: dict[int, TrialState] = {}
+        self._ids: dict[int, int] = {}  # number -> the storage's own id
         for trial in self._study.get_trials(deepcopy=False):
             identity = trial.user_attrs.get("identity")
             self._states[trial.number] = trial.state
+            self._ids[trial.number] = trial._trial_id
             if identity is None and not trial.state.is_finished():
-                self._study.tell(trial.number, state=TrialState.FAIL)  # killed between being asked and being named
+                self._study.tell(trial.number, state=TrialState.FAIL)  # nobody will: no step asked for it
             elif identity is not None:
                 self._numbers[identity] = trial.number
 
     def _create(self, storage: BaseStorage, name: str, maximize: bool) -> optuna.Study:
         direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
         return optuna.create_study(
-            storage=storage, study_name=name, direction=direction, load_if_exists=True, sampler=self._sampler
+            storage=storage, study_name=name, direction=direction, load_if_exists=True, sampler=RandomSampler()
         )
 
     def begin(self, identity: str, params: Values, attrs: Values) -> int:
@@ -81,14 +143,19 @@ class Study:
         number = self._numbers.get(identity)
         if number is not None and self._states[number] != TrialState.FAIL:
             return number
-        self._sampler.params = dict(params)
-        trial = self._study.ask({name: self._distribution(name, value) for name, value in params.items()})
-        trial.set_user_attr("identity", identity)
-        for name, value in attrs.items():
-            trial.set_user_attr(name, value)
-        self._numbers[identity] = trial.number
-        self._states[trial.number] = TrialState.RUNNING
-        return trial.number
+        # One entry in the storage, where ask() makes one for each parameter and looks through all trials besides. The
+        # step decides on the values: Optuna keeps the books.
+        made = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params={name: _plain(value) for name, value in params.items()},
+            distributions={name: self._distribution(name, value) for name, value in params.items()},
+            user_attrs={"identity": identity, **attrs},
+        )
+        trial_id = self._storage.create_new_trial(self._study_id, made)
+        number = self._storage.get_trial_number_from_id(trial_id)
+        self._numbers[identity], self._ids[number] = number, trial_id
+        self._states[number] = TrialState.RUNNING
+        return number
 
     def finish(
         self,
@@ -101,12 +168,12 @@ class Study:
         """Tell a trial's value; without one it is pruned (diverged), or failed (it raised). Telling twice is fine."""
         if self._states.get(number) not in (TrialState.RUNNING, None):
             return
-        trial = optuna.trial.Trial(self._study, self._trial_id(number))
+        trial_id = self._ids[number]
         points = [(step, y) for step, y in curve if math.isfinite(y)]
         for step, y in points[:: max(1, math.ceil(len(points) / POINTS))]:
-            trial.report(y, step)
+            self._storage.set_trial_intermediate_value(trial_id, step, y)
         if reason:
-            trial.set_user_attr("reason", reason)
+            self._storage.set_trial_user_attr(trial_id, "reason", reason)
         # NaN would become a failed trial and infinity a finished one: neither may be told as a value.
         if failed:
             state = TrialState.FAIL
@@ -127,7 +194,7 @@ class Study:
                 return {name: _value(value, space[name]) for name, value in trial.params.items() if name in space}
         axes = {name: _axis(axis) for name, axis in space.items()}
         made: BaseSampler = (
-            optuna.samplers.RandomSampler(seed=seed + number)
+            RandomSampler(seed=seed + number)
             if sampler == "random"
             else optuna.samplers.TPESampler(seed=seed + number, n_startup_trials=STARTUP_TRIALS)
         )
@@ -146,9 +213,6 @@ class Study:
         if isinstance(value, float):
             return FloatDistribution(0.0, 1e9)
         raise TypeError(f"{name}: {value!r} is no number, and the study has no choices for it")
-
-    def _trial_id(self, number: int) -> int:
-        return self._study.get_trials(deepcopy=False)[number]._trial_id
 
     def importance(self, seed: int = 0) -> dict[str, float]:
         """Share of the variance that each parameter explains, by fANOVA; {} where there are too few trials to say.
@@ -207,22 +271,6 @@ class Studies:
             if text:
                 found[step] = json.loads(text)
         return found
-
-
-class _Planned(BaseSampler):
-    """Gives a trial the values that the step has planned: the step decides, Optuna keeps the books."""
-
-    def __init__(self) -> None:
-        self.params: dict[str, Any] = {}
-
-    def infer_relative_search_space(self, study: Any, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(self, study: Any, trial: FrozenTrial, search_space: Any) -> dict[str, Any]:
-        return {}
-
-    def sample_independent(self, study: Any, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
-        return _plain(self.params[param_name])
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from tunekit.worker import Workspace
 
 LIMIT_S = 90
 FINAL = {"done", "failed", "unusable", "storage", "lost"}
-KINDS = ["inline", "processes"]
+KINDS = ["inline", "processes", "ray"]
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +32,25 @@ def single():
     return ProcessExecutor(1)
 
 
+@pytest.fixture(scope="module")
+def ray_pool():
+    """A Ray of this machine's own; its workers see this machine's folders."""
+    pytest.importorskip("ray", reason="needs Ray: pip install 'tunekit[ray]'")
+    from tunekit.executors.ray_cluster import RayExecutor
+
+    executor = RayExecutor(2)
+    yield executor
+    executor.close()
+
+
 @pytest.fixture(params=KINDS)
 def executor(request):
-    if request.param == "processes":
-        yield request.getfixturevalue("pool")
+    if request.param != "inline":
+        yield request.getfixturevalue({"processes": "pool", "ray": "ray_pool"}[request.param])
     else:
         executor = InlineExecutor()
         yield executor
         executor.close()
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    (tmp_path / "recipe").mkdir()
-    return Workspace(str(tmp_path / "run" / "trainings"), str(tmp_path / "recipe"), "cpu")
 
 
 def news_until(executor, wanted):
@@ -162,10 +167,10 @@ class TestContract:
         executor.cancel(handle)
         other = executor.submit(Training(make_config(seed=3), 5, {}), workspace)
         assert {event.handle for event in news_of(executor, other)} == {other}
-        # It may take a moment until the other process has written.
+        # It may take a moment until the other process has written, or the other machine has sent.
         entry, end = entry_of(config, workspace), time.monotonic() + LIMIT_S
-        while not (entry.path / "checkpoint.pt").exists() and time.monotonic() < end:
-            time.sleep(0.05)
+        while not entry.has_checkpoint() and time.monotonic() < end:
+            assert executor.poll(0.05) == []
         assert entry.iterations() > 0
         assert entry.checkpoint() is not None
 
@@ -187,7 +192,7 @@ class TestContract:
         assert entry_of(config, workspace).rows()["iteration"] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["inline", "processes"])  # Ray: test_ray_cluster.py
 def test_closing_saves_a_running_training_so_that_it_goes_on_bit_for_bit(
     kind, request, make_config, workspace, tmp_path
 ):
@@ -212,18 +217,24 @@ def test_closing_saves_a_running_training_so_that_it_goes_on_bit_for_bit(
         assert not any(worker.process.is_alive() for worker in executor._workers)
 
 
-def test_both_executors_write_the_same_bytes(pool, make_config, tmp_path):
+def test_all_executors_write_the_same_bytes(pool, ray_pool, make_config, tmp_path):
     config = make_config(
         model={"target": "cnn", "args": {"channels": [4], "dropout": 0.3}}, data={"augment": ["flip", "noise"]}
     )
     places = []
-    for name, executor in (("inline", InlineExecutor()), ("processes", pool)):
+    for name, executor in (("inline", InlineExecutor()), ("processes", pool), ("ray", ray_pool)):
         place = Workspace(str(tmp_path / name / "trainings"), str(tmp_path), "cpu")
         news_of(executor, executor.submit(Training(config, 12, {}), place))
         places.append(place)
-    assert metrics(config, places[0]) == metrics(config, places[1])
-    losses = [(entry_of(config, place).path / "val_losses.bin").read_bytes() for place in places]
-    assert losses[0] == losses[1]
+    assert len({metrics(config, place) for place in places}) == 1
+    assert len({(entry_of(config, place).path / "val_losses.bin").read_bytes() for place in places}) == 1
+
+
+def test_workers_of_ray_make_room_for_those_with_more_threads(ray_pool, make_config, workspace):
+    small = ray_pool.submit(Training(make_config(seed=7), 2000, {}), workspace)
+    large = ray_pool.submit(Training(make_config(seed=7, threads=ray_pool._total("CPU")), 5, {}), workspace)
+    events = {event.handle: event.kind for event in news_of(ray_pool, small, large) if event.kind in FINAL}
+    assert events == {small: "done", large: "done"}
 
 
 def test_a_worker_that_is_killed_is_lost_and_the_pool_goes_on(pool, make_config, workspace):

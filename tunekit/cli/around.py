@@ -227,7 +227,7 @@ def dashboard(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A ru
     program = shutil.which("optuna-dashboard")
     if program is None:
         raise UserError("optuna-dashboard is not installed: pip install 'tunekit[dashboard]'")
-    os.execv(program, [program, str(opened.journal)])
+    os.execv(program, [program, opened.manifest().get("studies", {}).get("storage", str(opened.journal))])
 
 
 def _first_comment(path: Path) -> str:

@@ -12,6 +12,7 @@ import typer
 from tunekit.vocabulary import Interrupted, UserError
 
 if TYPE_CHECKING:
+    from tunekit.pipeline import Options
     from tunekit.rundir import RunDir
 
 app = typer.Typer(
@@ -32,7 +33,10 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", hel
 RunsDir = Annotated[Path, typer.Option(help="Where runs are kept.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run; otherwise the recipe's name and a number.")]
 Jobs = Annotated[str, typer.Option(help="Worker processes, or auto: one a core; 1 works in this process.")]
-Executor = Annotated[str, typer.Option(help="auto, inline or processes.")]
+Executor = Annotated[str, typer.Option(help="auto, inline, processes or ray.")]
+RayAddress = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster, or auto; otherwise Ray is started here.")
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.")]
 Budget = Annotated[
     str | None, typer.Option(metavar="TIME", help="Stop after so long (90s, 10m, 2h); can be continued.")
@@ -83,10 +87,28 @@ def workers(jobs: str) -> int | None:
     return int(jobs)
 
 
-def executor_name(name: str) -> str:
-    if name not in ("auto", "inline", "processes"):
-        raise UserError(f"--executor {name}: one of auto, inline, processes")
-    return name
+def chosen(
+    jobs: str,
+    executor: str,
+    ray_address: str | None,
+    device: str | None,
+    budget: str | None,
+    keep_going: bool,
+    storage: str | None,
+) -> Options:
+    """The options that say how a run is carried out, as values. Errors: UserError."""
+    from tunekit.pipeline import Options
+
+    name = _executor_name(executor, ray_address)
+    return Options(workers(jobs), name, device, seconds(budget), keep_going, storage=storage, ray_address=ray_address)
+
+
+def _executor_name(name: str, ray_address: str | None) -> str:
+    if name not in ("auto", "inline", "processes", "ray"):
+        raise UserError(f"--executor {name}: one of auto, inline, processes, ray")
+    if ray_address is not None and name not in ("auto", "ray"):
+        raise UserError(f"--ray-address {ray_address}: goes with --executor ray, not {name}")
+    return name if ray_address is None else "ray"
 
 
 def seconds(budget: str | None) -> float | None:

@@ -20,23 +20,24 @@ from tunekit.cli.options import (
     Json,
     KeepGoing,
     Name,
+    RayAddress,
     RunsDir,
     Set,
     Storage,
     Target,
     app,
-    executor_name,
+    chosen,
     interrupted,
     make_screen,
     open_target,
     print_json,
     seconds,
-    workers,
 )
 from tunekit.vocabulary import STEPS, Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.diagnosis import Diagnosis
+    from tunekit.pipeline import Options
     from tunekit.rundir import RunDir
     from tunekit.vocabulary import StepResult
 
@@ -50,6 +51,7 @@ def run(
     to: Annotated[str, typer.Option(metavar="STEP", help="The last step to walk.")] = STEPS[-1],
     jobs: Jobs = "auto",
     executor: Executor = "auto",
+    ray_address: RayAddress = None,
     device: Device = None,
     budget: Budget = None,
     storage: Storage = None,
@@ -61,9 +63,8 @@ def run(
     if to not in STEPS:
         raise UserError(f"--to {to}: no such step; one of {', '.join(STEPS)}")
     steps = STEPS[: STEPS.index(to) + 1]
-    _run_steps(
-        target, steps, set_, runs_dir, name, jobs, executor, device, budget, storage, as_json, keep_going, whole=True
-    )
+    options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage)
+    _run_steps(target, steps, set_, runs_dir, name, options, as_json, whole=True)
 
 
 def _step_command(step: str, text: str) -> None:
@@ -74,6 +75,7 @@ def _step_command(step: str, text: str) -> None:
         name: Name = None,
         jobs: Jobs = "auto",
         executor: Executor = "auto",
+        ray_address: RayAddress = None,
         device: Device = None,
         budget: Budget = None,
         storage: Storage = None,
@@ -81,7 +83,8 @@ def _step_command(step: str, text: str) -> None:
         keep_going: KeepGoing = False,
         debug: Debug = False,
     ) -> None:
-        _run_steps(target, [step], set_, runs_dir, name, jobs, executor, device, budget, storage, as_json, keep_going)
+        options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage)
+        _run_steps(target, [step], set_, runs_dir, name, options, as_json)
 
     command.__doc__ = text
     app.command(step, rich_help_panel=STEP_PANEL)(command)
@@ -123,7 +126,8 @@ def diagnose(
     if watch:
         _watch(path, format_, train, val, seconds(idle) or 0.0, codes, as_json)
     if is_run(path) and not (format_ or train or val or fail_on) and open_run(path).result("fine-run"):
-        _run_steps(str(path), ["diagnose"], set_, RUNS, None, "1", "inline", None, None, None, as_json, True)
+        options = chosen("1", "inline", None, None, None, True, None)
+        _run_steps(str(path), ["diagnose"], set_, RUNS, None, options, as_json)
     _diagnose_log(path, format_, train, val, figure, codes, as_json)
 
 
@@ -133,20 +137,14 @@ def _run_steps(
     set_: list[str] | None,
     runs_dir: Path,
     name: str | None,
-    jobs: str,
-    executor: str,
-    device: str | None,
-    budget: str | None,
-    storage: str | None,
+    options: Options,
     as_json: bool,
-    keep_going: bool,
     whole: bool = False,
 ) -> None:
-    from tunekit.pipeline import Options, run_steps
+    from tunekit.pipeline import run_steps
     from tunekit.report.figures import Painter
 
     run_dir, shown = open_target(target, set_, runs_dir, name)
-    options = Options(workers(jobs), executor_name(executor), device, seconds(budget), keep_going, storage)
     screen, painter = make_screen(as_json), Painter(run_dir.path)
     if not as_json:
         screen.console.print(f"run {shown}\n")

@@ -1,4 +1,4 @@
-"""Where requests run: in this process (inline.py) or in worker processes (processes.py), behind one Protocol."""
+"""Where requests run, behind one Protocol: in this process (inline.py), in worker processes (processes.py), on Ray."""
 
 from __future__ import annotations
 
@@ -40,8 +40,16 @@ class Executor(Protocol):
     def close(self) -> None: ...
 
 
-def make_executor(name: str, jobs: int, threads: int = 1) -> Executor:
-    """The executor of a name (`auto`, `inline`, `processes`) with so many workers."""
+def make_executor(name: str, jobs: int | None, address: str | None = None) -> Executor:
+    """The executor of a name with so many workers; on Ray, None is as many as the cluster at `address` holds.
+
+    Errors: UserError where Ray is missing or cannot be reached.
+    """
+    if name == "ray":
+        from tunekit.executors.ray_cluster import RayExecutor
+
+        return RayExecutor(jobs or 0, address)
+    jobs = jobs or 1
     if name == "inline" or (name == "auto" and jobs <= 1):
         from tunekit.executors.inline import InlineExecutor
 

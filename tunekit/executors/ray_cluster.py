@@ -1,35 +1,29 @@
-"""Requests on a Ray cluster: long-lived actors, one request each at a time. The only module that talks to Ray."""
+"""Requests on a Ray cluster, in long-lived actors that carry out one request each at a time (ray_worker.py)."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
-import shutil
-import signal
-import socket
-import tempfile
-import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tunekit.executors import Event
 from tunekit.executors.inline import MEMORY_HINT, failure
-from tunekit.executors.parcel import Code, Files, changes, is_here, listing, pack_code, unpack
+from tunekit.executors.parcel import Code, Files, changes, pack_code, unpack
 from tunekit.executors.processes import STILLBORN, STOP_S
+from tunekit.executors.ray_connect import connect
+from tunekit.executors.ray_worker import Host, training_folder
 from tunekit.rundir import disk_error, write_atomically
-from tunekit.store import Store
 from tunekit.vocabulary import Measurement, StorageError, Training, UserError
-from tunekit.worker import Workspace, work
+from tunekit.worker import Workspace
 
 PATIENCE_S = 300.0  # how long a cluster may lack a node that is large enough: another may be on its way
 LOOK_S = 5.0  # how often the cluster is asked for its nodes
-ADDRESS_FILE = "ray_current_cluster"  # where Ray notes the cluster that was started last on a machine
 
 
 class _Needs(NamedTuple):
@@ -83,8 +77,8 @@ class RayExecutor:
 
     def __init__(self, jobs: int = 0, address: str | None = None, shared: bool = True) -> None:
         self._jobs, self._local, self._shared = jobs, address is None, shared
-        self._ray, self._ours = _connect(jobs, address)
-        self._host = self._ray.remote(concurrency_groups={"control": 1})(_Host)
+        self._ray, self._ours = connect(jobs, address)
+        self._host = self._ray.remote(concurrency_groups={"control": 1})(Host)
         self._workers: list[_Worker] = []
         self._waiting: deque[_Waiting] = deque()
         self._news: deque[Event] = deque()
@@ -110,7 +104,9 @@ class RayExecutor:
 
     def _room(self, needs: _Needs) -> int:
         """How many workers of such needs the cluster's nodes hold."""
-        rooms = ((node.get("CPU", 0) / needs.cpus, needs.gpus and node.get("GPU", 0) / needs.gpus) for node in self._nodes)
+        rooms = (
+            (node.get("CPU", 0) / needs.cpus, needs.gpus and node.get("GPU", 0) / needs.gpus) for node in self._nodes
+        )
         return sum(int(min(cpu, gpu) if needs.gpus else cpu) for cpu, gpu in rooms)
 
     def _needs(self, request: Training | Measurement, workspace: Workspace) -> _Needs:
@@ -158,6 +154,11 @@ class RayExecutor:
         """Give what waits to idle workers, and start workers for the rest. One worker a training at a time."""
         if self._waiting:
             self._look()
+        wanted = {item.needs for item in self._waiting}
+        for worker in [other for other in self._workers if wanted and other.awaited is None]:
+            if worker.needs not in wanted:  # it stands in the way of others
+                worker.actor.end.remote()
+                self._workers.remove(worker)  # with its last reference the actor ends, after what it was told
         busy = {_key(worker.work) for worker in self._workers if worker.work is not None}
         starting = [worker.needs for worker in self._workers if worker.asked is not None]
         for item in list(self._waiting):
@@ -177,8 +178,6 @@ class RayExecutor:
                 self._start(item)
 
     def _start(self, item: _Waiting) -> None:
-        for worker in [other for other in self._workers if other.awaited is None and other.needs != item.needs]:
-            self._end(worker)
         self._check_room(item.needs)
         if len(self._workers) < (self._jobs or max(1, self._room(item.needs))):
             # One that never fitted in would stay asked for; a request that failed is the supervisor's to repeat.
@@ -198,7 +197,7 @@ class RayExecutor:
         if self._local or now - self._stuck_since > PATIENCE_S:
             wanted = f"{needs.cpus} CPUs and {needs.gpus:g} GPUs" if needs.gpus else f"{needs.cpus} CPUs"
             raise UserError(
-                f"--executor ray: a training needs {wanted}, and no node has them free of others' claims: the cluster "
+                f"--executor ray: a training needs {wanted}, and no node is that large: the cluster "
                 f"holds {self._total('CPU')} CPUs and {self._total('GPU')} GPUs on {len(self._nodes)} nodes; "
                 "lower `threads`, change --device or add a node"
             )
@@ -210,7 +209,7 @@ class RayExecutor:
     def _send(self, worker: _Worker, item: _Waiting) -> None:
         seed = None
         if not (self._shared and worker.sees[item.token]):
-            seed, _ = changes(_folder(item.request, item.workspace), {})
+            seed, _ = changes(training_folder(item.request, item.workspace), {})
         method = worker.actor.carry_out.options(num_returns="streaming")
         worker.stream = method.remote(item.handle, item.request, item.workspace, [item.code], seed, self._shared)
         worker.work, worker.silent = item, False
@@ -270,7 +269,7 @@ class RayExecutor:
             return self._told(worker, item)
         assert worker.work is not None
         try:
-            unpack(_folder(worker.work.request, worker.work.workspace), item)
+            unpack(training_folder(worker.work.request, worker.work.workspace), item)
         except StorageError as error:
             worker.actor.stop.options(concurrency_group="control").remote(worker.work.handle)
             return self._told(worker, failure(worker.work.handle, error))
@@ -334,103 +333,6 @@ class RayExecutor:
                 self._ray.shutdown()
 
 
-class _Host:
-    """What lives in a worker process of Ray's. Nothing here knows whether the machine is the supervisor's own."""
-
-    def __init__(self) -> None:
-        import torch  # noqa: F401 - while the supervisor still prepares the first request
-
-        self._stopped: set[int] = set()
-        self._places: dict[str, str] = {}  # recipe folders of the supervisor's machine, and where they are on this one
-        self._scratch = Path(tempfile.mkdtemp(prefix="tunekit-"))
-
-    def sees(self, token: str) -> bool:
-        return Path(token).exists()
-
-    def stop(self, handle: int) -> None:
-        self._stopped.add(handle)
-
-    def end(self) -> None:
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
-    def carry_out(
-        self,
-        handle: int,
-        request: Training | Measurement,
-        workspace: Workspace,
-        shipped: list[Any],
-        seed: Files | None,
-        shared: bool,
-    ) -> Iterator[Event | Files]:
-        """Events of a request and, where a seed came with it, what has changed in the training's files before each."""
-        import ray
-
-        code: Code = ray.get(shipped[0])
-        local = replace(workspace, folder=self._place(code, shared))
-        if seed is None:
-            for event in self._run(handle, request, local):
-                yield _as_told_there(event, local, workspace, code)
-            return
-        local = replace(local, trainings=str(self._scratch / "trainings"))
-        folder = _folder(request, local)
-        unpack(folder, seed)
-        known = listing(folder)
-        try:
-            for event in self._run(handle, request, local):
-                files, known = changes(folder, known)
-                if files:
-                    yield files  # before the event: what is said to be done is at home
-                yield _as_told_there(event, local, workspace, code)
-            files, known = changes(folder, known)
-            if files:
-                yield files
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _run(self, handle: int, request: Training | Measurement, workspace: Workspace) -> Iterator[Event]:
-        running = work(request, workspace)
-        try:
-            for progress in running:
-                yield Event(handle, "progress", progress)
-                if handle in self._stopped:
-                    running.close()  # type: ignore[attr-defined] # a generator: closing it saves the training
-                    return
-            event = Event(handle, "done")
-        except Exception as error:
-            event = failure(handle, error)
-        yield event
-
-    def _place(self, code: Code, shared: bool) -> str:
-        """Where the recipe's folder is on this machine: at the same place, or else unpacked."""
-        if code.folder not in self._places:
-            if shared and is_here(code):
-                self._places[code.folder] = code.folder
-            else:
-                place = self._scratch / "code" / str(len(self._places))
-                unpack(place, code.files)
-                self._places[code.folder] = str(place)
-        return self._places[code.folder]
-
-
-def _as_told_there(event: Event, local: Workspace, workspace: Workspace, code: Code) -> Event:
-    """The event with the supervisor's paths for those of this machine."""
-    text = event.error
-    if not text or local == workspace:
-        return event
-    sent = local.folder != workspace.folder and local.folder in text
-    text = text.replace(local.trainings, workspace.trainings).replace(local.folder, workspace.folder)
-    if sent and code.left_out:
-        text += f" (not sent to the node with the recipe: {', '.join(code.left_out)}; give a path that every node sees)"
-    if event.kind == "storage" and local.trainings != workspace.trainings:
-        # The node's disk, not that of the run: another node may do better.
-        return replace(event, kind="failed", error=f"{event.error} (on the Ray node {socket.gethostname()})")
-    return replace(event, error=text)
-
-
-def _folder(request: Training | Measurement, workspace: Workspace) -> Path:
-    return Store(Path(workspace.trainings)).entry(request.config).path
-
-
 def _key(item: _Waiting | None) -> tuple[str, str]:
     assert item is not None
     return item.workspace.trainings, item.request.config.key
@@ -449,72 +351,3 @@ def _cause(error: Exception) -> str:
     if "worker process has died" in text or "died unexpectedly" in text:
         return f"its Ray worker ended unexpectedly; perhaps {MEMORY_HINT}"
     return f"its Ray worker was lost: {lines[0] if lines else type(error).__name__}"
-
-
-def _connect(jobs: int, address: str | None) -> tuple[Any, bool]:
-    """Ray, connected, and whether this call did it. Errors: UserError."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
-    if address is None:
-        # Ray answers whoever can reach it and runs what they send: one that is started here keeps to the loopback
-        # interface. Its name for that is of its own history.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    try:
-        import ray
-    except ImportError:
-        raise UserError("--executor ray: Ray is not installed: pip install 'tunekit[ray]'") from None
-    if ray.is_initialized():
-        return ray, False
-    options: dict[str, Any] = {"address": "local", "num_cpus": max(jobs, _cores()), "include_dashboard": False}
-    if address is not None:
-        options = {"address": _reachable(address)}
-    import tunekit
-
-    # This package goes with the job, so that every node has it, and the same one.
-    runtime = {
-        "py_modules": [str(Path(tunekit.__file__).parent)],
-        "env_vars": {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"},  # a worker that asked for no GPU sees none
-    }
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(**options, runtime_env=runtime, log_to_driver=False, logging_level="CRITICAL")
-    except Exception as error:
-        text = str(error).strip().splitlines()
-        raise UserError(
-            f"--executor ray: {address or 'Ray on this machine'}: {type(error).__name__}: {text[0] if text else ''}"
-        ) from None
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)  # Ray puts its own in its place
-    # What Ray has to say of a lost node goes to standard output, whatever its options; the executor says it itself.
-    with contextlib.suppress(AttributeError):
-        ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
-    return ray, True
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _reachable(address: str) -> str:
-    """The address, `auto` resolved, of a cluster that answers: Ray itself tries for minutes. Errors: UserError."""
-    if "://" in address:
-        raise UserError(
-            f"--ray-address {address}: give HOST:PORT of the cluster's head, on a machine that has joined it "
-            "(ray start --address=HOST:PORT)"
-        )
-    found = address
-    if address == "auto":
-        note = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / ADDRESS_FILE
-        found = os.environ.get("RAY_ADDRESS") or (note.read_text().strip() if note.exists() else "")
-    host, _, port = found.rpartition(":")
-    if not host or not port.isdigit():
-        raise UserError(f"--ray-address {address}: no cluster found; give HOST:PORT of its head, usually HOST:6379")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except OSError as error:
-        raise UserError(
-            f"--ray-address {address}: {found} does not answer ({error.strerror or error}); is the cluster running?"
-        ) from None
-    return found
