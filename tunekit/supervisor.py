@@ -58,11 +58,14 @@ class Supervisor:
     def ask(self, request: Measurement, folder: Path) -> Values:
         """One measurement outside the steps, its answer kept in a folder of its own. Errors: UserError."""
         workspace = replace(self.workspace, trainings=str(folder))
-        handle = self.executor.submit(request, workspace)
+        handle, attempt = self.executor.submit(request, workspace), 1
         while True:
             self._check_stop()
             for event in self.executor.poll():
                 if event.handle == handle and event.kind != "progress":
+                    if event.kind == "lost" and attempt < ATTEMPTS:
+                        handle, attempt = self.executor.submit(request, workspace), attempt + 1
+                        continue
                     if event.kind != "done":
                         raise UserError(event.error)
                     values = Store(folder).entry(request.config).measurement(request.identity)
@@ -288,18 +291,24 @@ class _Progress:
     def __init__(self, step: str, requests: Sequence[Training | Measurement], before: int, emit: Emit) -> None:
         self.step, self.before, self.emit = step, before, emit
         self.totals = [r.until if isinstance(r, Training) else 1 for r in requests]
+        self.total = sum(self.totals)
         self.done = [0] * len(requests)
+        self.summed = 0  # of `done`: a large grid has too many to add up at each piece of news
         self.finished = 0
 
     def advance(self, place: int, done: int) -> None:
-        self.done[place] = min(done, self.totals[place])
+        self._set(place, min(done, self.totals[place]))
         self._tell()
 
     def finish(self, place: int) -> None:
-        self.done[place] = self.totals[place]
+        self._set(place, self.totals[place])
         self.finished += 1
         self._tell()
 
+    def _set(self, place: int, done: int) -> None:
+        self.summed += done - self.done[place]
+        self.done[place] = done
+
     def _tell(self) -> None:
         planned = self.before + len(self.totals)
-        self.emit(Advanced(self.step, sum(self.done), sum(self.totals), self.before + self.finished, planned))
+        self.emit(Advanced(self.step, self.summed, self.total, self.before + self.finished, planned))

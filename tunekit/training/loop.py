@@ -24,7 +24,7 @@ from tunekit.training.regularizers import without_regularizers
 from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
 from tunekit.training.sources import load_splits
-from tunekit.training.tasks import Task, build_task
+from tunekit.training.tasks import Task, accuracy, build_task
 from tunekit.vocabulary import TrainingConfig, UserError, digest
 
 FETCH = 16
@@ -32,6 +32,8 @@ FETCH = 16
 
 BLOCK_BYTES = 2**18
 """Batches of few bytes are indexed and normalised several at once: for a tiny model that spares a tenth of the time."""
+
+WAITING_OUTPUTS = 2**16  # values of a batch's outputs that may be kept until the next fetch
 
 EVALUATION_BATCH = 1024
 TINY_VALIDATION = 16  # passes between validations on a frozen subset, whose epoch is a single iteration
@@ -63,6 +65,7 @@ class Pending:
 
     losses: list[Tensor] = field(default_factory=list)
     scores: list[Tensor] = field(default_factory=list)
+    answers: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # outputs and targets that wait for their score
     rates: list[float] = field(default_factory=list)
 
 
@@ -147,6 +150,10 @@ class Session:
     def optimizer(self) -> torch.optim.Optimizer:
         """Built when first used: torch's optimizers import its compiler, which takes a second that probes spare."""
         return build_optimizer(self.config, self.model, self.folder)
+
+    @cached_property
+    def trained(self) -> list[nn.Parameter]:
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     @cached_property
     def base_rates(self) -> list[float]:
@@ -251,7 +258,8 @@ class Session:
         batch = self.augment(batch)
         outputs = self.forward(self.model, batch)
         loss = self.task.loss(outputs, batch.targets)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.trained:
+            parameter.grad = None  # as zero_grad does, without its entry in the profiler
         loss.backward()
         if self.config.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
@@ -260,13 +268,16 @@ class Session:
             self.averaged.update_parameters(self.model)
         self.iteration += 1
         pending.losses.append(loss.detach())
-        with torch.no_grad():
-            pending.scores.append(self.task.score(outputs, batch.targets))
+        if self._scores_wait and outputs.dim() == 2 and outputs.numel() <= WAITING_OUTPUTS:
+            pending.answers.append((outputs.detach(), batch.targets))
+        else:
+            with torch.no_grad():
+                pending.scores.append(self.task.score(outputs, batch.targets))
         pending.rates.append(self.base_rates[0] * factor)
 
     def _fetch(self, pending: Pending, closes: bool) -> Chunk:
         losses = torch.stack(pending.losses).float().tolist()
-        scores = torch.stack(pending.scores).float().tolist()
+        scores = self._scores(pending).float().tolist()
         first = self.iteration - len(losses) + 1
         rows: list[Row] = []
         for offset, (loss, score, rate) in enumerate(zip(losses, scores, pending.rates, strict=True)):
@@ -281,6 +292,19 @@ class Session:
         score = evaluation.loss if self.task.metric.compute is None else evaluation.score
         rows[-1] = (*rows[-1][:5], evaluation.loss, score)
         return Chunk(rows, evaluation.sample_losses)
+
+    @cached_property
+    def _scores_wait(self) -> bool:
+        """Whether the scores of several batches, all of one size, can be computed at once: counts are the same numbers
+        either way."""
+        counted = type(self.task) is Task and self.task.metric.compute is accuracy
+        return counted and isinstance(self.splits.train, TensorSplit)
+
+    def _scores(self, pending: Pending) -> Tensor:
+        if not pending.answers:
+            return torch.stack(pending.scores)
+        outputs, targets = (torch.stack(column) for column in zip(*pending.answers, strict=True))
+        return torch.vmap(self.task.score)(outputs, targets)
 
     @torch.inference_mode()
     def evaluate(self, batch_size: int = EVALUATION_BATCH) -> Evaluation:

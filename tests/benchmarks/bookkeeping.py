@@ -1,0 +1,152 @@
+"""What a trial costs besides its training: 10,000 trials through supervisor and studies, answered at once."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import fresh
+from tests.benchmarks.sidebyside import REPEATS, Report, spread, verdict
+from tunekit.executors import Event
+from tunekit.vocabulary import Facts, Record, StepResult, Training, Values
+
+PACKAGES = ("optuna",)
+TRIALS = 10_000
+SECONDS, MEGABYTES = 100.0, 100.0
+VALIDATIONS = 5  # reports of a trial
+
+
+def run(quick: bool) -> Report:
+    found = [fresh.call("bookkeeping.measure", trials=TRIALS) for _ in range(1 if quick else REPEATS)]
+    seconds, memory = ([turn[name] for turn in found] for name in ("seconds", "megabytes"))
+    rate = sorted(TRIALS / value for value in seconds)
+    worst = max(memory)
+    rows = [
+        ["seconds", spread(seconds), f"{SECONDS:.0f}", verdict(sorted(seconds)[len(seconds) // 2] <= SECONDS)],
+        ["trials a second", spread(rate, 0), f"{TRIALS / SECONDS:.0f}", ""],
+        ["growth of peak memory, MB", spread(memory), f"{MEGABYTES:.0f}", verdict(worst < MEGABYTES)],
+        ["the journal, MB", f"{found[0]['journal_megabytes']:.1f}", "", ""],
+        ["finding them all finished, seconds", spread([turn["again"] for turn in found]), "", ""],
+    ]
+    notes = [
+        f"{TRIALS:,} trainings planned at once, each with {VALIDATIONS} validations reported to its trial, in a "
+        "journal on disk; the store and the executor are made up and answer at once."
+    ]
+    return Report("Bookkeeping of 10,000 trials", ["what", "measured", "target", ""], rows, notes)
+
+
+class Answers:
+    """A store and an executor at once: whatever is submitted is done, with the same few rows."""
+
+    capacity = 2
+
+    def __init__(self) -> None:
+        self.done: set[str] = set()
+        self.events: list[Event] = []
+        self.path = Path("nowhere")
+        column = [0.5] * VALIDATIONS
+        numbers = list(range(1, VALIDATIONS + 1))
+        self.columns: dict[str, Sequence[Any]] = {"iteration": numbers, "epoch": numbers, "lr": column}
+        self.columns |= dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy"), column)
+        self.asked = ""
+
+    def submit(self, request: Training, workspace: Any) -> int:
+        self.done.add(request.config.label)
+        handle = len(self.events) + 1_000_000 * len(self.done)
+        self.events.append(Event(handle, "done"))
+        return handle
+
+    def poll(self, timeout_s: float = 0.1) -> list[Event]:
+        news, self.events = self.events[:50], self.events[50:]
+        return news
+
+    def cancel(self, handle: int) -> None: ...
+
+    def close(self) -> None: ...
+
+    def entry(self, config: Any) -> Answers:
+        self.asked = config.label
+        return self
+
+    def rows(self, until: int | None = None) -> dict[str, Sequence[Any]]:
+        return self.columns if self.asked in self.done else {}
+
+    def drop_weights(self) -> None: ...
+
+    def val_losses(self, validations: int | None = None) -> Sequence[Any]:
+        return ()
+
+
+class Grid:
+    """A step of so many trials, planned at once."""
+
+    NAME = "lr-sweep"
+    NEEDS = ()
+
+    def __init__(self, trials: int) -> None:
+        self.trials = trials
+
+    def plan(self, context: Any, records: Sequence[Record]) -> list[Training]:
+        if records:
+            return []
+        base = context.config()
+        params = [{"lr": 1e-3, "weight_decay": 1e-6 * (number + 1), "seed": number} for number in range(self.trials)]
+        return [Training(base.with_(**values), VALIDATIONS, values) for values in params]
+
+    def objective(self, context: Any, record: Record) -> float:
+        return float(record.validations("val_accuracy")[-1][1])
+
+    def maximize(self, context: Any) -> bool:
+        return True
+
+    def choices(self, context: Any) -> Values:
+        return {}
+
+    def judge(self, context: Any, records: Sequence[Record]) -> StepResult:
+        assert all(record.iterations == VALIDATIONS for record in records)
+        result: StepResult = context.result(self.NAME, f"{len(records)} trials", [])
+        return result
+
+
+def measure(trials: int) -> dict[str, float]:
+    """Seconds and growth of the peak memory for so many trials, and the size of their journal."""
+    with tempfile.TemporaryDirectory(prefix="tunekit-bench-") as place:
+        _step(Path(place) / "warm", 10)  # imports and first calls are no part of it
+        before = _peak_megabytes()
+        folder = Path(place) / "run"
+        seconds, _ = _step(folder, trials)
+        journal = (folder / "studies.journal").stat().st_size / 2**20
+        peak = _peak_megabytes()
+        (folder / "lr-sweep" / "result.json").unlink()
+        again, _ = _step(folder, trials)
+    return {"seconds": seconds, "megabytes": peak - before, "journal_megabytes": journal, "again": again}
+
+
+def _step(folder: Path, trials: int) -> tuple[float, StepResult]:
+    from tunekit.recipe import Recipe
+    from tunekit.rundir import RunDir
+    from tunekit.steps import Context
+    from tunekit.studies import Studies, open_storage
+    from tunekit.supervisor import Supervisor
+    from tunekit.worker import Workspace
+
+    folder.mkdir(exist_ok=True)
+    recipe = Recipe.model_validate({"name": "grid", "data": {"target": "digits"}, "model": {"target": "mlp"}})
+    facts = Facts(1437, 360, VALIDATIONS, "accuracy", True, 10, 1000, 1, "fp32", "cpu", {})
+    run, answers = RunDir(folder, recipe, folder), Answers()
+    started = time.perf_counter()
+    studies = Studies(open_storage(run.journal))
+    supervisor = Supervisor(run, studies, answers, Workspace("", "", "cpu"), lambda event: None)
+    supervisor._store = answers  # type: ignore[assignment]
+    result = supervisor.run_step(Grid(trials), Context(recipe, facts, "runs/grid"))  # type: ignore[arg-type]
+    return time.perf_counter() - started, result
+
+
+def _peak_megabytes() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

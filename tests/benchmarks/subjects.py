@@ -1,0 +1,40 @@
+"""Recipes as the benchmarks need them: loaded, described, and as a training's configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.fresh import ROOT
+from tunekit.recipe import Loaded, load
+from tunekit.vocabulary import Facts, TrainingConfig, UserError
+
+UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
+MNIST = ROOT.parent / "shared" / "data"
+
+
+def recipe_path(name: str) -> Path:
+    return ROOT / "recipes" / f"{name}.yaml"
+
+
+def facts_of(loaded: Loaded) -> Facts:
+    """What a run would know of a recipe before its first step. Errors: UserError where its data are not here."""
+    from tunekit.pipeline import check
+
+    values: dict[str, Any] = dict(check(loaded, "cpu"))
+    return Facts(**{**values, "notes": tuple(values["notes"])})
+
+
+def config_of(name: str, **overrides: Any) -> tuple[TrainingConfig, Path]:
+    """The training that a recipe describes at a constant rate, and the recipe's folder."""
+    loaded = load(recipe_path(name), [f"{key}={value}" for key, value in overrides.items()])
+    return loaded.recipe.training_config(facts_of(loaded)), loaded.folder
+
+
+def missing_mnist() -> str | None:
+    """Why the benchmarks over MNIST cannot run here, or None."""
+    try:
+        config_of("mnist-mlp")
+    except UserError as error:
+        return str(error)
+    return None
