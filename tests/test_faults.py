@@ -168,7 +168,7 @@ def test_a_reader_that_hangs_is_said(tmp_path, monkeypatch):
     import torch
     from torch.utils.data import Dataset
 
-    from tunekit.training import data
+    from tunekit.training import data, order
     from tunekit.vocabulary import UserError
 
     class Hanging(Dataset):
@@ -180,8 +180,8 @@ def test_a_reader_that_hangs_is_said(tmp_path, monkeypatch):
                 time.sleep(60)
             return torch.zeros(3), 0
 
-    monkeypatch.setattr(data, "READER_TIMEOUT_S", 1)
-    plan = data.BatchPlan(data.DatasetSplit(Hanging()), 0, 8, 8)
+    monkeypatch.setattr(order, "READER_TIMEOUT_S", 1)
+    plan = order.BatchPlan(data.DatasetSplit(Hanging()), 0, 8, 8)
     with pytest.raises(UserError, match="gave no batch for 1 s"):
         next(plan.stream(0, 4, readers=1, pin=False))
 

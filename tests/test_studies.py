@@ -77,6 +77,7 @@ def test_a_lock_left_by_a_killed_writer_holds_nobody_up(journal):
     (journal.parent / f"{journal.name}.lock").symlink_to(journal)
     study = study_of(journal)  # would wait for half a minute
     study.finish(study.begin("a", {"lr": 0.1}, {}), 1.0)
+    assert [trial.value for trial in trials(journal)] == [1.0]
 
 
 def test_axes_that_were_changed_make_the_study_anew(journal):

@@ -229,7 +229,7 @@ CATALOGUE: dict[str, Entry] = {
             "use ReLU-like activations with He initialisation, normalisation layers or skip connections",
             "use fewer layers",
         ),
-        f"{GLOROT}; thresholds from 40 networks trained for 150 iterations at three rates",
+        f"{GLOROT}; thresholds from 36 networks trained for 150 iterations at three rates",
     ),
     "exploding_gradients": Entry(
         _INIT,

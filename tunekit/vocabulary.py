@@ -323,7 +323,9 @@ Emit = Callable[[Event], None]
 
 
 def plain(value: Any) -> Any:
-    """The value as strict JSON data: numbers that are not finite become words, tuples become lists."""
+    """The value as strict JSON data: numbers that are not finite become words, tuples and arrays lists."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()  # NumPy's numbers and arrays
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -38,7 +38,7 @@ def _shared_splits(place: Path, data: Mapping[str, Any], key: str, folder: Path,
     """
     import torch
 
-    from tunekit.training.data import pack, unpack
+    from tunekit.training.memory import pack, unpack
     from tunekit.training.sources import load_splits
 
     path = place / f"{key}.pt"

@@ -16,17 +16,9 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from tunekit.training.data import (
-    DatasetSplit,
-    LoaderSplit,
-    Normalize,
-    TensorSplit,
-    as_batch,
-    epoch_order,
-    in_memory,
-    split_indices,
-    tiny_subset,
-)
+from tunekit.training.data import DatasetSplit, LoaderSplit, Normalize, TensorSplit, as_batch
+from tunekit.training.memory import in_memory
+from tunekit.training.order import epoch_order, split_indices, tiny_subset
 from tunekit.training.sources import _split_of, load_splits
 from tunekit.vocabulary import UserError
 
@@ -205,7 +197,7 @@ class TestInMemory:
             in_memory(Samples(deterministic, n=0))
 
     def test_what_does_not_fit_in_memory_stays_a_dataset(self, monkeypatch):
-        monkeypatch.setattr("tunekit.training.data.MEMORY_LIMIT", 100)
+        monkeypatch.setattr("tunekit.training.memory.MEMORY_LIMIT", 100)
         split = in_memory(Samples(deterministic, n=300))
         assert isinstance(split, DatasetSplit)
         assert not split.draws

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tunekit.training.data import epoch_order
 from tunekit.training.loop import Session
 from tunekit.training.models import build_model
+from tunekit.training.order import epoch_order
 
 CPU = torch.device("cpu")
 END = 24
@@ -158,6 +158,16 @@ def test_the_batch_of_an_iteration_does_not_depend_on_which_were_asked_before(ma
         batch = session.batch(k)
         assert torch.equal(batch.args[0], straight[k].args[0])
         assert torch.equal(batch.targets, straight[k].targets)
+
+
+def test_how_many_batches_are_read_and_scored_at_once_changes_no_number(make_config, folder, monkeypatch):
+    config = make_config(batch_size=32)
+    together = Session(config, folder, CPU)
+    found = rows_of(together.run(60))[0]
+    monkeypatch.setattr("tunekit.training.loop.FETCH", 1)
+    alone = Session(config, folder, CPU)
+    assert rows_of(alone.run(60))[0] == found
+    assert alone.weights() == together.weights()
 
 
 def test_an_epoch_shows_every_sample_once_but_for_an_incomplete_batch(make_config, folder):

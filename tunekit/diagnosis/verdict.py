@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from tunekit.vocabulary import Finding, Values, Verdict
+from tunekit.vocabulary import Finding, Values, Verdict, plain
 
 
 @dataclass(frozen=True)
@@ -70,19 +66,6 @@ class Diagnosis:
             "best_epoch": plain(self.best_epoch),
             "source": plain(self.source),
         }
-
-
-def plain(value: Any) -> Any:
-    """The value as JSON data: NumPy numbers become Python's, numbers that are not finite become words."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
 
 
 def shown(value: float) -> str:

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.training.augment import build_augmentation
-from tunekit.training.data import Batch, BatchPlan, DatasetSplit, LoaderSplit, Splits, TensorSplit, epoch_order
+from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Splits, TensorSplit
 from tunekit.training.models import build_model, has_convolutions
 from tunekit.training.optimizers import build_optimizer
+from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.regularizers import without_regularizers
 from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
@@ -152,10 +153,6 @@ class Session:
         return build_optimizer(self.config, self.model, self.folder)
 
     @cached_property
-    def trained(self) -> list[nn.Parameter]:
-        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-
-    @cached_property
     def base_rates(self) -> list[float]:
         return [float(group.get("initial_lr", group["lr"])) for group in self.optimizer.param_groups]
 
@@ -258,8 +255,7 @@ class Session:
         batch = self.augment(batch)
         outputs = self.forward(self.model, batch)
         loss = self.task.loss(outputs, batch.targets)
-        for parameter in self.trained:
-            parameter.grad = None  # as zero_grad does, without its entry in the profiler
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.config.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)

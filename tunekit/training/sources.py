@@ -16,16 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from tunekit.recipe import call, resolve
-from tunekit.training.data import (
-    LoaderSplit,
-    Normalize,
-    Split,
-    Splits,
-    TensorSplit,
-    in_memory,
-    split_indices,
-    tiny_subset,
-)
+from tunekit.training.data import LoaderSplit, Normalize, Split, Splits, TensorSplit
+from tunekit.training.memory import in_memory
+from tunekit.training.order import split_indices, tiny_subset
 from tunekit.vocabulary import UserError, Values, digest
 
 

@@ -1,0 +1,133 @@
+"""Which datasets are kept as tensors in memory, and how processes share them. Files belong to the worker."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset, default_collate
+
+from tunekit.training.data import Batch, DatasetSplit, Normalize, Split, Splits, TensorSplit
+from tunekit.training.seeds import seed_everything
+from tunekit.vocabulary import UserError
+
+MEMORY_LIMIT = 4 * 2**30  # bytes; a larger dataset is read batch by batch
+SAME_TWICE = 8  # samples read twice to find out whether reading draws random numbers
+
+
+def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -> Split:
+    """A person's map-style dataset as tensors where it fits and where reading a sample draws no random numbers.
+
+    A dataset that draws (random transforms) must be read anew each epoch, so it stays a dataset.
+    """
+    if len(dataset) == 0:
+        raise UserError("data: the dataset is empty (its length is 0)")
+    tensors = getattr(dataset, "tensors", None)
+    plain = getattr(type(dataset), "__getitem__", None) is TensorDataset.__getitem__
+    if collate is None and plain and isinstance(tensors, tuple) and len(tensors) >= 2:
+        return TensorSplit(tuple(tensors[:-1]), {}, tensors[-1])
+    stays = DatasetSplit(dataset, collate or default_collate)
+    picks = torch.linspace(0, len(dataset) - 1, min(SAME_TWICE, len(dataset))).long()
+    try:
+        draws = _draws(stays, picks)
+    except UserError:
+        raise
+    except Exception as error:
+        told = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+        raise UserError(
+            f"data: the first samples cannot be read and collated: {told}; "
+            "samples of different shapes need a DataLoader with a collate_fn of its own"
+        ) from error
+    if draws:
+        return stays
+    stays = replace(stays, draws=False)
+    sample = stays.batch(picks)
+    values = _values(sample)
+    if not all(isinstance(value, Tensor) and value.dim() and len(value) == len(picks) for value in values):
+        return stays  # strings, ragged or nested samples: collated batch by batch
+    if collate is not None and not _by_rows(stays, picks, values):
+        return stays  # its collate_fn makes a batch that is more than its samples, padded to the longest for example
+    size = sum(value.numel() * value.element_size() for value in values) / len(picks) * len(dataset)
+    if size > MEMORY_LIMIT:
+        return stays
+    try:
+        parts = [stays.batch(part) for part in torch.split(torch.arange(len(dataset)), 256)]
+        return TensorSplit(
+            tuple(torch.cat(column) for column in zip(*(part.args for part in parts), strict=True)),
+            {name: torch.cat([part.kwargs[name] for part in parts]) for name in parts[0].kwargs},
+            torch.cat([part.targets for part in parts]),
+        )
+    except RuntimeError:
+        return stays  # samples of different shapes
+
+
+def _by_rows(split: DatasetSplit, picks: Tensor, values: list[Any]) -> bool:
+    """Whether each sample collated alone is its row of the batch of them all."""
+    alone = [_values(split.batch(pick)) for pick in torch.split(picks, 1)]
+    return all(
+        _equal(one, value[row : row + 1])
+        for row, ones in enumerate(alone)
+        for one, value in zip(ones, values, strict=True)
+    )
+
+
+def _draws(split: DatasetSplit, picks: Tensor) -> bool:
+    """Whether reading samples draws random numbers: under two seeds their values differ, or a global generator moves
+    on (a transform that changes one sample in ten shows there alone)."""
+    first = split.batch(picks, 0)
+    seed_everything(1, "sample", 0)  # as the next line does
+    unread = _random_state()
+    second = split.batch(picks, 1)
+    pairs = zip(_values(first), _values(second), strict=True)
+    return unread != _random_state() or any(isinstance(a, Tensor) and not _equal(a, b) for a, b in pairs)
+
+
+def _random_state() -> tuple[Any, ...]:
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - the person's code may draw from it
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), str(name), np.asarray(keys).tobytes(), *rest
+
+
+def _values(batch: Batch) -> list[Any]:
+    return [*batch.args, *batch.kwargs.values(), batch.targets]
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool(torch.equal(torch.nan_to_num(a.float()), torch.nan_to_num(b.float())))
+
+
+def pack(splits: Splits) -> dict[str, Any] | None:
+    """Splits in memory as nested dictionaries of tensors, for a file that other processes map; None for others."""
+    found: dict[str, Any] = {}
+    for name in ("train", "val", "test"):
+        split = getattr(splits, name)
+        if split is None:
+            continue
+        if not isinstance(split, TensorSplit):
+            return None
+        normalize = split.normalize
+        found[name] = {
+            "args": list(split.args),
+            "kwargs": dict(split.kwargs),
+            "labels": split.labels,
+            "normalize": None if normalize is None else [normalize.mean, normalize.scale],
+        }
+    return found
+
+
+def unpack(found: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Splits:
+    """What `pack` made, as splits again."""
+    made = {
+        name: TensorSplit(
+            tuple(part["args"]),
+            part["kwargs"],
+            part["labels"],
+            None if part["normalize"] is None else Normalize(*part["normalize"]),
+        )
+        for name, part in found.items()
+    }
+    return Splits(made["train"], made["val"], made.get("test"), notes)

@@ -1,0 +1,143 @@
+"""Which samples when: splits, the tiny set, the order of an epoch, and the batches of a training by iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from tunekit.training.data import Batch, Split, TensorSplit
+from tunekit.training.seeds import generator
+from tunekit.vocabulary import UserError, Values
+
+READER_TIMEOUT_S = 120
+
+
+@lru_cache(maxsize=2)
+def epoch_order(size: int, seed: int, epoch: int) -> Tensor:
+    """The order of the samples in one epoch: a permutation that follows from (seed, epoch) alone."""
+    return torch.randperm(size, generator=generator(seed, "order", epoch))
+
+
+@dataclass(frozen=True)
+class BatchPlan(Dataset[Batch]):
+    """The batches of a training by iteration: the k-th follows from (seed, k), whoever reads it and when."""
+
+    split: Split
+    seed: int
+    batch_size: int
+    per_epoch: int
+
+    def __getitem__(self, iteration: int) -> Batch:
+        epoch, position = divmod(iteration, self.per_epoch)
+        order = epoch_order(len(self.split), self.seed, epoch)
+        indices = order[position * self.batch_size : (position + 1) * self.batch_size]
+        return self.split.batch(indices, self.seed, iteration)
+
+    def stream(self, start: int, until: int, readers: int, pin: bool) -> Iterator[Batch]:
+        """Batches `start` to `until - 1`, read ahead by worker processes. Errors: UserError where a reader hangs."""
+        loader = DataLoader(
+            self,
+            batch_size=None,
+            sampler=range(start, until),
+            num_workers=readers,
+            collate_fn=_as_it_is,
+            timeout=READER_TIMEOUT_S if readers else 0,
+            pin_memory=pin,
+        )
+        try:
+            yield from loader
+        except RuntimeError as error:
+            if "timed out" not in str(error):
+                raise
+            raise UserError(
+                f"data: a reader gave no batch for {READER_TIMEOUT_S} s; look for what blocks in the dataset, "
+                "or read in the training's own process with `--readers 0`"
+            ) from None
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def tiny_subset(split: Split, spec: Values, seed: int) -> Split:
+    """A small fixed subset: `per_class` samples of each class, or `samples` of them; at most 500. Frozen."""
+    targets = split.targets()
+    order = torch.randperm(len(split), generator=generator(seed, "subset"))
+    if "per_class" in spec and isinstance(targets, Tensor) and targets.dim() == 1:
+        labels = targets.cpu()[order].long()
+        classes = torch.unique(labels)
+        each = max(1, min(int(spec["per_class"]), 500 // max(1, len(classes))))
+        picks = torch.cat([order[labels == label][:each] for label in classes])[:500]
+    else:
+        picks = order[: min(int(spec.get("samples", 32)), 500)]
+    subset = split.take(picks)
+    if isinstance(subset, TensorSplit):
+        return subset
+    batch = subset.batch(torch.arange(len(subset)), seed, 0)
+    if all(isinstance(value, Tensor) for value in (*batch.args, *batch.kwargs.values(), batch.targets)):
+        return TensorSplit(batch.args, batch.kwargs, batch.targets)  # one draw of the augmentation, kept
+    return subset
+
+
+def split_indices(
+    targets: Tensor | None,
+    size: int,
+    fraction: float,
+    how: str,
+    seed: int,
+    groups: Sequence[Any] | np.ndarray[Any, Any] | None,
+) -> tuple[Tensor, Tensor]:
+    """Indices of the training and the validation part. `groups`: group or time of each sample. Errors: UserError."""
+    if size < 2:
+        raise UserError(f"data: {size} sample cannot be split into training and validation")
+    wanted = min(max(1, round(size * fraction)), size - 1)
+    draw = generator(seed, "split")
+    if how in ("group", "time"):
+        if groups is None:
+            raise UserError(f"data.split: {how} needs the data's {how}s: an attribute `{how}s` or a `{how}s` column")
+        if len(groups) != size:
+            raise UserError(f"data.split: {len(groups)} {how}s for {size} samples")
+        if how == "time":
+            order = torch.tensor(sorted(range(size), key=lambda i: groups[i]))
+            return order[:-wanted], order[-wanted:]
+        return _by_group(groups, wanted, draw)
+    order = torch.randperm(size, generator=draw)
+    if how == "stratified" and targets is not None and targets.dim() == 1 and not targets.is_floating_point():
+        val: list[Tensor] = []
+        labels = targets.cpu()[order]
+        for label in torch.unique(labels):
+            members = order[labels == label]
+            # Of two or more, each part gets at least one; a class of one stays in training.
+            count = min(max(1, round(len(members) * fraction)), len(members) - 1)
+            val.append(members[:count])
+        chosen = torch.cat(val)
+        if 0 < len(chosen) < size:
+            mask = torch.zeros(size, dtype=torch.bool)
+            mask[chosen] = True
+            return (~mask).nonzero().flatten(), mask.nonzero().flatten()
+    return order[wanted:].sort().values, order[:wanted].sort().values
+
+
+def _by_group(
+    groups: Sequence[Any] | np.ndarray[Any, Any], wanted: int, draw: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    members: dict[Any, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group.item() if hasattr(group, "item") else group, []).append(index)
+    if len(members) < 2:
+        raise UserError("data.split: group needs at least two groups")
+    names = sorted(members, key=str)
+    val: list[int] = []
+    for position in torch.randperm(len(names), generator=draw)[:-1].tolist():
+        if len(val) >= wanted:
+            break
+        val += members[names[position]]
+    chosen = set(val)
+    return torch.tensor([i for i in range(len(groups)) if i not in chosen]), torch.tensor(sorted(val))
