@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -288,7 +288,13 @@ class FakeRay:
         return [{"Alive": True, "Resources": node} for node in self._nodes]
 
     def remote(self, **options):
-        return lambda actor: SimpleNamespace(options=lambda **options: None)
+        return lambda actor: MagicMock()
+
+    def put(self, thing):
+        return thing
+
+    def wait(self, things, **options):
+        return [], things
 
 
 def counted(monkeypatch, jobs, *nodes, address="head:1"):
@@ -329,16 +335,20 @@ class TestNeeds:
         assert executor._room(_Needs(*needs)) == room
         assert executor.capacity == 13
 
-    @pytest.mark.parametrize("address", [None, "head:1"])
-    def test_a_training_that_no_node_holds_is_told(self, monkeypatch, make_config, address):
-        executor = counted(monkeypatch, 0, {"CPU": 2}, {"CPU": 2}, address=address)
-        if address:  # another node may be on its way
-            executor._check_room(_Needs(4, 0))
-            now = time.monotonic()
-            monkeypatch.setattr(time, "monotonic", lambda: now + ray_cluster.PATIENCE_S + 1)
-        with pytest.raises(UserError, match=r"needs 4 CPUs, .* holds 4 CPUs and 0 GPUs on 2 nodes"):
-            executor._check_room(_Needs(4, 0))
-        executor._check_room(_Needs(2, 0))
+    def test_a_training_that_this_machine_cannot_hold_is_told_at_once(self, monkeypatch, make_config, tmp_path):
+        executor = counted(monkeypatch, 0, {"CPU": 2}, address=None)
+        request = Training(make_config(threads=4), 5, {})
+        with pytest.raises(UserError, match=r"needs 4 CPUs, .* holds 2 CPUs and 0 GPUs on 1 nodes; lower `threads`"):
+            executor.submit(request, Workspace(str(tmp_path / "t"), str(tmp_path), "cpu"))
+
+    def test_a_cluster_has_time_to_grow(self, monkeypatch, make_config, tmp_path):
+        executor = counted(monkeypatch, 0, {"CPU": 2}, {"CPU": 2})
+        executor.submit(Training(make_config(), 5, {}), Workspace(str(tmp_path / "t"), str(tmp_path), "cuda"))
+        assert executor.poll(0.01) == []
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + ray_cluster.PATIENCE_S + 1)
+        with pytest.raises(UserError, match=r"needs 1 CPUs and 1 GPUs, .* holds 4 CPUs and 0 GPUs on 2 nodes"):
+            executor.poll(0.01)
 
 
 class TestUnreachable:

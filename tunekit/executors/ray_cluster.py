@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,6 +172,7 @@ class RayExecutor:
                 self._send(known, item)
             elif item.needs in starting:
                 starting.remove(item.needs)
+                self._check_room(item.needs)
             elif idle:
                 self._ask(idle[0], item.token)
             else:
@@ -180,7 +181,7 @@ class RayExecutor:
     def _start(self, item: _Waiting) -> None:
         self._check_room(item.needs)
         if len(self._workers) < (self._jobs or max(1, self._room(item.needs))):
-            # One that never fitted in would stay asked for; a request that failed is the supervisor's to repeat.
+            # Ray restarts nothing by itself: what was lost is the supervisor's to repeat.
             options = {"num_cpus": item.needs.cpus, "num_gpus": item.needs.gpus, "max_restarts": 0}
             worker = _Worker(self._host.options(**options).remote(), item.needs)
             self._workers.append(worker)
@@ -260,7 +261,9 @@ class RayExecutor:
                 return self._bury(worker, error)
             worker.item = None
             cause = error.cause if isinstance(error.cause, Exception) else error
-            return self._told(worker, failure(worker.work.handle, cause))
+            event = failure(worker.work.handle, cause)
+            kind = "failed" if event.kind == "storage" else event.kind  # a full disk there is not the run's own
+            return self._told(worker, replace(event, kind=kind))
         except RayError as error:
             return self._bury(worker, error)
 
