@@ -1,7 +1,6 @@
 """The benchmarks' pieces at a tiny scale: that they run and say what they should. No time is asserted."""
 
 import json
-import math
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -121,7 +120,7 @@ def test_a_trial_by_hand_validates_at_the_ends_of_epochs():
 @pytest.mark.parametrize("kind", problems.PROBLEMS)
 def test_the_problems_can_be_learned(kind):
     assert lr_finders.drop(kind, "adamw", 0, 3e-3) > 0.1
-    assert lr_finders.drop(kind, "momentum", 0, 1e9) == -math.inf
+    assert lr_finders.drop(kind, "momentum", 0, 1e9) < 0
 
 
 def test_the_sweep_suggests_a_rate_for_a_problem():

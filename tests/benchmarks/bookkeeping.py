@@ -13,7 +13,7 @@ from typing import Any
 from tests.benchmarks import fresh
 from tests.benchmarks.sidebyside import REPEATS, Report, spread, verdict
 from tunekit.executors import Event
-from tunekit.vocabulary import Facts, Record, StepResult, Training, Values
+from tunekit.vocabulary import Facts, Measurement, Record, StepResult, Training, Values
 
 PACKAGES = ("optuna",)
 TRIALS = 10_000
@@ -55,7 +55,7 @@ class Answers:
         self.columns |= dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy"), column)
         self.asked = ""
 
-    def submit(self, request: Training, workspace: Any) -> int:
+    def submit(self, request: Training | Measurement, workspace: Any) -> int:
         self.done.add(request.config.label)
         handle = len(self.events) + 1_000_000 * len(self.done)
         self.events.append(Event(handle, "done"))

@@ -20,7 +20,7 @@ def environment() -> dict[str, str]:
 
 
 def call(function: str, **arguments: Any) -> Any:
-    """What `module.function(**arguments)` of this folder returns, as JSON data. Errors: RuntimeError with its last words."""
+    """What `module.function(**arguments)` of this folder returns, as JSON data. Errors: RuntimeError."""
     with tempfile.TemporaryDirectory(prefix="tunekit-bench-") as folder:
         answer = Path(folder) / "answer.json"
         command = [sys.executable, "-m", "tests.benchmarks.fresh", function, json.dumps(arguments), str(answer)]

@@ -149,4 +149,5 @@ def best_settings(root: str, spec: dict[str, Any], batch_size: int, iterations: 
         list(train(spec, trial, loader, []))
         took = time.perf_counter() - started
         seconds[workers, threads] = min(took, seconds.get((workers, threads), took))
-    return list(min(seconds, key=lambda tried: seconds[tried]))
+    fastest = min(seconds, key=lambda tried: seconds[tried])
+    return [*fastest]

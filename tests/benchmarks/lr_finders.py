@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -64,8 +65,8 @@ def run(quick: bool) -> Report:
     ]
     notes = [
         f"Drop: training loss before minus the mean of the last 20 of {AFTER} iterations at the suggested rate, as a "
-        f"share of the best that any of {len(ORACLE)} rates from 1e-5 to 1.8 reaches; {len(problems.PROBLEMS)} problems "
-        "(tests/benchmarks/problems.py) with momentum and with AdamW, the same start and batches for all.",
+        f"share of the best that any of {len(ORACLE)} rates from 1e-5 to 1.8 reaches; {len(problems.PROBLEMS)} "
+        "problems (tests/benchmarks/problems.py) with momentum and with AdamW, the same start and batches for all.",
         "Every finder got the iterations that lr-sweep took on the case. A rate that diverges, or none, counts as 0.",
     ]
     return Report("Learning-rate finders, and Ray Tune's grid", columns, rows, notes)
@@ -167,11 +168,9 @@ def by_lr_sweep(kind: str, optimizer: str, seed: int) -> tuple[float | None, int
 
 
 def by_lightning(kind: str, optimizer: str, seed: int, iterations: int) -> float | None:
-    import logging
-
     import lightning
     import torch
-    from lightning.pytorch.tuner import Tuner
+    from lightning.pytorch.tuner.tuning import Tuner
 
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -281,9 +280,7 @@ def _coarse_grid(cells: Mapping[str, Any]) -> dict[str, float]:
         command += ["--keep-going", "--runs-dir", place, "--json"]
         command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         started = time.perf_counter()
-        ended = subprocess.run(
-            command, cwd=place, env=fresh.environment(), capture_output=True, text=True, check=False
-        )
+        ended = subprocess.run(command, cwd=place, env=fresh.environment(), capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - started
     if not ended.stdout.strip():
         raise RuntimeError(f"coarse-grid: {ended.stderr.strip()[-300:]}")
@@ -321,7 +318,7 @@ def ray_grid(plan: dict[str, Any]) -> float:
             num_cpus=len(os.sched_getaffinity(0)),
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
             _temp_dir=f"{place}/ray",
             runtime_env={"env_vars": {"PYTHONPATH": str(fresh.ROOT)}},
         )
