@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +82,9 @@ def cnn(
     return nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout and not hidden else []), head)
 
 
+_BUILT: WeakSet[nn.Module] = WeakSet()
+"""Models handed out: one that comes twice would carry one training's weights into the next."""
+
 MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp, "cnn": cnn}
 
 
@@ -106,6 +110,11 @@ def build_model(spec: Values, folder: Path, sample: Batch, outputs: int | None, 
         )
     if not isinstance(model, nn.Module):
         raise UserError(f"model.target: {target} must return a torch.nn.Module, not {type(model).__name__}")
+    if model in _BUILT:
+        raise UserError(
+            f"model.target: {target} returned the same model twice; build a new one at each call"
+        )
+    _BUILT.add(model)
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
         with torch.no_grad():
             # Lazy layers take their sizes from a first batch; the model is not on the device yet.
