@@ -111,9 +111,7 @@ def build_model(spec: Values, folder: Path, sample: Batch, outputs: int | None, 
     if not isinstance(model, nn.Module):
         raise UserError(f"model.target: {target} must return a torch.nn.Module, not {type(model).__name__}")
     if model in _BUILT:
-        raise UserError(
-            f"model.target: {target} returned the same model twice; build a new one at each call"
-        )
+        raise UserError(f"model.target: {target} returned the same model twice; build a new one at each call")
     _BUILT.add(model)
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
         with torch.no_grad():
