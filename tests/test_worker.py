@@ -190,16 +190,16 @@ def test_large_data_are_mapped_from_one_file_and_give_the_same_numbers(tmp_path,
         list(work(Training(config, 30, {}), workspace))
         return (Store(folder / "trainings").entry(config).path / "metrics.csv").read_bytes()
 
-    loop._cached_splits.cache_clear()
+    loop.forget_splits()
     alone = rows_of(tmp_path / "alone")
     assert not (tmp_path / "alone" / ".data").exists()
     monkeypatch.setattr("tunekit.worker.SHARED_BYTES", 1)
-    loop._cached_splits.cache_clear()
+    loop.forget_splits()
     assert rows_of(tmp_path / "mapped") == alone
     [kept] = (tmp_path / "mapped" / ".data").iterdir()
-    loop._cached_splits.cache_clear()
+    loop.forget_splits()
     before = kept.stat().st_mtime_ns
     shutil.rmtree(tmp_path / "mapped" / "trainings")
     assert rows_of(tmp_path / "mapped") == alone
     assert kept.stat().st_mtime_ns == before  # read by the second, written by the first
-    loop._cached_splits.cache_clear()
+    loop.forget_splits()

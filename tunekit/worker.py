@@ -31,21 +31,19 @@ class Workspace:
     readers: int = 0  # processes a training that read ahead, where the data are not in memory
 
 
-def _shared_splits(place: Path, data: Mapping[str, Any], key: str, folder: Path, device: Any) -> Any:
+def _shared_splits(place: Path, data: Mapping[str, Any], key: str, folder: Path) -> Any:
     """Splits in a file that all workers of the machine map: large data are in memory once, not once a worker.
 
-    A small data set, one on a GPU or one that is no tensors is read by each worker for itself.
+    A small data set or one that is no tensors is read by each worker for itself.
     """
     import torch
 
     from tunekit.training.memory import pack, unpack
-    from tunekit.training.sources import load_splits
+    from tunekit.training.sources import read_splits
 
     path = place / f"{key}.pt"
-    if device.type != "cpu" or data["subset"] is not None:
-        return load_splits(data, folder, device)
     if not path.exists():
-        splits = load_splits(data, folder, device)
+        splits = read_splits(data, folder)
         packed = pack(splits)
         if packed is None or _size(packed) < SHARED_BYTES or not place.parent.exists():
             return splits

@@ -177,8 +177,13 @@ def load_parts(data: Values, folder: Path) -> Parts:
     return _parts_of(found, target)
 
 
-def load_splits(data: Values, folder: Path, device: torch.device | None = None) -> Splits:
-    """The prepared splits that a configuration's `data` describes. Errors: UserError."""
+def load_splits(data: Values, folder: Path) -> Splits:
+    """The splits that a configuration's `data` describes. Errors: UserError."""
+    return reduced(read_splits(data, folder), data)
+
+
+def read_splits(data: Values, folder: Path) -> Splits:
+    """The whole splits, before step 2 takes a few samples of them. Errors: UserError."""
     parts = load_parts(data, folder)
     notes: tuple[str, ...] = ()
     train = _split_of(parts.train)
@@ -198,18 +203,28 @@ def load_splits(data: Values, folder: Path, device: torch.device | None = None) 
         normalize = Normalize.fit(train.args[0])
         train, val = _normalized(train, normalize), _normalized(val, normalize)
         test = None if test is None else _normalized(test, normalize)
-    if data["subset"] is not None:
-        train = tiny_subset(train, data["subset"], data["seed"])
-        if data["blank"] and isinstance(train, TensorSplit):
-            train = train.blank()
-        val = train
-    if device is not None and device.type != "cpu":
-        train, val = _moved(train, device), _moved(val, device)
-        test = None if test is None else _moved(test, device)
     for name, split in (("training", train), ("validation", val)):
         if len(split) == 0:
             raise UserError(f"data: the {name} split is empty")
     return Splits(train, val, test, notes)
+
+
+def reduced(whole: Splits, data: Values) -> Splits:
+    """The few samples that `data.subset` names, for training and validation alike; or all, where it names none."""
+    if data["subset"] is None or isinstance(whole.train, LoaderSplit):
+        return whole
+    train = tiny_subset(whole.train, data["subset"], data["seed"])
+    if data["blank"] and isinstance(train, TensorSplit):
+        train = train.blank()
+    return Splits(train, train, whole.test, whole.notes)
+
+
+def moved(splits: Splits, device: torch.device) -> Splits:
+    """Splits in memory, on a device; what is read batch by batch stays where it is."""
+    if device.type == "cpu" or isinstance(splits.train, LoaderSplit):
+        return splits
+    train, val = _moved(splits.train, device), _moved(splits.val, device)
+    return Splits(train, val, None if splits.test is None else _moved(splits.test, device), splits.notes)
 
 
 def data_digests(data: Values, folder: Path) -> dict[str, str]:

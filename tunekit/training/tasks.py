@@ -57,15 +57,21 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 """Built-in losses: outputs, targets, reduction and arguments of the recipe's `loss.args`."""
 
 
-def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Share of samples (and positions) whose largest output [B, C, ...] is the target [B, ...] (or its largest).
-
-    Labels that are no class (-1, -100, 255: markers for "unknown", which the loss leaves out) are not counted.
-    """
+def right_and_known(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """For every sample (and position): whether the largest output [B, C, ...] is the target [B, ...] (or its largest),
+    and whether it counts. Labels that are no class (-1, -100, 255: markers for "unknown", which the loss leaves out)
+    do not."""
     if targets.shape == outputs.shape:
-        return (outputs.argmax(1) == targets.argmax(1)).float().mean()
+        right = outputs.argmax(1) == targets.argmax(1)
+        return right, torch.ones_like(right)
     known = (targets >= 0) & (targets < outputs.shape[1])
-    return ((outputs.argmax(1) == targets) & known).sum() / known.sum()
+    return (outputs.argmax(1) == targets) & known, known
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Share of the samples (and positions) that count whose largest output is the target."""
+    right, known = right_and_known(outputs, targets)
+    return right.sum() / known.sum()
 
 
 def binary_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
