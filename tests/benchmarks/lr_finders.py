@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -28,13 +29,14 @@ BATCH = 32
 AFTER = 200  # iterations at the suggested rate
 ORACLE = [10.0 ** (exponent / 4) for exponent in range(-20, 2)]  # 1e-5 to 1.8 in quarter-decades
 LOW = 1e-5  # where torch-lr-finder starts: its ends are 1e-5 and 10
+DEFAULT = 100  # iterations that Lightning and torch-lr-finder take unless told otherwise
 
 
 def run(quick: bool) -> Report:
     seeds = [0] if quick else [0, 1, 2]
     found = [fresh.call("lr_finders.measure", seed=seed) for seed in seeds]
     rows = []
-    for finder in ("lr-sweep", "Lightning", "torch-lr-finder"):
+    for finder in ("lr-sweep", *PEERS):
         cases = [case[finder] for turn in found for case in turn if finder in case]
         if not cases:
             rows.append([finder, _why_missing(finder), *[""] * 5])
@@ -67,13 +69,14 @@ def run(quick: bool) -> Report:
         f"Drop: training loss before minus the mean of the last 20 of {AFTER} iterations at the suggested rate, as a "
         f"share of the best that any of {len(ORACLE)} rates from 1e-5 to 1.8 reaches; {len(problems.PROBLEMS)} "
         "problems (tests/benchmarks/problems.py) with momentum and with AdamW, the same start and batches for all.",
-        "Every finder got the iterations that lr-sweep took on the case. A rate that diverges, or none, counts as 0.",
+        f"Every finder got the iterations that lr-sweep took on the case, and once its own default of {DEFAULT}. "
+        "A rate that diverges, or none, counts as 0.",
     ]
     return Report("Learning-rate finders, and Ray Tune's grid", columns, rows, notes)
 
 
 def _why_missing(finder: str) -> str:
-    package = {"Lightning": "lightning", "torch-lr-finder": "torch_lr_finder", "Ray Tune": "ray"}[finder]
+    package = {"Lightning": "lightning", "torch-lr-finder": "torch_lr_finder", "Ray Tune": "ray"}[finder.split(",")[0]]
     extra = "pip install 'tunekit[bench]'"
     return f"not installed ({extra})" if find_spec(package) is None else "gave no answer"
 
@@ -84,29 +87,27 @@ def measure(seed: int, kinds: tuple[str, ...] = problems.PROBLEMS) -> list[dict[
 
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
-    finders: dict[str, Callable[..., float | None]] = {}
-    if find_spec("lightning") is not None:
-        finders["Lightning"] = by_lightning
-    if find_spec("torch_lr_finder") is not None:
-        finders["torch-lr-finder"] = by_torch_lr_finder
-    first = [*finders.values()]
-    for finder in first:  # imports and first calls are not what is measured
-        finder("logistic", "momentum", 0, 40)
+    peers = {name: peer for name, peer in PEERS.items() if find_spec(peer.package) is not None}
+    for peer in peers.values():  # imports and first calls are not what is measured
+        peer.find("logistic", "momentum", 0, 40)
     by_lr_sweep("logistic", "momentum", 0)
     found = []
     for kind in kinds:
         for optimizer in OPTIMIZERS:
             best = max(drop(kind, optimizer, seed, rate) for rate in ORACLE)
             started = time.perf_counter()
-            rate, iterations = by_lr_sweep(kind, optimizer, seed)
-            case = {"lr-sweep": {"rate": rate, "seconds": time.perf_counter() - started}}
-            for name, finder in finders.items():
+            rate, taken = by_lr_sweep(kind, optimizer, seed)
+            case: dict[str, Any] = {
+                "lr-sweep": {"rate": rate, "iterations": taken, "seconds": time.perf_counter() - started}
+            }
+            for name, peer in peers.items():
+                iterations = peer.iterations or taken
                 started = time.perf_counter()
-                rate = finder(kind, optimizer, seed, iterations)
-                case[name] = {"rate": rate, "seconds": time.perf_counter() - started}
+                rate = peer.find(kind, optimizer, seed, iterations)
+                case[name] = {"rate": rate, "iterations": iterations, "seconds": time.perf_counter() - started}
             for told in case.values():
                 reached = 0.0 if told["rate"] is None else drop(kind, optimizer, seed, told["rate"])
-                told |= {"share": max(0.0, reached / best), "iterations": iterations}
+                told["share"] = max(0.0, reached / best)
             found.append({**case, "problem": kind, "optimizer": optimizer})
     return found
 
@@ -225,6 +226,21 @@ def by_torch_lr_finder(kind: str, optimizer: str, seed: int, iterations: int) ->
         finally:
             plt.close(figure)
     return float(found[1])
+
+
+@dataclass(frozen=True)
+class Peer:
+    package: str
+    find: Callable[[str, str, int, int], float | None]
+    iterations: int | None = None  # None: as many as lr-sweep took
+
+
+PEERS = {
+    "Lightning": Peer("lightning", by_lightning),
+    "Lightning, its default": Peer("lightning", by_lightning, DEFAULT),
+    "torch-lr-finder": Peer("torch_lr_finder", by_torch_lr_finder),
+    "torch-lr-finder, its default": Peer("torch_lr_finder", by_torch_lr_finder, DEFAULT),
+}
 
 
 def _grids(quick: bool) -> list[list[str]]:
