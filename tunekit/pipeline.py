@@ -19,7 +19,7 @@ from tunekit.recipe import Loaded
 from tunekit.rundir import RunDir
 from tunekit.steps import Context, get_step
 from tunekit.store import Store
-from tunekit.studies import MASK, Studies, absolute, masked, open_storage
+from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage
 from tunekit.supervisor import Supervisor
 from tunekit.vocabulary import STEPS, Emit, Facts, Measurement, Noted, StepResult, Training, UserError, Values
 from tunekit.worker import SHARED, Workspace
@@ -63,6 +63,8 @@ def run_steps(run: RunDir, steps: Sequence[str], options: Options, emit: Emit, s
         # Step 6 trains nothing: it needs neither torch nor the person's code again.
         facts = _kept_facts(run) if list(steps) == ["diagnose"] else None
         facts = facts or _facts(supervisor, options)
+        if "coarse-grid" in steps and run.result("coarse-grid") is None:
+            threading.Thread(target=import_importance).start()
         results = []
         for name in steps:
             context = make_context(run, facts, supervisor.studies, shown)

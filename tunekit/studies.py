@@ -246,6 +246,11 @@ class Study:
         return json.loads(text) if text else {}
 
 
+def import_importance() -> None:
+    """Optuna's importance imports scikit-learn, which takes a second or two: better before it is waited for."""
+    import sklearn.ensemble  # noqa: F401
+
+
 class Studies:
     """The studies of one run, opened when asked for."""
 

@@ -1,6 +1,32 @@
-"""`python -m tunekit.cli`."""
+"""`tunekit`, and `python -m tunekit.cli`: `main` in a process of its own."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
 
 from tunekit.cli import main
 
+
+def run() -> None:
+    """`main`, and at its end no taking apart of what torch leaves behind, which would cost most of a second."""
+    code = 1  # of an error that --debug lets through
+
+    def leave() -> None:  # the first registered, and so the last to be called
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+    atexit.register(leave)
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+        raise
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import os
@@ -160,13 +161,17 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says what to do
     try:
-        import torch  # noqa: F401 - while the supervisor still prepares the first request
+        import torch  # while the supervisor still prepares the first request
 
         pipe.send(GREETING)
+        if not pipe.poll():
+            import torch._dynamo  # noqa: F401 - idle as yet: torch's optimizers import it, which takes a second
 
         while True:
             item = pipe.recv()
             if item == "end":
+                # Everything is on disk: that Python took apart what torch leaves behind would cost most of a second.
+                atexit.register(os._exit, 0)
                 return
             if item != "stop":
                 _carry_out(pipe, *item)
