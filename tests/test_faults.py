@@ -186,6 +186,26 @@ def test_a_reader_that_hangs_is_said(tmp_path, monkeypatch):
         next(plan.stream(0, 4, readers=1, pin=False))
 
 
+def test_readers_0_reads_in_the_trainings_own_process(tmp_path):
+    (tmp_path / "drawn_here.py").write_text(
+        "import torch\n"
+        "from torch.utils.data import Dataset, get_worker_info\n"
+        "class Drawn(Dataset):\n"
+        "    def __len__(self): return 64\n"
+        "    def __getitem__(self, i):\n"
+        "        if get_worker_info() is not None: raise RuntimeError('read elsewhere')\n"
+        "        return torch.randn(4) + i % 2, i % 2\n"
+        "def make(): return Drawn(), Drawn()\n"
+    )
+    path = recipe(tmp_path, data="{target: 'drawn_here:make'}")
+    words = ("lr-sweep", path, "--keep-going", "--jobs", "1")
+    here = spawn(*words, "--name", "here", "--readers", "0", cwd=tmp_path)
+    assert "read elsewhere" not in here.stdout + here.stderr
+    assert list((tmp_path / "runs/here/trainings").rglob("metrics.csv")), here.stderr
+    elsewhere = spawn(*words, "--name", "elsewhere", "--readers", "1", cwd=tmp_path)
+    assert "RuntimeError: read elsewhere (drawn_here.py, line 6)" in elsewhere.stdout + elsewhere.stderr
+
+
 def test_a_source_edited_between_two_steps_is_said_and_nothing_stale_is_reused(tmp_path):
     (tmp_path / "edited_between.py").write_text(MODEL.format(error="ValueError"))
     path = recipe(tmp_path, model="{target: 'edited_between:Net'}")

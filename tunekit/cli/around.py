@@ -17,6 +17,7 @@ from tunekit.cli.options import (
     Device,
     Json,
     Name,
+    Readers,
     RunsDir,
     Set,
     Target,
@@ -120,6 +121,7 @@ def train(
     runs_dir: RunsDir = RUNS,
     name: Name = None,
     device: Device = None,
+    readers: Readers = None,
     budget: Budget = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -128,7 +130,7 @@ def train(
     from tunekit.pipeline import Options, train_final
 
     run_dir, shown = open_target(target, set_, runs_dir, name)
-    options = Options(jobs=1, executor="inline", device=device, budget_s=seconds(budget))
+    options = Options(jobs=1, executor="inline", device=device, budget_s=seconds(budget), readers=readers)
     screen = make_screen(as_json)
     try:
         found = train_final(run_dir, options, screen.emit, shown, epochs)

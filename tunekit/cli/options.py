@@ -37,6 +37,10 @@ Executor = Annotated[str, typer.Option(help="auto, inline, processes or ray.")]
 RayAddress = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster, or auto; otherwise Ray is started here.")
 ]
+Readers = Annotated[
+    int | None,
+    typer.Option(min=0, help="Processes a training that read data too large for memory; otherwise what cores are left."),
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.")]
 Budget = Annotated[
     str | None, typer.Option(metavar="TIME", help="Stop after so long (90s, 10m, 2h); can be continued.")
@@ -95,12 +99,13 @@ def chosen(
     budget: str | None,
     keep_going: bool,
     storage: str | None,
+    readers: int | None = None,
 ) -> Options:
     """The options that say how a run is carried out, as values. Errors: UserError."""
     from tunekit.pipeline import Options
 
     name = _executor_name(executor, ray_address)
-    return Options(workers(jobs), name, device, seconds(budget), keep_going, storage=storage, ray_address=ray_address)
+    return Options(workers(jobs), name, device, seconds(budget), keep_going, storage, readers, ray_address)
 
 
 def _executor_name(name: str, ray_address: str | None) -> str:

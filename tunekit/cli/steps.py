@@ -21,6 +21,7 @@ from tunekit.cli.options import (
     KeepGoing,
     Name,
     RayAddress,
+    Readers,
     RunsDir,
     Set,
     Storage,
@@ -52,6 +53,7 @@ def run(
     jobs: Jobs = "auto",
     executor: Executor = "auto",
     ray_address: RayAddress = None,
+    readers: Readers = None,
     device: Device = None,
     budget: Budget = None,
     storage: Storage = None,
@@ -63,7 +65,7 @@ def run(
     if to not in STEPS:
         raise UserError(f"--to {to}: no such step; one of {', '.join(STEPS)}")
     steps = STEPS[: STEPS.index(to) + 1]
-    options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage)
+    options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
     _run_steps(target, steps, set_, runs_dir, name, options, as_json, whole=True)
 
 
@@ -76,6 +78,7 @@ def _step_command(step: str, text: str) -> None:
         jobs: Jobs = "auto",
         executor: Executor = "auto",
         ray_address: RayAddress = None,
+        readers: Readers = None,
         device: Device = None,
         budget: Budget = None,
         storage: Storage = None,
@@ -83,7 +86,7 @@ def _step_command(step: str, text: str) -> None:
         keep_going: KeepGoing = False,
         debug: Debug = False,
     ) -> None:
-        options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage)
+        options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
         _run_steps(target, [step], set_, runs_dir, name, options, as_json)
 
     command.__doc__ = text

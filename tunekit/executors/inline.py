@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 
 from tunekit.executors import Event
 from tunekit.vocabulary import Measurement, StorageError, Training, UserError
@@ -66,13 +68,22 @@ def failure(handle: int, error: Exception) -> Event:
 
 def describe(error: BaseException) -> str:
     """An error of the person's code in one line, with the line of code that raised it."""
-    trace, place = error.__traceback__, ""
+    trace, frames = error.__traceback__, []
     while trace:
-        name = trace.tb_frame.f_code.co_filename
-        if "site-packages" not in name and "/tunekit/" not in name and not name.startswith("<"):
-            place = f" ({name.rpartition('/')[2]}, line {trace.tb_lineno})"
+        frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
     text = str(error).strip().splitlines()
-    told = f"{type(error).__name__}{': ' + text[0] if text else ''}{place}"
+    told = f"{type(error).__name__}{': ' + text[0] if text else ''}"
+    if len(text) > 1 and text[0].startswith("Caught ") and "DataLoader worker" in text[0]:
+        # A reader's error arrives as text: its traceback, and what was raised in the last line.
+        matches = (re.match(r'\s*File "(.+)", line (\d+)', line) for line in text)
+        frames = [(found[1], int(found[2])) for found in matches if found]
+        told = text[-1]
+    own = [frame for frame in frames if _is_theirs(frame[0])]
+    told += f" ({Path(own[-1][0]).name}, line {own[-1][1]})" if own else ""
     memory = isinstance(error, MemoryError) or "out of memory" in told.lower()
     return f"{told}; {MEMORY_HINT}" if memory else told
+
+
+def _is_theirs(file: str) -> bool:
+    return "site-packages" not in file and "/tunekit/" not in file and not file.startswith("<")

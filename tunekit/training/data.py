@@ -73,7 +73,8 @@ class Normalize:
     scale: Tensor  # 1 / standard deviation, same shape
 
     def __call__(self, x: Tensor) -> Tensor:
-        return (x.to(torch.float32) - self.mean).mul_(self.scale)
+        made = x.to(torch.float32)
+        return (x - self.mean if made is x else made.sub_(self.mean)).mul_(self.scale)
 
     def to(self, device: torch.device) -> Normalize:
         return Normalize(self.mean.to(device), self.scale.to(device))
