@@ -78,7 +78,7 @@ def _processor() -> str:
 
 def show(report: Report, about: str, console: Console | None = None) -> None:
     """Print a report as a table that is Markdown at the same time."""
-    console = console or Console(width=200)  # a table whose lines were broken would be no Markdown any more
+    console = console or Console(width=400)  # a table whose lines were broken would be no Markdown any more
     table = Table(box=box.MARKDOWN)
     for place, column in enumerate(report.columns):
         table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)

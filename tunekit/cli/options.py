@@ -39,7 +39,7 @@ RayAddress = Annotated[
 ]
 Readers = Annotated[
     int | None,
-    typer.Option(min=0, help="Processes a training that read data too large for memory; otherwise what cores are left."),
+    typer.Option(min=0, help="Processes a training that read data too large for memory; otherwise the cores left."),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.")]
 Budget = Annotated[
