@@ -8,9 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tunekit.training.loop import Session
+from tunekit.training import loop
+from tunekit.training.loop import Pending, Session
 from tunekit.training.models import build_model
 from tunekit.training.order import epoch_order
+from tunekit.training.sources import read_splits
 
 CPU = torch.device("cpu")
 END = 24
@@ -291,3 +293,31 @@ def test_weights_are_those_of_a_fresh_model_of_the_same_configuration(make_confi
     batch = session.batch(0)
     torch.testing.assert_close(model(*batch.args), session.model(*batch.args))
     assert saved["iteration"] == 5
+
+
+def test_the_few_samples_of_step_2_come_from_data_that_were_read_already(make_config, folder, monkeypatch):
+    read = []
+
+    def load(data, key, place):
+        read.append(key)
+        return read_splits(data, place)
+
+    monkeypatch.setattr(loop, "_load", load)
+    loop.forget_splits()
+    few = {"per_class": 2}
+    asked = ({}, {"subset": few}, {"subset": few, "blank": True})
+    sizes = [len(loop.splits_for(make_config(data=data), folder, CPU).train) for data in asked]
+    loop.forget_splits()
+    assert len(read) == 1
+    assert sizes[0] > sizes[1] == sizes[2] == 20
+
+
+def test_scores_of_batches_that_waited_are_each_batchs_own_accuracy(make_config, folder):
+    session = Session(make_config(), folder, CPU)
+    assert session._scores_wait
+    draw = torch.Generator().manual_seed(0)
+    answers = [(torch.randn(32, 10, generator=draw), torch.randint(0, 10, (32,), generator=draw)) for _ in range(5)]
+    answers[2][1][:7] = -100  # not counted
+    alone = [float(session.task.score(outputs, targets)) for outputs, targets in answers]
+    by_hand = [float((o.argmax(1) == t)[t >= 0].float().mean()) for o, t in answers]
+    assert session._scores(Pending(answers=answers)).tolist() == alone == pytest.approx(by_hand)
