@@ -59,7 +59,11 @@ class Scripted:
 
 def step_of(name="coarse-grid", rates=(0.1, 0.2), until=20):
     def plan(context, records):
-        return [] if records else [Training(context.config({"lr": rate}), until, {"lr": rate}) for rate in rates]
+        return (
+            []
+            if records
+            else [Training(context.config({"lr": rate}), until, {"lr": rate}, purpose="test") for rate in rates]
+        )
 
     def judge(context, records):
         return StepResult(

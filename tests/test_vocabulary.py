@@ -98,18 +98,18 @@ def test_short_keeps_three_significant_digits(value):
 
 
 def test_label_tells_rate_decay_and_seed(make_config):
-    assert make_config(lr=3e-3, weight_decay=1e-4, seed=7).label == "lr3e-3_wd1e-4_s7"
+    assert make_config(lr=3e-3, weight_decay=1e-4, seed=7).folder.startswith("lr3e-3_wd1e-4_s7-")
 
 
 def test_identities_tell_requests_of_the_same_configuration_apart(make_config):
     config = make_config()
     requests = [
-        Training(config, 10, {}),
-        Training(config, 20, {}),
-        Measurement("outputs", config, {}),
-        Measurement("outputs", config, {}, at=10),
-        Measurement("outputs", config, {}, args={"n": 2}),
-        Measurement("gradients", config, {}),
+        Training(config, 10, {}, purpose="test"),
+        Training(config, 20, {}, purpose="test"),
+        Measurement("outputs", config, {}, purpose="test"),
+        Measurement("outputs", config, {}, at=10, purpose="test"),
+        Measurement("outputs", config, {}, args={"n": 2}, purpose="test"),
+        Measurement("gradients", config, {}, purpose="test"),
     ]
     assert len({request.identity for request in requests}) == len(requests)
 
@@ -215,7 +215,7 @@ class TestSolved:
 
 def test_record_gives_training_columns_and_validations(make_config):
     rows = {"iteration": [1, 2, 3], "train_loss": [3.0, None, 1.0], "val_loss": [None, 2.0, None]}
-    record = Record(Training(make_config(), 3, {"lr": 1}), rows)
+    record = Record(Training(make_config(), 3, {"lr": 1}, purpose="test"), rows)
     assert record.iterations == 3
     assert record.column("train_loss")[::2] == [3.0, 1.0]
     assert math.isnan(record.column("train_loss")[1])

@@ -35,7 +35,7 @@ def content(config, workspace):
 
 
 def advance(config, until, workspace, **stop):
-    return list(work(Training(config, until, {}, StopRule(**stop)), workspace))
+    return list(work(Training(config, until, {}, StopRule(**stop), purpose="test"), workspace))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_what_is_stored_is_not_trained_again(config, workspace, monkeypatch):
 
 def test_a_generator_that_is_closed_saves_where_it_is(config, workspace, whole, monkeypatch):
     monkeypatch.setattr("tunekit.worker.PROGRESS_S", 0.0)
-    running = work(Training(config, 23, {}), workspace)
+    running = work(Training(config, 23, {}, purpose="test"), workspace)
     next(running)
     running.close()
     entry = entry_of(config, workspace)
@@ -174,7 +174,7 @@ def test_input_at_fault_is_a_user_error_and_the_lease_is_free_again(make_config,
 def test_between_two_news_the_working_directory_is_the_callers(config, workspace, monkeypatch):
     monkeypatch.setattr("tunekit.worker.PROGRESS_S", 0.0)
     here = Path.cwd()
-    running = work(Training(config, 23, {}), workspace)
+    running = work(Training(config, 23, {}, purpose="test"), workspace)
     try:
         next(running)
         assert Path.cwd() == here
@@ -187,7 +187,7 @@ def test_large_data_are_mapped_from_one_file_and_give_the_same_numbers(tmp_path,
         (folder / "trainings").mkdir(parents=True, exist_ok=True)
         workspace = Workspace(str(folder / "trainings"), str(tmp_path), "cpu")
         config = make_config()
-        list(work(Training(config, 30, {}), workspace))
+        list(work(Training(config, 30, {}, purpose="test"), workspace))
         return (Store(folder / "trainings").entry(config).path / "metrics.csv").read_bytes()
 
     loop.forget_splits()

@@ -139,7 +139,7 @@ def _facts(supervisor: Supervisor, options: Options) -> Facts:
         "threads": decided.get("threads", recipe.threads),
         "asked": time.time(),  # sources are looked at anew by each command: an edited one is noticed
     }
-    request = Measurement("describe", recipe.training_config(unknown), {}, args=args)
+    request = Measurement("describe", recipe.training_config(unknown), {}, args=args, purpose="facts")
     folder = run.path / ".facts"
     _clear(folder)
     values = dict(supervisor.ask(request, folder))
@@ -277,4 +277,6 @@ def final_training(context: Context, epochs: int | None) -> Training:
     args = dict(schedule.args)
     if schedule.name in ENDS and "total" not in args:
         args["total"] = until
-    return Training(context.config(params, schedule={"name": schedule.name, "args": args}), until, params)
+    return Training(
+        context.config(params, schedule={"name": schedule.name, "args": args}), until, params, purpose="the final model"
+    )

@@ -31,7 +31,7 @@ class Store:
         self.root = root
 
     def entry(self, config: TrainingConfig) -> Entry:
-        return Entry(self.root / f"{config.label}-{config.key}", config)
+        return Entry(self.root / config.folder, config)
 
     @contextlib.contextmanager
     def lease(self, config: TrainingConfig, wait_s: float = 60.0) -> Iterator[Entry]:

@@ -68,7 +68,7 @@ class Supervisor:
                         continue
                     if event.kind != "done":
                         raise UserError(event.error)
-                    values = Store(folder).entry(request.config).measurement(request.identity)
+                    values = Store(folder).entry(request.config).measurement(request.goal)
                     if values is None:
                         raise UserError(f"{folder}: the answer could not be read back; give the same command again")
                     return values
@@ -238,7 +238,7 @@ class Supervisor:
         """Whether the store already answers a request."""
         entry = self._store.entry(request.config)
         if isinstance(request, Measurement):
-            return entry.measurement(request.identity) is not None
+            return entry.measurement(request.goal) is not None
         return is_finished(request, entry.rows(request.until))
 
     def _record(self, request: Training | Measurement, error: str | None) -> Record:
@@ -246,7 +246,7 @@ class Supervisor:
         if error is not None:
             return Record(request, error=error)
         if isinstance(request, Measurement):
-            return Record(request, values=entry.measurement(request.identity) or {})
+            return Record(request, values=entry.measurement(request.goal) or {})
         rows = entry.rows(request.until)
         validations = sum(value is not None for value in rows.get("val_loss", ()))
         return Record(request, rows=rows, val_losses=entry.val_losses(validations))

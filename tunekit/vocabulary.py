@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
 STEPS = ("check-init-loss", "overfit-tiny", "lr-sweep", "coarse-grid", "fine-run", "diagnose")
 
@@ -70,9 +70,9 @@ class TrainingConfig:
         return digest(self.as_dict())
 
     @property
-    def label(self) -> str:
-        """The readable half of a training's folder name: rate, weight decay, seed."""
-        return f"lr{short(self.lr)}_wd{short(self.weight_decay)}_s{self.seed}"
+    def folder(self) -> str:
+        """The training's name in a run, and its folder's below trainings/: rate, weight decay, seed, key."""
+        return f"lr{short(self.lr)}_wd{short(self.weight_decay)}_s{self.seed}-{self.key}"
 
 
 def digest(data: Any, length: int = 12) -> str:
@@ -147,16 +147,29 @@ class StopRule:
 
 @dataclass(frozen=True)
 class Training:
-    """A request: train this configuration up to an iteration (or to where the rule ends it)."""
+    """A request: train this configuration up to an iteration (or to where the rule ends it).
+
+    `purpose` says what it is asked for, in the words of its step (sweep, cell, repeat over seeds, ...), and `round` in
+    which round of that step's plan. Both are part of the request's identity, so that a sweep's and a cell's training of
+    equal configuration and length are two trials; neither is part of the training's key, so that it is trained once.
+    """
 
     config: TrainingConfig
     until: int
     params: Values  # what the study shows of the trial
     stop: StopRule = StopRule()
+    _: KW_ONLY
+    purpose: str
+    round: int = 0
+
+    @property
+    def goal(self) -> str:
+        """What is trained, whatever it is asked for."""
+        return f"{self.config.key}@{self.until}"
 
     @property
     def identity(self) -> str:
-        return f"{self.config.key}@{self.until}"
+        return f"{self.purpose} {self.round}: {self.goal}"
 
 
 @dataclass(frozen=True)
@@ -168,10 +181,18 @@ class Measurement:
     params: Values
     at: int = 0
     args: Values = field(default_factory=dict)
+    _: KW_ONLY
+    purpose: str
+    round: int = 0
+
+    @property
+    def goal(self) -> str:
+        """What is measured, whatever it is asked for: the name under which the answer is kept."""
+        return f"{self.probe}-{self.config.key}@{self.at}-{digest(self.args, 6)}"
 
     @property
     def identity(self) -> str:
-        return f"{self.probe}-{self.config.key}@{self.at}-{digest(self.args, 6)}"
+        return f"{self.purpose} {self.round}: {self.goal}"
 
 
 @dataclass(frozen=True)
@@ -182,17 +203,40 @@ class Suggestion:
     space: Values  # dotted path -> list of values, or {"low", "high", "log"}
     sampler: str  # random | tpe
     build: Callable[[Values], Training]
+    _: KW_ONLY
+    purpose: str
+    round: int = 0
 
 
 Request = Training | Measurement | Suggestion
 
 
+class Row(NamedTuple):
+    """One iteration of a training. The metric is the loss itself where a training is judged by its loss."""
+
+    iteration: int  # from 1
+    epoch: float
+    lr: float
+    train_loss: float
+    train_metric: float
+    val_loss: float | None  # at the ends of epochs
+    val_metric: float | None
+
+
+def columns(metric: str) -> tuple[str, ...]:
+    """The header of a training's metrics.csv: the fields of Row under the metric's name, each once.
+
+    >>> columns("loss"), columns("mae")[-1]
+    (('iteration', 'epoch', 'lr', 'train_loss', 'val_loss'), 'val_mae')
+    """
+    return tuple(dict.fromkeys(name.replace("metric", metric) for name in Row._fields))
+
+
 @dataclass(frozen=True)
 class Record:
-    """What came back for a request. `rows` are columns of equal length, one entry an iteration.
-
-    Columns: iteration, epoch, lr, train_loss, train_METRIC, val_loss, val_METRIC; the last two are None but at
-    the ends of epochs. `val_losses` has one array a validation: the loss of every validation sample, in order.
+    """What came back for a request. `rows` are columns of equal length, one entry an iteration, named by `columns`;
+    validations are None but at the ends of epochs. `val_losses` has one array a validation: the loss of every
+    validation sample, in order.
     """
 
     request: Training | Measurement
@@ -230,14 +274,61 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """What a person may do next, as data: a step or another command, and changes of the recipe."""
+
+    command: str
+    set: Values = field(default_factory=dict)  # dotted path -> value
+
+
+@dataclass(frozen=True)
 class Finding:
-    """One thing a step has to say, by its code in the catalogue (findings.py)."""
+    """One thing that is said of a run, by its code. `advice` is in words; `remedies` are the same as data."""
 
     code: str
     severity: Severity
     message: str
     evidence: Values = field(default_factory=dict)
     advice: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
+        remedies = tuple(Remedy(**item) for item in data.get("remedies", ()))
+        return cls(**{**data, "advice": tuple(data["advice"]), "remedies": remedies})
+
+
+@dataclass(frozen=True)
+class Code:
+    """A thing that can be said, whatever the run: what `tunekit explain NAME` prints. It stands beside what says it.
+
+    `severity` is the one a finding has unless whoever says it knows better. A text that states a threshold is made from
+    the constant. `explains_later`: a fault that shows again in later steps, as their symptoms (`symptom`).
+    """
+
+    name: str
+    severity: Severity
+    meaning: str
+    measured: str
+    causes: str
+    advice: tuple[str, ...]
+    source: str
+    _: KW_ONLY
+    symptom: bool = True
+    explains_later: bool = False
+
+    def finding(
+        self,
+        message: str,
+        evidence: Values | None = None,
+        *,
+        advice: tuple[str, ...] | None = None,
+        severity: Severity | None = None,
+        remedies: tuple[Remedy, ...] = (),
+    ) -> Finding:
+        """This code said of a run, with its own severity and advice unless others are given."""
+        told = self.advice if advice is None else advice
+        return Finding(self.name, severity or self.severity, message, dict(evidence or {}), told, remedies)
 
 
 @dataclass(frozen=True)
@@ -282,7 +373,7 @@ class StepResult:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StepResult:
-        findings = tuple(Finding(**{**item, "advice": tuple(item["advice"])}) for item in data["findings"])
+        findings = tuple(Finding.from_dict(item) for item in data["findings"])
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         return cls(**{**known, "findings": findings, "table": tuple(data.get("table", ()))})
 

@@ -207,7 +207,7 @@ def measure(request: Measurement, workspace: Workspace) -> Generator[Progress, N
     """Run a probe and store what it found; a probe that was run before is not run again."""
     store = Store(Path(workspace.trainings))
     with store.lease(request.config) as entry:
-        if entry.measurement(request.identity) is not None:
+        if entry.measurement(request.goal) is not None:
             return
         from tunekit.training.device import pick_device
         from tunekit.training.probes import PROBES
@@ -217,5 +217,5 @@ def measure(request: Measurement, workspace: Workspace) -> Generator[Progress, N
             raise UserError(f"{entry.path}: no checkpoint to measure at iteration {request.at}")
         device = pick_device(workspace.device)
         values = PROBES[request.probe](request.config, Path(workspace.folder), device, state, dict(request.args))
-        entry.save_measurement(request.identity, values)
+        entry.save_measurement(request.goal, values)
         yield Progress(1, 1)

@@ -56,7 +56,7 @@ class Answers:
         self.asked = ""
 
     def submit(self, request: Training | Measurement, workspace: Any) -> int:
-        self.done.add(request.config.label)
+        self.done.add(request.config.folder)
         handle = len(self.events) + 1_000_000 * len(self.done)
         self.events.append(Event(handle, "done"))
         return handle
@@ -70,7 +70,7 @@ class Answers:
     def close(self) -> None: ...
 
     def entry(self, config: Any) -> Answers:
-        self.asked = config.label
+        self.asked = config.folder
         return self
 
     def rows(self, until: int | None = None) -> dict[str, Sequence[Any]]:
@@ -96,7 +96,7 @@ class Grid:
             return []
         base = context.config()
         params = [{"lr": 1e-3, "weight_decay": 1e-6 * (number + 1), "seed": number} for number in range(self.trials)]
-        return [Training(base.with_(**values), VALIDATIONS, values) for values in params]
+        return [Training(base.with_(**values), VALIDATIONS, values, purpose="test") for values in params]
 
     def objective(self, context: Any, record: Record) -> float:
         return float(record.validations("val_accuracy")[-1][1])

@@ -60,7 +60,10 @@ def measure(name: str, iterations: int, trainings: int, overrides: dict[str, Any
         with tempfile.TemporaryDirectory(prefix="tunekit-bench-") as place:
             workspace = Workspace(str(Path(place) / "trainings"), str(folder), "cpu")
             started, cpu = time.perf_counter(), _cpu_of_children()
-            waiting = {executor.submit(Training(config.with_(seed=seed), until, {}), workspace) for seed in seeds}
+            waiting = {
+                executor.submit(Training(config.with_(seed=seed), until, {}, purpose="test"), workspace)
+                for seed in seeds
+            }
             while waiting:
                 for event in executor.poll():
                     if event.kind != "progress":

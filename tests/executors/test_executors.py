@@ -78,14 +78,14 @@ def metrics(config, workspace):
 class TestContract:
     def test_a_training_that_is_finished_is_done_and_stored(self, executor, make_config, workspace):
         config = make_config()
-        handle = executor.submit(Training(config, 7, {}), workspace)
+        handle = executor.submit(Training(config, 7, {}, purpose="test"), workspace)
         events = news_of(executor, handle)
         assert [event.handle for event in events] == [handle] * len(events)
         assert [event.kind for event in events] == ["progress"] * (len(events) - 1) + ["done"]
         assert entry_of(config, workspace).iterations() == 7
 
     def test_progress_rises_to_done(self, executor, make_config, workspace):
-        handle = executor.submit(Training(make_config(seed=1), 3000, {}), workspace)
+        handle = executor.submit(Training(make_config(seed=1), 3000, {}, purpose="test"), workspace)
         events = news_of(executor, handle)
         steps = [event.progress for event in events if event.kind == "progress"]
         assert steps
@@ -95,7 +95,7 @@ class TestContract:
 
     def test_handles_are_their_own_and_all_requests_are_answered(self, executor, make_config, workspace):
         configs = [make_config(seed=seed) for seed in range(5)]
-        handles = [executor.submit(Training(config, 6, {}), workspace) for config in configs]
+        handles = [executor.submit(Training(config, 6, {}, purpose="test"), workspace) for config in configs]
         assert len(set(handles)) == 5
         events = news_of(executor, *handles)
         assert sorted(event.handle for event in events if event.kind == "done") == sorted(handles)
@@ -117,8 +117,10 @@ class TestContract:
             "    def forward(self, x):\n"
             "        raise ValueError('first line\\nsecond line')\n"
         )
-        bad = executor.submit(Training(make_config(model={"target": "breaks_x:Net", "args": {}}), 5, {}), workspace)
-        good = executor.submit(Training(make_config(), 5, {}), workspace)
+        bad = executor.submit(
+            Training(make_config(model={"target": "breaks_x:Net", "args": {}}), 5, {}, purpose="test"), workspace
+        )
+        good = executor.submit(Training(make_config(), 5, {}, purpose="test"), workspace)
         events = {event.handle: event for event in news_of(executor, bad, good) if event.kind in FINAL}
         assert events[bad].kind == "failed"
         assert events[bad].error == "ValueError: first line (breaks_x.py, line 5)"
@@ -126,7 +128,7 @@ class TestContract:
 
     def test_input_at_fault_is_unusable_and_told_in_one_line(self, executor, make_config, workspace):
         config = make_config(model={"target": "mlpp", "args": {}})
-        handle = executor.submit(Training(config, 5, {}), workspace)
+        handle = executor.submit(Training(config, 5, {}, purpose="test"), workspace)
         [event] = news_of(executor, handle)
         assert event.kind == "unusable"
         assert event.error.startswith("model.target: no model 'mlpp'")
@@ -142,7 +144,9 @@ class TestContract:
             "    def __init__(self): super().__init__(2, 2)\n"
             f"    def forward(self, x): raise {error}('mine')\n"
         )
-        bad = executor.submit(Training(make_config(model={"target": "breaks_y:Net", "args": {}}), 5, {}), workspace)
+        bad = executor.submit(
+            Training(make_config(model={"target": "breaks_y:Net", "args": {}}), 5, {}, purpose="test"), workspace
+        )
         [event] = news_of(executor, bad)
         assert event.kind == "failed"
         assert event.error.startswith(f"{error}: mine")
@@ -150,22 +154,22 @@ class TestContract:
     def test_a_place_that_cannot_be_written_is_a_matter_of_storage(self, executor, make_config, workspace, tmp_path):
         (tmp_path / "file").write_text("")
         place = Workspace(str(tmp_path / "file" / "trainings"), workspace.folder, "cpu")
-        [event] = news_of(executor, executor.submit(Training(make_config(), 5, {}), place))
+        [event] = news_of(executor, executor.submit(Training(make_config(), 5, {}, purpose="test"), place))
         assert event.kind == "storage"
         assert "cannot be written" in event.error
 
     def test_a_measurement_that_cannot_be_made_is_told(self, executor, make_config, workspace):
-        handle = executor.submit(Measurement("outputs", make_config(), {}, at=10), workspace)
+        handle = executor.submit(Measurement("outputs", make_config(), {}, at=10, purpose="test"), workspace)
         [event] = news_of(executor, handle)
         assert event.kind == "unusable"
         assert "no checkpoint to measure at iteration 10" in event.error
 
     def test_a_cancelled_request_gives_no_more_news_and_keeps_what_it_did(self, executor, make_config, workspace):
         config = make_config(seed=2)
-        handle = executor.submit(Training(config, 10**6, {}), workspace)
+        handle = executor.submit(Training(config, 10**6, {}, purpose="test"), workspace)
         news_until(executor, lambda events: any(event.kind == "progress" for event in events))
         executor.cancel(handle)
-        other = executor.submit(Training(make_config(seed=3), 5, {}), workspace)
+        other = executor.submit(Training(make_config(seed=3), 5, {}, purpose="test"), workspace)
         assert {event.handle for event in news_of(executor, other)} == {other}
         # It may take a moment until the other process has written, or the other machine has sent.
         entry, end = entry_of(config, workspace), time.monotonic() + LIMIT_S
@@ -175,9 +179,11 @@ class TestContract:
         assert entry.checkpoint() is not None
 
     def test_a_waiting_request_that_is_cancelled_never_runs(self, executor, make_config, workspace):
-        running = [executor.submit(Training(make_config(seed=10 + i), 400, {}), workspace) for i in range(2)]
+        running = [
+            executor.submit(Training(make_config(seed=10 + i), 400, {}, purpose="test"), workspace) for i in range(2)
+        ]
         waiting = make_config(seed=12)
-        handle = executor.submit(Training(waiting, 5, {}), workspace)
+        handle = executor.submit(Training(waiting, 5, {}, purpose="test"), workspace)
         executor.cancel(handle)
         executor.cancel(987654)
         events = news_of(executor, *running)
@@ -186,7 +192,7 @@ class TestContract:
 
     def test_the_same_request_twice_trains_once(self, executor, make_config, workspace):
         config = make_config(seed=4)
-        handles = [executor.submit(Training(config, 6, {}), workspace) for _ in range(2)]
+        handles = [executor.submit(Training(config, 6, {}, purpose="test"), workspace) for _ in range(2)]
         kinds = [event.kind for event in news_of(executor, *handles) if event.kind in FINAL]
         assert kinds == ["done", "done"]
         assert entry_of(config, workspace).rows()["iteration"] == [1, 2, 3, 4, 5, 6]
@@ -198,8 +204,8 @@ def test_closing_saves_a_running_training_so_that_it_goes_on_bit_for_bit(
 ):
     executor = InlineExecutor() if kind == "inline" else request.getfixturevalue("single")
     config = make_config(model={"target": "mlp", "args": {"hidden": [8], "dropout": 0.2}}, data={"augment": ["noise"]})
-    executor.submit(Training(config, 10**6, {}), workspace)
-    executor.submit(Training(make_config(seed=9), 10**6, {}), workspace)
+    executor.submit(Training(config, 10**6, {}, purpose="test"), workspace)
+    executor.submit(Training(make_config(seed=9), 10**6, {}, purpose="test"), workspace)
     news_until(executor, lambda events: any(event.kind == "progress" for event in events))
     executor.close()
     executor.close()
@@ -209,9 +215,9 @@ def test_closing_saves_a_running_training_so_that_it_goes_on_bit_for_bit(
     assert reached > 0
     assert entry.checkpoint() is not None
     inline = InlineExecutor()
-    news_of(inline, inline.submit(Training(config, reached + 10, {}), workspace))
+    news_of(inline, inline.submit(Training(config, reached + 10, {}, purpose="test"), workspace))
     other = Workspace(str(tmp_path / "other" / "trainings"), workspace.folder, "cpu")
-    news_of(inline, inline.submit(Training(config, reached + 10, {}), other))
+    news_of(inline, inline.submit(Training(config, reached + 10, {}, purpose="test"), other))
     assert metrics(config, workspace) == metrics(config, other)
     if kind == "processes":
         assert not any(worker.process.is_alive() for worker in executor._workers)
@@ -224,22 +230,24 @@ def test_all_executors_write_the_same_bytes(pool, ray_pool, make_config, tmp_pat
     places = []
     for name, executor in (("inline", InlineExecutor()), ("processes", pool), ("ray", ray_pool)):
         place = Workspace(str(tmp_path / name / "trainings"), str(tmp_path), "cpu")
-        news_of(executor, executor.submit(Training(config, 12, {}), place))
+        news_of(executor, executor.submit(Training(config, 12, {}, purpose="test"), place))
         places.append(place)
     assert len({metrics(config, place) for place in places}) == 1
     assert len({(entry_of(config, place).path / "val_losses.bin").read_bytes() for place in places}) == 1
 
 
 def test_workers_of_ray_make_room_for_those_with_more_threads(ray_pool, make_config, workspace):
-    small = ray_pool.submit(Training(make_config(seed=7), 2000, {}), workspace)
-    large = ray_pool.submit(Training(make_config(seed=7, threads=ray_pool._total("CPU")), 5, {}), workspace)
+    small = ray_pool.submit(Training(make_config(seed=7), 2000, {}, purpose="test"), workspace)
+    large = ray_pool.submit(
+        Training(make_config(seed=7, threads=ray_pool._total("CPU")), 5, {}, purpose="test"), workspace
+    )
     events = {event.handle: event.kind for event in news_of(ray_pool, small, large) if event.kind in FINAL}
     assert events == {small: "done", large: "done"}
 
 
 def test_a_worker_that_is_killed_is_lost_and_the_pool_goes_on(pool, make_config, workspace):
     config = make_config(seed=5)
-    handle = pool.submit(Training(config, 10**6, {}), workspace)
+    handle = pool.submit(Training(config, 10**6, {}, purpose="test"), workspace)
     news_until(pool, lambda events: any(event.kind == "progress" for event in events))
     [worker] = [worker for worker in pool._workers if worker.handle == handle]
     os.kill(worker.process.pid, signal.SIGKILL)
@@ -252,8 +260,8 @@ def test_a_worker_that_is_killed_is_lost_and_the_pool_goes_on(pool, make_config,
     # The lease died with it, and the pool is as large as before.
     assert len(pool._workers) == 2
     assert all(other.process.is_alive() for other in pool._workers)
-    again = [pool.submit(Training(make_config(seed=5), 8, {}), workspace)]
-    again += [pool.submit(Training(make_config(seed=6), 8, {}), workspace)]
+    again = [pool.submit(Training(make_config(seed=5), 8, {}, purpose="test"), workspace)]
+    again += [pool.submit(Training(make_config(seed=6), 8, {}, purpose="test"), workspace)]
     assert {event.kind for event in news_of(pool, *again)} <= {"progress", "done"}
     assert entry_of(config, workspace).rows(8)["iteration"] == list(range(1, 9))
 

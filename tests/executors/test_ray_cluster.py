@@ -92,7 +92,8 @@ class TestCluster:
         (Path(workspace.folder) / "slow_net.py").write_text(SLOW)
         model = {"target": "slow_net:Net", "args": {}}
         requests = [
-            Training(make_config(model=model, seed=seed, data={"augment": ["noise"]}), 1800, {}) for seed in (0, 1)
+            Training(make_config(model=model, seed=seed, data={"augment": ["noise"]}), 1800, {}, purpose="test")
+            for seed in (0, 1)
         ]
         executor = RayExecutor(2, cluster.address, shared=shared)
         try:
@@ -132,8 +133,8 @@ class TestCluster:
         before = signal.getsignal(signal.SIGTERM)
         executor = RayExecutor(1, cluster.address, shared=shared)
         assert signal.getsignal(signal.SIGTERM) is before
-        executor.submit(Training(config, 10**6, {}), workspace)
-        executor.submit(Training(make_config(seed=9), 10**6, {}), workspace)
+        executor.submit(Training(config, 10**6, {}, purpose="test"), workspace)
+        executor.submit(Training(make_config(seed=9), 10**6, {}, purpose="test"), workspace)
         news_until(executor, lambda events: any(event.kind == "progress" for event in events))
         executor.close()
         executor.close()
@@ -143,9 +144,9 @@ class TestCluster:
         assert entry_of(config, workspace).checkpoint() is not None
         assert not list(Path(workspace.trainings).parent.glob(".*.part"))
         inline = InlineExecutor()
-        news_of(inline, inline.submit(Training(config, reached + 10, {}), workspace))
+        news_of(inline, inline.submit(Training(config, reached + 10, {}, purpose="test"), workspace))
         other = Workspace(str(tmp_path / "other" / "trainings"), workspace.folder, "cpu")
-        news_of(inline, inline.submit(Training(config, reached + 10, {}), other))
+        news_of(inline, inline.submit(Training(config, reached + 10, {}, purpose="test"), other))
         assert metrics(config, workspace) == metrics(config, other)
 
     def test_a_worker_that_is_killed_is_lost_and_another_one_goes_on(
@@ -167,10 +168,13 @@ class TestCluster:
         config = make_config(model={"target": "dies_once:Net", "args": {"flag": str(tmp_path / "flag")}})
         executor = RayExecutor(1, cluster.address, shared=shared)
         try:
-            [event] = news_of(executor, executor.submit(Training(config, 5, {}), workspace))
+            [event] = news_of(executor, executor.submit(Training(config, 5, {}, purpose="test"), workspace))
             assert event.kind == "lost"
             assert event.error.startswith("its Ray worker ended unexpectedly; perhaps out of memory")
-            assert news_of(executor, executor.submit(Training(config, 5, {}), workspace))[-1].kind == "done"
+            assert (
+                news_of(executor, executor.submit(Training(config, 5, {}, purpose="test"), workspace))[-1].kind
+                == "done"
+            )
         finally:
             executor.close()
         assert entry_of(config, workspace).iterations() == 5
@@ -189,7 +193,7 @@ class TestCluster:
         config = make_config(data={"target": "arrays", "args": {"path": "data/d.npz"}}, batch_size=4)
         executor = RayExecutor(1, cluster.address, shared=shared)
         try:
-            event = news_of(executor, executor.submit(Training(config, 5, {}), workspace))[-1]
+            event = news_of(executor, executor.submit(Training(config, 5, {}, purpose="test"), workspace))[-1]
         finally:
             executor.close()
         if shared:
@@ -311,17 +315,19 @@ class TestNeeds:
         self, monkeypatch, make_config, device, jobs, gpus
     ):
         executor = counted(monkeypatch, jobs, {"CPU": 8, "GPU": 4}, {"CPU": 8})
-        request = Training(make_config(threads=2), 5, {})
+        request = Training(make_config(threads=2), 5, {}, purpose="test")
         assert executor._needs(request, Workspace("", "", device)) == _Needs(2, gpus)
 
     def test_without_gpus_auto_is_the_cpu(self, monkeypatch, make_config):
         executor = counted(monkeypatch, 0, {"CPU": 8})
-        assert executor._needs(Training(make_config(), 5, {}), Workspace("", "", "auto")) == _Needs(1, 0)
+        assert executor._needs(Training(make_config(), 5, {}, purpose="test"), Workspace("", "", "auto")) == _Needs(
+            1, 0
+        )
 
     def test_a_gpu_by_number_is_not_for_a_cluster(self, monkeypatch, make_config, tmp_path):
         executor = counted(monkeypatch, 0, {"CPU": 8, "GPU": 4})
         handle = executor.submit(
-            Training(make_config(), 5, {}), Workspace(str(tmp_path / "t"), str(tmp_path), "cuda:1")
+            Training(make_config(), 5, {}, purpose="test"), Workspace(str(tmp_path / "t"), str(tmp_path), "cuda:1")
         )
         [event] = executor.poll(0)
         assert (event.handle, event.kind) == (handle, "unusable")
@@ -337,13 +343,15 @@ class TestNeeds:
 
     def test_a_training_that_this_machine_cannot_hold_is_told_at_once(self, monkeypatch, make_config, tmp_path):
         executor = counted(monkeypatch, 0, {"CPU": 2}, address=None)
-        request = Training(make_config(threads=4), 5, {})
+        request = Training(make_config(threads=4), 5, {}, purpose="test")
         with pytest.raises(UserError, match=r"needs 4 CPUs, .* holds 2 CPUs and 0 GPUs on 1 nodes; lower `threads`"):
             executor.submit(request, Workspace(str(tmp_path / "t"), str(tmp_path), "cpu"))
 
     def test_a_cluster_has_time_to_grow(self, monkeypatch, make_config, tmp_path):
         executor = counted(monkeypatch, 0, {"CPU": 2}, {"CPU": 2})
-        executor.submit(Training(make_config(), 5, {}), Workspace(str(tmp_path / "t"), str(tmp_path), "cuda"))
+        executor.submit(
+            Training(make_config(), 5, {}, purpose="test"), Workspace(str(tmp_path / "t"), str(tmp_path), "cuda")
+        )
         assert executor.poll(0.01) == []
         now = time.monotonic()
         monkeypatch.setattr(time, "monotonic", lambda: now + ray_cluster.PATIENCE_S + 1)

@@ -24,7 +24,7 @@ def record_of(make_config, lr, losses) -> Record:
         "val_loss": validated,
         "val_accuracy": [None if value is None else 0.9 for value in validated],
     }
-    return Record(Training(make_config(lr=lr), count, {"lr": lr, "weight_decay": 0.0}), rows)
+    return Record(Training(make_config(lr=lr), count, {"lr": lr, "weight_decay": 0.0}, purpose="test"), rows)
 
 
 def text_of(draw) -> str:

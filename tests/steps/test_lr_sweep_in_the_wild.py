@@ -19,7 +19,7 @@ def sweep(folder: Path, configs) -> dict[float, list[float]]:
     workspace = Workspace(str(folder / "trainings"), str(folder), "cpu")
     found = {}
     for config in configs:
-        list(work(Training(config, 40, {}), workspace))
+        list(work(Training(config, 40, {}, purpose="test"), workspace))
         found[config.lr] = Store(folder / "trainings").entry(config).rows()["train_loss"]
     return found
 

@@ -148,7 +148,7 @@ class TestJudge:
             "lr": 3e-3,
             "weight_decay": 1e-5,
             "iterations": 100,
-            "training": f"{best.request.config.label}-{best.request.config.key}",
+            "training": best.request.config.folder,
         }
         assert result.handoff["val_accuracy"] == pytest.approx(coarse_grid.objective(context, best))
         assert result.handoff["top"][0] == {"lr": 3e-3, "weight_decay": 1e-5}

@@ -17,11 +17,13 @@ def plan(context: Context, records: Sequence[Record]) -> list[Request]:
     if records:
         return []
     settings = context.recipe.steps.check_init_loss
-    requests: list[Request] = [Measurement("data", context.config(), {"probe": 0})]
+    requests: list[Request] = [Measurement("data", context.config(), {"probe": 0}, purpose="the data")]
     for number in range(settings.initializations):
         # The weight decay of the recipe stays in the configuration: whether it acts is measured too.
         config = context.config({"seed": context.recipe.seed + number})
-        requests.append(Measurement("initial", config, {"seed": context.recipe.seed + number}))
+        requests.append(
+            Measurement("initial", config, {"seed": context.recipe.seed + number}, purpose="an initialisation")
+        )
     return requests
 
 

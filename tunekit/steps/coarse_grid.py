@@ -92,8 +92,7 @@ def _pruned(context: Context, record: Record) -> bool:
 
 
 def folder_name(record: Record) -> str:
-    config = record.request.config
-    return f"{config.label}-{config.key}"
+    return record.request.config.folder
 
 
 def _text(params: Values) -> str:
@@ -132,7 +131,7 @@ def _axes(context: Context, scored: Sequence[Record]) -> dict[str, dict[str, flo
 
 
 def _table(context: Context, cells: Sequence[Record], scored: Sequence[Record]) -> list[Values]:
-    equal = {record.request.identity for record in _within_noise(scored)} if scored else set()
+    equal = {record.request.goal for record in _within_noise(scored)} if scored else set()
     rows: list[Values] = []
     for record in [*scored, *[cell for cell in cells if cell not in scored]]:
         if record.error:
@@ -145,7 +144,7 @@ def _table(context: Context, cells: Sequence[Record], scored: Sequence[Record]) 
         elif record is scored[0]:
             word = "best"
         else:
-            word = "within noise" if record.request.identity in equal else ""
+            word = "within noise" if record.request.goal in equal else ""
         value = None if record.error else last_validation(record, context.metric)
         row = {**record.params, context.metric: value if finite(value) else None}
         if context.metric != "val_loss":

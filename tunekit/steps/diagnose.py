@@ -24,7 +24,7 @@ def plan(context: Context, records: Sequence[Record]) -> list[Request]:
     params = context.tuned("fine-run") or context.tuned("coarse-grid") or context.tuned("lr-sweep")
     iterations = int(context.handoff("fine-run").get("iterations", 0))
     until = iterations or context.recipe.steps.fine_run.epochs * context.iterations_per_epoch(params)
-    return [Training(context.config(params), until, params)]
+    return [Training(context.config(params), until, params, purpose="the best run")]
 
 
 def objective(context: Context, record: Record) -> float | None:

@@ -21,7 +21,7 @@ LATE = 0.9  # of the run: a best value that lies beyond it was still being impro
 def plan(context: Context, records: Sequence[Record]) -> list[Request]:
     """The grid's best, then finer rates around the winner, then the winner over seeds."""
     settings = context.recipe.steps.fine_run
-    known = {record.request.identity for record in records}
+    known = {record.request.goal for record in records}
     if not records:
         return [_training(context, params) for params in _top(context)]
     best = _best(context, records)
@@ -31,7 +31,7 @@ def plan(context: Context, records: Sequence[Record]) -> list[Request]:
     centre = _best(context, [r for r in records if dict(r.params) in _top(context)])
     if centre is not None:
         finer = [{**centre.params, "lr": decimal(centre.params["lr"] * factor)} for factor in settings.lr_factors]
-    fresh = [training for params in finer if (training := _training(context, params)).identity not in known]
+    fresh = [training for params in finer if (training := _training(context, params)).goal not in known]
     if fresh:
         return list(fresh)
     params = {name: value for name, value in best.params.items() if name != "seed"}
@@ -39,7 +39,7 @@ def plan(context: Context, records: Sequence[Record]) -> list[Request]:
     repeats = [_training(context, {**params, "seed": seed}) for seed in seeds]
     # Seeds of an earlier winner do not count: only the first winner over all rates is repeated.
     repeated = any("seed" in record.params for record in records)
-    return [] if repeated else [training for training in repeats if training.identity not in known]
+    return [] if repeated else [training for training in repeats if training.goal not in known]
 
 
 def _top(context: Context) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def _top(context: Context) -> list[dict[str, Any]]:
 
 def _training(context: Context, params: Values) -> Training:
     until = context.recipe.steps.fine_run.epochs * context.iterations_per_epoch(params)
-    return Training(context.config(params), until, dict(params))
+    return Training(context.config(params), until, dict(params), purpose="run")
 
 
 def _value(context: Context, record: Record) -> tuple[int, int, float] | None:

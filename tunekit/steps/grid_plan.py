@@ -53,18 +53,18 @@ def _fresh(context: Context, wanted: Sequence[Training], records: Sequence[Recor
     half of them two, and so on. What is pruned does not depend on which worker was faster.
     """
     cells = _unique(wanted)
-    known = {record.request.identity for record in records}
+    known = {record.request.goal for record in records}
     if context.recipe.steps.coarse_grid.pruner == "none" or not cells:
-        return [cell for cell in cells if cell.identity not in known]
+        return [cell for cell in cells if cell.goal not in known]
     alive: list[Values] = [cell.params for cell in cells]
     least = max(2, context.recipe.steps.fine_run.top)
     for epochs in rungs(context, cells[0].params):
         rung = [_cell(context, params, epochs) for params in alive]
-        fresh = [cell for cell in rung if cell.identity not in known]
+        fresh = [cell for cell in rung if cell.goal not in known]
         if fresh:
             return fresh
-        asked = {cell.identity for cell in rung}
-        ranked = _ranked(context, [record for record in records if record.request.identity in asked])
+        asked = {cell.goal for cell in rung}
+        ranked = _ranked(context, [record for record in records if record.request.goal in asked])
         alive = [record.params for record in ranked[: max(least, math.ceil(len(rung) / 2))]]
     return []
 
@@ -76,7 +76,7 @@ def rungs(context: Context, params: Values) -> list[int]:
 
 
 def _unique(cells: Sequence[Training]) -> list[Training]:
-    return list({cell.identity: cell for cell in cells}.values())
+    return list({cell.goal: cell for cell in cells}.values())
 
 
 def _name(params: Values) -> str:
@@ -127,7 +127,7 @@ def budget(context: Context, params: Values) -> int:
 
 def _cell(context: Context, params: Values, epochs: int | None = None) -> Training:
     until = budget(context, params) if epochs is None else epochs * context.iterations_per_epoch(params)
-    return Training(context.config(params), until, dict(params))
+    return Training(context.config(params), until, dict(params), purpose="cell")
 
 
 def _drawn(context: Context, records: Sequence[Record]) -> list[Suggestion]:
@@ -145,7 +145,7 @@ def _drawn(context: Context, records: Sequence[Record]) -> list[Suggestion]:
         **context.recipe.search,
     }
     return [
-        Suggestion(number, space, settings.sampler, lambda params: _cell(context, params))
+        Suggestion(number, space, settings.sampler, lambda params: _cell(context, params), purpose="cell")
         for number in range(done, min(done + WAVE, settings.trials))
     ]
 

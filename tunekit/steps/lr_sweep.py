@@ -80,7 +80,7 @@ def _training(context: Context, rate: float, fixed: Values, times: int) -> Train
     params = {**fixed, "lr": rate, "weight_decay": settings.weight_decay}
     passes = math.ceil(settings.epochs * context.iterations_per_epoch(fixed))
     until = max(settings.iterations, passes) * times
-    return Training(context.config(params), until, {**fixed, "lr": rate})
+    return Training(context.config(params), until, {**fixed, "lr": rate}, purpose="sweep")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def read_curves(records: Sequence[Record]) -> Mapping[float, RateCurve]:
         own = float(np.std(window, ddof=1)) if count > 1 else math.inf
         noise = float(np.std(np.asarray(lowest[:count]), ddof=1)) if len(lowest) >= count > 1 else 0.0
         error = math.sqrt((own**2 + noise**2) / max(1, count))
-        identity = f"{runs[rate].request.config.label}-{runs[rate].request.config.key}"
+        identity = runs[rate].request.config.folder
         found[rate] = RateCurve(rate, tuple(losses), start, end, error, diverged(runs[rate]), identity)
     return found
 

@@ -92,13 +92,15 @@ def _config(context: Context, rate: float, blank: bool = False) -> TrainingConfi
 
 
 def _measure(context: Context, config: TrainingConfig, at: int) -> Measurement:
-    return Measurement("tiny", config, {"lr": config.lr, "at": at}, at=at)
+    return Measurement(
+        "tiny", config, {"lr": config.lr, "at": at}, at=at, purpose="the trained model" if at else "the set"
+    )
 
 
 def _training(context: Context, rate: float, start: Values, until: int, blank: bool = False) -> Training:
     params = {"lr": rate, "inputs": "zeroed" if blank else "real"}
     rule = StopRule(solved_loss=_target(start), solved_metric=_wanted_score(context, start))
-    return Training(_config(context, rate, blank), until, params, rule)
+    return Training(_config(context, rate, blank), until, params, rule, purpose="control" if blank else "rate")
 
 
 def _target(start: Values) -> float:
