@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tunekit.vocabulary import Finding, Severity, Values
+from tunekit.vocabulary import Code, Finding, Severity, Values
 
 
 @dataclass(frozen=True)
@@ -641,3 +641,21 @@ def finding(
         evidence=dict(evidence or {}),
         advice=entry.advice if advice is None else advice,
     )
+
+
+def codes_of(step: str) -> list[Code]:
+    return [
+        Code(
+            n,
+            e.severity,
+            e.meaning,
+            e.measured,
+            e.causes,
+            e.advice,
+            e.source,
+            symptom=e.symptom,
+            explains_later=e.causes_later,
+        )
+        for n, e in CATALOGUE.items()
+        if step in e.steps
+    ]

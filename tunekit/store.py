@@ -33,6 +33,14 @@ class Store:
     def entry(self, config: TrainingConfig) -> Entry:
         return Entry(self.root / config.folder, config)
 
+    def by_name(self, name: str) -> Entry:
+        """The entry of a training by its folder's name. Errors: UserError where it is gone."""
+        try:
+            config = TrainingConfig(**json.loads((self.root / name / "config.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            raise UserError(f"{self.root / name}: is gone or damaged; give the command of its step again") from None
+        return self.entry(config)
+
     @contextlib.contextmanager
     def lease(self, config: TrainingConfig, wait_s: float = 60.0) -> Iterator[Entry]:
         """The entry, held by this process alone: a worker that outlived its supervisor may still be writing to it.
@@ -158,6 +166,11 @@ class Entry:
             else:
                 losses.unlink()
         return rows
+
+    @property
+    def weights(self) -> Path:
+        """The weights of the best epoch, for `torch.load(...)["model"]`."""
+        return self.path / "best.pt"
 
     def has_checkpoint(self) -> bool:
         return (self.path / "checkpoint.pt").exists()

@@ -7,17 +7,23 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-STEPS = ("check-init-loss", "overfit-tiny", "lr-sweep", "coarse-grid", "fine-run", "diagnose")
+if TYPE_CHECKING:
+    from tunekit.charts import Figure
 
 Severity = Literal["note", "warn", "fail"]
 Verdict = Literal["pass", "warn", "fail"]
+Format = Literal["rate", "share"]
+"""How a number is shown: rates short (3e-3), shares of one in per cent; others with four digits."""
 Values = Mapping[str, Any]
 """JSON data: a hand-off, the evidence of a finding, a trial's parameters."""
 
 FORMAT = 1
 """Part of every key: raise it when the training loop changes what a configuration computes."""
+
+SCHEMA = 2
+"""Of result.json: raised when a field of it changes its meaning."""
 
 
 class UserError(Exception):
@@ -103,7 +109,8 @@ class StopRule:
     """When a training may end before its budget. Losses may be negative, zero or not finite.
 
     A loss diverges when the mean of the last `window` training losses lies above the start (the median of the
-    first three) by `factor` times its scale: the larger of |start| and the standard deviation of the first window.
+    first three) by more than `factor` times its scale: the larger of |start| and the standard deviation of the first
+    window, of which no more than |start| + 1 counts.
     """
 
     factor: float = 3.0
@@ -347,12 +354,18 @@ class Facts:
     device: str
     sources: Values
     shareable: bool = True  # False: an iterable or a sampler of the person's own, trained without reuse
+    share: bool = False  # whether the metric is a share of one, shown in per cent
     notes: tuple[str, ...] = ()
+
+
+UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
+"""Before anything was measured."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step says. `table` is the short table on the screen: rows of named cells."""
+    """What a step says. `table` is the short table on the screen: rows of named cells. `remedies`: what to do next, the
+    first of them in `next` as a command."""
 
     step: str
     verdict: Verdict
@@ -360,10 +373,13 @@ class StepResult:
     findings: tuple[Finding, ...] = ()
     handoff: Values = field(default_factory=dict)
     table: tuple[Values, ...] = ()
+    formats: Mapping[str, Format] = field(default_factory=dict)  # of the table's columns
     details: Values = field(default_factory=dict)  # what the figure and the page show besides
     next: str = ""
+    remedies: tuple[Remedy, ...] = ()
     cost: Values = field(default_factory=dict)
     diagnosis: str | None = None
+    schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
         data: dict[str, Any] = plain(asdict(self))
@@ -373,9 +389,10 @@ class StepResult:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StepResult:
+        known = {"schema": 1, **{name: data[name] for name in cls.__dataclass_fields__ if name in data}}
         findings = tuple(Finding.from_dict(item) for item in data["findings"])
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        return cls(**{**known, "findings": findings, "table": tuple(data.get("table", ()))})
+        remedies = tuple(Remedy(**item) for item in data.get("remedies", ()))
+        return cls(**{**known, "findings": findings, "remedies": remedies, "table": tuple(data.get("table", ()))})
 
 
 @dataclass(frozen=True)
@@ -399,6 +416,7 @@ class StepFinished:
     result: StepResult
     records: tuple[Record, ...]
     reused: bool = False  # it had been finished before
+    figure: Callable[[], Figure] | None = None  # made when it is drawn
 
 
 @dataclass(frozen=True)

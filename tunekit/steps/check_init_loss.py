@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge, Lt
+
+from tunekit.findings import codes_of
 from tunekit.steps import init_data, init_model
 from tunekit.steps.context import Context
-from tunekit.vocabulary import Measurement, Record, Request, StepResult, UserError, Values
+from tunekit.steps.step import Count, Handoff, Judgement, Settings, Step
+from tunekit.vocabulary import Measurement, Record, Request, UserError, Values
 
 NAME = "check-init-loss"
-NEEDS: tuple[str, ...] = ()
 
 
-def plan(context: Context, records: Sequence[Record]) -> list[Request]:
+@dataclass(frozen=True)
+class CheckInitLoss(Settings):
+    initializations: Count = 3
+    tolerance: Annotated[float, Ge(0.15), Lt(1)] = 0.15  # sound networks start up to 11 % off
+
+
+@dataclass(frozen=True)
+class InitialLoss(Handoff):
+    initial_loss: float
+    expected_loss: float
+    expected: str
+
+
+def plan(context, records: Sequence[Record]) -> list[Request]:
     """The data once, and several initialisations of the model; weight decay zero where losses are measured."""
     if records:
         return []
-    settings = context.recipe.steps.check_init_loss
+    settings = context.settings
     requests: list[Request] = [Measurement("data", context.config(), {"probe": 0}, purpose="the data")]
     for number in range(settings.initializations):
         # The weight decay of the recipe stays in the configuration: whether it acts is measured too.
@@ -33,15 +51,7 @@ def objective(context: Context, record: Record) -> float | None:
     return None if measured is None or not measured.expected else abs(measured.loss / measured.expected - 1)
 
 
-def maximize(context: Context) -> bool:
-    return False
-
-
-def choices(context: Context) -> Values:
-    return {}
-
-
-def judge(context: Context, records: Sequence[Record]) -> StepResult:
+def judge(context: Context, records: Sequence[Record]) -> Judgement:
     failed = [record for record in records if record.error]
     if failed:
         raise UserError(failed[0].error or "")
@@ -65,7 +75,7 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
         off = abs(measured.loss / measured.expected - 1) if measured.expected else 0.0
         theory = f"{measured.expected:.4g} ({measured.name})"
         summary = f"Initial loss {measured.loss:.4g}, expected {theory}: {100 * off:.0f} % off."
-    return context.result(NAME, summary, findings, handoff, table)
+    return Judgement(summary, findings, InitialLoss(**handoff) if handoff else None, table)
 
 
 def _probe(record: Record) -> str:
@@ -79,3 +89,18 @@ def _row(values: Values) -> Values:
         "eval mode": losses.get("eval"),
         "outputs' std": values["outputs"]["std"],
     }
+
+
+STEP = Step(
+    NAME,
+    "Check data, outputs, gradients and the loss of the untrained model.",
+    CheckInitLoss,
+    InitialLoss,
+    "the initial loss",
+    plan,
+    judge,
+    lambda: codes_of(NAME),
+    objective=objective,
+    choices=lambda context: {},
+    work="measures",
+)

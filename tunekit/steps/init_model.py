@@ -202,7 +202,7 @@ def _loss_value(initial: Sequence[Values], context: Context, known: set[str]) ->
     if not math.isfinite(measured.highest) or measured.lowest <= 0:
         return []  # a loss that is zero or less without knowledge has no scale to judge by
     kind = initial[0]["kind"]
-    tolerance = max(context.recipe.steps.check_init_loss.tolerance, 0.15)
+    tolerance = max(context.settings.tolerance, 0.15)
     above = REGRESSION_TOLERANCE if kind == "regression" else tolerance
     room = measured.highest * above
     evidence = {"initial_loss": measured.loss, "expected": measured.expected, "theory": measured.name}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from tunekit.findings import finding
-from tunekit.steps.context import Context, metric_text
+from tunekit.findings import codes_of, finding
+from tunekit.steps.context import Context, percent
 from tunekit.steps.noise import diverged, tail
+from tunekit.steps.step import Count, Handoff, Judgement, Positive, Settings, Step
 from tunekit.vocabulary import (
     Finding,
     Measurement,
     Record,
     Request,
-    StepResult,
     StopRule,
     Training,
     TrainingConfig,
@@ -25,7 +26,22 @@ from tunekit.vocabulary import (
 )
 
 NAME = "overfit-tiny"
-NEEDS: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OverfitTiny(Settings):
+    per_class: Count = 10
+    samples: Count = 32  # where there are no classes
+    rates: tuple[Positive, ...] = (1e-2, 1e-3, 1e-4)
+    epochs: Count = 300
+
+
+@dataclass(frozen=True)
+class Learned(Handoff):
+    lr: float
+    epochs: int
+    loss: float
+
 
 NEAR_FLOOR = 0.03  # of the way from the start down to the floor
 NEAR_FIT = 0.10  # the same way, where the floor is the best linear map's: the last part of it takes long
@@ -44,7 +60,7 @@ SGD_FACTOR = 10.0  # rates of plain gradient descent lie a decade above Adam's
 def plan(context: Context, records: Sequence[Record]) -> list[Request]:
     """First what the set allows, then the rates, then a longer or faster try where none solved it; last the control
     with zeroed inputs and a look at the trained model."""
-    settings = context.recipe.steps.overfit_tiny
+    settings = context.settings
     if not records:
         return [_measure(context, _config(context, _rates(context)[0]), 0)]
     if any(record.error for record in records):
@@ -67,14 +83,14 @@ def plan(context: Context, records: Sequence[Record]) -> list[Request]:
 
 
 def _rates(context: Context) -> list[float]:
-    rates = context.recipe.steps.overfit_tiny.rates
+    rates = context.settings.rates
     factor = SGD_FACTOR if context.recipe.optimizer.target in SGD_FAMILY else 1.0
-    return [rate * factor for rate in rates] if rates == [1e-2, 1e-3, 1e-4] else rates
+    return [rate * factor for rate in rates] if list(rates) == [1e-2, 1e-3, 1e-4] else rates
 
 
 def _config(context: Context, rate: float, blank: bool = False) -> TrainingConfig:
     """The tiny training: no weight decay, dropout, augmentation, averaging or clipping; the set in one batch."""
-    settings = context.recipe.steps.overfit_tiny
+    settings = context.settings
     subset: dict[str, Any] = (
         {"per_class": settings.per_class} if context.facts.classes else {"samples": min(settings.samples, LARGEST)}
     )
@@ -154,11 +170,9 @@ def _further(context: Context, tried: Sequence[Record], best: Record, start: Val
     """Once ten times the rate where the highest was best, then four times the iterations where the loss still falls."""
     if diverged(best):
         low = min(record.params["lr"] for record in tried)
-        return (
-            _training(context, low / 10, start, context.recipe.steps.overfit_tiny.epochs) if len(tried) == 3 else None
-        )
+        return _training(context, low / 10, start, context.settings.epochs) if len(tried) == 3 else None
     rates = [record.params["lr"] for record in tried]
-    settings = context.recipe.steps.overfit_tiny
+    settings = context.settings
     if best.params["lr"] == max(rates) and len(set(rates)) == len(_rates(context)):
         return _training(context, best.params["lr"] * 10, start, settings.epochs)
     longest = max(record.iterations for record in tried)
@@ -177,18 +191,10 @@ def objective(context: Context, record: Record) -> float | None:
     return None if diverged(record) else _reached(record)[1]
 
 
-def maximize(context: Context) -> bool:
-    return False
-
-
-def choices(context: Context) -> Values:
-    return {"inputs": ["real", "zeroed"]}
-
-
-def judge(context: Context, records: Sequence[Record]) -> StepResult:
+def judge(context: Context, records: Sequence[Record]) -> Judgement:
     failed = [record for record in records if record.error]
     if failed:
-        causes = context.causes(NAME)
+        causes = context.causes
         why = f"; this follows from {', '.join(causes[:3])}, found before" if causes else ""
         raise UserError(f"{failed[0].error}{why}")
     start = records[0].values
@@ -218,7 +224,9 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
     if control is not None:
         table.append({**_row(context, control, start), "inputs": "zeroed"})
     handoff = {"lr": best.params["lr"], "epochs": best.iterations, "loss": loss} if solved else {}
-    return context.result(NAME, summary, findings, handoff, table)
+    return Judgement(
+        summary, findings, Learned(**handoff) if handoff else None, table, {"lr": "rate", "accuracy": "share"}
+    )
 
 
 def _slow(best: Record, start: Values) -> Finding:
@@ -254,7 +262,7 @@ def _reached_text(context: Context, score: float, loss: float, start: Values) ->
         if math.isclose(residual, RESIDUAL * start["variance"], rel_tol=0.01):
             return f"a residual of {100 * loss / start['variance']:.2g} % of the variance"
         return f"a loss of {loss:.3g} ({residual + start['floor']:.3g} where 1 % of the variance is left)"
-    return f"{metric_text('accuracy', score)} accuracy, loss {loss:.3g}"
+    return f"{percent(score)} accuracy, loss {loss:.3g}"
 
 
 def _row(context: Context, record: Record, start: Values) -> Values:
@@ -273,7 +281,7 @@ def _modes(looked: Values, context: Context) -> list[Finding]:
     if not abs(train - evaluated) > MODES:
         return []
     message = (
-        f"accuracy is {metric_text('accuracy', train)} in train mode and {metric_text('accuracy', evaluated)} in eval "
+        f"accuracy is {percent(train)} in train mode and {percent(evaluated)} in eval "
         "mode on the same samples, BatchNorm's statistics made anew"
     )
     return [finding("eval_mode_differs", message, {"train": train, "eval": evaluated})]
@@ -325,3 +333,17 @@ def _cause(context: Context, tried: Sequence[Record], best: Record, start: Value
             advice=advice,
         )
     return finding("cannot_overfit", message, evidence)
+
+
+STEP = Step(
+    NAME,
+    "Learn a handful of samples by heart, or say why that fails.",
+    OverfitTiny,
+    Learned,
+    "the rate",
+    plan,
+    judge,
+    lambda: codes_of(NAME),
+    objective=objective,
+    choices=lambda context: {"inputs": ["real", "zeroed"]},
+)
