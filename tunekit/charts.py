@@ -1,4 +1,4 @@
-"""Figures as data: panels of lines, bars, cells and marks. Steps give them, report draws them; nothing is drawn here."""
+"""Figures as data: panels of lines, bars, cells and rules. Steps give them, report draws them; not drawn here."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +30,7 @@ from tunekit.worker import SHARED, Workspace
 MOST_READERS = 8
 
 
+@cache
 def schema() -> type[Recipe]:
     """The recipe with the settings of all steps."""
     return recipe_type({step.name: step.settings for step in steps()})
@@ -68,9 +70,8 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
     to keep going. Errors: UserError, Interrupted."""
     walked = [get_step(name) for name in names]
     if options.jobs is None and options.executor != "ray":  # which knows its cluster
-        options = replace(
-            options, jobs=auto_jobs(options.device) if any(step.work == "trains" for step in walked) else 1
-        )
+        trains = any(step.work == "trains" for step in walked)
+        options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
     with _owned(run, options, emit, shown) as supervisor:
         # What only looks at records needs neither torch nor the person's code again.
         facts = _kept_facts(run) if all(step.work == "reads" for step in walked) else None

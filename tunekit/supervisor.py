@@ -169,8 +169,8 @@ class Supervisor:
         return digest([recipe, {name: settings[name] for name in names}, facts, earlier, context.wanted])
 
     def _tidy(self, context: Context[Any], records: Sequence[Record], handed_on: Sequence[str]) -> None:
-        """Keep the weights of the step's best few trainings, and of every training that a step hands on: a large model's
-        checkpoints would fill the disk."""
+        """Keep the weights of the step's best few trainings, and of every training that a step hands on: those of all
+        would fill the disk."""
         wanted = [record.request.config.folder for record in context.step.order(context, records)]
         stays = {*wanted[: max(KEPT, context.wanted)], *handed_on}
         stays |= {name for left in self.studies.conclusions(context.earlier).values() for name in left.handed_on}
@@ -217,9 +217,9 @@ class Supervisor:
     def _carry_out(
         self, requests: Sequence[Training | Measurement], workspace: Workspace, at_once: int = 1
     ) -> Iterator[tuple[int, Event]]:
-        """The one loop: submit what does not stand yet, so many at once, and yield the news of each request by its place,
-        until the last word of all. What failed or was lost is tried again. Errors: UserError where nothing that is done
-        could be kept; Interrupted."""
+        """The one loop: submit what does not stand yet, so many at once, and yield the news of each request by its
+        place, until the last word of all. What failed or was lost is tried again. Errors: UserError where nothing that
+        is done could be kept; Interrupted."""
         store = Store(Path(workspace.trainings))
         waiting: deque[int] = deque()
         for place, request in enumerate(requests):

@@ -38,5 +38,5 @@ def spelled(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(spelled, value))}]"
     if isinstance(value, float):
-        return short(value)
+        return repr(value) if float(short(value)) != value or 1e-2 <= abs(value) < 1e3 else short(value)
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

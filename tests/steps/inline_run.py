@@ -1,22 +1,20 @@
 """Carries a step out in this process and in memory: probes and trainings by tunekit's own code, no run folder."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from tunekit.pipeline import schema
 from tunekit.recipe import Recipe
-from tunekit.steps import Context, get_step
+from tunekit.steps import Context, conclude, get_step
 from tunekit.training.loop import Session
 from tunekit.training.probes import PROBES
-from tunekit.vocabulary import Facts, Measurement, Record, StepResult, Training
+from tunekit.vocabulary import UNKNOWN, Facts, Measurement, Record, StepResult, Training
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
-UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
-
 
 def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
     """A recipe over this folder's modules: `model` and `data` are functions of planted_models and planted_data."""
@@ -32,18 +30,18 @@ def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
         "threads": 1,
         "precision": "fp32",
     }
-    return Recipe.model_validate({**fields, **changes})
+    return schema().model_validate({**fields, **changes})
 
 
-def context_of(recipe: Recipe, folder: Path = HERE, earlier: Mapping[str, Any] | None = None) -> Context:
+def context_of(step: str, recipe: Recipe, folder: Path = HERE) -> Context:
     args = {"device": "cpu", "precision": "fp32", "threads": 1, "pretrained": recipe.model.pretrained}
     values = PROBES["describe"](recipe.training_config(UNKNOWN), folder, CPU, None, args)
-    return Context(recipe, Facts(**{**values, "notes": tuple(values["notes"])}), "runs/planted", earlier or {})
+    return Context(get_step(step), recipe, Facts(**{**values, "notes": tuple(values["notes"])}))
 
 
-def carry_out(name: str, context: Context, folder: Path = HERE) -> StepResult:
+def carry_out(context: Context, folder: Path = HERE) -> StepResult:
     """Plan, run and judge one step."""
-    step = get_step(name)
+    step = context.step
     records: list[Record] = []
     states: dict[str, bytes] = {}
     while requests := step.plan(context, records):
@@ -56,7 +54,7 @@ def carry_out(name: str, context: Context, folder: Path = HERE) -> StepResult:
                 assert isinstance(request, Training)
                 record, states[request.config.key] = _trained(request, folder, context.recipe.model.pretrained)
                 records.append(record)
-    return step.judge(context, records)
+    return conclude(step, context, step.judge(context, records))
 
 
 def _trained(request: Training, folder: Path, pretrained: bool) -> tuple[Record, bytes]:

@@ -23,7 +23,7 @@ def changed(values, **changes):
 
 def judge(data=None, initial=None, context=None, initializations=3):
     """The step over these changes to sound measurements; a list for `initial` gives each initialisation its own."""
-    context = context or context_of()
+    context = context or context_of("check-init-loss")
     several = initial if isinstance(initial, list) else [initial or {}] * initializations
     requests = check_init_loss.plan(context, [])
     values = [changed(DATA, **(data or {})), *[changed(INITIAL, **item) for item in several]]
@@ -49,14 +49,14 @@ def test_sound_measurements_pass_in_silence():
 
 
 def test_the_data_once_and_several_initialisations():
-    requests = check_init_loss.plan(context_of(seed=5), [])
+    requests = check_init_loss.plan(context_of("check-init-loss", seed=5), [])
     assert [request.probe for request in requests] == ["data", "initial", "initial", "initial"]
     assert [request.config.seed for request in requests] == [5, 5, 6, 7]
-    assert check_init_loss.plan(context_of(), [Record(requests[0])]) == []
+    assert check_init_loss.plan(context_of("check-init-loss"), [Record(requests[0])]) == []
 
 
 def test_a_probe_that_raised_is_an_error():
-    context = context_of()
+    context = context_of("check-init-loss")
     records = [failed(request) for request in check_init_loss.plan(context, [])]
     with pytest.raises(UserError, match="boom"):
         check_init_loss.judge(context, records)
@@ -107,7 +107,7 @@ class TestSeverity:
         assert "feature 7" in whole.message
 
     def test_a_split_by_time_may_shift(self):
-        context = context_of(data={"target": "digits", "split": "time"})
+        context = context_of("check-init-loss", data={"target": "digits", "split": "time"})
         assert found(judge({"shift__mean": 0.9}, context=context), "split_mismatch").severity == "note"
 
     def test_rows_of_small_tables_coincide_by_nature(self):
@@ -161,7 +161,7 @@ class TestExplained:
 
 
 class TestPretrained:
-    CONTEXT = context_of(model={"target": "mlp", "pretrained": True})
+    CONTEXT = context_of("check-init-loss", model={"target": "mlp", "pretrained": True})
 
     def test_a_low_loss_large_logits_and_frozen_parameters_are_meant(self):
         trained = {"losses__train": 0.1, "losses__eval": 0.1, "outputs__std": 8.0, "frozen": ["0.weight"]}
@@ -176,7 +176,7 @@ class TestOtherKinds:
     def test_binary_against_ln_2_and_the_prior(self):
         expected = {"zero": math.log(2), "prior": 0.325}
         shares = {"labels": {"min": 0.0, "max": 1.0}}
-        context = context_of(task="binary", facts={"classes": None})
+        context = context_of("check-init-loss", task="binary", facts={"classes": None})
         for loss in (0.70, 0.33):
             assert codes(judge(shares, of_kind("binary", expected, loss), context)) == []
         result = judge(shares, of_kind("binary", expected, 0.70), context)
@@ -186,11 +186,11 @@ class TestOtherKinds:
 
     @pytest.mark.parametrize(("low", "high"), [(1.0, 2.0), (-1.0, 1.0), (0.0, 3.0)])
     def test_binary_targets_beyond_0_and_1(self, low, high):
-        context = context_of(task="binary", facts={"classes": None})
+        context = context_of("check-init-loss", task="binary", facts={"classes": None})
         initial = of_kind("binary", {"zero": 0.69}, 0.69)
         data = {"labels": {"min": low, "max": high}}
         assert codes(judge(data, initial, context)) == ["labels_out_of_range"]
-        own = context_of(task="binary", facts={"classes": None}, loss="losses:hinge")
+        own = context_of("check-init-loss", task="binary", facts={"classes": None}, loss="losses:hinge")
         assert codes(judge(data, initial, own)) == []
 
     def test_regression_outputs_far_larger_than_targets(self):
@@ -251,14 +251,14 @@ class TestOtherKinds:
 def test_a_wider_tolerance_is_taken_a_narrower_one_is_not():
     high = {"losses__train": 2.9, "losses__eval": 2.9, "outputs__std": 1.2}
     assert codes(judge({}, high)) == ["initial_loss_high"]
-    wide = context_of(steps={"check-init-loss": {"tolerance": 0.4}})
+    wide = context_of("check-init-loss", steps={"check-init-loss": {"tolerance": 0.4}})
     assert codes(judge({}, high, wide)) == []
-    narrow = context_of(steps={"check-init-loss": {"tolerance": 0.05}})
+    narrow = context_of("check-init-loss", steps={"check-init-loss": {"tolerance": 0.05}})
     assert codes(judge({}, {**high, "losses__train": 2.55}, narrow)) == []
 
 
 def test_data_that_cannot_be_indexed_are_said_and_the_model_is_still_judged():
-    context = context_of()
+    context = context_of("check-init-loss")
     requests = check_init_loss.plan(context, [])
     bad = changed(INITIAL, halves=2.0)
     records = [Record(requests[0], values={"skipped": "the training data cannot be indexed"})]
@@ -267,7 +267,7 @@ def test_data_that_cannot_be_indexed_are_said_and_the_model_is_still_judged():
 
 
 def test_objective_is_the_distance_from_the_expectation():
-    request = check_init_loss.plan(context_of(), [])[1]
-    value = check_init_loss.objective(context_of(), Record(request, values=INITIAL))
+    request = check_init_loss.plan(context_of("check-init-loss"), [])[1]
+    value = check_init_loss.objective(context_of("check-init-loss"), Record(request, values=INITIAL))
     assert value == pytest.approx(2.35 / math.log(10) - 1)
-    assert check_init_loss.objective(context_of(), Record(request, values={})) is None
+    assert check_init_loss.objective(context_of("check-init-loss"), Record(request, values={})) is None

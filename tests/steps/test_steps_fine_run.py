@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunekit.steps import coarse_grid, fine_run
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import Remedy, UserError
 
 TOP = [{"lr": 3e-3, "weight_decay": 1e-4}, {"lr": 3e-3, "weight_decay": 0.0}, {"lr": 6e-3, "weight_decay": 1e-4}]
-GRID = {"lr-sweep": {"lr": 3e-3}, "coarse-grid": {**TOP[0], "val_accuracy": 0.9, "top": TOP}}
+BEST = {**TOP[0], "val_accuracy": 0.9, "val_loss": 0.1, "iterations": 100, "training": "x", "top": TOP}
+GRID = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}, "coarse-grid": BEST}
+SWEPT = {"lr-sweep": GRID["lr-sweep"]}
 SAMPLES = np.random.RandomState(0).gamma(1.0, 0.3, 40)
 
 
@@ -31,15 +33,15 @@ def by_rate(request):
 
 
 def fine(answer, earlier=GRID, **changes):
-    context = context_of(earlier, **changes)
-    records = carry_out("fine-run", context, answer, 60)
-    return context, records, judged("fine-run", context, records)
+    context = context_of("fine-run", earlier, **changes)
+    records = carry_out(context, answer, 60)
+    return context, records, judged(context, records)
 
 
 class TestPlan:
     def test_the_best_few_go_on_from_the_grids_own_trainings(self):
-        context = context_of(GRID)
-        cells = {r.config.key: r for r in coarse_grid.plan(context, [])}
+        context = context_of("fine-run", GRID)
+        cells = {r.config.key: r for r in coarse_grid.plan(context_of("coarse-grid", SWEPT), [])}
         requests = fine_run.plan(context, [])
         assert [dict(r.params) for r in requests] == TOP
         assert all(r.config.key in cells for r in requests)
@@ -67,7 +69,7 @@ class TestPlan:
         assert result.handoff["spread"] is None
 
     def test_without_a_grid_the_recipes_own_values(self):
-        context = context_of(optimizer={"lr": 0.02, "weight_decay": 1e-3})
+        context = context_of("fine-run", optimizer={"lr": 0.02, "weight_decay": 1e-3})
         assert [dict(r.params) for r in fine_run.plan(context, [])] == [{"lr": 0.02, "weight_decay": 1e-3}]
 
     def test_nothing_more_after_all_diverged(self):
@@ -132,7 +134,7 @@ class TestJudge:
         _, _, result = fine(answer)
         told = found(result, "still_improving")
         assert told.severity == "note"
-        assert "steps.fine-run.epochs=20" in told.advice[0]
+        assert told.remedies == (Remedy("fine-run", {"steps.fine-run.epochs": 20}),)
         _, _, result = fine(lambda r: answer(r, 7))
         assert "still_improving" not in codes(result)
 

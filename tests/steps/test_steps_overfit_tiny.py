@@ -31,15 +31,15 @@ def stuck(request, loss=2.3, score=0.1):
 
 
 def tiny(answer, start=START, looked=LOOKED, earlier=None, facts=None, blank=stuck, **recipe):
-    context = context_of(earlier, facts, **recipe)
+    context = context_of("overfit-tiny", earlier, facts, **recipe)
 
     def answered(request):
         if isinstance(request, Measurement):
             return Record(request, values=looked if request.at else start)
         return blank(request) if request.config.data["blank"] else answer(request)
 
-    records = carry_out("overfit-tiny", context, answered, 20)
-    return records, judged("overfit-tiny", context, records)
+    records = carry_out(context, answered, 20)
+    return records, judged(context, records)
 
 
 def rates(records):
@@ -48,7 +48,7 @@ def rates(records):
 
 class TestPlan:
     def test_regularisers_are_off_and_the_set_is_one_batch(self):
-        context = context_of(
+        context = context_of("overfit-tiny", 
             optimizer={"weight_decay": 0.1},
             model={"target": "mlp", "args": {"dropout": 0.5}},
             data={"target": "digits", "augment": ["flip"]},
@@ -63,9 +63,9 @@ class TestPlan:
         assert (config.batch_size, config.schedule["name"]) == (100, "constant")
 
     def test_at_most_500_samples_and_32_where_there_are_no_classes(self):
-        many = overfit_tiny.plan(context_of(facts={"classes": 200}), [])[0].config
+        many = overfit_tiny.plan(context_of("overfit-tiny", facts={"classes": 200}), [])[0].config
         assert many.batch_size == 500
-        none = overfit_tiny.plan(context_of(facts={"classes": None}, task="regression"), [])[0].config
+        none = overfit_tiny.plan(context_of("overfit-tiny", facts={"classes": None}, task="regression"), [])[0].config
         assert (none.data["subset"], none.batch_size) == ({"samples": 32}, 32)
 
     @pytest.mark.parametrize(

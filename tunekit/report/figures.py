@@ -99,6 +99,15 @@ def _panel(axes: Axes, panel: Panel) -> None:
         axes.legend(fontsize=7, ncols=columns, title=panel.legend or None, title_fontsize=8)
 
 
+def _rule(axes: Axes, rule: Rule) -> None:
+    style: dict[str, Any] = {"color": COLOURS[rule.colour], "linestyle": "--" if rule.dashed else "-"}
+    style |= {"label": rule.label or None, "alpha": 0.3 if rule.colour == "bad" else 1.0}
+    if rule.x is not None:
+        axes.axvline(rule.x, **style)
+    if rule.y is not None:
+        axes.axhline(rule.y, **style)
+
+
 def _line(axes: Axes, line: Line) -> None:
     x, y = thin(line.x), thin(line.y)
     style: dict[str, Any] = {"linestyle": ":" if line.dotted else "-", "linewidth": 2.2 if line.strong else 1.1}

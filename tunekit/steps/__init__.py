@@ -1,4 +1,4 @@
-"""The steps, one file or folder each: what to run next (plan) and what it means (judge). No torch, no Optuna, no files."""
+"""The steps, one file or folder each: what to run next (plan) and what it means (judge). No torch, Optuna or files."""
 
 from __future__ import annotations
 

@@ -112,8 +112,8 @@ UNSTABLE_ACROSS_SEEDS = Code(
     "unstable_across_seeds",
     "warn",
     "The winner's result depends on the seed more than on what was tuned.",
-    "Standard deviation of the validation metric over three seeds or more: larger than what separates the best from the "
-    f"worst setting of this step, and than {COUNTING:g} times what a share varies by through counting alone, "
+    "Standard deviation of the validation metric over three seeds or more: larger than what separates the best from "
+    f"the worst setting of this step, and than {COUNTING:g} times what a share varies by through counting alone, "
     f"sqrt(p (1 - p) / n) over n validation samples (for other metrics {OTHER_COUNTING:.0%} of their value).",
     "A small validation split or training that is hardly stable.",
     ("report mean and spread; try a smaller rate, a warm-up or clipping",),

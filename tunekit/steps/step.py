@@ -105,7 +105,7 @@ class Step(Generic[S, H]):
       the direction of that value;
     - `order`: the step's trainings by how much their weights are wanted, the best first;
     - `takes`: how many trainings of the steps before it go on in this one, and so keep their weights;
-    - `decides`: its hand-off is the run's outcome, from which best.yaml is written; gives the epochs of a final training;
+    - `decides`: its hand-off is the run's outcome and makes best.yaml; gives the epochs of a final training;
     - `codes` is a function, so that `tunekit --help` need not import what says them.
     """
 
@@ -131,7 +131,7 @@ class Step(Generic[S, H]):
 
 
 def conclude(step: Step[Any, Any], context: Context[Any], judgement: Judgement) -> StepResult:
-    """The step's result: its verdict is that of its gravest finding, and symptoms of earlier faults name their cause."""
+    """The step's result: its verdict is that of its gravest finding; symptoms of earlier faults name their cause."""
     codes = {code.name: code for code in step.codes()}
     findings = tuple(_as_symptom(finding, codes[finding.code], context.causes) for finding in judgement.findings)
     following = judgement.next or (Remedy(context.following) if context.following else None)
