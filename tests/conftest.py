@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from tests.commands import FAST, Done
 from tunekit import cli
-from tunekit.vocabulary import TrainingConfig
+from tunekit.vocabulary import DataSpec, LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Subset, TrainingConfig
 
 settings.register_profile("tunekit", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("tunekit")
@@ -23,24 +23,42 @@ def shared() -> Path:
     return path
 
 
+PARTS = {
+    "loss": LossSpec,
+    "model": ModelSpec,
+    "data": DataSpec,
+    "optimizer": OptimizerSpec,
+    "schedule": ScheduleSpec,
+    "subset": Subset,
+}
+
+
 def config_of(**changes) -> TrainingConfig:
-    """A small training on the real digits, with single fields changed; `data` and `optimizer` are merged in."""
-    data = {"target": "digits", "args": {}, "val_fraction": 0.2, "split": "stratified", "augment": []}
-    data |= {"seed": 0, "subset": None, "blank": False, **changes.pop("data", {})}
+    """A small training on the real digits, with single fields changed; parts may be given by their fields."""
     fields = {
         "task": "classification",
-        "loss": {"target": "auto", "args": {}},
+        "loss": {},
         "metric": "auto",
         "model": {"target": "mlp", "args": {"hidden": [8]}},
-        "data": data,
-        "optimizer": {"target": "sgd", "args": {}},
+        "data": {},
+        "optimizer": {"target": "sgd"},
         "lr": 0.1,
         "weight_decay": 0.0,
         "batch_size": 256,
-        "schedule": {"name": "constant", "args": {}},
+        "schedule": {},
         "seed": 0,
+        **changes,
     }
-    return TrainingConfig(**{**fields, **changes})
+    if isinstance(fields["data"], dict):
+        fields["data"] = _parts({"target": "digits", **fields["data"]})
+    return TrainingConfig(**_parts(fields))
+
+
+def _parts(fields):
+    return {
+        name: PARTS[name](**value) if name in PARTS and isinstance(value, dict) else value
+        for name, value in fields.items()
+    }
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,24 @@ from typing import Any
 
 from tunekit.executors import auto_jobs, cores, make_executor
 from tunekit.recipe import Loaded
-from tunekit.rundir import RunDir
+from tunekit.rundir import SHARED, RunDir
 from tunekit.steps import Context, get_step
 from tunekit.store import Store
 from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage
 from tunekit.supervisor import Supervisor
-from tunekit.vocabulary import STEPS, Emit, Facts, Measurement, Noted, StepResult, Training, UserError, Values
-from tunekit.worker import SHARED, Workspace
+from tunekit.vocabulary import (
+    STEPS,
+    Emit,
+    Facts,
+    Measurement,
+    Noted,
+    ScheduleSpec,
+    StepResult,
+    Training,
+    UserError,
+    Values,
+)
+from tunekit.worker import Workspace
 
 PURPOSE = {
     "lr-sweep": "the learning rate",
@@ -225,6 +236,7 @@ def check(loaded: Loaded, device: str | None = None) -> Values:
     """
     from tunekit.training.device import pick_device
     from tunekit.training.probes.describe import describe
+    from tunekit.training.workbench import Workbench
 
     recipe = loaded.recipe
     unknown = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
@@ -233,7 +245,8 @@ def check(loaded: Loaded, device: str | None = None) -> Values:
         "precision": recipe.precision,
         "threads": recipe.threads,
     }
-    return describe(recipe.training_config(unknown), loaded.folder, pick_device(str(args["device"])), None, args)
+    bench = Workbench(loaded.folder, pick_device(str(args["device"])))
+    return describe(recipe.training_config(unknown), bench, None, args)
 
 
 def inspect_data(loaded: Loaded) -> dict[str, Any]:
@@ -242,10 +255,11 @@ def inspect_data(loaded: Loaded) -> dict[str, Any]:
 
     from tunekit.steps import init_data
     from tunekit.training.probes.dataset import measure_data
+    from tunekit.training.workbench import Workbench
 
     facts = Facts(**{**check(loaded, "cpu"), "notes": ()})
     context = Context(loaded.recipe, facts, "RUN")
-    data = measure_data(context.config(), loaded.folder, torch.device("cpu"), None, {})
+    data = measure_data(context.config(), Workbench(loaded.folder, torch.device("cpu")), None, {})
     splits = [
         {
             "split": name,
@@ -278,5 +292,5 @@ def final_training(context: Context, epochs: int | None) -> Training:
     if schedule.name in ENDS and "total" not in args:
         args["total"] = until
     return Training(
-        context.config(params, schedule={"name": schedule.name, "args": args}), until, params, purpose="the final model"
+        context.config(params, schedule=ScheduleSpec(schedule.name, args)), until, params, purpose="the final model"
     )

@@ -19,6 +19,19 @@ from tunekit.recipe import Loaded, Recipe, as_yaml, load
 from tunekit.vocabulary import STEPS, StepResult, StorageError, UserError
 
 MANIFEST = "environment.json"
+RECIPE = "recipe.yaml"
+BEST = "best.yaml"
+REPORT = "report.html"
+JOURNAL = "studies.journal"
+TRAININGS = "trainings"
+RESULT = "result.json"  # in each step's folder
+CONFIG, METRICS, VAL_LOSSES = "config.json", "metrics.csv", "val_losses.bin"  # in each training's
+CHECKPOINT, BEST_WEIGHTS = "checkpoint.pt", "best.pt"
+LOCK, OWNER, LOCKS = ".lock", ".owner", ".locks"  # the run's, who holds it, and those of its trainings
+SHARED = ".data"  # data that workers map, while a command runs
+FACTS = ".facts"
+"""What lies in a run folder."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -61,11 +74,11 @@ class RunDir:
 
     @property
     def trainings(self) -> Path:
-        return self.path / "trainings"
+        return self.path / TRAININGS
 
     @property
     def journal(self) -> Path:
-        return self.path / "studies.journal"
+        return self.path / JOURNAL
 
     def step_folder(self, step: str) -> Path:
         return self.path / step
@@ -73,7 +86,7 @@ class RunDir:
     def result(self, step: str) -> StepResult | None:
         """What a step said, or None where it has not finished."""
         try:
-            return StepResult.from_dict(json.loads((self.step_folder(step) / "result.json").read_text()))
+            return StepResult.from_dict(json.loads((self.step_folder(step) / RESULT).read_text()))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
@@ -86,7 +99,7 @@ class RunDir:
         except OSError as error:
             raise disk_error(folder, error) from None
         text = json.dumps(result.as_dict(), indent=2, default=str, allow_nan=False)
-        write_atomically(folder / "result.json", f"{text}\n".encode())
+        write_atomically(folder / RESULT, f"{text}\n".encode())
 
     def finished(self) -> bool:
         return self.result(STEPS[-1]) is not None
@@ -105,11 +118,11 @@ class RunDir:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """The run, owned by this process. Errors: UserError where another one owns it."""
-        lock = FileLock(self.path / ".lock", timeout=0)
+        lock = FileLock(self.path / LOCK, timeout=0)
         try:
             lock.acquire()
         except Timeout:
-            owner = self.path / ".owner"
+            owner = self.path / OWNER
             pid = f" (process {owner.read_text().strip()})" if owner.exists() else ""
             raise UserError(
                 f"{self.path}: another tunekit{pid} is working on this run; wait for it, or give --name for a new one"
@@ -117,11 +130,11 @@ class RunDir:
         except OSError as error:
             raise disk_error(self.path, error) from None
         try:
-            write_atomically(self.path / ".owner", str(os.getpid()).encode())
+            write_atomically(self.path / OWNER, str(os.getpid()).encode())
             yield
         finally:
             with contextlib.suppress(OSError):
-                (self.path / ".owner").unlink()
+                (self.path / OWNER).unlink()
             lock.release()
 
 
@@ -134,7 +147,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def is_run(path: Path) -> bool:
-    return path.is_dir() and (path / MANIFEST).is_file() and (path / "recipe.yaml").is_file()
+    return path.is_dir() and (path / MANIFEST).is_file() and (path / RECIPE).is_file()
 
 
 def code_folder(path: Path) -> Path | None:
@@ -158,10 +171,10 @@ def open_run(path: Path, overrides: tuple[str, ...] = ()) -> RunDir:
                 f"--set {text}: on a run only `steps` and `search` can change, for its trainings hang on the rest; "
                 "give the recipe file instead to start another run"
             )
-    loaded = read_recipe(path / "recipe.yaml", overrides)
+    loaded = read_recipe(path / RECIPE, overrides)
     run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
     if overrides:
-        run.write_recipe("recipe.yaml", loaded.recipe.as_dict(), "changed with --set")
+        run.write_recipe(RECIPE, loaded.recipe.as_dict(), "changed with --set")
     return run
 
 
@@ -227,12 +240,12 @@ def _create_numbered(runs_dir: Path, loaded: Loaded) -> RunDir:
 def _create(path: Path, loaded: Loaded) -> RunDir:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        (path / "trainings").mkdir(exist_ok=True)
+        (path / TRAININGS).mkdir(exist_ok=True)
     except OSError as error:
         raise disk_error(path, error) from None
     run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
     source = str(loaded.path) if loaded.path else "a recipe"
-    run.write_recipe("recipe.yaml", loaded.recipe.as_dict(), f"from {Path(source).name}")
+    run.write_recipe(RECIPE, loaded.recipe.as_dict(), f"from {Path(source).name}")
     # Last: only with its manifest is the folder a run.
     manifest = {
         "recipe_folder": str(loaded.folder),

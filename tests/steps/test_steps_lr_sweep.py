@@ -68,8 +68,8 @@ class TestPlan:
     def test_case_21_the_recipes_schedule_does_not_fight_the_sweep(self):
         context = context_of(schedule={"name": "cosine", "args": {"warmup": 20}})
         requests = lr_sweep.plan(context, [])
-        assert {request.config.schedule["name"] for request in requests} == {"constant"}
-        assert {request.config.schedule["args"]["warmup"] for request in requests} == {20}
+        assert {request.config.schedule.name for request in requests} == {"constant"}
+        assert {request.config.schedule.args["warmup"] for request in requests} == {20}
 
     def test_case_7_a_sweep_run_twice_asks_for_the_same_trainings_and_says_the_same(self):
         first, second = (sweep(context_of(), usual) for _ in range(2))

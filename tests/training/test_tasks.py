@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import config_of
 from tunekit.training.tasks import LOSSES, METRICS, build_task, focal
 from tunekit.vocabulary import UserError
 
@@ -11,8 +12,8 @@ C = 10
 
 
 def task_of(kind="classification", loss="auto", metric="auto", folder=None, regularize=True, **args):
-    spec = {"task": kind, "loss": {"target": loss, "args": args}, "metric": metric, "regularize": regularize}
-    return build_task(spec, folder)
+    config = config_of(task=kind, loss={"target": loss, "args": args}, metric=metric, regularize=regularize)
+    return build_task(config, folder)
 
 
 def expected(task, targets, width=C):

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunekit.findings import CATALOGUE
 from tunekit.recipe import Recipe
-from tunekit.vocabulary import STEPS, Facts, Finding, StepResult, TrainingConfig, Values, worst
+from tunekit.vocabulary import STEPS, Facts, Finding, ScheduleSpec, StepResult, TrainingConfig, Values, worst
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Context:
         params = dict(params or {})
         seed = params.pop("seed", self.recipe.seed)
         config = self.recipe.with_values(params).training_config(self.facts)
-        warmup = {name: value for name, value in config.schedule["args"].items() if name == "warmup"}
-        schedule = {"name": "constant", "args": warmup}
+        warmup = {name: value for name, value in config.schedule.args.items() if name == "warmup"}
+        schedule = ScheduleSpec("constant", warmup)
         return config.with_(**{"seed": seed, "schedule": schedule, **changes})
 
     def iterations_per_epoch(self, params: Values | None = None) -> int:
