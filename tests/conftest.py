@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from tests.commands import FAST, Done
 from tunekit import cli
-from tunekit.vocabulary import DataSpec, LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec, Subset, TrainingConfig
+from tunekit.vocabulary import TrainingConfig
 
 settings.register_profile("tunekit", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("tunekit")
@@ -23,18 +23,8 @@ def shared() -> Path:
     return path
 
 
-PARTS = {
-    "loss": LossSpec,
-    "model": ModelSpec,
-    "data": DataSpec,
-    "optimizer": OptimizerSpec,
-    "schedule": ScheduleSpec,
-    "subset": Subset,
-}
-
-
 def config_of(**changes) -> TrainingConfig:
-    """A small training on the real digits, with single fields changed; parts may be given by their fields."""
+    """A small training on the real digits, with single fields changed; of its parts those that are given."""
     fields = {
         "task": "classification",
         "loss": {},
@@ -49,16 +39,7 @@ def config_of(**changes) -> TrainingConfig:
         "seed": 0,
         **changes,
     }
-    if isinstance(fields["data"], dict):
-        fields["data"] = _parts({"target": "digits", **fields["data"]})
-    return TrainingConfig(**_parts(fields))
-
-
-def _parts(fields):
-    return {
-        name: PARTS[name](**value) if name in PARTS and isinstance(value, dict) else value
-        for name, value in fields.items()
-    }
+    return TrainingConfig.from_dict({**fields, "data": {"target": "digits", **fields["data"]}})
 
 
 @pytest.fixture(scope="session")

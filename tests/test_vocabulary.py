@@ -108,11 +108,16 @@ def test_the_key_of_a_configuration_stays_the_same_between_versions(key):
     assert STORED[key].key == key
 
 
-def test_a_configuration_is_json_as_it_stands():
-    config = STORED["4d923c52a23e"]
-    assert json.loads(json.dumps(config.as_dict())) == config.as_dict()
-    assert config.as_dict()["data"]["subset"] == {"per_class": 10}
-    assert DIGITS.as_dict()["data"]["subset"] is None
+@pytest.mark.parametrize("config", STORED.values(), ids=STORED)
+def test_a_configuration_is_read_back_from_its_json(config):
+    data = json.loads(json.dumps(config.as_dict()))
+    assert data == config.as_dict()
+    assert TrainingConfig.from_dict(data).as_dict() == data
+
+
+def test_a_subset_says_in_json_what_it_counts_by_alone():
+    subsets = [config.as_dict()["data"]["subset"] for config in STORED.values()]
+    assert subsets == [None, {"samples": 32}, {"per_class": 10}]
 
 
 def test_the_key_does_not_depend_on_the_order_of_arguments():

@@ -120,6 +120,19 @@ class TrainingConfig:
             fields["data"]["subset"] = {name: n for name, n in vars(self.data.subset).items() if n is not None}
         return fields
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainingConfig:
+        """The configuration of which these are the JSON data. Errors: KeyError, TypeError where they are of none."""
+        subset = data["data"].get("subset")
+        parts = {
+            "loss": LossSpec(**data["loss"]),
+            "model": ModelSpec(**data["model"]),
+            "data": DataSpec(**{**data["data"], "subset": subset and Subset(**subset)}),
+            "optimizer": OptimizerSpec(**data["optimizer"]),
+            "schedule": ScheduleSpec(**data["schedule"]),
+        }
+        return cls(**{**data, **parts})
+
     @property
     def key(self) -> str:
         """Twelve hex digits of the SHA-256 of the configuration's canonical JSON."""
