@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
-from tunekit.studies import Studies, Study, open_storage
-from tunekit.vocabulary import UserError
+from tunekit.studies import Conclusion, Studies, Study, open_storage
+from tunekit.vocabulary import StepResult, UserError
 
 CHOICES = {"model.args.hidden": [[32], [64, 64]]}
 
@@ -33,7 +33,9 @@ def trials(journal):
 
 def test_a_trial_keeps_its_parameters_value_curve_and_identity(journal):
     study = study_of(journal)
-    number = study.begin(asked("a@100", {"lr": 0.003, "weight_decay": 0.0, "model.args.hidden": [64, 64], "batch_size": 32}))
+    number = study.begin(
+        asked("a@100", {"lr": 0.003, "weight_decay": 0.0, "model.args.hidden": [64, 64], "batch_size": 32})
+    )
     study.finish(number, 0.91, [(22, 0.8), (44, 0.91)])
     [trial] = trials(journal)
     assert trial.params == {"lr": 0.003, "weight_decay": 0.0, "model.args.hidden": "[64, 64]", "batch_size": 32}
@@ -133,9 +135,10 @@ def test_results_are_kept_in_the_study_and_in_any_storage(tmp_path):
     url = f"sqlite:///{tmp_path}/team.db"
     for name in ("one", "two"):
         studies = Studies(open_storage(tmp_path / "unused", url), f"{name}/")
-        studies.study("lr-sweep", False, {}).record({"handoff": {"lr": 0.1 if name == "one" else 0.2}})
-    found = Studies(open_storage(tmp_path / "unused", url), "two/").results(["lr-sweep", "coarse-grid"])
-    assert found == {"lr-sweep": {"handoff": {"lr": 0.2}}}
+        result = StepResult("lr-sweep", "pass", "", handoff={"lr": 0.1 if name == "one" else 0.2})
+        studies.study("lr-sweep", False, {}).conclude(Conclusion("f", result, ("cause",), ("training",), {"key": 3}))
+    conclusions = Studies(open_storage(tmp_path / "unused", url), "two/").conclusions(["lr-sweep", "coarse-grid"])
+    assert conclusions == {"lr-sweep": Conclusion("f", result, ("cause",), ("training",), {"key": 3})}
     with pytest.raises(UserError, match="--storage nonsense"):
         open_storage(tmp_path / "unused", "nonsense")
 

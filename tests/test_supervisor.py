@@ -16,11 +16,10 @@ from tunekit.steps.step import Handoff, Judgement, Settings, Step
 from tunekit.store import Store
 from tunekit.studies import Studies, open_storage
 from tunekit.supervisor import Supervisor
-from tunekit.vocabulary import Code, Facts, Interrupted, Noted, Remedy, StepFinished, Training, UserError
+from tunekit.vocabulary import Code, Facts, Interrupted, Noted, Remedy, Row, StepFinished, Training, UserError
 from tunekit.worker import Progress, Workspace
 
 FACTS = Facts(100, 20, 10, "accuracy", True, 10, 500, 1, "fp32", "cpu", {})
-HEADER = ["iteration", "epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
 
 class Scripted:
@@ -41,9 +40,9 @@ class Scripted:
             with Store(Path(workspace.trainings)).lease(request.config) as entry:
                 start = entry.iterations()
                 rows = [
-                    [i, i / 10, request.config.lr, 1.0, 0.5, None, None] for i in range(start + 1, request.until + 1)
+                    Row(i, i / 10, request.config.lr, 1.0, 0.5, None, None) for i in range(start + 1, request.until + 1)
                 ]
-                entry.append(HEADER, rows)
+                entry.append("accuracy", rows)
         note = Progress(1, request.until, note="a note" if kind == "noted" else "")
         self.events.append(Event(handle, "progress", note))
         self.events.append(Event(handle, "done" if kind == "noted" else kind, error="it broke"))

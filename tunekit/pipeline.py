@@ -19,13 +19,24 @@ from typing import Any
 from tunekit import rundir
 from tunekit.executors import auto_jobs, cores, make_executor
 from tunekit.recipe import Loaded, Recipe, recipe_type
-from tunekit.rundir import BEST, FACTS, RunDir
+from tunekit.rundir import BEST, FACTS, SHARED, RunDir
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.store import Store
 from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage, quiet
 from tunekit.supervisor import Supervisor, Trained
-from tunekit.vocabulary import UNKNOWN, Emit, Facts, Measurement, Noted, StepResult, Training, UserError, Values
-from tunekit.worker import SHARED, Workspace
+from tunekit.vocabulary import (
+    UNKNOWN,
+    Emit,
+    Facts,
+    Measurement,
+    Noted,
+    ScheduleSpec,
+    StepResult,
+    Training,
+    UserError,
+    Values,
+)
+from tunekit.worker import Workspace
 
 MOST_READERS = 8
 
@@ -246,6 +257,7 @@ def check(loaded: Loaded, device: str | None = None) -> Values:
     """
     from tunekit.training.device import pick_device
     from tunekit.training.probes.describe import describe
+    from tunekit.training.workbench import Workbench
 
     recipe = loaded.recipe
     args = {
@@ -253,7 +265,8 @@ def check(loaded: Loaded, device: str | None = None) -> Values:
         "precision": recipe.precision,
         "threads": recipe.threads,
     }
-    return describe(recipe.training_config(UNKNOWN), loaded.folder, pick_device(str(args["device"])), None, args)
+    bench = Workbench(loaded.folder, pick_device(str(args["device"])))
+    return describe(recipe.training_config(UNKNOWN), bench, None, args)
 
 
 def inspect_data(loaded: Loaded) -> dict[str, Any]:
@@ -262,10 +275,11 @@ def inspect_data(loaded: Loaded) -> dict[str, Any]:
 
     from tunekit.steps import init_data
     from tunekit.training.probes.dataset import measure_data
+    from tunekit.training.workbench import Workbench
 
     facts = Facts(**{**check(loaded, "cpu"), "notes": ()})
     context = Context(steps()[0], loaded.recipe, facts)
-    data = measure_data(context.config(), loaded.folder, torch.device("cpu"), None, {})
+    data = measure_data(context.config(), Workbench(loaded.folder, torch.device("cpu")), None, {})
     splits = [
         {
             "split": name,
@@ -291,13 +305,13 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: i
 
 def final_training(context: Context[Any], epochs: int | None) -> Training:
     """The tuned recipe to its end: a schedule that depends on the end gets the run's total."""
-    from tunekit.training.schedules import needs_total
+    from tunekit.training.schedules import SCHEDULES
 
     passes = [step.decides(context.of(step).settings) for step in steps() if step.decides is not None]
     until = (epochs or max(passes)) * context.iterations_per_epoch()
     schedule = context.recipe.schedule
     args = dict(schedule.args)
-    if needs_total(schedule.name):
+    if schedule.name in SCHEDULES and SCHEDULES[schedule.name].needs_total:
         args.setdefault("total", until)
-    config = context.config(context.params, schedule={"name": schedule.name, "args": args})
+    config = context.config(context.params, schedule=ScheduleSpec(schedule.name, args))
     return Training(config, until, context.params, purpose="the final model")

@@ -18,15 +18,25 @@ from filelock import FileLock, Timeout
 from tunekit.recipe import Loaded, Recipe, as_yaml, load
 from tunekit.vocabulary import StepResult, StorageError, UserError
 
-RECIPE, BEST, MANIFEST = "recipe.yaml", "best.yaml", "environment.json"
-JOURNAL, REPORT, TRAININGS, RESULT = "studies.journal", "report.html", "trainings", "result.json"
-LOCK, OWNER, FACTS = ".lock", ".owner", ".facts"
-
 RUN_FORMAT = 2
 """Of a run folder: one of another format is read, and not trained on."""
 
 OWN_KEYS = ("steps", "search")
 """Keys of a recipe that may change on a run: its trainings hang on all others."""
+
+MANIFEST = "environment.json"
+RECIPE = "recipe.yaml"
+BEST = "best.yaml"
+REPORT = "report.html"
+JOURNAL = "studies.journal"
+TRAININGS = "trainings"
+RESULT = "result.json"  # in each step's folder
+CONFIG, METRICS, VAL_LOSSES = "config.json", "metrics.csv", "val_losses.bin"  # in each training's
+CHECKPOINT, BEST_WEIGHTS = "checkpoint.pt", "best.pt"
+LOCK, OWNER, LOCKS = ".lock", ".owner", ".locks"  # the run's, who holds it, and those of its trainings
+SHARED = ".data"  # data that workers map, while a command runs
+FACTS = ".facts"
+"""What lies in a run folder."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

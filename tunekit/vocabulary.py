@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -39,6 +39,57 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
+class LossSpec:
+    """The loss of a training: `auto` (from the task), a built-in name or module:callable, and arguments for it."""
+
+    target: str = "auto"
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    target: str
+    args: Values = field(default_factory=dict)
+    pretrained: bool = False
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The few samples of step 2: so many of each class or, where there are no classes, so many in all."""
+
+    per_class: int | None = None
+    samples: int | None = None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The data of a training. `seed` draws the split; `subset` and `blank` (inputs of zeros) are step 2's."""
+
+    target: str
+    args: Values = field(default_factory=dict)
+    val_fraction: float = 0.2
+    split: str = "stratified"  # stratified | random | group | time
+    augment: Sequence[str | Values] = ()  # names, or {name: arguments}
+    seed: int = 0
+    subset: Subset | None = None
+    blank: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    target: str
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """A schedule that depends on the end carries its `total` iterations among its arguments."""
+
+    name: str = "constant"
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """Everything that changes a number of one training; its key names the training.
 
@@ -46,29 +97,47 @@ class TrainingConfig:
     """
 
     task: str
-    loss: Values  # target, args
+    loss: LossSpec
     metric: str
-    model: Values  # target, args
-    data: Values  # target, args, val_fraction, split, seed, augment, subset, blank
-    optimizer: Values  # target, args
+    model: ModelSpec
+    data: DataSpec
+    optimizer: OptimizerSpec
     lr: float
     weight_decay: float
     batch_size: int
-    schedule: Values  # name, args; a schedule that depends on the end carries its total iterations
+    schedule: ScheduleSpec
     seed: int
     precision: str = "fp32"  # as resolved: fp32 | bf16
     threads: int = 1  # as resolved
     clip_grad_norm: float | None = None
     ema: float | None = None
     regularize: bool = True  # False: weight decay, dropout, augmentation and label smoothing are off
-    sources: Values = field(default_factory=dict)  # the person's modules and data files, by digest
+    sources: Mapping[str, str] = field(default_factory=dict)  # the person's modules and data files, by digest
     format: int = FORMAT
 
     def with_(self, **changes: Any) -> TrainingConfig:
         return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The configuration as JSON data, as config.json holds it and the key is made from."""
+        fields = asdict(self)
+        fields["data"]["augment"] = list(self.data.augment)
+        if self.data.subset is not None:  # says only what it counts by
+            fields["data"]["subset"] = {name: n for name, n in vars(self.data.subset).items() if n is not None}
+        return fields
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainingConfig:
+        """The configuration of which these are the JSON data. Errors: KeyError, TypeError where they are of none."""
+        subset = data["data"].get("subset")
+        parts = {
+            "loss": LossSpec(**data["loss"]),
+            "model": ModelSpec(**data["model"]),
+            "data": DataSpec(**{**data["data"], "subset": subset and Subset(**subset)}),
+            "optimizer": OptimizerSpec(**data["optimizer"]),
+            "schedule": ScheduleSpec(**data["schedule"]),
+        }
+        return cls(**{**data, **parts})
 
     @property
     def key(self) -> str:
@@ -239,6 +308,19 @@ def columns(metric: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.replace("metric", metric) for name in Row._fields))
 
 
+def cells(row: Row, metric: str) -> tuple[float | None, ...]:
+    """The cells of a row, one for each of `columns`."""
+    names = [name.replace("metric", metric) for name in Row._fields]
+    return tuple(cell for place, cell in enumerate(row) if names[place] not in names[:place])
+
+
+def judged_by(header: Iterable[str]) -> str | None:
+    """The metric whose `columns` these are, or None where they are no training's."""
+    names = tuple(header)
+    metric = names[-1].removeprefix("val_") if names else ""
+    return metric if names == columns(metric) else None
+
+
 @dataclass(frozen=True)
 class Record:
     """What came back for a request. `rows` are columns of equal length, one entry an iteration, named by `columns`;
@@ -354,7 +436,7 @@ class Facts:
     device: str
     sources: Values
     shareable: bool = True  # False: an iterable or a sampler of the person's own, trained without reuse
-    share: bool = False  # whether the metric is a share of one, shown in per cent
+    share: bool = False  # the metric lies between 0 and 1 and is shown in per cent
     notes: tuple[str, ...] = ()
 
 

@@ -253,7 +253,9 @@ class TestWholeRuns:
                 cluster.remove_node(second_node, allow_graceful=False)
 
         options = pipeline.Options(executor="ray", ray_address=cluster.address)
-        runs = [find_run(pipeline.read_recipe(tmp_path / "recipe.yaml"), tmp_path / name, "r") for name in ("ray", "inline")]
+        runs = [
+            find_run(pipeline.read_recipe(tmp_path / "recipe.yaml"), tmp_path / name, "r") for name in ("ray", "inline")
+        ]
         pipeline.run_steps(runs[0], step_names(), options, remove, "r")
         assert [event.kind for event in lost] == ["lost"]
         assert capfd.readouterr() == ("", "")  # Ray tells of the lost node there

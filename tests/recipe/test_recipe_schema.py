@@ -256,9 +256,10 @@ def test_training_config_takes_over_what_changes_a_number():
     config = recipe.training_config(facts)
     assert (config.seed, config.ema, config.clip_grad_norm, config.lr) == (3, 0.9, 1.0, 0.5)
     assert (config.precision, config.threads, config.sources) == ("bf16", 2, {"m.py": "abc"})
-    assert config.data["seed"] == 3
+    assert config.data.seed == 3
     # The device and a step's settings change no number of a training.
-    other = check(schema(), 
+    other = check(
+        schema(),
         {
             **SMALL,
             "seed": 3,

@@ -11,10 +11,12 @@ from tunekit.recipe import Recipe
 from tunekit.steps import Context, conclude, get_step
 from tunekit.training.loop import Session
 from tunekit.training.probes import PROBES
-from tunekit.vocabulary import UNKNOWN, Facts, Measurement, Record, StepResult, Training
+from tunekit.training.workbench import Workbench
+from tunekit.vocabulary import UNKNOWN, Facts, Measurement, Record, Row, StepResult, Training, cells, columns
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
+
 
 def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
     """A recipe over this folder's modules: `model` and `data` are functions of planted_models and planted_data."""
@@ -35,7 +37,7 @@ def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
 
 def context_of(step: str, recipe: Recipe, folder: Path = HERE) -> Context:
     args = {"device": "cpu", "precision": "fp32", "threads": 1, "pretrained": recipe.model.pretrained}
-    values = PROBES["describe"](recipe.training_config(UNKNOWN), folder, CPU, None, args)
+    values = PROBES["describe"](recipe.training_config(UNKNOWN), Workbench(folder, CPU), None, args)
     return Context(get_step(step), recipe, Facts(**{**values, "notes": tuple(values["notes"])}))
 
 
@@ -44,36 +46,35 @@ def carry_out(context: Context, folder: Path = HERE) -> StepResult:
     step = context.step
     records: list[Record] = []
     states: dict[str, bytes] = {}
+    bench = Workbench(folder, CPU)
     while requests := step.plan(context, records):
         for request in requests:
             if isinstance(request, Measurement):
                 state = states[request.config.key] if request.at else None
-                values = PROBES[request.probe](request.config, folder, CPU, state, dict(request.args))
+                values = PROBES[request.probe](request.config, bench, state, dict(request.args))
                 records.append(Record(request, values=values))
             else:
                 assert isinstance(request, Training)
-                record, states[request.config.key] = _trained(request, folder, context.recipe.model.pretrained)
+                record, states[request.config.key] = _trained(request, bench)
                 records.append(record)
     return conclude(step, context, step.judge(context, records))
 
 
-def _trained(request: Training, folder: Path, pretrained: bool) -> tuple[Record, bytes]:
-    session = Session(request.config, folder, CPU, pretrained)
+def _trained(request: Training, bench: Workbench) -> tuple[Record, bytes]:
+    session = Session(request.config, bench)
     metric = session.task.metric.name
-    header = ["iteration", "epoch", "lr", "train_loss", f"train_{metric}", "val_loss", f"val_{metric}"]
-    rows: list[Any] = []
+    rows: list[Row] = []
     sample_losses = []
     for chunk in session.run(request.until):
         rows += chunk.rows
         if chunk.sample_losses is not None:
             sample_losses.append(chunk.sample_losses)
-        losses, scores = [row[3] for row in rows], [row[4] for row in rows]
+        losses, scores = [row.train_loss for row in rows], [row.train_metric for row in rows]
         if request.stop.diverged_at(losses) is not None or request.stop.solved_at(losses, scores) is not None:
             break
-    columns = dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
-    if metric == "loss":
-        columns["train_loss"] = [row[3] for row in rows]
-    return Record(request, rows=columns, val_losses=np.array(sample_losses)), session.state()
+    table = zip(*(cells(row, metric) for row in rows), strict=True)
+    named = dict(zip(columns(metric), map(list, table), strict=True))
+    return Record(request, rows=named, val_losses=np.array(sample_losses)), session.state()
 
 
 def spoken(result: StepResult) -> dict[str, str]:

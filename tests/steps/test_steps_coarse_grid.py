@@ -303,7 +303,9 @@ class TestDrawn:
         assert sizes == [4, 4, 2]
 
     def test_the_rate_is_drawn_from_the_working_range_widened_by_two(self):
-        context = context_of("coarse-grid", SWEPT, search={"batch_size": [32, 64]}, steps={"coarse-grid": {"sampler": "random"}})
+        context = context_of(
+            "coarse-grid", SWEPT, search={"batch_size": [32, 64]}, steps={"coarse-grid": {"sampler": "random"}}
+        )
         space = coarse_grid.plan(context, [])[0].space
         assert space["lr"] == {"low": 5e-4, "high": 2e-2, "log": True}
         assert space["weight_decay"] == DECAYS

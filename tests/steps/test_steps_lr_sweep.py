@@ -68,8 +68,8 @@ class TestPlan:
     def test_case_21_the_recipes_schedule_does_not_fight_the_sweep(self):
         context = context_of("lr-sweep", schedule={"name": "cosine", "args": {"warmup": 20}})
         requests = lr_sweep.plan(context, [])
-        assert {request.config.schedule["name"] for request in requests} == {"constant"}
-        assert {request.config.schedule["args"]["warmup"] for request in requests} == {20}
+        assert {request.config.schedule.name for request in requests} == {"constant"}
+        assert {request.config.schedule.args["warmup"] for request in requests} == {20}
 
     def test_case_7_a_sweep_run_twice_asks_for_the_same_trainings_and_says_the_same(self):
         first, second = (sweep(context_of("lr-sweep"), usual) for _ in range(2))
@@ -92,8 +92,7 @@ class TestPlan:
             return [values[i % len(values)] for i in range(count)]
 
         context = context_of("lr-sweep", steps={"lr-sweep": {"extend": extend}})
-        records = carry_out(context, lambda request: trained(request, losses_of(request.config.lr, request.until)), 30
-        )
+        records = carry_out(context, lambda request: trained(request, losses_of(request.config.lr, request.until)), 30)
         assert len(records) <= len(LADDER) + extend
         result = judged(context, records)
         if result.handoff:

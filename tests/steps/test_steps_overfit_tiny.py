@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunekit.steps import overfit_tiny
-from tunekit.vocabulary import Measurement, Record, Training, UserError
+from tunekit.vocabulary import Measurement, Record, Subset, Training, UserError
 
 START = {"samples": 100, "parameters": 10_000, "start": 2.3, "floor": 0.0, "conflicting": 0}
 LOOKED = {
@@ -36,19 +36,20 @@ def tiny(answer, start=START, looked=LOOKED, earlier=None, facts=None, blank=stu
     def answered(request):
         if isinstance(request, Measurement):
             return Record(request, values=looked if request.at else start)
-        return blank(request) if request.config.data["blank"] else answer(request)
+        return blank(request) if request.config.data.blank else answer(request)
 
     records = carry_out(context, answered, 20)
     return records, judged(context, records)
 
 
 def rates(records):
-    return [r.params["lr"] for r in records if isinstance(r.request, Training) and not r.request.config.data["blank"]]
+    return [r.params["lr"] for r in records if isinstance(r.request, Training) and not r.request.config.data.blank]
 
 
 class TestPlan:
     def test_regularisers_are_off_and_the_set_is_one_batch(self):
-        context = context_of("overfit-tiny", 
+        context = context_of(
+            "overfit-tiny",
             optimizer={"weight_decay": 0.1},
             model={"target": "mlp", "args": {"dropout": 0.5}},
             data={"target": "digits", "augment": ["flip"]},
@@ -59,14 +60,14 @@ class TestPlan:
         config = overfit_tiny.plan(context, [])[0].config
         assert config.regularize is False
         assert (config.weight_decay, config.ema, config.clip_grad_norm) == (0.0, None, None)
-        assert (config.data["augment"], config.data["subset"]) == ([], {"per_class": 10})
-        assert (config.batch_size, config.schedule["name"]) == (100, "constant")
+        assert (config.data.augment, config.data.subset) == ((), Subset(per_class=10))
+        assert (config.batch_size, config.schedule.name) == (100, "constant")
 
     def test_at_most_500_samples_and_32_where_there_are_no_classes(self):
         many = overfit_tiny.plan(context_of("overfit-tiny", facts={"classes": 200}), [])[0].config
         assert many.batch_size == 500
         none = overfit_tiny.plan(context_of("overfit-tiny", facts={"classes": None}, task="regression"), [])[0].config
-        assert (none.data["subset"], none.batch_size) == ({"samples": 32}, 32)
+        assert (none.data.subset, none.batch_size) == (Subset(samples=32), 32)
 
     @pytest.mark.parametrize(
         ("optimizer", "asked"),
@@ -79,7 +80,7 @@ class TestPlan:
     def test_the_trained_model_is_looked_at_and_a_control_with_zeroed_inputs_run_as_long(self):
         records, _ = tiny(learned)
         look = [r.request for r in records if isinstance(r.request, Measurement)][-1]
-        control = next(r.request for r in records if isinstance(r.request, Training) and r.request.config.data["blank"])
+        control = next(r.request for r in records if isinstance(r.request, Training) and r.request.config.data.blank)
         assert look.at == control.until < 300
         assert look.config.key != control.config.key
 

@@ -24,7 +24,17 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from tunekit.recipe.text import ALIASES, NAMES, Lines, apply_overrides, kind_of, nearest, parse_yaml, set_path
-from tunekit.vocabulary import Facts, TrainingConfig, UserError, Values
+from tunekit.vocabulary import (
+    DataSpec,
+    Facts,
+    LossSpec,
+    ModelSpec,
+    OptimizerSpec,
+    ScheduleSpec,
+    TrainingConfig,
+    UserError,
+    Values,
+)
 
 TASKS = ("classification", "binary", "multilabel", "regression")
 
@@ -168,18 +178,17 @@ class Recipe(_Model):
 
     def training_config(self, facts: Facts) -> TrainingConfig:
         """The training that this recipe describes, with what was resolved on this machine and data."""
-        data = self.data.model_dump(mode="json")
         return TrainingConfig(
             task=self.task,
-            loss=self.loss.model_dump(mode="json"),
+            loss=LossSpec(**self.loss.model_dump(mode="json")),
             metric=self.metric,
-            model=self.model.model_dump(mode="json"),
-            data={**data, "seed": self.seed, "subset": None, "blank": False},
-            optimizer={"target": self.optimizer.target, "args": self.optimizer.args},
+            model=ModelSpec(**self.model.model_dump(mode="json")),
+            data=DataSpec(**self.data.model_dump(mode="json"), seed=self.seed),
+            optimizer=OptimizerSpec(self.optimizer.target, self.optimizer.args),
             lr=self.optimizer.lr,
             weight_decay=self.optimizer.weight_decay,
             batch_size=self.batch_size,
-            schedule=self.schedule.model_dump(mode="json"),
+            schedule=ScheduleSpec(**self.schedule.model_dump(mode="json")),
             seed=self.seed,
             precision=facts.precision,
             threads=facts.threads,

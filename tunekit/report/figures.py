@@ -80,11 +80,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
         elif isinstance(item, Bars):
             _bars(axes, item, groups.index(item), len(groups))
         elif isinstance(item, Rule):
-            straight = axes.axhline if item.x is None else axes.axvline
-            style = {"linestyle": "--" if item.dashed else "-", "alpha": 0.3 if item.colour == "bad" else 1.0}
-            straight(
-                item.y if item.x is None else item.x, color=COLOURS[item.colour], label=item.label or None, **style
-            )
+            _rule(axes, item)
         elif isinstance(item, Band):
             axes.axvspan(item.low, item.high, color=COLOURS[item.colour], alpha=0.15, label=item.label)
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from tunekit.steps.step import H, S, Step
-from tunekit.vocabulary import Facts, Format, Record, StepResult, TrainingConfig, Values, short
+from tunekit.vocabulary import Facts, Format, Record, ScheduleSpec, StepResult, TrainingConfig, Values, short
 
 if TYPE_CHECKING:
     from tunekit.recipe import Recipe
@@ -71,8 +71,8 @@ class Context(Generic[S]):
         params = dict(params or {})
         seed = params.pop("seed", self.recipe.seed)
         config = self.recipe.with_values(params).training_config(self.facts)
-        warmup = {name: value for name, value in config.schedule["args"].items() if name == "warmup"}
-        schedule = {"name": "constant", "args": warmup}
+        warmup = {name: value for name, value in config.schedule.args.items() if name == "warmup"}
+        schedule = ScheduleSpec("constant", warmup)
         return config.with_(**{"seed": seed, "schedule": schedule, **changes})
 
     def iterations_per_epoch(self, params: Values | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -17,7 +17,9 @@ from tunekit.vocabulary import (
     Measurement,
     Record,
     Request,
+    ScheduleSpec,
     StopRule,
+    Subset,
     Training,
     TrainingConfig,
     UserError,
@@ -91,16 +93,14 @@ def _rates(context: Context) -> list[float]:
 def _config(context: Context, rate: float, blank: bool = False) -> TrainingConfig:
     """The tiny training: no weight decay, dropout, augmentation, averaging or clipping; the set in one batch."""
     settings = context.settings
-    subset: dict[str, Any] = (
-        {"per_class": settings.per_class} if context.facts.classes else {"samples": min(settings.samples, LARGEST)}
-    )
+    subset = Subset(settings.per_class) if context.facts.classes else Subset(samples=min(settings.samples, LARGEST))
     base = context.config({"lr": rate, "weight_decay": 0.0})
     size = settings.per_class * context.facts.classes if context.facts.classes else settings.samples
     return base.with_(
-        data={**base.data, "subset": subset, "blank": blank, "augment": []},
+        data=replace(base.data, subset=subset, blank=blank, augment=()),
         batch_size=max(2, min(size, LARGEST)),
         metric="auto",
-        schedule={"name": "constant", "args": {}},
+        schedule=ScheduleSpec(),
         clip_grad_norm=None,
         ema=None,
         regularize=False,
@@ -134,7 +134,7 @@ def _wanted_score(context: Context, start: Values) -> float | None:
 
 
 def _is_main(record: Record) -> bool:
-    return isinstance(record.request, Training) and not record.request.config.data["blank"]
+    return isinstance(record.request, Training) and not record.request.config.data.blank
 
 
 def _score_column(record: Record) -> str | None:
@@ -202,7 +202,7 @@ def judge(context: Context, records: Sequence[Record]) -> Judgement:
     best = _best(context, tried, start)
     solved = _solved(context, best, start)
     looked = next((r.values for r in records if isinstance(r.request, Measurement) and r.request.at), {})
-    control = next((r for r in records if isinstance(r.request, Training) and r.request.config.data["blank"]), None)
+    control = next((r for r in records if isinstance(r.request, Training) and r.request.config.data.blank), None)
     score, loss = _reached(best)
     reached = _reached_text(context, score, loss, start)
     findings: list[Finding] = []

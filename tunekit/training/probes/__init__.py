@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from tunekit.training.probes.dataset import measure_data
 from tunekit.training.probes.describe import describe
 from tunekit.training.probes.initial import measure_initial
 from tunekit.training.probes.tiny import measure_tiny
+from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import TrainingConfig
 
-Probe = Callable[[TrainingConfig, Path, torch.device, bytes | None, dict[str, Any]], dict[str, Any]]
+Probe = Callable[[TrainingConfig, Workbench, bytes | None, dict[str, Any]], dict[str, Any]]
 
 PROBES: dict[str, Probe] = {
     "describe": describe,
@@ -22,4 +20,4 @@ PROBES: dict[str, Probe] = {
     "initial": measure_initial,
     "tiny": measure_tiny,
 }
-"""Name -> function of (configuration, recipe's folder, device, checkpoint or None, arguments), giving JSON."""
+"""Name -> function of (configuration, where, checkpoint or None, arguments), giving JSON."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tunekit.training.data import Batch, LoaderSplit, Split, TensorSplit
-from tunekit.training.loop import splits_for
 from tunekit.training.tasks import KINDS
+from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import TrainingConfig
 
 WHOLE = 200_000  # samples of a split in memory that are all looked at
@@ -22,11 +21,9 @@ EXAMPLES = 5  # indices named
 NARROW = 64  # features, above which equal rows are no coincidence anyway
 
 
-def measure_data(
-    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
-) -> dict[str, Any]:
+def measure_data(config: TrainingConfig, bench: Workbench, state: bytes | None, args: dict[str, Any]) -> dict[str, Any]:
     """Statistics of both splits, label counts, and samples that occur twice."""
-    splits = splits_for(config, folder, torch.device("cpu"))
+    splits = bench.splits(config, torch.device("cpu"))
     if isinstance(splits.train, LoaderSplit):
         return {"skipped": "the training data cannot be indexed"}
     train, val = _Looked(splits.train), _Looked(splits.val)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,20 +9,18 @@ from torch import Tensor
 
 from tunekit.recipe import local_modules
 from tunekit.training.data import LoaderSplit
-from tunekit.training.device import pick_device, pick_precision, pick_threads
+from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.sources import data_digests
+from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import TrainingConfig, digest
 
 
-def describe(
-    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
-) -> dict[str, Any]:
-    """The fields of vocabulary.Facts. `args`: device, precision and threads as the recipe (or the run) has them."""
-    device = pick_device(args["device"])
-    session = Session(config, folder, device)
+def describe(config: TrainingConfig, bench: Workbench, state: bytes | None, args: dict[str, Any]) -> dict[str, Any]:
+    """The fields of vocabulary.Facts. `args`: precision and threads as the recipe (or the run) has them."""
+    session = Session(config, bench)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
     batch = session.batch(0)
@@ -34,7 +31,8 @@ def describe(
     session.augment(batch)
     targets = session.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
     modules = {
-        str(path.relative_to(folder)): digest(path.read_text(errors="replace")) for path in local_modules(folder)
+        str(path.relative_to(bench.folder)): digest(path.read_text(errors="replace"))
+        for path in local_modules(bench.folder)
     }
     convolutions = has_convolutions(session.model)
     return {
@@ -43,12 +41,13 @@ def describe(
         "iterations_per_epoch": session.iterations_per_epoch,
         "metric": session.task.metric.name,
         "maximize": session.task.metric.maximize,
+        "share": session.task.metric.share,
         "classes": _classes(session.task.kind, targets),
         "parameters": parameters,
-        "threads": pick_threads(args["threads"], device, parameters),
-        "precision": pick_precision(args["precision"], device, parameters, convolutions),
-        "device": str(device),
-        "sources": {**modules, **data_digests(config.data, folder)},
+        "threads": pick_threads(args["threads"], bench.device, parameters),
+        "precision": pick_precision(args["precision"], bench.device, parameters, convolutions),
+        "device": str(bench.device),
+        "sources": {**modules, **data_digests(config.data, bench.folder)},
         "shareable": session.splits.shareable,
         "notes": list(session.splits.notes),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.loop import Session
+from tunekit.training.optimizers import is_built_in
 from tunekit.training.probes.dependence import measure_dependence
 from tunekit.training.probes.gradients import measure_gradients, stirred
 from tunekit.training.probes.losses import halves, label_range, labels_fit, measure_losses
 from tunekit.training.tasks import takes_logits
+from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import TrainingConfig
 
 BATCHES = 8  # real batches looked at
@@ -22,10 +24,10 @@ STRETCH = 1e3  # inputs are multiplied by this to see whether outputs are bounde
 
 
 def measure_initial(
-    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
+    config: TrainingConfig, bench: Workbench, state: bytes | None, args: dict[str, Any]
 ) -> dict[str, Any]:
     """One initialisation (config.seed), weight decay left out, in fp32."""
-    session = Session(config.with_(precision="fp32"), folder, device)
+    session = Session(replace(config, precision="fp32"), bench)
     batches = _batches(session)
     model, task = session.model, session.task
     found: dict[str, Any] = {"samples": sum(map(len, batches)), "kind": task.kind}
@@ -134,8 +136,7 @@ def _decay(session: Session) -> dict[str, Any]:
 
     torch's own optimizers apply it by construction and are spared (building one imports torch's compiler).
     """
-    target = session.config.optimizer["target"]
-    if session.config.weight_decay == 0 or ":" not in target or target.startswith("torch.optim:"):
+    if session.config.weight_decay == 0 or is_built_in(session.config.optimizer.target):
         return {}
     weights = [p for p in session.model.parameters() if p.requires_grad and p.dim() >= 2]
     before = sum(float(p.detach().double().square().sum()) for p in weights)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from tunekit.training.data import TensorSplit
 from tunekit.training.loop import Session
 from tunekit.training.tasks import Task
+from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import TrainingConfig
 
 RESIDUAL = 0.01  # share of the targets' variance that a learned regression may leave
@@ -20,13 +20,11 @@ FEW = 2.0  # parameters a target value, below which a model may be too small to 
 RECALIBRATION = 8  # passes that rebuild BatchNorm's statistics
 
 
-def measure_tiny(
-    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
-) -> dict[str, Any]:
+def measure_tiny(config: TrainingConfig, bench: Workbench, state: bytes | None, args: dict[str, Any]) -> dict[str, Any]:
     """At 0: the size of the set, the loss's start and floor. Trained: accuracy in both modes, gradients, parameters."""
-    session = Session(config, folder, device)
+    session = Session(config, bench)
     train = session.splits.train
-    every = session.splits.val.batch(torch.arange(len(session.splits.val))).to(device)
+    every = session.splits.val.batch(torch.arange(len(session.splits.val))).to(bench.device)
     model, task = session.model, session.task
     found: dict[str, Any] = {"samples": len(train), "parameters": sum(p.numel() for p in model.parameters())}
     if state is None:
