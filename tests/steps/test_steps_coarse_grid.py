@@ -93,6 +93,20 @@ class TestGrowth:
         told = found(result, "best_at_edge")
         assert told.evidence == {"lr": 1.2e-2, "side": "highest"}
 
+    @pytest.mark.parametrize("values", [1, 2, 4])
+    @pytest.mark.parametrize("extend", [1, 2])
+    def test_however_many_values_are_searched_there_are_no_more_rows_than_the_recipe_says(self, values, extend):
+        dropouts = [round(0.1 * k, 1) for k in range(values)]
+        _, records, _ = grid(
+            lambda request: cell(request, 0.9 - 0.1 * math.log2(request.config.lr / 3e-3), own=1e-4),
+            search={"model.args.dropout": dropouts},
+            steps={"coarse-grid": {"extend": extend}},
+        )
+        rows = [record for record in records if record.request.purpose == "further row"]
+        assert sorted({record.request.round for record in rows}) == list(range(1, extend + 1))
+        assert len(rows) == extend * len(DECAYS)
+        assert len(records) == 12 * values + len(rows)
+
     def test_downward_too(self):
         _, records, _ = grid(lambda request: cell(request, 0.5 + 0.1 * math.log2(request.config.lr / 3e-3)))
         assert values(records, "lr")[0] < 1.5e-3
@@ -262,6 +276,20 @@ class TestSearch:
         assert {r.request.until // 80 for r in cells if r.params["batch_size"] == 16} == {3}
         assert "batch_size" in result.handoff
         assert set(result.details["axes"]) == {"lr", "weight_decay", "batch_size"}
+
+    def test_a_sweeps_and_a_cells_training_of_equal_length_are_two_trials_of_one_training(self):
+        steps = {"lr-sweep": {"iterations": 200, "high": 1e-2}, "coarse-grid": {"lr_factors": [1.0], "extend": 0}}
+        _, records, _ = grid(
+            lambda request: cell(request, 0.3 + abs(math.log10(request.config.lr / 3e-3)), per_epoch=40),
+            search={"batch_size": [32]},
+            steps=steps,
+        )
+        purposes = {}
+        for record in records:
+            purposes.setdefault(record.request.goal, []).append(record.request.purpose)
+        assert ["sweep", "cell"] in purposes.values()
+        assert len({record.request.identity for record in records}) == len(records)
+        assert sum(record.request.purpose == "cell" for record in records) == len(DECAYS)
 
     def test_a_value_that_does_not_move_the_rate_shares_the_sweep(self):
         _, records, _ = grid(inside, search={"model.args.dropout": [0.0, 0.5]})

@@ -58,6 +58,26 @@ class TestPlan:
         ]
         assert [r.request.config.seed for r in records[-2:]] == [1, 2]
 
+    def test_a_finer_rate_that_is_a_cell_already_is_not_run_twice(self):
+        steps = {"fine-run": {"lr_factors": [1.0, 2.0], "seeds": 1}}
+        _, records, _ = fine(by_rate, steps=steps)
+        assert [record.request.purpose for record in records] == ["best cell"] * 3
+
+    def test_runs_are_never_shorter_than_what_the_grids_best_has_behind_it_and_that_is_said(self):
+        steps = {"fine-run": {"epochs": 4}}
+        _, records, result = fine(by_rate, steps=steps)
+        assert {record.request.until for record in records} == {100}
+        assert found(result, "fine_run_lengthened").evidence == {"epochs": 5, "asked": 4}
+        assert found(result, "fine_run_lengthened").severity == "note"
+        _, records, result = fine(by_rate, steps={"fine-run": {"epochs": 5}})
+        assert "fine_run_lengthened" not in codes(result)
+
+    def test_the_weights_of_the_winner_are_the_first_that_stay(self):
+        """Equal in the metric, told apart by the loss, as the winner is."""
+        context, records, result = fine(lambda r: ended(r, 0.2 if r.config.weight_decay == 0.0 else 0.3))
+        order = context.step.order(context, records)
+        assert order[0].request.config.folder == result.handoff["training"]
+
     def test_a_finer_rate_that_wins_is_the_one_repeated(self):
         _, records, result = fine(lambda r: ended(r, 0.2 + abs(math.log10(r.config.lr / 2.1e-3))))
         assert {r.params["lr"] for r in records if "seed" in r.params} == {2.1e-3}
