@@ -19,6 +19,7 @@ from typing import Any
 from tunekit import rundir
 from tunekit.executors import auto_jobs, cores, make_executor
 from tunekit.recipe import Loaded, Recipe, recipe_type
+from tunekit.recipe.shipped import by_name
 from tunekit.rundir import BEST, FACTS, SHARED, RunDir
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.store import Store
@@ -48,13 +49,22 @@ def schema() -> type[Recipe]:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Loaded:
-    """A recipe file, wherever it lies. Errors: UserError."""
-    return rundir.read_recipe(schema(), path, tuple(overrides))
+    """A recipe file, wherever it lies, or one that comes with tunekit, by its name. Errors: UserError."""
+    return rundir.read_recipe(schema(), by_name(path), tuple(overrides))
 
 
 def open_run(path: Path, overrides: Sequence[str] = ()) -> RunDir:
     """An existing run, to go on with. Errors: UserError."""
     return rundir.open_run(schema(), path, tuple(overrides))
+
+
+def find(target: Path, overrides: Sequence[str], runs_dir: Path, name: str | None = None) -> RunDir:
+    """The run that a recipe file or a run folder means: one to go on with, or a new one. Errors: UserError."""
+    if not target.is_dir():
+        return rundir.find_run(read_recipe(target, overrides), runs_dir, name)
+    if name is not None:
+        raise UserError(f"--name {name}: {target} is a run already; --name goes with a recipe")
+    return open_run(target, overrides)
 
 
 def can_run(run: rundir.RunFolder, name: str) -> bool:

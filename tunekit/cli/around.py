@@ -22,12 +22,10 @@ from tunekit.cli.options import (
     Target,
     command,
     interrupted,
-    loaded,
     make_screen,
     open_target,
     print_json,
     seconds,
-    shipped,
     show_table,
 )
 from tunekit.vocabulary import Interrupted, UserError
@@ -39,12 +37,13 @@ if TYPE_CHECKING:
 @command(AROUND_PANEL)
 def recipes(as_json: Json = False) -> None:
     """List the recipes that come with tunekit."""
-    files = sorted(shipped().glob("*.yaml"))
-    rows = [{"name": path.stem, "path": str(path), "about": _first_comment(path)} for path in files]
+    from tunekit.recipe.shipped import shipped
+
+    known = shipped()
     if as_json:
-        print_json(rows)
+        print_json([{**vars(recipe), "path": str(recipe.path)} for recipe in known])
         return
-    show_table([{"name": row["name"], "about": row["about"]} for row in rows])
+    show_table([{"name": recipe.name, "about": recipe.about} for recipe in known])
     typer.echo("\nnext: tunekit init NAME")
 
 
@@ -55,8 +54,10 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Copy a recipe to start from."""
-    source = shipped() / f"{name}.yaml"
-    if not source.is_file():
+    from tunekit.recipe.shipped import shipped
+
+    source = next((recipe.path for recipe in shipped() if recipe.name == name), None)
+    if source is None:
         raise UserError(f"{name}: no such recipe; `tunekit recipes` lists them")
     goal = to or Path(source.name)
     if goal.exists() and not force:
@@ -75,9 +76,9 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a recipe: its keys, and that data, model and loss can be built and fit each other."""
-    from tunekit.pipeline import check
+    from tunekit.pipeline import check, read_recipe
 
-    facts = dict(check(loaded(recipe, set_)))
+    facts = dict(check(read_recipe(recipe, set_ or ())))
     if as_json:
         print_json(facts)
         return
@@ -95,9 +96,9 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Report on a recipe's data: sizes, values, classes, duplicates within and across the splits."""
-    from tunekit.pipeline import inspect_data
+    from tunekit.pipeline import inspect_data, read_recipe
 
-    report = inspect_data(loaded(recipe, set_))
+    report = inspect_data(read_recipe(recipe, set_ or ()))
     if as_json:
         print_json(report)
         return
@@ -224,11 +225,6 @@ def dashboard(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A ru
     if program is None:
         raise UserError('optuna-dashboard is not installed: pip install ".[dashboard]" in the checkout')
     os.execv(program, [program, opened.manifest().get("studies", {}).get("storage", str(opened.journal))])
-
-
-def _first_comment(path: Path) -> str:
-    line = path.read_text(encoding="utf-8").partition("\n")[0]
-    return line.lstrip("# ").strip()
 
 
 def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from tunekit.vocabulary import Format, Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.pipeline import Options
-    from tunekit.recipe import Loaded
     from tunekit.report.console import Screen
     from tunekit.rundir import RunDir
 
@@ -100,32 +99,10 @@ def as_given(context: typer.Context, leave_out: Sequence[str]) -> list[str]:
 
 def open_target(target: str, set_: list[str] | None, runs_dir: Path, name: str | None) -> tuple[RunDir, str]:
     """The run of a recipe or a run folder, and the run as a person types it."""
-    from tunekit.pipeline import open_run
-    from tunekit.rundir import find_run
+    from tunekit.pipeline import find
 
-    path = Path(target)
-    if path.is_dir():
-        if name is not None:
-            raise UserError(f"--name {name}: {path} is a run already; --name goes with a recipe")
-        opened = open_run(path, tuple(set_ or ()))
-        return opened, target.rstrip("/")
-    opened = find_run(loaded(path, set_), runs_dir, name)
-    return opened, str(runs_dir / opened.name)
-
-
-def loaded(path: Path, set_: list[str] | None) -> Loaded:
-    from tunekit.pipeline import read_recipe
-
-    if not path.exists() and path.parent == Path() and not path.suffix:
-        known = shipped() / f"{path}.yaml"
-        path = known if known.exists() else path
-    return read_recipe(path, tuple(set_ or ()))
-
-
-def shipped() -> Path:
-    """The recipes that come with the package: in the wheel, or beside the package in a checkout."""
-    package = Path(__file__).parent.parent
-    return package / "_recipes" if (package / "_recipes").is_dir() else package.parent / "recipes"
+    opened = find(Path(target), tuple(set_ or ()), runs_dir, name)
+    return opened, target.rstrip("/") if Path(target).is_dir() else str(runs_dir / opened.name)
 
 
 def workers(jobs: str) -> int | None:
