@@ -140,3 +140,41 @@ def _error(house: House, *words: object) -> str:
     )
     assert done.returncode == 2
     return done.stderr
+
+
+def test_a_log_reader_of_ones_own_is_a_file(house):
+    house.add("bars.py", "logs/readers")
+    lines = ["| epoch | tr | va |  % a remark"]
+    lines += [f"| {k} | {0.1 + 2 / (1 + k):.4f} | {0.4 + 2 / (1 + k) + 0.02 * max(0, k - 8):.4f} |" for k in range(30)]
+    (house.work / "run.log").write_text("\n".join(lines))
+    told = json.loads(house("diagnose", "run.log", "--json"))
+    assert told["source"]["format"] == "bars"
+    assert told["diagnosis"] == "overfit"
+    assert told["evidence"]["train_points"] == 30
+    assert "bars" in _error(house, "diagnose", "run.log", "--format", "nonsense")
+
+
+def test_a_verdict_of_ones_own_is_a_file_and_a_line(house):
+    house.add("val_frozen.py", "diagnosis/verdicts")
+    house.line("diagnosis/verdicts/__init__.py", '"train_val_mismatch"', '"val_frozen",')
+    lines = ["epoch,train_loss,val_loss", *(f"{k},{0.1 + 2 / (1 + k):.4f},2.3026" for k in range(30))]
+    (house.work / "log.csv").write_text("\n".join(lines))
+    told = json.loads(house("diagnose", "log.csv", "--json", code=1))
+    assert (told["diagnosis"], told["verdict"]) == ("val_frozen", "fail")
+    assert told["change_if"] == ["two validation losses that differ"]
+    text = house("diagnose", "log.csv", code=1)
+    assert "validate the model that is trained" in text
+    explained = house("explain", "val_frozen")
+    assert "At least 5 validation losses, all equal to the last digit." in explained
+    assert "(fail; diagnose)" in explained
+    assert house("diagnose", "log.csv", "--fail-on", "overfit")
+    house("diagnose", "log.csv", "--fail-on", "val_frozen", code=1)
+    near_misses = "tests/diagnosis/test_diagnosis_rules.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-k", "near", str(ROOT / near_misses)],
+        cwd=house.work,
+        env={**os.environ, "PYTHONPATH": str(house.place)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (0, 5), done.stdout
