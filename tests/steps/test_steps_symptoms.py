@@ -1,6 +1,7 @@
 import pytest
 from hand_made import codes, context_of, exploding, failed, falling, found, trained
 
+from tunekit.diagnosis import codes as verdicts
 from tunekit.findings import CATALOGUE, finding
 from tunekit.steps import Context, fine_run, lr_sweep, overfit_tiny
 from tunekit.vocabulary import UserError
@@ -71,13 +72,13 @@ def test_a_step_does_not_excuse_itself():
 
 def test_a_symptom_can_be_found_in_every_later_step():
     context = after("loss_not_averaged")
-    for step, code in (
-        ("overfit-tiny", "cannot_overfit"),
-        ("lr-sweep", "no_learning_rate_works"),
-        ("fine-run", "fine_run_diverged"),
-        ("diagnose", "not_learning"),
+    for step, symptom in (
+        ("overfit-tiny", finding("cannot_overfit", "message")),
+        ("lr-sweep", finding("no_learning_rate_works", "message")),
+        ("fine-run", finding("fine_run_diverged", "message")),
+        ("diagnose", verdicts()["not_learning"].finding("message")),
     ):
-        result = context.result(step, "", [finding(code, "message")])
+        result = context.result(step, "", [symptom])
         assert (result.findings[0].severity, result.verdict) == ("note", "fail")
 
 

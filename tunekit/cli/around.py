@@ -34,7 +34,7 @@ from tunekit.cli.options import (
 from tunekit.vocabulary import STEPS, Interrupted, UserError
 
 if TYPE_CHECKING:
-    from tunekit.vocabulary import StepResult
+    from tunekit.vocabulary import Code, StepResult
 
 
 @app.command(rich_help_panel=AROUND_PANEL)
@@ -190,28 +190,31 @@ def explain(
     """Explain a code: what it means, how it is measured, what causes it, what to do, where it comes from."""
     from dataclasses import asdict
 
-    from tunekit.findings import CATALOGUE
+    from tunekit.diagnosis import codes
+    from tunekit.findings import CATALOGUE, Entry
     from tunekit.recipe.text import nearest
 
+    known: dict[str, Entry | Code] = {**CATALOGUE, **codes()}
+    steps = {name: CATALOGUE[name].steps if name in CATALOGUE else (STEPS[-1],) for name in known}
     if code is None:
         if as_json:
-            print_json({name: asdict(entry) for name, entry in CATALOGUE.items()})
+            print_json({name: {**asdict(entry), "steps": steps[name]} for name, entry in known.items()})
         else:
             show_table(
                 [
-                    {"code": n, "severity": e.severity, "step": e.steps[0], "meaning": e.meaning}
-                    for n, e in CATALOGUE.items()
+                    {"code": n, "severity": e.severity, "step": steps[n][0], "meaning": e.meaning}
+                    for n, e in known.items()
                 ],
                 limit=999,
             )
         return
-    if code not in CATALOGUE:
-        raise UserError(f"{code}: no such code{nearest(code, CATALOGUE)}; `tunekit explain` lists them")
-    entry = CATALOGUE[code]
+    if code not in known:
+        raise UserError(f"{code}: no such code{nearest(code, known)}; `tunekit explain` lists them")
+    entry = known[code]
     if as_json:
-        print_json({"code": code, **asdict(entry)})
+        print_json({"code": code, **asdict(entry), "steps": steps[code]})
         return
-    typer.echo(f"{code} ({entry.severity}; {', '.join(entry.steps)})\n{entry.meaning}\n")
+    typer.echo(f"{code} ({entry.severity}; {', '.join(steps[code])})\n{entry.meaning}\n")
     for title, text in (("Measured", entry.measured), ("Usual causes", entry.causes), ("Source", entry.source)):
         if text:
             typer.echo(f"{title}: {text}")

@@ -196,7 +196,8 @@ def _diagnose_log(
     codes: frozenset[str] | None,
     as_json: bool,
 ) -> None:
-    from tunekit.diagnosis import judge, read
+    from tunekit.diagnosis import judge
+    from tunekit.logs import read
     from tunekit.report.logs import show_logs, write_figure
 
     found = [(log, judge(log)) for log in read(path, format_, train_, val)]
@@ -217,10 +218,10 @@ def _codes(text: str | None) -> frozenset[str] | None:
     """The verdicts of --fail-on. Errors: UserError for one that there is not."""
     if text is None:
         return None
-    from tunekit.findings import CATALOGUE
+    from tunekit.diagnosis import codes as verdicts
     from tunekit.recipe.text import nearest
 
-    known = [code for code, entry in CATALOGUE.items() if "diagnose" in entry.steps]
+    known = list(verdicts())
     for code in text.split(","):
         if code.strip() not in known:
             raise UserError(f"--fail-on {code.strip()}: no such verdict{nearest(code.strip(), known)}")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tunekit.diagnosis import Diagnosis, Log
+    from tunekit.diagnosis import Diagnosis
+    from tunekit.logs import Log
 
 DPI = 110
 POINTS = 2000  # a curve's points that are drawn

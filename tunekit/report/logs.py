@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from tunekit.diagnosis import Diagnosis, Log
+from tunekit.diagnosis import Diagnosis
+from tunekit.logs import Log
 from tunekit.report.console import COLOURS, as_table, show_finding, sparkline
 from tunekit.report.figures import draw_log
 from tunekit.rundir import write_atomically

@@ -99,7 +99,8 @@ class Context:
 
 def _as_symptom(finding: Finding, causes: Sequence[str]) -> Finding:
     """What follows from a fault that an earlier step named is no second fault: it points to the first."""
-    if not causes or not CATALOGUE[finding.code].symptom or finding.severity != "fail":
+    entry = CATALOGUE.get(finding.code)  # a verdict of tunekit.diagnosis is always a symptom
+    if not causes or (entry is not None and not entry.symptom) or finding.severity != "fail":
         return finding
     named = ", ".join(causes[:3])
     return replace(

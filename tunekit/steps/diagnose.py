@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from tunekit.diagnosis import from_record
+from tunekit.diagnosis import headline
 from tunekit.diagnosis import judge as judge_log
-from tunekit.findings import finding
+from tunekit.logs import Procedure, from_record
 from tunekit.steps.coarse_grid import folder_name
 from tunekit.steps.context import Context
-from tunekit.vocabulary import Record, Request, StepResult, Training, UserError, Values
+from tunekit.vocabulary import Record, Remedy, Request, StepResult, Training, UserError, Values
 
 NAME = "diagnose"
 NEEDS: tuple[str, ...] = ("fine-run",)
@@ -46,42 +46,33 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
     record = records[0]
     if record.error:
         raise UserError(record.error)
-    diagnosis = judge_log(from_record(record.rows, context.facts.metric, context.facts.maximize, _known(context)))
-    told = diagnosis.as_dict()
-    headline = finding(diagnosis.code, diagnosis.summary, told["evidence"], advice=tuple(told["advice"]))
-    handoff = {"training": folder_name(record), "best_epoch": told["best_epoch"]}
-    details = {**told, "smooth": context.recipe.steps.diagnose.smooth}
-    result = context.result(NAME, diagnosis.summary, [headline, *diagnosis.notes], handoff, details=details)
-    return _with_next(context, result, diagnosis.code)
+    facts = context.facts
+    share = "accuracy" in facts.metric
+    diagnosis = judge_log(from_record(record.rows, facts.metric, facts.maximize, share, _procedure(context, record)))
+    handoff = {"training": folder_name(record), "best_epoch": diagnosis.best_epoch}
+    details = {**diagnosis.as_dict(), "smooth": context.recipe.steps.diagnose.smooth}
+    findings = [headline(diagnosis), *diagnosis.notes]
+    result = context.result(NAME, diagnosis.summary, findings, handoff, details=details)
+    return replace(result, diagnosis=diagnosis.code, next=_next(context, diagnosis.remedies))
 
 
-def _known(context: Context) -> dict[str, Any]:
-    """What the procedure knows besides the curves: the sweep, the rates, the initial loss."""
-    swept, first = context.handoff("lr-sweep"), context.handoff("check-init-loss")
-    return {
-        "lr": context.recipe.optimizer.lr,
-        "weight_decay": context.recipe.optimizer.weight_decay,
-        **context.tuned("fine-run"),
-        "sweep_lr": swept.get("lr"),
-        "sweep_range": swept.get("range"),
-        "initial_loss": first.get("initial_loss"),
-        "expected_loss": first.get("expected_loss"),
-        "classes": context.facts.classes,
-        "run": context.run,
-    }
+def _procedure(context: Context, record: Record) -> Procedure:
+    """What the run knows besides the curves: the rates, the sweep, the expected loss."""
+    config = record.request.config
+    low, high = context.handoff("lr-sweep").get("range") or (None, None)
+    return Procedure(
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        dropout=config.model["args"].get("dropout"),
+        sweep_range=None if low is None or high is None else (low, high),
+        expected_loss=context.handoff("check-init-loss").get("expected_loss"),
+        classes=context.facts.classes,
+    )
 
 
-def _with_next(context: Context, result: StepResult, code: str) -> StepResult:
-    """The procedure's "go to step 5": the advice as a command on the same run, or the final training."""
-    epochs = 2 * context.recipe.steps.fine_run.epochs
-    decays = [3e-4, 1e-3, 3e-3, 1e-2]
-    commands = {
-        "not_converged": f"tunekit fine-run {context.run} --set steps.fine-run.epochs={epochs}",
-        "lr_too_low": f"tunekit fine-run {context.run} --set steps.fine-run.lr_factors=[2,4]",
-        "lr_too_high": f"tunekit fine-run {context.run} --set steps.fine-run.lr_factors=[0.1,0.3]",
-        "unstable": f"tunekit fine-run {context.run} --set steps.fine-run.lr_factors=[0.1,0.3]",
-        "overfit": f"tunekit coarse-grid {context.run} --set steps.coarse-grid.weight_decays={decays}".replace(
-            " [", "["
-        ),
-    }
-    return replace(result, diagnosis=code, next=commands.get(code, f"tunekit train {context.run}"))
+def _next(context: Context, remedies: Sequence[Remedy]) -> str:
+    """The procedure's "go to step 5": the first remedy as a command on the same run, or the final training."""
+    if not remedies:
+        return f"tunekit train {context.run}"
+    sets = [word for path, value in remedies[0].set.items() for word in ("--set", f"{path}={value}".replace(" ", ""))]
+    return shlex.join(["tunekit", remedies[0].command, context.run, *sets])
