@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tunekit.charts import Figure, Line, Panel
 from tunekit.steps.context import Context
@@ -11,6 +12,9 @@ from tunekit.steps.fine_run import STEP as fine_run
 from tunekit.steps.noise import best_validation
 from tunekit.steps.step import Count, Handoff, Judgement, Settings, Step
 from tunekit.vocabulary import Code, Record, Remedy, StepResult, Training, UserError
+
+if TYPE_CHECKING:
+    from tunekit.logs.log import Procedure
 
 NAME = "diagnose"
 BEST_RUN = "best run"
@@ -59,7 +63,7 @@ def judge(context: Context[Diagnose], records: Sequence[Record]) -> Judgement:
     if record.error:
         raise UserError(record.error)
     facts = context.facts
-    log = from_record(record.rows, facts.metric, facts.maximize, facts.share, _procedure(context))
+    log = from_record(record.rows, facts.metric, facts.maximize, facts.share, _procedure(context, record))
     verdict = diagnosis.judge(log)
     headline = diagnosis.headline(verdict)
     handoff = Diagnosed(record.request.config.folder, verdict.best_epoch)
@@ -72,6 +76,22 @@ def judge(context: Context[Diagnose], records: Sequence[Record]) -> Judgement:
         details=details,
         next=following,
         diagnosis=verdict.code,
+    )
+
+
+def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
+    """What the run knows besides the curves: the rates, the sweep, the expected loss."""
+    from tunekit.logs.log import Procedure
+
+    config = record.request.config
+    swept, initial = context.handoff(lr_sweep), context.handoff(check_init_loss)
+    return Procedure(
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        dropout=config.model.args.get("dropout"),
+        sweep_range=swept.range if swept else None,
+        expected_loss=initial.expected_loss if initial else None,
+        classes=context.facts.classes,
     )
 
 

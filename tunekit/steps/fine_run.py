@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from tunekit import citations
 from tunekit.charts import Figure, Line, Panel
-from tunekit.steps import sources
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid import WITHIN_NOISE
 from tunekit.steps.context import Context, described
@@ -126,7 +126,7 @@ FINE_RUN_DIVERGED = Code(
     "Loss not finite or far above its start.",
     "A rate that is only just stable in short runs.",
     ("take smaller rates in the grid",),
-    sources.LECTURE,
+    citations.LECTURE,
 )
 STILL_IMPROVING = Code(
     "still_improving",
@@ -136,7 +136,7 @@ STILL_IMPROVING = Code(
     f"than {STILL_FALLS:.0%} below that of the quarter before.",
     "The run was short.",
     ("train longer",),
-    f"{sources.PLAYBOOK} (is the run still improving at its end?)",
+    f"{citations.PLAYBOOK} (is the run still improving at its end?)",
 )
 NOT_REPEATABLE = Code(
     "not_repeatable",

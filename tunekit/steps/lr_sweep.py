@@ -10,8 +10,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
+from tunekit import citations
 from tunekit.charts import Band, Figure, Line, Panel, Rule
-from tunekit.steps import sources
 from tunekit.steps.context import Context
 from tunekit.steps.noise import ERRORS, diverged, tail, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
@@ -211,7 +211,7 @@ NO_LEARNING_RATE_WORKS = Code(
     f"errors, and {LEAST_DROP:.0%} of the start.",
     "A fault in the model or the data rather than the rate: step 2 tells which.",
     ("run `tunekit overfit-tiny` and mend what it names",),
-    f"{sources.LECTURE} (step 3)",
+    f"{citations.LECTURE} (step 3)",
 )
 ALL_DIVERGED = Code(
     "all_diverged",
@@ -220,7 +220,7 @@ ALL_DIVERGED = Code(
     f"Loss not finite, or above its start by more than {StopRule.factor:g} times its scale, at all rates.",
     "A loss that is summed, inputs on a huge scale, or an exploding start.",
     ("run `tunekit check-init-loss` and mend what it names",),
-    f"{sources.LECTURE} (step 3)",
+    f"{citations.LECTURE} (step 3)",
 )
 BEST_AT_EDGE = Code(
     "best_at_edge",
@@ -229,7 +229,7 @@ BEST_AT_EDGE = Code(
     "The best rate (or cell) is the first or last of its axis after the extensions that the step makes itself.",
     "A scale far from usual: inputs, loss or optimizer.",
     ("widen the range in the recipe under `steps`",),
-    f"{sources.NOTES} (careful with best values on border)",
+    f"{citations.NOTES} (careful with best values on border)",
 )
 NARROW_RANGE = Code(
     "narrow_range",
@@ -238,7 +238,7 @@ NARROW_RANGE = Code(
     f"Rates whose drop is at least {WORKS:.0%} of the best: a single one, while a neighbour diverges.",
     "Training that is hardly stable: no normalisation, no clipping, a poor initialisation.",
     ("try `clip_grad_norm: 1.0`, a warm-up or normalisation layers",),
-    sources.PLAYBOOK,
+    citations.PLAYBOOK,
 )
 CODES = (NO_LEARNING_RATE_WORKS, ALL_DIVERGED, BEST_AT_EDGE, NARROW_RANGE)
 

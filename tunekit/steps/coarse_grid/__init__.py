@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunekit import citations
 from tunekit.charts import Cells, Figure, Line, Panel
-from tunekit.steps import sources
 from tunekit.steps.coarse_grid.plan import (
     GROWTH,
     CoarseGrid,
@@ -47,7 +47,7 @@ CELLS_DIVERGED = Code(
     "Loss not finite or far above its start; such cells are never scored.",
     "The rate is too high there.",
     ("nothing to do where the best cell lies well away from them",),
-    sources.LECTURE,
+    citations.LECTURE,
 )
 CELLS_FAILED = Code(
     "cells_failed",
