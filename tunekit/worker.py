@@ -210,12 +210,12 @@ def measure(request: Measurement, workspace: Workspace) -> Generator[Progress, N
         if entry.measurement(request.goal) is not None:
             return
         from tunekit.training.device import pick_device
-        from tunekit.training.probes import PROBES
+        from tunekit.training.probes import PROBES, Subject
 
         state = entry.checkpoint() if request.at else None
         if request.at and state is None:
             raise UserError(f"{entry.path}: no checkpoint to measure at iteration {request.at}")
         device = pick_device(workspace.device)
-        values = PROBES[request.probe](request.config, Path(workspace.folder), device, state, dict(request.args))
-        entry.save_measurement(request.goal, values)
+        subject = Subject(request.config, Path(workspace.folder), device, state, request.args)
+        entry.save_measurement(request.goal, PROBES[request.probe](subject).to_json())
         yield Progress(1, 1)

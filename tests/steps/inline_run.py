@@ -1,5 +1,6 @@
 """Carries a step out in this process and in memory: probes and trainings by tunekit's own code, no run folder."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from tunekit.measured import DescribeArgs
 from tunekit.recipe import Recipe
 from tunekit.steps import Context, get_step
 from tunekit.training.loop import Session
-from tunekit.training.probes import PROBES
+from tunekit.training.probes import PROBES, Subject
+from tunekit.training.probes.describe import describe
 from tunekit.vocabulary import Facts, Measurement, Record, StepResult, Training
 
 HERE = Path(__file__).parent
@@ -36,9 +39,9 @@ def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
 
 
 def context_of(recipe: Recipe, folder: Path = HERE, earlier: Mapping[str, Any] | None = None) -> Context:
-    args = {"device": "cpu", "precision": "fp32", "threads": 1, "pretrained": recipe.model.pretrained}
-    values = PROBES["describe"](recipe.training_config(UNKNOWN), folder, CPU, None, args)
-    return Context(recipe, Facts(**{**values, "notes": tuple(values["notes"])}), "runs/planted", earlier or {})
+    args = DescribeArgs(device="cpu", precision="fp32", threads=1).to_json()
+    facts = describe(Subject(recipe.training_config(UNKNOWN), folder, CPU, args=args))
+    return Context(recipe, facts, "runs/planted", earlier or {})
 
 
 def carry_out(name: str, context: Context, folder: Path = HERE) -> StepResult:
@@ -50,8 +53,8 @@ def carry_out(name: str, context: Context, folder: Path = HERE) -> StepResult:
         for request in requests:
             if isinstance(request, Measurement):
                 state = states[request.config.key] if request.at else None
-                values = PROBES[request.probe](request.config, folder, CPU, state, dict(request.args))
-                records.append(Record(request, values=values))
+                measured = PROBES[request.probe](Subject(request.config, folder, CPU, state, request.args))
+                records.append(Record(request, values=json.loads(json.dumps(measured.to_json()))))
             else:
                 assert isinstance(request, Training)
                 record, states[request.config.key] = _trained(request, folder, context.recipe.model.pretrained)

@@ -1,8 +1,8 @@
 import pytest
 from hand_made import codes, context_of, exploding, failed, falling, found, trained
 
-from tunekit.findings import CATALOGUE, finding
-from tunekit.steps import Context, fine_run, lr_sweep, overfit_tiny
+from tunekit.findings import catalogue, finding
+from tunekit.steps import Context, check_init_loss, fine_run, lr_sweep, overfit_tiny
 from tunekit.vocabulary import UserError
 
 
@@ -95,11 +95,13 @@ def test_fine_runs_that_diverge_after_a_cause_name_it():
     assert (result.findings[0].severity, result.verdict) == ("note", "fail")
 
 
-def test_the_catalogue_knows_symptoms_from_causes():
-    for code, entry in CATALOGUE.items():
-        first = entry.steps[0] == "check-init-loss"
-        assert entry.symptom == (not first)
-        assert entry.causes_later == (first and code != "class_imbalance")
+def test_faults_of_step_1_explain_later_ones_and_follow_from_none():
+    step_1 = {code.name for code in check_init_loss.CODES}
+    assert len(step_1) == 24
+    explaining = {name for name, entry in catalogue().items() if entry.explains_later}
+    assert explaining == step_1 - {"class_imbalance", "not_repeatable"}
+    symptoms = {name for name, entry in catalogue().items() if entry.symptom}
+    assert symptoms == set(catalogue()) - explaining - {"class_imbalance"}
 
 
 def test_a_step_that_cannot_run_for_a_known_cause_names_it():

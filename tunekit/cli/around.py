@@ -81,13 +81,13 @@ def validate(
     """Check a recipe: its keys, and that data, model and loss can be built and fit each other."""
     from tunekit.pipeline import check
 
-    facts = dict(check(loaded(recipe, set_)))
+    facts = check(loaded(recipe, set_))
     if as_json:
-        print_json(facts)
+        print_json(facts.to_json())
         return
     typer.echo(
-        f"{recipe}: sound; {facts['n_train']} training and {facts['n_val']} validation samples, "
-        f"{facts['parameters']:,} parameters, judged by {facts['metric']}, {facts['precision']} on {facts['device']}"
+        f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
+        f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
     )
     typer.echo(f"next: tunekit run {recipe}")
 
@@ -190,24 +190,24 @@ def explain(
     """Explain a code: what it means, how it is measured, what causes it, what to do, where it comes from."""
     from dataclasses import asdict
 
-    from tunekit.findings import CATALOGUE
+    from tunekit.findings import catalogue
     from tunekit.recipe.text import nearest
 
     if code is None:
         if as_json:
-            print_json({name: asdict(entry) for name, entry in CATALOGUE.items()})
+            print_json({name: asdict(entry) for name, entry in catalogue().items()})
         else:
             show_table(
                 [
                     {"code": n, "severity": e.severity, "step": e.steps[0], "meaning": e.meaning}
-                    for n, e in CATALOGUE.items()
+                    for n, e in catalogue().items()
                 ],
                 limit=999,
             )
         return
-    if code not in CATALOGUE:
-        raise UserError(f"{code}: no such code{nearest(code, CATALOGUE)}; `tunekit explain` lists them")
-    entry = CATALOGUE[code]
+    if code not in catalogue():
+        raise UserError(f"{code}: no such code{nearest(code, catalogue())}; `tunekit explain` lists them")
+    entry = catalogue()[code]
     if as_json:
         print_json({"code": code, **asdict(entry)})
         return

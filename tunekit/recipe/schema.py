@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -69,15 +70,25 @@ def _long_form(key: str) -> BeforeValidator:
 _auto = BeforeValidator(lambda value: None if value == "auto" else value)
 
 
+SOUND_TOLERANCE = 0.15  # sound networks start up to 11 % off theory (ResNet-18 in train mode)
+
+
+def _tolerance(value: float) -> float:
+    if value < SOUND_TOLERANCE:
+        why = "sound networks start up to 11 % off theory"
+        raise ValueError(f"steps.check-init-loss.tolerance: at least {SOUND_TOLERANCE:g}, since {why}; not {value:g}")
+    return value
+
+
 class CheckInitLoss(_Model):
     initializations: PositiveInt = 3
-    tolerance: float = Field(0.15, ge=0.05, lt=1)
+    tolerance: Annotated[float, AfterValidator(_tolerance)] = Field(SOUND_TOLERANCE, lt=1)
 
 
 class OverfitTiny(_Model):
     per_class: PositiveInt = 10
     samples: PositiveInt = 32  # where there are no classes
-    rates: list[PositiveFloat] = [1e-2, 1e-3, 1e-4]
+    rates: list[PositiveFloat] | None = Field(None, min_length=1)  # None: the optimizer's own
     epochs: PositiveInt = 300
 
 

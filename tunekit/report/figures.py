@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunekit.measured import InitialMeasured
 from tunekit.rundir import write_atomically
 from tunekit.vocabulary import Event, Measurement, Record, StepFinished, StepResult, Training, short
 
@@ -90,12 +91,12 @@ def smooth(values: Sequence[float], window: int | None = None) -> np.ndarray[Any
 
 def _initial(result: StepResult, records: Sequence[Record]) -> Figure:
     figure, (left, right) = _figure(2, _title(result))
-    measured = [r for r in records if isinstance(r.request, Measurement) and "losses" in r.values]
-    names = [str(record.params["seed"]) for record in measured]
-    for offset, mode in ((-0.18, "train"), (0.18, "eval")):
-        left.bar(
-            np.arange(len(names)) + offset, [r.values["losses"][mode] for r in measured], 0.34, label=f"{mode} mode"
-        )
+    initial = [r for r in records if isinstance(r.request, Measurement) and r.request.probe == "initial"]
+    measured = {str(r.params["seed"]): InitialMeasured.from_json(r.values).loss for r in initial}
+    losses = {seed: loss for seed, loss in measured.items() if loss is not None}
+    names, places = list(losses), np.arange(len(losses))
+    left.bar(places - 0.18, [loss.train_mode for loss in losses.values()], 0.34, label="train mode")
+    left.bar(places + 0.18, [loss.eval_mode for loss in losses.values()], 0.34, label="eval mode")
     left.set_xticks(range(len(names)), names)
     if "expected_loss" in result.handoff:
         expected = result.handoff["expected_loss"]
@@ -103,11 +104,10 @@ def _initial(result: StepResult, records: Sequence[Record]) -> Figure:
     left.set(xlabel="seed of the initialisation", ylabel="loss")
     left.legend(fontsize=8, loc="lower right")
     depth = 0
-    for record in measured:
-        layers = record.values.get("gradients", {}).get("layers", [])
-        depth = max(depth, len(layers))
-        sizes = [max(layer["gradient"], 1e-20) for layer in layers]
-        right.semilogy(sizes, marker="o", label=f"seed {record.params['seed']}")
+    for seed, loss in losses.items():
+        sizes = [max(weight.gradient, 1e-20) for weight in loss.gradients.weights]
+        depth = max(depth, len(sizes))
+        right.semilogy(sizes, marker="o", label=f"seed {seed}")
     right.set_xticks(range(0, depth, max(1, depth // 10)))
     right.set(xlabel="layer, from the input", ylabel="root mean square of the gradient")
     return figure

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tunekit.findings import CATALOGUE
+from tunekit.findings import catalogue
 from tunekit.recipe import Recipe
 from tunekit.vocabulary import STEPS, Facts, Finding, StepResult, TrainingConfig, Values, worst
 
@@ -69,7 +69,7 @@ class Context:
     def causes(self, before: str) -> list[str]:
         """Codes of earlier steps that explain symptoms seen later."""
         codes = [code for step in STEPS[: STEPS.index(before)] for code in self.earlier.get(step, {}).get("codes", ())]
-        return [code for code in dict.fromkeys(codes) if CATALOGUE[code].causes_later]
+        return [code for code in dict.fromkeys(codes) if catalogue()[code].explains_later]
 
     def result(
         self,
@@ -99,7 +99,7 @@ class Context:
 
 def _as_symptom(finding: Finding, causes: Sequence[str]) -> Finding:
     """What follows from a fault that an earlier step named is no second fault: it points to the first."""
-    if not causes or not CATALOGUE[finding.code].symptom or finding.severity != "fail":
+    if not causes or not catalogue()[finding.code].symptom or finding.severity != "fail":
         return finding
     named = ", ".join(causes[:3])
     return replace(
