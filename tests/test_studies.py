@@ -58,6 +58,20 @@ def test_what_has_no_finite_value_is_pruned_with_its_reason_and_never_best(journ
     assert optuna.load_study(study_name="coarse-grid", storage=open_storage(journal)).best_trial.number == good
 
 
+def test_what_has_no_parameters_is_a_trial_too(journal):
+    study = study_of(journal)
+    number = study.begin("the data", {}, {})
+    study.finish(number, None, reason="measured, not scored")
+    study.finish(study.begin("one", {"seed": 0}, {}), 0.5)
+    again = study_of(journal)
+    assert again.begin("the data", {}, {}) == number
+    assert [(trial.params, trial.state.name) for trial in trials(journal)] == [
+        ({}, "PRUNED"),
+        ({"seed": 0}, "COMPLETE"),
+    ]
+    assert again.importance() == {}
+
+
 def test_a_continued_study_takes_up_what_stands_and_asks_failed_cells_again(journal):
     study = study_of(journal)
     running, failed = study.begin(asked("running", {"lr": 0.1})), study.begin(asked("failed", {"lr": 0.2}))

@@ -18,6 +18,7 @@ from typing import Any
 
 from tunekit import rundir
 from tunekit.executors import auto_jobs, cores, make_executor
+from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
 from tunekit.rundir import BEST, FACTS, SHARED, RunDir
@@ -35,7 +36,6 @@ from tunekit.vocabulary import (
     StepResult,
     Training,
     UserError,
-    Values,
 )
 from tunekit.worker import Workspace
 
@@ -167,29 +167,28 @@ def _facts(supervisor: Supervisor, options: Options) -> Facts:
     run = supervisor.run
     recipe = run.recipe
     decided = run.manifest().get("decided", {})
-    args = {
-        "device": options.device or recipe.device,
-        "precision": decided.get("precision", recipe.precision),
-        "threads": decided.get("threads", recipe.threads),
-        "asked": time.time(),  # sources are looked at anew by each command: an edited one is noticed
-    }
-    request = Measurement("describe", recipe.training_config(UNKNOWN), {}, args=args, purpose="facts")
+    args = DescribeArgs(
+        device=options.device or recipe.device,
+        precision=decided.get("precision", recipe.precision),
+        threads=decided.get("threads", recipe.threads),
+        asked=time.time(),  # sources are looked at anew by each command: an edited one is noticed
+    )
+    request = Measurement("describe", recipe.training_config(UNKNOWN), {}, args=args.to_json(), purpose="facts")
     folder = run.path / FACTS
     _clear(folder)
-    values = dict(supervisor.ask(request, folder))
-    facts = Facts(**{**values, "notes": tuple(values["notes"])})
+    facts = Facts.from_json(supervisor.ask(request, folder))
     before = run.manifest().get("facts", {}).get("sources", facts.sources)
     changed = sorted(name for name in {*before, *facts.sources} if before.get(name) != facts.sources.get(name))
     if changed:
         supervisor.emit(Noted(f"{', '.join(changed)} changed since the last command: earlier trainings are not reused"))
-    run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=values)
+    run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=facts.to_json())
     return facts
 
 
 def _kept_facts(run: RunDir) -> Facts | None:
     """What an earlier command measured, where it did."""
     values = run.manifest().get("facts")
-    return Facts(**{**values, "notes": tuple(values["notes"])}) if values else None
+    return Facts.from_json(values) if values else None
 
 
 def _clear(folder: Path) -> None:
@@ -260,48 +259,52 @@ def _stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
             signal.signal(number, handler)
 
 
-def check(loaded: Loaded, device: str | None = None) -> Values:
+def check(loaded: Loaded, device: str | None = None) -> Facts:
     """Build data, model, loss and optimizer of a recipe without training: what `tunekit validate` does. Imports torch.
 
     Errors: UserError with what does not fit.
     """
     from tunekit.training.device import pick_device
+    from tunekit.training.probes import Subject
     from tunekit.training.probes.describe import describe
     from tunekit.training.workbench import Workbench
 
     recipe = loaded.recipe
-    args = {
-        "device": device or recipe.device,
-        "precision": recipe.precision,
-        "threads": recipe.threads,
-    }
-    bench = Workbench(loaded.folder, pick_device(str(args["device"])))
-    return describe(recipe.training_config(UNKNOWN), bench, None, args)
+    args = DescribeArgs(device or recipe.device, recipe.precision, recipe.threads)
+    config = recipe.training_config(UNKNOWN)
+    bench = Workbench(loaded.folder, pick_device(args.device))
+    return describe(Subject(config, bench, args=args.to_json()))
 
 
 def inspect_data(loaded: Loaded) -> dict[str, Any]:
     """The data probe of a recipe as rows and lines for a person. Errors: UserError."""
     import torch
 
-    from tunekit.steps import init_data
+    from tunekit.steps.check_init_loss import data
+    from tunekit.training.probes import Subject
     from tunekit.training.probes.dataset import measure_data
     from tunekit.training.workbench import Workbench
 
-    facts = Facts(**{**check(loaded, "cpu"), "notes": ()})
-    context = Context(steps()[0], loaded.recipe, facts)
-    data = measure_data(context.config(), Workbench(loaded.folder, torch.device("cpu")), None, {})
+    context = Context(steps()[0], loaded.recipe, check(loaded, "cpu"))
+    measured = measure_data(Subject(context.config(), Workbench(loaded.folder, torch.device("cpu"))))
+    lines = [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
+    samples = measured.samples
+    if samples is None:
+        return {"splits": [], "lines": lines, "data": {}}
     splits = [
         {
             "split": name,
-            **{key: data[name].get(key) for key in ("size", "features", "mean", "std", "constant_features")},
+            "size": split.size,
+            "features": split.inputs and split.inputs.features,
+            "mean": split.inputs and split.inputs.mean,
+            "std": split.inputs and split.inputs.std,
+            "constant_features": split.inputs and split.inputs.constant_features,
         }
-        for name in ("train", "val")
-        if name in data
+        for name, split in (("train", samples.train), ("val", samples.val))
     ]
-    counts = data.get("labels", {}).get("train", {})
-    lines = [f"class {label}: {count} training samples" for label, count in counts.items()]
-    lines += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in init_data.judge(data, context)]
-    return {"splits": splits, "lines": lines, "data": data}
+    counts = (samples.labels and samples.labels.train) or {}
+    lines = [*(f"class {label}: {count} training samples" for label, count in counts.items()), *lines]
+    return {"splits": splits, "lines": lines, "data": samples.to_json()}
 
 
 def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: int | None) -> Trained:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from tunekit.jsondata import JsonData
+from tunekit.jsondata import plain as plain  # known here to all rooms
+
 if TYPE_CHECKING:
     from tunekit.charts import Figure
 
@@ -421,7 +424,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(JsonData):
     """What is known of the data and the model before any step: measured once a command, by a worker."""
 
     n_train: int
@@ -438,6 +441,7 @@ class Facts:
     shareable: bool = True  # False: an iterable or a sampler of the person's own, trained without reuse
     share: bool = False  # the metric lies between 0 and 1 and is shown in per cent
     notes: tuple[str, ...] = ()
+    tiny_rate_factor: float = 1.0  # the optimizer's usual rates on a tiny set, over Adam's
 
 
 UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
@@ -511,19 +515,6 @@ class Noted:
 Event = StepStarted | Advanced | StepFinished | Noted
 Emit = Callable[[Event], None]
 """What a supervisor tells of: a front end decides the look."""
-
-
-def plain(value: Any) -> Any:
-    """The value as strict JSON data: numbers that are not finite become words, tuples and arrays lists."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()  # NumPy's numbers and arrays
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

@@ -127,15 +127,15 @@ class Worker:
             if entry.measurement(request.goal) is not None:
                 return
             from tunekit.training.device import threads
-            from tunekit.training.probes import PROBES
+            from tunekit.training.probes import PROBES, Subject
 
             state = entry.checkpoint() if request.at else None
             if request.at and state is None:
                 raise UserError(f"{entry.path}: no checkpoint to measure at iteration {request.at}")
             bench = self._workbench(workspace)
             with threads(request.config.threads):
-                values = PROBES[request.probe](request.config, bench, state, dict(request.args))
-            entry.save_measurement(request.goal, values)
+                values = PROBES[request.probe](Subject(request.config, bench, state, request.args))
+            entry.save_measurement(request.goal, values.to_json())
             yield Progress(1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Lion: steps by the sign of a momentum (Chen et al., 'Symbolic Discovery of Optimization Algorithms', NeurIPS 2023)."""
+"""Lion: steps by the sign of a momentum (Chen et al., 'Symbolic Discovery of Optimization Algorithms', 2023)."""
 
 from __future__ import annotations
 

@@ -82,6 +82,14 @@ def test_all_faults_are_told_at_once_with_line_key_and_nearest_key(write):
     }
 
 
+def test_a_tolerance_below_what_sound_networks_need_is_refused_with_its_reason(write):
+    head = "name: r\ndata: {target: digits}\nmodel: {target: mlp}\nsteps:\n  check-init-loss:\n"
+    why = "at least 0.15, since sound networks start up to 11 % off theory"
+    assert faults_of(write(f"{head}    tolerance: 0.1\n")) == [
+        f"line 6: steps.check-init-loss.tolerance: {why}; not 0.1"
+    ]
+
+
 def test_missing_keys_are_told_with_the_line_of_their_mapping(write):
     assert faults_of(write("\nname: r\ndata:\n  val_fraction: 0.5\n")) == [
         "line 3: data.target is missing",

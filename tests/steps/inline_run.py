@@ -1,18 +1,21 @@
 """Carries a step out in this process and in memory: probes and trainings by tunekit's own code, no run folder."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from tunekit.measured import DescribeArgs
 from tunekit.pipeline import schema
 from tunekit.recipe import Recipe
 from tunekit.steps import Context, conclude, get_step
 from tunekit.training.loop import Session
-from tunekit.training.probes import PROBES
+from tunekit.training.probes import PROBES, Subject
+from tunekit.training.probes.describe import describe
 from tunekit.training.workbench import Workbench
-from tunekit.vocabulary import UNKNOWN, Facts, Measurement, Record, Row, StepResult, Training, cells, columns
+from tunekit.vocabulary import UNKNOWN, Measurement, Record, Row, StepResult, Training, cells, columns
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -36,9 +39,9 @@ def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
 
 
 def context_of(step: str, recipe: Recipe, folder: Path = HERE) -> Context:
-    args = {"device": "cpu", "precision": "fp32", "threads": 1, "pretrained": recipe.model.pretrained}
-    values = PROBES["describe"](recipe.training_config(UNKNOWN), Workbench(folder, CPU), None, args)
-    return Context(get_step(step), recipe, Facts(**{**values, "notes": tuple(values["notes"])}))
+    args = DescribeArgs(device="cpu", precision="fp32", threads=1).to_json()
+    facts = describe(Subject(recipe.training_config(UNKNOWN), Workbench(folder, CPU), args=args))
+    return Context(get_step(step), recipe, facts)
 
 
 def carry_out(context: Context, folder: Path = HERE) -> StepResult:
@@ -51,8 +54,8 @@ def carry_out(context: Context, folder: Path = HERE) -> StepResult:
         for request in requests:
             if isinstance(request, Measurement):
                 state = states[request.config.key] if request.at else None
-                values = PROBES[request.probe](request.config, bench, state, dict(request.args))
-                records.append(Record(request, values=values))
+                measured = PROBES[request.probe](Subject(request.config, bench, state, request.args))
+                records.append(Record(request, values=json.loads(json.dumps(measured.to_json()))))
             else:
                 assert isinstance(request, Training)
                 record, states[request.config.key] = _trained(request, bench)

@@ -183,3 +183,11 @@ def test_frozen_parameters_are_left_out(make_config, tmp_path):
     model.bias.requires_grad_(False)
     optimizer = build_optimizer(make_config(), model, tmp_path)
     assert optimizer.param_groups[0]["params"] == [model.weight]
+
+
+def test_rates_of_plain_gradient_descent_lie_a_decade_above_adams():
+    assert {name: tiny_rate_factor(name) for name in OPTIMIZERS} == {
+        **dict.fromkeys(("sgd", "momentum", "nesterov", "adagrad"), 10.0),
+        **dict.fromkeys(("rmsprop", "adam", "adamw"), 1.0),
+    }
+    assert tiny_rate_factor("lion:Lion") == 1.0

@@ -78,13 +78,13 @@ def validate(
     """Check a recipe: its keys, and that data, model and loss can be built and fit each other."""
     from tunekit.pipeline import check, read_recipe
 
-    facts = dict(check(read_recipe(recipe, set_ or ())))
+    facts = check(read_recipe(recipe, set_ or ()))
     if as_json:
-        print_json(facts)
+        print_json(facts.to_json())
         return
     typer.echo(
-        f"{recipe}: sound; {facts['n_train']} training and {facts['n_val']} validation samples, "
-        f"{facts['parameters']:,} parameters, judged by {facts['metric']}, {facts['precision']} on {facts['device']}"
+        f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
+        f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
     )
     typer.echo(f"next: tunekit run {recipe}")
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunekit.charts import Figure, Line, Panel
+from tunekit.steps.check_init_loss import STEP as check_init_loss
 from tunekit.steps.context import Context
 from tunekit.steps.fine_run import STEP as fine_run
+from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.noise import best_validation
 from tunekit.steps.step import Count, Handoff, Judgement, Settings, Step
 from tunekit.vocabulary import Code, Record, Remedy, StepResult, Training, UserError

@@ -10,6 +10,7 @@ from typing import Any
 
 from tunekit import citations
 from tunekit.charts import Figure, Line, Panel
+from tunekit.steps.check_init_loss.data import NOT_REPEATABLE
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid import WITHIN_NOISE
 from tunekit.steps.context import Context, described
@@ -137,15 +138,6 @@ STILL_IMPROVING = Code(
     "The run was short.",
     ("train longer",),
     f"{citations.PLAYBOOK} (is the run still improving at its end?)",
-)
-NOT_REPEATABLE = Code(
-    "not_repeatable",
-    "note",
-    "The data come from an iterable or a sampler of the person's own: runs start anew instead of going on.",
-    "The source has no length or brings its own order.",
-    "An IterableDataset or a custom sampler.",
-    ("return a map-style dataset to have runs continued and reused",),
-    "",
 )
 LENGTHENED = Code(
     "fine_run_lengthened",

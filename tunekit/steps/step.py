@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from annotated_types import Ge, Gt
 
 from tunekit.charts import Figure
+from tunekit.jsondata import JsonData
 from tunekit.vocabulary import (
     Code,
     Finding,
@@ -38,7 +39,8 @@ class Settings:
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
 
-class Handoff:
+@dataclass(frozen=True)
+class Handoff(JsonData):
     """What a step hands on. Subclasses are frozen dataclasses."""
 
     @property
@@ -50,13 +52,6 @@ class Handoff:
     def trainings(self) -> tuple[str, ...]:
         """Names of trainings whose weights are handed on and stay."""
         return ()
-
-    def to_json(self) -> Values:
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
-
-    @classmethod
-    def from_json(cls, data: Values) -> Self:
-        return cls(**data)
 
 
 S = TypeVar("S", bound=Settings)

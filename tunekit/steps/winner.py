@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 from tunekit.steps.step import Handoff
-from tunekit.vocabulary import Values
+from tunekit.vocabulary import Values, plain
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,19 @@ class Winner(Handoff):
     def trainings(self) -> tuple[str, ...]:
         return (self.training,)
 
-    def to_json(self) -> Values:
+    def to_json(self) -> dict[str, Any]:
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         for name in ("values", "metric", "value"):
             del own[name]
-        return {**own, **self.values, self.metric: self.value}
+        data: dict[str, Any] = plain({**own, **self.values, self.metric: self.value})
+        return data
 
     @classmethod
-    def from_json(cls, data: Values) -> Self:
+    def from_json(cls, data: object) -> Self:
+        if not isinstance(data, Mapping):
+            return super().from_json(data)
         own = {field.name: data[field.name] for field in fields(cls) if field.name in data}
         values = {name: value for name, value in data.items() if name not in own}
         metric = next((name for name in values if name.startswith("val_")), "val_loss")
-        value = values.pop(metric, data["val_loss"])
-        return cls(**{**own, "values": values, "metric": metric, "value": value})
+        value = values.pop(metric, own.get("val_loss"))
+        return super().from_json({**own, "values": values, "metric": metric, "value": value})
