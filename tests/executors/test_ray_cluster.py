@@ -16,6 +16,7 @@ import pytest
 from tests.commands import FAST, spawn, without_seconds
 from tests.executors import test_executors as contract
 from tests.executors.test_executors import entry_of, metrics, news_of, news_until
+from tests.gate import command, gated
 from tunekit import pipeline
 from tunekit.executors import make_executor, ray_cluster
 from tunekit.executors.inline import InlineExecutor
@@ -259,27 +260,25 @@ class TestWholeRuns:
         pipeline.run_steps(runs[1], STEPS, pipeline.Options(jobs=1), lambda event: None, "r")
         self.check(runs[0].path, runs[1].path)
 
-    def test_ctrl_c_leaves_a_run_that_goes_on(self, inline, tmp_path):
-        (tmp_path / "recipe.yaml").write_text(FAST)
-        words = ("run", "recipe.yaml", "--name", "r", "--executor", "ray")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tunekit.cli", *words],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        end = time.monotonic() + 120
-        while not (tmp_path / "runs/r/overfit-tiny/result.json").exists() and time.monotonic() < end:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 130, err
-        assert err.strip().splitlines() == ["interrupted; nothing is lost: `tunekit run recipe.yaml` goes on from here"]
-        done = spawn(*words, cwd=tmp_path)
+    def test_ctrl_c_leaves_a_run_that_goes_on(self, tmp_path):
+        places = {name: tmp_path / name for name in ("inline", "ray")}
+        for place in places.values():
+            place.mkdir()
+            (place / "recipe.yaml").write_text(gated(FAST, place))
+        words = ("run", "recipe.yaml", "--name", "r")
+        done = spawn(*words, "--jobs", "1", cwd=places["inline"])
         assert done.returncode == 0, done.stderr
-        self.check(tmp_path / "runs/r", inline)
+        words += ("--executor", "ray")
+        with command(*words, cwd=places["ray"], tickets=2) as gate:
+            gate.held()
+            os.killpg(gate.process.pid, signal.SIGINT)
+            gate.open()
+            _, err = gate.process.communicate()
+        assert gate.process.returncode == 130, err
+        assert err.strip().splitlines() == ["interrupted; nothing is lost: `tunekit run recipe.yaml` goes on from here"]
+        done = spawn(*words, cwd=places["ray"])
+        assert done.returncode == 0, done.stderr
+        self.check(places["ray"] / "runs/r", places["inline"] / "runs/r")
 
 
 class FakeRay:
