@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.commands import spawn
@@ -50,7 +49,6 @@ def shape(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"-?\d[\d.,]*(e-?\d+)?", "#", line)).strip()
 
 
-@pytest.mark.timeout(200)
 def test_the_session_shown_is_what_a_run_prints(tmp_path):
     recipe = Path(__file__).parent.parent / "recipes" / "digits.yaml"
     done = spawn("run", recipe, "--to", "lr-sweep", cwd=tmp_path)

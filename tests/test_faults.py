@@ -74,23 +74,23 @@ def test_torn_last_lines_of_metrics_and_journal_are_left_out(tunekit, trained, u
 
 
 def test_a_worker_that_is_killed_costs_nothing(fast, tmp_path, untouched):
-    with command("run", "fast.yaml", "--name", "r", "--jobs", "2", cwd=tmp_path, tickets=2) as gate:
-        for pid in gate.held():
+    with command("run", "fast.yaml", "--name", "r", "--jobs", "2", cwd=tmp_path, tickets=2) as (process, gate):
+        for pid in gate.held(process):
             os.kill(pid, signal.SIGKILL)
-        out, err = gate.process.communicate()
-    assert gate.process.returncode == 0, out + err
+        out, err = process.communicate()
+    assert process.returncode == 0, out + err
     assert results(tmp_path / "runs/r") == untouched
 
 
 def test_sigterm_saves_and_says_how_to_go_on(fast, tmp_path):
     fast.write_text(fast.read_text().replace("iterations: 30", "iterations: 100000"))
     words = ("run", "fast.yaml", "--name", "r", "--jobs", "1", "--to", "lr-sweep")
-    with command(*words, cwd=tmp_path, tickets=1) as gate:
-        gate.held()
-        gate.process.terminate()
+    with command(*words, cwd=tmp_path, tickets=1) as (process, gate):
+        gate.held(process)
+        process.terminate()
         gate.open()
-        _, err = gate.process.communicate()
-    assert gate.process.returncode == 130
+        _, err = process.communicate()
+    assert process.returncode == 130
     assert "SIGTERM" in err
     assert "goes on from here" in err
     saved = list(tmp_path.glob("runs/r/trainings/*/checkpoint.pt"))

@@ -105,12 +105,12 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     recipe = gated(FAST.replace("iterations: 30", "iterations: 100000"), tmp_path)
     (tmp_path / "recipe.yaml").write_text(recipe)
     words = ("run", "recipe.yaml", "--name", "r", "--jobs", "2", "--to", "lr-sweep")
-    with command(*words, cwd=tmp_path, tickets=2) as gate:
-        gate.held()
-        os.killpg(gate.process.pid, signal.SIGINT)
+    with command(*words, cwd=tmp_path, tickets=2) as (process, gate):
+        gate.held(process)
+        os.killpg(process.pid, signal.SIGINT)
         gate.open()
-        _, err = gate.process.communicate()
-    assert gate.process.returncode == 130, err
+        _, err = process.communicate()
+    assert process.returncode == 130, err
     assert "goes on from here" in err
     assert "Traceback" not in err
     assert_whole(tmp_path / "runs/r")
