@@ -39,6 +39,14 @@ def test_the_recipe_shown_key_by_key_is_sound_and_whole():
     assert shown.steps == Recipe(name="a", data={"target": "digits"}, model={"target": "mlp"}).steps
 
 
+def test_what_is_missing_is_installed_from_the_checkout():
+    """The package index knows another program by the name of the command."""
+    root = Path(__file__).parent.parent
+    texts = {path: path.read_text() for path in [root / "README.md", *(root / "tunekit").rglob("*.py")]}
+    assert len(texts) > 50
+    assert [path for path, text in texts.items() if "tunekit[" in text or "install tunekit" in text] == []
+
+
 def session() -> list[str]:
     text = re.search(r"\$ tunekit run recipes/digits\.yaml\n(.*?)\n\n(?=\S)", README, re.S).group(1)
     return [line.removeprefix("    ") for line in text.splitlines()]

@@ -35,7 +35,7 @@ def single():
 @pytest.fixture(scope="module")
 def ray_pool():
     """A Ray of this machine's own; its workers see this machine's folders."""
-    pytest.importorskip("ray", reason="needs Ray: pip install 'tunekit[ray]'")
+    pytest.importorskip("ray", reason='needs Ray: pip install ".[ray]"')
     from tunekit.executors.ray_cluster import RayExecutor
 
     executor = RayExecutor(2)

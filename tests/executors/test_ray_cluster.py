@@ -25,7 +25,7 @@ from tunekit.rundir import find_run, read_recipe
 from tunekit.vocabulary import STEPS, Training, UserError
 from tunekit.worker import Workspace
 
-needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'tunekit[ray]'")
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='needs Ray: pip install ".[ray]"')
 AFTER_A_FLUSH = {"at": 2300, "seconds": 0.006}  # batches that take longer than the time between two flushes
 
 
@@ -354,7 +354,7 @@ class TestNeeds:
 class TestUnreachable:
     def test_a_missing_package_is_named_with_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "ray", None)
-        with pytest.raises(UserError, match=r"pip install 'tunekit\[ray\]'"):
+        with pytest.raises(UserError, match=r'pip install "\.\[ray\]" in the checkout'):
             make_executor("ray", 2)
 
     @needs_ray
