@@ -30,7 +30,7 @@ class Done:
 
 def spawn(*words: object, cwd: Path, **kwargs) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tunekit.cli", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200, **kwargs)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, **kwargs)
 
 
 def recipe(tmp_path: Path, **replaced: str) -> Path:

@@ -135,11 +135,11 @@ def test_the_sweep_suggests_a_rate_for_a_problem():
 )
 def test_a_peer_suggests_a_rate_where_it_is_installed(package, finder):
     if find_spec(package) is None:
-        pytest.skip(f"needs {package}: pip install 'tunekit[bench]'")
+        pytest.skip(f'needs {package}: pip install ".[bench]"')
     rate = finder("logistic", "adamw", 0, 60)
     assert rate is None or 1e-9 < rate < 20
 
 
 def test_a_peer_that_is_missing_is_said_with_what_to_install(monkeypatch):
     monkeypatch.setattr(lr_finders, "find_spec", lambda name: None)
-    assert lr_finders._why_missing("Ray Tune") == "not installed (pip install 'tunekit[bench]')"
+    assert lr_finders._why_missing("Ray Tune") == 'not installed (pip install ".[bench]")'

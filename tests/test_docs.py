@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.commands import spawn
@@ -41,6 +40,14 @@ def test_the_recipe_shown_key_by_key_is_sound_and_whole():
     assert shown.steps == schema()(name="a", data={"target": "digits"}, model={"target": "mlp"}).steps
 
 
+def test_what_is_missing_is_installed_from_the_checkout():
+    """The package index knows another program by the name of the command."""
+    root = Path(__file__).parent.parent
+    texts = {path: path.read_text() for path in [root / "README.md", *(root / "tunekit").rglob("*.py")]}
+    assert len(texts) > 50
+    assert [path for path, text in texts.items() if "tunekit[" in text or "install tunekit" in text] == []
+
+
 def session() -> list[str]:
     text = re.search(r"\$ tunekit run recipes/digits\.yaml\n(.*?)\n\n(?=\S)", README, re.S).group(1)
     return [line.removeprefix("    ") for line in text.splitlines()]
@@ -51,7 +58,6 @@ def shape(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"-?\d[\d.,]*(e-?\d+)?", "#", line)).strip()
 
 
-@pytest.mark.timeout(200)
 def test_the_session_shown_is_what_a_run_prints(tmp_path):
     recipe = Path(__file__).parent.parent / "recipes" / "digits.yaml"
     done = spawn("run", recipe, "--to", "lr-sweep", cwd=tmp_path)

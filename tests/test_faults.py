@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.commands import FAST, recipe, spawn, without_seconds
+from tests.gate import command, gated
 from tunekit.store import is_sound
 
 TRAINED = ("run", "fast.yaml", "--name", "r", "--jobs", "1", "--to", "coarse-grid")
@@ -22,11 +20,18 @@ def results(run: Path) -> dict[str, dict]:
     return {path.parent.name: without_seconds(path) for path in run.glob("*/result.json")}
 
 
+@pytest.fixture
+def fast(tmp_path: Path) -> Path:
+    path = tmp_path / "fast.yaml"
+    path.write_text(gated(FAST, tmp_path))
+    return path
+
+
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory) -> dict[str, dict]:
     """The results of a run in which nothing went wrong."""
     folder = tmp_path_factory.mktemp("untouched")
-    (folder / "fast.yaml").write_text(FAST)
+    (folder / "fast.yaml").write_text(gated(FAST, folder))
     assert spawn("run", "fast.yaml", "--name", "r", "--jobs", "1", cwd=folder).returncode == 0
     return results(folder / "runs/r")
 
@@ -69,36 +74,22 @@ def test_torn_last_lines_of_metrics_and_journal_are_left_out(tunekit, trained, u
 
 
 def test_a_worker_that_is_killed_costs_nothing(fast, tmp_path, untouched):
-    command = [sys.executable, "-m", "tunekit.cli", "run", "fast.yaml", "--name", "r", "--jobs", "2"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    killed, deadline = set(), time.monotonic() + 120
-    while len(killed) < 2 and process.poll() is None and time.monotonic() < deadline:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        for child in map(int, children):
-            line = Path(f"/proc/{child}/cmdline")
-            if child not in killed and line.exists() and b"spawn_main" in line.read_bytes() and len(killed) < 2:
-                time.sleep(3.5)
-                os.kill(child, signal.SIGKILL)
-                killed.add(child)
-        time.sleep(0.05)
-    out, err = process.communicate(timeout=120)
+    with command("run", "fast.yaml", "--name", "r", "--jobs", "2", cwd=tmp_path, tickets=2) as (process, gate):
+        for pid in gate.held(process):
+            os.kill(pid, signal.SIGKILL)
+        out, err = process.communicate()
     assert process.returncode == 0, out + err
-    assert killed
     assert results(tmp_path / "runs/r") == untouched
 
 
-def test_sigterm_saves_and_says_how_to_go_on(tmp_path):
-    (tmp_path / "slow.yaml").write_text(FAST.replace("iterations: 30", "iterations: 100000"))
-    words = ["run", "slow.yaml", "--name", "r", "--jobs", "1", "--to", "lr-sweep"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tunekit.cli", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "runs/r/overfit-tiny/result.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(1.5)
-    process.terminate()
-    _, err = process.communicate(timeout=60)
+def test_sigterm_saves_and_says_how_to_go_on(fast, tmp_path):
+    fast.write_text(fast.read_text().replace("iterations: 30", "iterations: 100000"))
+    words = ("run", "fast.yaml", "--name", "r", "--jobs", "1", "--to", "lr-sweep")
+    with command(*words, cwd=tmp_path, tickets=1) as (process, gate):
+        gate.held(process)
+        process.terminate()
+        gate.open()
+        _, err = process.communicate()
     assert process.returncode == 130
     assert "SIGTERM" in err
     assert "goes on from here" in err
@@ -164,12 +155,14 @@ def test_a_loss_that_turns_nan_in_the_middle_is_stored_and_final(tunekit, tmp_pa
         assert not path.with_name("checkpoint.pt").exists()
 
 
-def test_a_reader_that_hangs_is_said(tmp_path, monkeypatch):
+def test_a_reader_that_hangs_is_said(monkeypatch):
     import torch
     from torch.utils.data import Dataset
 
     from tunekit.training import data, order
     from tunekit.vocabulary import UserError
+
+    reading, opened = os.pipe()
 
     class Hanging(Dataset):
         def __len__(self):
@@ -177,13 +170,16 @@ def test_a_reader_that_hangs_is_said(tmp_path, monkeypatch):
 
         def __getitem__(self, index):
             if torch.utils.data.get_worker_info() is not None:
-                time.sleep(60)
+                os.read(reading, 1)  # comes to an end when the test has seen what it wants
             return torch.zeros(3), 0
 
     monkeypatch.setattr(order, "READER_TIMEOUT_S", 1)
     plan = order.BatchPlan(data.DatasetSplit(Hanging()), 0, 8, 8)
     with pytest.raises(UserError, match="gave no batch for 1 s"):
         next(plan.stream(0, 4, readers=1, pin=False))
+    os.write(opened, b"\n" * 64)
+    os.close(opened)
+    os.close(reading)
 
 
 def test_readers_0_reads_in_the_trainings_own_process(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import FAST, spawn, without_seconds
+from tests.gate import command, gated
 from tunekit.steps import step_names
 
 
@@ -26,13 +28,18 @@ def kill_group(process: subprocess.Popen) -> None:
 
 def finish(folder: Path, words: tuple[str, ...], kills: int, longest: float, draw: random.Random) -> None:
     """The command, killed `kills` times at random moments, then left to end."""
-    command = [sys.executable, "-m", "tunekit.cli", *words]
-    for count in range(kills):
+    count = 0
+    while count < kills:
         process = subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, "-m", "tunekit.cli", *words],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         time.sleep(draw.uniform(0.2, longest))
-        if process.poll() is not None:
+        if process.poll() is not None:  # it was quicker, and what would be killed next had nothing to do
+            shutil.rmtree(folder / "runs")
             continue
         # Sometimes the supervisor alone: its workers must notice by themselves.
         if count % 3 == 2:
@@ -40,6 +47,7 @@ def finish(folder: Path, words: tuple[str, ...], kills: int, longest: float, dra
             process.wait()
         else:
             kill_group(process)
+        count += 1
     done = spawn(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
 
@@ -94,28 +102,14 @@ def test_twenty_kills_change_nothing(tmp_path, jobs):
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
-    (tmp_path / "recipe.yaml").write_text(FAST.replace("iterations: 30", "iterations: 3000"))
-    command = [
-        sys.executable,
-        "-m",
-        "tunekit.cli",
-        "run",
-        "recipe.yaml",
-        "--name",
-        "r",
-        "--jobs",
-        "2",
-        "--to",
-        "lr-sweep",
-    ]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    sweep = tmp_path / "runs/r/overfit-tiny/result.json"
-    deadline = time.monotonic() + 120
-    while not sweep.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(1.0)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    recipe = gated(FAST.replace("iterations: 30", "iterations: 100000"), tmp_path)
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    words = ("run", "recipe.yaml", "--name", "r", "--jobs", "2", "--to", "lr-sweep")
+    with command(*words, cwd=tmp_path, tickets=2) as (process, gate):
+        gate.held(process)
+        os.killpg(process.pid, signal.SIGINT)
+        gate.open()
+        _, err = process.communicate()
     assert process.returncode == 130, err
     assert "goes on from here" in err
     assert "Traceback" not in err

@@ -318,22 +318,22 @@ class TestLease:
             pass
         lock = store.root.parent / ".locks" / f"{config.key}.lock"
         program = textwrap.dedent(f"""
-            import sys, time
+            import sys
             from filelock import FileLock
             lock = FileLock({str(lock)!r})
             lock.acquire()
             print("held", flush=True)
-            time.sleep(60)
+            sys.stdin.read()  # until it is killed
         """)
-        other = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        other = subprocess.Popen([sys.executable, "-c", program], text=True, **pipes)
         try:
             assert other.stdout.readline() == "held\n"
             with pytest.raises(UserError, match="another process"), store.lease(config, wait_s=0.05):
                 pass
         finally:
             other.kill()
-            other.wait()
-            other.stdout.close()
+            other.communicate()
         with store.lease(config, wait_s=5):
             pass
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tunekit import __version__
 from tunekit.recipe import Loaded, Recipe, as_yaml, load
 from tunekit.vocabulary import StepResult, StorageError, UserError
 
@@ -296,8 +297,8 @@ def _create(path: Path, loaded: Loaded) -> RunDir:
 
 def versions() -> dict[str, str]:
     """Versions of what computes, read without importing it."""
-    found = {"python": platform.python_version()}
-    for name in ("tunekit", "torch", "torchvision", "optuna", "numpy"):
+    found = {"python": platform.python_version(), "tunekit": __version__}
+    for name in ("torch", "torchvision", "optuna", "numpy"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found

@@ -77,7 +77,7 @@ def run(quick: bool) -> Report:
 
 def _why_missing(finder: str) -> str:
     package = {"Lightning": "lightning", "torch-lr-finder": "torch_lr_finder", "Ray Tune": "ray"}[finder.split(",")[0]]
-    extra = "pip install 'tunekit[bench]'"
+    extra = 'pip install ".[bench]"'
     return f"not installed ({extra})" if find_spec(package) is None else "gave no answer"
 
 

@@ -15,7 +15,7 @@ from tunekit.logs import read
 
 def test_verdicts_on_real_logs(shared: Path) -> None:
     labels = json.loads((shared / "logs" / "labels.json").read_text())
-    assert len(labels) == 25
+    assert labels
     wrong = {}
     exact = 0
     for item in labels:
@@ -25,23 +25,23 @@ def test_verdicts_on_real_logs(shared: Path) -> None:
         if code not in item["labels"] + item["acceptable_labels"]:
             wrong[item["id"]] = code
     assert wrong == {}
-    assert exact >= 23
+    assert exact >= 0.92 * len(labels)
 
 
 MEASURE = """
-import sys
+import sys, time
 from tunekit.diagnosis import judge
 from tunekit.logs import read
 code = judge(read(sys.argv[1])[0]).code
 # Not getrusage: its peak begins with that of the process that was forked.
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(code, peak, [name for name in ("torch", "optuna", "tensorboard", "pandas") if name in sys.modules])
+heavy = [name for name in ("torch", "optuna", "tensorboard", "pandas") if name in sys.modules]
+print(code, peak, time.process_time(), heavy)
 """
 
 
-@pytest.mark.timeout(60)
 def test_a_million_rows_are_cheap(tmp_path: Path) -> None:
-    """Under 500 MB and no heavy library; the time (1.7 s where this was written) is bounded by ten times that."""
+    """Under 500 MB, no heavy library, and ten times the 2.3 s of a processor that it took where this was written."""
     if not Path("/proc/self/status").exists():
         pytest.skip("needs /proc to measure the peak of memory")
     path = tmp_path / "log.csv"
@@ -52,10 +52,9 @@ def test_a_million_rows_are_cheap(tmp_path: Path) -> None:
             for k in range(1_000_000)
         )
     command = [sys.executable, "-c", MEASURE, str(path)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=True, cwd=Path(__file__).parents[2]
-    )
-    code, peak, loaded = done.stdout.split(maxsplit=2)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    code, peak, seconds, loaded = done.stdout.split(maxsplit=3)
     assert code == "good_fit"
     assert int(peak) * 1024 < 500e6
+    assert float(seconds) < 25
     assert loaded.strip() == "[]"

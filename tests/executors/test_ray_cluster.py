@@ -3,10 +3,10 @@
 import importlib.util
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -16,27 +16,18 @@ import pytest
 from tests.commands import FAST, spawn, without_seconds
 from tests.executors import test_executors as contract
 from tests.executors.test_executors import entry_of, metrics, news_of, news_until
+from tests.gate import NETWORK, Gate, command, gated
 from tunekit import pipeline
 from tunekit.executors import make_executor, ray_cluster
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.ray_cluster import RayExecutor, _cause, _Needs
 from tunekit.rundir import find_run
 from tunekit.steps import step_names
-from tunekit.vocabulary import Advanced, Training, UserError
+from tunekit.vocabulary import Training, UserError
 from tunekit.worker import Workspace
 
-needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'tunekit[ray]'")
-SLOW = """
-import time
-from torch import nn
-
-class Net(nn.Sequential):
-    def __init__(self):
-        super().__init__(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 10))
-    def forward(self, x):
-        time.sleep(0.006)
-        return super().forward(x)
-"""
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='needs Ray: pip install ".[ray]"')
+AFTER_A_FLUSH = {"at": 2300, "seconds": 0.006}  # batches that take longer than the time between two flushes
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +81,17 @@ class TestCluster:
         workspace,
         tmp_path,
     ):
-        (Path(workspace.folder) / "slow_net.py").write_text(SLOW)
-        model = {"target": "slow_net:Net", "args": {}}
-        requests = [
-            Training(make_config(model=model, seed=seed, data={"augment": ["noise"]}), 1800, {}, purpose="test")
-            for seed in (0, 1)
-        ]
+        (Path(workspace.folder) / "gated.py").write_text(NETWORK)
+        gate = Gate(tmp_path / "gate", 2)
+        model = {"target": "gated:Net", "args": {"gate": str(gate.place), **AFTER_A_FLUSH}}
+        configs = [make_config(model=model, seed=seed, data={"augment": ["noise"]}) for seed in (0, 1)]
+        requests = [Training(config, 2400, {}, purpose="test") for config in configs]
         executor = RayExecutor(2, cluster.address, shared=shared)
         try:
             handles = {executor.submit(request, workspace): request for request in requests}
             entries = {handle: entry_of(request.config, workspace) for handle, request in handles.items()}
             news_until(executor, lambda events: all(entry.has_checkpoint() for entry in entries.values()))
+            gate.held()
             cluster.remove_node(second_node, allow_graceful=False)
             [lost] = [
                 e
@@ -109,7 +100,8 @@ class TestCluster:
             ]
             assert "Ray" in lost.error
             reached = entries[lost.handle].iterations()
-            assert 0 < reached < 1800
+            assert 0 < reached < 2400
+            gate.open()
             again = executor.submit(handles[lost.handle], workspace)
             [other] = set(handles) - {lost.handle}
             events = news_of(executor, again, other)
@@ -238,51 +230,52 @@ class TestWholeRuns:
     def test_a_node_that_is_lost_in_the_middle_changes_nothing(
         self, cluster, second_node, tmp_path, monkeypatch, capfd
     ):
-        (tmp_path / "slow_net.py").write_text(SLOW)
-        text = re.sub("^model:.*$", "model: {target: 'slow_net:Net'}", FAST, flags=re.M)
-        (tmp_path / "recipe.yaml").write_text(text.replace("iterations: 30", "iterations: 100"))
-        made, lost = [], []
+        gate, lost = Gate(tmp_path / "gate", 2), []
+        (tmp_path / "recipe.yaml").write_text(gated(FAST, tmp_path, gate=str(gate.place)))
         bury = RayExecutor._bury
         monkeypatch.setattr(RayExecutor, "_bury", lambda self, *args: lost.extend(found := bury(self, *args)) or found)
-        monkeypatch.setattr(pipeline, "make_executor", lambda *args: made.append(make_executor(*args)) or made[-1])
 
-        def remove(event):
-            """A node, as soon as there is a worker at work on each."""
-            sweeping = isinstance(event, Advanced) and event.step == "lr-sweep" and second_node in cluster.worker_nodes
-            if sweeping and sum(worker.work is not None for worker in made[-1]._workers) == 2:
+        def remove():
+            """A node, as soon as a worker on each stands at the gate."""
+            try:
+                gate.held()
                 cluster.remove_node(second_node, allow_graceful=False)
+            finally:
+                gate.open()
 
         options = pipeline.Options(executor="ray", ray_address=cluster.address)
-        runs = [
-            find_run(pipeline.read_recipe(tmp_path / "recipe.yaml"), tmp_path / name, "r") for name in ("ray", "inline")
-        ]
-        pipeline.run_steps(runs[0], step_names(), options, remove, "r")
+        loaded = pipeline.read_recipe(tmp_path / "recipe.yaml")
+        runs = [find_run(loaded, tmp_path / name, "r") for name in ("ray", "inline")]
+        remover = threading.Thread(target=remove)
+        remover.start()
+        pipeline.run_steps(runs[0], step_names(), options, lambda event: None, "r")
+        remover.join()
         assert [event.kind for event in lost] == ["lost"]
         assert capfd.readouterr() == ("", "")  # Ray tells of the lost node there
         pipeline.run_steps(runs[1], step_names(), pipeline.Options(jobs=1), lambda event: None, "r")
         self.check(runs[0].path, runs[1].path)
 
-    def test_ctrl_c_leaves_a_run_that_goes_on(self, inline, tmp_path):
-        (tmp_path / "recipe.yaml").write_text(FAST)
-        words = ("run", "recipe.yaml", "--name", "r", "--executor", "ray")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tunekit.cli", *words],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        end = time.monotonic() + 120
-        while not (tmp_path / "runs/r/overfit-tiny/result.json").exists() and time.monotonic() < end:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 130, err
-        assert err.strip().splitlines() == ["interrupted; nothing is lost: `tunekit run recipe.yaml` goes on from here"]
-        done = spawn(*words, cwd=tmp_path)
+    def test_ctrl_c_leaves_a_run_that_goes_on(self, tmp_path):
+        places = {name: tmp_path / name for name in ("inline", "ray")}
+        for place in places.values():
+            place.mkdir()
+            (place / "recipe.yaml").write_text(gated(FAST, place))
+        words = ("run", "recipe.yaml", "--name", "r")
+        done = spawn(*words, "--jobs", "1", cwd=places["inline"])
         assert done.returncode == 0, done.stderr
-        self.check(tmp_path / "runs/r", inline)
+        words += ("--executor", "ray")
+        with command(*words, cwd=places["ray"], tickets=2) as (process, gate):
+            gate.held(process)
+            os.killpg(process.pid, signal.SIGINT)
+            gate.open()
+            _, err = process.communicate()
+        assert process.returncode == 130, err
+        assert err.strip().splitlines() == [
+            "interrupted; nothing is lost: `tunekit run runs/r --executor ray` goes on from here"
+        ]
+        done = spawn(*words, cwd=places["ray"])
+        assert done.returncode == 0, done.stderr
+        self.check(places["ray"] / "runs/r", places["inline"] / "runs/r")
 
 
 class FakeRay:
@@ -365,7 +358,7 @@ class TestNeeds:
 class TestUnreachable:
     def test_a_missing_package_is_named_with_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "ray", None)
-        with pytest.raises(UserError, match=r"pip install 'tunekit\[ray\]'"):
+        with pytest.raises(UserError, match=r'pip install "\.\[ray\]" in the checkout'):
             make_executor("ray", 2)
 
     @needs_ray

@@ -21,9 +21,9 @@ __all__ = ["app", "around", "logs", "main", "steps"]
 @app.callback(invoke_without_command=True)
 def _main(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     if version:
-        from tunekit import __version__
+        from tunekit import __version__, distribution
 
-        typer.echo(f"tunekit {__version__}")
+        typer.echo(f"tunekit {__version__} ({distribution()})")
         raise typer.Exit
 
 

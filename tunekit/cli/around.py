@@ -223,7 +223,7 @@ def dashboard(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A ru
     opened = read_run(run_path)
     program = shutil.which("optuna-dashboard")
     if program is None:
-        raise UserError('optuna-dashboard is not installed: pip install ".[dashboard]" in the checkout')
+        raise UserError('optuna-dashboard is not installed: pip install ".[dashboard]" in the checkout of tunekit')
     os.execv(program, [program, opened.manifest().get("studies", {}).get("storage", str(opened.journal))])
 
 

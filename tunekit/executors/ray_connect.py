@@ -28,7 +28,9 @@ def connect(jobs: int, address: str | None) -> tuple[Any, bool]:
     try:
         import ray
     except ImportError:
-        raise UserError("--executor ray: Ray is not installed: pip install 'tunekit[ray]'") from None
+        raise UserError(
+            '--executor ray: Ray is not installed: pip install ".[ray]" in the checkout of tunekit'
+        ) from None
     if ray.is_initialized():
         return ray, False
     options: dict[str, Any] = {"address": "local", "num_cpus": max(jobs, cores()), "include_dashboard": False}

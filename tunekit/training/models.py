@@ -149,7 +149,9 @@ def _timm(name: str, outputs: int | None, pretrained: bool, args: dict[str, Any]
     try:
         import timm
     except ModuleNotFoundError:
-        raise UserError(f"model.target: timm:{name} needs timm: pip install 'tunekit[timm]'") from None
+        raise UserError(
+            f'model.target: timm:{name} needs timm: pip install ".[timm]" in the checkout of tunekit'
+        ) from None
     try:
         model: nn.Module = timm.create_model(name, pretrained=pretrained, **{"num_classes": outputs, **args})
     except RuntimeError as error:
