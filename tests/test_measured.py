@@ -64,7 +64,7 @@ def test_whole_numbers_stand_for_floats_and_text_for_whole_keys():
 
 
 def test_what_has_a_default_may_be_left_out():
-    assert DescribeArgs.from_json({"device": "cpu", "precision": "auto", "threads": None}).asked == 0.0
+    assert DescribeArgs.from_json({"precision": "auto", "threads": None}).asked == 0.0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ RESIDUAL = 0.01  # share of the targets' variance that a learned regression may 
 class DescribeArgs(JsonData):
     """What the probe `describe` is asked: these as the recipe or the run has them. It answers vocabulary.Facts."""
 
-    device: str
     precision: str
     threads: int | None  # None: decided by the size of the model
     asked: float = 0.0  # seconds since 1970: another time is another question, since files may have changed

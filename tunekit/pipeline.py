@@ -168,7 +168,6 @@ def _facts(supervisor: Supervisor, options: Options) -> Facts:
     recipe = run.recipe
     decided = run.manifest().get("decided", {})
     args = DescribeArgs(
-        device=options.device or recipe.device,
         precision=decided.get("precision", recipe.precision),
         threads=decided.get("threads", recipe.threads),
         asked=time.time(),  # sources are looked at anew by each command: an edited one is noticed
@@ -270,10 +269,9 @@ def check(loaded: Loaded, device: str | None = None) -> Facts:
     from tunekit.training.workbench import Workbench
 
     recipe = loaded.recipe
-    args = DescribeArgs(device or recipe.device, recipe.precision, recipe.threads)
-    config = recipe.training_config(UNKNOWN)
-    bench = Workbench(loaded.folder, pick_device(args.device))
-    return describe(Subject(config, bench, args=args.to_json()))
+    args = DescribeArgs(recipe.precision, recipe.threads)
+    bench = Workbench(loaded.folder, pick_device(device or recipe.device))
+    return describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
 
 
 def inspect_data(loaded: Loaded) -> dict[str, Any]:

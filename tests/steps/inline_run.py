@@ -39,7 +39,7 @@ def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
 
 
 def context_of(step: str, recipe: Recipe, folder: Path = HERE) -> Context:
-    args = DescribeArgs(device="cpu", precision="fp32", threads=1).to_json()
+    args = DescribeArgs(precision="fp32", threads=1).to_json()
     facts = describe(Subject(recipe.training_config(UNKNOWN), Workbench(folder, CPU), args=args))
     return Context(get_step(step), recipe, facts)
 

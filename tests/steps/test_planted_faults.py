@@ -215,8 +215,7 @@ QUICK = {
 
 def step(name, recipe):
     recipe = dict(recipe)
-    made = recipe_of(recipe.pop("model"), recipe.pop("data"), **recipe)
-    return carry_out(name, context_of(made))
+    return carry_out(context_of(name, recipe_of(recipe.pop("model"), recipe.pop("data"), **recipe)))
 
 
 @pytest.mark.parametrize("name", SOUND)
@@ -297,7 +296,7 @@ def test_an_infinity_in_a_standardised_table_is_told_of_its_own_row(tmp_path):
     (tmp_path / "table.csv").write_text("\n".join(lines))
     recipe = recipe_of("mlp", "x:y")
     recipe = recipe.with_values({"data.target": "table", "data.args": {"path": "table.csv", "target": "y"}})
-    result = carry_out("check-init-loss", context_of(recipe, tmp_path), tmp_path)
+    result = carry_out(context_of("check-init-loss", recipe, tmp_path), tmp_path)
     assert list(spoken(result)) == ["input_not_finite"]
     assert (
         "1 training samples hold" in result.findings[0].message or "1 validation samples" in result.findings[0].message

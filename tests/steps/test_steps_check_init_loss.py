@@ -1,11 +1,11 @@
 import math
 
 import pytest
-from hand_made import codes, context_of, facts_of, failed, found, judged, recipe_of
+from hand_made import codes, context_of, failed, found, judged
 from init_measurements import INITIAL, SAMPLES, SILENT, SPEAKS, changed, expectations, flow
 
 from tunekit.measured import DataMeasured, Dependence, Labels, NotFinite, Stretched, Targets, Units
-from tunekit.steps import Context, check_init_loss
+from tunekit.steps import check_init_loss
 from tunekit.steps.check_init_loss.loss import INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW
 from tunekit.vocabulary import Record, UserError
 
@@ -31,7 +31,8 @@ def of_kind(kind, expected, train, rms=0.3, **more):
 
 
 def regression():
-    return Context(recipe_of(task="regression"), facts_of(classes=None, metric="mae", maximize=False), "runs/r")
+    facts = {"classes": None, "metric": "mae", "maximize": False, "share": False}
+    return context_of("check-init-loss", task="regression", facts=facts)
 
 
 def test_sound_measurements_pass_in_silence():
@@ -53,7 +54,7 @@ def test_a_probe_that_raised_is_an_error():
     context = context_of("check-init-loss")
     records = [failed(request) for request in check_init_loss.plan(context, [])]
     with pytest.raises(UserError, match="boom"):
-        check_init_loss.judge(context, records)
+        judged(context, records)
 
 
 @pytest.mark.parametrize("name", SPEAKS)
@@ -254,7 +255,7 @@ def test_a_wider_tolerance_is_taken_a_narrower_one_is_refused():
     assert codes(judge({}, high)) == ["initial_loss_high"]
     wide = context_of("check-init-loss", steps={"check-init-loss": {"tolerance": 0.4}})
     assert codes(judge({}, high, wide)) == []
-    with pytest.raises(ValueError, match=r"at least 0\.15, since sound networks start up to 11 %"):
+    with pytest.raises(ValueError, match=r"tolerance: at least 0\.15, since sound networks start up to 11 %"):
         context_of("check-init-loss", steps={"check-init-loss": {"tolerance": 0.05}})
 
 

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
-
-from annotated_types import Lt
 
 from tunekit.charts import Bars, Figure, Line, Panel, Rule
 from tunekit.measured import DataMeasured, InitialMeasured
 from tunekit.steps.check_init_loss import data, gradients, labels, loss, model, outputs, wiring
-from tunekit.steps.context import Context
-from tunekit.steps.step import Count, Handoff, Judgement, Settings, Step
+from tunekit.steps.check_init_loss.settings import NAME, CheckInitLoss, Here
+from tunekit.steps.step import Handoff, Judgement, Step
 from tunekit.vocabulary import Code, Measurement, Record, Request, StepResult, UserError, Values
 
-NAME = "check-init-loss"
 CODES: tuple[Code, ...] = (
     *loss.CODES,
     *outputs.CODES,
@@ -34,19 +30,6 @@ INITIALISATION = "an initialisation"
 
 
 @dataclass(frozen=True)
-class CheckInitLoss(Settings):
-    initializations: Count = 3
-    tolerance: Annotated[float, Lt(1)] = loss.SOUND_TOLERANCE
-
-    def __post_init__(self) -> None:
-        if self.tolerance < loss.SOUND_TOLERANCE:
-            why = "sound networks start up to 11 % off theory"
-            raise ValueError(
-                f"steps.{NAME}.tolerance: at least {loss.SOUND_TOLERANCE:g}, since {why}; not {self.tolerance:g}"
-            )
-
-
-@dataclass(frozen=True)
 class StartingLoss(Handoff):
     """The initial loss, and what an untrained network should have: by which theory."""
 
@@ -55,20 +38,19 @@ class StartingLoss(Handoff):
     expected: str
 
 
-def plan(context: Context[CheckInitLoss], records: Sequence[Record]) -> list[Request]:
+def plan(context: Here, records: Sequence[Record]) -> list[Request]:
     """The data once, and several initialisations of the model; weight decay zero where losses are measured."""
     if records:
         return []
-    settings = context.settings
     requests: list[Request] = [Measurement("data", context.config(), {}, purpose=THE_DATA)]
-    for number in range(settings.initializations):
+    for number in range(context.settings.initializations):
         # The weight decay of the recipe stays in the configuration: whether it acts is measured too.
         seed = {"seed": context.recipe.seed + number}
         requests.append(Measurement("initial", context.config(seed), seed, purpose=INITIALISATION))
     return requests
 
 
-def objective(context: Context[CheckInitLoss], record: Record) -> float | None:
+def objective(context: Here, record: Record) -> float | None:
     """Distance of the initial loss from its expectation, as a share of it."""
     if record.request.purpose != INITIALISATION:
         return None
@@ -76,7 +58,7 @@ def objective(context: Context[CheckInitLoss], record: Record) -> float | None:
     return None if initial_loss is None else initial_loss.off
 
 
-def judge(context: Context[CheckInitLoss], records: Sequence[Record]) -> Judgement:
+def judge(context: Here, records: Sequence[Record]) -> Judgement:
     failed = [record for record in records if record.error]
     if failed:
         raise UserError(failed[0].error or "")
@@ -86,7 +68,7 @@ def judge(context: Context[CheckInitLoss], records: Sequence[Record]) -> Judgeme
     findings = data.judge(samples, context)
     if all(one.normalizes_input for one in each):
         findings = [finding for finding in findings if finding.code != data.INPUT_NOT_NORMALIZED.name]
-    findings += model.judge(each, context, context.settings.tolerance, {finding.code for finding in findings})
+    findings += model.judge(each, context, {finding.code for finding in findings})
     initial_loss = loss.mean_loss(each)
     handoff = None
     if initial_loss is None:
@@ -107,7 +89,7 @@ def _row(measured: InitialMeasured) -> Values:
     }
 
 
-def figure(context: Context[CheckInitLoss], result: StepResult, records: Sequence[Record]) -> Figure:
+def figure(context: Here, result: StepResult, records: Sequence[Record]) -> Figure:
     """Losses of the initialisations beside what is expected, and the gradients by layer."""
     seeds, losses, lines = [], [], []
     for record in records:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tunekit.citations import KARPATHY
 from tunekit.measured import DataMeasured, Duplicates, Labels, Samples, Shift, Split
 from tunekit.steps.check_init_loss import labels
-from tunekit.steps.context import Context, percent
+from tunekit.steps.check_init_loss.settings import Here
+from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
 
 SCALE_HIGH, SCALE_LOW = 10.0, 0.01  # standard deviation of the inputs; unit scale is meant (CS231n notes)
@@ -119,7 +118,7 @@ CODES = (
 )
 
 
-def judge(data: DataMeasured, context: Context[Any]) -> list[Finding]:
+def judge(data: DataMeasured, context: Here) -> list[Finding]:
     """Findings on the data; those that another one explains are left out."""
     samples = data.samples
     if samples is None:
@@ -176,7 +175,7 @@ def _scale(train: Split) -> list[Finding]:
     return [INPUT_NOT_NORMALIZED.finding(message, {"mean": mean, "std": std})]
 
 
-def _shift(samples: Samples, context: Context[Any]) -> list[Finding]:
+def _shift(samples: Samples, context: Here) -> list[Finding]:
     shift, train, val = samples.shift, samples.train.inputs, samples.val.inputs
     if shift is None or train is None or val is None:
         return []

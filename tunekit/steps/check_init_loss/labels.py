@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tunekit.citations import NOTES
 from tunekit.measured import InitialMeasured, Labels
-from tunekit.steps.context import Context
+from tunekit.steps.check_init_loss.settings import Here
 from tunekit.vocabulary import Code, Finding, Severity
 
 IMBALANCE = 10.0  # most frequent class over rarest (SageMaker Debugger)
@@ -49,7 +48,7 @@ CLASS_IMBALANCE = Code(
 CODES = (CLASS_COUNT_MISMATCH, LABELS_OUT_OF_RANGE, CLASS_IMBALANCE)
 
 
-def judge(initial: Sequence[InitialMeasured], context: Context[Any]) -> list[Finding]:
+def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     """Classes against outputs."""
     first, classes = initial[0], context.facts.classes
     if first.kind != "classification" or not first.outputs.shape or classes is None:
@@ -72,7 +71,7 @@ def judge(initial: Sequence[InitialMeasured], context: Context[Any]) -> list[Fin
     return []
 
 
-def shares(labels: Labels | None, context: Context[Any]) -> list[Finding]:
+def shares(labels: Labels | None, context: Here) -> list[Finding]:
     """Targets of binary and multi-label losses are shares: within 0 and 1. (A loss of the person's own may differ.)"""
     loss = context.recipe.loss.target
     known = loss in ("auto", "bce") or "BCE" in loss

@@ -6,22 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from tunekit.citations import LECTURE, NOTES
 from tunekit.measured import InitialMeasured, Knowledge
 from tunekit.steps.check_init_loss.data import INPUT_CONSTANT
-from tunekit.steps.context import Context
+from tunekit.steps.check_init_loss.settings import NAME, SOUND_TOLERANCE, Here
 from tunekit.vocabulary import Code, Finding
 
-SOUND_TOLERANCE = 0.15  # sound networks start up to 11 % off theory (ResNet-18 in train mode)
 REGRESSION_TOLERANCE = 1.0  # a sound linear layer adds a third of the inputs' variance to the outputs
 REGRESSION_LOW = 0.5  # chance: random features of few inputs explain up to a third of the targets' variance
 LOGITS_MODEST = 1.0  # outputs of this scale explain what they cost: they are no fault
 SUMMED = 1.5  # loss of a batch over the mean of its halves: 1 for a mean, 2 for a sum
 SAME = 0.02  # expectations that differ by less, as a share, are called by the simpler one's name
 
-_TOLERANCE = f"{100 * SOUND_TOLERANCE:g} % (`steps.check-init-loss.tolerance`)"
+_TOLERANCE = f"{100 * SOUND_TOLERANCE:g} % (`steps.{NAME}.tolerance`)"
 
 INITIAL_LOSS_HIGH = Code(
     "initial_loss_high",
@@ -135,10 +133,8 @@ def not_finite() -> list[Finding]:
     return [INITIAL_LOSS_HIGH.finding(message, advice=("look for log, sqrt or division in forward()",))]
 
 
-def judge(
-    initial: Sequence[InitialMeasured], context: Context[Any], tolerance: float, known: set[str]
-) -> list[Finding]:
-    """The loss against its expectations, from both sides. `tolerance`: as a share, for what is no regression."""
+def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
+    """The loss against its expectations, from both sides."""
     measured, regression = mean_loss(initial), initial[0].kind == "regression"
     if measured is None:
         return []
@@ -146,6 +142,7 @@ def judge(
         return [INITIAL_LOSS_HIGH.finding("the untrained network's loss is not finite")]
     if not math.isfinite(measured.highest) or measured.lowest <= 0:
         return []  # a loss that is zero or less without knowledge has no scale to judge by
+    tolerance = context.settings.tolerance
     high = measured.highest * (1 + (REGRESSION_TOLERANCE if regression else tolerance))
     low = measured.lowest * (1 - (REGRESSION_LOW if regression else tolerance))
     evidence = {"initial_loss": measured.loss, "expected": measured.expected, "theory": measured.theory}

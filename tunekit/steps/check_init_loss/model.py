@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tunekit.measured import InitialMeasured
 from tunekit.steps.check_init_loss import gradients, labels, loss, outputs, wiring
 from tunekit.steps.check_init_loss.data import INPUT_CONSTANT, INPUT_NOT_FINITE
-from tunekit.steps.context import Context
+from tunekit.steps.check_init_loss.settings import Here
 from tunekit.vocabulary import Code, Finding
 
 
-def judge(
-    initial: Sequence[InitialMeasured], context: Context[Any], tolerance: float, known: set[str]
-) -> list[Finding]:
+def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
     """Findings on the model. `known`: codes found in the data, which explain some of what is seen here."""
     finite = all(one.outputs.finite for one in initial)
     if not finite and INPUT_NOT_FINITE.name in known:
         return wiring.parameters(initial[0], context)  # whatever else shows follows from these inputs
-    findings = _values(initial, context, tolerance, known)
+    findings = _values(initial, context, known)
     findings += loss.averaged(initial)
     findings += wiring.parameters(initial[0], context)
     constant = INPUT_CONSTANT.name in known
@@ -36,16 +33,14 @@ def judge(
     return [*findings, *dependence, *wiring.decay(initial[0])]
 
 
-def _values(
-    initial: Sequence[InitialMeasured], context: Context[Any], tolerance: float, known: set[str]
-) -> list[Finding]:
+def _values(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
     """Labels, outputs and the loss: the first that speaks explains those after it."""
     findings = labels.judge(initial, context)
     if not findings and not all(one.outputs.finite for one in initial):
         return loss.not_finite()
     findings = findings or outputs.judge(initial, context, known)
     if all(finding.code == outputs.LOGITS_TOO_LARGE.name for finding in findings):
-        value = loss.judge(initial, context, tolerance, known)
+        value = loss.judge(initial, context, known)
         # A loss that is too low says more than large outputs; one that is too high follows from them.
         if not findings or _says(loss.INITIAL_LOSS_LOW, value):
             return value

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
 
 from tunekit.citations import GLOROT, KARPATHY
 from tunekit.measured import STRETCH, InitialMeasured
 from tunekit.steps.check_init_loss.data import INPUT_NOT_NORMALIZED
 from tunekit.steps.check_init_loss.loss import mean_loss
-from tunekit.steps.context import Context, percent
+from tunekit.steps.check_init_loss.settings import Here
+from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
 
 LOGITS_LARGE = 2.0  # standard deviation; 3 costs 2.8 of loss at ten classes (measured)
@@ -60,7 +60,7 @@ CODES = (OUTPUTS_ARE_PROBABILITIES, OUTPUTS_CLIPPED, LOGITS_TOO_LARGE)
 Range = tuple[float, float]
 
 
-def judge(initial: Sequence[InitialMeasured], context: Context[Any], known: set[str]) -> list[Finding]:
+def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
     takes_logits = all(one.loss is not None and one.loss.takes_logits for one in initial)
     ranges = [(one.outputs.lowest, one.outputs.highest) for one in initial]
     everywhere = [*ranges, *((s.lowest, s.highest) for one in initial if (s := one.stretched) is not None)]
@@ -116,7 +116,7 @@ def _cut_off(initial: Sequence[InitialMeasured], everywhere: Sequence[Range], ta
     return [OUTPUTS_CLIPPED.finding(message, {"bound": 1.0})]
 
 
-def _large(initial: Sequence[InitialMeasured], context: Context[Any], known: set[str]) -> list[Finding]:
+def _large(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
     std = fmean(one.outputs.std for one in initial)
     if not std > LOGITS_LARGE or context.recipe.model.pretrained:
         return []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tunekit.citations import KARPATHY, LECTURE
 from tunekit.measured import Dependence, InitialMeasured
-from tunekit.steps.context import Context, percent
+from tunekit.steps.check_init_loss.settings import Here
+from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
 
 LEAKED = 1e-6  # effect of another sample over a sample's own
@@ -73,7 +73,7 @@ REGULARIZATION_NOT_ADDED = Code(
 CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, REGULARIZATION_NOT_ADDED)
 
 
-def parameters(measured: InitialMeasured, context: Context[Any]) -> list[Finding]:
+def parameters(measured: InitialMeasured, context: Here) -> list[Finding]:
     """Parameters that are frozen, or that no gradient reaches."""
     findings = []
     frozen = measured.frozen

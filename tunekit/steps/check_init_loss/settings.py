@@ -1,0 +1,28 @@
+"""The settings of step 1, and the context that its modules judge in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Lt
+
+from tunekit.steps.context import Context
+from tunekit.steps.step import Count, Settings
+
+NAME = "check-init-loss"
+SOUND_TOLERANCE = 0.15  # sound networks start up to 11 % off theory (ResNet-18 in train mode)
+
+
+@dataclass(frozen=True)
+class CheckInitLoss(Settings):
+    initializations: Count = 3
+    tolerance: Annotated[float, Lt(1)] = SOUND_TOLERANCE  # as a share of the expected loss
+
+    def __post_init__(self) -> None:
+        if self.tolerance < SOUND_TOLERANCE:
+            why = f"sound networks start up to 11 % off theory; not {self.tolerance:g}"
+            raise ValueError(f"steps.{NAME}.tolerance: at least {SOUND_TOLERANCE:g}, since {why}")
+
+
+Here = Context[CheckInitLoss]
