@@ -165,7 +165,7 @@ def _advice(best: str) -> tuple[str, ...]:
     return (
         "more augmentation: it is the cheapest new data",
         "more regularisation: dropout, weight decay, label smoothing",
-        f"an earlier stop: keep the checkpoint of {best}, the best in validation",
+        f"an earlier stop: keep the checkpoint of {best}",
         "then more data or a smaller model",
     )
 
@@ -173,11 +173,10 @@ def _advice(best: str) -> tuple[str, ...]:
 def advice(m: Measures) -> tuple[str, ...]:
     """With the best validation's epoch where the log has epochs, else its step or row."""
     best_x, best_epoch = m.best
-    if best_epoch is not None:
-        return _advice(f"epoch {place(best_epoch)}")
-    side = m.val or m.train
-    unit = side.unit if side is not None else "point"
-    return _advice(f"{unit} {place(best_x)}" if best_x is not None else "the best validation")
+    if best_x is None or m.val is None:
+        return VERDICT.code.advice
+    best = f"epoch {place(best_epoch)}" if best_epoch is not None else f"{m.val.unit} {place(best_x)}"
+    return _advice(f"{best}, the best in validation")
 
 
 def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
@@ -199,7 +198,7 @@ VERDICT = Verdict(
         f"fell on; or a stalled validation {percent(STALL_RATIO - 1)} above a training loss that fell on by "
         f"{percent(STALL_FELL_ON)}; or accuracies {WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
         causes="More capacity or more epochs than the data bear.",
-        advice=_advice("the best epoch"),
+        advice=_advice("the best validation"),
         source=f"{NOTES}; {PRECHELT}; {AUTOTRAINER} (0.07 to 0.1); {SURVEY}",
     ),
     judge,
