@@ -32,7 +32,7 @@ def of_kind(kind, expected, train, rms=0.3, **more):
 
 def regression():
     facts = {"classes": None, "metric": "mae", "maximize": False, "share": False}
-    return context_of("check-init-loss", task="regression", facts=facts)
+    return context_of("check-init-loss", facts=facts, task="regression")
 
 
 def test_sound_measurements_pass_in_silence():
@@ -54,7 +54,7 @@ def test_a_probe_that_raised_is_an_error():
     context = context_of("check-init-loss")
     records = [failed(request) for request in check_init_loss.plan(context, [])]
     with pytest.raises(UserError, match="boom"):
-        judged(context, records)
+        check_init_loss.judge(context, records)
 
 
 @pytest.mark.parametrize("name", SPEAKS)
@@ -255,7 +255,7 @@ def test_a_wider_tolerance_is_taken_a_narrower_one_is_refused():
     assert codes(judge({}, high)) == ["initial_loss_high"]
     wide = context_of("check-init-loss", steps={"check-init-loss": {"tolerance": 0.4}})
     assert codes(judge({}, high, wide)) == []
-    with pytest.raises(ValueError, match=r"tolerance: at least 0\.15, since sound networks start up to 11 %"):
+    with pytest.raises(ValueError, match=r"at least 0\.15, since sound networks start up to 11 %"):
         context_of("check-init-loss", steps={"check-init-loss": {"tolerance": 0.05}})
 
 
