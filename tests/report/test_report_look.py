@@ -6,25 +6,12 @@ import math
 import pytest
 from rich.console import Console
 
-from tunekit.report import figures
+from tunekit.charts import Bars, Cells, Figure, Line, Panel, Rule
+from tunekit.diagnosis import Diagnosis
+from tunekit.logs import Log, Metric
+from tunekit.report import figures, logs
 from tunekit.report.console import Screen, as_table, cell, show_result, sparkline
-from tunekit.vocabulary import Advanced, Finding, Noted, Record, StepFinished, StepResult, StepStarted, Training
-
-
-def record_of(make_config, lr, losses) -> Record:
-    """A training's record: a validation every second iteration."""
-    count = len(losses)
-    validated = [loss if k % 2 else None for k, loss in enumerate(losses)]
-    rows = {
-        "iteration": list(range(1, count + 1)),
-        "epoch": [k / 2 for k in range(1, count + 1)],
-        "lr": [lr] * count,
-        "train_loss": losses,
-        "train_accuracy": [0.5] * count,
-        "val_loss": validated,
-        "val_accuracy": [None if value is None else 0.9 for value in validated],
-    }
-    return Record(Training(make_config(lr=lr), count, {"lr": lr, "weight_decay": 0.0}, purpose="test"), rows)
+from tunekit.vocabulary import Advanced, Curve, Finding, Noted, StepFinished, StepResult, StepStarted
 
 
 def text_of(draw) -> str:
@@ -34,19 +21,20 @@ def text_of(draw) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "shown"),
+    ("form", "value", "shown"),
     [
-        ("lr", 0.003, "3e-3"),
-        ("weight_decay", 0.0, "0"),
-        ("val_accuracy", 0.98765, "98.77 %"),
-        ("val_loss", 0.0123456, "0.01235"),
-        ("seed", 3, "3"),
-        ("drop", None, "-"),
-        ("model.args.hidden", [64, 64], "[64, 64]"),
+        ("rate", 0.003, "3e-3"),
+        ("rate", 0.0, "0"),
+        ("share", 0.98765, "98.77 %"),
+        (None, 0.98765, "0.9877"),
+        (None, 0.0123456, "0.01235"),
+        (None, 3, "3"),
+        ("rate", None, "-"),
+        (None, [64, 64], "[64, 64]"),
     ],
 )
-def test_cells(name, value, shown):
-    assert cell(name, value) == shown
+def test_cells(form, value, shown):
+    assert cell(value, form) == shown
 
 
 def test_a_curve_in_one_line_falls_and_leaves_out_what_is_not_finite():
@@ -92,19 +80,58 @@ def test_a_table_takes_its_columns_from_all_rows():
 
 
 def test_smoothing_keeps_a_constant_and_the_mean_of_noise():
-    assert list(figures.smooth([2.0] * 50)) == [2.0] * 50
-    assert figures.smooth([0.0, 1.0] * 100, 20)[50:150] == pytest.approx([0.5] * 100)
+    assert figures.moving_average([2.0] * 50, 5) == [2.0] * 50
+    assert figures.moving_average([0.0, 1.0] * 100, 20)[50:150] == pytest.approx([0.5] * 100)
 
 
-@pytest.mark.parametrize("step", sorted(figures.FIGURES))
-def test_every_figure_is_drawn_from_a_run_that_diverged_too(step, make_config):
-    good = record_of(make_config, 0.01, [2.0, 1.5, 1.0, 0.5] * 5)
-    bad = record_of(make_config, 0.1, [2.0, 9.0, math.nan])
-    sound = {"lr": 0.01, "weight_decay": 0.0, "val_accuracy": 0.9, "start": 2.0, "drop": 1.5, "noise": 0.1}
-    gone = {"lr": 0.1, "weight_decay": 0.0, "val_accuracy": None, "start": 2.0, "drop": None, "noise": 9.0}
-    table = ({**sound, "verdict": "best"}, {**gone, "verdict": "diverged"})
-    handoff = {"lr": 0.01, "range": [0.01, 0.01]} if step == "lr-sweep" else {"training": "x"}
-    result = StepResult(step, "pass", "summary", table=table, handoff=handoff, diagnosis="good_fit")
-    drawn = figures.png(figures.FIGURES[step](result, (good, bad)))
-    assert drawn[:8] == b"\x89PNG\r\n\x1a\n"
-    assert len(drawn) > 5_000
+def star(axes):
+    """The point that is marked as the best."""
+    (mark,) = [line for line in axes.lines if line.get_marker() == "*"]
+    return [float(mark.get_xdata()[0]), float(mark.get_ydata()[0])]
+
+
+class TestFigures:
+    def test_a_line_is_drawn_as_it_is_with_its_best_point_marked(self):
+        line = Line([1, 2, 3], [3.0, 1.0, 2.0], "val", "val", best=1)
+        (axes,) = figures.drawn(Figure("title", [Panel([line], "x", "y", legend="")]), "step").axes
+        assert list(axes.lines[0].get_ydata()) == [3.0, 1.0, 2.0]
+        assert star(axes) == [2, 1.0]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["val", "best"]
+
+    def test_a_smoothed_line_is_its_moving_average_over_the_raw_one_in_one_colour(self):
+        raw, smooth = figures.drawn(Figure("", [Panel([Line(range(9), [0.0, 3.0, 0.0] * 3, smooth=3)])])).axes[0].lines
+        assert list(raw.get_ydata()) == [0.0, 3.0, 0.0] * 3
+        assert list(smooth.get_ydata())[1:-1] == pytest.approx([1.0] * 7)
+        assert raw.get_color() == smooth.get_color()
+
+    def test_cells_show_values_words_and_what_is_not_there(self):
+        cells = Cells(["1e-3", "1e-2"], ["0"], [[0.5, None]], [["50", "x"]])
+        (axes,) = figures.drawn(Figure("", [Panel([cells], title="val")])).axes
+        assert [text.get_text() for text in axes.texts] == ["50", "x"]
+        assert [text.get_color() for text in axes.texts] == ["white", "red"]
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1e-3", "1e-2"]
+        assert axes.images[0].get_array().mask.tolist() == [[False, True]]
+
+    def test_bars_of_several_groups_stand_side_by_side(self):
+        panel = Panel([Bars([1.0, 2.0], "a"), Bars([3.0, 4.0], "b"), Rule(y=2.3, label="ln 10")], ticks=["0", "1"])
+        axes = figures.drawn(Figure("", [panel])).axes[0]
+        assert [bar.get_height() for bar in axes.patches] == [1.0, 2.0, 3.0, 4.0]
+        first, second = axes.patches[0], axes.patches[2]
+        assert first.get_x() + first.get_width() == pytest.approx(second.get_x())
+        assert axes.lines[0].get_ydata()[0] == 2.3
+
+    @pytest.mark.parametrize(("maximize", "best"), [(True, [3.0, 0.9]), (False, [1.0, 0.5])])
+    def test_the_best_of_a_log_is_the_highest_or_the_lowest_as_its_metric_says(self, maximize, best):
+        val = Curve("val_mae", [1.0, 2.0, 3.0, 4.0], [0.5, 0.6, 0.9, math.nan], "epoch")
+        losses = Curve("val_loss", [1.0, 2.0, 3.0], [2.0, 1.0, 1.5], "epoch")
+        log = Log("csv", train=losses, val=losses, metrics=(Metric("mae", maximize, None, val),))
+        loss, metric = figures.drawn(logs.figure(log, Diagnosis("good_fit", "pass", ""))).axes
+        assert star(metric) == best
+        assert star(loss) == [2.0, 1.0]
+
+    def test_long_curves_are_thinned_and_nothing_breaks_on_what_is_not_finite(self):
+        values = [math.nan if k % 7 == 0 else float(k) for k in range(10_000)]
+        (axes,) = figures.drawn(Figure("", [Panel([Line(range(10_000), values, smooth=10)])])).axes
+        assert len(axes.lines[0].get_xdata()) <= figures.POINTS
+        assert figures.draw(Figure("", [Panel([Line([], [])])]))[:8] == b"\x89PNG\r\n\x1a\n"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 DPI = 110
 POINTS = 2000  # a curve's points that are drawn
@@ -52,6 +53,13 @@ def _write(figure: Callable[[], Figure], step: str, path: Path) -> None:
 
 def draw(figure: Figure, name: str = "") -> bytes:
     """The figure as PNG, its title with a name in front."""
+    buffer = io.BytesIO()
+    drawn(figure, name).savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def drawn(figure: Figure, name: str = "") -> Sheet:
+    """The figure on matplotlib's."""
     # The agg canvas without pyplot's interface: pyplot would take a second to import and keeps figures alive.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Sheet
@@ -63,9 +71,7 @@ def draw(figure: Figure, name: str = "") -> bytes:
     sheet.suptitle(textwrap.fill(title, 62 * columns), fontsize=10)
     for place, panel in enumerate(figure.panels, start=1):
         _panel(sheet.add_subplot(1, columns, place), panel)
-    buffer = io.BytesIO()
-    sheet.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
+    return sheet
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
