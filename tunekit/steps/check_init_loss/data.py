@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunekit.citations import KARPATHY
 from tunekit.measured import DataMeasured, Duplicates, Labels, Samples, Shift, Split
 from tunekit.steps.check_init_loss import labels
-from tunekit.steps.check_init_loss.settings import Here
+from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
 
@@ -23,7 +23,7 @@ SOME_DUPLICATES = 0.05  # share of training samples that occur twice, above whic
 COPIES = 0.9  # distinct values of one feature over distinct rows, above which equal rows are copies, no coincidence
 FEW_SHIFTED = 0.5  # share of the features, below which a shift is told of the feature and not of the split
 
-INPUT_NOT_FINITE = Code(
+INPUT_NOT_FINITE = fault(
     "input_not_finite",
     "fail",
     "Inputs or targets hold NaN or infinity.",
@@ -31,10 +31,8 @@ INPUT_NOT_FINITE = Code(
     "Missing values, a division by a zero standard deviation, the logarithm of zero.",
     ("find the named samples and repair or drop them",),
     f"{KARPATHY} (become one with the data)",
-    symptom=False,
-    explains_later=True,
 )
-INPUT_CONSTANT = Code(
+INPUT_CONSTANT = fault(
     "input_constant",
     "fail",
     "The inputs carry nothing: they are the same for every sample.",
@@ -43,10 +41,8 @@ INPUT_CONSTANT = Code(
     "A reader that returns empty images, a transform that destroys the input.",
     ("look at a few samples as the model gets them: `tunekit inspect`",),
     f"{KARPATHY} (become one with the data)",
-    symptom=False,
-    explains_later=True,
 )
-INPUT_NOT_NORMALIZED = Code(
+INPUT_NOT_NORMALIZED = fault(
     "input_not_normalized",
     "warn",
     "The inputs are far from zero mean and unit scale.",
@@ -56,10 +52,8 @@ INPUT_NOT_NORMALIZED = Code(
     "Raw pixel values (0 to 255) or features in their own units.",
     ("subtract the training mean and divide by the training standard deviation",),
     "CS231n course notes, neural-networks-2 (data preprocessing)",
-    symptom=False,
-    explains_later=True,
 )
-CONFLICTING_LABELS = Code(
+CONFLICTING_LABELS = fault(
     "conflicting_labels",
     "warn",
     "Identical inputs carry different labels.",
@@ -68,10 +62,8 @@ CONFLICTING_LABELS = Code(
     "Labels shifted against the inputs, a join gone wrong, annotators who disagree.",
     ("look at the named pairs and mend the labels: no network can learn both",),
     KARPATHY,
-    symptom=False,
-    explains_later=True,
 )
-SPLIT_LEAK = Code(
+SPLIT_LEAK = fault(
     "split_leak",
     "fail",
     "Validation samples stand in the training split too.",
@@ -82,10 +74,8 @@ SPLIT_LEAK = Code(
         "until then validation numbers are too good",
     ),
     "Goodfellow et al., 'Deep Learning', 2016, section 5.3",
-    symptom=False,
-    explains_later=True,
 )
-SPLIT_MISMATCH = Code(
+SPLIT_MISMATCH = fault(
     "split_mismatch",
     "fail",
     "Training and validation inputs are not prepared alike.",
@@ -95,8 +85,6 @@ SPLIT_MISMATCH = Code(
     "Normalisation applied to one split only, or other transforms for validation.",
     ("apply the same deterministic transforms, with the training split's statistics, to both splits",),
     "CS231n course notes, neural-networks-2 (data preprocessing, common pitfall)",
-    symptom=False,
-    explains_later=True,
 )
 NOT_REPEATABLE = Code(
     "not_repeatable",

@@ -8,8 +8,9 @@ from statistics import fmean
 
 from tunekit.citations import GLOROT
 from tunekit.measured import InitialMeasured
+from tunekit.steps.check_init_loss.settings import fault
 from tunekit.steps.context import percent
-from tunekit.vocabulary import Code, Finding, Severity
+from tunekit.vocabulary import Finding, Severity
 
 # Norm of the gradient at the first layer's outputs over that at the network's own. Of 36 networks trained for 150
 # iterations at three rates, those below 1e-5 learned badly or not at all, those between needed Adam.
@@ -20,7 +21,7 @@ DEEP = 3  # weights, below which a network is too shallow for either
 LOST = 1e-4  # spread over the samples of what goes into an activation: below, the input was lost before
 DEAD = 0.5  # share of a layer's units (SageMaker Debugger)
 
-VANISHING_GRADIENTS = Code(
+VANISHING_GRADIENTS = fault(
     "vanishing_gradients",
     "fail",
     "Gradients die on their way to the first layers.",
@@ -32,10 +33,8 @@ VANISHING_GRADIENTS = Code(
         "use fewer layers",
     ),
     f"{GLOROT}; thresholds from 36 networks trained for 150 iterations at three rates",
-    symptom=False,
-    explains_later=True,
 )
-EXPLODING_GRADIENTS = Code(
+EXPLODING_GRADIENTS = fault(
     "exploding_gradients",
     "fail",
     "Gradients grow on their way to the first layers, or are huge.",
@@ -44,10 +43,8 @@ EXPLODING_GRADIENTS = Code(
     "Initial weights that are too large in depth, or inputs that are not normalised.",
     ("use He or Xavier initialisation or normalisation layers", "clip the gradient: `clip_grad_norm: 1.0`"),
     f"{GLOROT}; Pascanu et al., ICML 2013",
-    symptom=False,
-    explains_later=True,
 )
-DEAD_UNITS = Code(
+DEAD_UNITS = fault(
     "dead_units",
     "fail",
     "Units of a layer are off for every sample.",
@@ -56,8 +53,6 @@ DEAD_UNITS = Code(
     "A strongly negative bias, weights that are too large, inputs that are not normalised.",
     ("look at the bias and scale of the named layer", "normalise the inputs"),
     f"CS231n course notes, neural-networks-1 (ReLU); Amazon SageMaker Debugger, DeadRelu ({100 * DEAD:g} %)",
-    symptom=False,
-    explains_later=True,
 )
 CODES = (VANISHING_GRADIENTS, EXPLODING_GRADIENTS, DEAD_UNITS)
 

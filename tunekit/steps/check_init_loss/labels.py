@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from tunekit.citations import NOTES
 from tunekit.measured import InitialMeasured, Labels
-from tunekit.steps.check_init_loss.settings import Here
+from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.vocabulary import Code, Finding, Severity
 
 IMBALANCE = 10.0  # most frequent class over rarest (SageMaker Debugger)
 FAR_MORE = 1.5  # outputs over classes; below, a class may just not occur in these data
 
-CLASS_COUNT_MISMATCH = Code(
+CLASS_COUNT_MISMATCH = fault(
     "class_count_mismatch",
     "fail",
     "The model has another number of outputs than the data has classes.",
@@ -21,10 +21,8 @@ CLASS_COUNT_MISMATCH = Code(
     "A head left over from another data set.",
     ("set the last layer's outputs to the number of classes in the data",),
     NOTES,
-    symptom=False,
-    explains_later=True,
 )
-LABELS_OUT_OF_RANGE = Code(
+LABELS_OUT_OF_RANGE = fault(
     "labels_out_of_range",
     "fail",
     "Labels lie outside what the loss can take.",
@@ -32,8 +30,6 @@ LABELS_OUT_OF_RANGE = Code(
     "Labels counted from 1, or a marker such as -1 or 255 for 'unknown'.",
     ("number the classes from 0", "remove or mask samples without a label"),
     "torch.nn.CrossEntropyLoss",
-    symptom=False,
-    explains_later=True,
 )
 CLASS_IMBALANCE = Code(
     "class_imbalance",

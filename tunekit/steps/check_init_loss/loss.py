@@ -10,8 +10,8 @@ from statistics import fmean
 from tunekit.citations import LECTURE, NOTES
 from tunekit.measured import InitialMeasured, Knowledge
 from tunekit.steps.check_init_loss.data import INPUT_CONSTANT
-from tunekit.steps.check_init_loss.settings import NAME, SOUND_TOLERANCE, Here
-from tunekit.vocabulary import Code, Finding
+from tunekit.steps.check_init_loss.settings import NAME, SOUND_TOLERANCE, Here, fault
+from tunekit.vocabulary import Finding
 
 REGRESSION_TOLERANCE = 1.0  # a sound linear layer adds a third of the inputs' variance to the outputs
 REGRESSION_LOW = 0.5  # chance: random features of few inputs explain up to a third of the targets' variance
@@ -21,7 +21,7 @@ SAME = 0.02  # expectations that differ by less, as a share, are called by the s
 
 _TOLERANCE = f"{100 * SOUND_TOLERANCE:g} % (`steps.{NAME}.tolerance`)"
 
-INITIAL_LOSS_HIGH = Code(
+INITIAL_LOSS_HIGH = fault(
     "initial_loss_high",
     "fail",
     "The untrained network's loss lies above what a network without knowledge has.",
@@ -35,10 +35,8 @@ INITIAL_LOSS_HIGH = Code(
         "check that the labels are the classes that the outputs stand for",
     ),
     f"{LECTURE} (step 1); {NOTES}",
-    symptom=False,
-    explains_later=True,
 )
-INITIAL_LOSS_LOW = Code(
+INITIAL_LOSS_LOW = fault(
     "initial_loss_low",
     "fail",
     "The untrained network's loss lies below what a network without knowledge can have.",
@@ -51,10 +49,8 @@ INITIAL_LOSS_LOW = Code(
         "check what the loss divides by",
     ),
     f"{LECTURE} (step 1)",
-    symptom=False,
-    explains_later=True,
 )
-LOSS_NOT_AVERAGED = Code(
+LOSS_NOT_AVERAGED = fault(
     "loss_not_averaged",
     "fail",
     "The loss grows with the size of the batch.",
@@ -63,8 +59,6 @@ LOSS_NOT_AVERAGED = Code(
     "reduction='sum', or a sum where a mean was meant.",
     ("average the loss over the batch (reduction='mean'): otherwise the rate depends on the batch size",),
     f"{LECTURE} (step 1)",
-    symptom=False,
-    explains_later=True,
 )
 CODES = (INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW, LOSS_NOT_AVERAGED)
 

@@ -9,16 +9,16 @@ from tunekit.citations import GLOROT, KARPATHY
 from tunekit.measured import STRETCH, InitialMeasured
 from tunekit.steps.check_init_loss.data import INPUT_NOT_NORMALIZED
 from tunekit.steps.check_init_loss.loss import mean_loss
-from tunekit.steps.check_init_loss.settings import Here
+from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
-from tunekit.vocabulary import Code, Finding, Severity
+from tunekit.vocabulary import Finding, Severity
 
 LOGITS_LARGE = 2.0  # standard deviation; 3 costs 2.8 of loss at ten classes (measured)
 ZEROS = 0.05  # share of outputs that are exactly zero, below which no ReLU stands at the end
 BOUNDARY = 1e-3  # rows that sum to one, outputs within [0, 1]
 PRESSED = 0.5  # share of the stretched outputs that lie at a bound
 
-OUTPUTS_ARE_PROBABILITIES = Code(
+OUTPUTS_ARE_PROBABILITIES = fault(
     "outputs_are_probabilities",
     "fail",
     "The model ends in softmax or sigmoid, and the loss applies it again.",
@@ -27,10 +27,8 @@ OUTPUTS_ARE_PROBABILITIES = Code(
     "A Softmax or Sigmoid layer at the end of the model.",
     ("return the logits: remove the Softmax or Sigmoid at the end of the model",),
     "torch.nn.CrossEntropyLoss and BCEWithLogitsLoss, which take logits",
-    symptom=False,
-    explains_later=True,
 )
-OUTPUTS_CLIPPED = Code(
+OUTPUTS_CLIPPED = fault(
     "outputs_clipped",
     "fail",
     "The outputs cannot take all the values that the loss needs.",
@@ -40,10 +38,8 @@ OUTPUTS_CLIPPED = Code(
     "An activation (ReLU, tanh, sigmoid, hard clipping) after the last linear layer.",
     ("remove the activation after the last layer",),
     KARPATHY,
-    symptom=False,
-    explains_later=True,
 )
-LOGITS_TOO_LARGE = Code(
+LOGITS_TOO_LARGE = fault(
     "logits_too_large",
     "warn",
     "The outputs start so large that the network is sure of wrong answers.",
@@ -52,8 +48,6 @@ LOGITS_TOO_LARGE = Code(
     "Inputs that are not normalised, or a last layer initialised too large.",
     ("make the last layer's initial weights smaller", "normalise the inputs"),
     f"{GLOROT}; {KARPATHY}",
-    symptom=False,
-    explains_later=True,
 )
 CODES = (OUTPUTS_ARE_PROBABILITIES, OUTPUTS_CLIPPED, LOGITS_TOO_LARGE)
 

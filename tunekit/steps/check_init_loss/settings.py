@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from annotated_types import Lt
 
 from tunekit.steps.context import Context
 from tunekit.steps.step import Count, Settings
+from tunekit.vocabulary import Code
 
 NAME = "check-init-loss"
 SOUND_TOLERANCE = 0.15  # sound networks start up to 11 % off theory (ResNet-18 in train mode)
@@ -26,3 +28,6 @@ class CheckInitLoss(Settings):
 
 
 Here = Context[CheckInitLoss]
+
+fault = partial(Code, symptom=False, explains_later=True)
+"""A code of step 1: it follows from nothing before it and explains what goes wrong after it."""

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from tunekit.citations import KARPATHY, LECTURE
 from tunekit.measured import Dependence, InitialMeasured
-from tunekit.steps.check_init_loss.settings import Here
+from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
-from tunekit.vocabulary import Code, Finding, Severity
+from tunekit.vocabulary import Finding, Severity
 
 LEAKED = 1e-6  # effect of another sample over a sample's own
 SIDE_BRANCH = 0.05  # share of the parameters without a gradient, below which it is no body that was cut off
 
-FROZEN_PARAMETERS = Code(
+FROZEN_PARAMETERS = fault(
     "frozen_parameters",
     "warn",
     "Some parameters do not train.",
@@ -21,10 +21,8 @@ FROZEN_PARAMETERS = Code(
     "A freeze meant for fine-tuning, or left over.",
     ("if it is meant, say `pretrained: true` under `model`; otherwise set requires_grad to True",),
     KARPATHY,
-    symptom=False,
-    explains_later=True,
 )
-UNUSED_PARAMETERS = Code(
+UNUSED_PARAMETERS = fault(
     "unused_parameters",
     "fail",
     "Parameters get no gradient from the loss.",
@@ -33,10 +31,8 @@ UNUSED_PARAMETERS = Code(
     "detach(), no_grad() or .item() on the way, or layers that forward() never calls.",
     ("look for detach, no_grad or a layer that forward() leaves out, before the named parameters",),
     KARPATHY,
-    symptom=False,
-    explains_later=True,
 )
-BATCH_LEAK = Code(
+BATCH_LEAK = fault(
     "batch_leak",
     "fail",
     "A sample's output depends on the other samples of its batch.",
@@ -45,10 +41,8 @@ BATCH_LEAK = Code(
     "A view or reshape where a transpose was meant, or a sum over the wrong dimension.",
     ("look for reshape, view, mean or softmax over the batch dimension in forward()",),
     f"{KARPATHY} (use backprop to chart dependencies)",
-    symptom=False,
-    explains_later=True,
 )
-INPUT_IGNORED = Code(
+INPUT_IGNORED = fault(
     "input_ignored",
     "fail",
     "The outputs do not depend on the inputs.",
@@ -56,10 +50,8 @@ INPUT_IGNORED = Code(
     "The input is overwritten, multiplied by zero or detached in forward().",
     ("follow the input through forward()",),
     f"{KARPATHY} (input-independent baseline)",
-    symptom=False,
-    explains_later=True,
 )
-REGULARIZATION_NOT_ADDED = Code(
+REGULARIZATION_NOT_ADDED = fault(
     "regularization_not_added",
     "fail",
     "The regularisation that the recipe asks for changes nothing.",
@@ -67,8 +59,6 @@ REGULARIZATION_NOT_ADDED = Code(
     "The optimizer drops the argument, or its parameter groups set their own weight decay of zero.",
     ("pass weight_decay on to the optimizer's parameter groups",),
     f"{LECTURE} (step 1: turn on weight decay, the loss must go up)",
-    symptom=False,
-    explains_later=True,
 )
 CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, REGULARIZATION_NOT_ADDED)
 

@@ -125,12 +125,12 @@ class _Looked:
 
     def hashes(self) -> list[bytes]:
         """A digest of every looked-at sample's inputs (bytes as stored, where they are in memory)."""
-        found: list[bytes] = []
+        digests: list[bytes] = []
         for values in self._stored():
             columns = [value.reshape(len(value), -1).contiguous().cpu().numpy() for value in values]
             rows = (b"|".join(part.tobytes() for part in row) for row in zip(*columns, strict=True))
-            found += [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
-        return found
+            digests += [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
+        return digests
 
 
 def _inputs(batch: Batch) -> list[Tensor]:

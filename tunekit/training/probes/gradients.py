@@ -51,15 +51,15 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         watched = func in self.CALLS and args and isinstance(args[0], Tensor)
         before = args[0].detach().clone() if watched else None  # the call may work in place
-        found = func(*args, **(kwargs or {}))
-        if before is not None and isinstance(found, Tensor) and found.dim() >= 2:
-            values = found.detach()
+        output = func(*args, **(kwargs or {}))
+        if before is not None and isinstance(output, Tensor) and output.dim() >= 2:
+            values = output.detach()
             # A unit is a channel of a convolution, else a feature: what the next layer sees by one weight.
             axes = [0, 2, 3] if values.dim() == 4 else list(range(values.dim() - 1))
             on = (values != 0).double().mean(axes)[:MOST_UNITS]
             dead = float((on == 0).double().mean())
             self.layers.append(Units(self.place(), len(on), dead, _varies(before)))
-        return found
+        return output
 
 
 @dataclass

@@ -61,8 +61,8 @@ def _targets(session: Session, batches: list[Batch]) -> Any:
     """All targets where they are in memory, else those of the batches looked at."""
     if isinstance(session.splits.train, TensorSplit):
         return session.splits.train.targets()
-    found = [batch.targets for batch in batches]
-    return torch.cat(found) if all(isinstance(value, Tensor) for value in found) else None
+    targets = [batch.targets for batch in batches]
+    return torch.cat(targets) if all(isinstance(value, Tensor) for value in targets) else None
 
 
 def _normalizes_input(model: nn.Module) -> bool:
