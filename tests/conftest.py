@@ -24,23 +24,22 @@ def shared() -> Path:
 
 
 def config_of(**changes) -> TrainingConfig:
-    """A small training on the real digits, with single fields changed; `data` and `optimizer` are merged in."""
-    data = {"target": "digits", "args": {}, "val_fraction": 0.2, "split": "stratified", "augment": []}
-    data |= {"seed": 0, "subset": None, "blank": False, **changes.pop("data", {})}
+    """A small training on the real digits, with single fields changed; of its parts those that are given."""
     fields = {
         "task": "classification",
-        "loss": {"target": "auto", "args": {}},
+        "loss": {},
         "metric": "auto",
         "model": {"target": "mlp", "args": {"hidden": [8]}},
-        "data": data,
-        "optimizer": {"target": "sgd", "args": {}},
+        "data": {},
+        "optimizer": {"target": "sgd"},
         "lr": 0.1,
         "weight_decay": 0.0,
         "batch_size": 256,
-        "schedule": {"name": "constant", "args": {}},
+        "schedule": {},
         "seed": 0,
+        **changes,
     }
-    return TrainingConfig(**{**fields, **changes})
+    return TrainingConfig.from_dict({**fields, "data": {"target": "digits", **fields["data"]}})
 
 
 @pytest.fixture(scope="session")

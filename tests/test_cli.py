@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from tests.commands import FAST, Done, recipe, spawn, without_seconds
-from tunekit import cli
+from tunekit.steps import step_names
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -182,7 +182,7 @@ def run(tmp_path_factory) -> Path:
     done = spawn("run", "fast.yaml", "--jobs", "1", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert [result["step"] for result in told["results"]] == list(cli.STEPS)
+    assert [result["step"] for result in told["results"]] == list(step_names())
     return folder / told["run"]
 
 
@@ -190,7 +190,7 @@ class TestWholeRun:
     """One walk through all six steps, looked at from all sides."""
 
     def results(self, run: Path) -> dict[str, dict]:
-        return {step: json.loads((run / step / "result.json").read_text()) for step in cli.STEPS}
+        return {step: json.loads((run / step / "result.json").read_text()) for step in step_names()}
 
     def test_every_step_left_a_result_and_a_figure(self, run):
         for step, result in self.results(run).items():
@@ -245,7 +245,7 @@ class TestWholeRun:
         assert sorted(p.name for p in (other / "trainings").iterdir()) == sorted(
             p.name for p in (run / "trainings").iterdir()
         )
-        for step in cli.STEPS:
+        for step in step_names():
             assert without_seconds(other / step / "result.json") == without_seconds(run / step / "result.json")
 
     def test_the_final_training_and_the_page(self, run):
@@ -266,7 +266,7 @@ class TestWholeRun:
 
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(run / "studies.journal")))
         names = {study.study_name for study in optuna.get_all_study_summaries(storage=storage)}
-        assert names == set(cli.STEPS)
+        assert names == set(step_names())
         grid = optuna.load_study(study_name="coarse-grid", storage=storage)
         handed = self.results(run)["coarse-grid"]["handoff"]
         assert grid.best_value == pytest.approx(handed["val_accuracy"])

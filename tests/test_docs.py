@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from tests.commands import spawn
+from tunekit.pipeline import schema
 from tunekit.recipe.schema import Recipe, check
 from tunekit.recipe.text import parse_yaml
 
@@ -34,9 +35,9 @@ def test_the_recipe_shown_key_by_key_is_sound_and_whole():
     text = re.search(r"## The recipe, key by key\n\n```yaml\n(.*?)```", README, re.S).group(1)
     data, lines = parse_yaml(text, "README")
     assert set(data) == set(Recipe.model_fields)
-    shown = check(data, lines, "README")
+    shown = check(schema(), data, lines, "README")
     # What is shown as the steps' defaults are their defaults.
-    assert shown.steps == Recipe(name="a", data={"target": "digits"}, model={"target": "mlp"}).steps
+    assert shown.steps == schema()(name="a", data={"target": "digits"}, model={"target": "mlp"}).steps
 
 
 def test_what_is_missing_is_installed_from_the_checkout():

@@ -17,7 +17,7 @@ import pytest
 
 from tests.commands import FAST, spawn, without_seconds
 from tests.gate import command, gated
-from tunekit.vocabulary import STEPS
+from tunekit.steps import step_names
 
 
 def kill_group(process: subprocess.Popen) -> None:
@@ -80,7 +80,7 @@ def check_kills(tmp_path: Path, recipe: str, kills: int, jobs: str, seed: int) -
     longest = time.monotonic() - started
     assert done.returncode == 0, done.stderr
     finish(tmp_path / "killed", words, kills, longest, random.Random(seed))
-    for step in STEPS:
+    for step in step_names():
         whole, killed = (tmp_path / name / "runs/r" / step / "result.json" for name in ("whole", "killed"))
         assert without_seconds(killed) == without_seconds(whole), step
     assert_whole(tmp_path / "killed/runs/r")

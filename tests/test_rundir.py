@@ -7,13 +7,15 @@ import os
 import pytest
 
 from tunekit import rundir
-from tunekit.recipe.schema import Loaded, Recipe
-from tunekit.vocabulary import STEPS, Finding, StepResult, StorageError, UserError
+from tunekit.pipeline import open_run, read_recipe, schema
+from tunekit.recipe.schema import Loaded
+from tunekit.steps import step_names
+from tunekit.vocabulary import Finding, StepResult, StorageError, UserError
 
 
 @pytest.fixture
 def loaded(tmp_path):
-    recipe = Recipe(name="small", data={"target": "digits"}, model={"target": "mlp"})
+    recipe = schema()(name="small", data={"target": "digits"}, model={"target": "mlp"})
     return Loaded(recipe, tmp_path, tmp_path / "small.yaml")
 
 
@@ -31,26 +33,26 @@ def test_an_unfinished_run_of_an_equal_recipe_is_continued_and_a_finished_one_is
     first.write_result(result("lr-sweep"))
     assert rundir.find_run(loaded, tmp_path / "runs") == first
     assert rundir.find_run(changed(loaded, seed=1), tmp_path / "runs").name == "small-002"
-    first.write_result(result(STEPS[-1]))
+    first.write_result(result(step_names()[-1]))
     assert rundir.find_run(loaded, tmp_path / "runs").name == "small-003"
 
 
 def test_a_run_works_from_where_it_lies(loaded, tmp_path):
     run = rundir.find_run(loaded, tmp_path / "runs")
-    again = rundir.read_recipe(run.path / "recipe.yaml")
+    again = read_recipe(run.path / "recipe.yaml")
     assert again.recipe == loaded.recipe
     assert again.folder == loaded.folder
-    assert rundir.open_run(run.path) == run
+    assert open_run(run.path) == run
 
 
 def test_settings_of_steps_may_change_on_a_run_and_stay(loaded, tmp_path):
     run = rundir.find_run(loaded, tmp_path / "runs")
-    rundir.open_run(run.path, ("steps.fine-run.epochs=40",))
-    assert rundir.open_run(run.path).recipe.steps.fine_run.epochs == 40
+    open_run(run.path, ("steps.fine-run.epochs=40",))
+    assert open_run(run.path).recipe.settings("fine-run").epochs == 40
     # The run is still that of the recipe as it was given.
     assert rundir.find_run(loaded, tmp_path / "runs").path == run.path
     with pytest.raises(UserError, match="only `steps` and `search`"):
-        rundir.open_run(run.path, ("optimizer.lr=1",))
+        open_run(run.path, ("optimizer.lr=1",))
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "x" * 101, "-x", "a b"])

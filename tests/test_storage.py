@@ -6,8 +6,8 @@ import optuna
 import pytest
 
 from tests.commands import FAST
-from tunekit.pipeline import open_studies
-from tunekit.rundir import find_run, open_run, read_recipe
+from tunekit.pipeline import open_run, open_studies, read_recipe
+from tunekit.rundir import find_run
 from tunekit.studies import absolute, masked
 from tunekit.vocabulary import UserError
 

@@ -14,13 +14,11 @@ from hypothesis import strategies as st
 
 from tunekit.rundir import write_atomically
 from tunekit.store import Store, is_sound, sealed
-from tunekit.vocabulary import UserError
-
-HEADER = ["iteration", "epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+from tunekit.vocabulary import Row, UserError, columns
 
 
 def row(k, val=None):
-    return (k, k / 5, 0.1, 1 / k, 0.5, val, val)
+    return Row(k, k / 5, 0.1, 1 / k, 0.5, val, val)
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def entry(store, make_config):
 def filled(entry, n=10, every=5):
     for k in range(every, n + 1, every):
         entry.append_losses(np.full(3, k, np.float32))
-    entry.append(HEADER, [row(k, float(k) if k % every == 0 else None) for k in range(1, n + 1)])
+    entry.append("accuracy", [row(k, float(k) if k % every == 0 else None) for k in range(1, n + 1)])
 
 
 def metrics(entry):
@@ -46,11 +44,14 @@ def metrics(entry):
 
 class TestRows:
     def test_what_was_written_is_read_back_bit_for_bit(self, entry):
-        odd = [(1, 0.2, 1e-3, 0.1 + 0.2, float("nan"), None, None), (2, 0.4, 1e-300, float("inf"), -0.0, 1.5, 0.25)]
-        entry.append(HEADER, odd[:1])
-        entry.append(HEADER, odd[1:])
+        odd = [
+            Row(1, 0.2, 1e-3, 0.1 + 0.2, float("nan"), None, None),
+            Row(2, 0.4, 1e-300, float("inf"), -0.0, 1.5, 0.25),
+        ]
+        entry.append("accuracy", odd[:1])
+        entry.append("accuracy", odd[1:])
         rows = entry.rows()
-        assert list(rows) == HEADER
+        assert tuple(rows) == columns("accuracy")
         assert rows["iteration"] == [1, 2]
         assert rows["train_loss"] == [0.1 + 0.2, float("inf")]
         assert np.isnan(rows["train_accuracy"][0])
@@ -69,7 +70,9 @@ class TestRows:
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_every_float_survives(self, entry, values):
         metrics(entry).unlink(missing_ok=True)
-        entry.append(HEADER[:4], [(k, value, value, np.float64(value)) for k, value in enumerate(values, 1)])
+        entry.append(
+            "accuracy", [Row(k, 0.0, value, np.float64(value), 0.5, None, None) for k, value in enumerate(values, 1)]
+        )
         assert entry.rows()["train_loss"] == values
         assert entry.rows()["lr"] == values
 
@@ -117,7 +120,7 @@ class TestRows:
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_wrong_byte_leaves_readable_rows_in_order(self, entry, place, value):
         metrics(entry).unlink(missing_ok=True)
-        entry.append(HEADER, [row(k) for k in range(1, 6)])
+        entry.append("accuracy", [row(k) for k in range(1, 6)])
         data = bytearray(metrics(entry).read_bytes())
         data[place % len(data)] = value
         metrics(entry).write_bytes(bytes(data))
@@ -135,7 +138,7 @@ class TestCut:
         assert entry.iterations() == kept
         assert len(entry.val_losses()) == kept // 5
         entry.append_losses(np.full(3, -1, np.float32))
-        entry.append(HEADER, [row(kept + 1, 1.0)])
+        entry.append("accuracy", [row(kept + 1, 1.0)])
         assert entry.rows()["iteration"] == list(range(1, kept + 2))
         assert entry.val_losses()[-1].tolist() == [-1.0, -1.0, -1.0]
 
@@ -151,7 +154,7 @@ class TestCut:
         data = metrics(entry).read_bytes()
         metrics(entry).write_bytes(b"iterat" + data[20:])
         assert entry.cut(10) == {}
-        entry.append(HEADER, [row(1)])
+        entry.append("accuracy", [row(1)])
         assert entry.rows()["iteration"] == [1]
 
     def test_of_nothing_is_nothing(self, entry):
@@ -271,7 +274,7 @@ class TestWriting:
 
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(UserError, match="No space left"):
-            entry.append(HEADER, [row(1)])
+            entry.append("accuracy", [row(1)])
         with pytest.raises(UserError, match="No space left"):
             entry.append_losses(np.ones(1, np.float32))
 

@@ -1,23 +1,25 @@
 """The supervisor on steps and executors made for the test: what is run again, reused, told and given up."""
 
+import json
 from collections import deque
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from tunekit.executors import Event
-from tunekit.recipe.schema import Loaded, Recipe
+from tunekit.pipeline import schema
+from tunekit.recipe.schema import Loaded
 from tunekit.rundir import find_run
-from tunekit.steps import Context
+from tunekit.steps import Context, Earlier
+from tunekit.steps.step import Handoff, Judgement, Settings, Step
 from tunekit.store import Store
 from tunekit.studies import Studies, open_storage
 from tunekit.supervisor import Supervisor
-from tunekit.vocabulary import Facts, Interrupted, Noted, StepFinished, StepResult, Training, UserError
+from tunekit.vocabulary import Code, Facts, Interrupted, Noted, Remedy, Row, StepFinished, Training, UserError
 from tunekit.worker import Progress, Workspace
 
 FACTS = Facts(100, 20, 10, "accuracy", True, 10, 500, 1, "fp32", "cpu", {})
-HEADER = ["iteration", "epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
 
 class Scripted:
@@ -38,9 +40,9 @@ class Scripted:
             with Store(Path(workspace.trainings)).lease(request.config) as entry:
                 start = entry.iterations()
                 rows = [
-                    [i, i / 10, request.config.lr, 1.0, 0.5, None, None] for i in range(start + 1, request.until + 1)
+                    Row(i, i / 10, request.config.lr, 1.0, 0.5, None, None) for i in range(start + 1, request.until + 1)
                 ]
-                entry.append(HEADER, rows)
+                entry.append("accuracy", rows)
         note = Progress(1, request.until, note="a note" if kind == "noted" else "")
         self.events.append(Event(handle, "progress", note))
         self.events.append(Event(handle, "done" if kind == "noted" else kind, error="it broke"))
@@ -57,40 +59,43 @@ class Scripted:
     def close(self): ...
 
 
-def step_of(name="coarse-grid", rates=(0.1, 0.2), until=20):
+@dataclass(frozen=True)
+class Rate(Handoff):
+    lr: float
+    best: tuple[str, ...] = ()
+
+    @property
+    def trainings(self):
+        return tuple(self.best)
+
+
+def step_of(name="coarse-grid", rates=(0.1, 0.2), until=20, **changes):
+    """A step that trains these rates."""
+
     def plan(context, records):
-        return (
-            []
-            if records
-            else [Training(context.config({"lr": rate}), until, {"lr": rate}, purpose="test") for rate in rates]
-        )
+        requests = [Training(context.config({"lr": rate}), until, {"lr": rate}, purpose="rate") for rate in rates]
+        return [] if records else requests
 
     def judge(context, records):
-        return StepResult(
-            name, "pass", f"{sum(r.error is None for r in records)} of {len(records)}", handoff={"lr": rates[0]}
-        )
+        return Judgement(f"{sum(r.error is None for r in records)} of {len(records)}", handoff=Rate(rates[0]))
 
-    def objective(context, record):
-        return 0.9
-
-    return SimpleNamespace(
-        NAME=name, NEEDS=(), plan=plan, judge=judge, objective=objective, maximize=lambda c: True, choices=lambda c: {}
-    )
+    fields = {"objective": lambda context, record: 0.9, "maximize": lambda context: True, **changes}
+    return Step(name, "", Settings, Rate, "a rate", plan, judge, lambda: (), **fields)
 
 
 @pytest.fixture
 def supervise(tmp_path):
-    recipe = Recipe(name="small", data={"target": "digits"}, model={"target": "mlp"})
+    recipe = schema()(name="small", data={"target": "digits"}, model={"target": "mlp"})
     run = find_run(Loaded(recipe, tmp_path), tmp_path / "runs")
 
-    def make(executor, stop=lambda: None):
+    def make(executor, stop=lambda: None, step=None, facts=FACTS, settings=None):
         studies = Studies(open_storage(run.journal))
         told = []
-        supervisor = Supervisor(
-            run, studies, executor, Workspace(str(run.trainings), str(tmp_path), "cpu"), told.append, stop
-        )
-        context = Context(recipe, FACTS, "runs/small-001", studies.results(("lr-sweep",)))
-        return supervisor, context, told
+        workspace = Workspace(str(run.trainings), str(tmp_path), "cpu")
+        opened = replace(run, recipe=run.recipe.with_values(settings or {}))
+        supervisor = Supervisor(opened, studies, executor, workspace, told.append, "runs/small-001", stop)
+        earlier = {name: Earlier(left.result) for name, left in studies.conclusions(("lr-sweep",)).items()}
+        return supervisor, Context(step or step_of(), opened.recipe, facts, earlier, "fine-run"), told
 
     return make
 
@@ -98,7 +103,7 @@ def supervise(tmp_path):
 def test_a_step_is_planned_run_judged_and_written(supervise):
     executor = Scripted()
     supervisor, context, told = supervise(executor)
-    result = supervisor.run_step(step_of(), context)
+    result = supervisor.run_step(context)
     assert result.summary == "2 of 2"
     assert result.cost["iterations"] == 40
     assert supervisor.run.result("coarse-grid") == result
@@ -108,31 +113,31 @@ def test_a_step_is_planned_run_judged_and_written(supervise):
 
 def test_a_finished_step_is_not_run_again_until_what_it_hangs_on_changes(supervise):
     supervisor, context, _ = supervise(Scripted())
-    first = supervisor.run_step(step_of(), context)
+    first = supervisor.run_step(context)
     executor = Scripted()
     supervisor, context, told = supervise(executor)
-    assert supervisor.run_step(step_of(), context) == first
+    assert supervisor.run_step(context) == first
     assert not executor.submitted
     assert told[-1].reused
-    other = Context(context.recipe.with_values({"steps.coarse-grid.epochs": 2}), FACTS, "run", {})
-    supervisor.run_step(step_of(), other)
+    supervisor, context, told = supervise(executor, settings={"steps.coarse-grid.epochs": 2})
+    supervisor.run_step(context)
     assert not executor.submitted  # judged anew, but nothing is trained twice
     assert not told[-1].reused
 
 
 def test_what_an_earlier_step_trained_is_reused_and_counted(supervise):
-    supervisor, context, _ = supervise(Scripted())
-    supervisor.run_step(step_of("lr-sweep", (0.1,), until=20), context)
-    supervisor, context, _ = supervise(Scripted())
-    cost = supervisor.run_step(step_of("coarse-grid", (0.1, 0.2), until=30), context).cost
+    supervisor, context, _ = supervise(Scripted(), step=step_of("lr-sweep", (0.1,), until=20))
+    supervisor.run_step(context)
+    supervisor, context, _ = supervise(Scripted(), step=step_of("coarse-grid", (0.1, 0.2), until=30))
+    cost = supervisor.run_step(context).cost
     assert (cost["iterations"], cost["iterations_reused"]) == (40, 20)
 
 
 @pytest.mark.parametrize("kind", ["failed", "lost"])
 def test_what_failed_once_is_tried_again_and_what_failed_twice_is_a_failed_trial(supervise, kind):
     executor = Scripted({0.1: [kind], 0.2: [kind, kind]})
-    supervisor, context, _ = supervise(executor)
-    result = supervisor.run_step(step_of(rates=(0.1, 0.2, 0.3)), context)
+    supervisor, context, _ = supervise(executor, step=step_of(rates=(0.1, 0.2, 0.3)))
+    result = supervisor.run_step(context)
     assert result.summary == "2 of 3"
     assert sorted(r.config.lr for r in executor.submitted) == [0.1, 0.1, 0.2, 0.2, 0.3]
 
@@ -140,52 +145,117 @@ def test_what_failed_once_is_tried_again_and_what_failed_twice_is_a_failed_trial
 def test_unusable_input_is_not_tried_again(supervise):
     executor = Scripted({0.1: ["unusable"]})
     supervisor, context, _ = supervise(executor)
-    assert supervisor.run_step(step_of(), context).summary == "1 of 2"
+    assert supervisor.run_step(context).summary == "1 of 2"
     assert len(executor.submitted) == 2
 
 
 def test_a_full_disk_ends_the_step_at_once_and_nothing_is_recorded(supervise):
     supervisor, context, _ = supervise(Scripted({0.1: ["storage"]}))
     with pytest.raises(UserError, match="it broke"):
-        supervisor.run_step(step_of(), context)
+        supervisor.run_step(context)
     assert supervisor.run.result("coarse-grid") is None
 
 
 def test_a_stop_is_seen_between_events(supervise):
     asked = iter([None, None, "interrupted"])
-    supervisor, context, _ = supervise(Scripted(), lambda: next(asked, "interrupted"))
+    step = step_of(rates=(0.1, 0.2, 0.3, 0.4))
+    supervisor, context, _ = supervise(Scripted(), lambda: next(asked, "interrupted"), step)
     with pytest.raises(Interrupted, match="interrupted"):
-        supervisor.run_step(step_of(rates=(0.1, 0.2, 0.3, 0.4)), context)
-    supervisor, context, _ = supervise(executor := Scripted())
-    assert supervisor.run_step(step_of(rates=(0.1, 0.2, 0.3, 0.4)), context).summary == "4 of 4"
+        supervisor.run_step(context)
+    supervisor, context, _ = supervise(executor := Scripted(), step=step)
+    assert supervisor.run_step(context).summary == "4 of 4"
     assert len(executor.submitted) < 4
 
 
 def test_trainings_of_several_threads_take_several_workers(supervise):
     executor = Scripted(capacity=4)
-    supervisor, context, _ = supervise(executor)
-    threaded = Context(context.recipe, Facts(**{**vars(FACTS), "threads": 2}), "run", {})
-    supervisor.run_step(step_of(rates=(0.1, 0.2, 0.3, 0.4, 0.5)), threaded)
+    step = step_of(rates=(0.1, 0.2, 0.3, 0.4, 0.5))
+    supervisor, context, _ = supervise(executor, step=step, facts=replace(FACTS, threads=2))
+    supervisor.run_step(context)
     assert executor.most == 2
 
 
 def test_notes_of_workers_reach_the_screen(supervise):
     supervisor, context, told = supervise(Scripted({0.1: ["noted"]}))
-    supervisor.run_step(step_of(), context)
+    supervisor.run_step(context)
     assert Noted("a note") in told
 
 
-def test_only_the_best_few_keep_their_weights(supervise):
-    class Saving(Scripted):
-        def submit(self, request, workspace):
-            handle = super().submit(request, workspace)
-            Store(Path(workspace.trainings)).entry(request.config).save("checkpoint.pt", b"weights")
-            return handle
+class Saving(Scripted):
+    """Leaves weights behind."""
 
-    rates = tuple(round(0.1 * k, 1) for k in range(1, 9))
-    step = step_of(rates=rates)
-    step.objective = lambda context, record: -abs(record.params["lr"] - 0.3)
-    supervisor, context, _ = supervise(Saving())
-    supervisor.run_step(step, context)
-    kept = {path.parent.name.partition("_")[0] for path in supervisor.run.trainings.glob("*/checkpoint.pt")}
-    assert kept == {"lr1e-1", "lr2e-1", "lr3e-1", "lr4e-1", "lr5e-1"}
+    def submit(self, request, workspace):
+        handle = super().submit(request, workspace)
+        for name in ("checkpoint.pt", "best.pt"):
+            Store(Path(workspace.trainings)).entry(request.config).save(name, b"weights")
+        return handle
+
+
+RATES = tuple(round(0.1 * k, 1) for k in range(1, 9))
+
+
+def rates_with_weights(run):
+    return {path.parent.name.partition("_")[0] for path in run.trainings.glob("*/best.pt")}
+
+
+def test_only_the_best_few_keep_their_weights(supervise):
+    step = step_of(rates=RATES, objective=lambda context, record: -abs(record.params["lr"] - 0.3))
+    supervisor, context, _ = supervise(Saving(), step=step)
+    supervisor.run_step(context)
+    assert rates_with_weights(supervisor.run) == {"lr1e-1", "lr2e-1", "lr3e-1", "lr4e-1", "lr5e-1"}
+
+
+def test_what_is_handed_on_keeps_its_weights_however_many_are_as_good(supervise):
+    """All score the same, and the step's own order, by which it judged, begins with the last."""
+
+    def judge(context, records):
+        best = records[-1]
+        return Judgement("", handoff=Rate(best.params["lr"], (best.request.config.folder,)))
+
+    last_first = replace(step_of(rates=RATES), judge=judge, order=lambda context, records: records[::-1])
+    supervisor, context, _ = supervise(Saving(), step=last_first)
+    supervisor.run_step(context)
+    assert rates_with_weights(supervisor.run) == {"lr4e-1", "lr5e-1", "lr6e-1", "lr7e-1", "lr8e-1"}
+    first_only = replace(step_of(rates=RATES), judge=judge, order=lambda context, records: records[:1])
+    supervisor, context, _ = supervise(Saving(), step=first_only, settings={"steps.coarse-grid.epochs": 2})
+    supervisor.run_step(context)
+    assert rates_with_weights(supervisor.run) == {"lr8e-1"}
+
+
+def test_what_an_earlier_step_handed_on_keeps_its_weights_in_a_later_one(supervise):
+    def judge(context, records):
+        return Judgement("", handoff=Rate(0.8, (records[-1].request.config.folder,)))
+
+    supervisor, context, _ = supervise(Saving(), step=replace(step_of("lr-sweep", rates=RATES), judge=judge))
+    supervisor.run_step(context)
+    later = step_of(rates=RATES, objective=lambda context, record: -record.params["lr"])
+    supervisor, context, _ = supervise(Saving(), step=later)
+    supervisor.run_step(context)
+    assert "lr8e-1" in rates_with_weights(supervisor.run)
+
+
+def test_the_study_owns_the_result_and_a_file_that_differs_is_written_anew(supervise):
+    supervisor, context, _ = supervise(Scripted())
+    result = supervisor.run_step(context)
+    for text in ("{}", json.dumps({**result.as_dict(), "handoff": {"lr": 9.0}})):
+        (supervisor.run.step_folder("coarse-grid") / "result.json").write_text(text)
+        supervisor, context, told = supervise(Scripted())
+        assert supervisor.run_step(context) == result
+        assert supervisor.run.result("coarse-grid") == result
+        assert sum(isinstance(event, Noted) and "the study counts" in event.text for event in told) == 1
+
+
+def test_remedies_are_commands_in_the_advice_and_what_comes_next(supervise):
+    code = Code("odd", "warn", "", "", "", ("look",), "")
+    remedy = Remedy("coarse-grid", {"steps.coarse-grid.lr_factors": [0.5, 1.0]})
+
+    def judge(context, records):
+        return Judgement("", [code.finding("message", remedies=(remedy,))])
+
+    supervisor, context, _ = supervise(Scripted(), step=replace(step_of(), judge=judge, codes=lambda: (code,)))
+    result = supervisor.run_step(context)
+    quoted = "`tunekit coarse-grid runs/small-001 --set 'steps.coarse-grid.lr_factors=[0.5,1.0]'`"
+    assert result.findings[0].advice == ("look", quoted)
+    assert result.next == "tunekit fine-run runs/small-001"
+    assert result.remedies == (Remedy("fine-run"), remedy)
+    assert supervisor.run.result("coarse-grid") == result

@@ -1,5 +1,6 @@
+import json
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -7,30 +8,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunekit.vocabulary import (
+    DataSpec,
     Finding,
+    LossSpec,
     Measurement,
+    ModelSpec,
+    OptimizerSpec,
     Record,
+    Row,
+    ScheduleSpec,
     StepResult,
     StopRule,
+    Subset,
     Training,
     TrainingConfig,
+    cells,
+    columns,
     decimal,
     digest,
+    judged_by,
     short,
     worst,
 )
 
+DIGITS = TrainingConfig(
+    task="classification",
+    loss=LossSpec(),
+    metric="auto",
+    model=ModelSpec("mlp", {"hidden": [128, 128], "batch_norm": True, "dropout": 0.0}),
+    data=DataSpec("digits"),
+    optimizer=OptimizerSpec("adam"),
+    lr=1e-3,
+    weight_decay=1e-4,
+    batch_size=64,
+    schedule=ScheduleSpec(),
+    seed=0,
+)
 CHANGED = {
     "task": "binary",
-    "loss": {"target": "focal", "args": {}},
+    "loss": LossSpec("focal"),
     "metric": "loss",
-    "model": {"target": "cnn", "args": {}},
-    "data": {"target": "arrays"},
-    "optimizer": {"target": "adam", "args": {}},
+    "model": ModelSpec("cnn"),
+    "data": DataSpec("arrays"),
+    "optimizer": OptimizerSpec("adam"),
     "lr": 0.2,
     "weight_decay": 1e-4,
     "batch_size": 255,
-    "schedule": {"name": "cosine", "args": {"total": 10}},
+    "schedule": ScheduleSpec("cosine", {"total": 10}),
     "seed": 1,
     "precision": "bf16",
     "threads": 2,
@@ -52,16 +76,68 @@ def test_the_key_changes_with_every_field(make_config, name):
     assert config.with_(**{name: CHANGED[name]}).key != config.key
 
 
-def test_the_key_of_a_configuration_stays_the_same_between_versions(make_config):
-    # Stored trainings are found by it: a change here is a change of FORMAT.
-    assert make_config().key == "5fec63ac4573"
+# Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
+# change of FORMAT.
+STORED = {
+    "8e87d2030795": DIGITS,
+    "e7474f0890ff": replace(
+        DIGITS,
+        task="regression",
+        model=ModelSpec("my:Net", pretrained=True),
+        data=DataSpec("table", {"path": "t.csv", "target": "y"}, split="random", subset=Subset(samples=32), blank=True),
+        batch_size=32,
+        regularize=False,
+        sources={"my.py": "abc"},
+    ),
+    "4d923c52a23e": replace(
+        DIGITS,
+        loss=LossSpec(args={"label_smoothing": 0.1}),
+        data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),
+        schedule=ScheduleSpec("cosine", {"total": 500, "warmup": 20}),
+        optimizer=OptimizerSpec("sgd", {"momentum": 0.9}),
+        clip_grad_norm=1.0,
+        ema=0.99,
+        precision="bf16",
+        threads=2,
+    ),
+}
 
 
-def test_the_key_does_not_depend_on_the_order_of_keys_in_mappings(make_config):
-    config = make_config()
-    turned = config.with_(data=dict(reversed(list(config.data.items()))))
-    assert list(turned.data) != list(config.data)
-    assert turned.key == config.key
+@pytest.mark.parametrize("key", STORED)
+def test_the_key_of_a_configuration_stays_the_same_between_versions(key):
+    assert STORED[key].key == key
+
+
+@pytest.mark.parametrize("config", STORED.values(), ids=STORED)
+def test_a_configuration_is_read_back_from_its_json(config):
+    data = json.loads(json.dumps(config.as_dict()))
+    assert data == config.as_dict()
+    assert TrainingConfig.from_dict(data).as_dict() == data
+
+
+def test_a_subset_says_in_json_what_it_counts_by_alone():
+    subsets = [config.as_dict()["data"]["subset"] for config in STORED.values()]
+    assert subsets == [None, {"samples": 32}, {"per_class": 10}]
+
+
+def test_the_key_does_not_depend_on_the_order_of_arguments():
+    args = dict(reversed(DIGITS.model.args.items()))
+    assert list(args) != list(DIGITS.model.args)
+    assert replace(DIGITS, model=ModelSpec("mlp", args)).key == DIGITS.key
+
+
+class TestRows:
+    @pytest.mark.parametrize("metric", ["accuracy", "loss", "mae", "metric"])
+    def test_cells_and_columns_of_a_row_go_together_and_the_header_tells_the_metric(self, metric):
+        row = Row(3, 0.5, 0.1, 2.0, 2.0, 1.0, 1.0) if metric == "loss" else Row(3, 0.5, 0.1, 2.0, 0.4, 1.0, 0.6)
+        named = dict(zip(columns(metric), cells(row, metric), strict=True))
+        assert (named["train_loss"], named["val_loss"], named["iteration"]) == (2.0, 1.0, 3)
+        assert (named[f"train_{metric}"], named[f"val_{metric}"]) == (row.train_metric, row.val_metric)
+        assert judged_by(columns(metric)) == metric
+
+    @pytest.mark.parametrize("header", [(), ("a",), ("iteration", "epoch"), (*columns("mae"), "x"), ("val_mae",)])
+    def test_other_headers_are_no_trainings(self, header):
+        assert judged_by(header) is None
 
 
 @given(st.dictionaries(st.text(), st.recursive(st.integers() | st.text(), st.lists)))

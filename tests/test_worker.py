@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from tunekit.store import Store
-from tunekit.training import loop
-from tunekit.vocabulary import StopRule, Training, UserError
-from tunekit.worker import Workspace, work
+from tunekit.vocabulary import Measurement, StopRule, Training, UserError
+from tunekit.worker import Worker, Workspace
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def content(config, workspace):
 
 
 def advance(config, until, workspace, **stop):
-    return list(work(Training(config, until, {}, StopRule(**stop), purpose="test"), workspace))
+    return list(Worker().work(Training(config, until, {}, StopRule(**stop), purpose="test"), workspace))
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_what_is_stored_is_not_trained_again(config, workspace, monkeypatch):
 
 def test_a_generator_that_is_closed_saves_where_it_is(config, workspace, whole, monkeypatch):
     monkeypatch.setattr("tunekit.worker.PROGRESS_S", 0.0)
-    running = work(Training(config, 23, {}, purpose="test"), workspace)
+    running = Worker().work(Training(config, 23, {}, purpose="test"), workspace)
     next(running)
     running.close()
     entry = entry_of(config, workspace)
@@ -174,7 +173,7 @@ def test_input_at_fault_is_a_user_error_and_the_lease_is_free_again(make_config,
 def test_between_two_news_the_working_directory_is_the_callers(config, workspace, monkeypatch):
     monkeypatch.setattr("tunekit.worker.PROGRESS_S", 0.0)
     here = Path.cwd()
-    running = work(Training(config, 23, {}, purpose="test"), workspace)
+    running = Worker().work(Training(config, 23, {}, purpose="test"), workspace)
     try:
         next(running)
         assert Path.cwd() == here
@@ -187,19 +186,43 @@ def test_large_data_are_mapped_from_one_file_and_give_the_same_numbers(tmp_path,
         (folder / "trainings").mkdir(parents=True, exist_ok=True)
         workspace = Workspace(str(folder / "trainings"), str(tmp_path), "cpu")
         config = make_config()
-        list(work(Training(config, 30, {}, purpose="test"), workspace))
+        list(Worker().work(Training(config, 30, {}, purpose="test"), workspace))
         return (Store(folder / "trainings").entry(config).path / "metrics.csv").read_bytes()
 
-    loop.forget_splits()
     alone = rows_of(tmp_path / "alone")
     assert not (tmp_path / "alone" / ".data").exists()
     monkeypatch.setattr("tunekit.worker.SHARED_BYTES", 1)
-    loop.forget_splits()
     assert rows_of(tmp_path / "mapped") == alone
     [kept] = (tmp_path / "mapped" / ".data").iterdir()
-    loop.forget_splits()
     before = kept.stat().st_mtime_ns
     shutil.rmtree(tmp_path / "mapped" / "trainings")
     assert rows_of(tmp_path / "mapped") == alone
     assert kept.stat().st_mtime_ns == before  # read by the second, written by the first
-    loop.forget_splits()
+
+
+def test_a_person_has_their_own_number_of_threads_and_folder_after_each_piece_of_news(config, workspace, monkeypatch):
+    import torch
+
+    monkeypatch.setattr("tunekit.worker.PROGRESS_S", 0.0)
+    worker, mine = Worker(), (torch.get_num_threads(), Path.cwd())
+    for request in (
+        Training(config.with_(threads=mine[0] + 1), 23, {}, purpose="test"),
+        Measurement("data", config.with_(threads=mine[0] + 1), {}, purpose="test"),
+    ):
+        for _ in worker.work(request, workspace):
+            assert (torch.get_num_threads(), Path.cwd()) == mine
+    assert (torch.get_num_threads(), Path.cwd()) == mine
+
+
+def test_a_worker_reads_data_once_a_run(make_config, workspace, tmp_path, monkeypatch):
+    from tunekit.training import sources
+
+    read, read_splits = [], sources.read_splits
+    monkeypatch.setattr(sources, "read_splits", lambda data, folder: read.append(folder) or read_splits(data, folder))
+    worker = Worker()
+    for lr in (0.1, 0.2):
+        list(worker.work(Training(make_config(lr=lr), 3, {}, purpose="test"), workspace))
+    assert len(read) == 1
+    other = Workspace(str(tmp_path / "other" / "trainings"), workspace.folder, "cpu")
+    list(worker.work(Training(make_config(), 3, {}, purpose="test"), other))
+    assert len(read) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import threading
@@ -10,32 +11,65 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tunekit import rundir
 from tunekit.executors import auto_jobs, cores, make_executor
-from tunekit.recipe import Loaded
-from tunekit.rundir import RunDir
-from tunekit.steps import Context, get_step
+from tunekit.measured import DescribeArgs
+from tunekit.recipe import Loaded, Recipe, recipe_type
+from tunekit.recipe.shipped import by_name
+from tunekit.rundir import BEST, FACTS, SHARED, RunDir
+from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.store import Store
-from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage
-from tunekit.supervisor import Supervisor
-from tunekit.vocabulary import STEPS, Emit, Facts, Measurement, Noted, StepResult, Training, UserError, Values
-from tunekit.worker import SHARED, Workspace
-
-PURPOSE = {
-    "lr-sweep": "the learning rate",
-    "coarse-grid": "the best cells",
-    "fine-run": "the best run",
-}
-"""What a step hands on, for the message of a step that lacks it."""
-
+from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage, quiet
+from tunekit.supervisor import Supervisor, Trained
+from tunekit.vocabulary import (
+    UNKNOWN,
+    Emit,
+    Facts,
+    Measurement,
+    Noted,
+    ScheduleSpec,
+    StepResult,
+    Training,
+    UserError,
+)
+from tunekit.worker import Workspace
 
 MOST_READERS = 8
 
-ENDS = ("cosine", "linear", "one-cycle")
-"""Schedules that depend on where the run ends."""
+
+@cache
+def schema() -> type[Recipe]:
+    """The recipe with the settings of all steps."""
+    return recipe_type({step.name: step.settings for step in steps()})
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Loaded:
+    """A recipe file, wherever it lies, or one that comes with tunekit, by its name. Errors: UserError."""
+    return rundir.read_recipe(schema(), by_name(path), tuple(overrides))
+
+
+def open_run(path: Path, overrides: Sequence[str] = ()) -> RunDir:
+    """An existing run, to go on with. Errors: UserError."""
+    return rundir.open_run(schema(), path, tuple(overrides))
+
+
+def find(target: Path, overrides: Sequence[str], runs_dir: Path, name: str | None = None) -> RunDir:
+    """The run that a recipe file or a run folder means: one to go on with, or a new one. Errors: UserError."""
+    if not target.is_dir():
+        return rundir.find_run(read_recipe(target, overrides), runs_dir, name)
+    if name is not None:
+        raise UserError(f"--name {name}: {target} is a run already; --name goes with a recipe")
+    return open_run(target, overrides)
+
+
+def can_run(run: rundir.RunFolder, name: str) -> bool:
+    """Whether a run holds what a step needs of the steps before it."""
+    return all(run.result(step.name) is not None for step in get_step(name).needs)
 
 
 @dataclass(frozen=True)
@@ -52,35 +86,36 @@ class Options:
     ray_address: str | None = None  # None: Ray is started on this machine
 
 
-def run_steps(run: RunDir, steps: Sequence[str], options: Options, emit: Emit, shown: str) -> list[StepResult]:
+def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, shown: str) -> list[StepResult]:
     """Carry steps out in order on a run. `shown`: the run as a person types it. Stops after a failed step unless told
     to keep going. Errors: UserError, Interrupted."""
+    walked = [get_step(name) for name in names]
     if options.jobs is None and options.executor != "ray":  # which knows its cluster
-        options = replace(
-            options, jobs=1 if set(steps) <= {"check-init-loss", "diagnose"} else auto_jobs(options.device)
-        )
-    with _owned(run, options, emit) as supervisor:
-        # Step 6 trains nothing: it needs neither torch nor the person's code again.
-        facts = _kept_facts(run) if list(steps) == ["diagnose"] else None
+        trains = any(step.work == "trains" for step in walked)
+        options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
+    with _owned(run, options, emit, shown) as supervisor:
+        # What only looks at records needs neither torch nor the person's code again.
+        facts = _kept_facts(run) if all(step.work == "reads" for step in walked) else None
         facts = facts or _facts(supervisor, options)
-        if "coarse-grid" in steps and run.result("coarse-grid") is None:
+        if any(step.importance and run.result(step.name) is None for step in walked):
             threading.Thread(target=import_importance).start()
         results = []
-        for name in steps:
-            context = make_context(run, facts, supervisor.studies, shown)
-            _require(name, context, options.keep_going)
-            results.append(supervisor.run_step(get_step(name), context))
-            if name == "fine-run":
-                write_best(run, context, results[-1])
-            if results[-1].verdict == "fail" and not options.keep_going:
+        for step in walked:
+            context = make_context(step, run, facts, supervisor.studies)
+            _require(context, options.keep_going, shown)
+            result = supervisor.run_step(context)
+            results.append(result)
+            if step.decides is not None and result.handoff:
+                write_best(run, context, result)
+            if result.verdict == "fail" and not options.keep_going:
                 break
         return results
 
 
 @contextmanager
-def _owned(run: RunDir, options: Options, emit: Emit) -> Iterator[Supervisor]:
+def _owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Supervisor]:
     """The run under its lock, with its studies and its executor; what a killed command left behind is removed."""
-    with run.lock(), _stopping(options.budget_s) as stop:
+    with run.lock(), quiet(), _stopping(options.budget_s) as stop:
         Store(run.trainings).sweep()
         shared = run.path / SHARED
         shutil.rmtree(shared, ignore_errors=True)
@@ -89,7 +124,7 @@ def _owned(run: RunDir, options: Options, emit: Emit) -> Iterator[Supervisor]:
         device = options.device or run.recipe.device
         workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))
         try:
-            yield Supervisor(run, studies, executor, workspace, emit, stop)
+            yield Supervisor(run, studies, executor, workspace, emit, shown, stop)
         finally:
             executor.close()
             shutil.rmtree(shared, ignore_errors=True)
@@ -132,30 +167,28 @@ def _facts(supervisor: Supervisor, options: Options) -> Facts:
     run = supervisor.run
     recipe = run.recipe
     decided = run.manifest().get("decided", {})
-    unknown = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
-    args = {
-        "device": options.device or recipe.device,
-        "precision": decided.get("precision", recipe.precision),
-        "threads": decided.get("threads", recipe.threads),
-        "asked": time.time(),  # sources are looked at anew by each command: an edited one is noticed
-    }
-    request = Measurement("describe", recipe.training_config(unknown), {}, args=args, purpose="facts")
-    folder = run.path / ".facts"
+    args = DescribeArgs(
+        device=options.device or recipe.device,
+        precision=decided.get("precision", recipe.precision),
+        threads=decided.get("threads", recipe.threads),
+        asked=time.time(),  # sources are looked at anew by each command: an edited one is noticed
+    )
+    request = Measurement("describe", recipe.training_config(UNKNOWN), {}, args=args.to_json(), purpose="facts")
+    folder = run.path / FACTS
     _clear(folder)
-    values = dict(supervisor.ask(request, folder))
-    facts = Facts(**{**values, "notes": tuple(values["notes"])})
+    facts = Facts.from_json(supervisor.ask(request, folder))
     before = run.manifest().get("facts", {}).get("sources", facts.sources)
     changed = sorted(name for name in {*before, *facts.sources} if before.get(name) != facts.sources.get(name))
     if changed:
         supervisor.emit(Noted(f"{', '.join(changed)} changed since the last command: earlier trainings are not reused"))
-    run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=values)
+    run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=facts.to_json())
     return facts
 
 
 def _kept_facts(run: RunDir) -> Facts | None:
     """What an earlier command measured, where it did."""
     values = run.manifest().get("facts")
-    return Facts(**{**values, "notes": tuple(values["notes"])}) if values else None
+    return Facts.from_json(values) if values else None
 
 
 def _clear(folder: Path) -> None:
@@ -163,32 +196,40 @@ def _clear(folder: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def make_context(run: RunDir, facts: Facts, studies: Studies, shown: str) -> Context:
-    """What a step gets to know: the hand-offs come from the studies of the steps before it."""
-    return Context(run.recipe, facts, shown, studies.results(STEPS))
+def make_context(step: Step[Any, Any], run: RunDir, facts: Facts, studies: Studies) -> Context[Any]:
+    """What a step gets to know: hand-offs come from the studies of the steps before it, and the recipe holds what they
+    have tuned."""
+    names = step_names()
+    place = names.index(step.name)
+    conclusions = studies.conclusions(names[:place])
+    earlier = {name: Earlier(left.result, left.causes) for name, left in conclusions.items()}
+    takers = [other for other in steps() if step in other.needs]
+    wanted = max((other.takes(run.recipe.settings(other.name)) for other in takers), default=0)
+    following = names[place + 1] if place + 1 < len(names) else ""
+    recipe = run.recipe
+    for name, left in earlier.items():
+        if left.result.handoff:
+            recipe = recipe.with_values(get_step(name).handoff.from_json(left.result.handoff).tuned)
+    return Context(step, recipe, facts, earlier, following, wanted)
 
 
-def _require(name: str, context: Context, keep_going: bool) -> None:
-    for needed in get_step(name).NEEDS:
-        if not context.handoff(needed) and not keep_going:
+def _require(context: Context[Any], keep_going: bool, shown: str) -> None:
+    for needed in context.step.needs:
+        if context.handoff(needed) is None and not keep_going:
+            command = shlex.join(["tunekit", needed.name, shown])
             raise UserError(
-                f"{name}: needs {PURPOSE[needed]} from {needed}; run `tunekit {needed} {context.run}` first, "
+                f"{context.step.name}: needs {needed.hands_on} from {needed.name}; run `{command}` first, "
                 "or add --keep-going to take the recipe's own values"
             )
 
 
-def write_best(run: RunDir, context: Context, result: StepResult) -> None:
-    """best.yaml: the recipe with the tuned values filled in, and best.pt beside it by name."""
-    if not result.handoff:
-        return
-    tuned = {
-        name: result.handoff[name] for name in ("lr", "weight_decay", *run.recipe.search) if name in result.handoff
-    }
-    best = run.recipe.with_values(tuned).as_dict()
-    best["search"] = {}
-    value = result.handoff.get(context.metric)
-    comment = f"{run.name}: {context.metric} {value:.4g}; weights in trainings/{result.handoff['training']}/best.pt"
-    run.write_recipe("best.yaml", best, comment)
+def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
+    """best.yaml: the recipe with all that the best training was, and where its weights lie."""
+    (training,) = context.step.handoff.from_json(result.handoff).trainings
+    best = Store(run.trainings).by_name(training)
+    value = result.handoff[context.metric]
+    comment = f"{run.name}: {context.metric} {value:.4g}; weights in {best.weights.relative_to(run.path)}"
+    run.write_recipe(BEST, run.recipe.with_training(best.config).as_dict(), comment)
 
 
 @contextmanager
@@ -218,65 +259,72 @@ def _stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
             signal.signal(number, handler)
 
 
-def check(loaded: Loaded, device: str | None = None) -> Values:
+def check(loaded: Loaded, device: str | None = None) -> Facts:
     """Build data, model, loss and optimizer of a recipe without training: what `tunekit validate` does. Imports torch.
 
     Errors: UserError with what does not fit.
     """
     from tunekit.training.device import pick_device
+    from tunekit.training.probes import Subject
     from tunekit.training.probes.describe import describe
+    from tunekit.training.workbench import Workbench
 
     recipe = loaded.recipe
-    unknown = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
-    args = {
-        "device": device or recipe.device,
-        "precision": recipe.precision,
-        "threads": recipe.threads,
-    }
-    return describe(recipe.training_config(unknown), loaded.folder, pick_device(str(args["device"])), None, args)
+    args = DescribeArgs(device or recipe.device, recipe.precision, recipe.threads)
+    config = recipe.training_config(UNKNOWN)
+    bench = Workbench(loaded.folder, pick_device(args.device))
+    return describe(Subject(config, bench, args=args.to_json()))
 
 
 def inspect_data(loaded: Loaded) -> dict[str, Any]:
     """The data probe of a recipe as rows and lines for a person. Errors: UserError."""
     import torch
 
-    from tunekit.steps import init_data
+    from tunekit.steps.check_init_loss import data
+    from tunekit.training.probes import Subject
     from tunekit.training.probes.dataset import measure_data
+    from tunekit.training.workbench import Workbench
 
-    facts = Facts(**{**check(loaded, "cpu"), "notes": ()})
-    context = Context(loaded.recipe, facts, "RUN")
-    data = measure_data(context.config(), loaded.folder, torch.device("cpu"), None, {})
+    context = Context(steps()[0], loaded.recipe, check(loaded, "cpu"))
+    measured = measure_data(Subject(context.config(), Workbench(loaded.folder, torch.device("cpu"))))
+    lines = [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
+    samples = measured.samples
+    if samples is None:
+        return {"splits": [], "lines": lines, "data": {}}
     splits = [
         {
             "split": name,
-            **{key: data[name].get(key) for key in ("size", "features", "mean", "std", "constant_features")},
+            "size": split.size,
+            "features": split.inputs and split.inputs.features,
+            "mean": split.inputs and split.inputs.mean,
+            "std": split.inputs and split.inputs.std,
+            "constant_features": split.inputs and split.inputs.constant_features,
         }
-        for name in ("train", "val")
-        if name in data
+        for name, split in (("train", samples.train), ("val", samples.val))
     ]
-    counts = data.get("labels", {}).get("train", {})
-    lines = [f"class {label}: {count} training samples" for label, count in counts.items()]
-    lines += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in init_data.judge(data, context)]
-    return {"splits": splits, "lines": lines, "data": data}
+    counts = (samples.labels and samples.labels.train) or {}
+    lines = [*(f"class {label}: {count} training samples" for label, count in counts.items()), *lines]
+    return {"splits": splits, "lines": lines, "data": samples.to_json()}
 
 
-def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: int | None) -> dict[str, Any]:
+def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: int | None) -> Trained:
     """Train the run's tuned values with the recipe's own schedule; the weights of the best epoch are kept.
 
     Errors: UserError, Interrupted."""
-    with _owned(run, options, emit) as supervisor:
-        context = make_context(run, _facts(supervisor, options), supervisor.studies, shown)
+    with _owned(run, options, emit, shown) as supervisor:
+        context = make_context(steps()[-1], run, _facts(supervisor, options), supervisor.studies)
         return supervisor.train(final_training(context, epochs), context)
 
 
-def final_training(context: Context, epochs: int | None) -> Training:
+def final_training(context: Context[Any], epochs: int | None) -> Training:
     """The tuned recipe to its end: a schedule that depends on the end gets the run's total."""
-    params = context.tuned("fine-run") or context.tuned("coarse-grid") or context.tuned("lr-sweep")
-    until = (epochs or context.recipe.steps.fine_run.epochs) * context.iterations_per_epoch(params)
+    from tunekit.training.schedules import SCHEDULES
+
+    passes = [step.decides(context.of(step).settings) for step in steps() if step.decides is not None]
+    until = (epochs or max(passes)) * context.iterations_per_epoch()
     schedule = context.recipe.schedule
     args = dict(schedule.args)
-    if schedule.name in ENDS and "total" not in args:
-        args["total"] = until
-    return Training(
-        context.config(params, schedule={"name": schedule.name, "args": args}), until, params, purpose="the final model"
-    )
+    if schedule.name in SCHEDULES and SCHEDULES[schedule.name].needs_total:
+        args.setdefault("total", until)
+    config = context.config(context.params, schedule=ScheduleSpec(schedule.name, args))
+    return Training(config, until, context.params, purpose="the final model")

@@ -17,9 +17,28 @@ from filelock import FileLock, Timeout
 
 from tunekit import __version__
 from tunekit.recipe import Loaded, Recipe, as_yaml, load
-from tunekit.vocabulary import STEPS, StepResult, StorageError, UserError
+from tunekit.vocabulary import StepResult, StorageError, UserError
+
+RUN_FORMAT = 2
+"""Of a run folder: one of another format is read, and not trained on."""
+
+OWN_KEYS = ("steps", "search")
+"""Keys of a recipe that may change on a run: its trainings hang on all others."""
 
 MANIFEST = "environment.json"
+RECIPE = "recipe.yaml"
+BEST = "best.yaml"
+REPORT = "report.html"
+JOURNAL = "studies.journal"
+TRAININGS = "trainings"
+RESULT = "result.json"  # in each step's folder
+CONFIG, METRICS, VAL_LOSSES = "config.json", "metrics.csv", "val_losses.bin"  # in each training's
+CHECKPOINT, BEST_WEIGHTS = "checkpoint.pt", "best.pt"
+LOCK, OWNER, LOCKS = ".lock", ".owner", ".locks"  # the run's, who holds it, and those of its trainings
+SHARED = ".data"  # data that workers map, while a command runs
+FACTS = ".facts"
+"""What lies in a run folder."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -49,12 +68,10 @@ def disk_error(path: Path, error: OSError) -> StorageError:
 
 
 @dataclass(frozen=True)
-class RunDir:
-    """One run's folder; `recipe` as it was given, `folder` where its code lies."""
+class RunFolder:
+    """One run's folder, to be read."""
 
     path: Path
-    recipe: Recipe
-    folder: Path
 
     @property
     def name(self) -> str:
@@ -62,23 +79,48 @@ class RunDir:
 
     @property
     def trainings(self) -> Path:
-        return self.path / "trainings"
+        return self.path / TRAININGS
 
     @property
     def journal(self) -> Path:
-        return self.path / "studies.journal"
+        return self.path / JOURNAL
 
     def step_folder(self, step: str) -> Path:
         return self.path / step
 
+    def figure(self, step: str) -> Path:
+        return self.path / step / f"{step}.png"
+
     def result(self, step: str) -> StepResult | None:
         """What a step said, or None where it has not finished."""
         try:
-            return StepResult.from_dict(json.loads((self.step_folder(step) / "result.json").read_text()))
+            return StepResult.from_dict(json.loads((self.step_folder(step) / RESULT).read_text()))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
-            return None  # damaged: the step runs again, from trainings that are stored
+            return None  # damaged: it is written anew from the study
+
+    def manifest(self) -> dict[str, Any]:
+        return read_manifest(self.path)
+
+    def steps(self) -> list[str]:
+        """The names of the run's steps in order; of an older run those that have a result."""
+        known = self.manifest().get("steps")
+        if isinstance(known, list):
+            return [str(name) for name in known]
+        results = sorted(self.path.glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
+        return [path.parent.name for path in results]
+
+    def finished(self) -> bool:
+        return all(self.result(step) is not None for step in self.steps()[-1:])
+
+
+@dataclass(frozen=True)
+class RunDir(RunFolder):
+    """A run to work on; `recipe` as it was given, `folder` where its code lies."""
+
+    recipe: Recipe
+    folder: Path
 
     def write_result(self, result: StepResult) -> None:
         folder = self.step_folder(result.step)
@@ -87,13 +129,7 @@ class RunDir:
         except OSError as error:
             raise disk_error(folder, error) from None
         text = json.dumps(result.as_dict(), indent=2, default=str, allow_nan=False)
-        write_atomically(folder / "result.json", f"{text}\n".encode())
-
-    def finished(self) -> bool:
-        return self.result(STEPS[-1]) is not None
-
-    def manifest(self) -> dict[str, Any]:
-        return read_manifest(self.path)
+        write_atomically(folder / RESULT, f"{text}\n".encode())
 
     def note(self, **values: Any) -> None:
         """Add to the manifest."""
@@ -106,11 +142,11 @@ class RunDir:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """The run, owned by this process. Errors: UserError where another one owns it."""
-        lock = FileLock(self.path / ".lock", timeout=0)
+        lock = FileLock(self.path / LOCK, timeout=0)
         try:
             lock.acquire()
         except Timeout:
-            owner = self.path / ".owner"
+            owner = self.path / OWNER
             pid = f" (process {owner.read_text().strip()})" if owner.exists() else ""
             raise UserError(
                 f"{self.path}: another tunekit{pid} is working on this run; wait for it, or give --name for a new one"
@@ -118,11 +154,11 @@ class RunDir:
         except OSError as error:
             raise disk_error(self.path, error) from None
         try:
-            write_atomically(self.path / ".owner", str(os.getpid()).encode())
+            write_atomically(self.path / OWNER, str(os.getpid()).encode())
             yield
         finally:
             with contextlib.suppress(OSError):
-                (self.path / ".owner").unlink()
+                (self.path / OWNER).unlink()
             lock.release()
 
 
@@ -135,34 +171,45 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def is_run(path: Path) -> bool:
-    return path.is_dir() and (path / MANIFEST).is_file() and (path / "recipe.yaml").is_file()
+    return path.is_dir() and (path / MANIFEST).is_file() and (path / RECIPE).is_file()
 
 
 def code_folder(path: Path) -> Path | None:
     """Where the code of a recipe file lies that stands in a run's folder: recipe.yaml, best.yaml."""
-    found = read_manifest(path.parent).get("recipe_folder")
-    return Path(found) if found else None
+    folder = read_manifest(path.parent).get("recipe_folder")
+    return Path(folder) if folder else None
 
 
-def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Loaded:
+def read_recipe(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) -> Loaded:
     """A recipe file, wherever it lies. Errors: UserError."""
-    return load(path, overrides, code_folder(path))
+    return load(schema, path, overrides, code_folder(path))
 
 
-def open_run(path: Path, overrides: tuple[str, ...] = ()) -> RunDir:
-    """An existing run. `overrides` may change only `steps` and `search`. Errors: UserError."""
+def read_run(path: Path) -> RunFolder:
+    """An existing run, to be read. Errors: UserError."""
     if not is_run(path):
         raise UserError(f"{path}: is no run of tunekit (no {MANIFEST}); give a recipe file or a folder below runs/")
+    return RunFolder(path.resolve())
+
+
+def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) -> RunDir:
+    """An existing run, to go on with. `overrides` may change only `steps` and `search`. Errors: UserError."""
+    kind = read_run(path).manifest().get("format", 1)
+    if kind != RUN_FORMAT:
+        raise UserError(
+            f"{path}: was made by another version of tunekit (format {kind}, this one has {RUN_FORMAT}): it can be "
+            f"read, not trained on; start another run with `tunekit run {path / RECIPE}`"
+        )
     for text in overrides:
-        if text.partition("=")[0].strip().split(".")[0] not in ("steps", "search"):
+        if text.partition("=")[0].strip().split(".")[0] not in OWN_KEYS:
             raise UserError(
                 f"--set {text}: on a run only `steps` and `search` can change, for its trainings hang on the rest; "
-                "give the recipe file instead to start another run"
+                f"start another run with `tunekit run {path / RECIPE} --set {text}`"
             )
-    loaded = read_recipe(path / "recipe.yaml", overrides)
+    loaded = read_recipe(schema, path / RECIPE, overrides)
     run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
     if overrides:
-        run.write_recipe("recipe.yaml", loaded.recipe.as_dict(), "changed with --set")
+        run.write_recipe(RECIPE, loaded.recipe.as_dict(), "changed with --set")
     return run
 
 
@@ -176,7 +223,7 @@ def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
             )
         path = runs_dir / name
         if is_run(path):
-            run = open_run(path)
+            run = open_run(type(loaded.recipe), path)
             if _equal(run, loaded):
                 return run
             raise UserError(
@@ -188,7 +235,7 @@ def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
     for path in _numbered(runs_dir, loaded.recipe.name):
         if is_run(path):
             with contextlib.suppress(UserError):
-                run = open_run(path)
+                run = open_run(type(loaded.recipe), path)
                 if not run.finished() and _equal(run, loaded):
                     return run
     return _create_numbered(runs_dir, loaded)
@@ -228,14 +275,16 @@ def _create_numbered(runs_dir: Path, loaded: Loaded) -> RunDir:
 def _create(path: Path, loaded: Loaded) -> RunDir:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        (path / "trainings").mkdir(exist_ok=True)
+        (path / TRAININGS).mkdir(exist_ok=True)
     except OSError as error:
         raise disk_error(path, error) from None
     run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
     source = str(loaded.path) if loaded.path else "a recipe"
-    run.write_recipe("recipe.yaml", loaded.recipe.as_dict(), f"from {Path(source).name}")
+    run.write_recipe(RECIPE, loaded.recipe.as_dict(), f"from {Path(source).name}")
     # Last: only with its manifest is the folder a run.
     manifest = {
+        "format": RUN_FORMAT,
+        "steps": loaded.recipe.step_names(),
         "recipe_folder": str(loaded.folder),
         "recipe": loaded.recipe.as_dict(),
         "versions": versions(),

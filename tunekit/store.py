@@ -12,16 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from tunekit.rundir import disk_error, write_atomically
-from tunekit.vocabulary import TrainingConfig, UserError
+from tunekit.rundir import (
+    BEST_WEIGHTS,
+    CHECKPOINT,
+    CONFIG,
+    LOCKS,
+    METRICS,
+    VAL_LOSSES,
+    disk_error,
+    write_atomically,
+)
+from tunekit.vocabulary import Row, TrainingConfig, UserError, cells, columns, judged_by
 
 SEAL_BYTES = 8  # hexadecimal digits of a CRC-32
 HEADER_BYTES = 4  # val_losses.bin begins with the number of validation samples, little-endian uint32
-BASE_COLUMNS = ("iteration", "epoch", "lr", "train_loss")
 
 Table = dict[str, list[Any]]
+"""The columns of metrics.csv by name: numbers, None where a validation is not due."""
+
+Losses = npt.NDArray[np.float32]
 
 
 class Store:
@@ -32,6 +44,14 @@ class Store:
 
     def entry(self, config: TrainingConfig) -> Entry:
         return Entry(self.root / config.folder, config)
+
+    def by_name(self, name: str) -> Entry:
+        """The entry of a training by its folder's name. Errors: UserError where it is gone."""
+        try:
+            config = TrainingConfig.from_dict(json.loads((self.root / name / CONFIG).read_text()))
+        except (OSError, ValueError, TypeError, KeyError):
+            raise UserError(f"{self.root / name}: is gone or damaged; give the command of its step again") from None
+        return self.entry(config)
 
     @contextlib.contextmanager
     def lease(self, config: TrainingConfig, wait_s: float = 60.0) -> Iterator[Entry]:
@@ -45,16 +65,16 @@ class Store:
             try:
                 entry.path.mkdir(parents=True, exist_ok=True)
                 # Locks stand beside the folders in a hidden one, so that a training's folder holds results alone.
-                locks = self.root.parent / ".locks"
+                locks = self.root.parent / LOCKS
                 locks.mkdir(exist_ok=True)
                 held.enter_context(FileLock(locks / f"{config.key}.lock", timeout=wait_s))
             except Timeout:
                 raise UserError(f"{entry.path}: another process is training this; wait for it or end it") from None
             except OSError as error:
                 raise disk_error(entry.path, error) from None
-            if not (entry.path / "config.json").exists():
+            if not (entry.path / CONFIG).exists():
                 text = json.dumps(config.as_dict(), indent=2, sort_keys=True, default=str)
-                write_atomically(entry.path / "config.json", text.encode())
+                write_atomically(entry.path / CONFIG, text.encode())
             yield entry
 
     def sweep(self) -> None:
@@ -73,44 +93,47 @@ class Entry:
     def rows(self, until: int | None = None) -> Table:
         """The columns of metrics.csv up to an iteration; a torn last line is left out. {} where there is none."""
         try:
-            text = (self.path / "metrics.csv").read_bytes().decode(errors="replace")
+            text = (self.path / METRICS).read_bytes().decode(errors="replace")
         except FileNotFoundError:
             return {}
         first, *lines = text.split("\n")[:-1] or [""]  # what follows the last newline is torn
         header = first.split(",")
-        if header[: len(BASE_COLUMNS)] != list(BASE_COLUMNS):
+        if judged_by(header) is None:
             return {}
-        columns: Table = {name: [] for name in header}
+        table: Table = {name: [] for name in header}
         for expected, line in enumerate(lines if until is None else lines[:until], start=1):
-            cells = line.split(",")
-            if len(cells) != len(header) or cells[0] != str(expected):
+            number, *texts = line.split(",")
+            if len(texts) + 1 != len(header) or number != str(expected):
                 break  # damaged: what is sound ends here
             try:
-                values = [expected, *(None if cell == "" else float(cell) for cell in cells[1:])]
+                values = [expected, *(None if text == "" else float(text) for text in texts)]
             except ValueError:
                 break
             for name, value in zip(header, values, strict=True):
-                columns[name].append(value)
-        return columns
+                table[name].append(value)
+        return table
 
     def iterations(self) -> int:
         """How many iterations are stored whole: their rows, and the sample losses of their validations."""
         rows = self.rows()
         numbers = rows.get("iteration", [])
         ends = [number for number, loss in zip(numbers, rows.get("val_loss", ()), strict=False) if loss is not None]
-        kept = len(self.val_losses())
-        return ends[kept] - 1 if kept < len(ends) else len(numbers)
+        validations = len(self.val_losses())
+        return ends[validations] - 1 if validations < len(ends) else len(numbers)
 
-    def append(self, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Add rows to metrics.csv, with its header where it is new. Errors: UserError on a full disk."""
-        path = self.path / "metrics.csv"
-        lines = [",".join(header)] if not path.exists() else []
-        lines += [",".join("" if value is None else _text(value) for value in row) for row in rows]
+    def append(self, metric: str, rows: Sequence[Row]) -> None:
+        """Add rows of a training that is judged by a metric to metrics.csv, with its header where it is new.
+
+        Errors: UserError on a full disk.
+        """
+        path = self.path / METRICS
+        lines = [",".join(columns(metric))] if not path.exists() else []
+        lines += [",".join("" if cell is None else _text(cell) for cell in cells(row, metric)) for row in rows]
         self._append(path, "".join(f"{line}\n" for line in lines).encode())
 
-    def append_losses(self, losses: np.ndarray[Any, Any]) -> None:
+    def append_losses(self, losses: Losses) -> None:
         """Add the losses of the validation samples, float32 [n_val], of one more validation."""
-        path = self.path / "val_losses.bin"
+        path = self.path / VAL_LOSSES
         data = losses.astype("<f4").tobytes()
         if not path.exists():
             data = len(losses).to_bytes(HEADER_BYTES, "little") + data
@@ -125,9 +148,9 @@ class Entry:
         except OSError as error:
             raise disk_error(path, error) from None
 
-    def val_losses(self, validations: int | None = None) -> np.ndarray[Any, Any]:
+    def val_losses(self, validations: int | None = None) -> Losses:
         """Losses of the validation samples, float32 [validations, n_val], as a view of the file; [0, 0] for none."""
-        path = self.path / "val_losses.bin"
+        path = self.path / VAL_LOSSES
         size = path.stat().st_size if path.exists() else 0
         samples = 0
         if size > HEADER_BYTES:
@@ -142,15 +165,15 @@ class Entry:
     def cut(self, iteration: int) -> Table:
         """Drop all rows and losses after an iteration (where the checkpoint stands); returns the rows that stay."""
         rows = self.rows(iteration)
-        kept = len(rows.get("iteration", ()))
-        path = self.path / "metrics.csv"
+        count = len(rows.get("iteration", ()))
+        path = self.path / METRICS
         if path.exists():
-            lines = path.read_bytes().split(b"\n")[: kept + 1]
-            write_atomically(path, b"\n".join(lines) + b"\n" if kept else b"")
-            if not kept:
+            lines = path.read_bytes().split(b"\n")[: count + 1]
+            write_atomically(path, b"\n".join(lines) + b"\n" if count else b"")
+            if not count:
                 path.unlink()
         validations = sum(value is not None for value in rows.get("val_loss", ()))
-        losses = self.path / "val_losses.bin"
+        losses = self.path / VAL_LOSSES
         if losses.exists():
             if validations:
                 samples = self.val_losses().shape[1]
@@ -159,12 +182,17 @@ class Entry:
                 losses.unlink()
         return rows
 
+    @property
+    def weights(self) -> Path:
+        """The weights of the best epoch, for `torch.load(...)["model"]`."""
+        return self.path / BEST_WEIGHTS
+
     def has_checkpoint(self) -> bool:
-        return (self.path / "checkpoint.pt").exists()
+        return (self.path / CHECKPOINT).exists()
 
     def checkpoint(self) -> bytes | None:
         """The last whole checkpoint, or None. One that is truncated or damaged (its checksum tells) is dropped."""
-        path = self.path / "checkpoint.pt"
+        path = self.path / CHECKPOINT
         try:
             data = path.read_bytes()
         except FileNotFoundError:
@@ -179,20 +207,20 @@ class Entry:
         write_atomically(self.path / name, sealed(data) if name.endswith(".pt") else data)
 
     def drop_checkpoint(self) -> None:
-        (self.path / "checkpoint.pt").unlink(missing_ok=True)
+        (self.path / CHECKPOINT).unlink(missing_ok=True)
 
     def drop_weights(self) -> None:
         """Keep the numbers alone. A training that must go on after all starts anew, with the same numbers."""
         self.drop_checkpoint()
-        (self.path / "best.pt").unlink(missing_ok=True)
+        (self.path / BEST_WEIGHTS).unlink(missing_ok=True)
 
     def measurement(self, identity: str) -> dict[str, Any] | None:
         """What a probe found earlier, or None."""
         try:
-            found: dict[str, Any] = json.loads((self.path / f"{identity}.json").read_text())
+            values: dict[str, Any] = json.loads((self.path / f"{identity}.json").read_text())
         except (FileNotFoundError, ValueError):  # damaged, also where it is no text any more
             return None
-        return found
+        return values
 
     def save_measurement(self, identity: str, values: dict[str, Any]) -> None:
         write_atomically(self.path / f"{identity}.json", json.dumps(values).encode())
@@ -211,7 +239,5 @@ def is_sound(data: bytes) -> bool:
     return seal == f"{zlib.crc32(body):0{SEAL_BYTES}x}".encode()
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return repr(float(value))  # NumPy's floats spell their type
-    return str(value)
+def _text(cell: float) -> str:
+    return str(cell) if isinstance(cell, int) else repr(float(cell))  # NumPy's floats spell their type

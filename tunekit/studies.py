@@ -6,8 +6,9 @@ import json
 import math
 import os
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,10 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tunekit.vocabulary import UserError, Values
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+from tunekit.vocabulary import Measurement, StepResult, Training, UserError, Values
 
 IMPORTANCE_TRIALS = 10  # importance is not said of fewer finished trials
 POINTS = 50  # a curve's points that a trial keeps, for the dashboard
@@ -32,6 +30,17 @@ SYNC_S = 1.0  # seconds between two syncs of the journal to the disk
 
 MASK = "***"  # in place of a password
 STARTUP_TRIALS = 8  # drawn at random before TPE models anything
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Optuna tells of its studies on the screen, where it is not asked to stay quiet; as it was before, afterwards."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def absolute(url: str) -> str:
@@ -103,8 +112,35 @@ class _Journal(JournalFileBackend):
                 self._synced = time.monotonic()
 
 
+@dataclass(frozen=True)
+class Conclusion:
+    """What a step came to, and what that hangs on: equal `fingerprint`s need no second run."""
+
+    fingerprint: str
+    result: StepResult
+    causes: tuple[str, ...] = ()  # codes among its findings that explain what goes wrong later
+    handed_on: tuple[str, ...] = ()  # names of the trainings whose weights it hands on
+    trained: Mapping[str, int] = field(default_factory=dict)  # iterations of each training that it asked for, by key
+
+    def to_json(self) -> str:
+        content = {**vars(self), "result": self.result.as_dict()}
+        return json.dumps(content, default=str)
+
+    @classmethod
+    def from_json(cls, text: object) -> Conclusion | None:
+        """None where the text is none of this program's: the step then comes to its conclusion anew."""
+        try:
+            content = json.loads(str(text))
+            result = StepResult.from_dict(content["result"])
+            causes, handed_on = tuple(content["causes"]), tuple(content["handed_on"])
+            return cls(content["fingerprint"], result, causes, handed_on, content["trained"])
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
 class Study:
-    """One step's study. Trials carry `identity` (what was asked for) and `reason` (why one was pruned or failed)."""
+    """One step's study. Trials carry `identity`, `purpose` and `round` (what was asked for, and what for) and `reason`
+    (why one was pruned or failed)."""
 
     def __init__(self, storage: BaseStorage, name: str, maximize: bool, choices: Values) -> None:
         self._storage = storage
@@ -138,8 +174,10 @@ class Study:
             storage=storage, study_name=name, direction=direction, load_if_exists=True, sampler=RandomSampler()
         )
 
-    def begin(self, identity: str, params: Values, attrs: Values) -> int:
-        """The number of the trial for a request: the one that stands, running or finished, or a new one."""
+    def begin(self, request: Training | Measurement, suggestion: int | None = None) -> int:
+        """The number of the trial for a request: the one that stands, running or finished, or a new one. `suggestion`:
+        the number of the draw that it came from."""
+        identity, params = request.identity, request.params
         number = self._numbers.get(identity)
         if number is not None and self._states[number] != TrialState.FAIL:
             return number
@@ -149,7 +187,12 @@ class Study:
             state=TrialState.RUNNING,
             params={name: _plain(value) for name, value in params.items()},
             distributions={name: self._distribution(name, value) for name, value in params.items()},
-            user_attrs={"identity": identity, **attrs},
+            user_attrs={
+                "identity": identity,
+                "purpose": request.purpose,
+                "round": request.round,
+                **({} if suggestion is None else {"suggestion": suggestion}),
+            },
         )
         trial_id = self._storage.create_new_trial(self._study_id, made)
         number = self._storage.get_trial_number_from_id(trial_id)
@@ -236,14 +279,13 @@ class Study:
             return {}
         return {name: round(float(value), 3) for name, value in found.items()}
 
-    def record(self, result: Values) -> None:
-        """Keep what the step hands on, in the study."""
-        self._study.set_user_attr("result", json.dumps(result, default=str))
+    def conclude(self, conclusion: Conclusion) -> None:
+        """Keep what the step came to, in the study, which owns it."""
+        self._study.set_user_attr("conclusion", conclusion.to_json())
 
-    def result(self) -> dict[str, Any]:
-        """What `record` kept, or {}."""
-        text = self._study.user_attrs.get("result")
-        return json.loads(text) if text else {}
+    def conclusion(self) -> Conclusion | None:
+        """What the step came to, or None."""
+        return Conclusion.from_json(self._study.user_attrs.get("conclusion"))
 
 
 def import_importance() -> None:
@@ -264,18 +306,18 @@ class Studies:
             self._open[step] = Study(self._storage, self._prefix + step, maximize, choices)
         return self._open[step]
 
-    def results(self, steps: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """What the studies of these steps keep, by step; those without a study or a result are left out."""
-        found = {}
+    def conclusions(self, steps: Iterable[str]) -> dict[str, Conclusion]:
+        """What these steps came to, by step; those without a study or a conclusion are left out."""
+        conclusions = {}
         for step in steps:
             try:
                 study_id = self._storage.get_study_id_from_name(self._prefix + step)
             except KeyError:
                 continue
-            text = self._storage.get_study_user_attrs(study_id).get("result")
-            if text:
-                found[step] = json.loads(text)
-        return found
+            conclusion = Conclusion.from_json(self._storage.get_study_user_attrs(study_id).get("conclusion"))
+            if conclusion is not None:
+                conclusions[step] = conclusion
+        return conclusions
 
 
 def _plain(value: Any) -> Any:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tunekit.executors import Event, Executor
-from tunekit.rundir import RunDir
-from tunekit.steps import Context, Step
+from tunekit.rundir import OWN_KEYS, RECIPE, RunDir
+from tunekit.steps import Context, conclude
 from tunekit.steps.noise import best_validation
 from tunekit.store import Store
-from tunekit.studies import Studies, Study
+from tunekit.studies import Conclusion, Studies, Study
+from tunekit.telling import command
 from tunekit.vocabulary import (
-    STEPS,
     Advanced,
     Emit,
+    Finding,
     Interrupted,
     Measurement,
     Noted,
@@ -40,15 +42,28 @@ KEPT = 5  # trainings of a step whose weights stay
 ATTEMPTS = 2  # a request that failed or lost its worker is tried once more
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The final model: the metric at its best epoch, and its weights."""
+
+    metric: str
+    value: float
+    epoch: float
+    epochs: int
+    weights: str
+
+
 @dataclass
 class Supervisor:
-    """Owns a run while a command works on it. `stop` is asked between events and says why to stop, or None."""
+    """Owns a run while a command works on it. `shown`: the run as a person types it. `stop` is asked between events and
+    says why to stop, or None."""
 
     run: RunDir
     studies: Studies
     executor: Executor
     workspace: Workspace
     emit: Emit
+    shown: str
     stop: Callable[[], str | None] = lambda: None
     _store: Store = field(init=False)
 
@@ -57,44 +72,53 @@ class Supervisor:
 
     def ask(self, request: Measurement, folder: Path) -> Values:
         """One measurement outside the steps, its answer kept in a folder of its own. Errors: UserError."""
-        workspace = replace(self.workspace, trainings=str(folder))
-        handle, attempt = self.executor.submit(request, workspace), 1
-        while True:
-            self._check_stop()
-            for event in self.executor.poll():
-                if event.handle == handle and event.kind != "progress":
-                    if event.kind == "lost" and attempt < ATTEMPTS:
-                        handle, attempt = self.executor.submit(request, workspace), attempt + 1
-                        continue
-                    if event.kind != "done":
-                        raise UserError(event.error)
-                    values = Store(folder).entry(request.config).measurement(request.goal)
-                    if values is None:
-                        raise UserError(f"{folder}: the answer could not be read back; give the same command again")
-                    return values
+        for _, event in self._carry_out([request], replace(self.workspace, trainings=str(folder))):
+            if event.kind not in ("progress", "done"):
+                raise UserError(event.error)
+        values = Store(folder).entry(request.config).measurement(request.goal)
+        if values is None:
+            raise UserError(f"{folder}: the answer could not be read back; give the same command again")
+        return values
 
-    def run_step(self, step: Step, context: Context) -> StepResult:
+    def train(self, request: Training, context: Context[Any]) -> Trained:
+        """One training outside the steps: the final model. Errors: UserError, Interrupted."""
+        progress = _Progress("train", [request], 0, self.emit)
+        self.emit(StepStarted("train"))
+        for place, event in self._carry_out([request], self.workspace):
+            if event.progress is not None:
+                progress.advance(place, event.progress.done)
+            elif event.kind != "done":
+                raise UserError(event.error)
+        record = self._record(request, None)
+        best = best_validation(record, context.metric, context.facts.maximize)
+        if best is None:
+            raise UserError(f"the training diverged ({_reason(record)}); take a smaller rate")
+        per_epoch = context.iterations_per_epoch()
+        weights = str(self._store.entry(request.config).weights)
+        return Trained(context.metric, best[2], best[1] / per_epoch, request.until // per_epoch, weights)
+
+    def run_step(self, context: Context[Any]) -> StepResult:
         """Plan, run and judge a step, and write its result. Errors: UserError, Interrupted."""
-        fingerprint = self.fingerprint(step, context)
-        study = self.studies.study(step.NAME, step.maximize(context), step.choices(context))
-        kept = study.result()
-        finished = self.run.result(step.NAME)
-        if finished is not None and kept.get("fingerprint") == fingerprint:
-            self.emit(StepFinished(finished, (), reused=True))
-            return finished
-        self.emit(StepStarted(step.NAME))
+        step = context.step
+        fingerprint = self.fingerprint(context)
+        choices = context.choices if step.choices is None else step.choices(context)
+        study = self.studies.study(step.name, step.maximize(context), choices)
+        before = study.conclusion()
+        if before is not None and before.fingerprint == fingerprint:
+            self._show(before.result)
+            self.emit(StepFinished(before.result, (), reused=True))
+            return before.result
+        self.emit(StepStarted(step.name))
         started = time.monotonic()
         records: list[Record] = []
         while requests := step.plan(context, records):
-            drawn = [self._drawn(request, study, context) for request in requests]
-            attrs = [{"suggestion": r.number} if isinstance(r, Suggestion) else {} for r in requests]
-            records += self._carry_out(step, context, study, drawn, attrs, records)
-        context = replace(
-            context, importance=study.importance(context.recipe.seed) if step.NAME == "coarse-grid" else {}
-        )
-        result = step.judge(context, records)
+            records += self._round(context, study, requests, records)
+        if step.importance:
+            context = replace(context, importance=study.importance(context.recipe.seed))
+        judgement = step.judge(context, records)
+        result = self._spelled(conclude(step, context, judgement))
         trained = reach(records)
-        earlier = self._earlier_reach(step.NAME)
+        earlier = self._earlier_reach(context)
         reused = sum(min(count, earlier.get(key, 0)) for key, count in trained.items())
         cost = {
             "seconds": round(time.monotonic() - started, 2),
@@ -102,144 +126,131 @@ class Supervisor:
             "iterations_reused": reused,
         }
         result = replace(result, cost=cost)
-        study.record(
-            {
-                "fingerprint": fingerprint,
-                "handoff": result.handoff,
-                "verdict": result.verdict,
-                "codes": [finding.code for finding in result.findings if finding.severity != "note"],
-                "trained": trained,
-            }
-        )
+        explaining = {code.name for code in step.codes() if code.explains_later}
+        named = [finding.code for finding in result.findings if finding.severity != "note"]
+        causes = tuple(code for code in dict.fromkeys(named) if code in explaining)
+        handed_on = judgement.handoff.trainings if judgement.handoff is not None else ()
+        study.conclude(Conclusion(fingerprint, result, causes, handed_on, trained))
         self.run.write_result(result)
-        self._tidy(step, context, records)
-        self.emit(StepFinished(result, tuple(records)))
+        self._tidy(context, records, handed_on)
+        figure = partial(step.figure, context, result, records) if step.figure else None
+        self.emit(StepFinished(result, tuple(records), figure=figure))
         return result
 
-    def train(self, request: Training, context: Context) -> dict[str, Any]:
-        """One training outside the steps: the final model. Errors: UserError, Interrupted."""
-        progress = _Progress("train", [request], 0, self.emit)
-        self.emit(StepStarted("train"))
-        handle = self.executor.submit(request, self.workspace)
-        event = Event(handle, "progress")
-        while event.kind == "progress":
-            self._check_stop()
-            for event in self.executor.poll():
-                if event.progress is not None:
-                    progress.advance(0, event.progress.done)
-        if event.kind != "done":
-            raise UserError(event.error)
-        record = self._record(request, None)
-        best = best_validation(record, context.metric, context.facts.maximize)
-        if best is None:
-            raise UserError(f"the training diverged ({_reason(record)}); take a smaller rate")
-        per_epoch = context.iterations_per_epoch(record.params)
-        return {
-            "metric": context.metric,
-            "value": best[2],
-            "epoch": best[1] / per_epoch,
-            "epochs": request.until // per_epoch,
-            "weights": str(self._store.entry(request.config).path / "best.pt"),
-        }
+    def _show(self, result: StepResult) -> None:
+        """result.json shows what the study holds: where the two differ, the study counts."""
+        if self.run.result(result.step) != result:
+            self.emit(Noted(f"{result.step}/result.json was not what its study holds: the study counts, written anew"))
+            self.run.write_result(result)
 
-    def fingerprint(self, step: Step, context: Context) -> str:
+    def _spelled(self, result: StepResult) -> StepResult:
+        """The result with its remedies as commands: in the findings' advice, and as what to do next."""
+
+        def told(finding: Finding) -> Finding:
+            commands = (f"`{command(remedy, self.shown, OWN_KEYS, RECIPE)}`" for remedy in finding.remedies)
+            return replace(finding, advice=(*finding.advice, *commands))
+
+        following = command(result.remedies[0], self.shown, OWN_KEYS, RECIPE) if result.remedies else ""
+        every = [*result.remedies, *(remedy for finding in result.findings for remedy in finding.remedies)]
+        remedies = tuple(remedy for place, remedy in enumerate(every) if remedy not in every[:place])
+        return replace(result, findings=tuple(map(told, result.findings)), next=following, remedies=remedies)
+
+    def fingerprint(self, context: Context[Any]) -> str:
         """What a step's result depends on: equal ones need no second run."""
-        recipe = context.recipe.as_dict()
+        recipe = self.run.recipe.as_dict()
         for name in ("name", "device"):
             recipe.pop(name)
         settings = recipe.pop("steps")
-        before = STEPS[: STEPS.index(step.NAME)]
+        names = (*context.earlier, context.step.name)
         facts = {name: value for name, value in vars(context.facts).items() if name != "device"}
-        earlier = {name: [kept["handoff"], kept["codes"]] for name, kept in context.earlier.items() if name in before}
-        return digest([recipe, {name: settings[name] for name in (*before, step.NAME)}, facts, earlier])
+        earlier = {
+            name: [left.result.handoff, left.result.verdict, left.causes] for name, left in context.earlier.items()
+        }
+        return digest([recipe, {name: settings[name] for name in names}, facts, earlier, context.wanted])
 
-    def _tidy(self, step: Step, context: Context, records: Sequence[Record]) -> None:
-        """Keep the weights of the step's best few trainings: a large model's checkpoints would fill the disk."""
-        sign = -1.0 if step.maximize(context) else 1.0
-        scored: list[tuple[float, Record]] = []
+    def _tidy(self, context: Context[Any], records: Sequence[Record], handed_on: Sequence[str]) -> None:
+        """Keep the weights of the step's best few trainings, and of every training that a step hands on: those of all
+        would fill the disk."""
+        wanted = [record.request.config.folder for record in context.step.order(context, records)]
+        stays = {*wanted[: max(KEPT, context.wanted)], *handed_on}
+        stays |= {name for left in self.studies.conclusions(context.earlier).values() for name in left.handed_on}
         for record in records:
-            if isinstance(record.request, Training) and record.error is None:
-                value = step.objective(context, record)
-                scored.append((math.inf if value is None else sign * value, record))
-        scored.sort(key=lambda item: item[0])
-        kept = max(KEPT, context.recipe.steps.fine_run.top)
-        for _, record in scored[kept:]:
-            self._store.entry(record.request.config).drop_weights()
+            if isinstance(record.request, Training) and record.request.config.folder not in stays:
+                self._store.entry(record.request.config).drop_weights()
 
-    def _earlier_reach(self, step: str) -> dict[str, int]:
+    def _earlier_reach(self, context: Context[Any]) -> dict[str, int]:
         """Iterations of each training that the steps before this one asked for, by key."""
-        found: dict[str, int] = {}
-        for kept in self.studies.results(STEPS[: STEPS.index(step)]).values():
-            for key, count in kept.get("trained", {}).items():
-                found[key] = max(found.get(key, 0), count)
-        return found
+        furthest: dict[str, int] = {}
+        for conclusion in self.studies.conclusions(context.earlier).values():
+            for key, count in conclusion.trained.items():
+                furthest[key] = max(furthest.get(key, 0), count)
+        return furthest
 
-    def _drawn(self, request: Request, study: Study, context: Context) -> Training | Measurement:
+    def _round(
+        self, context: Context[Any], study: Study, requests: Sequence[Request], before: Sequence[Record]
+    ) -> list[Record]:
+        """Carry all requests out, tell the study of each, and return their records in the order of the requests."""
+        drawn = [self._drawn(request, study, context) for request in requests]
+        draws = [request.number if isinstance(request, Suggestion) else None for request in requests]
+        numbers = [study.begin(request, draw) for request, draw in zip(drawn, draws, strict=True)]
+        errors: dict[int, str] = {}
+        progress = _Progress(context.step.name, drawn, len(before), self.emit)
+        # A training that was given several threads takes several workers' cores.
+        at_once = max(1, self.executor.capacity // context.facts.threads)
+        for place, event in self._carry_out(drawn, self.workspace, at_once):
+            if event.progress is not None:
+                progress.advance(place, event.progress.done)
+                continue
+            if event.kind != "done":
+                errors[place] = event.error
+            progress.finish(place)
+        records = [self._record(request, errors.get(place)) for place, request in enumerate(drawn)]
+        for number, record in zip(numbers, records, strict=True):
+            self._tell(context, study, number, record)
+        return records
+
+    def _drawn(self, request: Request, study: Study, context: Context[Any]) -> Training | Measurement:
         if isinstance(request, Suggestion):
             return request.build(study.suggest(request.number, request.space, request.sampler, context.recipe.seed))
         return request
 
     def _carry_out(
-        self,
-        step: Step,
-        context: Context,
-        study: Study,
-        requests: Sequence[Training | Measurement],
-        attrs: Sequence[Mapping[str, Any]],
-        before: Sequence[Record],
-    ) -> list[Record]:
-        """Submit all requests, wait for all, and return their records in the order of the requests."""
-        numbers = [study.begin(r.identity, r.params, a) for r, a in zip(requests, attrs, strict=True)]
-        waiting: dict[int, int] = {}  # handle -> place among the requests
-        attempts = dict.fromkeys(range(len(requests)), 1)
-        errors: dict[int, str] = {}
-        progress = _Progress(step.NAME, requests, len(before), self.emit)
-        ahead: deque[int] = deque()
+        self, requests: Sequence[Training | Measurement], workspace: Workspace, at_once: int = 1
+    ) -> Iterator[tuple[int, Event]]:
+        """The one loop: submit what does not stand yet, so many at once, and yield the news of each request by its
+        place, until the last word of all. What failed or was lost is tried again. Errors: UserError where nothing that
+        is done could be kept; Interrupted."""
+        store = Store(Path(workspace.trainings))
+        waiting: deque[int] = deque()
         for place, request in enumerate(requests):
-            if self._stands(request):
-                progress.finish(place)
+            if _stands(store, request):
+                yield place, Event(-1, "done")
             else:
-                ahead.append(place)
-        # A training that was given several threads takes several workers' cores.
-        at_once = max(1, self.executor.capacity // context.facts.threads)
-        while waiting or ahead:
-            while ahead and len(waiting) < at_once:
-                place = ahead.popleft()
-                waiting[self.executor.submit(requests[place], self.workspace)] = place
-            self._check_stop()
+                waiting.append(place)
+        running: dict[int, int] = {}  # handle -> place among the requests
+        attempts = dict.fromkeys(range(len(requests)), 1)
+        while running or waiting:
+            while waiting and len(running) < at_once:
+                place = waiting.popleft()
+                running[self.executor.submit(requests[place], workspace)] = place
+            why = self.stop()
+            if why is not None:
+                raise Interrupted(why)
             for event in self.executor.poll():
-                place = waiting.get(event.handle, -1)
-                if place < 0:
-                    continue
-                if event.kind == "progress" and event.progress is not None:
-                    if event.progress.note:
-                        self.emit(Noted(event.progress.note))
-                    progress.advance(place, event.progress.done)
+                if event.handle not in running:
                     continue
                 if event.kind == "storage":
                     raise UserError(event.error)
-                del waiting[event.handle]
-                if self._again(event, attempts[place]):
+                place = running[event.handle]
+                if event.progress is not None and event.progress.note:
+                    self.emit(Noted(event.progress.note))
+                if event.kind != "progress":
+                    del running[event.handle]
+                if event.kind in ("failed", "lost") and attempts[place] < ATTEMPTS:
                     attempts[place] += 1
-                    ahead.append(place)
-                    continue
-                if event.kind != "done":
-                    errors[place] = event.error
-                progress.finish(place)
-        records = [self._record(request, errors.get(place)) for place, request in enumerate(requests)]
-        for number, record in zip(numbers, records, strict=True):
-            self._tell(step, context, study, number, record)
-        return records
-
-    def _again(self, event: Event, attempt: int) -> bool:
-        return event.kind in ("failed", "lost") and attempt < ATTEMPTS
-
-    def _stands(self, request: Training | Measurement) -> bool:
-        """Whether the store already answers a request."""
-        entry = self._store.entry(request.config)
-        if isinstance(request, Measurement):
-            return entry.measurement(request.goal) is not None
-        return is_finished(request, entry.rows(request.until))
+                    waiting.append(place)
+                else:
+                    yield place, event
 
     def _record(self, request: Training | Measurement, error: str | None) -> Record:
         entry = self._store.entry(request.config)
@@ -251,20 +262,23 @@ class Supervisor:
         validations = sum(value is not None for value in rows.get("val_loss", ()))
         return Record(request, rows=rows, val_losses=entry.val_losses(validations))
 
-    def _tell(self, step: Step, context: Context, study: Study, number: int, record: Record) -> None:
+    def _tell(self, context: Context[Any], study: Study, number: int, record: Record) -> None:
         if record.error is not None:
             study.finish(number, None, reason=record.error, failed=True)
             return
-        value = step.objective(context, record)
+        value = context.step.objective(context, record)
         column = context.metric if context.metric in record.rows else "val_loss"
         curve = record.validations(column) or list(enumerate(record.column("train_loss"), start=1))
         reason = "" if value is not None and math.isfinite(value) else _reason(record)
         study.finish(number, value, curve, reason)
 
-    def _check_stop(self) -> None:
-        why = self.stop()
-        if why is not None:
-            raise Interrupted(why)
+
+def _stands(store: Store, request: Training | Measurement) -> bool:
+    """Whether the store already answers a request."""
+    entry = store.entry(request.config)
+    if isinstance(request, Measurement):
+        return entry.measurement(request.goal) is not None
+    return is_finished(request, entry.rows(request.until))
 
 
 def _reason(record: Record) -> str:
@@ -275,14 +289,14 @@ def _reason(record: Record) -> str:
     return "not scored" if index is None else f"diverged at iteration {index + 1}"
 
 
-def reach(records: Sequence[Record]) -> dict[str, int]:
+def reach(records: Sequence[Record]) -> Mapping[str, int]:
     """How far each training of a step went, by key."""
-    found: dict[str, int] = {}
+    furthest: dict[str, int] = {}
     for record in records:
         if isinstance(record.request, Training):
             key = record.request.config.key
-            found[key] = max(found.get(key, 0), record.iterations)
-    return found
+            furthest[key] = max(furthest.get(key, 0), record.iterations)
+    return furthest
 
 
 class _Progress:

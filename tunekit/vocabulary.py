@@ -5,19 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-STEPS = ("check-init-loss", "overfit-tiny", "lr-sweep", "coarse-grid", "fine-run", "diagnose")
+from tunekit.jsondata import JsonData
+from tunekit.jsondata import plain as plain  # known here to all rooms
+
+if TYPE_CHECKING:
+    from tunekit.charts import Figure
 
 Severity = Literal["note", "warn", "fail"]
 Verdict = Literal["pass", "warn", "fail"]
+Format = Literal["rate", "share"]
+"""How a number is shown: rates short (3e-3), shares of one in per cent; others with four digits."""
 Values = Mapping[str, Any]
 """JSON data: a hand-off, the evidence of a finding, a trial's parameters."""
 
 FORMAT = 1
 """Part of every key: raise it when the training loop changes what a configuration computes."""
+
+SCHEMA = 2
+"""Of result.json: raised when a field of it changes its meaning."""
 
 
 class UserError(Exception):
@@ -33,6 +42,57 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
+class LossSpec:
+    """The loss of a training: `auto` (from the task), a built-in name or module:callable, and arguments for it."""
+
+    target: str = "auto"
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    target: str
+    args: Values = field(default_factory=dict)
+    pretrained: bool = False
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The few samples of step 2: so many of each class or, where there are no classes, so many in all."""
+
+    per_class: int | None = None
+    samples: int | None = None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The data of a training. `seed` draws the split; `subset` and `blank` (inputs of zeros) are step 2's."""
+
+    target: str
+    args: Values = field(default_factory=dict)
+    val_fraction: float = 0.2
+    split: str = "stratified"  # stratified | random | group | time
+    augment: Sequence[str | Values] = ()  # names, or {name: arguments}
+    seed: int = 0
+    subset: Subset | None = None
+    blank: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    target: str
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """A schedule that depends on the end carries its `total` iterations among its arguments."""
+
+    name: str = "constant"
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """Everything that changes a number of one training; its key names the training.
 
@@ -40,29 +100,47 @@ class TrainingConfig:
     """
 
     task: str
-    loss: Values  # target, args
+    loss: LossSpec
     metric: str
-    model: Values  # target, args
-    data: Values  # target, args, val_fraction, split, seed, augment, subset, blank
-    optimizer: Values  # target, args
+    model: ModelSpec
+    data: DataSpec
+    optimizer: OptimizerSpec
     lr: float
     weight_decay: float
     batch_size: int
-    schedule: Values  # name, args; a schedule that depends on the end carries its total iterations
+    schedule: ScheduleSpec
     seed: int
     precision: str = "fp32"  # as resolved: fp32 | bf16
     threads: int = 1  # as resolved
     clip_grad_norm: float | None = None
     ema: float | None = None
     regularize: bool = True  # False: weight decay, dropout, augmentation and label smoothing are off
-    sources: Values = field(default_factory=dict)  # the person's modules and data files, by digest
+    sources: Mapping[str, str] = field(default_factory=dict)  # the person's modules and data files, by digest
     format: int = FORMAT
 
     def with_(self, **changes: Any) -> TrainingConfig:
         return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The configuration as JSON data, as config.json holds it and the key is made from."""
+        fields = asdict(self)
+        fields["data"]["augment"] = list(self.data.augment)
+        if self.data.subset is not None:  # says only what it counts by
+            fields["data"]["subset"] = {name: n for name, n in vars(self.data.subset).items() if n is not None}
+        return fields
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainingConfig:
+        """The configuration of which these are the JSON data. Errors: KeyError, TypeError where they are of none."""
+        subset = data["data"].get("subset")
+        parts = {
+            "loss": LossSpec(**data["loss"]),
+            "model": ModelSpec(**data["model"]),
+            "data": DataSpec(**{**data["data"], "subset": subset and Subset(**subset)}),
+            "optimizer": OptimizerSpec(**data["optimizer"]),
+            "schedule": ScheduleSpec(**data["schedule"]),
+        }
+        return cls(**{**data, **parts})
 
     @property
     def key(self) -> str:
@@ -103,7 +181,8 @@ class StopRule:
     """When a training may end before its budget. Losses may be negative, zero or not finite.
 
     A loss diverges when the mean of the last `window` training losses lies above the start (the median of the
-    first three) by `factor` times its scale: the larger of |start| and the standard deviation of the first window.
+    first three) by more than `factor` times its scale: the larger of |start| and the standard deviation of the first
+    window, of which no more than |start| + 1 counts.
     """
 
     factor: float = 3.0
@@ -232,6 +311,19 @@ def columns(metric: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.replace("metric", metric) for name in Row._fields))
 
 
+def cells(row: Row, metric: str) -> tuple[float | None, ...]:
+    """The cells of a row, one for each of `columns`."""
+    names = [name.replace("metric", metric) for name in Row._fields]
+    return tuple(cell for place, cell in enumerate(row) if names[place] not in names[:place])
+
+
+def judged_by(header: Iterable[str]) -> str | None:
+    """The metric whose `columns` these are, or None where they are no training's."""
+    names = tuple(header)
+    metric = names[-1].removeprefix("val_") if names else ""
+    return metric if names == columns(metric) else None
+
+
 @dataclass(frozen=True)
 class Record:
     """What came back for a request. `rows` are columns of equal length, one entry an iteration, named by `columns`;
@@ -332,7 +424,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(JsonData):
     """What is known of the data and the model before any step: measured once a command, by a worker."""
 
     n_train: int
@@ -347,12 +439,19 @@ class Facts:
     device: str
     sources: Values
     shareable: bool = True  # False: an iterable or a sampler of the person's own, trained without reuse
+    share: bool = False  # the metric lies between 0 and 1 and is shown in per cent
     notes: tuple[str, ...] = ()
+    tiny_rate_factor: float = 1.0  # the optimizer's usual rates on a tiny set, over Adam's
+
+
+UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
+"""Before anything was measured."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step says. `table` is the short table on the screen: rows of named cells."""
+    """What a step says. `table` is the short table on the screen: rows of named cells. `remedies`: what to do next, the
+    first of them in `next` as a command."""
 
     step: str
     verdict: Verdict
@@ -360,10 +459,13 @@ class StepResult:
     findings: tuple[Finding, ...] = ()
     handoff: Values = field(default_factory=dict)
     table: tuple[Values, ...] = ()
+    formats: Mapping[str, Format] = field(default_factory=dict)  # of the table's columns
     details: Values = field(default_factory=dict)  # what the figure and the page show besides
     next: str = ""
+    remedies: tuple[Remedy, ...] = ()
     cost: Values = field(default_factory=dict)
     diagnosis: str | None = None
+    schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
         data: dict[str, Any] = plain(asdict(self))
@@ -373,9 +475,10 @@ class StepResult:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StepResult:
+        known = {"schema": 1, **{name: data[name] for name in cls.__dataclass_fields__ if name in data}}
         findings = tuple(Finding.from_dict(item) for item in data["findings"])
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        return cls(**{**known, "findings": findings, "table": tuple(data.get("table", ()))})
+        remedies = tuple(Remedy(**item) for item in data.get("remedies", ()))
+        return cls(**{**known, "findings": findings, "remedies": remedies, "table": tuple(data.get("table", ()))})
 
 
 @dataclass(frozen=True)
@@ -399,6 +502,7 @@ class StepFinished:
     result: StepResult
     records: tuple[Record, ...]
     reused: bool = False  # it had been finished before
+    figure: Callable[[], Figure] | None = None  # made when it is drawn
 
 
 @dataclass(frozen=True)
@@ -411,19 +515,6 @@ class Noted:
 Event = StepStarted | Advanced | StepFinished | Noted
 Emit = Callable[[Event], None]
 """What a supervisor tells of: a front end decides the look."""
-
-
-def plain(value: Any) -> Any:
-    """The value as strict JSON data: numbers that are not finite become words, tuples and arrays lists."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()  # NumPy's numbers and arrays
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

@@ -1,23 +1,28 @@
-"""What executors run: advance a training up to an iteration, measure a probe. Training and store, nothing else."""
+"""What executors run: a worker advances trainings up to an iteration and measures. Training and store, nothing else."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tunekit.store import Entry, Store
-from tunekit.vocabulary import Measurement, Training, UserError
+from tunekit.rundir import BEST_WEIGHTS, CHECKPOINT, SHARED
+from tunekit.store import Entry, Store, Table
+from tunekit.vocabulary import DataSpec, Measurement, Row, Training, UserError, judged_by
+
+if TYPE_CHECKING:  # torch is imported when something is trained
+    from tunekit.training.data import Splits
+    from tunekit.training.loop import Chunk, Losses, Session
+    from tunekit.training.workbench import Workbench
 
 FLUSH_S = 10.0  # a kill loses at most so many seconds of a training
 PROGRESS_S = 0.2
-SHARED = ".data"  # beside trainings/, while a command runs
 SHARED_BYTES = 8 * 2**20
 
 
@@ -31,7 +36,110 @@ class Workspace:
     readers: int = 0  # processes a training that read ahead, where the data are not in memory
 
 
-def _shared_splits(place: Path, data: Mapping[str, Any], key: str, folder: Path) -> Any:
+@dataclass(frozen=True)
+class Progress:
+    """How far a request is: iterations done of those it asks for, last training loss."""
+
+    done: int
+    total: int
+    loss: float | None = None
+    note: str = ""  # something the person should know
+
+
+class Worker:
+    """Carries out requests in this process, and keeps what it has read for the next of the same run."""
+
+    def __init__(self) -> None:
+        self._place: Workspace | None = None
+        self._bench: Workbench | None = None
+
+    def work(self, request: Training | Measurement, workspace: Workspace) -> Generator[Progress]:
+        """Carry a request out, yielding its progress. The result is what then stands in the store. Errors: UserError,
+        or what the person's code raised."""
+        if isinstance(request, Training):
+            running = self._advance(request, workspace)
+        else:
+            running = self._measure(request, workspace)
+        try:
+            while True:
+                # The person's code sees the recipe's folder; between two news the caller has its own.
+                with chdir(workspace.folder):
+                    progress = next(running, None)
+                if progress is None:
+                    return
+                yield progress
+        finally:
+            with chdir(workspace.folder):
+                running.close()
+
+    def _workbench(self, workspace: Workspace) -> Workbench:
+        from tunekit.training.device import pick_device
+        from tunekit.training.workbench import Workbench
+
+        run = Path(workspace.trainings).parent
+        place = replace(workspace, trainings=str(run))
+        if self._bench is None or place != self._place:
+            device, load = pick_device(workspace.device), partial(_shared_splits, run / SHARED)
+            self._place, self._bench = place, Workbench(Path(workspace.folder), device, workspace.readers, load)
+        return self._bench
+
+    def _advance(self, request: Training, workspace: Workspace) -> Generator[Progress]:
+        """Train up to `request.until`, from the checkpoint where there is one; only what is missing."""
+        store = Store(Path(workspace.trainings))
+        with store.lease(request.config) as entry:
+            if is_finished(request, entry.rows(request.until)):
+                return
+            from tunekit.training.loop import Session
+
+            bench = self._workbench(workspace)
+            session = Session(request.config, bench)
+            resumable = session.splits.shareable
+            had_checkpoint = entry.has_checkpoint()
+            state = entry.checkpoint() if resumable else None
+            if state is not None:
+                session.restore(state)
+                if entry.iterations() < session.iteration:
+                    # The metrics are damaged before the checkpoint: numbers that are gone must be computed again.
+                    session = Session(request.config, bench)
+            if had_checkpoint and resumable and session.iteration == 0:
+                yield Progress(0, request.until, note=f"{entry.path.name}: its files are damaged; it is trained anew")
+            writer = _Writer(entry, session)
+            last = time.monotonic()
+            try:
+                for chunk in session.run(request.until):
+                    writer.add(chunk)
+                    if writer.ends(request):
+                        break
+                    now = time.monotonic()
+                    if now - writer.flushed > FLUSH_S:
+                        writer.flush()
+                    if now - last > PROGRESS_S:
+                        last = now
+                        yield Progress(session.iteration, request.until, writer.losses[-1])
+            finally:
+                # Also when the generator is closed by an interrupted run: it goes on from here.
+                writer.flush()
+
+    def _measure(self, request: Measurement, workspace: Workspace) -> Generator[Progress]:
+        """Run a probe and store what it measured; a probe that was run before is not run again."""
+        store = Store(Path(workspace.trainings))
+        with store.lease(request.config) as entry:
+            if entry.measurement(request.goal) is not None:
+                return
+            from tunekit.training.device import threads
+            from tunekit.training.probes import PROBES, Subject
+
+            state = entry.checkpoint() if request.at else None
+            if request.at and state is None:
+                raise UserError(f"{entry.path}: no checkpoint to measure at iteration {request.at}")
+            bench = self._workbench(workspace)
+            with threads(request.config.threads):
+                values = PROBES[request.probe](Subject(request.config, bench, state, request.args))
+            entry.save_measurement(request.goal, values.to_json())
+            yield Progress(1, 1)
+
+
+def _shared_splits(place: Path, data: DataSpec, key: str, folder: Path) -> Splits:
     """Splits in a file that all workers of the machine map: large data are in memory once, not once a worker.
 
     A small data set or one that is no tensors is read by each worker for itself.
@@ -60,112 +168,33 @@ def _size(packed: Mapping[str, Any]) -> int:
     return sum(int(value.nbytes) for value in (*train["args"], *train["kwargs"].values()))
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a request is: iterations done of those it asks for, last training loss."""
-
-    done: int
-    total: int
-    loss: float | None = None
-    note: str = ""  # something the person should know
-
-
-def work(request: Training | Measurement, workspace: Workspace) -> Iterator[Progress]:
-    """Carry a request out, yielding its progress. The result is what then stands in the store. Errors: UserError, or
-    what the person's code raised."""
-    from tunekit.training.loop import use_loader
-
-    use_loader(partial(_shared_splits, Path(workspace.trainings).parent / SHARED))
-    running = advance(request, workspace) if isinstance(request, Training) else measure(request, workspace)
-    try:
-        while True:
-            # The person's code sees the recipe's folder; between two news the caller has its own.
-            with chdir(workspace.folder):
-                progress = next(running, None)
-            if progress is None:
-                return
-            yield progress
-    finally:
-        with chdir(workspace.folder):
-            running.close()
-
-
-def advance(request: Training, workspace: Workspace) -> Generator[Progress, None, None]:
-    """Train up to `request.until`, from the checkpoint where there is one; only what is missing."""
-    store = Store(Path(workspace.trainings))
-    with store.lease(request.config) as entry:
-        if is_finished(request, entry.rows(request.until)):
-            return
-        from tunekit.training.device import pick_device
-        from tunekit.training.loop import Session
-
-        folder, device = Path(workspace.folder), pick_device(workspace.device)
-        session = Session(request.config, folder, device, workspace.readers)
-        kept = entry.has_checkpoint()
-        state = entry.checkpoint() if session.splits.shareable else None
-        if state is not None:
-            session.restore(state)
-            if entry.iterations() < session.iteration:
-                # The metrics are damaged before the checkpoint: numbers that are gone must be computed again.
-                session = Session(request.config, folder, device, workspace.readers)
-        if kept and session.splits.shareable and session.iteration == 0:
-            yield Progress(0, request.until, note=f"{entry.path.name}: its files are damaged; it is trained anew")
-        writer = _Writer(entry, session)
-        last = time.monotonic()
-        try:
-            for chunk in session.run(request.until):
-                writer.add(chunk)
-                if writer.ends(request):
-                    break
-                now = time.monotonic()
-                if now - writer.flushed > FLUSH_S:
-                    writer.flush()
-                if now - last > PROGRESS_S:
-                    last = now
-                    yield Progress(session.iteration, request.until, writer.losses[-1])
-        finally:
-            # Also when the generator is closed by an interrupted run: it goes on from here.
-            writer.flush()
-
-
 class _Writer:
     """Rows of a session on their way to the store: metrics first, then the checkpoint that stands for them."""
 
-    def __init__(self, entry: Entry, session: Any) -> None:
-        rows = entry.cut(session.iteration)
+    def __init__(self, entry: Entry, session: Session) -> None:
+        table = entry.cut(session.iteration)
         self.entry, self.session = entry, session
         metric = session.task.metric
-        self.header = [
-            "iteration",
-            "epoch",
-            "lr",
-            "train_loss",
-            f"train_{metric.name}",
-            "val_loss",
-            f"val_{metric.name}",
-        ]
-        if metric.compute is None:
-            self.header = ["iteration", "epoch", "lr", "train_loss", "val_loss"]
-        self.losses: list[float] = list(rows.get("train_loss", ()))
-        self.scores: list[float] = list(rows.get(f"train_{metric.name}", ()))
+        self.metric = metric.name
+        self.losses: list[float] = list(table.get("train_loss", ()))
+        self.scores: list[float] = list(table.get(f"train_{metric.name}", ()))
         self.checked = 0
         self.flushed = time.monotonic()
-        scored = [value for value in rows.get(f"val_{metric.name}", ()) if value is not None]
+        scored = [value for value in table.get(f"val_{metric.name}", ()) if value is not None]
         self.sign = 1.0 if metric.maximize else -1.0
         self.best = max((self.sign * value for value in scored if math.isfinite(value)), default=-math.inf)
         self.best_weights: bytes | None = None
-        self.rows: list[Any] = []
-        self.sample_losses: list[Any] = []
+        self.rows: list[Row] = []
+        self.sample_losses: list[Losses] = []
 
-    def add(self, chunk: Any) -> None:
-        for row in chunk.rows:
-            self.losses.append(row[3])
-            self.scores.append(row[4])
-            self.rows.append(row if len(self.header) == len(row) else (*row[:4], row[5]))
+    def add(self, chunk: Chunk) -> None:
+        self.rows += chunk.rows
+        self.losses += [row.train_loss for row in chunk.rows]
+        self.scores += [row.train_metric for row in chunk.rows]
         if chunk.sample_losses is not None:
             self.sample_losses.append(chunk.sample_losses)
-            score = chunk.rows[-1][6]
-            if math.isfinite(score) and self.sign * score > self.best:
+            score = chunk.rows[-1].val_metric
+            if score is not None and math.isfinite(score) and self.sign * score > self.best:
                 self.best = self.sign * score
                 self.best_weights = self.session.weights()
 
@@ -182,40 +211,21 @@ class _Writer:
             return
         for losses in self.sample_losses:
             self.entry.append_losses(losses)
-        self.entry.append(self.header, self.rows)
+        self.entry.append(self.metric, self.rows)
         if self.session.dead:
             self.entry.drop_checkpoint()  # not finite: stored and final
         else:
             if self.best_weights is not None:
-                self.entry.save("best.pt", self.best_weights)
-            self.entry.save("checkpoint.pt", self.session.state())
+                self.entry.save(BEST_WEIGHTS, self.best_weights)
+            self.entry.save(CHECKPOINT, self.session.state())
         self.rows, self.sample_losses, self.best_weights = [], [], None
         self.flushed = time.monotonic()
 
 
-def is_finished(request: Training, rows: dict[str, list[Any]]) -> bool:
+def is_finished(request: Training, rows: Table) -> bool:
     """Whether the stored rows answer the request: its budget is used, or its rule ended it."""
     losses = rows.get("train_loss", [])
     if len(losses) >= request.until:
         return True
-    metric = next((name for name in rows if name.startswith("train_") and name != "train_loss"), None)
-    scores = rows[metric] if metric else []
+    scores = rows.get(f"train_{judged_by(rows)}", [])
     return request.stop.diverged_at(losses) is not None or request.stop.solved_at(losses, scores) is not None
-
-
-def measure(request: Measurement, workspace: Workspace) -> Generator[Progress, None, None]:
-    """Run a probe and store what it found; a probe that was run before is not run again."""
-    store = Store(Path(workspace.trainings))
-    with store.lease(request.config) as entry:
-        if entry.measurement(request.goal) is not None:
-            return
-        from tunekit.training.device import pick_device
-        from tunekit.training.probes import PROBES
-
-        state = entry.checkpoint() if request.at else None
-        if request.at and state is None:
-            raise UserError(f"{entry.path}: no checkpoint to measure at iteration {request.at}")
-        device = pick_device(workspace.device)
-        values = PROBES[request.probe](request.config, Path(workspace.folder), device, state, dict(request.args))
-        entry.save_measurement(request.goal, values)
-        yield Progress(1, 1)

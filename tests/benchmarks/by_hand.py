@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def run(quick: bool) -> Report:
 
 def _compare(name: str, target: float, overrides: tuple[str, ...]) -> tuple[list[str], str]:
     config, _ = config_of(name)
-    args: dict[str, Any] = {"root": str(MNIST), "spec": dict(config.model), "batch_size": config.batch_size}
+    args: dict[str, Any] = {"root": str(MNIST), "spec": asdict(config.model), "batch_size": config.batch_size}
     workers, threads = fresh.call("hand.best_settings", **args)
     ours, theirs = [], []
     for _ in range(REPEATS):
@@ -137,10 +138,11 @@ def held_out(name: str) -> list[int]:
     from tunekit.recipe import load
     from tunekit.training.order import split_indices
     from tunekit.training.sources import load_parts
+    from tunekit.vocabulary import DataSpec
 
     loaded = load(recipe_path(name))
     data = loaded.recipe.data
-    train = load_parts({"target": data.target, "args": data.args}, loaded.folder).train
+    train = load_parts(DataSpec(data.target, data.args), loaded.folder).train
     found = split_indices(train.targets(), len(train), data.val_fraction, data.split, loaded.recipe.seed, None)
     picks: list[int] = found[1].tolist()
     return picks

@@ -42,10 +42,13 @@ def measure(name: str, iterations: int, rounds: int = ROUNDS) -> dict[str, Any]:
 
     from tests.benchmarks.subjects import config_of
     from tunekit.training.loop import Session
+    from tunekit.training.workbench import Workbench
 
     config, folder = config_of(name)
-    session = Session(config, folder, torch.device("cpu"))
-    bare = _bare(Session(config, folder, torch.device("cpu")))
+    bench = Workbench(folder, torch.device("cpu"))
+    session = Session(config, bench)
+    bare = _bare(Session(config, bench))
+    torch.set_num_threads(config.threads)
 
     def ours() -> None:
         for _ in session.run(session.iteration + iterations):

@@ -13,7 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -258,7 +258,7 @@ def _grids(quick: bool) -> list[list[str]]:
     }
     plan = {
         **cells,
-        "model": dict(config.model),
+        "model": asdict(config.model),
         "batch_size": config.batch_size,
         "root": str(MNIST),
         "held_out": _held_out(),

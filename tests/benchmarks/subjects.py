@@ -21,8 +21,7 @@ def facts_of(loaded: Loaded) -> Facts:
     """What a run would know of a recipe before its first step. Errors: UserError where its data are not here."""
     from tunekit.pipeline import check
 
-    values: dict[str, Any] = dict(check(loaded, "cpu"))
-    return Facts(**{**values, "notes": tuple(values["notes"])})
+    return check(loaded, "cpu")
 
 
 def config_of(name: str, **overrides: Any) -> tuple[TrainingConfig, Path]:

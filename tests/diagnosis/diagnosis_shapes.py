@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunekit.diagnosis import Log, Metric
-from tunekit.diagnosis.log import Array, curve
+from tunekit.logs import Log, Metric
+from tunekit.logs.log import Array, curve
 from tunekit.vocabulary import Curve
 
 

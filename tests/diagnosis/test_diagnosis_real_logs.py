@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tunekit.diagnosis import judge, read
+from tunekit.diagnosis import judge
+from tunekit.logs import read
 
 
 def test_verdicts_on_real_logs(shared: Path) -> None:
@@ -29,7 +30,8 @@ def test_verdicts_on_real_logs(shared: Path) -> None:
 
 MEASURE = """
 import sys, time
-from tunekit.diagnosis import judge, read
+from tunekit.diagnosis import judge
+from tunekit.logs import read
 code = judge(read(sys.argv[1])[0]).code
 # Not getrusage: its peak begins with that of the process that was forked.
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))

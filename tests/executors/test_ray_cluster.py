@@ -21,8 +21,9 @@ from tunekit import pipeline
 from tunekit.executors import make_executor, ray_cluster
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.ray_cluster import RayExecutor, _cause, _Needs
-from tunekit.rundir import find_run, read_recipe
-from tunekit.vocabulary import STEPS, Training, UserError
+from tunekit.rundir import find_run
+from tunekit.steps import step_names
+from tunekit.vocabulary import Training, UserError
 from tunekit.worker import Workspace
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason='needs Ray: pip install ".[ray]"')
@@ -211,7 +212,7 @@ def inline(tmp_path_factory):
 @pytest.mark.long
 class TestWholeRuns:
     def check(self, run, inline):
-        for step in STEPS:
+        for step in step_names():
             assert without_seconds(run / step / "result.json") == without_seconds(inline / step / "result.json"), step
         found = sorted((inline / "trainings").glob("*/metrics.csv"))
         assert len(found) > 5
@@ -222,7 +223,7 @@ class TestWholeRuns:
         (tmp_path / "recipe.yaml").write_text(FAST)
         done = spawn("run", "recipe.yaml", "--name", "r", "--executor", "ray", "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert len(json.loads(done.stdout)["results"]) == len(STEPS)
+        assert len(json.loads(done.stdout)["results"]) == len(step_names())
         assert "ray" not in done.stderr.lower()
         self.check(tmp_path / "runs/r", inline)
 
@@ -243,14 +244,15 @@ class TestWholeRuns:
                 gate.open()
 
         options = pipeline.Options(executor="ray", ray_address=cluster.address)
-        runs = [find_run(read_recipe(tmp_path / "recipe.yaml"), tmp_path / name, "r") for name in ("ray", "inline")]
+        loaded = pipeline.read_recipe(tmp_path / "recipe.yaml")
+        runs = [find_run(loaded, tmp_path / name, "r") for name in ("ray", "inline")]
         remover = threading.Thread(target=remove)
         remover.start()
-        pipeline.run_steps(runs[0], STEPS, options, lambda event: None, "r")
+        pipeline.run_steps(runs[0], step_names(), options, lambda event: None, "r")
         remover.join()
         assert [event.kind for event in lost] == ["lost"]
         assert capfd.readouterr() == ("", "")  # Ray tells of the lost node there
-        pipeline.run_steps(runs[1], STEPS, pipeline.Options(jobs=1), lambda event: None, "r")
+        pipeline.run_steps(runs[1], step_names(), pipeline.Options(jobs=1), lambda event: None, "r")
         self.check(runs[0].path, runs[1].path)
 
     def test_ctrl_c_leaves_a_run_that_goes_on(self, tmp_path):
@@ -268,7 +270,9 @@ class TestWholeRuns:
             gate.open()
             _, err = process.communicate()
         assert process.returncode == 130, err
-        assert err.strip().splitlines() == ["interrupted; nothing is lost: `tunekit run recipe.yaml` goes on from here"]
+        assert err.strip().splitlines() == [
+            "interrupted; nothing is lost: `tunekit run runs/r --executor ray` goes on from here"
+        ]
         done = spawn(*words, cwd=places["ray"])
         assert done.returncode == 0, done.stderr
         self.check(places["ray"] / "runs/r", places["inline"] / "runs/r")

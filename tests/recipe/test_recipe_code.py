@@ -51,6 +51,16 @@ def test_modules_of_the_same_name_in_two_folders_are_not_mixed_up(tmp_path):
         assert resolve("model_s:f", tmp_path / name, "k")() == name
 
 
+def test_a_module_of_one_folder_is_no_source_of_a_recipe_in_the_folder_around_it(tmp_path):
+    (tmp_path / "inner").mkdir()
+    for place in (tmp_path, tmp_path / "inner"):
+        (place / f"net_{place.name.replace('-', '_')}.py").write_text("def f(): pass\n")
+    outer = f"net_{tmp_path.name.replace('-', '_')}"
+    resolve("net_inner:f", tmp_path / "inner", "k")
+    resolve(f"{outer}:f", tmp_path, "k")
+    assert local_modules(tmp_path) == [tmp_path / f"{outer}.py"]
+
+
 def test_a_module_of_one_folder_is_loaded_once(tmp_path):
     (tmp_path / "once_m.py").write_text("class A: pass\n")
     assert resolve("once_m:A", tmp_path, "k") is resolve("once_m:A", tmp_path, "k")
@@ -108,24 +118,24 @@ def test_a_target_that_is_no_dotted_name_is_refused_before_any_import(tmp_path, 
 def test_what_a_call_raises_is_told_with_the_line_of_the_persons_code(tmp_path):
     (tmp_path / "raises_c.py").write_text("import json\n\ndef f(x):\n    return json.loads(x)\n")
     function = resolve("raises_c:f", tmp_path, "k")
-    assert call(function, tmp_path, "k", "raises_c:f", "[1]") == [1]
+    assert call(function, "k", "raises_c:f", "[1]") == [1]
     with pytest.raises(UserError) as caught:
-        call(function, tmp_path, "data.target", "raises_c:f", "{")
+        call(function, "data.target", "raises_c:f", "{")
     assert str(caught.value).startswith("data.target: raises_c:f raised JSONDecodeError: ")
     assert str(caught.value).endswith("(raises_c.py, line 4)")
 
 
-def test_wrong_arguments_of_a_call_are_told(tmp_path):
+def test_wrong_arguments_of_a_call_are_told():
     with pytest.raises(UserError, match=r"k: m:f raised TypeError: .*unexpected keyword argument 'depht'"):
-        call(lambda depth: depth, tmp_path, "k", "m:f", depht=3)
+        call(lambda depth: depth, "k", "m:f", depht=3)
 
 
-def test_a_user_error_of_the_persons_code_stays_as_it_is(tmp_path):
+def test_a_user_error_of_the_persons_code_stays_as_it_is():
     def f():
         raise UserError("mine")
 
     with pytest.raises(UserError, match=r"^mine$"):
-        call(f, tmp_path, "k", "m:f")
+        call(f, "k", "m:f")
 
 
 def test_local_modules_are_those_below_the_folder_without_installed_ones(tmp_path):

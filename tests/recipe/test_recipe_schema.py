@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunekit.recipe import as_yaml, load
-from tunekit.recipe.schema import Recipe, check
+from tunekit.pipeline import read_recipe as load
+from tunekit.pipeline import schema
+from tunekit.recipe import as_yaml
+from tunekit.recipe.schema import check
 from tunekit.vocabulary import Facts, UserError
 
 GOOD = "name: digits\ndata: digits\nmodel: mlp\n"
@@ -32,15 +34,15 @@ def test_a_recipe_of_the_least_has_defaults_for_the_rest(write):
     assert (recipe.task, recipe.loss.target, recipe.metric, recipe.batch_size) == ("classification", "auto", "auto", 64)
     assert (recipe.optimizer.target, recipe.optimizer.lr, recipe.optimizer.weight_decay) == ("adam", 1e-3, 0.0)
     assert recipe.schedule.name == "constant"
-    assert recipe.steps.lr_sweep.low == 1e-5
-    assert recipe.steps.lr_sweep.high == 1e-1
-    assert recipe.steps.coarse_grid.lr_factors == [0.5, 1.0, 2.0]
-    assert recipe.steps.coarse_grid.weight_decays == [0.0, 1e-5, 1e-4, 1e-3]
+    sweep, grid = recipe.settings("lr-sweep"), recipe.settings("coarse-grid")
+    assert (sweep.low, sweep.high) == (1e-5, 1e-1)
+    assert grid.lr_factors == (0.5, 1.0, 2.0)
+    assert grid.weight_decays == (0.0, 1e-5, 1e-4, 1e-3)
     assert loaded.folder == loaded.path.parent.resolve()
 
 
 def test_short_forms_and_auto_mean_their_long_forms():
-    recipe = Recipe.model_validate({**SMALL, "loss": "focal", "schedule": "cosine", "threads": "auto"})
+    recipe = schema().model_validate({**SMALL, "loss": "focal", "schedule": "cosine", "threads": "auto"})
     assert recipe.loss.target == "focal"
     assert recipe.schedule.name == "cosine"
     assert recipe.threads is None
@@ -80,6 +82,14 @@ def test_all_faults_are_told_at_once_with_line_key_and_nearest_key(write):
     }
 
 
+def test_a_tolerance_below_what_sound_networks_need_is_refused_with_its_reason(write):
+    head = "name: r\ndata: {target: digits}\nmodel: {target: mlp}\nsteps:\n  check-init-loss:\n"
+    why = "at least 0.15, since sound networks start up to 11 % off theory"
+    assert faults_of(write(f"{head}    tolerance: 0.1\n")) == [
+        f"line 6: steps.check-init-loss.tolerance: {why}; not 0.1"
+    ]
+
+
 def test_missing_keys_are_told_with_the_line_of_their_mapping(write):
     assert faults_of(write("\nname: r\ndata:\n  val_fraction: 0.5\n")) == [
         "line 3: data.target is missing",
@@ -101,23 +111,23 @@ def test_a_rate_is_a_positive_finite_number(write, lr):
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc", "..", ".hidden", "", "a b", "a\n", "x" * 101, "ä"])
 def test_a_name_cannot_leave_the_runs_folder(name):
     with pytest.raises(UserError, match="name"):
-        check({**SMALL, "name": name}, {}, "r.yaml")
+        check(schema(), {**SMALL, "name": name}, {}, "r.yaml")
 
 
 @pytest.mark.parametrize("name", ["a", "resnet-18_v1.2", "0", "x" * 100])
 def test_ordinary_names_are_taken(name):
-    assert check({**SMALL, "name": name}, {}, "r.yaml").name == name
+    assert check(schema(), {**SMALL, "name": name}, {}, "r.yaml").name == name
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "mps", "cuda", "cuda:1"])
 def test_devices_are_taken_by_name(device):
-    assert check({**SMALL, "device": device}, {}, "r").device == device
+    assert check(schema(), {**SMALL, "device": device}, {}, "r").device == device
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu\n", ""])
 def test_other_devices_are_refused(device):
     with pytest.raises(UserError, match="device"):
-        check({**SMALL, "device": device}, {}, "r")
+        check(schema(), {**SMALL, "device": device}, {}, "r")
 
 
 def test_overrides_change_the_recipe_and_their_faults_are_told_as_theirs(write):
@@ -125,7 +135,7 @@ def test_overrides_change_the_recipe_and_their_faults_are_told_as_theirs(write):
     recipe = load(path, ["lr=1e-2", "weight_decay=1E-4", "schedule.args.total=7", "steps.lr-sweep.iterations=5"]).recipe
     assert (recipe.optimizer.lr, recipe.optimizer.weight_decay) == (0.01, 1e-4)
     assert (recipe.schedule.name, recipe.schedule.args) == ("cosine", {"total": 7})
-    assert recipe.steps.lr_sweep.iterations == 5
+    assert recipe.settings("lr-sweep").iterations == 5
     assert faults_of(path, "optimizer.lr=fast") == ["--set: optimizer.lr must be a number, not the text 'fast'"]
     assert faults_of(path, "optimiser.lr=1") == ["--set: unknown key 'optimiser' (did you mean 'optimizer'?)"]
     assert faults_of(path, "batch_sise=1") == ["--set: unknown key 'batch_sise' (did you mean 'batch_size'?)"]
@@ -134,8 +144,8 @@ def test_overrides_change_the_recipe_and_their_faults_are_told_as_theirs(write):
 class TestSearch:
     def test_axes_are_dotted_paths_or_aliases_with_lists_of_fitting_values(self):
         search = {"batch_size": [32, 64], "optimizer.target": ["sgd", "adam"], "model.args.hidden": [[8], [8, 8]]}
-        assert check({**SMALL, "search": search}, {}, "r").search == search
-        assert check({**SMALL, "search": {"lr": [0.1]}}, {}, "r").search == {"lr": [0.1]}
+        assert check(schema(), {**SMALL, "search": search}, {}, "r").search == search
+        assert check(schema(), {**SMALL, "search": {"lr": [0.1]}}, {}, "r").search == {"lr": [0.1]}
 
     @pytest.mark.parametrize(
         ("axis", "values", "message"),
@@ -159,7 +169,7 @@ class TestSearch:
         assert str(caught.value).startswith(f"{path}, line ")
 
     def test_with_values_sets_tuned_values_and_refuses_wrong_ones(self):
-        recipe = check(SMALL, {}, "r").with_values({"lr": 0.5, "weight_decay": 0.1, "model.args.hidden": [3]})
+        recipe = check(schema(), SMALL, {}, "r").with_values({"lr": 0.5, "weight_decay": 0.1, "model.args.hidden": [3]})
         assert (recipe.optimizer.lr, recipe.optimizer.weight_decay) == (0.5, 0.1)
         assert recipe.model.args == {"hidden": [3]}
         assert recipe.get("lr") == 0.5
@@ -242,21 +252,22 @@ RECIPES = st.fixed_dictionaries(
 
 @given(RECIPES)
 def test_a_recipe_written_as_yaml_and_loaded_is_the_same_recipe(tmp_path_factory, data):
-    recipe = Recipe.model_validate(data)
+    recipe = schema().model_validate(data)
     path = tmp_path_factory.getbasetemp() / "round-trip.yaml"
     path.write_text(as_yaml(recipe.as_dict()), encoding="utf-8")
     assert load(path).recipe == recipe
 
 
 def test_training_config_takes_over_what_changes_a_number():
-    recipe = check({**SMALL, "seed": 3, "ema": 0.9, "clip_grad_norm": 1.0, "optimizer": {"lr": 0.5}}, {}, "r")
+    recipe = check(schema(), {**SMALL, "seed": 3, "ema": 0.9, "clip_grad_norm": 1.0, "optimizer": {"lr": 0.5}}, {}, "r")
     facts = Facts(10, 5, 1, "accuracy", True, 10, 100, 2, "bf16", "cpu", {"m.py": "abc"})
     config = recipe.training_config(facts)
     assert (config.seed, config.ema, config.clip_grad_norm, config.lr) == (3, 0.9, 1.0, 0.5)
     assert (config.precision, config.threads, config.sources) == ("bf16", 2, {"m.py": "abc"})
-    assert config.data["seed"] == 3
+    assert config.data.seed == 3
     # The device and a step's settings change no number of a training.
     other = check(
+        schema(),
         {
             **SMALL,
             "seed": 3,

@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from tunekit.pipeline import schema
 from tunekit.recipe import Recipe
-from tunekit.steps import Context, get_step
-from tunekit.vocabulary import Facts, Finding, Measurement, Record, StepResult, Suggestion, Training
+from tunekit.steps import Context, Earlier, conclude, get_step, step_names
+from tunekit.vocabulary import Facts, Finding, Measurement, Record, StepResult, Suggestion, Training, Verdict
 
 Answer = Callable[[Training | Measurement], Record]
 
 
 def recipe_of(**changes: Any) -> Recipe:
     fields: dict[str, Any] = {"name": "hand-made", "data": {"target": "digits"}, "model": {"target": "mlp"}}
-    return Recipe.model_validate({**fields, **changes})
+    return schema().model_validate({**fields, **changes})
 
 
 def facts_of(**changes: Any) -> Facts:
@@ -31,19 +32,32 @@ def facts_of(**changes: Any) -> Facts:
         "precision": "fp32",
         "device": "cpu",
         "sources": {},
+        "share": True,
     }
+    if "iterations_per_epoch" in changes:
+        fields["n_train"] = 64 * changes["iterations_per_epoch"]
     return Facts(**{**fields, **changes})
 
 
+def left(step: str, handoff: Mapping[str, Any] | None = None, verdict: Verdict = "pass", causes=()) -> Earlier:
+    """What an earlier step left."""
+    return Earlier(StepResult(step, verdict, "", handoff=handoff or {}), tuple(causes))
+
+
 def context_of(
-    earlier: Mapping[str, Any] | None = None, facts: Mapping[str, Any] | None = None, **recipe: Any
+    step: str, earlier: Mapping[str, Any] | None = None, facts: Mapping[str, Any] | None = None, **recipe: Any
 ) -> Context:
-    """`earlier`: step -> hand-off, or the whole of what a step left ({"handoff", "codes", "verdict"})."""
-    kept = {
-        step: value if "handoff" in value else {"handoff": value, "codes": [], "verdict": "pass"}
-        for step, value in (earlier or {}).items()
-    }
-    return Context(recipe_of(**recipe), facts_of(**(facts or {})), "runs/hand-made", kept)
+    """A step's context. `earlier`: step -> its hand-off, or what it left (`left`). The recipe holds what was tuned."""
+    kept = {name: value if isinstance(value, Earlier) else left(name, value) for name, value in (earlier or {}).items()}
+    written = recipe_of(**recipe)
+    for name, other in kept.items():
+        if other.result.handoff:
+            written = written.with_values(get_step(name).handoff.from_json(other.result.handoff).tuned)
+    takers = [other for other in map(get_step, step_names()) if get_step(step) in other.needs]
+    wanted = max((taker.takes(written.settings(taker.name)) for taker in takers), default=0)
+    names = [*step_names(), ""]
+    following = names[names.index(step) + 1]
+    return Context(get_step(step), written, facts_of(**(facts or {})), kept, following, wanted)
 
 
 def trained(
@@ -96,12 +110,11 @@ def exploding(start: float, count: int, at: int = 12) -> list[float]:
 
 
 def carry_out(
-    name: str, context: Context, answer: Answer, most: int = 400, draw: Callable[[Suggestion], Any] | None = None
+    context: Context, answer: Answer, most: int = 400, draw: Callable[[Suggestion], Any] | None = None
 ) -> list[Record]:
     """Records of a step whose every request is answered by hand. Fails where the plan does not end."""
-    step = get_step(name)
     records: list[Record] = []
-    while requests := step.plan(context, records):
+    while requests := context.step.plan(context, records):
         for request in requests:
             made = request.build(draw(request)) if isinstance(request, Suggestion) and draw else request
             assert not isinstance(made, Suggestion)
@@ -110,8 +123,8 @@ def carry_out(
     return records
 
 
-def judged(name: str, context: Context, records: Sequence[Record]) -> StepResult:
-    return get_step(name).judge(context, records)
+def judged(context: Context, records: Sequence[Record]) -> StepResult:
+    return conclude(context.step, context, context.step.judge(context, records))
 
 
 def codes(result: StepResult) -> list[str]:

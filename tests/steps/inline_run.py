@@ -1,21 +1,24 @@
 """Carries a step out in this process and in memory: probes and trainings by tunekit's own code, no run folder."""
 
-from collections.abc import Mapping
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from tunekit.measured import DescribeArgs
+from tunekit.pipeline import schema
 from tunekit.recipe import Recipe
-from tunekit.steps import Context, get_step
+from tunekit.steps import Context, conclude, get_step
 from tunekit.training.loop import Session
-from tunekit.training.probes import PROBES
-from tunekit.vocabulary import Facts, Measurement, Record, StepResult, Training
+from tunekit.training.probes import PROBES, Subject
+from tunekit.training.probes.describe import describe
+from tunekit.training.workbench import Workbench
+from tunekit.vocabulary import UNKNOWN, Measurement, Record, Row, StepResult, Training, cells, columns
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
-UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
 
 
 def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
@@ -32,50 +35,49 @@ def recipe_of(model: str, data: str, **changes: Any) -> Recipe:
         "threads": 1,
         "precision": "fp32",
     }
-    return Recipe.model_validate({**fields, **changes})
+    return schema().model_validate({**fields, **changes})
 
 
-def context_of(recipe: Recipe, folder: Path = HERE, earlier: Mapping[str, Any] | None = None) -> Context:
-    args = {"device": "cpu", "precision": "fp32", "threads": 1, "pretrained": recipe.model.pretrained}
-    values = PROBES["describe"](recipe.training_config(UNKNOWN), folder, CPU, None, args)
-    return Context(recipe, Facts(**{**values, "notes": tuple(values["notes"])}), "runs/planted", earlier or {})
+def context_of(step: str, recipe: Recipe, folder: Path = HERE) -> Context:
+    args = DescribeArgs(device="cpu", precision="fp32", threads=1).to_json()
+    facts = describe(Subject(recipe.training_config(UNKNOWN), Workbench(folder, CPU), args=args))
+    return Context(get_step(step), recipe, facts)
 
 
-def carry_out(name: str, context: Context, folder: Path = HERE) -> StepResult:
+def carry_out(context: Context, folder: Path = HERE) -> StepResult:
     """Plan, run and judge one step."""
-    step = get_step(name)
+    step = context.step
     records: list[Record] = []
     states: dict[str, bytes] = {}
+    bench = Workbench(folder, CPU)
     while requests := step.plan(context, records):
         for request in requests:
             if isinstance(request, Measurement):
                 state = states[request.config.key] if request.at else None
-                values = PROBES[request.probe](request.config, folder, CPU, state, dict(request.args))
-                records.append(Record(request, values=values))
+                measured = PROBES[request.probe](Subject(request.config, bench, state, request.args))
+                records.append(Record(request, values=json.loads(json.dumps(measured.to_json()))))
             else:
                 assert isinstance(request, Training)
-                record, states[request.config.key] = _trained(request, folder, context.recipe.model.pretrained)
+                record, states[request.config.key] = _trained(request, bench)
                 records.append(record)
-    return step.judge(context, records)
+    return conclude(step, context, step.judge(context, records))
 
 
-def _trained(request: Training, folder: Path, pretrained: bool) -> tuple[Record, bytes]:
-    session = Session(request.config, folder, CPU, pretrained)
+def _trained(request: Training, bench: Workbench) -> tuple[Record, bytes]:
+    session = Session(request.config, bench)
     metric = session.task.metric.name
-    header = ["iteration", "epoch", "lr", "train_loss", f"train_{metric}", "val_loss", f"val_{metric}"]
-    rows: list[Any] = []
+    rows: list[Row] = []
     sample_losses = []
     for chunk in session.run(request.until):
         rows += chunk.rows
         if chunk.sample_losses is not None:
             sample_losses.append(chunk.sample_losses)
-        losses, scores = [row[3] for row in rows], [row[4] for row in rows]
+        losses, scores = [row.train_loss for row in rows], [row.train_metric for row in rows]
         if request.stop.diverged_at(losses) is not None or request.stop.solved_at(losses, scores) is not None:
             break
-    columns = dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
-    if metric == "loss":
-        columns["train_loss"] = [row[3] for row in rows]
-    return Record(request, rows=columns, val_losses=np.array(sample_losses)), session.state()
+    table = zip(*(cells(row, metric) for row in rows), strict=True)
+    named = dict(zip(columns(metric), map(list, table), strict=True))
+    return Record(request, rows=named, val_losses=np.array(sample_losses)), session.state()
 
 
 def spoken(result: StepResult) -> dict[str, str]:

@@ -9,19 +9,20 @@ import torch
 from tests.commands import FAST
 from tunekit.store import Store
 from tunekit.training.loop import Session
-from tunekit.vocabulary import Training
-from tunekit.worker import Workspace, work
+from tunekit.training.workbench import Workbench
+from tunekit.vocabulary import Training, UserError
+from tunekit.worker import Worker, Workspace
 
 CPU = torch.device("cpu")
 
 
 def sweep(folder: Path, configs) -> dict[float, list[float]]:
     workspace = Workspace(str(folder / "trainings"), str(folder), "cpu")
-    found = {}
+    curves, worker = {}, Worker()
     for config in configs:
-        list(work(Training(config, 40, {}, purpose="test"), workspace))
-        found[config.lr] = Store(folder / "trainings").entry(config).rows()["train_loss"]
-    return found
+        list(worker.work(Training(config, 40, {}, purpose="test"), workspace))
+        curves[config.lr] = Store(folder / "trainings").entry(config).rows()["train_loss"]
+    return curves
 
 
 def test_case_05_a_loader_shorter_than_the_sweep_is_cycled(make_config, tmp_path):
@@ -37,7 +38,8 @@ def test_case_06_every_rate_starts_from_the_same_model_and_the_same_batches(make
     rates = [1e-4, 1e-3, 1e-2]
     curves = sweep(tmp_path, [make_config(lr=rate) for rate in rates])
     assert len({curves[rate][0] for rate in rates}) == 1
-    sessions = [Session(make_config(lr=rate), tmp_path, CPU) for rate in rates]
+    bench = Workbench(tmp_path, CPU)
+    sessions = [Session(make_config(lr=rate), bench) for rate in rates]
     for k in (0, 7, 30):
         assert len({session.batch(k).args[0].sum().item() for session in sessions}) == 1
 
@@ -48,9 +50,10 @@ def test_case_06_a_model_that_is_handed_out_twice_is_refused(make_config, tmp_pa
         "from torch import nn\nNET = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\ndef build():\n    return NET\n"
     )
     config = make_config(model={"target": "one_model:build", "args": {}})
-    Session(config, tmp_path, CPU)
-    with pytest.raises(Exception, match="build a new one at each call"):
-        Session(config.with_(lr=0.5), tmp_path, CPU)
+    bench = Workbench(tmp_path, CPU)
+    Session(config, bench)
+    with pytest.raises(UserError, match="build a new one at each call"):
+        Session(config.with_(lr=0.5), bench)
 
 
 def test_case_08_and_10_nothing_is_left_in_the_working_directory(tunekit, fast, tmp_path, monkeypatch):
@@ -64,10 +67,10 @@ def test_case_08_and_10_nothing_is_left_in_the_working_directory(tunekit, fast, 
 
 
 def test_case_13_the_sweep_does_not_change_what_later_runs_validate_on(make_config, tmp_path):
-    before = Session(make_config(), tmp_path, CPU).evaluate()
+    before = Session(make_config(), Workbench(tmp_path, CPU)).evaluate()
     (tmp_path / "trainings").mkdir()
     sweep(tmp_path, [make_config(lr=0.1)])
-    after = Session(make_config(), tmp_path, CPU).evaluate()
+    after = Session(make_config(), Workbench(tmp_path, CPU)).evaluate()
     assert after.loss == before.loss
     assert (after.sample_losses == before.sample_losses).all()
 
@@ -90,6 +93,6 @@ def test_case_20_checkpoints_load_with_weights_only(make_config, tmp_path):
 
 
 def test_case_22_a_short_last_batch_is_left_out_of_every_pass(make_config, tmp_path):
-    session = Session(make_config(batch_size=100), tmp_path, CPU)
+    session = Session(make_config(batch_size=100), Workbench(tmp_path, CPU))
     assert len(session.splits.train) % 100
     assert {len(session.batch(k)) for k in range(2 * session.iterations_per_epoch)} == {100}

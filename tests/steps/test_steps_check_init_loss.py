@@ -1,39 +1,33 @@
-import copy
 import math
 
 import pytest
-from hand_made import codes, context_of, facts_of, failed, found, recipe_of
-from init_measurements import DATA, INITIAL, SILENT, SPEAKS, flow
+from hand_made import codes, context_of, facts_of, failed, found, judged, recipe_of
+from init_measurements import INITIAL, SAMPLES, SILENT, SPEAKS, changed, expectations, flow
 
+from tunekit.measured import DataMeasured, Dependence, Labels, NotFinite, Stretched, Targets, Units
 from tunekit.steps import Context, check_init_loss
+from tunekit.steps.check_init_loss.loss import INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW
 from tunekit.vocabulary import Record, UserError
-
-
-def changed(values, **changes):
-    """The values with entries at dotted paths set (`a__b=1`)."""
-    values = copy.deepcopy(values)
-    for path, value in changes.items():
-        *way, last = path.split("__")
-        inner = values
-        for part in way:
-            inner = inner[part]
-        inner[last] = value
-    return values
 
 
 def judge(data=None, initial=None, context=None, initializations=3):
     """The step over these changes to sound measurements; a list for `initial` gives each initialisation its own."""
-    context = context or context_of()
+    context = context or context_of("check-init-loss")
     several = initial if isinstance(initial, list) else [initial or {}] * initializations
     requests = check_init_loss.plan(context, [])
-    values = [changed(DATA, **(data or {})), *[changed(INITIAL, **item) for item in several]]
-    records = [Record(request, values=value) for request, value in zip(requests, values, strict=True)]
-    return check_init_loss.judge(context, records)
+    measured = [DataMeasured(changed(SAMPLES, **(data or {}))), *[changed(INITIAL, **item) for item in several]]
+    records = [Record(request, values=item.to_json()) for request, item in zip(requests, measured, strict=True)]
+    return judged(context, records)
 
 
 def of_kind(kind, expected, train, rms=0.3, **more):
-    changes = {"kind": kind, "losses__expected": expected, "losses__train": train, "losses__eval": train}
-    return {**changes, "outputs__rms": rms, "outputs__std": rms, "outputs__shape": [1], **more}
+    changes = {
+        "kind": kind,
+        "loss__expected": expectations(**expected),
+        "loss__train_mode": train,
+        "loss__eval_mode": train,
+    }
+    return {**changes, "outputs__rms": rms, "outputs__std": rms, "outputs__shape": (1,), **more}
 
 
 def regression():
@@ -49,14 +43,14 @@ def test_sound_measurements_pass_in_silence():
 
 
 def test_the_data_once_and_several_initialisations():
-    requests = check_init_loss.plan(context_of(seed=5), [])
+    requests = check_init_loss.plan(context_of("check-init-loss", seed=5), [])
     assert [request.probe for request in requests] == ["data", "initial", "initial", "initial"]
     assert [request.config.seed for request in requests] == [5, 5, 6, 7]
-    assert check_init_loss.plan(context_of(), [Record(requests[0])]) == []
+    assert check_init_loss.plan(context_of("check-init-loss"), [Record(requests[0])]) == []
 
 
 def test_a_probe_that_raised_is_an_error():
-    context = context_of()
+    context = context_of("check-init-loss")
     records = [failed(request) for request in check_init_loss.plan(context, [])]
     with pytest.raises(UserError, match="boom"):
         check_init_loss.judge(context, records)
@@ -86,17 +80,17 @@ def test_stays_silent(name):
 
 class TestSeverity:
     def test_a_class_that_happens_to_be_missing_is_a_note(self):
-        result = judge({}, {"outputs__shape": [11]})
+        result = judge({}, {"outputs__shape": (11,)})
         assert (found(result, "class_count_mismatch").severity, result.verdict) == ("note", "pass")
 
     def test_a_small_side_branch_without_gradient_is_a_warning(self):
-        result = judge({}, {"gradients__none": ["aux.bias"], "gradients__none_share": 0.01})
+        result = judge({}, {"loss__gradients__unreached": ("aux.bias",), "loss__gradients__unreached_share": 0.01})
         assert found(result, "unused_parameters").severity == "warn"
 
     def test_fading_gradients_are_a_warning_and_vanished_ones_a_failure(self):
-        fading = judge({}, {"gradients__flow": flow(1e-5, 1e-4, 1e-2, 0.1)})
+        fading = judge({}, {"loss__gradients__flow": flow(1e-5, 1e-4, 1e-2, 0.1)})
         assert found(fading, "vanishing_gradients").severity == "warn"
-        gone = judge({}, {"gradients__flow": flow(1e-8, 1e-4, 1e-2, 0.1)})
+        gone = judge({}, {"loss__gradients__flow": flow(1e-8, 1e-4, 1e-2, 0.1)})
         assert found(gone, "vanishing_gradients").severity == "fail"
 
     def test_one_moved_feature_is_a_warning_unless_it_moves_the_whole(self):
@@ -107,15 +101,15 @@ class TestSeverity:
         assert "feature 7" in whole.message
 
     def test_a_split_by_time_may_shift(self):
-        context = context_of(data={"target": "digits", "split": "time"})
+        context = context_of("check-init-loss", data={"target": "digits", "split": "time"})
         assert found(judge({"shift__mean": 0.9}, context=context), "split_mismatch").severity == "note"
 
     def test_rows_of_small_tables_coincide_by_nature(self):
         table = {
-            "train__features": 3,
-            "train__constant_features": 0,
+            "train__inputs__features": 3,
+            "train__inputs__constant_features": 0,
             "duplicates__repeated": 0.9,
-            "duplicates__shared": 0.8,
+            "duplicates__shared__share": 0.8,
         }
         assert found(judge({**table, "duplicates__diversity": 0.1}), "split_leak").severity == "note"
         assert found(judge({**table, "duplicates__diversity": 1.0}), "split_leak").severity == "fail"
@@ -125,58 +119,65 @@ class TestExplained:
     """What another finding explains is not said a second time."""
 
     def test_large_logits_of_raw_inputs_are_a_note(self):
-        result = judge({"train__std": 96.0}, {"outputs__std": 30.0, "losses__train": 40.0})
+        result = judge({"train__inputs__std": 96.0}, {"outputs__std": 30.0, "loss__train_mode": 40.0})
         assert found(result, "logits_too_large").severity == "note"
         assert [item.code for item in result.findings if item.severity != "note"] == ["input_not_normalized"]
 
     def test_large_logits_of_an_exploding_network(self):
-        result = judge({}, {"outputs__std": 1e6, "losses__train": 1e6, "gradients__flow": flow(1e6, 1e4, 1e2, 1.0)})
+        result = judge(
+            {}, {"outputs__std": 1e6, "loss__train_mode": 1e6, "loss__gradients__flow": flow(1e6, 1e4, 1e2, 1.0)}
+        )
         assert codes(result) == ["exploding_gradients"]
 
     def test_dead_units_explain_ignored_inputs_and_lost_gradients(self):
-        dead = {"units": [{"layer": "1", "units": 64, "dead": 1.0, "varies": 0.1}]}
-        result = judge({}, {**dead, "dependence": {"own": 0.0, "others": 0.0}, "gradients__flow": flow(0.0, 0, 0, 0.1)})
+        dead = {"loss__units": (Units("1", 64, 1.0, 0.1),)}
+        result = judge({}, {**dead, "dependence": Dependence(0.0, 0.0), "loss__gradients__flow": flow(0.0, 0, 0, 0.1)})
         assert codes(result) == ["dead_units"]
 
     def test_a_lost_input_explains_units_that_are_off(self):
-        off = {"units": [{"layer": "1", "units": 64, "dead": 0.6, "varies": 0.0}]}
-        result = judge({}, {**off, "dependence": {"own": 0.0, "others": 0.0}, "gradients__flow": flow(0.0, 0, 0, 0.1)})
+        off = {"loss__units": (Units("1", 64, 0.6, 0.0),)}
+        result = judge({}, {**off, "dependence": Dependence(0.0, 0.0), "loss__gradients__flow": flow(0.0, 0, 0, 0.1)})
         assert codes(result) == ["input_ignored"]
 
     def test_inputs_that_are_not_finite_explain_outputs_that_are_not(self):
-        bad = {"train__not_finite": {"count": 1000, "examples": [0]}}
-        nothing = {"outputs__finite": False, "losses__train": math.nan, "gradients__finite": False}
+        bad = {"train__not_finite": NotFinite(1000, (0,))}
+        nothing = {"outputs__finite": False, "loss__train_mode": math.nan, "loss__gradients__finite": False}
         assert codes(judge(bad, nothing)) == ["input_not_finite"]
         alone = judge({}, nothing)
         assert "log, sqrt or division in forward()" in found(alone, "initial_loss_high").advice[0]
 
     def test_constant_inputs_explain_dead_units_and_leaks(self):
-        data = {"train__constant_features": 64, "train__std": 0.0, "duplicates__shared": 1.0}
-        dead = {"units": [{"layer": "1", "units": 64, "dead": 1.0, "varies": 0.0}]}
-        assert codes(judge(data, {**dead, "dependence": {"own": 0.0, "others": 0.0}})) == ["input_constant"]
+        data = {"train__inputs__constant_features": 64, "train__inputs__std": 0.0, "duplicates__shared__share": 1.0}
+        dead = {"loss__units": (Units("1", 64, 1.0, 0.0),)}
+        assert codes(judge(data, {**dead, "dependence": Dependence(0.0, 0.0)})) == ["input_constant"]
 
     def test_a_softmax_over_the_samples_is_a_batch_leak_alone(self):
-        outputs = {"outputs__min": 0.001, "outputs__max": 0.1, "outputs__column_sum_off": 1e-6, "stretched": {}}
-        assert codes(judge({}, {**outputs, "dependence": {"own": 0.1, "others": 0.01}})) == ["batch_leak"]
+        outputs = {
+            "outputs__lowest": 0.001,
+            "outputs__highest": 0.1,
+            "outputs__column_sum_off": 1e-6,
+            "stretched": None,
+        }
+        assert codes(judge({}, {**outputs, "dependence": Dependence(0.1, 0.01)})) == ["batch_leak"]
 
 
 class TestPretrained:
-    CONTEXT = context_of(model={"target": "mlp", "pretrained": True})
+    CONTEXT = context_of("check-init-loss", model={"target": "mlp", "pretrained": True})
 
     def test_a_low_loss_large_logits_and_frozen_parameters_are_meant(self):
-        trained = {"losses__train": 0.1, "losses__eval": 0.1, "outputs__std": 8.0, "frozen": ["0.weight"]}
+        trained = {"loss__train_mode": 0.1, "loss__eval_mode": 0.1, "outputs__std": 8.0, "frozen": ("0.weight",)}
         assert codes(judge({}, trained, self.CONTEXT)) == []
 
     def test_a_high_loss_is_still_a_fault(self):
-        high = {"losses__train": 9.0, "losses__eval": 9.0, "outputs__std": 6.0}
+        high = {"loss__train_mode": 9.0, "loss__eval_mode": 9.0, "outputs__std": 6.0}
         assert codes(judge({}, high, self.CONTEXT)) == ["initial_loss_high"]
 
 
 class TestOtherKinds:
     def test_binary_against_ln_2_and_the_prior(self):
         expected = {"zero": math.log(2), "prior": 0.325}
-        shares = {"labels": {"min": 0.0, "max": 1.0}}
-        context = context_of(task="binary", facts={"classes": None})
+        shares = {"labels": Labels(0.0, 1.0, None, None)}
+        context = context_of("check-init-loss", task="binary", facts={"classes": None})
         for loss in (0.70, 0.33):
             assert codes(judge(shares, of_kind("binary", expected, loss), context)) == []
         result = judge(shares, of_kind("binary", expected, 0.70), context)
@@ -186,28 +187,28 @@ class TestOtherKinds:
 
     @pytest.mark.parametrize(("low", "high"), [(1.0, 2.0), (-1.0, 1.0), (0.0, 3.0)])
     def test_binary_targets_beyond_0_and_1(self, low, high):
-        context = context_of(task="binary", facts={"classes": None})
+        context = context_of("check-init-loss", task="binary", facts={"classes": None})
         initial = of_kind("binary", {"zero": 0.69}, 0.69)
-        data = {"labels": {"min": low, "max": high}}
+        data = {"labels": Labels(low, high, None, None)}
         assert codes(judge(data, initial, context)) == ["labels_out_of_range"]
-        own = context_of(task="binary", facts={"classes": None}, loss="losses:hinge")
+        own = context_of("check-init-loss", task="binary", facts={"classes": None}, loss="losses:hinge")
         assert codes(judge(data, initial, own)) == []
 
     def test_regression_outputs_far_larger_than_targets(self):
         expected = {"zero": 1e-6, "prior": 1e-6, "median": 1e-6}
-        result = judge({}, of_kind("regression", expected, 0.05, takes_logits=False), regression())
+        result = judge({}, of_kind("regression", expected, 0.05, loss__takes_logits=False), regression())
         assert "standardise the targets" in found(result, "initial_loss_high").advice[0]
 
     def test_regression_outputs_add_their_own_variance(self):
         expected = {"zero": 1.0, "prior": 1.0, "median": 1.0}
         for loss in (1.3, 1.9, 0.7):
-            assert codes(judge({}, of_kind("regression", expected, loss, takes_logits=False), regression())) == []
-        low = judge({}, of_kind("regression", expected, 0.3, takes_logits=False), regression())
+            assert codes(judge({}, of_kind("regression", expected, loss, loss__takes_logits=False), regression())) == []
+        low = judge({}, of_kind("regression", expected, 0.3, loss__takes_logits=False), regression())
         assert codes(low) == ["initial_loss_low"]
 
     def test_a_loss_without_scale_is_not_judged(self):
         for expected, loss in (({"zero": 0.0, "prior": -1e-9}, -0.4), ({"zero": -3.0}, -3.5), ({"zero": -3.0}, -1.0)):
-            initial = of_kind("regression", expected, loss, takes_logits=False)
+            initial = of_kind("regression", expected, loss, loss__takes_logits=False)
             assert codes(judge({}, initial, regression())) == []
 
     @pytest.mark.parametrize(
@@ -225,11 +226,11 @@ class TestOtherKinds:
             "regression",
             {"zero": 1.0},
             1.0,
-            takes_logits=False,
-            outputs__min=low / 2,
-            outputs__max=high / 2,
-            stretched={"min": low, "max": high, "at_bounds": 0.9},
-            targets={"min": targets[0], "max": targets[1], "low": targets[0], "high": targets[1]},
+            loss__takes_logits=False,
+            outputs__lowest=low / 2,
+            outputs__highest=high / 2,
+            stretched=Stretched(low, high, 0.9),
+            targets=Targets(lowest=targets[0], highest=targets[1], low=targets[0], high=targets[1]),
         )
         assert codes(judge({}, initial, regression())) == (["outputs_clipped"] if speaks else [])
 
@@ -239,35 +240,66 @@ class TestOtherKinds:
             "regression",
             {"zero": 1.0},
             1.0,
-            takes_logits=False,
-            outputs__min=0.0,
+            loss__takes_logits=False,
+            outputs__lowest=0.0,
             outputs__zeros=0.5,
-            stretched={"min": 0.0, "max": 900.0, "at_bounds": 0.5},
-            targets={"min": least, "max": 3.0, "low": least, "high": 3.0},
+            stretched=Stretched(0.0, 900.0, 0.5),
+            targets=Targets(lowest=least, highest=3.0, low=least, high=3.0),
         )
         assert codes(judge({}, initial, regression())) == (["outputs_clipped"] if speaks else [])
 
 
-def test_a_wider_tolerance_is_taken_a_narrower_one_is_not():
-    high = {"losses__train": 2.9, "losses__eval": 2.9, "outputs__std": 1.2}
+def test_a_wider_tolerance_is_taken_a_narrower_one_is_refused():
+    high = {"loss__train_mode": 2.9, "loss__eval_mode": 2.9, "outputs__std": 1.2}
     assert codes(judge({}, high)) == ["initial_loss_high"]
-    wide = context_of(steps={"check-init-loss": {"tolerance": 0.4}})
+    wide = context_of("check-init-loss", steps={"check-init-loss": {"tolerance": 0.4}})
     assert codes(judge({}, high, wide)) == []
-    narrow = context_of(steps={"check-init-loss": {"tolerance": 0.05}})
-    assert codes(judge({}, {**high, "losses__train": 2.55}, narrow)) == []
+    with pytest.raises(ValueError, match=r"at least 0\.15, since sound networks start up to 11 %"):
+        context_of("check-init-loss", steps={"check-init-loss": {"tolerance": 0.05}})
 
 
 def test_data_that_cannot_be_indexed_are_said_and_the_model_is_still_judged():
-    context = context_of()
+    context = context_of("check-init-loss")
     requests = check_init_loss.plan(context, [])
-    bad = changed(INITIAL, halves=2.0)
-    records = [Record(requests[0], values={"skipped": "the training data cannot be indexed"})]
-    records += [Record(request, values=bad) for request in requests[1:]]
-    assert codes(check_init_loss.judge(context, records)) == ["not_repeatable", "loss_not_averaged"]
+    summed = changed(INITIAL, loss__over_halves=2.0)
+    records = [Record(requests[0], values=DataMeasured(None).to_json())]
+    records += [Record(request, values=summed.to_json()) for request in requests[1:]]
+    assert codes(judged(context, records)) == ["not_repeatable", "loss_not_averaged"]
 
 
 def test_objective_is_the_distance_from_the_expectation():
-    request = check_init_loss.plan(context_of(), [])[1]
-    value = check_init_loss.objective(context_of(), Record(request, values=INITIAL))
+    data, request, *_ = check_init_loss.plan(context_of("check-init-loss"), [])
+    value = check_init_loss.objective(context_of("check-init-loss"), Record(request, values=INITIAL.to_json()))
     assert value == pytest.approx(2.35 / math.log(10) - 1)
-    assert check_init_loss.objective(context_of(), Record(request, values={})) is None
+    unfit = changed(INITIAL, loss=None)
+    assert check_init_loss.objective(context_of("check-init-loss"), Record(request, values=unfit.to_json())) is None
+    assert (
+        check_init_loss.objective(context_of("check-init-loss"), Record(data, values=DataMeasured(SAMPLES).to_json()))
+        is None
+    )
+
+
+class TestWords:
+    """What `explain` says is what the code does."""
+
+    def test_a_high_loss_has_other_tolerances_in_a_regression(self):
+        says = INITIAL_LOSS_HIGH.measured
+        assert "more than 15 % (`steps.check-init-loss.tolerance`), with outputs of a scale above 1" in says
+        assert "in a regression by more than 100 %, whatever the scale" in says
+        above = {"loss__train_mode": 1.16 * math.log(10), "loss__eval_mode": 1.16 * math.log(10)}
+        assert codes(judge({}, {**above, "outputs__std": 1.01})) == ["initial_loss_high"]
+        assert codes(judge({}, {**above, "outputs__std": 0.99})) == []
+        for value, speaks in ((1.99, False), (2.01, True)):
+            initial = of_kind("regression", {"zero": 1.0}, value, rms=0.1, loss__takes_logits=False)
+            assert codes(judge({}, initial, regression())) == (["initial_loss_high"] if speaks else [])
+
+    def test_a_low_loss_too(self):
+        says = INITIAL_LOSS_LOW.measured
+        assert "in train and in eval mode: below the least of those values by more than 15 %" in says
+        assert "in a regression by more than 50 %" in says
+
+    def test_the_parameters_of_a_request_are_its_own(self):
+        assert [request.params for request in check_init_loss.plan(context_of("check-init-loss"), [])][:2] == [
+            {},
+            {"seed": 0},
+        ]

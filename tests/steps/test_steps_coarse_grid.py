@@ -28,9 +28,9 @@ def gone(request):
 
 
 def grid(answer, earlier=SWEPT, facts=None, **recipe):
-    context = context_of(earlier, facts, **recipe)
-    records = carry_out("coarse-grid", context, answer)
-    return context, records, judged("coarse-grid", context, records)
+    context = context_of("coarse-grid", earlier, facts, **recipe)
+    records = carry_out(context, answer)
+    return context, records, judged(context, records)
 
 
 def inside(request):
@@ -57,11 +57,11 @@ class TestPlan:
     )
     def test_budget_is_200_iterations_within_one_to_five_epochs(self, per_epoch, asked, iterations):
         steps = {"coarse-grid": {"epochs": asked}} if asked else {}
-        context = context_of(SWEPT, {"iterations_per_epoch": per_epoch}, steps=steps)
+        context = context_of("coarse-grid", SWEPT, {"iterations_per_epoch": per_epoch}, steps=steps)
         assert {request.until for request in coarse_grid.plan(context, [])} == {iterations}
 
     def test_without_a_sweep_the_recipes_own_rate_stands_in_the_middle(self):
-        context = context_of(optimizer={"lr": 0.02})
+        context = context_of("coarse-grid", optimizer={"lr": 0.02})
         assert sorted({r.params["lr"] for r in coarse_grid.plan(context, [])}) == [0.01, 0.02, 0.04]
 
     def test_a_finished_grid_is_known_to_be_finished(self):
@@ -75,7 +75,7 @@ class TestPlan:
 
     def test_equal_factors_make_one_cell(self):
         steps = {"coarse-grid": {"lr_factors": [1.0, 1.0], "weight_decays": [0.0, 0.0]}}
-        assert len(coarse_grid.plan(context_of(SWEPT, steps=steps), [])) == 1
+        assert len(coarse_grid.plan(context_of("coarse-grid", SWEPT, steps=steps), [])) == 1
 
 
 class TestGrowth:
@@ -92,6 +92,20 @@ class TestGrowth:
         assert values(records, "lr")[-1] == 1.2e-2
         told = found(result, "best_at_edge")
         assert told.evidence == {"lr": 1.2e-2, "side": "highest"}
+
+    @pytest.mark.parametrize("values", [1, 2, 4])
+    @pytest.mark.parametrize("extend", [1, 2])
+    def test_however_many_values_are_searched_there_are_no_more_rows_than_the_recipe_says(self, values, extend):
+        dropouts = [round(0.1 * k, 1) for k in range(values)]
+        _, records, _ = grid(
+            lambda request: cell(request, 0.9 - 0.1 * math.log2(request.config.lr / 3e-3), own=1e-4),
+            search={"model.args.dropout": dropouts},
+            steps={"coarse-grid": {"extend": extend}},
+        )
+        rows = [record for record in records if record.request.purpose == "further row"]
+        assert sorted({record.request.round for record in rows}) == list(range(1, extend + 1))
+        assert len(rows) == extend * len(DECAYS)
+        assert len(records) == 12 * values + len(rows)
 
     def test_downward_too(self):
         _, records, _ = grid(lambda request: cell(request, 0.5 + 0.1 * math.log2(request.config.lr / 3e-3)))
@@ -136,7 +150,7 @@ class TestGrowth:
 
         _, records, result = grid(answer)
         assert len(records) <= 12 + 2 * 2 * 6
-        scored = [r for r in records if coarse_grid.objective(context_of(SWEPT), r) is not None]
+        scored = [r for r in records if coarse_grid.objective(context_of("coarse-grid", SWEPT), r) is not None]
         assert bool(result.handoff) == bool(scored)
 
 
@@ -263,6 +277,20 @@ class TestSearch:
         assert "batch_size" in result.handoff
         assert set(result.details["axes"]) == {"lr", "weight_decay", "batch_size"}
 
+    def test_a_sweeps_and_a_cells_training_of_equal_length_are_two_trials_of_one_training(self):
+        steps = {"lr-sweep": {"iterations": 200, "high": 1e-2}, "coarse-grid": {"lr_factors": [1.0], "extend": 0}}
+        _, records, _ = grid(
+            lambda request: cell(request, 0.3 + abs(math.log10(request.config.lr / 3e-3)), per_epoch=40),
+            search={"batch_size": [32]},
+            steps=steps,
+        )
+        purposes = {}
+        for record in records:
+            purposes.setdefault(record.request.goal, []).append(record.request.purpose)
+        assert ["sweep", "cell"] in purposes.values()
+        assert len({record.request.identity for record in records}) == len(records)
+        assert sum(record.request.purpose == "cell" for record in records) == len(DECAYS)
+
     def test_a_value_that_does_not_move_the_rate_shares_the_sweep(self):
         _, records, _ = grid(inside, search={"model.args.dropout": [0.0, 0.5]})
         assert len(records) == 24
@@ -293,7 +321,7 @@ class TestSearch:
 class TestDrawn:
     @pytest.mark.parametrize("sampler", ["random", "tpe"])
     def test_trials_are_drawn_in_waves_of_four_until_the_count(self, sampler):
-        context = context_of(SWEPT, steps={"coarse-grid": {"sampler": sampler, "trials": 10}})
+        context = context_of("coarse-grid", SWEPT, steps={"coarse-grid": {"sampler": sampler, "trials": 10}})
         sizes, records = [], []
         while requests := coarse_grid.plan(context, records):
             assert all(isinstance(r, Suggestion) and r.sampler == sampler for r in requests)
@@ -303,14 +331,16 @@ class TestDrawn:
         assert sizes == [4, 4, 2]
 
     def test_the_rate_is_drawn_from_the_working_range_widened_by_two(self):
-        context = context_of(SWEPT, search={"batch_size": [32, 64]}, steps={"coarse-grid": {"sampler": "random"}})
+        context = context_of(
+            "coarse-grid", SWEPT, search={"batch_size": [32, 64]}, steps={"coarse-grid": {"sampler": "random"}}
+        )
         space = coarse_grid.plan(context, [])[0].space
         assert space["lr"] == {"low": 5e-4, "high": 2e-2, "log": True}
         assert space["weight_decay"] == DECAYS
         assert space["batch_size"] == [32, 64]
 
     def test_drawn_parameters_make_the_training(self):
-        context = context_of(SWEPT, steps={"coarse-grid": {"sampler": "random"}})
+        context = context_of("coarse-grid", SWEPT, steps={"coarse-grid": {"sampler": "random"}})
         request = coarse_grid.plan(context, [])[0].build({"lr": 2e-3, "weight_decay": 0.0})
         assert (request.config.lr, request.config.weight_decay) == (2e-3, 0.0)
 
@@ -318,8 +348,8 @@ class TestDrawn:
         def draw(suggestion):
             return {"lr": 1e-3 * 1.3**suggestion.number, "weight_decay": 1e-4}
 
-        context = context_of(SWEPT, steps={"coarse-grid": {"sampler": "random", "trials": 6}})
-        records = carry_out("coarse-grid", context, inside, draw=draw)
-        result = judged("coarse-grid", context, records)
+        context = context_of("coarse-grid", SWEPT, steps={"coarse-grid": {"sampler": "random", "trials": 6}})
+        records = carry_out(context, inside, draw=draw)
+        result = judged(context, records)
         assert result.handoff["lr"] == pytest.approx(1e-3 * 1.3**4, rel=0.01)
         assert result.verdict == "pass"

@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunekit.steps import coarse_grid, fine_run
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import Remedy, UserError
 
 TOP = [{"lr": 3e-3, "weight_decay": 1e-4}, {"lr": 3e-3, "weight_decay": 0.0}, {"lr": 6e-3, "weight_decay": 1e-4}]
-GRID = {"lr-sweep": {"lr": 3e-3}, "coarse-grid": {**TOP[0], "val_accuracy": 0.9, "top": TOP}}
+BEST = {**TOP[0], "val_accuracy": 0.9, "val_loss": 0.1, "iterations": 100, "training": "x", "top": TOP}
+GRID = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}, "coarse-grid": BEST}
+SWEPT = {"lr-sweep": GRID["lr-sweep"]}
 SAMPLES = np.random.RandomState(0).gamma(1.0, 0.3, 40)
 
 
@@ -31,15 +33,15 @@ def by_rate(request):
 
 
 def fine(answer, earlier=GRID, **changes):
-    context = context_of(earlier, **changes)
-    records = carry_out("fine-run", context, answer, 60)
-    return context, records, judged("fine-run", context, records)
+    context = context_of("fine-run", earlier, **changes)
+    records = carry_out(context, answer, 60)
+    return context, records, judged(context, records)
 
 
 class TestPlan:
     def test_the_best_few_go_on_from_the_grids_own_trainings(self):
-        context = context_of(GRID)
-        cells = {r.config.key: r for r in coarse_grid.plan(context, [])}
+        context = context_of("fine-run", GRID)
+        cells = {r.config.key: r for r in coarse_grid.plan(context_of("coarse-grid", SWEPT), [])}
         requests = fine_run.plan(context, [])
         assert [dict(r.params) for r in requests] == TOP
         assert all(r.config.key in cells for r in requests)
@@ -56,6 +58,26 @@ class TestPlan:
         ]
         assert [r.request.config.seed for r in records[-2:]] == [1, 2]
 
+    def test_a_finer_rate_that_is_a_cell_already_is_not_run_twice(self):
+        steps = {"fine-run": {"lr_factors": [1.0, 2.0], "seeds": 1}}
+        _, records, _ = fine(by_rate, steps=steps)
+        assert [record.request.purpose for record in records] == ["best cell"] * 3
+
+    def test_runs_are_never_shorter_than_what_the_grids_best_has_behind_it_and_that_is_said(self):
+        steps = {"fine-run": {"epochs": 4}}
+        _, records, result = fine(by_rate, steps=steps)
+        assert {record.request.until for record in records} == {100}
+        assert found(result, "fine_run_lengthened").evidence == {"epochs": 5, "asked": 4}
+        assert found(result, "fine_run_lengthened").severity == "note"
+        _, records, result = fine(by_rate, steps={"fine-run": {"epochs": 5}})
+        assert "fine_run_lengthened" not in codes(result)
+
+    def test_the_weights_of_the_winner_are_the_first_that_stay(self):
+        """Equal in the metric, told apart by the loss, as the winner is."""
+        context, records, result = fine(lambda r: ended(r, 0.2 if r.config.weight_decay == 0.0 else 0.3))
+        order = context.step.order(context, records)
+        assert order[0].request.config.folder == result.handoff["training"]
+
     def test_a_finer_rate_that_wins_is_the_one_repeated(self):
         _, records, result = fine(lambda r: ended(r, 0.2 + abs(math.log10(r.config.lr / 2.1e-3))))
         assert {r.params["lr"] for r in records if "seed" in r.params} == {2.1e-3}
@@ -67,7 +89,7 @@ class TestPlan:
         assert result.handoff["spread"] is None
 
     def test_without_a_grid_the_recipes_own_values(self):
-        context = context_of(optimizer={"lr": 0.02, "weight_decay": 1e-3})
+        context = context_of("fine-run", optimizer={"lr": 0.02, "weight_decay": 1e-3})
         assert [dict(r.params) for r in fine_run.plan(context, [])] == [{"lr": 0.02, "weight_decay": 1e-3}]
 
     def test_nothing_more_after_all_diverged(self):
@@ -132,7 +154,7 @@ class TestJudge:
         _, _, result = fine(answer)
         told = found(result, "still_improving")
         assert told.severity == "note"
-        assert "steps.fine-run.epochs=20" in told.advice[0]
+        assert told.remedies == (Remedy("fine-run", {"steps.fine-run.epochs": 20}),)
         _, _, result = fine(lambda r: answer(r, 7))
         assert "still_improving" not in codes(result)
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, trained
+from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, left, trained
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ def usual_end(rate, best=1e-2, start=2.3, least=0.5):
 
 
 def sweep(context, losses_of):
-    return carry_out("lr-sweep", context, lambda request: trained(request, losses_of(request.config.lr, request.until)))
+    return carry_out(context, lambda request: trained(request, losses_of(request.config.lr, request.until)))
 
 
 def usual(rate, count, noise=0.02, best=1e-2, diverges=3e-1):
@@ -29,8 +29,8 @@ def usual(rate, count, noise=0.02, best=1e-2, diverges=3e-1):
 
 
 def run(losses_of, **recipe):
-    context = context_of(**recipe)
-    return judged("lr-sweep", context, sweep(context, losses_of))
+    context = context_of("lr-sweep", **recipe)
+    return judged(context, sweep(context, losses_of))
 
 
 class TestPlan:
@@ -51,36 +51,36 @@ class TestPlan:
         assert all(2.9 < second / first < 3.4 for first, second in pairwise(rates))
 
     def test_one_start_the_same_batches_and_a_small_decay_for_every_rate(self):
-        requests = lr_sweep.plan(context_of(optimizer={"weight_decay": 0.3}), [])
+        requests = lr_sweep.plan(context_of("lr-sweep", optimizer={"weight_decay": 0.3}), [])
         assert [request.config.lr for request in requests] == LADDER
         assert len({request.config.with_(lr=0.0).key for request in requests}) == 1
         assert {request.config.weight_decay for request in requests} == {1e-4}
         assert {request.until for request in requests} == {100}
 
     def test_case_5_a_small_loader_is_cycled(self):
-        requests = lr_sweep.plan(context_of(facts={"iterations_per_epoch": 3}), [])
+        requests = lr_sweep.plan(context_of("lr-sweep", facts={"iterations_per_epoch": 3}), [])
         assert {request.until for request in requests} == {100}
 
     def test_more_epochs_where_the_recipe_asks_and_an_epoch_is_long(self):
-        context = context_of(facts={"iterations_per_epoch": 150}, steps={"lr-sweep": {"epochs": 1.5}})
+        context = context_of("lr-sweep", facts={"iterations_per_epoch": 150}, steps={"lr-sweep": {"epochs": 1.5}})
         assert {request.until for request in lr_sweep.plan(context, [])} == {225}
 
     def test_case_21_the_recipes_schedule_does_not_fight_the_sweep(self):
-        context = context_of(schedule={"name": "cosine", "args": {"warmup": 20}})
+        context = context_of("lr-sweep", schedule={"name": "cosine", "args": {"warmup": 20}})
         requests = lr_sweep.plan(context, [])
-        assert {request.config.schedule["name"] for request in requests} == {"constant"}
-        assert {request.config.schedule["args"]["warmup"] for request in requests} == {20}
+        assert {request.config.schedule.name for request in requests} == {"constant"}
+        assert {request.config.schedule.args["warmup"] for request in requests} == {20}
 
     def test_case_7_a_sweep_run_twice_asks_for_the_same_trainings_and_says_the_same(self):
-        first, second = (sweep(context_of(), usual) for _ in range(2))
+        first, second = (sweep(context_of("lr-sweep"), usual) for _ in range(2))
         assert [record.request.identity for record in first] == [record.request.identity for record in second]
-        assert judged("lr-sweep", context_of(), first) == judged("lr-sweep", context_of(), second)
+        assert judged(context_of("lr-sweep"), first) == judged(context_of("lr-sweep"), second)
 
     def test_a_failed_rate_ends_the_plan_and_is_said_as_an_error(self):
-        context = context_of()
-        records = carry_out("lr-sweep", context, failed)
+        context = context_of("lr-sweep")
+        records = carry_out(context, failed)
         with pytest.raises(UserError, match="boom"):
-            judged("lr-sweep", context, records)
+            judged(context, records)
 
     @given(
         st.dictionaries(st.integers(-16, 8), st.lists(st.floats(-10, 1e6) | st.just(math.nan), min_size=1), min_size=1),
@@ -91,12 +91,10 @@ class TestPlan:
             values = curves.get(round(2 * math.log10(rate)), curves[min(curves)])
             return [values[i % len(values)] for i in range(count)]
 
-        context = context_of(steps={"lr-sweep": {"extend": extend}})
-        records = carry_out(
-            "lr-sweep", context, lambda request: trained(request, losses_of(request.config.lr, request.until)), 30
-        )
+        context = context_of("lr-sweep", steps={"lr-sweep": {"extend": extend}})
+        records = carry_out(context, lambda request: trained(request, losses_of(request.config.lr, request.until)), 30)
         assert len(records) <= len(LADDER) + extend
-        result = judged("lr-sweep", context, records)
+        result = judged(context, records)
         if result.handoff:
             low, high = result.handoff["range"]
             assert low <= result.handoff["lr"] <= high
@@ -165,23 +163,23 @@ class TestPick:
         assert run(losses_of).handoff["lr"] == 1e-2
 
     def test_case_16_the_rate_handed_on_is_what_training_then_uses(self):
-        lr = run(usual).handoff["lr"]
-        context = context_of({"lr-sweep": {"lr": lr}})
-        assert context.config(context.tuned("lr-sweep")).lr == lr
+        swept = run(usual).handoff
+        context = context_of("coarse-grid", {"lr-sweep": swept})
+        assert context.config().lr == context.params["lr"] == swept["lr"]
 
     def test_case_24_a_curve_that_still_falls_at_the_upper_edge_extends_upward(self):
         def losses_of(rate, count):
             return usual(rate, count, best=3e-1, diverges=3.0)
 
-        context = context_of()
+        context = context_of("lr-sweep")
         records = sweep(context, losses_of)
         assert max(record.request.config.lr for record in records) == 1.0
-        result = judged("lr-sweep", context, records)
+        result = judged(context, records)
         assert result.handoff["lr"] == 3e-1
         assert "best_at_edge" not in codes(result)
 
     def test_rates_beyond_the_range_are_confirmed_over_twice_the_iterations(self):
-        records = sweep(context_of(), lambda rate, count: usual(rate, count, best=3e-1, diverges=3.0))
+        records = sweep(context_of("lr-sweep"), lambda rate, count: usual(rate, count, best=3e-1, diverges=3.0))
         assert {r.request.until for r in records if r.request.config.lr > 0.1} == {200}
 
     def test_a_rate_above_the_range_that_blows_up_late_is_not_taken(self):
@@ -202,13 +200,16 @@ class TestPick:
         def losses_of(rate, count):
             return falling(2.3, 1.0 - 0.1 * slope * math.log10(rate), count, 0.01)
 
-        context = context_of()
+        context = context_of("lr-sweep")
         records = sweep(context, losses_of)
         assert len(records) == len(LADDER) + 3
-        told = found(judged("lr-sweep", context, records), "best_at_edge")
+        told = found(judged(context, records), "best_at_edge")
         assert told.severity == "warn"
         assert told.evidence["side"] == side
-        assert f"steps.lr-sweep.{option}=" in told.advice[0]
+        (remedy,) = told.remedies
+        assert remedy.command == "lr-sweep"
+        assert list(remedy.set) == [f"steps.lr-sweep.{option}"]
+        assert remedy.set[f"steps.lr-sweep.{option}"] not in {record.params["lr"] for record in records}
 
     def test_next_to_divergence_the_lower_neighbour_is_taken_where_it_does_nearly_as_well(self):
         ends = {1e-3: 1.5, 3e-3: 0.62, 1e-2: 0.5}
@@ -240,10 +241,10 @@ class TestPick:
 
 class TestNothingWorks:
     def test_all_diverged_tries_lower_rates_first(self):
-        context = context_of()
+        context = context_of("lr-sweep")
         records = sweep(context, lambda rate, count: exploding(2.3, count))
         assert min(record.request.config.lr for record in records) == 3e-7
-        result = judged("lr-sweep", context, records)
+        result = judged(context, records)
         assert result.verdict == "fail"
         assert codes(result) == ["all_diverged"]
         assert result.handoff == {}
@@ -273,9 +274,8 @@ class TestNothingWorks:
         [("pass", "step 2 passed", "labels of the full data"), ("fail", "step 2 failed too", "overfit-tiny")],
     )
     def test_no_rate_works_says_what_step_2_found(self, verdict, said, advised):
-        tiny = {"handoff": {}, "codes": [], "verdict": verdict}
-        context = context_of({"overfit-tiny": tiny})
-        result = judged("lr-sweep", context, sweep(context, lambda rate, count: [2.3] * count))
+        context = context_of("lr-sweep", {"overfit-tiny": left("overfit-tiny", verdict=verdict)})
+        result = judged(context, sweep(context, lambda rate, count: [2.3] * count))
         told = found(result, "no_learning_rate_works")
         assert said in told.message
         assert any(advised in line for line in told.advice)
@@ -285,7 +285,7 @@ class TestNothingWorks:
 
 
 def test_objective_scores_the_end_and_never_a_diverged_run():
-    context = context_of()
+    context = context_of("lr-sweep")
     request = lr_sweep.plan(context, [])[0]
     assert lr_sweep.objective(context, trained(request, [2.0] * 90 + [1.0] * 10)) == pytest.approx(1.0)
     assert lr_sweep.objective(context, trained(request, [2.0, math.inf])) is None
@@ -293,7 +293,7 @@ def test_objective_scores_the_end_and_never_a_diverged_run():
 
 def test_the_start_is_that_of_the_lowest_rate_for_all():
     """A high rate has fallen within the window that tells the start: its own would hide its drop."""
-    context = context_of()
+    context = context_of("lr-sweep")
     records = sweep(context, lambda rate, count: falling(2.3, 0.2, count, speed=2.0) if rate == 1e-2 else [2.3] * count)
     assert lr_sweep.read_curves(records)[1e-2].drop == pytest.approx(2.1, abs=0.01)
     assert lr_sweep.read_curves([replace(r) for r in records])[1e-2].start == pytest.approx(2.3)

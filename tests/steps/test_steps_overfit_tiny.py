@@ -1,23 +1,35 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, trained
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunekit.measured import Fit, Spread, TinySet, TinyTrained
 from tunekit.steps import overfit_tiny
-from tunekit.vocabulary import Measurement, Record, Training, UserError
+from tunekit.vocabulary import Measurement, Record, Subset, Training, UserError
 
-START = {"samples": 100, "parameters": 10_000, "start": 2.3, "floor": 0.0, "conflicting": 0}
-LOOKED = {
-    "samples": 100,
-    "parameters": 10_000,
-    "moved": 0.5,
-    "gradient_norm": 0.1,
-    "train": {"loss": 0.01, "score": 1.0},
-    "eval": {"loss": 0.01, "score": 1.0},
-}
-REGRESSION = {"variance": 4.0, "mean": 0.0, "residual": 0.04, "start": 4.0, "samples": 32}
+START = TinySet(
+    kind="classification",
+    accuracy=True,
+    samples=100,
+    parameters=10_000,
+    start=2.3,
+    floor=0.0,
+    best_score=None,
+    spread=None,
+    conflicting=0,
+)
+TRAINED = TinyTrained(moved=0.5, gradient_norm=0.1, train_mode=Fit(0.01, 1.0), eval_mode=Fit(0.01, 1.0))
+REGRESSION = replace(
+    START,
+    kind="regression",
+    accuracy=False,
+    samples=32,
+    start=4.0,
+    spread=Spread(mean=0.0, variance=4.0, residual=0.04),
+)
 
 
 def learned(request, at=20, score=1.0, end=1e-3):
@@ -30,25 +42,27 @@ def stuck(request, loss=2.3, score=0.1):
     return trained(request, [2.3, *[loss] * (request.until - 1)], scores=[score] * request.until)
 
 
-def tiny(answer, start=START, looked=LOOKED, earlier=None, facts=None, blank=stuck, **recipe):
-    context = context_of(earlier, facts, **recipe)
+def tiny(answer, start=START, trained_model=TRAINED, earlier=None, facts=None, blank=stuck, **recipe):
+    context = context_of("overfit-tiny", earlier, facts, **recipe)
 
     def answered(request):
         if isinstance(request, Measurement):
-            return Record(request, values=looked if request.at else start)
-        return blank(request) if request.config.data["blank"] else answer(request)
+            return Record(request, values=(trained_model if request.at else start).to_json())
+        return blank(request) if request.purpose == overfit_tiny.CONTROL else answer(request)
 
-    records = carry_out("overfit-tiny", context, answered, 20)
-    return records, judged("overfit-tiny", context, records)
+    records = carry_out(context, answered, 20)
+    return records, judged(context, records)
 
 
 def rates(records):
-    return [r.params["lr"] for r in records if isinstance(r.request, Training) and not r.request.config.data["blank"]]
+    return [r.params["lr"] for r in records if r.request.purpose in overfit_tiny.ATTEMPTS]
 
 
 class TestPlan:
     def test_regularisers_are_off_and_the_set_is_one_batch(self):
         context = context_of(
+            "overfit-tiny",
+            "overfit-tiny",
             optimizer={"weight_decay": 0.1},
             model={"target": "mlp", "args": {"dropout": 0.5}},
             data={"target": "digits", "augment": ["flip"]},
@@ -59,27 +73,31 @@ class TestPlan:
         config = overfit_tiny.plan(context, [])[0].config
         assert config.regularize is False
         assert (config.weight_decay, config.ema, config.clip_grad_norm) == (0.0, None, None)
-        assert (config.data["augment"], config.data["subset"]) == ([], {"per_class": 10})
-        assert (config.batch_size, config.schedule["name"]) == (100, "constant")
+        assert (config.data.augment, config.data.subset) == ((), Subset(per_class=10))
+        assert (config.batch_size, config.schedule.name) == (100, "constant")
 
     def test_at_most_500_samples_and_32_where_there_are_no_classes(self):
-        many = overfit_tiny.plan(context_of(facts={"classes": 200}), [])[0].config
+        many = overfit_tiny.plan(context_of("overfit-tiny", facts={"classes": 200}), [])[0].config
         assert many.batch_size == 500
-        none = overfit_tiny.plan(context_of(facts={"classes": None}, task="regression"), [])[0].config
-        assert (none.data["subset"], none.batch_size) == ({"samples": 32}, 32)
+        none = overfit_tiny.plan(context_of("overfit-tiny", facts={"classes": None}, task="regression"), [])[0].config
+        assert (none.data.subset, none.batch_size) == (Subset(samples=32), 32)
 
-    @pytest.mark.parametrize(
-        ("optimizer", "asked"),
-        [("adam", [1e-2, 1e-3, 1e-4]), ("sgd", [1e-1, 1e-2, 1e-3]), ("momentum", [1e-1, 1e-2, 1e-3])],
-    )
-    def test_rates_suit_the_optimizer(self, optimizer, asked):
-        records, _ = tiny(learned, optimizer={"target": optimizer})
+    @pytest.mark.parametrize(("factor", "asked"), [(1.0, [1e-2, 1e-3, 1e-4]), (10.0, [1e-1, 1e-2, 1e-3])])
+    def test_rates_suit_the_optimizer(self, factor, asked):
+        records, _ = tiny(learned, facts={"tiny_rate_factor": factor})
         assert rates(records) == pytest.approx(asked)
+
+    def test_rates_that_the_recipe_gives_are_taken_as_they_are(self):
+        """Also where they happen to be the usual ones."""
+        given = {"overfit-tiny": {"rates": [1e-2, 1e-3, 1e-4]}}
+        records, _ = tiny(learned, facts={"tiny_rate_factor": 10.0}, steps=given)
+        assert rates(records) == [1e-2, 1e-3, 1e-4]
 
     def test_the_trained_model_is_looked_at_and_a_control_with_zeroed_inputs_run_as_long(self):
         records, _ = tiny(learned)
-        look = [r.request for r in records if isinstance(r.request, Measurement)][-1]
-        control = next(r.request for r in records if isinstance(r.request, Training) and r.request.config.data["blank"])
+        look, control = (r.request for r in records[-2:])
+        assert (look.purpose, control.purpose) == (overfit_tiny.TRAINED_MODEL, overfit_tiny.CONTROL)
+        assert control.config.data["blank"]
         assert look.at == control.until < 300
         assert look.config.key != control.config.key
 
@@ -97,10 +115,20 @@ class TestPlan:
         records, _ = tiny(answer)
         assert [r.request.until for r in records if isinstance(r.request, Training)][3] == 1200
 
-    def test_a_lower_rate_where_all_diverged(self):
-        records, result = tiny(lambda r: trained(r, exploding(2.3, r.until)) if r.config.lr > 5e-5 else learned(r))
+    @pytest.mark.parametrize("given", [None, [1e-4], [1e-3, 1e-4], [1e-1, 1e-2, 1e-3, 1e-4]])
+    def test_a_lower_rate_where_all_diverged_whatever_number_of_rates_was_given(self, given):
+        steps = {"overfit-tiny": {"rates": given}}
+        records, result = tiny(
+            lambda r: trained(r, exploding(2.3, r.until)) if r.config.lr > 5e-5 else learned(r), steps=steps
+        )
         assert min(rates(records)) == pytest.approx(1e-5)
         assert result.verdict == "pass"
+
+    def test_a_lower_rate_is_tried_once(self):
+        records, _ = tiny(lambda r: trained(r, exploding(2.3, r.until)))
+        assert rates(records) == pytest.approx([1e-2, 1e-3, 1e-4, 1e-5])
+        assert [r.request.purpose for r in records[-2:]] == [overfit_tiny.RATE, overfit_tiny.LOWER_RATE]
+        assert [r.request.round for r in records[-2:]] == [0, 1]
 
     @given(
         st.dictionaries(st.integers(-7, 2), st.tuples(st.floats(-5, 1e5) | st.just(math.nan), st.floats(0, 1))),
@@ -130,7 +158,7 @@ class TestPass:
 
     def test_the_floor_is_that_of_the_targets(self):
         """Soft targets: a loss of 0.5 is all that can be had."""
-        _, result = tiny(lambda r: learned(r, end=0.51), start={**START, "floor": 0.5})
+        _, result = tiny(lambda r: learned(r, end=0.51), start=replace(START, floor=0.5))
         assert result.verdict == "pass"
 
     def test_slow_is_a_warning(self):
@@ -140,16 +168,16 @@ class TestPass:
         assert told.evidence["epochs"] > 200
 
     def test_a_model_of_few_parameters_is_held_to_the_best_linear_map(self):
-        few = {**START, "parameters": 30, "floor": 0.9, "score": 0.7}
+        few = replace(START, parameters=30, floor=0.9, best_score=0.7)
         assert tiny(lambda r: learned(r, end=0.91, score=0.68), start=few)[1].verdict == "pass"
         assert tiny(lambda r: learned(r, end=0.91, score=0.3), start=few)[1].verdict == "fail"
 
     def test_eval_mode_that_differs(self):
-        looked = {**LOOKED, "eval": {"loss": 1.0, "score": 0.6}}
-        told = found(tiny(learned, looked=looked)[1], "eval_mode_differs")
+        differs = replace(TRAINED, eval_mode=Fit(1.0, 0.6))
+        told = found(tiny(learned, trained_model=differs)[1], "eval_mode_differs")
         assert told.evidence == {"train": 1.0, "eval": 0.6}
-        near = {**LOOKED, "eval": {"loss": 0.1, "score": 0.95}}
-        assert codes(tiny(learned, looked=near)[1]) == []
+        near = replace(TRAINED, eval_mode=Fit(0.1, 0.95))
+        assert codes(tiny(learned, trained_model=near)[1]) == []
 
     def test_a_control_that_learns_without_inputs(self):
         _, result = tiny(learned, blank=learned)
@@ -165,7 +193,7 @@ class TestCause:
         assert result.handoff == {}
 
     def test_flat_because_no_parameter_moved(self):
-        _, result = tiny(lambda r: stuck(r, 1.9), looked={**LOOKED, "moved": 0.0})
+        _, result = tiny(lambda r: stuck(r, 1.9), trained_model=replace(TRAINED, moved=0.0))
         assert "no parameter of the model moved" in found(result, "loss_flat").message
 
     def test_a_loss_that_falls_by_a_tenth_is_not_flat(self):
@@ -178,17 +206,17 @@ class TestCause:
         assert result.verdict == "fail"
 
     def test_conflicting_labels(self):
-        _, result = tiny(lambda r: stuck(r, 0.7, 0.5), start={**START, "conflicting": 40})
+        _, result = tiny(lambda r: stuck(r, 0.7, 0.5), start=replace(START, conflicting=40))
         told = found(result, "cannot_overfit")
         assert "40 of the 100 samples" in told.message
         assert told.evidence["conflicting"] == 40
 
     def test_too_few_parameters(self):
-        _, result = tiny(lambda r: stuck(r, 1.5, 0.5), start={**START, "parameters": 30})
+        _, result = tiny(lambda r: stuck(r, 1.5, 0.5), start=replace(START, parameters=30))
         assert "30 parameters for 100 samples" in found(result, "cannot_overfit").message
 
     def test_dead_gradients(self):
-        _, result = tiny(lambda r: stuck(r, 1.5, 0.5), looked={**LOOKED, "gradient_norm": 1e-9})
+        _, result = tiny(lambda r: stuck(r, 1.5, 0.5), trained_model=replace(TRAINED, gradient_norm=1e-9))
         assert "the gradient's norm is 1.0e-09" in found(result, "cannot_overfit").message
 
     def test_a_step_that_raised_is_an_error(self):
@@ -204,8 +232,8 @@ class TestRegression:
         def answer(request):
             return trained(request, falling(4.0, end, request.until, speed=at / 5), metric="mae")
 
-        looked = {**LOOKED, "train": {"loss": 0.0, "score": 0.1}, "eval": {"loss": 0.0, "score": 3.0}}
-        return tiny(answer, start={**START, **start}, looked=looked, facts=MEASURED, task="regression")[1]
+        model = replace(TRAINED, train_mode=Fit(0.0, 0.1), eval_mode=Fit(0.0, 3.0))
+        return tiny(answer, start, model, facts=MEASURED, task="regression")[1]
 
     def test_a_hundredth_of_the_variance_passes(self):
         result = self.run(0.03)
@@ -216,16 +244,17 @@ class TestRegression:
 
     def test_the_residual_is_measured_in_the_loss_itself(self):
         """A mean absolute error of a tenth of the standard deviation leaves a hundredth of the variance."""
-        absolute = {**REGRESSION, "residual": 0.2}
+        absolute = replace(REGRESSION, spread=Spread(mean=0.0, variance=4.0, residual=0.2))
         assert self.run(0.15, absolute).verdict == "pass"
         assert "where 1 % of the variance is left" in self.run(0.15, absolute).summary
 
     def test_few_parameters_are_held_to_the_least_squares_floor(self):
-        assert self.run(0.62, {**REGRESSION, "floor": 0.6, "parameters": 9}).verdict == "pass"
-        assert self.run(0.75, {**REGRESSION, "floor": 0.6, "parameters": 9}).verdict == "fail"
+        few = replace(REGRESSION, floor=0.6, parameters=9)
+        assert self.run(0.62, few).verdict == "pass"
+        assert self.run(0.75, few).verdict == "fail"
 
     def test_targets_far_from_zero_are_named_where_they_make_it_slow_or_impossible(self):
-        far = {**REGRESSION, "mean": 50.0}
+        far = replace(REGRESSION, spread=Spread(mean=50.0, variance=4.0, residual=0.04))
         slow = found(self.run(0.01, far, at=250), "overfit_slow")
         assert slow.severity == "note"
         assert "mean 50" in slow.message
@@ -236,6 +265,6 @@ class TestRegression:
 
 def test_multilabel_needs_every_label_right():
     facts = {"classes": None}
-    start = {**START, "start": 0.69, "samples": 32}
+    start = replace(START, kind="multilabel", start=0.69, samples=32)
     assert tiny(learned, start=start, facts=facts, task="multilabel")[1].verdict == "pass"
     assert tiny(lambda r: learned(r, score=0.97), start=start, facts=facts, task="multilabel")[1].verdict == "fail"

@@ -1,109 +1,102 @@
 import pytest
-from hand_made import codes, context_of, exploding, failed, falling, found, trained
+from hand_made import codes, context_of, exploding, failed, falling, found, judged, left, trained
 
-from tunekit.findings import CATALOGUE, finding
-from tunekit.steps import Context, fine_run, lr_sweep, overfit_tiny
-from tunekit.vocabulary import UserError
-
-
-def after(*causes, step="check-init-loss", **tiny):
-    """A context in which an earlier step found these codes."""
-    kept = {step: {"handoff": {}, "codes": list(causes), "verdict": "fail"}}
-    if tiny:
-        kept["overfit-tiny"] = {"handoff": {}, "codes": [], **tiny}
-    return context_of(kept)
+from tunekit.steps import conclude, get_step, step_names
+from tunekit.steps.step import Judgement
+from tunekit.vocabulary import Remedy, UserError
 
 
-def swept(context: Context):
-    records = [trained(request, exploding(2.3, request.until)) for request in lr_sweep.plan(context, [])]
-    return lr_sweep.judge(context, records)
+def after(*causes, step="lr-sweep", **facts):
+    """A step's context, when step 1 has named these causes."""
+    return context_of(step, {"check-init-loss": left("check-init-loss", verdict="fail", causes=causes)}, facts)
+
+
+def swept(context):
+    records = [trained(request, exploding(2.3, request.until)) for request in context.step.plan(context, [])]
+    return judged(context, records)
 
 
 def test_a_fail_that_follows_from_an_earlier_cause_is_a_note_that_names_it_while_the_verdict_stays():
     result = swept(after("loss_not_averaged"))
-    told = found(result, "all_diverged")
+    symptom = found(result, "all_diverged")
     assert result.verdict == "fail"
-    assert told.severity == "note"
-    assert "this follows from loss_not_averaged, found before" in told.message
-    assert told.advice == ("mend loss_not_averaged first: `tunekit explain loss_not_averaged`",)
+    assert symptom.severity == "note"
+    assert "this follows from loss_not_averaged, found before" in symptom.message
+    assert symptom.advice == ("mend loss_not_averaged first: `tunekit explain loss_not_averaged`",)
 
 
 def test_without_a_cause_it_stays_a_fail():
-    told = found(swept(after()), "all_diverged")
-    assert told.severity == "fail"
-    assert "follows" not in told.message
-
-
-@pytest.mark.parametrize("code", ["class_imbalance"])
-def test_what_explains_nothing_later_is_no_cause(code):
-    assert found(swept(after(code)), "all_diverged").severity == "fail"
-
-
-@pytest.mark.parametrize(("step", "code"), [("overfit-tiny", "cannot_overfit"), ("overfit-tiny", "loss_flat")])
-def test_a_symptom_is_no_cause_of_another(step, code):
-    assert found(swept(after(code, step=step)), "all_diverged").severity == "fail"
+    fail = found(swept(after()), "all_diverged")
+    assert fail.severity == "fail"
+    assert "follows" not in fail.message
 
 
 def test_several_causes_are_named_in_their_order_three_at_most():
     causes = ["input_not_normalized", "dead_units", "frozen_parameters", "batch_leak"]
-    told = found(swept(after(*causes)), "all_diverged")
-    assert "from input_not_normalized, dead_units, frozen_parameters, found before" in told.message
-    assert "explain input_not_normalized" in told.advice[0]
+    symptom = found(swept(after(*causes)), "all_diverged")
+    assert "from input_not_normalized, dead_units, frozen_parameters, found before" in symptom.message
+    assert "explain input_not_normalized" in symptom.advice[0]
 
 
 def test_warnings_keep_their_severity():
     context = after("dead_units")
     records = [
         trained(r, falling(2.3, 0.5, r.until, 0.01) if r.config.lr == 1e-3 else exploding(2.3, r.until))
-        for r in lr_sweep.plan(context, [])
+        for r in context.step.plan(context, [])
     ]
-    assert found(lr_sweep.judge(context, records), "narrow_range").severity == "warn"
+    assert found(judged(context, records), "narrow_range").severity == "warn"
 
 
-def test_a_step_does_not_excuse_itself():
-    """Findings of step 1 are causes, not symptoms, and later steps' codes do not reach back."""
-    kept = {"fine-run": {"handoff": {}, "codes": ["fine_run_diverged"], "verdict": "fail"}}
-    context = context_of(kept)
-    assert context.causes("lr-sweep") == []
-    told = context.result("check-init-loss", "", [finding("dead_units", "message")])
-    assert (told.findings[0].severity, told.verdict) == ("fail", "fail")
+def said(step, code, context):
+    """The result of a step that says this code alone."""
+    (spoken,) = (other for other in get_step(step).codes() if other.name == code)
+    return conclude(get_step(step), context, Judgement("", [spoken.finding("message")]))
 
 
-def test_a_symptom_can_be_found_in_every_later_step():
-    context = after("loss_not_averaged")
-    for step, code in (
+def test_findings_of_step_1_are_causes_not_symptoms():
+    result = said("check-init-loss", "dead_units", after("loss_not_averaged", step="check-init-loss"))
+    assert (result.findings[0].severity, result.verdict) == ("fail", "fail")
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
         ("overfit-tiny", "cannot_overfit"),
         ("lr-sweep", "no_learning_rate_works"),
         ("fine-run", "fine_run_diverged"),
         ("diagnose", "not_learning"),
-    ):
-        result = context.result(step, "", [finding(code, "message")])
-        assert (result.findings[0].severity, result.verdict) == ("note", "fail")
+    ],
+)
+def test_a_symptom_can_be_found_in_every_later_step(step, code):
+    result = said(step, code, after("loss_not_averaged", step=step))
+    assert (result.findings[0].severity, result.verdict) == ("note", "fail")
 
 
-def test_results_name_the_next_command():
-    context = context_of()
-    assert context.result("lr-sweep", "", []).next == "tunekit coarse-grid runs/hand-made"
-    assert context.result("diagnose", "", []).next == ""
+def test_results_name_what_to_do_next():
+    for step, following in zip(step_names()[:-1], step_names()[1:], strict=True):
+        assert conclude(get_step(step), context_of(step), Judgement("")).remedies == (Remedy(following),)
+    assert conclude(get_step("diagnose"), context_of("diagnose"), Judgement("")).remedies == ()
 
 
 def test_fine_runs_that_diverge_after_a_cause_name_it():
-    context = after("exploding_gradients")
-    records = [trained(r, exploding(2.3, r.until)) for r in fine_run.plan(context, [])]
-    result = fine_run.judge(context, records)
+    context = after("exploding_gradients", step="fine-run")
+    records = [trained(r, exploding(2.3, r.until)) for r in context.step.plan(context, [])]
+    result = judged(context, records)
     assert codes(result) == ["fine_run_diverged"]
     assert (result.findings[0].severity, result.verdict) == ("note", "fail")
 
 
-def test_the_catalogue_knows_symptoms_from_causes():
-    for code, entry in CATALOGUE.items():
-        first = entry.steps[0] == "check-init-loss"
-        assert entry.symptom == (not first)
-        assert entry.causes_later == (first and code != "class_imbalance")
+def test_the_codes_of_step_1_alone_explain_what_goes_wrong_later():
+    for step in map(get_step, step_names()):
+        for code in step.codes():
+            if code.name == "not_repeatable":
+                continue  # said of the data, by whoever meets it
+            assert code.symptom == (step.name != "check-init-loss"), code.name
+            assert code.explains_later == (step.name == "check-init-loss" and code.name != "class_imbalance"), code.name
 
 
 def test_a_step_that_cannot_run_for_a_known_cause_names_it():
-    context = after("labels_out_of_range")
-    records = [failed(request, "IndexError: Target 4 is out of bounds") for request in overfit_tiny.plan(context, [])]
+    context = after("labels_out_of_range", step="overfit-tiny")
+    records = [failed(request, "IndexError: Target 4 is out of bounds") for request in context.step.plan(context, [])]
     with pytest.raises(UserError, match=r"out of bounds; this follows from labels_out_of_range, found before"):
-        overfit_tiny.judge(context, records)
+        judged(context, records)

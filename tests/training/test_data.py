@@ -20,7 +20,8 @@ from tunekit.training.data import DatasetSplit, LoaderSplit, Normalize, TensorSp
 from tunekit.training.memory import in_memory
 from tunekit.training.order import epoch_order, split_indices, tiny_subset
 from tunekit.training.sources import _split_of, load_splits
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import DataSpec, UserError
+from tunekit.vocabulary import Subset as Few
 
 
 class Samples(Dataset):
@@ -39,8 +40,7 @@ class Samples(Dataset):
 
 
 def spec(**changes):
-    data = {"target": "digits", "args": {}, "val_fraction": 0.2, "split": "stratified", "augment": [], "seed": 0}
-    return {**data, "subset": None, "blank": False, **changes}
+    return DataSpec(**{"target": "digits", **changes})
 
 
 class TestSplitIndices:
@@ -295,36 +295,36 @@ class TestNormalize:
 class TestTinySubset:
     def test_so_many_of_each_class(self):
         split = TensorSplit((torch.randn(300, 2),), {}, torch.arange(300) % 3)
-        subset = tiny_subset(split, {"per_class": 7, "samples": 32}, 0)
+        subset = tiny_subset(split, Few(7, 32), 0)
         assert Counter(subset.targets().tolist()) == {0: 7, 1: 7, 2: 7}
 
     def test_no_more_than_there_are_and_never_more_than_500(self):
         few = TensorSplit((torch.randn(5, 1),), {}, torch.tensor([0, 0, 0, 0, 1]))
-        assert Counter(tiny_subset(few, {"per_class": 3}, 0).targets().tolist()) == {0: 3, 1: 1}
+        assert Counter(tiny_subset(few, Few(3), 0).targets().tolist()) == {0: 3, 1: 1}
         many = TensorSplit((torch.randn(3000, 1),), {}, torch.arange(3000) % 100)
-        assert Counter(tiny_subset(many, {"per_class": 50}, 0).targets().tolist()) == dict.fromkeys(range(100), 5)
+        assert Counter(tiny_subset(many, Few(50), 0).targets().tolist()) == dict.fromkeys(range(100), 5)
         huge = TensorSplit((torch.randn(3000, 1),), {}, torch.arange(3000) % 1000)
-        assert len(tiny_subset(huge, {"per_class": 5}, 0)) == 500
+        assert len(tiny_subset(huge, Few(5), 0)) == 500
         assert (
-            len(tiny_subset(TensorSplit((torch.randn(3000, 1),), {}, torch.randn(3000, 1)), {"samples": 900}, 0)) == 500
+            len(tiny_subset(TensorSplit((torch.randn(3000, 1),), {}, torch.randn(3000, 1)), Few(samples=900), 0)) == 500
         )
 
     def test_so_many_samples_where_there_are_no_classes(self):
         split = TensorSplit((torch.randn(300, 2),), {}, torch.randn(300, 2))
-        assert len(tiny_subset(split, {"per_class": 7, "samples": 32}, 0)) == 32
+        assert len(tiny_subset(split, Few(7, 32), 0)) == 32
 
     def test_the_seed_decides_and_a_drawing_dataset_is_frozen(self):
         drawing = in_memory(Samples(lambda i: (torch.rand(3), i % 2), n=40))
-        first, again = (tiny_subset(drawing, {"per_class": 4}, 0) for _ in range(2))
-        other = tiny_subset(drawing, {"per_class": 4}, 1)
+        first, again = (tiny_subset(drawing, Few(4), 0) for _ in range(2))
+        other = tiny_subset(drawing, Few(4), 1)
         assert isinstance(first, TensorSplit)
         assert torch.equal(first.args[0], again.args[0])
         assert not torch.equal(first.args[0], other.args[0])
         assert Counter(first.targets().tolist()) == {0: 4, 1: 4}
 
     def test_blank_has_the_same_targets_and_inputs_of_zeros(self, tmp_path):
-        plain = load_splits(spec(subset={"per_class": 5}), tmp_path)
-        blank = load_splits(spec(subset={"per_class": 5}, blank=True), tmp_path)
+        plain = load_splits(spec(subset=Few(5)), tmp_path)
+        blank = load_splits(spec(subset=Few(5), blank=True), tmp_path)
         everything = torch.arange(50)
         assert torch.equal(plain.train.targets(), blank.train.targets())
         assert blank.train.batch(everything).args[0].abs().max() == 0

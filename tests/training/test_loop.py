@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tunekit.training import loop
 from tunekit.training.loop import Pending, Session
 from tunekit.training.models import build_model
 from tunekit.training.order import epoch_order
 from tunekit.training.sources import read_splits
+from tunekit.training.workbench import Workbench
+from tunekit.vocabulary import LossSpec, OptimizerSpec
 
 CPU = torch.device("cpu")
 END = 24
@@ -21,6 +23,11 @@ END = 24
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("recipe")
+
+
+@pytest.fixture(scope="module")
+def bench(folder):
+    return Workbench(folder, CPU)
 
 
 def rows_of(chunks):
@@ -48,22 +55,22 @@ def everything(make_config):
 
 
 @pytest.fixture(scope="module", params=["fp32", "bf16", "adamw"])
-def uninterrupted(request, everything, folder):
+def uninterrupted(request, everything, bench):
     config = everything.with_(precision="bf16") if request.param == "bf16" else everything
     if request.param == "adamw":
-        config = config.with_(optimizer={"target": "adamw", "args": {}}, lr=1e-2, ema=None)
-    session = Session(config, folder, CPU)
+        config = config.with_(optimizer=OptimizerSpec("adamw"), lr=1e-2, ema=None)
+    session = Session(config, bench)
     return config, *rows_of(session.run(END)), session.weights()
 
 
 class TestResume:
     @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(cuts=st.lists(st.integers(0, END), max_size=3).map(sorted))
-    def test_a_training_cut_anywhere_is_bit_for_bit_the_uninterrupted_one(self, uninterrupted, folder, cuts):
+    def test_a_training_cut_anywhere_is_bit_for_bit_the_uninterrupted_one(self, uninterrupted, bench, cuts):
         config, whole, whole_samples, whole_weights = uninterrupted
         rows, samples, state = [], [], None
         for until in (*cuts, END):
-            session = Session(config, folder, CPU)
+            session = Session(config, bench)
             if state is not None:
                 session.restore(state)
             torch.rand(7), np.random.rand()  # what else draws between does not matter
@@ -74,23 +81,23 @@ class TestResume:
         assert all(np.array_equal(a, b) for a, b in zip(samples, whole_samples, strict=True))
         assert session.weights() == whole_weights
 
-    def test_the_budget_changes_no_number(self, uninterrupted, folder):
+    def test_the_budget_changes_no_number(self, uninterrupted, bench):
         config, whole, _, _ = uninterrupted
-        assert rows_of(Session(config, folder, CPU).run(7))[0] == whole[:7]
+        assert rows_of(Session(config, bench).run(7))[0] == whole[:7]
 
-    def test_a_state_of_another_model_is_told(self, make_config, folder):
+    def test_a_state_of_another_model_is_told(self, make_config, bench):
         from tunekit.vocabulary import UserError
 
-        state = Session(make_config(), folder, CPU).state()
-        other = Session(make_config(model={"target": "mlp", "args": {"hidden": [9]}}), folder, CPU)
+        state = Session(make_config(), bench).state()
+        other = Session(make_config(model={"target": "mlp", "args": {"hidden": [9]}}), bench)
         with pytest.raises(UserError, match="does not fit the model") as caught:
             other.restore(state)
         assert "\n" not in str(caught.value)
 
 
-def test_plain_gradient_descent_written_out_gives_the_same_numbers(make_config, folder):
+def test_plain_gradient_descent_written_out_gives_the_same_numbers(make_config, bench):
     config = make_config(model={"target": "mlp", "args": {"hidden": []}}, lr=0.05, weight_decay=0.01, batch_size=100)
-    session = Session(config, folder, CPU)
+    session = Session(config, bench)
     weight, bias = (p.detach().clone().double() for p in session.model.parameters())
     x = session.splits.train.batch(torch.arange(len(session.splits.train))).args[0].flatten(1).double()
     y = session.splits.train.targets()
@@ -106,80 +113,80 @@ def test_plain_gradient_descent_written_out_gives_the_same_numbers(make_config, 
         weight -= 0.05 * (slope.T @ x[picks] + 0.01 * weight)
         bias -= 0.05 * (slope.sum(0) + 0.01 * bias)
     rows, _ = rows_of(session.run(30))
-    assert [row[3] for row in rows] == pytest.approx(expected, rel=1e-4)
+    assert [row.train_loss for row in rows] == pytest.approx(expected, rel=1e-4)
     assert expected[-1] < expected[0]
 
 
-def test_rows_count_iterations_epochs_and_rates(everything, folder, make_config):
+def test_rows_count_iterations_epochs_and_rates(everything, bench, make_config):
     config = make_config(batch_size=256, lr=0.2, schedule={"name": "linear", "args": {"total": 10}})
-    session = Session(config, folder, CPU)
+    session = Session(config, bench)
     rows, _ = rows_of(session.run(12))
     per_epoch = len(session.splits.train) // 256
     assert per_epoch == 5
-    assert [row[0] for row in rows] == list(range(1, 13))
-    assert [row[1] for row in rows] == [k / 5 for k in range(1, 13)]
-    assert [row[2] for row in rows] == pytest.approx([0.2 * max(0, 1 - k / 10) for k in range(12)])
+    assert [row.iteration for row in rows] == list(range(1, 13))
+    assert [row.epoch for row in rows] == [k / 5 for k in range(1, 13)]
+    assert [row.lr for row in rows] == pytest.approx([0.2 * max(0, 1 - k / 10) for k in range(12)])
 
 
-def test_validation_stands_at_the_ends_of_epochs_alone(make_config, folder):
-    session = Session(make_config(), folder, CPU)
+def test_validation_stands_at_the_ends_of_epochs_alone(make_config, bench):
+    session = Session(make_config(), bench)
     rows, samples = rows_of(session.run(23))
-    assert [row[0] for row in rows if row[5] is not None] == [5, 10, 15, 20]
-    assert [row[0] for row in rows if row[6] is not None] == [5, 10, 15, 20]
+    assert [row.iteration for row in rows if row.val_loss is not None] == [5, 10, 15, 20]
+    assert [row.iteration for row in rows if row.val_metric is not None] == [5, 10, 15, 20]
     assert [len(losses) for losses in samples] == [len(session.splits.val)] * 4
-    for losses, row in zip(samples, [row for row in rows if row[5] is not None], strict=True):
+    for losses, row in zip(samples, [row for row in rows if row.val_loss is not None], strict=True):
         assert losses.dtype == np.float32
-        assert losses.mean() == pytest.approx(row[5], rel=1e-5)
+        assert losses.mean() == pytest.approx(row.val_loss, rel=1e-5)
 
 
-def test_the_last_validation_is_the_loss_and_accuracy_of_the_model_in_eval_mode(make_config, folder):
+def test_the_last_validation_is_the_loss_and_accuracy_of_the_model_in_eval_mode(make_config, bench):
     config = make_config(model={"target": "mlp", "args": {"hidden": [8], "batch_norm": True, "dropout": 0.5}})
-    session = Session(config, folder, CPU)
+    session = Session(config, bench)
     rows, _ = rows_of(session.run(5))
     batch = session.splits.val.batch(torch.arange(len(session.splits.val)))
     model = session.model.eval()
     with torch.no_grad():
         outputs = model(*batch.args)
-    assert rows[-1][5] == pytest.approx(F.cross_entropy(outputs, batch.targets).item(), rel=1e-5)
-    assert rows[-1][6] == pytest.approx((outputs.argmax(1) == batch.targets).float().mean().item())
+    assert rows[-1].val_loss == pytest.approx(F.cross_entropy(outputs, batch.targets).item(), rel=1e-5)
+    assert rows[-1].val_metric == pytest.approx((outputs.argmax(1) == batch.targets).float().mean().item())
 
 
-def test_the_loss_as_metric_is_judged_by_the_validation_loss(make_config, folder):
-    rows, _ = rows_of(Session(make_config(metric="loss"), folder, CPU).run(5))
-    assert rows[-1][5] == rows[-1][6]
-    assert math.isnan(rows[0][4])
+def test_the_loss_as_metric_is_judged_by_the_validation_loss(make_config, bench):
+    rows, _ = rows_of(Session(make_config(metric="loss"), bench).run(5))
+    assert rows[-1].val_loss == rows[-1].val_metric
+    assert [row.train_loss for row in rows] == [row.train_metric for row in rows]
 
 
 @settings(max_examples=10)
 @given(order=st.permutations(range(12)))
-def test_the_batch_of_an_iteration_does_not_depend_on_which_were_asked_before(make_config, folder, order):
+def test_the_batch_of_an_iteration_does_not_depend_on_which_were_asked_before(make_config, bench, order):
     config = make_config(batch_size=400)
-    straight = [Session(config, folder, CPU).batch(k) for k in range(12)]
-    session = Session(config, folder, CPU)
+    straight = [Session(config, bench).batch(k) for k in range(12)]
+    session = Session(config, bench)
     for k in order:
         batch = session.batch(k)
         assert torch.equal(batch.args[0], straight[k].args[0])
         assert torch.equal(batch.targets, straight[k].targets)
 
 
-def test_how_many_batches_are_read_and_scored_at_once_changes_no_number(make_config, folder, monkeypatch):
+def test_how_many_batches_are_read_and_scored_at_once_changes_no_number(make_config, bench, monkeypatch):
     config = make_config(batch_size=32)
-    together = Session(config, folder, CPU)
+    together = Session(config, bench)
     found = rows_of(together.run(60))[0]
     monkeypatch.setattr("tunekit.training.loop.FETCH", 1)
-    alone = Session(config, folder, CPU)
+    alone = Session(config, bench)
     assert rows_of(alone.run(60))[0] == found
     assert alone.weights() == together.weights()
 
 
-def test_an_epoch_shows_every_sample_once_but_for_an_incomplete_batch(make_config, folder):
-    session = Session(make_config(data={"subset": {"per_class": 10}}, batch_size=30), folder, CPU)
+def test_an_epoch_shows_every_sample_once_but_for_an_incomplete_batch(make_config, bench):
+    session = Session(make_config(data={"subset": {"per_class": 10}}, batch_size=30), bench)
     shown = torch.cat([session.batch(k).args[0].flatten(1) for k in range(session.iterations_per_epoch)])
     assert session.iterations_per_epoch == 3
     assert len(torch.unique(shown, dim=0)) == 90
 
 
-def test_rates_of_several_groups_keep_their_ratio_under_a_schedule(make_config, folder):
+def test_rates_of_several_groups_keep_their_ratio_under_a_schedule(make_config, folder, bench):
     (folder / "groups_l.py").write_text(
         "import torch\n"
         "def make(model, lr, weight_decay):\n"
@@ -190,19 +197,19 @@ def test_rates_of_several_groups_keep_their_ratio_under_a_schedule(make_config, 
     config = make_config(
         optimizer={"target": "groups_l:make", "args": {}}, schedule={"name": "linear", "args": {"total": 20}}, lr=0.1
     )
-    session = Session(config, folder, CPU)
+    session = Session(config, bench)
     rows, _ = rows_of(session.run(11))
     assert [group["lr"] for group in session.optimizer.param_groups] == pytest.approx([0.05, 0.005])
-    assert rows[-1][2] == pytest.approx(0.05)
-    again = Session(config, folder, CPU)
+    assert rows[-1].lr == pytest.approx(0.05)
+    again = Session(config, bench)
     again.restore(session.state())
     rows, _ = rows_of(again.run(13))
     assert [group["lr"] for group in again.optimizer.param_groups] == pytest.approx([0.04, 0.004])
-    assert rows[-1][2] == pytest.approx(0.04)
+    assert rows[-1].lr == pytest.approx(0.04)
 
 
 @pytest.mark.parametrize("batch_size", [4, 7])
-def test_a_loss_that_is_not_finite_ends_it_at_that_very_iteration(make_config, folder, batch_size):
+def test_a_loss_that_is_not_finite_ends_it_at_that_very_iteration(make_config, folder, bench, batch_size):
     (folder / "bad_sample_l.py").write_text(
         "import torch\nfrom torch.utils.data import TensorDataset\n"
         "def make():\n"
@@ -215,28 +222,28 @@ def test_a_loss_that_is_not_finite_ends_it_at_that_very_iteration(make_config, f
     config = make_config(data={"target": "bad_sample_l:make"}, batch_size=batch_size)
     place = epoch_order(200, 0, 0).tolist().index(150)
     expected = place // batch_size + 1
-    session = Session(config, folder, CPU)
+    session = Session(config, bench)
     rows, samples = rows_of(session.run(100))
-    assert [row[0] for row in rows] == list(range(1, expected + 1))
-    assert math.isnan(rows[-1][3])
-    assert all(math.isfinite(row[3]) for row in rows[:-1])
+    assert [row.iteration for row in rows] == list(range(1, expected + 1))
+    assert math.isnan(rows[-1].train_loss)
+    assert all(math.isfinite(row.train_loss) for row in rows[:-1])
     assert session.dead
     assert samples == []
     assert list(session.run(200)) == []
 
 
-def test_bf16_trains_close_to_fp32_but_not_equal(make_config, folder):
+def test_bf16_trains_close_to_fp32_but_not_equal(make_config, bench):
     config = make_config(model={"target": "cnn", "args": {"channels": [4]}})
-    full, half = (rows_of(Session(config.with_(precision=p), folder, CPU).run(20))[0] for p in ("fp32", "bf16"))
-    assert [row[3] for row in half] == pytest.approx([row[3] for row in full], rel=0.05)
-    assert [row[3] for row in half] != [row[3] for row in full]
-    assert full[-1][3] < full[0][3] * 0.8
+    full, half = (rows_of(Session(config.with_(precision=p), bench).run(20))[0] for p in ("fp32", "bf16"))
+    assert [row.train_loss for row in half] == pytest.approx([row.train_loss for row in full], rel=0.05)
+    assert [row.train_loss for row in half] != [row.train_loss for row in full]
+    assert full[-1].train_loss < full[0].train_loss * 0.8
 
 
-def test_the_moving_average_is_what_its_formula_says_and_what_validation_sees(make_config, folder):
+def test_the_moving_average_is_what_its_formula_says_and_what_validation_sees(make_config, bench):
     config = make_config(ema=0.8, lr=0.5)
-    plain = Session(config.with_(ema=None), folder, CPU)
-    session = Session(config, folder, CPU)
+    plain = Session(config.with_(ema=None), bench)
+    session = Session(config, bench)
     average = None
     for k in range(1, 6):
         list(plain.run(k))
@@ -248,44 +255,44 @@ def test_the_moving_average_is_what_its_formula_says_and_what_validation_sees(ma
     batch = session.splits.val.batch(torch.arange(len(session.splits.val)))
     with torch.no_grad():
         loss = F.cross_entropy(session.averaged.module(*batch.args), batch.targets).item()
-    assert rows[-1][5] == pytest.approx(loss, rel=1e-5)
+    assert rows[-1].val_loss == pytest.approx(loss, rel=1e-5)
 
 
-def test_the_moving_average_is_seen_also_where_regularizers_are_off(make_config, folder):
+def test_the_moving_average_is_seen_also_where_regularizers_are_off(make_config, bench):
     config = make_config(ema=0.8, lr=0.5)
-    on = rows_of(Session(config, folder, CPU).run(10))[0]
-    off = rows_of(Session(config.with_(regularize=False), folder, CPU).run(10))[0]
+    on = rows_of(Session(config, bench).run(10))[0]
+    off = rows_of(Session(config.with_(regularize=False), bench).run(10))[0]
     assert on == off  # this configuration has nothing to switch off
 
 
-def test_clipping_bounds_the_step(make_config, folder):
+def test_clipping_bounds_the_step(make_config, bench):
     config = make_config(clip_grad_norm=1e-3, lr=1.0)
-    session = Session(config, folder, CPU)
+    session = Session(config, bench)
     before = nn.utils.parameters_to_vector(session.model.parameters()).clone()
     list(session.run(1))
     after = nn.utils.parameters_to_vector(session.model.parameters())
     assert (after - before).norm().item() == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_regularizers_off_means_no_dropout_augmentation_decay_or_smoothing(make_config, folder):
+def test_regularizers_off_means_no_dropout_augmentation_decay_or_smoothing(make_config, bench):
     off = make_config(regularize=False, model={"target": "mlp", "args": {"hidden": [8], "dropout": 0.5}})
-    off = off.with_(data={**off.data, "augment": ["noise"]}, loss={"target": "auto", "args": {"label_smoothing": 0.3}})
+    off = off.with_(data=replace(off.data, augment=["noise"]), loss=LossSpec(args={"label_smoothing": 0.3}))
     off = off.with_(weight_decay=0.5)
     plain = make_config(model={"target": "mlp", "args": {"hidden": [8]}})
-    found, wanted = (rows_of(Session(config, folder, CPU).run(10))[0] for config in (off, plain))
+    found, wanted = (rows_of(Session(config, bench).run(10))[0] for config in (off, plain))
     assert found == wanted
 
 
-def test_the_seed_changes_the_numbers_and_equal_configurations_do_not(make_config, folder):
-    first, again, other = (rows_of(Session(make_config(seed=seed), folder, CPU).run(5))[0] for seed in (0, 0, 1))
+def test_the_seed_changes_the_numbers_and_equal_configurations_do_not(make_config, bench):
+    first, again, other = (rows_of(Session(make_config(seed=seed), bench).run(5))[0] for seed in (0, 0, 1))
     assert first == again != other
 
 
-def test_weights_are_those_of_a_fresh_model_of_the_same_configuration(make_config, folder):
+def test_weights_are_those_of_a_fresh_model_of_the_same_configuration(make_config, folder, bench):
     import io
 
     config = make_config()
-    session = Session(config, folder, CPU)
+    session = Session(config, bench)
     list(session.run(5))
     saved = torch.load(io.BytesIO(session.weights()), weights_only=True)
     model = build_model(config.model, folder, session.batch(0), 10, 99)
@@ -295,25 +302,44 @@ def test_weights_are_those_of_a_fresh_model_of_the_same_configuration(make_confi
     assert saved["iteration"] == 5
 
 
-def test_the_few_samples_of_step_2_come_from_data_that_were_read_already(make_config, folder, monkeypatch):
+def test_the_few_samples_of_step_2_come_from_data_that_were_read_already(make_config, folder):
     read = []
 
     def load(data, key, place):
         read.append(key)
         return read_splits(data, place)
 
-    monkeypatch.setattr(loop, "_load", load)
-    loop.forget_splits()
+    bench = Workbench(folder, CPU, load=load)
     few = {"per_class": 2}
-    asked = ({}, {"subset": few}, {"subset": few, "blank": True})
-    sizes = [len(loop.splits_for(make_config(data=data), folder, CPU).train) for data in asked]
-    loop.forget_splits()
+    asked = ({}, {"subset": few}, {"subset": few, "blank": True}, {"augment": ["noise"]}, {})
+    sizes = [len(bench.splits(make_config(data=data)).train) for data in asked]
     assert len(read) == 1
     assert sizes[0] > sizes[1] == sizes[2] == 20
 
 
-def test_scores_of_batches_that_waited_are_each_batchs_own_accuracy(make_config, folder):
-    session = Session(make_config(), folder, CPU)
+def test_what_was_not_asked_for_of_late_is_read_anew(make_config, folder):
+    read = []
+
+    def load(data, key, place):
+        read.append(data.seed)
+        return read_splits(data, place)
+
+    bench = Workbench(folder, CPU, load=load)
+    for seed in (0, 1, 0, 2, 3, 4, 5, 0):
+        bench.splits(make_config(data={"seed": seed}))
+    assert read == [0, 1, 2, 3, 4, 5, 0]
+
+
+def test_a_process_has_its_own_number_of_threads_again(make_config, bench):
+    before = torch.get_num_threads()
+    session = Session(make_config(threads=before + 1), bench)
+    assert torch.get_num_threads() == before
+    for _ in session.run(20):
+        assert torch.get_num_threads() == before
+
+
+def test_scores_of_batches_that_waited_are_each_batchs_own_accuracy(make_config, bench):
+    session = Session(make_config(), bench)
     assert session._scores_wait
     draw = torch.Generator().manual_seed(0)
     answers = [(torch.randn(32, 10, generator=draw), torch.randint(0, 10, (32,), generator=draw)) for _ in range(5)]

@@ -4,7 +4,7 @@ from torch import nn
 
 from tunekit.training.data import Batch
 from tunekit.training.models import ACTIVATIONS, build_model, cnn, has_convolutions, mlp
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import ModelSpec, UserError
 
 
 def sample(*shape):
@@ -12,7 +12,7 @@ def sample(*shape):
 
 
 def built(target, shape=(1, 8, 8), outputs=10, folder=None, seed=0, **args):
-    return build_model({"target": target, "args": args}, folder, sample(*shape), outputs, seed)
+    return build_model(ModelSpec(target, args), folder, sample(*shape), outputs, seed)
 
 
 def parameters(model):
@@ -126,4 +126,4 @@ def test_a_cnn_of_flat_samples_is_told():
     with pytest.raises(UserError, match=r"cnn takes images \[C, H, W\], not samples of shape \[64\]; use mlp"):
         built("cnn", shape=(64,))
     with pytest.raises(UserError, match="single input tensor"):
-        build_model({"target": "mlp", "args": {}}, None, Batch((), {"x": torch.zeros(2)}, torch.zeros(2)), 2, 0)
+        build_model(ModelSpec("mlp"), None, Batch((), {"x": torch.zeros(2)}, torch.zeros(2)), 2, 0)

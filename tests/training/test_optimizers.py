@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tunekit.training.optimizers import OPTIMIZERS, build_optimizer
+from tunekit.training.optimizers import OPTIMIZERS, Optimizer, build_optimizer, tiny_rate_factor
 from tunekit.vocabulary import UserError
 
 LR, DECAY, START, AIM = 0.1, 0.2, 2.0, 3.0
@@ -117,6 +117,28 @@ def test_decay_shrinks_a_weight_whose_gradient_is_zero(make_config, tmp_path, na
     assert 0 < model.p.item() < START
 
 
+def test_a_class_of_our_own_is_one_entry(make_config, tmp_path, monkeypatch):
+    (tmp_path / "lion_entry.py").write_text(
+        "import torch\n"
+        "class Lion(torch.optim.SGD):\n"
+        "    def __init__(self, params, lr, weight_decay, beta=0.5): super().__init__(params, lr, beta)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(OPTIMIZERS, "lion", Optimizer("lion_entry:Lion", {"beta": 0.9}, tiny_rate_factor=0.1))
+    config = make_config(optimizer={"target": "lion"}, lr=0.25)
+    assert build_optimizer(config, One(), tmp_path).param_groups[0]["momentum"] == 0.9
+    assert tiny_rate_factor("lion") == 0.1
+    with pytest.raises(UserError, match="lion: got an unexpected keyword argument 'gamma'"):
+        build_optimizer(make_config(optimizer={"target": "lion", "args": {"gamma": 1}}), One(), tmp_path)
+
+
+def test_rates_of_the_tiny_set_lie_a_decade_higher_for_plain_gradient_descent():
+    high = {name for name in OPTIMIZERS if tiny_rate_factor(name) == 10.0}
+    assert high == {"sgd", "momentum", "nesterov", "adagrad"}
+    assert {tiny_rate_factor(name) for name in {*OPTIMIZERS} - high} == {1.0}
+    assert tiny_rate_factor("own:make") == tiny_rate_factor("torch.optim:SGD") == 1.0
+
+
 def test_arguments_and_classes_of_torch_are_taken(make_config, tmp_path):
     optimizer = build_optimizer(
         make_config(optimizer={"target": "adam", "args": {"betas": [0.5, 0.6]}}), One(), tmp_path
@@ -161,3 +183,11 @@ def test_frozen_parameters_are_left_out(make_config, tmp_path):
     model.bias.requires_grad_(False)
     optimizer = build_optimizer(make_config(), model, tmp_path)
     assert optimizer.param_groups[0]["params"] == [model.weight]
+
+
+def test_rates_of_plain_gradient_descent_lie_a_decade_above_adams():
+    assert {name: tiny_rate_factor(name) for name in OPTIMIZERS} == {
+        **dict.fromkeys(("sgd", "momentum", "nesterov", "adagrad"), 10.0),
+        **dict.fromkeys(("rmsprop", "adam", "adamw"), 1.0),
+    }
+    assert tiny_rate_factor("lion:Lion") == 1.0

@@ -1,17 +1,17 @@
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tunekit.training.schedules import SCHEDULES, build_schedule
-from tunekit.vocabulary import UserError
-
-WITH_TOTAL = {"cosine", "linear", "one-cycle"}
+from tunekit.vocabulary import ScheduleSpec, UserError
 
 
 def values(name, at, **args):
-    factor = build_schedule({"name": name, "args": args})
+    factor = build_schedule(ScheduleSpec(name, args))
     return [factor(k) for k in at]
 
 
@@ -41,19 +41,18 @@ def test_warmup_rises_in_a_line_and_then_is_over():
 
 @given(st.sampled_from(sorted(SCHEDULES)), st.integers(1, 500), st.integers(0, 1000), st.integers(0, 50))
 def test_factors_stay_between_zero_and_one(name, total, iteration, warmup):
-    spec = {"name": name, "args": {"warmup": warmup}}
-    if name in WITH_TOTAL:
-        spec["args"]["total"] = total
-    assert 0 <= build_schedule(spec)(iteration) <= 1
+    args = {"warmup": warmup, **({"total": total} if SCHEDULES[name].needs_total else {})}
+    assert 0 <= build_schedule(ScheduleSpec(name, args))(iteration) <= 1
 
 
 def test_those_that_depend_on_the_end_need_their_total():
+    assert {name for name, schedule in SCHEDULES.items() if schedule.needs_total} == {"cosine", "linear", "one-cycle"}
     for name in SCHEDULES:
-        if name in WITH_TOTAL:
+        if SCHEDULES[name].needs_total:
             with pytest.raises(UserError, match="total"):
-                build_schedule({"name": name, "args": {}})
+                build_schedule(ScheduleSpec(name))
         else:
-            build_schedule({"name": name, "args": {}})
+            build_schedule(ScheduleSpec(name))
 
 
 @pytest.mark.parametrize(
@@ -69,5 +68,12 @@ def test_those_that_depend_on_the_end_need_their_total():
 )
 def test_what_is_wrong_is_told_in_one_line(name, args, message):
     with pytest.raises(UserError) as caught:
-        build_schedule({"name": name, "args": args})
+        build_schedule(ScheduleSpec(name, args))
     assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_schedules_are_read_without_torch():
+    code = "import sys, tunekit.training.schedules; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

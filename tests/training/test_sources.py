@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from tunekit.training.sources import data_digests, load_splits
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import DataSpec, UserError
 
 
 def spec(**changes):
-    data = {"target": "digits", "args": {}, "val_fraction": 0.2, "split": "stratified", "augment": [], "seed": 0}
-    return {**data, "subset": None, "blank": False, **changes}
+    return DataSpec(**{"target": "digits", **changes})
 
 
 def test_digits_are_1797_images_of_8_by_8_with_values_to_16(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import config_of
 from tunekit.training.tasks import LOSSES, METRICS, build_task, focal
 from tunekit.vocabulary import UserError
 
@@ -11,8 +12,8 @@ C = 10
 
 
 def task_of(kind="classification", loss="auto", metric="auto", folder=None, regularize=True, **args):
-    spec = {"task": kind, "loss": {"target": loss, "args": args}, "metric": metric, "regularize": regularize}
-    return build_task(spec, folder)
+    config = config_of(task=kind, loss={"target": loss, "args": args}, metric=metric, regularize=regularize)
+    return build_task(config, folder)
 
 
 def expected(task, targets, width=C):
@@ -297,3 +298,12 @@ def test_a_persons_task_is_used_as_it_is(tmp_path):
     )
     task = task_of("own_task_t:Mine", folder=tmp_path)
     assert float(task.loss(torch.tensor([[3.0]]), torch.tensor([[1.0]]))) == 2.0
+    assert task.counts is None  # what it does in `score` is its own affair
+
+
+def test_shares_decisions_and_counts_are_said_by_the_metric():
+    assert {name for name, metric in METRICS.items() if metric.share} == {"accuracy", "balanced_accuracy"}
+    assert task_of("binary").metric.share
+    assert [task_of(kind).metric.decides for kind in ("classification", "binary", "multilabel")] == [False, True, True]
+    assert [task_of(kind).counts is None for kind in ("classification", "binary", "regression")] == [False, True, True]
+    assert task_of(metric="balanced_accuracy").counts is None

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from typing import Annotated
 
 import typer
 
-from tunekit.cli import steps  # the steps come first in --help
+from tunekit.cli import steps, logs  # isort: skip # the steps come first in --help
 
 # isort: split
 from tunekit.cli import around
 from tunekit.cli.options import app
-from tunekit.vocabulary import STEPS, UserError
+from tunekit.vocabulary import UserError
 
-__all__ = ["STEPS", "app", "around", "main", "steps"]
+__all__ = ["app", "around", "logs", "main", "steps"]
 
 
 @app.callback(invoke_without_command=True)
@@ -30,12 +29,9 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 def main() -> None:
     """The program: one place where errors become a line and an exit code."""
-    debug = "--debug" in sys.argv
     try:
         code = app(standalone_mode=False)
     except UserError as error:
-        if debug:
-            traceback.print_exc()
         for line in str(error).splitlines():
             typer.echo(f"error: {line}", err=True)
         code = 2
@@ -43,8 +39,6 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe had enough
         code = 0
     except OSError as error:
-        if debug:
-            traceback.print_exc()
         place = f"{error.filename}: " if error.filename else ""
         typer.echo(
             f"error: {place}{error.strerror or error}; free space or mend access, then repeat the command", err=True
@@ -57,8 +51,6 @@ def main() -> None:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()  # a usage error of the command line itself
             code = error.exit_code
-        elif debug:
-            raise
         else:
             typer.echo(
                 f"error: {type(error).__name__}: {error} (this is a fault of tunekit; --debug shows where)", err=True

@@ -13,7 +13,6 @@ from tunekit.cli.options import (
     AROUND_PANEL,
     RUNS,
     Budget,
-    Debug,
     Device,
     Json,
     Name,
@@ -21,45 +20,44 @@ from tunekit.cli.options import (
     RunsDir,
     Set,
     Target,
-    app,
+    command,
     interrupted,
-    loaded,
     make_screen,
     open_target,
     print_json,
     seconds,
-    shipped,
     show_table,
 )
-from tunekit.vocabulary import STEPS, Interrupted, UserError
+from tunekit.vocabulary import Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.vocabulary import StepResult
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def recipes(as_json: Json = False) -> None:
     """List the recipes that come with tunekit."""
-    found = [
-        {"name": path.stem, "path": str(path), "about": _first_comment(path)}
-        for path in sorted(shipped().glob("*.yaml"))
-    ]
+    from tunekit.recipe.shipped import shipped
+
+    known = shipped()
     if as_json:
-        print_json(found)
+        print_json([{**vars(recipe), "path": str(recipe.path)} for recipe in known])
         return
-    show_table([{"name": item["name"], "about": item["about"]} for item in found])
+    show_table([{"name": recipe.name, "about": recipe.about} for recipe in known])
     typer.echo("\nnext: tunekit init NAME")
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def init(
     name: Annotated[str, typer.Argument(help="A recipe of `tunekit recipes`.")] = "digits",
     to: Annotated[Path | None, typer.Argument(help="The file to write; otherwise NAME.yaml here.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Copy a recipe to start from."""
-    source = shipped() / f"{name}.yaml"
-    if not source.is_file():
+    from tunekit.recipe.shipped import shipped
+
+    source = next((recipe.path for recipe in shipped() if recipe.name == name), None)
+    if source is None:
         raise UserError(f"{name}: no such recipe; `tunekit recipes` lists them")
     goal = to or Path(source.name)
     if goal.exists() and not force:
@@ -71,48 +69,47 @@ def init(
     typer.echo(f"{goal} written; next: tunekit run {goal}")
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def validate(
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
     set_: Set = None,
     as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Check a recipe: its keys, and that data, model and loss can be built and fit each other."""
-    from tunekit.pipeline import check
+    from tunekit.pipeline import check, read_recipe
 
-    facts = dict(check(loaded(recipe, set_)))
+    facts = check(read_recipe(recipe, set_ or ()))
     if as_json:
-        print_json(facts)
+        print_json(facts.to_json())
         return
     typer.echo(
-        f"{recipe}: sound; {facts['n_train']} training and {facts['n_val']} validation samples, "
-        f"{facts['parameters']:,} parameters, judged by {facts['metric']}, {facts['precision']} on {facts['device']}"
+        f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
+        f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
     )
     typer.echo(f"next: tunekit run {recipe}")
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def inspect(
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
     set_: Set = None,
     as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Report on a recipe's data: sizes, values, classes, duplicates within and across the splits."""
-    from tunekit.pipeline import inspect_data
+    from tunekit.pipeline import inspect_data, read_recipe
 
-    found = inspect_data(loaded(recipe, set_))
+    report = inspect_data(read_recipe(recipe, set_ or ()))
     if as_json:
-        print_json(found)
+        print_json(report)
         return
-    show_table(found["splits"])
-    for line in found["lines"]:
+    show_table(report["splits"])
+    for line in report["lines"]:
         typer.echo(line)
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def train(
+    context: typer.Context,
     target: Target,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training data; otherwise as the fine run.")
@@ -124,7 +121,6 @@ def train(
     readers: Readers = None,
     budget: Budget = None,
     as_json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Train the final model with the tuned values and the recipe's own schedule."""
     from tunekit.pipeline import Options, train_final
@@ -133,32 +129,32 @@ def train(
     options = Options(jobs=1, executor="inline", device=device, budget_s=seconds(budget), readers=readers)
     screen = make_screen(as_json)
     try:
-        found = train_final(run_dir, options, screen.emit, shown, epochs)
+        model = train_final(run_dir, options, screen.emit, shown, epochs)
     except Interrupted as why:
-        interrupted(why, f"tunekit train {shown}")
+        interrupted(why, context, shown)
+        return
     finally:
         screen.close()
     if as_json:
-        print_json(found)
+        print_json(vars(model))
         return
     typer.echo(
-        f"{found['metric']} {found['value']:.4g} at epoch {found['epoch']:g} of {found['epochs']}; "
-        f"weights in {found['weights']}"
+        f"{model.metric} {model.value:.4g} at epoch {model.epoch:g} of {model.epochs}; weights in {model.weights}"
     )
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def status(
     run_path: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run; otherwise all of them.")] = None,
     runs_dir: RunsDir = RUNS,
     as_json: Json = False,
 ) -> None:
     """Show how far a run is, or all runs."""
-    from tunekit.rundir import is_run, open_run
+    from tunekit.rundir import is_run, read_run
 
     if run_path is not None:
-        opened = open_run(run_path)
-        rows = [_status_row(step, opened.result(step)) for step in STEPS]
+        opened = read_run(run_path)
+        rows = [_status_row(step, opened.result(step)) for step in opened.steps()]
     else:
         paths = sorted(path for path in (runs_dir.iterdir() if runs_dir.is_dir() else ()) if is_run(path))
         rows = [_run_row(path) for path in paths]
@@ -171,16 +167,16 @@ def status(
         show_table(rows)
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")]) -> None:
     """Write report.html: one self-contained page of a run."""
     from tunekit.report.page import write_page
-    from tunekit.rundir import open_run
+    from tunekit.rundir import read_run
 
-    typer.echo(f"{write_page(open_run(run_path))} written")
+    typer.echo(f"{write_page(read_run(run_path))} written")
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def explain(
     code: Annotated[
         str | None, typer.Argument(help="A code, such as initial_loss_high; otherwise all are listed.")
@@ -190,28 +186,27 @@ def explain(
     """Explain a code: what it means, how it is measured, what causes it, what to do, where it comes from."""
     from dataclasses import asdict
 
-    from tunekit.findings import CATALOGUE
     from tunekit.recipe.text import nearest
+    from tunekit.steps import codes
 
+    known = codes()
     if code is None:
         if as_json:
-            print_json({name: asdict(entry) for name, entry in CATALOGUE.items()})
+            print_json({name: {**asdict(entry), "steps": said} for name, (entry, said) in known.items()})
         else:
-            show_table(
-                [
-                    {"code": n, "severity": e.severity, "step": e.steps[0], "meaning": e.meaning}
-                    for n, e in CATALOGUE.items()
-                ],
-                limit=999,
-            )
+            rows = [
+                {"code": name, "severity": entry.severity, "step": said[0], "meaning": entry.meaning}
+                for name, (entry, said) in known.items()
+            ]
+            show_table(rows, limit=len(rows))
         return
-    if code not in CATALOGUE:
-        raise UserError(f"{code}: no such code{nearest(code, CATALOGUE)}; `tunekit explain` lists them")
-    entry = CATALOGUE[code]
+    if code not in known:
+        raise UserError(f"{code}: no such code{nearest(code, known)}; `tunekit explain` lists them")
+    entry, said = known[code]
     if as_json:
-        print_json({"code": code, **asdict(entry)})
+        print_json({"code": code, **asdict(entry), "steps": said})
         return
-    typer.echo(f"{code} ({entry.severity}; {', '.join(entry.steps)})\n{entry.meaning}\n")
+    typer.echo(f"{code} ({entry.severity}; {', '.join(said)})\n{entry.meaning}\n")
     for title, text in (("Measured", entry.measured), ("Usual causes", entry.causes), ("Source", entry.source)):
         if text:
             typer.echo(f"{title}: {text}")
@@ -220,21 +215,16 @@ def explain(
         typer.echo(f"  - {line}")
 
 
-@app.command(rich_help_panel=AROUND_PANEL)
+@command(AROUND_PANEL)
 def dashboard(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")]) -> None:
     """Open the run's studies in optuna-dashboard."""
-    from tunekit.rundir import open_run
+    from tunekit.rundir import read_run
 
-    opened = open_run(run_path)
+    opened = read_run(run_path)
     program = shutil.which("optuna-dashboard")
     if program is None:
         raise UserError('optuna-dashboard is not installed: pip install ".[dashboard]" in the checkout of tunekit')
     os.execv(program, [program, opened.manifest().get("studies", {}).get("storage", str(opened.journal))])
-
-
-def _first_comment(path: Path) -> str:
-    line = path.read_text(encoding="utf-8").partition("\n")[0]
-    return line.lstrip("# ").strip()
 
 
 def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:
@@ -246,14 +236,15 @@ def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:
 
 
 def _run_row(path: Path) -> dict[str, Any]:
-    from tunekit.rundir import open_run
+    from tunekit.rundir import RunFolder
 
-    opened = open_run(path)
-    done = [result for step in STEPS if (result := opened.result(step))]
+    opened = RunFolder(path)
+    names = opened.steps()
+    done = [result for name in names if (result := opened.result(name))]
     last = done[-1] if done else None
     return {
         "run": str(path),
-        "steps": f"{len(done)}/{len(STEPS)}",
+        "steps": f"{len(done)}/{len(names)}",
         **_status_row("", last),
         "step": last.step if last else "-",
     }

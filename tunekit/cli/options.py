@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
-from collections.abc import Sequence
+import shlex
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunekit.vocabulary import Interrupted, UserError
+from tunekit.vocabulary import Format, Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.pipeline import Options
+    from tunekit.report.console import Screen
     from tunekit.rundir import RunDir
 
 app = typer.Typer(
@@ -24,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-STEP_PANEL, AROUND_PANEL = "The six steps", "Around them"
+STEP_PANEL, AROUND_PANEL = "The steps", "Around them"
 
 Target = Annotated[
     str, typer.Argument(metavar="RECIPE|RUN", help="A recipe file, or a folder below runs/ to go on with.")
@@ -53,33 +58,51 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 RUNS = Path("runs")
 
 
+def command(panel: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes a function a command, with the options that every command has: --debug."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def call(*args: Any, debug: bool, **values: Any) -> None:
+            try:
+                function(*args, **values)
+            except Exception as error:
+                if debug and not isinstance(error, typer.Exit):
+                    traceback.print_exc()
+                raise
+
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        debug = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
+        call.__signature__ = inspect.Signature([*own, debug])  # type: ignore[attr-defined]
+        call.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, debug)}
+        app.command(name, rich_help_panel=panel)(call)
+        return function
+
+    return decorate
+
+
+def as_given(context: typer.Context, leave_out: Sequence[str]) -> list[str]:
+    """The options of a command as the person gave them."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        source, name = context.get_parameter_source(str(parameter.name)), str(parameter.name)
+        given = source is not None and source.name == "COMMANDLINE"
+        if not given or name in leave_out or parameter.param_type_name != "option":
+            continue
+        value = context.params[name]
+        if isinstance(value, bool):
+            words.append(parameter.opts[0])
+        else:
+            words += [parameter.opts[0], str(value)]
+    return words
+
+
 def open_target(target: str, set_: list[str] | None, runs_dir: Path, name: str | None) -> tuple[RunDir, str]:
     """The run of a recipe or a run folder, and the run as a person types it."""
-    from tunekit.rundir import find_run, open_run
+    from tunekit.pipeline import find
 
-    path = Path(target)
-    if path.is_dir():
-        if name is not None:
-            raise UserError(f"--name {name}: {path} is a run already; --name goes with a recipe")
-        opened = open_run(path, tuple(set_ or ()))
-        return opened, target.rstrip("/")
-    opened = find_run(loaded(path, set_), runs_dir, name)
-    return opened, str(runs_dir / opened.name)
-
-
-def loaded(path: Path, set_: list[str] | None) -> Any:
-    from tunekit.rundir import read_recipe
-
-    if not path.exists() and path.parent == Path() and not path.suffix:
-        known = shipped() / f"{path}.yaml"
-        path = known if known.exists() else path
-    return read_recipe(path, tuple(set_ or ()))
-
-
-def shipped() -> Path:
-    """The recipes that come with the package: in the wheel, or beside the package in a checkout."""
-    package = Path(__file__).parent.parent
-    return package / "_recipes" if (package / "_recipes").is_dir() else package.parent / "recipes"
+    opened = find(Path(target), tuple(set_ or ()), runs_dir, name)
+    return opened, target.rstrip("/") if Path(target).is_dir() else str(runs_dir / opened.name)
 
 
 def workers(jobs: str) -> int | None:
@@ -130,17 +153,16 @@ def seconds(budget: str | None) -> float | None:
     return seconds
 
 
-def make_screen(as_json: bool) -> Any:
+def make_screen(as_json: bool) -> Screen:
     from tunekit.report.console import Screen, make_console
 
     return Screen(make_console(stderr=as_json))
 
 
-def show_table(rows: Sequence[Any], limit: int = 50) -> None:
+def show_table(rows: Sequence[Mapping[str, Any]], limit: int = 50, formats: Mapping[str, Format] | None = None) -> None:
     from tunekit.report.console import as_table, make_console
 
-    console = make_console()
-    console.print(as_table(rows, limit))
+    make_console().print(as_table(rows, limit, formats))
 
 
 def print_json(data: Any) -> None:
@@ -149,6 +171,9 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps(plain(data), indent=2, default=str))
 
 
-def interrupted(why: Interrupted, command: str) -> None:
-    typer.echo(f"{why}; nothing is lost: `{command}` goes on from here", err=True)
+def interrupted(why: Interrupted, context: typer.Context, shown: str) -> None:
+    """Say how to go on: on the run itself, which holds its recipe, its place and what --set changed."""
+    settled = ("set_", "runs_dir", "name", "budget", "storage", "debug")
+    again = shlex.join(["tunekit", str(context.info_name), shown, *as_given(context, settled)])
+    typer.echo(f"{why}; nothing is lost: `{again}` goes on from here", err=True)
     raise typer.Exit(130)

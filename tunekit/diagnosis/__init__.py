@@ -1,9 +1,7 @@
-"""From a log to a verdict: `read` any tool's log, `judge` it. NumPy only; never torch."""
+"""From a log to a verdict: `judge`. NumPy only; never torch. Logs are found and read in tunekit/logs."""
 
-from tunekit.diagnosis.log import Log, Metric
-from tunekit.diagnosis.record import from_record
-from tunekit.diagnosis.rules import judge
-from tunekit.diagnosis.search import read
+from tunekit.diagnosis.judging import headline, judge
 from tunekit.diagnosis.verdict import Diagnosis
+from tunekit.diagnosis.verdicts import codes
 
-__all__ = ["Diagnosis", "Log", "Metric", "from_record", "judge", "read"]
+__all__ = ["Diagnosis", "codes", "headline", "judge"]

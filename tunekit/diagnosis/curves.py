@@ -7,13 +7,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from tunekit.diagnosis.log import Array
+from tunekit.logs.log import Array
 
 BINS = 400
 """A longer curve is thinned to this many medians: enough for every rule, and slopes over pairs stay cheap."""
 
 MAD_TO_SIGMA = 1.4826
 """Scale of the median absolute deviation that makes it the standard deviation of normal noise."""
+
+SIGNIFICANT = 1.6
+"""Kendall's z, of either sign, from which a series moves: 5 %, one-sided. (KENDALL)"""
 
 
 def thin(x: Array, y: Array, bins: int = BINS) -> tuple[Array, Array]:
@@ -97,13 +100,18 @@ def slope(x: Array, y: Array) -> float:
 
 
 def trend(y: Array) -> float:
-    """Kendall's z of a series against its order: below -1.64 it falls at the 5 % level, one-sided."""
+    """Kendall's z of a series against its order."""
     n = len(y)
     if n < 3:
         return 0.0
     first, second = np.triu_indices(n, 1)
     score = float(np.sum(np.sign(y[second] - y[first])))
     return score / math.sqrt(n * (n - 1) * (2 * n + 5) / 18.0)
+
+
+def falls(z: float) -> bool:
+    """Whether a series of this z falls significantly."""
+    return z < -SIGNIFICANT
 
 
 def linearity(x: Array, y: Array) -> float:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from tunekit.diagnosis import curves
-from tunekit.diagnosis.log import Array, Log, Metric, finite, floats
+from tunekit.logs.log import Array, Log, Metric, finite, floats
 from tunekit.vocabulary import Curve
 
 START = 0.02
@@ -30,14 +28,14 @@ class Side:
     """One loss curve: finite points, thinned and smoothed, and its levels."""
 
     name: str
-    n: int  # points in the log, finite or not
+    points: int  # in the log, finite or not
     bad: int  # points that are not finite
     bad_end: bool  # ... and the last one is among them
     bad_x: float | None  # x of the first of them
     x: Array  # thinned, finite
     y: Array
-    u: Array  # x as a share of the run that both splits span
-    s: Array  # smoothed y
+    place: Array  # x as a share of the run that both splits span
+    smoothed: Array
     start: float
     early: float
     end: float
@@ -51,11 +49,11 @@ class Side:
     @property
     def positive(self) -> bool:
         """Whether ratios of levels mean something: no value at or below zero."""
-        return bool(np.min(self.y) > 0 and np.min(self.s) > 0)
+        return bool(np.min(self.y) > 0 and np.min(self.smoothed) > 0)
 
     def relative(self, change: float, level: float) -> float:
         """A change relative to a level; to the range of the run where losses may be zero or negative."""
-        scale = abs(level) if self.positive else max(self.start - self.low, float(np.ptp(self.s)))
+        scale = abs(level) if self.positive else max(self.start - self.low, float(np.ptp(self.smoothed)))
         return change / scale if scale > 0 else 0.0
 
 
@@ -66,7 +64,7 @@ class Score:
     name: str
     bounded: bool
     sign: float  # +1 as logged, -1 for an error
-    u: Array
+    place: Array  # as a Side's
     y: Array
     start: float
     end: float
@@ -98,14 +96,30 @@ class Measures:
     lr: tuple[Array, Array]  # place in the run, rate
     swapped: bool = False
     derived: bool = False  # losses are one minus the metric
-    notes: tuple[str, ...] = ()
-    context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def drop(self) -> float:
         """Share of the starting training loss that is gone at the end."""
         train = self.train
         return 0.0 if train is None else train.relative(train.start - train.end, train.start)
+
+    @property
+    def best(self) -> tuple[float | None, float | None]:
+        """x and epoch of the best validation loss (of medians of three), where there is one."""
+        if self.val is None or not np.any(np.isfinite(self.val.y)):
+            return None, None
+        around = slice(max(0, self.val.low_at - 1), self.val.low_at + 2)
+        index = max(0, self.val.low_at - 1) + int(np.argmin(self.val.y[around]))
+        return float(self.val.x[index]), self.epoch_at(self.val, index)
+
+    @property
+    def working_range(self) -> tuple[float, float, float] | None:
+        """The rate of a tunekit run and the lowest and highest that its sweep found to work; None for other logs."""
+        known = self.log.procedure
+        if known is None or known.lr is None or known.sweep_range is None:
+            return None
+        numbers = (known.lr, *known.sweep_range)
+        return numbers if min(numbers) > 0 else None
 
     def epoch_at(self, side: Side, index: int) -> float | None:
         """The epoch at a point of a curve, where the log knows it."""
@@ -132,7 +146,7 @@ def measure(log: Log) -> Measures:
     val = _side(val_curve, val_u, smooth_low=False) if val_curve is not None and len(val_curve.x) >= 2 else None
     at_val = np.empty(0)
     if train is not None and val is not None:
-        at_val = curves.at(val.u, train.u, train.s)
+        at_val = curves.at(val.place, train.place, train.smoothed)
     return Measures(
         log=log,
         train=train,
@@ -142,7 +156,6 @@ def measure(log: Log) -> Measures:
         lr=_rates(log, train_curve),
         swapped=swapped,
         derived=derived,
-        context=log.context,
     )
 
 
@@ -164,7 +177,7 @@ def _common(train: Curve | None, val: Curve | None) -> tuple[Array, Array]:
     return curves.places(x, other)
 
 
-def _side(source: Curve | None, u: Array, smooth_low: bool) -> Side | None:
+def _side(source: Curve | None, place: Array, smooth_low: bool) -> Side | None:
     """Levels of one curve; None where it has no finite point and none that is not."""
     if source is None or not len(source.x):
         return None
@@ -174,23 +187,22 @@ def _side(source: Curve | None, u: Array, smooth_low: bool) -> Side | None:
     bad = int(np.sum(~np.isfinite(whole)))
     first = float(floats(source.x)[np.argmin(np.isfinite(whole))]) if bad else None
     if not len(y):
-        x, y, u = np.zeros(1), np.full(1, np.nan), np.zeros(1)
-    places = np.arange(len(y), dtype=np.float64)
-    thin_places, thin_y = curves.thin(places, y)
-    index = thin_places.astype(np.int64)
+        x, y, place = np.zeros(1), np.full(1, np.nan), np.zeros(1)
+    rows, thin_y = curves.thin(np.arange(len(y), dtype=np.float64), y)
+    index = rows.astype(np.int64)
     smooth = curves.smooth(thin_y)
     lows = smooth if smooth_low else curves.running_median(thin_y, 3) if len(thin_y) >= 3 else thin_y
     at = int(np.argmin(lows)) if np.all(np.isfinite(lows)) else 0
     return Side(
         name=source.name,
-        n=len(whole),
+        points=len(whole),
         bad=bad,
         bad_end=bool(len(whole) and not good[-1]),
         bad_x=first,
         x=x[index],
         y=thin_y,
-        u=u[index],
-        s=smooth,
+        place=place[index],
+        smoothed=smooth,
         start=curves.head(thin_y, START),
         early=float(smooth[min(len(smooth) - 1, int(np.ceil(EARLY * len(smooth))))]),
         end=curves.tail(thin_y, END, 3 if smooth_low else 2),
@@ -209,9 +221,9 @@ def _score(metrics: tuple[Metric, ...], train: Curve | None) -> Score | None:
         _, y = finite(metric.val)
         if len(y) < 2:
             continue
-        u, _ = _common(metric.val, train)
+        place, _ = _common(metric.val, train)
         sign = 1.0 if metric.maximize else -1.0
-        places, y = curves.thin(np.arange(len(y), dtype=np.float64), sign * y)
+        rows, y = curves.thin(np.arange(len(y), dtype=np.float64), sign * y)
         middle = curves.running_median(y, 3) if len(y) >= 3 else y
         late = curves.smooth(y)[int(np.ceil(EARLY * len(y))) :]
         _, trained = finite(metric.train)
@@ -219,7 +231,7 @@ def _score(metrics: tuple[Metric, ...], train: Curve | None) -> Score | None:
             name=metric.name,
             bounded=metric.bounded,
             sign=sign,
-            u=u[places.astype(np.int64)],
+            place=place[rows.astype(np.int64)],
             y=y,
             start=curves.head(y, START),
             end=curves.tail(y, END, 2),
@@ -237,33 +249,33 @@ def _rates(log: Log, train: Curve | None) -> tuple[Array, Array]:
     x, rates = finite(log.lr)
     if not len(x):
         return np.empty(0), np.empty(0)
-    u, _ = _common(log.lr, train)
-    places, rates = curves.thin(np.arange(len(rates), dtype=np.float64), rates)
-    return u[places.astype(np.int64)], rates
+    place, _ = _common(log.lr, train)
+    rows, rates = curves.thin(np.arange(len(rates), dtype=np.float64), rates)
+    return place[rows.astype(np.int64)], rates
 
 
 def warm_up_ends(m: Measures) -> float:
     """Place in the run at which the rate first reaches its maximum; 0 where it starts there or is unknown."""
-    u, rates = m.lr
+    place, rates = m.lr
     if len(rates) < 3 or rates[0] >= 0.9 * np.max(rates):
         return 0.0
-    return float(u[int(np.argmax(rates >= 0.99 * np.max(rates)))])
+    return float(place[int(np.argmax(rates >= 0.99 * np.max(rates)))])
 
 
 def rate_drops(m: Measures) -> list[float]:
     """Places in the run at which the rate falls by half or more in one step."""
-    u, rates = m.lr
+    place, rates = m.lr
     if len(rates) < 3:
         return []
-    return [float(u[index + 1]) for index in np.flatnonzero(rates[1:] <= 0.5 * rates[:-1])]
+    return [float(place[index + 1]) for index in np.flatnonzero(rates[1:] <= 0.5 * rates[:-1])]
 
 
-def movement(u: Array, y: Array, share: float) -> tuple[float, float, Array]:
+def movement(place: Array, y: Array, share: float) -> tuple[float, float, Array]:
     """Change over the last share of a run by its Theil-Sen slope, Kendall's z there, and the points used."""
-    inside = u >= u[-1] - share * (u[-1] - u[0]) - 1e-9
+    inside = place >= place[-1] - share * (place[-1] - place[0]) - 1e-9
     if np.sum(inside) < 4:  # three points in a row fall by chance, and can never be significant
-        inside = np.arange(len(u)) >= len(u) - 4
-    x, part = u[inside], y[inside]
+        inside = np.arange(len(place)) >= len(place) - 4
+    x, part = place[inside], y[inside]
     if len(x) < 2:
         return 0.0, 0.0, part
     return curves.slope(x, part) * float(x[-1] - x[0]), curves.trend(part), part

@@ -1,11 +1,15 @@
-"""What judging gives: the outcome of one rule and the diagnosis of a log. No rule and no number is made here."""
+"""What a verdict is and what judging gives: the outcome of a rule, the diagnosis of a log. No number is made here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from tunekit.vocabulary import Finding, Values, Verdict, plain
+from tunekit import vocabulary
+from tunekit.diagnosis.drawn import Drawn
+from tunekit.diagnosis.measures import Measures
+from tunekit.logs.log import Procedure
+from tunekit.vocabulary import Code, Finding, Remedy, Values, plain
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,53 @@ def silent(text: str) -> Outcome:
     return Outcome(False, text)
 
 
+Rule = Callable[[Measures], Outcome]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Everything about one verdict. Each module of verdicts/ holds one, as VERDICT, under the name of its code.
+
+    `judge` makes it the headline (the first of verdicts.ORDER that speaks), else a note; `note` is asked besides and
+    makes a note only. `advice` and `remedies` (for tunekit's own runs alone) meet the numbers of a log, the most useful
+    first; without `advice` that of the code is given. Near misses are runs of which it must not be said.
+    """
+
+    code: Code
+    judge: Rule
+    changed_by: str
+    """Which evidence would change it."""
+    headline: bool = True
+    """False: it is only ever a note."""
+    note: Rule | None = None
+    advice: Callable[[Measures], tuple[str, ...]] | None = None
+    remedies: tuple[Remedy, ...] | Callable[[Measures, Procedure], tuple[Remedy, ...]] = ()
+    explains: frozenset[str] = frozenset()
+    """Notes that it already explains, or explains away, as a headline."""
+    alone: bool = False
+    """As a headline it leaves the shape of the curves saying little: only notes with `beside` stand with it."""
+    beside: bool = False
+    final: bool = False
+    """Where it speaks nothing else is asked."""
+    certain: bool = False
+    """It says what the log holds, not what that means: the confidence is always high."""
+    near_misses: tuple[Drawn, ...] = ()
+
+    def advice_for(self, m: Measures) -> tuple[str, ...]:
+        return self.advice(m) if self.advice is not None else self.code.advice
+
+    def remedies_for(self, m: Measures) -> tuple[Remedy, ...]:
+        if m.log.procedure is None:
+            return ()
+        return self.remedies(m, m.log.procedure) if callable(self.remedies) else self.remedies
+
+    def finding(self, outcome: Outcome, m: Measures) -> Finding:
+        """The verdict said of a log beside a headline."""
+        return self.code.finding(
+            outcome.text, outcome.evidence, advice=self.advice_for(m), remedies=self.remedies_for(m)
+        )
+
+
 @dataclass(frozen=True)
 class Dismissed:
     """A verdict that was considered, and the number that spoke against it."""
@@ -39,11 +90,12 @@ class Diagnosis:
     """The verdict on a log. `code` is the headline; `notes` what else is true of the run."""
 
     code: str
-    verdict: Verdict
+    verdict: vocabulary.Verdict
     summary: str
     notes: tuple[Finding, ...] = ()
     evidence: Values = field(default_factory=dict)
     advice: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
     confidence: str = "medium"  # low | medium | high
     dismissed: tuple[Dismissed, ...] = ()
     change_if: tuple[str, ...] = ()
@@ -51,7 +103,7 @@ class Diagnosis:
     best_x: float | None = None
     source: Values = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The object that `tunekit diagnose --json` prints: plain JSON without NaN or Infinity."""
         return {
             "diagnosis": self.code,
@@ -80,6 +132,20 @@ def shown(value: float) -> str:
 def percent(share: float) -> str:
     """A share as a sentence shows it: `12 %`, `0.4 %`."""
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
+
+
+def fell(share: float, before: float, after: float) -> str:
+    """A fall in words: as a share where it is one, else by its levels, for nothing falls by more than all of it.
+
+    >>> fell(0.25, 2.0, 1.5), fell(1.16, 0.54, 0.25), fell(-2.0, 0.5, 1.5)
+    ('by 25 %', 'from 0.54 to 0.25', 'from 0.5 to 1.5')
+    """
+    return f"by {percent(share)}" if 0.0 <= share <= 1.0 else f"from {shown(before)} to {shown(after)}"
+
+
+def place(value: float) -> str:
+    """A step or an epoch, unabridged: 5000 and 12.5, never 5e+03."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.2f}"
 
 
 def times(count: int) -> str:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunekit.diagnosis.log import Log
-from tunekit.diagnosis.rules import judge
-from tunekit.diagnosis.search import read
+from tunekit.diagnosis.judging import judge
 from tunekit.diagnosis.verdict import Diagnosis
+from tunekit.logs.log import Log
+from tunekit.logs.search import read
 from tunekit.vocabulary import UserError
 
 POLL_S = 2.0  # between looks at the files' sizes and times

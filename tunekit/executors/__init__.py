@@ -1,43 +1,13 @@
-"""Where requests run, behind one Protocol: in this process (inline.py), in worker processes (processes.py), on Ray."""
+"""Where requests run, behind one Protocol (base.py): inline.py, processes.py and Ray. Here: which of them, how many."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
 
-from tunekit.vocabulary import Measurement, Training
-from tunekit.worker import Progress, Workspace
+from tunekit.executors.base import Event, Executor
 
-
-@dataclass(frozen=True)
-class Event:
-    """News of a submitted request. `lost`: its worker died; `unusable`: the person's input is at fault (UserError);
-    `storage`: what it did cannot be kept (StorageError)."""
-
-    handle: int
-    kind: Literal["progress", "done", "failed", "unusable", "storage", "lost"]
-    progress: Progress | None = None
-    error: str = ""
-
-
-class Executor(Protocol):
-    """Runs requests and streams back what becomes of them.
-
-    - `submit` returns at once, with a handle that no other request of this executor has.
-    - `poll` waits up to `timeout_s` for news and returns it in the order in which it came; [] where there is none.
-      After any event but `progress` there is no more news of that handle.
-    - `cancel` stops a request, running or waiting; there is no more news of it, and what it did so far stays.
-    - `close` stops everything and lets running trainings save where they are. Closing twice is fine.
-    """
-
-    capacity: int
-
-    def submit(self, request: Training | Measurement, workspace: Workspace) -> int: ...
-    def poll(self, timeout_s: float = 0.1) -> list[Event]: ...
-    def cancel(self, handle: int) -> None: ...
-    def close(self) -> None: ...
+__all__ = ["Event", "Executor", "auto_jobs", "cores", "make_executor", "visible_gpus"]
 
 
 def make_executor(name: str, jobs: int | None, address: str | None = None) -> Executor:
@@ -75,5 +45,5 @@ def visible_gpus() -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
-    found = Path("/proc/driver/nvidia/gpus")
-    return [str(place) for place in range(len(list(found.iterdir())))] if found.is_dir() else []
+    cards = Path("/proc/driver/nvidia/gpus")
+    return [str(place) for place in range(len(list(cards.iterdir())))] if cards.is_dir() else []

@@ -44,12 +44,12 @@ class Code:
 
 def listing(folder: Path) -> Listing:
     """The files that lie directly in a folder, hidden ones left out; {} where there is no folder."""
-    found = {}
+    files = {}
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.is_file() and not path.name.startswith("."):
             about = path.stat()
-            found[path.name] = (about.st_size, about.st_mtime_ns)
-    return found
+            files[path.name] = (about.st_size, about.st_mtime_ns)
+    return files
 
 
 def changes(folder: Path, before: Listing) -> tuple[Files, Listing]:
@@ -119,8 +119,8 @@ def _walk(folder: Path, left_out: list[str]) -> Iterator[Path]:
 def is_here(code: Code) -> bool:
     """Whether the folder is also on this machine: the same files, of the same times."""
     try:
-        found = {name: (Path(code.folder) / name).stat() for name in code.files}
+        here = {name: (Path(code.folder) / name).stat() for name in code.files}
     except OSError:
         return False
-    same = all((about.st_size, about.st_mtime_ns) == code.listing[name] for name, about in found.items())
+    same = all((about.st_size, about.st_mtime_ns) == code.listing[name] for name, about in here.items())
     return same and Path(code.folder).is_dir()

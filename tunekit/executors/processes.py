@@ -8,19 +8,17 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from tunekit.executors import Event
-from tunekit.executors.inline import MEMORY_HINT, failure
+from tunekit.executors.base import MEMORY_HINT, STILLBORN, STOP_S, Event, carry_out
 from tunekit.vocabulary import Measurement, Training, UserError
-from tunekit.worker import Progress, Workspace, work
+from tunekit.worker import Worker, Workspace
 
 GREETING = "ready"
-STILLBORN = 3  # workers that may die before they greet, until starting more is given up
-STOP_S = 15.0  # what a worker has to save its training when the run is stopped
 
 
 @dataclass
@@ -160,6 +158,7 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says what to do
+    worker = Worker()
     try:
         import torch  # while the supervisor still prepares the first request
 
@@ -173,35 +172,22 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
                 # Everything is on disk: that Python took apart what torch leaves behind would cost most of a second.
                 atexit.register(os._exit, 0)
                 return
-            if item != "stop":
-                _carry_out(pipe, *item)
+            if item == "stop":
+                continue  # what was to be stopped has ended by itself
+            handle, request, workspace = item
+            for event in carry_out(worker, handle, request, workspace, partial(_is_stopped, pipe)):
+                _tell(pipe, event)
     except (EOFError, OSError, _Orphaned, KeyboardInterrupt):
         return
 
 
-def _carry_out(pipe: Connection, handle: int, request: Training | Measurement, workspace: Workspace) -> None:
-    running: Iterator[Progress] = work(request, workspace)
+class _Orphaned(BaseException):
+    """The supervisor is gone: nobody listens at the other end of the pipe. No error of the request that is running."""
+
+
+def _is_stopped(pipe: Connection) -> bool:
     try:
-        for progress in running:
-            _tell(pipe, Event(handle, "progress", progress))
-            if pipe.poll() and _heard(pipe) == "stop":
-                running.close()  # type: ignore[attr-defined] # a generator: closing it saves the training
-                return
-        event = Event(handle, "done")
-    except _Orphaned:
-        raise
-    except Exception as error:  # an EOFError or BrokenPipeError here is the person's code's own
-        event = failure(handle, error)
-    _tell(pipe, event)
-
-
-class _Orphaned(Exception):
-    """The supervisor is gone: nobody listens at the other end of the pipe."""
-
-
-def _heard(pipe: Connection) -> object:
-    try:
-        return pipe.recv()
+        return pipe.poll() and pipe.recv() == "stop"
     except (EOFError, OSError) as error:
         raise _Orphaned from error
 

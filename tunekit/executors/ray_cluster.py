@@ -12,10 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tunekit.executors import Event
-from tunekit.executors.inline import MEMORY_HINT, failure
+from tunekit.executors.base import MEMORY_HINT, STILLBORN, STOP_S, Event, failure
 from tunekit.executors.parcel import Code, Files, changes, pack_code, unpack
-from tunekit.executors.processes import STILLBORN, STOP_S
 from tunekit.executors.ray_connect import connect
 from tunekit.executors.ray_worker import Host, training_folder
 from tunekit.rundir import disk_error, write_atomically
@@ -263,22 +261,22 @@ class RayExecutor:
             cause = error.cause if isinstance(error.cause, Exception) else error
             event = failure(worker.work.handle, cause)
             kind = "failed" if event.kind == "storage" else event.kind  # a full disk there is not the run's own
-            return self._told(worker, replace(event, kind=kind))
+            return self._news_of(worker, replace(event, kind=kind))
         except RayError as error:
             return self._bury(worker, error)
 
     def _take(self, worker: _Worker, item: Event | Files) -> list[Event]:
         if isinstance(item, Event):
-            return self._told(worker, item)
+            return self._news_of(worker, item)
         assert worker.work is not None
         try:
             unpack(training_folder(worker.work.request, worker.work.workspace), item)
         except StorageError as error:
             worker.actor.stop.options(concurrency_group="control").remote(worker.work.handle)
-            return self._told(worker, failure(worker.work.handle, error))
+            return self._news_of(worker, failure(worker.work.handle, error))
         return []
 
-    def _told(self, worker: _Worker, event: Event) -> list[Event]:
+    def _news_of(self, worker: _Worker, event: Event) -> list[Event]:
         if worker.silent:
             return []
         worker.silent = event.kind != "progress"  # nothing follows the last word
@@ -288,7 +286,7 @@ class RayExecutor:
         """Report what a lost worker was doing; another one is started when it is needed."""
         events = []
         if worker.work is not None:
-            events = self._told(worker, Event(worker.work.handle, "lost", error=_cause(error)))
+            events = self._news_of(worker, Event(worker.work.handle, "lost", error=_cause(error)))
         elif not worker.sees:
             self._stillborn += 1
         self._end(worker)

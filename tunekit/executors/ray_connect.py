@@ -71,17 +71,17 @@ def _reachable(address: str) -> str:
             f"--ray-address {address}: give HOST:PORT of the cluster's head, on a machine that has joined it "
             "(ray start --address=HOST:PORT)"
         )
-    found = address
+    head = address
     if address == "auto":
         note = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / ADDRESS_FILE
-        found = os.environ.get("RAY_ADDRESS") or (note.read_text().strip() if note.exists() else "")
-    host, _, port = found.rpartition(":")
+        head = os.environ.get("RAY_ADDRESS") or (note.read_text().strip() if note.exists() else "")
+    host, _, port = head.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(f"--ray-address {address}: no cluster found; give HOST:PORT of its head, usually HOST:6379")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except OSError as error:
         raise UserError(
-            f"--ray-address {address}: {found} does not answer ({error.strerror or error}); is the cluster running?"
+            f"--ray-address {address}: {head} does not answer ({error.strerror or error}); is the cluster running?"
         ) from None
-    return found
+    return head

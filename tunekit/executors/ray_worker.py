@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tunekit.executors import Event
-from tunekit.executors.inline import failure
+from tunekit.executors.base import Event, carry_out
 from tunekit.executors.parcel import Code, Files, changes, is_here, listing, unpack
+from tunekit.rundir import TRAININGS
 from tunekit.store import Store
 from tunekit.vocabulary import Measurement, Training
-from tunekit.worker import Workspace, work
+from tunekit.worker import Worker, Workspace
 
 
 class Host:
@@ -24,16 +24,17 @@ class Host:
     def __init__(self) -> None:
         import torch  # noqa: F401 - while the supervisor still prepares the first request
 
+        self._worker = Worker()
         self._stopped: set[int] = set()
         self._places: dict[str, str] = {}  # recipe folders of the supervisor's machine, and where they are on this one
-        self._made: list[Path] = []
+        self._scratches: list[Path] = []
 
     @property
     def _scratch(self) -> Path:
         """A folder of this worker's own, for what it cannot read or write where the supervisor can."""
-        if not self._made:
-            self._made.append(Path(tempfile.mkdtemp(prefix="tunekit-")))
-        return self._made[0]
+        if not self._scratches:
+            self._scratches.append(Path(tempfile.mkdtemp(prefix="tunekit-")))
+        return self._scratches[0]
 
     def sees(self, token: str) -> bool:
         return Path(token).exists()
@@ -42,7 +43,7 @@ class Host:
         self._stopped.add(handle)
 
     def end(self) -> None:
-        for place in self._made:
+        for place in self._scratches:
             shutil.rmtree(place, ignore_errors=True)
 
     def carry_out(
@@ -63,7 +64,7 @@ class Host:
             for event in self._run(handle, request, local):
                 yield _as_told_there(event, local, workspace, code)
             return
-        local = replace(local, trainings=str(self._scratch / "trainings"))
+        local = replace(local, trainings=str(self._scratch / TRAININGS))
         folder = training_folder(request, local)
         unpack(folder, seed)
         known = listing(folder)
@@ -80,17 +81,7 @@ class Host:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _run(self, handle: int, request: Training | Measurement, workspace: Workspace) -> Iterator[Event]:
-        running = work(request, workspace)
-        try:
-            for progress in running:
-                yield Event(handle, "progress", progress)
-                if handle in self._stopped:
-                    running.close()  # type: ignore[attr-defined] # a generator: closing it saves the training
-                    return
-            event = Event(handle, "done")
-        except Exception as error:
-            event = failure(handle, error)
-        yield event
+        return carry_out(self._worker, handle, request, workspace, lambda: handle in self._stopped)
 
     def _place(self, code: Code, shared: bool) -> str:
         """Where the recipe's folder is on this machine: at the same place, or else unpacked."""

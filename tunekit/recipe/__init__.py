@@ -1,7 +1,7 @@
 """What a person writes: the schema (schema.py), its text (text.py) and the code it names (code.py)."""
 
 from tunekit.recipe.code import call, local_modules, resolve
-from tunekit.recipe.schema import Loaded, Recipe, load
+from tunekit.recipe.schema import Loaded, Recipe, load, recipe_type
 from tunekit.recipe.text import ALIASES, as_yaml
 
-__all__ = ["ALIASES", "Loaded", "Recipe", "as_yaml", "call", "load", "local_modules", "resolve"]
+__all__ = ["ALIASES", "Loaded", "Recipe", "as_yaml", "call", "load", "local_modules", "recipe_type", "resolve"]

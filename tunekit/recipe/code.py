@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tunekit.recipe.text import nearest
+from tunekit.telling import is_persons, raised
 from tunekit.vocabulary import UserError
 
-_loaded: dict[str, Path] = {}
-"""Modules that `resolve` brought in from a recipe's folder, and that folder."""
+MARK = "__tunekit_recipe__"
+"""What a module remembers that `resolve` brought in: the recipe's folder that it was loaded for."""
 
 
 def _serve(folder: Path) -> None:
@@ -20,9 +21,9 @@ def _serve(folder: Path) -> None:
     importlib.invalidate_caches()
     if sys.path[:1] != [str(folder)]:
         sys.path[:] = [str(folder), *(path for path in sys.path if path != str(folder))]
-    for name in [name for name, other in _loaded.items() if other != folder]:
-        sys.modules.pop(name, None)
-        del _loaded[name]
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__dict__", {}).get(MARK, folder) != folder:
+            del sys.modules[name]
 
 
 def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
@@ -47,45 +48,28 @@ def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
             f"{key}: {target}: importing {module_name} needs {error.name!r}, which is not installed"
         ) from None
     except (Exception, SystemExit) as error:  # a script without a main guard ends itself
-        raise UserError(f"{key}: {target}: importing {module_name} raised {_raised(error, folder)}") from None
+        raise UserError(f"{key}: {target}: importing {module_name} raised {raised(error)}") from None
     finally:
-        _loaded.update({name: folder for name in set(sys.modules) - known if _is_local(name, folder)})
-    found: Any = module
+        for loaded in set(sys.modules) - known:
+            if _is_local(loaded, folder):
+                sys.modules[loaded].__dict__[MARK] = folder
+    target_object: object = module
     for part in name.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
+        target_object = getattr(target_object, part, None)
+    if not callable(target_object):
         names = [other for other, value in vars(module).items() if callable(value) and not other.startswith("_")]
         raise UserError(f"{key}: {target}: {module_name} has no callable {name!r}{nearest(name, names)}")
-    return found  # type: ignore[no-any-return]
+    return target_object
 
 
-def call(function: Callable[..., Any], folder: Path, key: str, target: str, /, *values: Any, **args: Any) -> Any:
+def call(function: Callable[..., Any], key: str, target: str, /, *values: Any, **args: Any) -> Any:
     """Call a person's function. Errors: UserError with what it raised and the line of theirs that did."""
     try:
         return function(*values, **args)
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{key}: {target} raised {_raised(error, folder)}") from error
-
-
-def _installed(path: Path) -> bool:
-    return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
-
-
-def _raised(error: BaseException, folder: Path) -> str:
-    """The error's type and first line, and the innermost line of the person's own code."""
-    place = ""
-    trace = error.__traceback__
-    while trace:
-        name = Path(trace.tb_frame.f_code.co_filename)
-        if name.is_relative_to(folder) and not _installed(name):
-            place = f" ({name.name}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    if isinstance(error, SyntaxError) and error.filename:
-        place = f" ({Path(error.filename).name}, line {error.lineno})"
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}{': ' + text[0] if text else ''}{place}"
+        raise UserError(f"{key}: {target} raised {raised(error)}") from error
 
 
 def local_modules(folder: Path) -> list[Path]:
@@ -97,5 +81,4 @@ def local_modules(folder: Path) -> list[Path]:
 def _is_local(name: str, folder: Path) -> bool:
     """Whether a loaded module's file lies below the folder and is the person's own."""
     file = getattr(sys.modules.get(name), "__file__", None)
-    own = isinstance(file, str) and Path(file).is_relative_to(folder) and not _installed(Path(file))
-    return own and name.partition(".")[0] != "tunekit"
+    return isinstance(file, str) and Path(file).is_relative_to(folder) and is_persons(file)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,13 +16,25 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    create_model,
     field_serializer,
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from tunekit.recipe.text import ALIASES, NAMES, Lines, apply_overrides, kind_of, nearest, parse_yaml, set_path
-from tunekit.vocabulary import Facts, TrainingConfig, UserError, Values
+from tunekit.vocabulary import (
+    DataSpec,
+    Facts,
+    LossSpec,
+    ModelSpec,
+    OptimizerSpec,
+    ScheduleSpec,
+    TrainingConfig,
+    UserError,
+    Values,
+)
 
 TASKS = ("classification", "binary", "multilabel", "regression")
 
@@ -69,55 +81,8 @@ def _long_form(key: str) -> BeforeValidator:
 _auto = BeforeValidator(lambda value: None if value == "auto" else value)
 
 
-class CheckInitLoss(_Model):
-    initializations: PositiveInt = 3
-    tolerance: float = Field(0.15, ge=0.05, lt=1)
-
-
-class OverfitTiny(_Model):
-    per_class: PositiveInt = 10
-    samples: PositiveInt = 32  # where there are no classes
-    rates: list[PositiveFloat] = [1e-2, 1e-3, 1e-4]
-    epochs: PositiveInt = 300
-
-
-class LrSweep(_Model):
-    low: PositiveFloat = 1e-5
-    high: PositiveFloat = 1e-1
-    iterations: PositiveInt = 100
-    epochs: NonNegativeFloat = 0.0  # at least so many passes, where that is more
-    weight_decay: NonNegativeFloat = 1e-4
-    extend: int = Field(3, ge=0, le=6)  # further half-decades beyond an edge
-
-
-class CoarseGrid(_Model):
-    lr_factors: list[PositiveFloat] = [0.5, 1.0, 2.0]
-    weight_decays: list[NonNegativeFloat] = [0.0, 1e-5, 1e-4, 1e-3]
-    epochs: PositiveInt | None = None  # None: enough for 200 iterations, within 1 to 5
-    sampler: Literal["grid", "random", "tpe"] = "grid"
-    trials: PositiveInt = 20  # for random and tpe
-    pruner: Literal["none", "halving"] = "none"
-    extend: int = Field(2, ge=0, le=6)
-
-
-class FineRun(_Model):
-    top: PositiveInt = 3
-    epochs: PositiveInt = 10
-    lr_factors: list[PositiveFloat] = [0.7, 1.4]
-    seeds: PositiveInt = 3
-
-
-class Diagnose(_Model):
-    smooth: PositiveInt | None = None  # moving average over so many iterations; None: a twentieth of the run
-
-
-class Steps(_Model):
-    check_init_loss: CheckInitLoss = Field(CheckInitLoss(), alias="check-init-loss")
-    overfit_tiny: OverfitTiny = Field(OverfitTiny(), alias="overfit-tiny")
-    lr_sweep: LrSweep = Field(LrSweep(), alias="lr-sweep")
-    coarse_grid: CoarseGrid = Field(CoarseGrid(), alias="coarse-grid")
-    fine_run: FineRun = Field(FineRun(), alias="fine-run")
-    diagnose: Diagnose = Diagnose()
+class StepSettings(_Model):
+    """The steps' own settings, one field a step: `recipe_type` makes them from what the steps say."""
 
 
 class Recipe(_Model):
@@ -138,7 +103,7 @@ class Recipe(_Model):
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     threads: Annotated[PositiveInt | None, _auto] = None  # None: decided by the size of the model
     seed: int = Field(0, ge=0, lt=2**31)
-    steps: Steps = Steps()
+    steps: StepSettings = StepSettings()
     search: dict[str, list[Any]] = {}
 
     @field_serializer("threads")
@@ -172,7 +137,7 @@ class Recipe(_Model):
         try:
             return self._with(params, drop_search=False)
         except ValidationError as error:
-            raise UserError(_plain(error)) from None
+            raise UserError(_plain(type(self), error)) from None
 
     def _with(self, params: Values, drop_search: bool) -> Recipe:
         data = self.as_dict()
@@ -180,10 +145,29 @@ class Recipe(_Model):
             data["search"] = {}
         for name, value in params.items():
             set_path(data, ALIASES.get(name, name), value)
-        return Recipe.model_validate(data)
+        return type(self).model_validate(data)
 
     def as_dict(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True)
+
+    def step_names(self) -> list[str]:
+        """The names of the steps whose settings this recipe holds, in order."""
+        return [info.alias or name for name, info in type(self.steps).model_fields.items()]
+
+    def settings(self, step: str) -> Any:
+        """A step's settings, of the class that the step says."""
+        return getattr(self.steps, _field(step))
+
+    def with_training(self, config: TrainingConfig) -> Recipe:
+        """This recipe with all that a training's configuration says of it, and nothing left to search. Steps train at a
+        constant rate and under seeds of their own: schedule and seed stay."""
+        trained = config.as_dict()
+        data = self.as_dict()
+        for name in ("loss", "metric", "model", "batch_size", "clip_grad_norm", "ema"):
+            data[name] = trained[name]
+        data["data"] = {name: trained["data"][name] for name in data["data"]}
+        data["optimizer"] = {**trained["optimizer"], "lr": config.lr, "weight_decay": config.weight_decay}
+        return type(self).model_validate({**data, "search": {}})
 
     def get(self, path: str) -> Any:
         """The value at a dotted path (or lr, weight_decay)."""
@@ -194,18 +178,17 @@ class Recipe(_Model):
 
     def training_config(self, facts: Facts) -> TrainingConfig:
         """The training that this recipe describes, with what was resolved on this machine and data."""
-        data = self.data.model_dump(mode="json")
         return TrainingConfig(
             task=self.task,
-            loss=self.loss.model_dump(mode="json"),
+            loss=LossSpec(**self.loss.model_dump(mode="json")),
             metric=self.metric,
-            model=self.model.model_dump(mode="json"),
-            data={**data, "seed": self.seed, "subset": None, "blank": False},
-            optimizer={"target": self.optimizer.target, "args": self.optimizer.args},
+            model=ModelSpec(**self.model.model_dump(mode="json")),
+            data=DataSpec(**self.data.model_dump(mode="json"), seed=self.seed),
+            optimizer=OptimizerSpec(self.optimizer.target, self.optimizer.args),
             lr=self.optimizer.lr,
             weight_decay=self.optimizer.weight_decay,
             batch_size=self.batch_size,
-            schedule=self.schedule.model_dump(mode="json"),
+            schedule=ScheduleSpec(**self.schedule.model_dump(mode="json")),
             seed=self.seed,
             precision=facts.precision,
             threads=facts.threads,
@@ -213,6 +196,19 @@ class Recipe(_Model):
             ema=self.ema,
             sources=dict(facts.sources),
         )
+
+
+def recipe_type(settings: Mapping[str, type]) -> type[Recipe]:
+    """The recipe with these steps' settings (dataclasses) under `steps`, by the steps' names."""
+    fields: dict[str, Any] = {
+        _field(name): (kind, Field(default_factory=kind, alias=name)) for name, kind in settings.items()
+    }
+    steps = create_model("Steps", __base__=StepSettings, **fields)
+    return create_model("Recipe", __base__=Recipe, steps=(steps, Field(default_factory=steps)))
+
+
+def _field(step: str) -> str:
+    return step.replace("-", "_")
 
 
 @dataclass(frozen=True)
@@ -225,7 +221,7 @@ class Loaded:
     lines: Lines = field(default_factory=dict)
 
 
-def load(path: Path, overrides: Iterable[str] = (), folder: Path | None = None) -> Loaded:
+def load(schema: type[Recipe], path: Path, overrides: Iterable[str] = (), folder: Path | None = None) -> Loaded:
     """Read and check a recipe file. Errors: UserError with every fault of the recipe, one a line."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -239,17 +235,17 @@ def load(path: Path, overrides: Iterable[str] = (), folder: Path | None = None) 
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     data, lines = parse_yaml(text, str(path))
     apply_overrides(data, overrides, lines)
-    return Loaded(check(data, lines, str(path)), (folder or path.parent).resolve(), path, lines)
+    return Loaded(check(schema, data, lines, str(path)), (folder or path.parent).resolve(), path, lines)
 
 
-def check(data: Any, lines: Lines, where: str) -> Recipe:
+def check(schema: type[Recipe], data: Any, lines: Lines, where: str) -> Recipe:
     """Validate parsed YAML. Errors: UserError that lists all faults with their lines."""
     if not isinstance(data, dict):
         raise UserError(f"{where}: a recipe is a mapping of keys (name, task, data, model, ...), not {kind_of(data)}")
     try:
-        return Recipe.model_validate(data)
+        return schema.model_validate(data)
     except ValidationError as error:
-        faults = [_explain(fault, lines, where) for fault in error.errors()]
+        faults = [_explain(schema, fault, lines, where) for fault in error.errors()]
         raise UserError("\n".join(dict.fromkeys(faults))) from None
 
 
@@ -270,7 +266,7 @@ _WANTED = {
 }
 
 
-def _explain(fault: Any, lines: Lines, where: str) -> str:
+def _explain(schema: type[Recipe], fault: Any, lines: Lines, where: str) -> str:
     """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key."""
     path = tuple(str(part) for part in fault["loc"])
     known = path
@@ -280,8 +276,8 @@ def _explain(fault: Any, lines: Lines, where: str) -> str:
     place = "--set" if line == 0 else f"{where}, line {line}"
     key = ".".join(path) or "recipe"
     kind = fault["type"]
-    if kind == "extra_forbidden":
-        return f"{place}: unknown key {key!r}{nearest(path[-1], _keys_at(path[:-1]))}"
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
+        return f"{place}: unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
     if kind == "value_error":
         return f"{place}: {fault['ctx']['error']}"
     if kind in _WANTED:
@@ -293,18 +289,22 @@ def _explain(fault: Any, lines: Lines, where: str) -> str:
     return f"{place}: {key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
 
 
-def _plain(error: ValidationError) -> str:
-    return "\n".join(dict.fromkeys(_explain(fault, {(): 0}, "recipe") for fault in error.errors()))
+def _plain(schema: type[Recipe], error: ValidationError) -> str:
+    return "\n".join(dict.fromkeys(_explain(schema, fault, {(): 0}, "recipe") for fault in error.errors()))
 
 
-def _keys_at(path: tuple[str, ...]) -> list[str]:
-    model: Any = Recipe
+def _keys_at(schema: type[Recipe], path: tuple[str, ...]) -> list[str]:
+    """The keys that may stand at a path; none where it leads nowhere."""
+    kind: Any = schema
     for part in path:
-        fields = {(info.alias or name): info for name, info in model.model_fields.items()}
-        if part not in fields:
-            return []
-        kinds = [fields[part].annotation, *getattr(fields[part].annotation, "__args__", ())]
-        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-        if model is None:
-            return []
-    return [info.alias or name for name, info in model.model_fields.items()]
+        annotations = {info.alias or name: info.annotation for name, info in _fields(kind).items()}
+        inner = [annotations.get(part), *getattr(annotations.get(part), "__args__", ())]
+        kind = next((other for other in inner if isinstance(other, type) and _fields(other)), None)
+    return [info.alias or name for name, info in _fields(kind).items()]
+
+
+def _fields(kind: Any) -> Mapping[str, FieldInfo]:
+    """The fields of a model, or of a dataclass that a model holds."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_fields
+    return {item.name: FieldInfo() for item in fields(kind)} if isinstance(kind, type) and is_dataclass(kind) else {}

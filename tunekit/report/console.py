@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from tunekit.vocabulary import Advanced, Event, Finding, Noted, StepResult, StepStarted, short
+from tunekit.vocabulary import Advanced, Event, Finding, Format, Noted, StepResult, StepStarted, short
 
 ROWS = 10  # of a step's table on the screen; the rest stands in result.json
 PLAIN_S = 10.0  # between progress lines where there is no terminal
@@ -92,7 +93,7 @@ def show_result(console: Console, result: StepResult, reused: bool = False) -> N
     console.print(f"[bold]{result.step}[/] [{colour}]{result.verdict}[/]{again}{cost}")
     console.print(f"  {escape(result.summary)}")
     if result.table and not reused:
-        console.print(Padding(as_table(result.table), (0, 0, 0, 2), expand=False))
+        console.print(Padding(as_table(result.table, formats=result.formats), (0, 0, 0, 2), expand=False))
         if len(result.table) > ROWS:
             console.print(f"  and {len(result.table) - ROWS} more in {result.step}/result.json")
     for finding in result.findings:
@@ -110,34 +111,35 @@ def show_finding(console: Console, finding: Finding, repeat: bool = True) -> Non
         console.print(f"    - {escape(line)}")
 
 
-def as_table(rows: Sequence[Mapping[str, Any]], limit: int = ROWS) -> Table:
+def as_table(
+    rows: Sequence[Mapping[str, Any]], limit: int = ROWS, formats: Mapping[str, Format] | None = None
+) -> Table:
     """Rows of named cells as a table; columns in the order in which they first appear."""
+    formats = formats or {}
     names = list(dict.fromkeys(name for row in rows for name in row))
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_edge=False)
     for name in names:
         numeric = any(isinstance(row.get(name), int | float) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows[:limit]:
-        table.add_row(*(Text(cell(name, row.get(name))) for name in names))
+        table.add_row(*(Text(cell(row.get(name), formats.get(name))) for name in names))
     return table
 
 
-def cell(name: str, value: Any) -> str:
-    """A value as a table shows it: rates short, accuracies in per cent, other numbers with four digits."""
+def cell(value: Any, form: Format | None = None) -> str:
+    """A value as a table shows it: rates short, shares in per cent, other numbers with four digits."""
     if value is None:
         return "-"
-    if isinstance(value, bool | int | str):
+    if not isinstance(value, float):
         return str(value)
-    if isinstance(value, float):
-        if name in ("lr", "weight_decay"):
-            return short(value)
-        return f"{100 * value:.2f} %" if "accuracy" in name else f"{value:.4g}"
-    return str(value)
+    if form == "rate":
+        return short(value)
+    return f"{100 * value:.2f} %" if form == "share" else f"{value:.4g}"
 
 
 def sparkline(values: Sequence[float], width: int = 60) -> str:
     """A curve in one line of block characters: each the mean of its share of the finite values."""
-    finite = [value for value in values if value == value and abs(value) != float("inf")]
+    finite = [value for value in values if math.isfinite(value)]
     if len(finite) < 2:
         return ""
     count = min(width, len(finite))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from tunekit.diagnosis import Diagnosis, Log
+from tunekit.charts import Figure, Line, Panel, Rule
+from tunekit.diagnosis import Diagnosis
+from tunekit.logs import Log
 from tunekit.report.console import COLOURS, as_table, show_finding, sparkline
-from tunekit.report.figures import draw_log
+from tunekit.report.figures import draw
 from tunekit.rundir import write_atomically
+from tunekit.vocabulary import Curve
 
 
 def show_logs(console: Console, found: Sequence[tuple[Log, Diagnosis]]) -> None:
@@ -48,5 +52,27 @@ def write_figure(log: Log, diagnosis: Diagnosis, path: Path) -> Path:
     """Draw a log's curves beside it; returns the file's path."""
     folder = path if path.is_dir() else path.parent
     name = f"diagnosis-{log.name.replace('/', '-')}.png" if log.name else "diagnosis.png"
-    write_atomically(folder / name, draw_log(log, diagnosis))
+    write_atomically(folder / name, draw(figure(log, diagnosis)))
     return folder / name
+
+
+def figure(log: Log, diagnosis: Diagnosis) -> Figure:
+    """The curves of a log below its verdict: the loss, and the metric that comes first."""
+    best = () if diagnosis.best_x is None else (Rule(x=diagnosis.best_x, dashed=True),)
+    panels = [Panel([*_lines(log.train, log.val, "loss", False), *best], "iteration", "loss", legend="")]
+    for metric in log.metrics[:1]:
+        lines = _lines(metric.train, metric.val, metric.name, metric.maximize)
+        panels.append(Panel(lines, "iteration", metric.name, legend=""))
+    return Figure(f"{diagnosis.code}: {diagnosis.summary}", panels)
+
+
+def _lines(train: Curve | None, val: Curve | None, name: str, maximize: bool) -> list[Line]:
+    lines = []
+    if train is not None:
+        window = max(1, len(train.y) // 20)
+        lines.append(Line(train.x, train.y, f"train {name}, smoothed", "train", smooth=window))
+    if val is not None:
+        values = [(value if maximize else -value, -place) for place, value in enumerate(val.y) if math.isfinite(value)]
+        best = -max(values)[1] if values else None
+        lines.append(Line(val.x, val.y, f"val {name}", "val", best=best))
+    return lines

@@ -1,39 +1,44 @@
-"""The six steps, one file each: what to run next (plan) and what it means (judge). No torch, no Optuna, no files."""
+"""The steps, one file or folder each: what to run next (plan) and what it means (judge). No torch, Optuna or files."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from typing import Protocol, cast
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
-from tunekit.steps.context import Context
-from tunekit.vocabulary import STEPS, Record, Request, StepResult, Values
+from tunekit.steps.context import Context, Earlier
+from tunekit.steps.step import Step, conclude
+from tunekit.vocabulary import Code
 
-__all__ = ["Context", "Step", "get_step"]
+__all__ = ["ORDER", "Context", "Earlier", "Step", "codes", "conclude", "get_step", "step_names", "steps"]
 
-
-class Step(Protocol):
-    """A step's module. All of it is pure: the same context and records give the same answer.
-
-    - `NAME`, and `NEEDS`: the steps whose hand-off it cannot do without;
-    - `plan` is called with all records so far until it returns no more requests;
-    - `objective` is the value that the study is told of a record, or None for one that is never scored;
-    - `maximize` is the direction of that value;
-    - `judge` says what the records mean.
-    """
-
-    NAME: str
-    NEEDS: tuple[str, ...]
-
-    def plan(self, context: Context, records: Sequence[Record]) -> list[Request]: ...
-    def objective(self, context: Context, record: Record) -> float | None: ...
-    def maximize(self, context: Context) -> bool: ...
-    def choices(self, context: Context) -> Values: ...
-    def judge(self, context: Context, records: Sequence[Record]) -> StepResult: ...
+ORDER = ("check_init_loss", "overfit_tiny", "lr_sweep", "coarse_grid", "fine_run", "diagnose")
+"""The modules of the steps, in the order in which they are walked. Each offers its step as STEP."""
 
 
-def get_step(name: str) -> Step:
-    """The module of a step by its name on the command line."""
-    if name not in STEPS:
-        raise ValueError(f"no step {name!r}; one of {', '.join(STEPS)}")
-    return cast(Step, importlib.import_module(f"tunekit.steps.{name.replace('-', '_')}"))
+@cache
+def steps() -> tuple[Step[Any, Any], ...]:
+    """The steps in order."""
+    return tuple(importlib.import_module(f"{__name__}.{module}").STEP for module in ORDER)
+
+
+def step_names() -> list[str]:
+    return [step.name for step in steps()]
+
+
+def get_step(name: str) -> Step[Any, Any]:
+    """A step by its name on the command line. Errors: ValueError."""
+    known = {step.name: step for step in steps()}
+    if name not in known:
+        raise ValueError(f"no step {name!r}; one of {', '.join(known)}")
+    return known[name]
+
+
+def codes() -> Mapping[str, tuple[Code, list[str]]]:
+    """Every code with the steps that say it, in their order."""
+    said: dict[str, tuple[Code, list[str]]] = {}
+    for step in steps():
+        for code in step.codes():
+            said.setdefault(code.name, (code, []))[1].append(step.name)
+    return said

@@ -1,34 +1,66 @@
-"""What a step knows besides its records, and what every step says alike: results, symptoms of earlier findings."""
+"""What a step knows besides its records: the recipe as tuned so far, its own settings, what earlier steps left."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, cast
 
-from tunekit.findings import CATALOGUE
-from tunekit.recipe import Recipe
-from tunekit.vocabulary import STEPS, Facts, Finding, StepResult, TrainingConfig, Values, worst
+from tunekit.steps.step import H, S, Step
+from tunekit.vocabulary import Facts, Format, Record, ScheduleSpec, StepResult, TrainingConfig, Values, short
+
+if TYPE_CHECKING:
+    from tunekit.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Context:
-    """The recipe, what was measured of it, and what earlier steps handed on (from their studies)."""
+class Earlier:
+    """What an earlier step left, from its study. `causes`: its codes that explain what goes wrong later."""
 
+    result: StepResult
+    causes: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> list[str]:
+        """Its findings of severity warn or fail."""
+        return [finding.code for finding in self.result.findings if finding.severity != "note"]
+
+
+@dataclass(frozen=True)
+class Context(Generic[S]):
+    """`recipe` holds what earlier steps tuned; without them, the person's own values. `wanted`: trainings of this step
+    that later ones go on with."""
+
+    step: Step[S, Any]
     recipe: Recipe
     facts: Facts
-    run: str  # as a person types it
-    earlier: Mapping[str, Values] = field(default_factory=dict)  # step -> {"handoff": ..., "codes": [...]}
+    earlier: Mapping[str, Earlier] = field(default_factory=dict)  # step -> what it left, in order
+    following: str = ""  # the step after this one
+    wanted: int = 0
     importance: Mapping[str, float] = field(default_factory=dict)
 
-    def handoff(self, step: str) -> Values:
-        found: Values = self.earlier.get(step, {}).get("handoff", {})
-        return found
+    @property
+    def settings(self) -> S:
+        return cast(S, self.recipe.settings(self.step.name))
 
-    def tuned(self, step: str) -> dict[str, Any]:
-        """The parameters among a step's hand-off: rate, weight decay and searched values."""
-        handed = self.handoff(step)
-        return {name: handed[name] for name in ("lr", "weight_decay", *self.recipe.search) if name in handed}
+    def of(self, step: Step[Any, Any]) -> Context[Any]:
+        """The same knowledge for what another step plans or judges on behalf of this one."""
+        return replace(self, step=step)
+
+    def handoff(self, step: Step[Any, H]) -> H | None:
+        """What an earlier step handed on, or None."""
+        earlier = self.earlier.get(step.name)
+        return step.handoff.from_json(earlier.result.handoff) if earlier and earlier.result.handoff else None
+
+    @property
+    def causes(self) -> list[str]:
+        """Codes of earlier steps that explain symptoms seen now."""
+        return list(dict.fromkeys(code for earlier in self.earlier.values() for code in earlier.causes))
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What has been tuned so far, as a study shows it: rate, weight decay and searched values."""
+        return {name: self.recipe.get(name) for name in ("lr", "weight_decay", *self.recipe.search)}
 
     def config(self, params: Values | None = None, **changes: Any) -> TrainingConfig:
         """The training that the recipe describes with these parameters (lr, weight_decay, seed, dotted paths).
@@ -39,24 +71,33 @@ class Context:
         params = dict(params or {})
         seed = params.pop("seed", self.recipe.seed)
         config = self.recipe.with_values(params).training_config(self.facts)
-        warmup = {name: value for name, value in config.schedule["args"].items() if name == "warmup"}
-        schedule = {"name": "constant", "args": warmup}
+        warmup = {name: value for name, value in config.schedule.args.items() if name == "warmup"}
+        schedule = ScheduleSpec("constant", warmup)
         return config.with_(**{"seed": seed, "schedule": schedule, **changes})
 
     def iterations_per_epoch(self, params: Values | None = None) -> int:
-        """Batches in a pass, where a searched batch size changes them."""
-        size = int((params or {}).get("batch_size", self.recipe.batch_size))
-        if size == self.recipe.batch_size:
-            return self.facts.iterations_per_epoch
-        return max(1, self.facts.n_train // size)
+        """Batches in a pass, at the batch size of these parameters or else of the recipe."""
+        if not self.facts.shareable:
+            return self.facts.iterations_per_epoch  # a loader of the person's own brings its batches
+        return max(1, self.facts.n_train // int((params or {}).get("batch_size", self.recipe.batch_size)))
 
     @property
     def metric(self) -> str:
         """The column by which validation is judged."""
         return f"val_{self.facts.metric}"
 
+    def metric_text(self, value: float | None) -> str:
+        """A value of the metric as a person reads it."""
+        return "-" if value is None else percent(value) if self.facts.share else f"{value:.4g}"
+
     @property
-    def choices(self) -> Values:
+    def formats(self) -> dict[str, Format]:
+        """How a table shows rates and the metric."""
+        formats: dict[str, Format] = {"lr": "rate", "weight_decay": "rate"}
+        return {**formats, self.metric: "share"} if self.facts.share else formats
+
+    @property
+    def choices(self) -> dict[str, Sequence[Any]]:
         """The search axes that hold no plain numbers, for the study."""
         numbers = (int, float)
         return {
@@ -66,56 +107,16 @@ class Context:
             or len({type(value) for value in values}) > 1
         }
 
-    def causes(self, before: str) -> list[str]:
-        """Codes of earlier steps that explain symptoms seen later."""
-        codes = [code for step in STEPS[: STEPS.index(before)] for code in self.earlier.get(step, {}).get("codes", ())]
-        return [code for code in dict.fromkeys(codes) if CATALOGUE[code].causes_later]
-
-    def result(
-        self,
-        step: str,
-        summary: str,
-        findings: Sequence[Finding],
-        handoff: Values | None = None,
-        table: Sequence[Values] = (),
-        details: Values | None = None,
-    ) -> StepResult:
-        """A step's result: its verdict is that of its gravest finding, and symptoms name their cause."""
-        verdict = worst(findings)
-        causes = self.causes(step)
-        told = tuple(_as_symptom(finding, causes) for finding in findings)
-        command = f"tunekit {STEPS[STEPS.index(step) + 1]} {self.run}" if step != STEPS[-1] else ""
-        return StepResult(
-            step=step,
-            verdict=verdict,
-            summary=summary,
-            findings=told,
-            handoff=dict(handoff or {}),
-            table=tuple(table),
-            details=dict(details or {}),
-            next=command,
-        )
-
-
-def _as_symptom(finding: Finding, causes: Sequence[str]) -> Finding:
-    """What follows from a fault that an earlier step named is no second fault: it points to the first."""
-    if not causes or not CATALOGUE[finding.code].symptom or finding.severity != "fail":
-        return finding
-    named = ", ".join(causes[:3])
-    return replace(
-        finding,
-        severity="note",
-        message=f"{finding.message}; this follows from {named}, found before",
-        advice=(f"mend {named} first: `tunekit explain {causes[0]}`",),
-    )
-
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def metric_text(name: str, value: float | None) -> str:
-    """A metric as a person reads it: accuracies in per cent, losses with four digits."""
-    if value is None:
-        return "-"
-    return percent(value) if "accuracy" in name else f"{value:.4g}"
+def described(params: Values) -> str:
+    """Parameters in a sentence: `lr 1e-2, batch_size 32`."""
+    return ", ".join(f"{name} {short(value) if isinstance(value, float) else value}" for name, value in params.items())
+
+
+def same_values(record: Record, params: Values) -> bool:
+    """Whether a record was asked for with these values, whatever others it has."""
+    return all(record.params.get(path) == value for path, value in params.items())

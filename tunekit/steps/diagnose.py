@@ -1,87 +1,132 @@
-"""Step 6: what the best run's curves say, and what to do next. The rules stand in tunekit/diagnosis."""
+"""Step 6: what the best run's curves say, and what to do next. The verdicts stand in tunekit/diagnosis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tunekit.diagnosis import from_record
-from tunekit.diagnosis import judge as judge_log
-from tunekit.findings import finding
-from tunekit.steps.coarse_grid import folder_name
+from tunekit.charts import Figure, Line, Panel
+from tunekit.steps.check_init_loss import STEP as check_init_loss
 from tunekit.steps.context import Context
-from tunekit.vocabulary import Record, Request, StepResult, Training, UserError, Values
+from tunekit.steps.fine_run import STEP as fine_run
+from tunekit.steps.lr_sweep import STEP as lr_sweep
+from tunekit.steps.noise import best_validation
+from tunekit.steps.step import Count, Handoff, Judgement, Settings, Step
+from tunekit.vocabulary import Code, Record, Remedy, StepResult, Training, UserError
+
+if TYPE_CHECKING:
+    from tunekit.logs.log import Procedure
 
 NAME = "diagnose"
-NEEDS: tuple[str, ...] = ("fine-run",)
+BEST_RUN = "best run"
 
 
-def plan(context: Context, records: Sequence[Record]) -> list[Request]:
+@dataclass(frozen=True)
+class Diagnose(Settings):
+    smooth: Count | None = None  # moving average over so many iterations; None: a twentieth of the run
+
+
+@dataclass(frozen=True)
+class Diagnosed(Handoff):
+    """The training that was judged, and the epoch of its best validation loss."""
+
+    training: str
+    best_epoch: float | None
+
+
+def codes() -> Sequence[Code]:
+    from tunekit.diagnosis import codes
+
+    return tuple(codes().values())
+
+
+def plan(context: Context[Diagnose], records: Sequence[Record]) -> list[Training]:
     """The run that the fine step found best, as it stands: nothing is trained that is there already."""
     if records:
         return []
-    params = context.tuned("fine-run") or context.tuned("coarse-grid") or context.tuned("lr-sweep")
-    iterations = int(context.handoff("fine-run").get("iterations", 0))
-    until = iterations or context.recipe.steps.fine_run.epochs * context.iterations_per_epoch(params)
-    return [Training(context.config(params), until, params, purpose="the best run")]
+    best = context.handoff(fine_run)
+    epochs = context.of(fine_run).settings.epochs
+    until = best.iterations if best else epochs * context.iterations_per_epoch()
+    return [Training(context.config(context.params), until, context.params, purpose=BEST_RUN)]
 
 
-def objective(context: Context, record: Record) -> float | None:
-    found = [value for _, value in record.validations(context.metric)]
-    if not found:
-        return None
-    return max(found) if context.facts.maximize else min(found)
+def objective(context: Context[Diagnose], record: Record) -> float | None:
+    """The best validation value."""
+    best = best_validation(record, context.metric, context.facts.maximize)
+    return None if best is None else best[2]
 
 
-def maximize(context: Context) -> bool:
-    return context.facts.maximize
+def judge(context: Context[Diagnose], records: Sequence[Record]) -> Judgement:
+    from tunekit import diagnosis
+    from tunekit.logs import from_record
 
-
-def choices(context: Context) -> Values:
-    return context.choices
-
-
-def judge(context: Context, records: Sequence[Record]) -> StepResult:
     record = records[0]
     if record.error:
         raise UserError(record.error)
-    diagnosis = judge_log(from_record(record.rows, context.facts.metric, context.facts.maximize, _known(context)))
-    told = diagnosis.as_dict()
-    headline = finding(diagnosis.code, diagnosis.summary, told["evidence"], advice=tuple(told["advice"]))
-    handoff = {"training": folder_name(record), "best_epoch": told["best_epoch"]}
-    details = {**told, "smooth": context.recipe.steps.diagnose.smooth}
-    result = context.result(NAME, diagnosis.summary, [headline, *diagnosis.notes], handoff, details=details)
-    return _with_next(context, result, diagnosis.code)
+    facts = context.facts
+    log = from_record(record.rows, facts.metric, facts.maximize, facts.share, _procedure(context, record))
+    verdict = diagnosis.judge(log)
+    headline = diagnosis.headline(verdict)
+    handoff = Diagnosed(record.request.config.folder, verdict.best_epoch)
+    details = {**verdict.as_dict(), "smooth": context.settings.smooth}
+    following = verdict.remedies[0] if verdict.remedies else Remedy("train")
+    return Judgement(
+        verdict.summary,
+        [headline, *verdict.notes],
+        handoff,
+        details=details,
+        next=following,
+        diagnosis=verdict.code,
+    )
 
 
-def _known(context: Context) -> dict[str, Any]:
-    """What the procedure knows besides the curves: the sweep, the rates, the initial loss."""
-    swept, first = context.handoff("lr-sweep"), context.handoff("check-init-loss")
-    return {
-        "lr": context.recipe.optimizer.lr,
-        "weight_decay": context.recipe.optimizer.weight_decay,
-        **context.tuned("fine-run"),
-        "sweep_lr": swept.get("lr"),
-        "sweep_range": swept.get("range"),
-        "initial_loss": first.get("initial_loss"),
-        "expected_loss": first.get("expected_loss"),
-        "classes": context.facts.classes,
-        "run": context.run,
-    }
+def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
+    """What the run knows besides the curves: the rates, the sweep, the expected loss."""
+    from tunekit.logs.log import Procedure
+
+    config = record.request.config
+    swept, initial = context.handoff(lr_sweep), context.handoff(check_init_loss)
+    return Procedure(
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        dropout=config.model.args.get("dropout"),
+        sweep_range=swept.range if swept else None,
+        expected_loss=initial.expected_loss if initial else None,
+        classes=context.facts.classes,
+    )
 
 
-def _with_next(context: Context, result: StepResult, code: str) -> StepResult:
-    """The procedure's "go to step 5": the advice as a command on the same run, or the final training."""
-    epochs = 2 * context.recipe.steps.fine_run.epochs
-    decays = [3e-4, 1e-3, 3e-3, 1e-2]
-    commands = {
-        "not_converged": f"tunekit fine-run {context.run} --set steps.fine-run.epochs={epochs}",
-        "lr_too_low": f"tunekit fine-run {context.run} --set steps.fine-run.lr_factors=[2,4]",
-        "lr_too_high": f"tunekit fine-run {context.run} --set steps.fine-run.lr_factors=[0.1,0.3]",
-        "unstable": f"tunekit fine-run {context.run} --set steps.fine-run.lr_factors=[0.1,0.3]",
-        "overfit": f"tunekit coarse-grid {context.run} --set steps.coarse-grid.weight_decays={decays}".replace(
-            " [", "["
-        ),
-    }
-    return replace(result, diagnosis=code, next=commands.get(code, f"tunekit train {context.run}"))
+def figure(context: Context[Diagnose], result: StepResult, records: Sequence[Record]) -> Figure:
+    """Loss and metric, training smoothed, the best validation marked."""
+    record, facts = records[0], context.facts
+    directions = {"loss": False, facts.metric: facts.maximize}
+    panels = []
+    for name, maximize in directions.items():
+        losses, points = record.column(f"train_{name}"), record.validations(f"val_{name}")
+        best = best_validation(record, f"val_{name}", maximize)
+        window = result.details["smooth"] or max(1, len(losses) // 20)
+        lines = [
+            Line(record.rows["iteration"], losses, f"train {name}, smoothed", "train", smooth=window),
+            Line([i for i, _ in points], [v for _, v in points], f"val {name}", "val", best=best[0] if best else None),
+        ]
+        panels.append(Panel(lines, "iteration", name, legend=""))
+    return Figure(f"{result.diagnosis}: {result.summary}", panels)
+
+
+STEP = Step(
+    NAME,
+    "Say what the curves of a training mean: of a run, or of any tool's log.",
+    Diagnose,
+    Diagnosed,
+    "the diagnosis",
+    plan,
+    judge,
+    codes,
+    needs=(fine_run,),
+    objective=objective,
+    maximize=lambda context: context.facts.maximize,
+    figure=figure,
+    work="reads",
+    reads_logs=True,
+)

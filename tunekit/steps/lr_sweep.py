@@ -6,16 +6,32 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Annotated
 
-import numpy as np
+from annotated_types import Ge, Le
 
-from tunekit.findings import finding
+from tunekit import citations
+from tunekit.charts import Band, Figure, Line, Panel, Rule
 from tunekit.steps.context import Context
 from tunekit.steps.noise import ERRORS, diverged, tail, tail_mean
-from tunekit.vocabulary import Finding, Record, Request, StepResult, Training, UserError, Values, decimal, short
+from tunekit.steps.overfit_tiny import STEP as overfit_tiny
+from tunekit.steps.step import Count, Handoff, Judgement, NonNegative, Positive, Settings, Step
+from tunekit.vocabulary import (
+    Code,
+    Finding,
+    Record,
+    Remedy,
+    StepResult,
+    StopRule,
+    Training,
+    UserError,
+    Values,
+    decimal,
+    short,
+)
 
 NAME = "lr-sweep"
-NEEDS: tuple[str, ...] = ()
+SWEEP = "sweep"
 
 LADDER = (1.0, 3.0)  # half-decades: 1, 3, 10, 30, ...
 CONFIRM = 2  # times the iterations for rates beyond the recipe's range: a high rate may look best and then blow up
@@ -48,39 +64,57 @@ def beyond(rate: float, up: bool) -> float:
     )
 
 
-def plan(context: Context, records: Sequence[Record]) -> list[Request]:
-    return list(plan_sweep(context, records, {}))
+@dataclass(frozen=True)
+class LrSweep(Settings):
+    low: Positive = 1e-5
+    high: Positive = 1e-1
+    iterations: Count = 100
+    epochs: NonNegative = 0.0  # at least so many passes, where that is more
+    weight_decay: NonNegative = 1e-4
+    extend: Annotated[int, Ge(0), Le(6)] = 3  # further half-decades beyond an edge
 
 
-def plan_sweep(context: Context, records: Sequence[Record], fixed: Values) -> list[Training]:
+@dataclass(frozen=True)
+class SweptRates(Handoff):
+    """The rate to build on, and the lowest and highest that work."""
+
+    lr: float
+    range: tuple[float, float]
+
+    @property
+    def tuned(self) -> Values:
+        return {"lr": self.lr}
+
+
+def plan(context: Context[LrSweep], records: Sequence[Record]) -> list[Training]:
+    return plan_sweep(context, records, {})
+
+
+def plan_sweep(context: Context[LrSweep], records: Sequence[Record], fixed: Values) -> list[Training]:
     """The rates of the ladder, then one further at a time while the best stands at an edge. `fixed`: searched values
     (batch size, optimizer, architecture) that this sweep is for."""
-    settings = context.recipe.steps.lr_sweep
+    settings = context.settings
     if not records:
-        return [_training(context, rate, fixed, 1) for rate in ladder(settings.low, settings.high)]
-    if any(record.error for record in records):
+        return [_training(context, rate, fixed) for rate in ladder(settings.low, settings.high)]
+    extensions = max(record.request.round for record in records)
+    if any(record.error for record in records) or extensions >= settings.extend:
         return []
     curves = read_curves(records)
-    best = _best(curves)
-    low, high = min(curves), max(curves)
-    added = len(curves) - len(ladder(settings.low, settings.high))
-    if best is None or added >= settings.extend:
-        # Where nothing worked and everything diverged, lower rates may work.
-        everything = all(curve.diverged for curve in curves.values())
-        return [_training(context, beyond(low, up=False), fixed, 1)] if everything and added < settings.extend else []
+    best, low, high = _best(curves), min(curves), max(curves)
     if best == high:
-        return [_training(context, beyond(high, up=True), fixed, CONFIRM)]
-    if best == low:
-        return [_training(context, beyond(low, up=False), fixed, 1)]
+        return [_training(context, beyond(high, up=True), fixed, extensions + 1, CONFIRM)]
+    # Where nothing worked and everything diverged, lower rates may work.
+    if best == low or (best is None and all(curve.diverged for curve in curves.values())):
+        return [_training(context, beyond(low, up=False), fixed, extensions + 1)]
     return []
 
 
-def _training(context: Context, rate: float, fixed: Values, times: int) -> Training:
-    settings = context.recipe.steps.lr_sweep
-    params = {**fixed, "lr": rate, "weight_decay": settings.weight_decay}
+def _training(context: Context[LrSweep], rate: float, fixed: Values, round_: int = 0, times: int = 1) -> Training:
+    settings = context.settings
+    config = context.config({**fixed, "lr": rate, "weight_decay": settings.weight_decay})
     passes = math.ceil(settings.epochs * context.iterations_per_epoch(fixed))
     until = max(settings.iterations, passes) * times
-    return Training(context.config(params), until, {**fixed, "lr": rate}, purpose="sweep")
+    return Training(config, until, {**fixed, "lr": rate}, purpose=SWEEP, round=round_)
 
 
 @dataclass(frozen=True)
@@ -93,7 +127,6 @@ class RateCurve:
     end: float  # mean of the last tenth
     error: float  # standard error of the drop
     diverged: int | None
-    training: str
 
     @property
     def drop(self) -> float:
@@ -108,25 +141,24 @@ class RateCurve:
 def read_curves(records: Sequence[Record]) -> Mapping[float, RateCurve]:
     """The sweep's runs by rate. All saw the same batches: the start and the noise come from the lowest rate, whose
     weights hardly move, batch by batch."""
-    runs = {record.params["lr"]: record for record in records if isinstance(record.request, Training)}
+    import numpy as np
+
+    runs = {record.params["lr"]: record for record in records}
     lowest = runs[min(runs)].column("train_loss")
     start = fmean(lowest[:10]) if lowest and all(map(math.isfinite, lowest[:10])) else math.nan
-    found = {}
+    curves = {}
     for rate in sorted(runs):
         losses = runs[rate].column("train_loss")
-        end = tail_mean(losses)
         base = np.asarray(lowest[: len(losses)], dtype=np.float64)
-        count = len(tail(losses))
-        # Noise of batches that both saw is taken out; what is left is what this rate's own path adds.
-        window = (
-            np.asarray(losses[-count:]) - base[-count:] if len(base) == len(losses) else np.asarray(losses[-count:])
-        )
-        own = float(np.std(window, ddof=1)) if count > 1 else math.inf
-        noise = float(np.std(np.asarray(lowest[:count]), ddof=1)) if len(lowest) >= count > 1 else 0.0
-        error = math.sqrt((own**2 + noise**2) / max(1, count))
-        identity = runs[rate].request.config.folder
-        found[rate] = RateCurve(rate, tuple(losses), start, end, error, diverged(runs[rate]), identity)
-    return found
+        points = len(tail(losses))
+        window = np.asarray(losses[-points:])
+        if len(base) == len(losses):
+            window = window - base[-points:]  # noise of batches that both saw; what is left is this rate's own path
+        own = float(np.std(window, ddof=1)) if points > 1 else math.inf
+        noise = float(np.std(np.asarray(lowest[:points]), ddof=1)) if len(lowest) >= points > 1 else 0.0
+        error = math.sqrt((own**2 + noise**2) / max(1, points))
+        curves[rate] = RateCurve(rate, tuple(losses), start, tail_mean(losses), error, diverged(runs[rate]))
+    return curves
 
 
 def _best(curves: Mapping[float, RateCurve]) -> float | None:
@@ -151,11 +183,11 @@ def pick(curves: Mapping[float, RateCurve]) -> float | None:
     return best
 
 
-def working_range(curves: Mapping[float, RateCurve]) -> list[float]:
-    """Lowest and highest rate around the best with at least 80 % of its drop; [] where none works."""
+def working_range(curves: Mapping[float, RateCurve]) -> tuple[float, float] | None:
+    """Lowest and highest rate around the best with at least 80 % of its drop; None where none works."""
     best = _best(curves)
     if best is None:
-        return []
+        return None
     rates = sorted(curves)
     least = WORKS * curves[best].drop
     low = high = rates.index(best)
@@ -163,29 +195,61 @@ def working_range(curves: Mapping[float, RateCurve]) -> list[float]:
         low -= 1
     while high + 1 < len(rates) and curves[rates[high + 1]].works and curves[rates[high + 1]].drop >= least:
         high += 1
-    return [rates[low], rates[high]]
+    return rates[low], rates[high]
 
 
-def objective(context: Context, record: Record) -> float | None:
+def objective(context: Context[LrSweep], record: Record) -> float | None:
     """The mean training loss of the last tenth."""
     return None if diverged(record) else tail_mean(record.column("train_loss"))
 
 
-def maximize(context: Context) -> bool:
-    return False
+NO_LEARNING_RATE_WORKS = Code(
+    "no_learning_rate_works",
+    "fail",
+    "No rate lowers the loss by more than its noise.",
+    f"Drop of the mean training loss of the last tenth from the start, for each rate: at least {ERRORS:g} standard "
+    f"errors, and {LEAST_DROP:.0%} of the start.",
+    "A fault in the model or the data rather than the rate: step 2 tells which.",
+    ("run `tunekit overfit-tiny` and mend what it names",),
+    f"{citations.LECTURE} (step 3)",
+)
+ALL_DIVERGED = Code(
+    "all_diverged",
+    "fail",
+    "Every rate makes the loss diverge.",
+    f"Loss not finite, or above its start by more than {StopRule.factor:g} times its scale, at all rates.",
+    "A loss that is summed, inputs on a huge scale, or an exploding start.",
+    ("run `tunekit check-init-loss` and mend what it names",),
+    f"{citations.LECTURE} (step 3)",
+)
+BEST_AT_EDGE = Code(
+    "best_at_edge",
+    "warn",
+    "The best value is the last one tried: a better one may lie beyond.",
+    "The best rate (or cell) is the first or last of its axis after the extensions that the step makes itself.",
+    "A scale far from usual: inputs, loss or optimizer.",
+    ("widen the range in the recipe under `steps`",),
+    f"{citations.NOTES} (careful with best values on border)",
+)
+NARROW_RANGE = Code(
+    "narrow_range",
+    "warn",
+    "Only one rate works; its neighbours fail.",
+    f"Rates whose drop is at least {WORKS:.0%} of the best: a single one, while a neighbour diverges.",
+    "Training that is hardly stable: no normalisation, no clipping, a poor initialisation.",
+    ("try `clip_grad_norm: 1.0`, a warm-up or normalisation layers",),
+    citations.PLAYBOOK,
+)
+CODES = (NO_LEARNING_RATE_WORKS, ALL_DIVERGED, BEST_AT_EDGE, NARROW_RANGE)
 
 
-def choices(context: Context) -> Values:
-    return {}
-
-
-def judge(context: Context, records: Sequence[Record]) -> StepResult:
-    failed = [record for record in records if record.error]
-    if failed:
-        raise UserError(failed[0].error or "")
+def judge(context: Context[LrSweep], records: Sequence[Record]) -> Judgement:
+    for record in records:
+        if record.error:
+            raise UserError(record.error)
     curves = read_curves(records)
     rate, works = pick(curves), working_range(curves)
-    table = [
+    rows = tuple(
         {
             "lr": curve.rate,
             "start": curve.start,
@@ -195,19 +259,19 @@ def judge(context: Context, records: Sequence[Record]) -> StepResult:
             "verdict": _word(curve, rate, works),
         }
         for curve in curves.values()
-    ]
-    if rate is None:
-        findings = [_none_works(context, curves)]
-        return context.result(NAME, f"No learning rate works: {findings[0].message}.", findings, {}, table)
+    )
+    if rate is None or works is None:
+        finding = _none_works(context, curves)
+        return Judgement(f"No learning rate works: {finding.message}.", [finding], table=rows, formats=context.formats)
     chosen = curves[rate]
     summary = (
         f"Rate {short(rate)}: loss {chosen.start:.3g} to {chosen.end:.3g} in {len(chosen.losses)} iterations; "
         f"{short(works[0])} to {short(works[1])} works."
     )
-    return context.result(NAME, summary, _findings(curves, works), {"lr": rate, "range": works}, table)
+    return Judgement(summary, _findings(curves, works), SweptRates(rate, works), rows, context.formats)
 
 
-def _word(curve: RateCurve, rate: float | None, works: Sequence[float]) -> str:
+def _word(curve: RateCurve, rate: float | None, works: tuple[float, float] | None) -> str:
     if curve.diverged:
         return f"diverged at {curve.diverged}"
     if curve.rate == rate:
@@ -217,41 +281,89 @@ def _word(curve: RateCurve, rate: float | None, works: Sequence[float]) -> str:
     return "slow" if curve.works else "no drop"
 
 
-def _findings(curves: Mapping[float, RateCurve], works: Sequence[float]) -> list[Finding]:
-    found = []
+def _findings(curves: Mapping[float, RateCurve], works: tuple[float, float]) -> list[Finding]:
+    findings = []
     best = _best(curves)
     rates = sorted(curves)
     if best in (rates[0], rates[-1]) and len(rates) > 1:
-        side = "highest" if best == rates[-1] else "lowest"
-        up = side == "highest"
-        further = short(beyond(rates[-1 if up else 0], up))
-        advice = (f"widen the range: `--set steps.lr-sweep.{'high' if up else 'low'}={further}`",)
+        up = best == rates[-1]
+        side = "highest" if up else "lowest"
         message = f"the best rate, {short(best)}, is the {side} tried"
-        found.append(finding("best_at_edge", message, {"lr": best, "side": side}, advice=advice))
+        further = Remedy(NAME, {f"steps.{NAME}.{'high' if up else 'low'}": beyond(rates[-1 if up else 0], up)})
+        evidence = {"lr": best, "side": side}
+        findings.append(BEST_AT_EDGE.finding(message, evidence, advice=("widen the range",), remedies=(further,)))
     place = rates.index(works[0])
     neighbours = rates[max(0, place - 1) : place] + rates[place + 1 : place + 2]
     if works[0] == works[1] and any(curves[rate].diverged for rate in neighbours):
         message = f"only {short(works[0])} works, and a neighbouring rate diverges"
-        found.append(finding("narrow_range", message, {"lr": works[0]}))
-    return found
+        findings.append(NARROW_RANGE.finding(message, {"lr": works[0]}))
+    return findings
 
 
-def _none_works(context: Context, curves: Mapping[float, RateCurve]) -> Finding:
+def _none_works(context: Context[LrSweep], curves: Mapping[float, RateCurve]) -> Finding:
     """Why no rate works, with what step 2 said."""
-    tiny = context.earlier.get("overfit-tiny")
-    said = "" if tiny is None else " (step 2 passed)" if tiny.get("verdict") != "fail" else " (step 2 failed too)"
+    tiny = context.earlier.get(overfit_tiny.name)
+    learned = tiny is not None and tiny.result.verdict != "fail"
+    said = "" if tiny is None else " (step 2 passed)" if learned else " (step 2 failed too)"
     if all(curve.diverged for curve in curves.values()):
         first = min(curve.diverged or 0 for curve in curves.values())
         message = f"all {len(curves)} rates from {short(min(curves))} to {short(max(curves))} diverge{said}"
-        return finding("all_diverged", message, {"rates": list(curves), "first_iteration": first})
+        return ALL_DIVERGED.finding(message, {"rates": list(curves), "first_iteration": first})
     best = max(curves.values(), key=lambda curve: curve.drop)
     drop = f"{best.drop:.2g} (noise {best.error:.2g})"
     message = f"the largest drop is {drop}, at {short(best.rate)}, from a start of {best.start:.3g}{said}"
     evidence = {"drop": best.drop, "noise": best.error, "lr": best.rate, "start": best.start}
-    advice = None
-    if tiny is not None and tiny.get("verdict") != "fail":
-        advice = (
-            "the model can learn a few samples: look at the labels of the full data and at the batch size",
-            "try more iterations: `--set steps.lr-sweep.iterations=400`",
+    if not learned:
+        return NO_LEARNING_RATE_WORKS.finding(message, evidence)
+    advice = (
+        "the model can learn a few samples: look at the labels of the full data and at the batch size",
+        "or try more iterations",
+    )
+    longer = Remedy(NAME, {f"steps.{NAME}.iterations": 4 * context.settings.iterations})
+    return NO_LEARNING_RATE_WORKS.finding(message, evidence, advice=advice, remedies=(longer,))
+
+
+def figure(context: Context[LrSweep], result: StepResult, records: Sequence[Record]) -> Figure:
+    """The losses of every rate, and the drop by rate with what works."""
+    swept = SweptRates.from_json(result.handoff) if result.handoff else None
+    curves = read_curves(records)
+    lines = [
+        Line(
+            range(1, len(curve.losses) + 1),
+            curve.losses,
+            short(curve.rate),
+            smooth=max(1, len(curve.losses) // 10),
+            strong=swept is not None and curve.rate == swept.lr,
         )
-    return finding("no_learning_rate_works", message, evidence, advice=advice)
+        for curve in curves.values()
+    ]
+    start = next(iter(curves.values())).start
+    top = 1.5 * start if start > 0 else None
+    left = Panel(lines, "iteration", "training loss, smoothed", top=top, legend="rate")
+    sound = [curve for curve in curves.values() if not curve.diverged]
+    errors = [ERRORS * curve.error for curve in sound]
+    drops: list[Line | Rule | Band] = [
+        Line([curve.rate for curve in sound], [curve.drop for curve in sound], error=errors, points=True),
+        *(Rule(x=curve.rate, colour="bad") for curve in curves.values() if curve.diverged),
+    ]
+    if swept is not None:
+        drops.append(Band(swept.range[0] * 0.9, swept.range[1] * 1.1, "works"))
+        drops.append(Rule(x=swept.lr, label="taken", colour="good"))
+    axis = "learning rate (red: diverged)"
+    right = Panel(drops, axis, f"drop of the loss, {ERRORS:g} standard errors", x_scale="log", legend="")
+    return Figure(result.summary, [left, right])
+
+
+STEP = Step(
+    NAME,
+    "Find the learning rates that work.",
+    LrSweep,
+    SweptRates,
+    "the learning rate",
+    plan,
+    judge,
+    lambda: CODES,
+    objective=objective,
+    choices=lambda context: {},
+    figure=figure,
+)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from tunekit.vocabulary import Record, Training
 
-from tunekit.vocabulary import Record
+if TYPE_CHECKING:
+    import numpy as np
 
 ERRORS = 2.0  # standard errors that a difference must exceed to count
 
@@ -29,6 +31,8 @@ class Difference:
 
 def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     """Differences of the losses of the same samples (or batches). Without pairs nothing is clear."""
+    import numpy as np
+
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.size < 2:
         return Difference(math.nan, math.inf, 0)
@@ -39,15 +43,17 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     return Difference(float(finite.mean()), float(finite.std(ddof=1) / math.sqrt(finite.size)), int(finite.size))
 
 
-def tail(values: Sequence[float], share: float = 0.1, least: int = 10) -> np.ndarray:
+def tail(values: Sequence[float], share: float = 0.1, least: int = 10) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The last tenth of a curve, at least ten points."""
+    import numpy as np
+
     count = max(least, round(len(values) * share))
     return np.asarray(values[-count:], dtype=np.float64)
 
 
 def tail_mean(values: Sequence[float]) -> float:
-    found = tail(values)
-    return float(found.mean()) if found.size else math.nan
+    last = tail(values)
+    return float(last.mean()) if last.size else math.nan
 
 
 def finite(value: float | None) -> bool:
@@ -56,23 +62,21 @@ def finite(value: float | None) -> bool:
 
 def diverged(record: Record) -> int | None:
     """The iteration (from 1) at which a training counts as diverged by its rule, or None."""
-    if not hasattr(record.request, "stop"):
+    if not isinstance(record.request, Training):
         return None
     index = record.request.stop.diverged_at(record.column("train_loss"))
     return None if index is None else index + 1
 
 
 def last_validation(record: Record, column: str) -> float | None:
-    found = record.validations(column)
-    return found[-1][1] if found else None
+    values = record.validations(column)
+    return values[-1][1] if values else None
 
 
 def best_validation(record: Record, column: str, maximize: bool) -> tuple[int, int, float] | None:
     """(number of the validation, iteration, value) of the best finite validation; the first of equals."""
-    found = [(k, i, v) for k, (i, v) in enumerate(record.validations(column)) if math.isfinite(v)]
-    if not found:
-        return None
-    return max(found, key=lambda item: (item[2] if maximize else -item[2], -item[0]))
+    values = [(k, i, v) for k, (i, v) in enumerate(record.validations(column)) if math.isfinite(v)]
+    return max(values, key=lambda item: (item[2] if maximize else -item[2], -item[0]), default=None)
 
 
 def sample_losses(record: Record, validation: int = -1) -> Sequence[float]:

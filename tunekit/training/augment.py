@@ -4,17 +4,16 @@ generator, which the loop seeds from the iteration."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tunekit.telling import refused
 from tunekit.training.data import Batch
-from tunekit.vocabulary import UserError
-
-Augmentation = Callable[..., Tensor]
+from tunekit.vocabulary import UserError, Values
 
 
 def _chosen(x: Tensor, p: float) -> Tensor:
@@ -72,52 +71,58 @@ def jitter(x: Tensor, brightness: float = 0.2, contrast: float = 0.2) -> Tensor:
     return x * factor + shift
 
 
+@dataclass(frozen=True)
+class Augmentation:
+    """A function of the first input [B, ...] and the recipe's arguments; `images`: it takes [B, C, H, W] alone."""
+
+    apply: Callable[..., Tensor]
+    images: bool = False
+
+
 AUGMENTATIONS: dict[str, Augmentation] = {
-    "flip": flip,
-    "crop": crop,
-    "rotate": rotate,
-    "erase": erase,
-    "noise": noise,
-    "jitter": jitter,
+    "flip": Augmentation(flip, images=True),
+    "crop": Augmentation(crop, images=True),
+    "rotate": Augmentation(rotate, images=True),
+    "erase": Augmentation(erase, images=True),
+    "noise": Augmentation(noise),
+    "jitter": Augmentation(jitter),
 }
-"""Name in `data.augment` -> function of the first input [B, ...]; entries are names or {name: {arguments}}."""
-
-IMAGES = ("flip", "crop", "rotate", "erase")
+"""By the name in `data.augment`, whose entries are names or {name: {arguments}}."""
 
 
-def build_augmentation(entries: Sequence[Any]) -> Callable[[Batch], Batch]:
+def build_augmentation(entries: Sequence[str | Values]) -> Callable[[Batch], Batch]:
     """The augmentations of a recipe in order, as one function of a training batch. Errors: UserError."""
-    made: list[tuple[str, Augmentation, dict[str, Any]]] = []
+    chain: list[tuple[str, Augmentation, Values]] = []
     for entry in entries:
         name, args = (entry, {}) if isinstance(entry, str) else _entry(entry)
         if name not in AUGMENTATIONS:
             raise UserError(f"data.augment: no augmentation {name!r}; one of {', '.join(AUGMENTATIONS)}")
         try:
-            AUGMENTATIONS[name](torch.zeros(1, 1, 8, 8), **args)
+            AUGMENTATIONS[name].apply(torch.zeros(1, 1, 8, 8), **args)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"data.augment: {name}: {str(error).partition(')')[2].strip() or error}") from None
-        made.append((name, AUGMENTATIONS[name], args))
+            raise UserError(f"data.augment: {name}: {refused(error)}") from None
+        chain.append((name, AUGMENTATIONS[name], args))
 
     def augment(batch: Batch) -> Batch:
-        if not made:
+        if not chain:
             return batch
         if not batch.args:
             raise UserError("data.augment: works on the first input of tuple batches, not on dictionaries")
         x = batch.args[0]
-        for name, function, args in made:
-            if name in IMAGES and x.dim() != 4:
+        for name, augmentation, args in chain:
+            if augmentation.images and x.dim() != 4:
                 raise UserError(
                     f"data.augment: {name} takes images [C, H, W], not samples of shape {list(x.shape[1:])}"
                 )
-            x = function(x, **args)
+            x = augmentation.apply(x, **args)
         return Batch((x, *batch.args[1:]), batch.kwargs, batch.targets)
 
     return augment
 
 
-def _entry(entry: Any) -> tuple[str, dict[str, Any]]:
-    if isinstance(entry, dict) and len(entry) == 1:
+def _entry(entry: object) -> tuple[str, Values]:
+    if isinstance(entry, Mapping) and len(entry) == 1:
         name, args = next(iter(entry.items()))
-        if args is None or isinstance(args, dict):
+        if args is None or isinstance(args, Mapping):
             return str(name), dict(args or {})
     raise UserError(f"data.augment: an entry is a name or one {{name: {{arguments}}}}, not {entry!r}")

@@ -73,8 +73,8 @@ class Normalize:
     scale: Tensor  # 1 / standard deviation, same shape
 
     def __call__(self, x: Tensor) -> Tensor:
-        made = x.to(torch.float32)
-        return (x - self.mean if made is x else made.sub_(self.mean)).mul_(self.scale)
+        floats = x.to(torch.float32)
+        return (x - self.mean if floats is x else floats.sub_(self.mean)).mul_(self.scale)
 
     def to(self, device: torch.device) -> Normalize:
         return Normalize(self.mean.to(device), self.scale.to(device))
@@ -177,8 +177,8 @@ class DatasetSplit:
         return replace(self, indices=positions)
 
     def targets(self) -> Any:
-        found = [self.batch(part).targets for part in torch.split(torch.arange(len(self)), 256)]
-        return torch.cat(found) if found and isinstance(found[0], Tensor) else found
+        parts = [self.batch(part).targets for part in torch.split(torch.arange(len(self)), 256)]
+        return torch.cat(parts) if parts and isinstance(parts[0], Tensor) else parts
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class LoaderSplit:
 
 @dataclass(frozen=True)
 class Splits:
-    """Training, validation and (where there is one) test samples, prepared; `files`: what they were read from."""
+    """Training, validation and (where there is one) test samples, prepared."""
 
     train: Split | LoaderSplit
     val: Split

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.training.augment import build_augmentation
-from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Splits, TensorSplit
-from tunekit.training.models import build_model, has_convolutions
+from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, TensorSplit
+from tunekit.training.device import threads
+from tunekit.training.models import has_convolutions
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.regularizers import without_regularizers
 from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
-from tunekit.training.sources import moved, read_splits, reduced
-from tunekit.training.tasks import Task, accuracy, build_task, right_and_known
-from tunekit.vocabulary import TrainingConfig, UserError, digest
+from tunekit.training.tasks import build_task
+from tunekit.training.workbench import Workbench
+from tunekit.vocabulary import Row, TrainingConfig, UserError
 
 FETCH = 16
 """Losses are gathered on the device and fetched at iterations that this divides: divergence is seen so soon."""
@@ -39,8 +40,7 @@ WAITING_OUTPUTS = 2**16  # values of a batch's outputs that may be kept until th
 EVALUATION_BATCH = 1024
 TINY_VALIDATION = 16  # passes between validations on a frozen subset, whose epoch is a single iteration
 
-Row = tuple[int, float, float, float, float, float | None, float | None]
-"""iteration (from 1), epoch, lr, train_loss, train_metric, val_loss, val_metric."""
+Losses = npt.NDArray[np.float32]
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Chunk:
     """Rows of some iterations; `sample_losses` [n_val] where the last of them closed an epoch."""
 
     rows: list[Row]
-    sample_losses: np.ndarray[Any, Any] | None = None
+    sample_losses: Losses | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Evaluation:
 
     loss: float
     score: float
-    sample_losses: np.ndarray[Any, Any]
+    sample_losses: Losses
 
 
 @dataclass
@@ -68,53 +68,6 @@ class Pending:
     scores: list[Tensor] = field(default_factory=list)
     answers: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # outputs and targets that wait for their score
     rates: list[float] = field(default_factory=list)
-
-
-Load = Callable[[Mapping[str, Any], str, Path], Splits]
-
-_load: Load = lambda data, key, folder: read_splits(data, folder)  # noqa: E731
-
-
-def use_loader(load: Load) -> None:
-    """How this process gets whole splits: a worker sets one that shares memory with its siblings."""
-    global _load
-    _load = load
-
-
-@dataclass(frozen=True)
-class _Keyed:
-    """Carries data past lru_cache's hash: the digest is the key."""
-
-    key: str
-    data: dict[str, Any] = field(hash=False, compare=False)
-
-
-def _keyed(data: dict[str, Any], sources: Mapping[str, str]) -> _Keyed:
-    return _Keyed(digest([data, dict(sources)]), data)
-
-
-def splits_for(config: TrainingConfig, folder: Path, device: torch.device) -> Splits:
-    """The splits of a configuration; the same data are read once a process, whether all of them are asked for or the
-    few of step 2."""
-    data = {name: value for name, value in config.data.items() if name != "augment"}
-    whole = {**data, "subset": None, "blank": False}
-    return _cached_splits(_keyed(data, config.sources), _keyed(whole, config.sources), folder, device)
-
-
-@lru_cache(maxsize=4)
-def _cached_splits(asked: _Keyed, whole: _Keyed, folder: Path, device: torch.device) -> Splits:
-    return moved(reduced(_cached_whole(whole, folder), asked.data), device)
-
-
-@lru_cache(maxsize=2)
-def _cached_whole(whole: _Keyed, folder: Path) -> Splits:
-    return _load(whole.data, whole.key, folder)
-
-
-def forget_splits() -> None:
-    """Read the data anew when they are next asked for."""
-    _cached_splits.cache_clear()
-    _cached_whole.cache_clear()
 
 
 def _part(batch: Batch, start: int, end: int) -> Batch:
@@ -129,29 +82,16 @@ class Session:
     """One training: the model, its optimizer and its place. The k-th batch, its augmentation and its dropout masks
     follow from (seed, k) alone, so that a session restored at k goes on bit for bit (on CPU)."""
 
-    def __init__(self, config: TrainingConfig, folder: Path, device: torch.device, readers: int = 0) -> None:
-        if torch.get_num_threads() != config.threads:
-            torch.set_num_threads(config.threads)
+    def __init__(self, config: TrainingConfig, bench: Workbench) -> None:
         self.config = config
-        self.device = device
-        self.readers = readers  # processes that read ahead, where the data are not in memory
-        self.splits = splits_for(config, folder, device)
-        self.task: Task = build_task(config.as_dict(), folder)
-        train = self.splits.train
-        first = (
-            next(train.batches()) if isinstance(train, LoaderSplit) else train.batch(torch.arange(min(2, len(train))))
-        )
-        outputs = self.task.output_size(
-            self.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
-        )
-        self.model = build_model(config.model, folder, first, outputs, config.seed).to(device)
-        if has_convolutions(self.model):
-            self.model = self.model.to(memory_format=torch.channels_last)
-        if not config.regularize:
-            without_regularizers(self.model)
-        self.folder = folder
+        self.bench = bench
+        self.device = bench.device
+        with threads(config.threads):
+            self.splits = bench.splits(config)
+            self.task = build_task(config, bench.folder)
+            self.model = self._built_model()
         self.factor = build_schedule(config.schedule)
-        self.augment = build_augmentation(config.data["augment"] if config.regularize else [])
+        self.augment = build_augmentation(config.data.augment if config.regularize else ())
         self.averaged = (
             AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
             if config.ema
@@ -165,10 +105,23 @@ class Session:
         self._loader: Iterator[Batch] | None = None
         self._ahead: Iterator[Batch] | None = None
 
+    def _built_model(self) -> nn.Module:
+        train = self.splits.train
+        if isinstance(train, LoaderSplit):
+            first, targets = next(train.batches()), self.splits.val.targets()
+        else:
+            first, targets = train.batch(torch.arange(min(2, len(train)))), train.targets()
+        model = self.bench.model(self.config, first, self.task.output_size(targets)).to(self.device)
+        if has_convolutions(model):
+            model = model.to(memory_format=torch.channels_last)
+        if not self.config.regularize:
+            without_regularizers(model)
+        return model
+
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
         """Built when first used: torch's optimizers import its compiler, which takes a second that probes spare."""
-        return build_optimizer(self.config, self.model, self.folder)
+        return build_optimizer(self.config, self.model, self.bench.folder)
 
     @cached_property
     def base_rates(self) -> list[float]:
@@ -187,7 +140,7 @@ class Session:
     @property
     def validation_every(self) -> int:
         per_epoch = self.iterations_per_epoch
-        return per_epoch if self.config.data["subset"] is None else per_epoch * math.ceil(TINY_VALIDATION / per_epoch)
+        return per_epoch if self.config.data.subset is None else per_epoch * math.ceil(TINY_VALIDATION / per_epoch)
 
     def batch(self, iteration: int) -> Batch:
         """The batch of the k-th iteration (from 0), on the device, before augmentation."""
@@ -196,11 +149,9 @@ class Session:
             return self._next_of(train).to(self.device)
         if self._ahead is not None:
             return next(self._ahead).to(self.device)
-        found = self._block.pop(iteration, None)
-        if found is None:
+        if iteration not in self._block:
             self._block = self._read_block(iteration)
-            found = self._block.pop(iteration)
-        return found
+        return self._block.pop(iteration)
 
     def _read_block(self, iteration: int) -> dict[int, Batch]:
         """The batches around an iteration that are read in one go. A block begins at a fixed place of the epoch,
@@ -239,8 +190,8 @@ class Session:
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
         """Outputs of a batch in fp32; the arithmetic inside is in the configuration's precision."""
         with self.autocast():
-            found = model(*batch.args, **batch.kwargs)
-        return self.task.outputs(found).float()
+            answer = model(*batch.args, **batch.kwargs)
+        return self.task.outputs(answer).float()
 
     def autocast(self) -> AbstractContextManager[Any]:
         if self.config.precision != "bf16":
@@ -250,19 +201,25 @@ class Session:
     def run(self, until: int) -> Iterator[Chunk]:
         """Train up to an iteration, yielding rows as they are fetched. Ends early where a loss is not finite."""
         self.model.train()
-        pending = Pending()
         train = self.splits.train
         if isinstance(train, DatasetSplit):
             plan = BatchPlan(
                 train, self.config.seed, min(self.config.batch_size, len(train)), self.iterations_per_epoch
             )
-            self._ahead = plan.stream(self.iteration, until, self.readers, self.device.type == "cuda")
+            self._ahead = plan.stream(self.iteration, until, self.bench.readers, self.device.type == "cuda")
         while self.iteration < until and not self.dead:
+            with threads(self.config.threads):
+                chunk = self._advance(until)
+            yield chunk
+
+    def _advance(self, until: int) -> Chunk:
+        """Train up to where losses are fetched next."""
+        pending = Pending()
+        while True:
             self._step(pending)
             closes = self.iteration % self.validation_every == 0
             if closes or self.iteration % FETCH == 0 or self.iteration == until:
-                yield self._fetch(pending, closes)
-                pending = Pending()
+                return self._fetch(pending, closes)
 
     def _step(self, pending: Pending) -> None:
         factor = self.factor(self.iteration)
@@ -292,34 +249,35 @@ class Session:
 
     def _fetch(self, pending: Pending, closes: bool) -> Chunk:
         losses = torch.stack(pending.losses).float().tolist()
-        scores = self._scores(pending).float().tolist()
+        by_loss = self.task.metric.compute is None
+        scores = losses if by_loss else self._scores(pending).float().tolist()
         first = self.iteration - len(losses) + 1
         rows: list[Row] = []
         for offset, (loss, score, rate) in enumerate(zip(losses, scores, pending.rates, strict=True)):
             iteration = first + offset
-            rows.append((iteration, iteration / self.iterations_per_epoch, rate, loss, score, None, None))
+            rows.append(Row(iteration, iteration / self.iterations_per_epoch, rate, loss, score, None, None))
             if not math.isfinite(loss):
                 self.dead = True
                 return Chunk(rows)
         if not closes:
             return Chunk(rows)
         evaluation = self.evaluate()
-        score = evaluation.loss if self.task.metric.compute is None else evaluation.score
-        rows[-1] = (*rows[-1][:5], evaluation.loss, score)
+        score = evaluation.loss if by_loss else evaluation.score
+        rows[-1] = rows[-1]._replace(val_loss=evaluation.loss, val_metric=score)
         return Chunk(rows, evaluation.sample_losses)
 
     @cached_property
     def _scores_wait(self) -> bool:
         """Whether the scores of several batches, all of one size, can be computed at once: counts are the same numbers
         either way."""
-        counted = type(self.task) is Task and self.task.metric.compute is accuracy
-        return counted and isinstance(self.splits.train, TensorSplit)
+        return self.task.counts is not None and isinstance(self.splits.train, TensorSplit)
 
     def _scores(self, pending: Pending) -> Tensor:
-        if not pending.answers:
+        counts = self.task.counts
+        if counts is None or not pending.answers:
             return torch.stack(pending.scores)
         outputs, targets = (torch.cat(column) for column in zip(*pending.answers, strict=True))
-        right, known = right_and_known(outputs, self.task.targets(targets, outputs))
+        right, known = counts(outputs, self.task.targets(targets, outputs))
         batches = len(pending.answers)
         return right.view(batches, -1).sum(1) / known.view(batches, -1).sum(1)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset, default_collate
 
+from tunekit.telling import raised
 from tunekit.training.data import Batch, DatasetSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.seeds import seed_everything
 from tunekit.vocabulary import UserError
@@ -38,9 +39,8 @@ def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -
     except UserError:
         raise
     except Exception as error:
-        told = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
         raise UserError(
-            f"data: the first samples cannot be read and collated: {told}; "
+            f"data: the first samples cannot be read and collated: {raised(error)}; "
             "samples of different shapes need a DataLoader with a collate_fn of its own"
         ) from error
     if draws:
@@ -102,7 +102,7 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 def pack(splits: Splits) -> dict[str, Any] | None:
     """Splits in memory as nested dictionaries of tensors, for a file that other processes map; None for others."""
-    found: dict[str, Any] = {}
+    packed: dict[str, Any] = {}
     for name in ("train", "val", "test"):
         split = getattr(splits, name)
         if split is None:
@@ -110,24 +110,24 @@ def pack(splits: Splits) -> dict[str, Any] | None:
         if not isinstance(split, TensorSplit):
             return None
         normalize = split.normalize
-        found[name] = {
+        packed[name] = {
             "args": list(split.args),
             "kwargs": dict(split.kwargs),
             "labels": split.labels,
             "normalize": None if normalize is None else [normalize.mean, normalize.scale],
         }
-    return found
+    return packed
 
 
-def unpack(found: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Splits:
+def unpack(packed: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Splits:
     """What `pack` made, as splits again."""
-    made = {
+    splits = {
         name: TensorSplit(
             tuple(part["args"]),
             part["kwargs"],
             part["labels"],
             None if part["normalize"] is None else Normalize(*part["normalize"]),
         )
-        for name, part in found.items()
+        for name, part in packed.items()
     }
-    return Splits(made["train"], made["val"], made.get("test"), notes)
+    return Splits(splits["train"], splits["val"], splits.get("test"), notes)

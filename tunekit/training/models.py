@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 
 from tunekit.recipe import call, resolve
+from tunekit.telling import refused
 from tunekit.training.data import Batch
 from tunekit.training.seeds import seed_everything
-from tunekit.vocabulary import UserError, Values
+from tunekit.vocabulary import ModelSpec, UserError
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -82,15 +82,12 @@ def cnn(
     return nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout and not hidden else []), head)
 
 
-_BUILT: WeakSet[nn.Module] = WeakSet()
-"""Models handed out: one that comes twice would carry one training's weights into the next."""
-
 MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp, "cnn": cnn}
 
 
-def build_model(spec: Values, folder: Path, sample: Batch, outputs: int | None, seed: int) -> nn.Module:
+def build_model(spec: ModelSpec, folder: Path, sample: Batch, outputs: int | None, seed: int) -> nn.Module:
     """The model of a configuration, initialised from `seed`. `sample`: a batch that tells shapes. Errors: UserError."""
-    target, args, pretrained = spec["target"], dict(spec["args"]), bool(spec.get("pretrained", False))
+    target, args, pretrained = spec.target, dict(spec.args), spec.pretrained
     seed_everything(seed, "init")
     if target in MODELS:
         if not sample.args or not isinstance(sample.args[0], Tensor):
@@ -102,7 +99,7 @@ def build_model(spec: Values, folder: Path, sample: Batch, outputs: int | None, 
     elif target.startswith("timm:"):
         model = _timm(target.partition(":")[2], outputs, pretrained, args)
     elif ":" in target:
-        model = call(resolve(target, folder, "model.target"), folder, "model.target", target, **args)
+        model = call(resolve(target, folder, "model.target"), "model.target", target, **args)
     else:
         raise UserError(
             f"model.target: no model {target!r}; one of {', '.join(MODELS)}, torchvision:NAME, timm:NAME "
@@ -110,9 +107,6 @@ def build_model(spec: Values, folder: Path, sample: Batch, outputs: int | None, 
         )
     if not isinstance(model, nn.Module):
         raise UserError(f"model.target: {target} must return a torch.nn.Module, not {type(model).__name__}")
-    if model in _BUILT:
-        raise UserError(f"model.target: {target} returned the same model twice; build a new one at each call")
-    _BUILT.add(model)
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
         with torch.no_grad():
             # Lazy layers take their sizes from a first batch; the model is not on the device yet.
@@ -127,10 +121,8 @@ def _on_cpu(value: Any) -> Any:
 def _built(build: Callable[..., nn.Module], name: str, args: dict[str, Any]) -> nn.Module:
     try:
         return build(**args)
-    except TypeError as error:
-        raise UserError(f"model.args: {name}: {str(error).partition(')')[2].strip() or error}") from None
-    except (RuntimeError, ValueError) as error:
-        raise UserError(f"model.args: {name}: {error}") from None
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"model.args: {name}: {refused(error)}") from None
 
 
 def _torchvision(name: str, outputs: int | None, pretrained: bool, args: dict[str, Any]) -> nn.Module:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +13,46 @@ import torch
 from torch import nn
 
 from tunekit.recipe import call, resolve
-from tunekit.vocabulary import TrainingConfig, UserError
+from tunekit.telling import refused
+from tunekit.vocabulary import TrainingConfig, UserError, Values
 
-OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "sgd": ("SGD", {}),
-    "momentum": ("SGD", {"momentum": 0.9}),
-    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
-    "adagrad": ("Adagrad", {}),
-    "rmsprop": ("RMSprop", {}),
-    "adam": ("Adam", {}),
-    "adamw": ("AdamW", {}),
+TORCH = "torch.optim"
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What a name in a recipe means: a class and the arguments that make it what the name says.
+
+    `target` is the name of a class of torch.optim, or `module:Class` of tunekit's own, imported when it is first used.
+    The class takes the parameters, and `lr` and `weight_decay` by name.
+    """
+
+    target: str
+    args: Values = field(default_factory=dict)
+    tiny_rate_factor: float = 1.0  # its rates on the tiny set of step 2, over Adam's
+
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    # Rates of plain gradient descent lie a decade above Adam's.
+    "sgd": Optimizer("SGD", tiny_rate_factor=10.0),
+    "momentum": Optimizer("SGD", {"momentum": 0.9}, tiny_rate_factor=10.0),
+    "nesterov": Optimizer("SGD", {"momentum": 0.9, "nesterov": True}, tiny_rate_factor=10.0),
+    "adagrad": Optimizer("Adagrad", tiny_rate_factor=10.0),
+    "rmsprop": Optimizer("RMSprop"),
+    "adam": Optimizer("Adam"),
+    "adamw": Optimizer("AdamW"),
 }
-"""Name in a recipe -> class of torch.optim and arguments that make it what the name says."""
+"""By the name in a recipe. Another one is another entry."""
+
+
+def tiny_rate_factor(target: str) -> float:
+    """What the rates of step 2 are multiplied by for an optimizer: 1 where nothing is known of it."""
+    return OPTIMIZERS[target].tiny_rate_factor if target in OPTIMIZERS else 1.0
+
+
+def is_built_in(target: str) -> bool:
+    """Whether a recipe's target is a name of ours or of torch's, not a person's own callable."""
+    return ":" not in target or target.startswith(f"{TORCH}:")
 
 
 def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> torch.optim.Optimizer:
@@ -30,36 +61,40 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     A person's callable gets the model where its first parameter is called `model`, else the parameters, and
     `lr` and `weight_decay` by name.
     """
-    target, args = config.optimizer["target"], dict(config.optimizer["args"])
+    target, args = config.optimizer.target, dict(config.optimizer.args)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
         raise UserError("model: no parameter trains (requires_grad is off for all, or there are none)")
     for name in ("lr", "weight_decay"):
         if name in args:
             raise UserError(f"optimizer.args.{name}: stands as optimizer.{name}, where the steps can tune it")
-    common = {"lr": config.lr, "weight_decay": config.weight_decay}
-    if ":" in target and not target.startswith("torch.optim:"):
+    args = {"lr": config.lr, "weight_decay": config.weight_decay, **args}
+    if is_built_in(target):
+        optimizer = _by_name(target, trained, args)
+    else:
         function = resolve(target, folder, "optimizer.target")
         first = next(iter(inspect.signature(function).parameters), "")
-        given = model if first == "model" else trained
-        optimizer = call(function, folder, "optimizer.target", target, given, **{**common, **args})
+        optimizer = call(function, "optimizer.target", target, model if first == "model" else trained, **args)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise UserError(f"optimizer.target: {target} must return one torch.optim.Optimizer")
-    else:
-        name, preset = OPTIMIZERS.get(target, (target.removeprefix("torch.optim:"), {}))
-        kind = getattr(torch.optim, name, None)
-        if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
-            raise UserError(
-                f"optimizer.target: no optimizer {target!r}; one of {', '.join(OPTIMIZERS)}, a class of torch.optim "
-                "or module:callable"
-            )
-        if "fused" in inspect.signature(kind).parameters and "fused" not in args:
-            args["fused"] = all(parameter.is_floating_point() for parameter in trained)
-        try:
-            optimizer = kind(trained, **{**common, **preset, **args})
-        except (TypeError, ValueError) as error:
-            raise UserError(f"optimizer.args: {target}: {error}") from None
     if not config.regularize:
         for group in optimizer.param_groups:
             group["weight_decay"] = 0.0
     return optimizer
+
+
+def _by_name(target: str, trained: list[nn.Parameter], args: dict[str, Any]) -> torch.optim.Optimizer:
+    entry = OPTIMIZERS.get(target, Optimizer(target))
+    module, _, name = entry.target.rpartition(":")
+    build: Callable[..., torch.optim.Optimizer] | None = getattr(import_module(module or TORCH), name, None)
+    if not (isinstance(build, type) and issubclass(build, torch.optim.Optimizer)):
+        raise UserError(
+            f"optimizer.target: no optimizer {target!r}; one of {', '.join(OPTIMIZERS)}, a class of torch.optim "
+            "or module:callable"
+        )
+    if "fused" in inspect.signature(build).parameters and "fused" not in args:
+        args["fused"] = all(parameter.is_floating_point() for parameter in trained)
+    try:
+        return build(trained, **{**entry.args, **args})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer.args: {target}: {refused(error)}") from None

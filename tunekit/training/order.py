@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tunekit.training.data import Batch, Split, TensorSplit
 from tunekit.training.seeds import generator
-from tunekit.vocabulary import UserError, Values
+from tunekit.vocabulary import Subset, UserError
 
 READER_TIMEOUT_S = 120
 
@@ -66,17 +66,17 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def tiny_subset(split: Split, spec: Values, seed: int) -> Split:
+def tiny_subset(split: Split, spec: Subset, seed: int) -> Split:
     """A small fixed subset: `per_class` samples of each class, or `samples` of them; at most 500. Frozen."""
     targets = split.targets()
     order = torch.randperm(len(split), generator=generator(seed, "subset"))
-    if "per_class" in spec and isinstance(targets, Tensor) and targets.dim() == 1:
+    if spec.per_class is not None and isinstance(targets, Tensor) and targets.dim() == 1:
         labels = targets.cpu()[order].long()
         classes = torch.unique(labels)
-        each = max(1, min(int(spec["per_class"]), 500 // max(1, len(classes))))
+        each = max(1, min(spec.per_class, 500 // max(1, len(classes))))
         picks = torch.cat([order[labels == label][:each] for label in classes])[:500]
     else:
-        picks = order[: min(int(spec.get("samples", 32)), 500)]
+        picks = order[: min(spec.samples or 32, 500)]
     subset = split.take(picks)
     if isinstance(subset, TensorSplit):
         return subset

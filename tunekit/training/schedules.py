@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from tunekit.vocabulary import UserError, Values
-
-Factor = Callable[..., float]
+from tunekit.telling import refused
+from tunekit.vocabulary import ScheduleSpec, UserError
 
 
 def constant(iteration: int) -> float:
@@ -45,32 +45,40 @@ def one_cycle(iteration: int, total: int, rise: float = 0.3, start: float = 0.04
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * (done - rise) / max(1 - rise, 1e-12)))
 
 
-SCHEDULES: dict[str, Factor] = {
-    "constant": constant,
-    "step": step,
-    "exponential": exponential,
-    "cosine": cosine,
-    "linear": linear,
-    "one-cycle": one_cycle,
+@dataclass(frozen=True)
+class Schedule:
+    """`factor` takes the iteration and the recipe's arguments; `needs_total`: it depends on where the run ends."""
+
+    factor: Callable[..., float]
+    needs_total: bool = False
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": Schedule(constant),
+    "step": Schedule(step),
+    "exponential": Schedule(exponential),
+    "cosine": Schedule(cosine, needs_total=True),
+    "linear": Schedule(linear, needs_total=True),
+    "one-cycle": Schedule(one_cycle, needs_total=True),
 }
 
 
-def build_schedule(spec: Values) -> Callable[[int], float]:
+def build_schedule(spec: ScheduleSpec) -> Callable[[int], float]:
     """Factor on the base rate at iteration k (from 0). Every schedule takes `warmup`, iterations of linear rise.
 
     Errors: UserError for an unknown name or argument.
     """
-    name, args = spec["name"], dict(spec["args"])
+    name, args = spec.name, dict(spec.args)
     warmup = args.pop("warmup", 0)
     if name not in SCHEDULES:
         raise UserError(f"schedule: no schedule {name!r}; one of {', '.join(SCHEDULES)}")
     if not isinstance(warmup, int) or warmup < 0:
         raise UserError(f"schedule.args.warmup: a number of iterations, not {warmup!r}")
-    function = SCHEDULES[name]
+    function = SCHEDULES[name].factor
     try:
         function(1, **args)
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise UserError(f"schedule.args: {name}: {str(error).partition(')')[2].strip() or error}") from None
+        raise UserError(f"schedule.args: {name}: {refused(error)}") from None
 
     def factor(iteration: int) -> float:
         rise = min(1.0, (iteration + 1) / (warmup + 1)) if warmup else 1.0

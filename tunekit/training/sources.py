@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from tunekit.recipe import call, resolve
+from tunekit.telling import refused
 from tunekit.training.data import LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.memory import in_memory
 from tunekit.training.order import split_indices, tiny_subset
-from tunekit.vocabulary import UserError, Values, digest
+from tunekit.vocabulary import DataSpec, UserError, digest
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class Parts:
     test: Any = None
     groups: Sequence[Any] | np.ndarray[Any, Any] | None = None  # group or time of each training sample
     standardize: bool = False  # normalise with the training split's own statistics
-    files: tuple[Path, ...] = ()
 
 
 def digits() -> Parts:
@@ -50,16 +50,16 @@ def arrays(path: Path, standardize: bool = False) -> Parts:
     """An .npz file with `x` and `y`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, and `groups` or `times`."""
     try:
         with zipfile.ZipFile(path), np.load(path) as file:
-            found = {name: file[name] for name in file.files}
+            stored = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"data.args.path: {path} cannot be read as .npz: {error}") from None
-    if "x" not in found or "y" not in found:
-        raise UserError(f"data.args.path: {path} needs arrays x and y; it has {', '.join(found) or 'none'}")
+    if "x" not in stored or "y" not in stored:
+        raise UserError(f"data.args.path: {path} needs arrays x and y; it has {', '.join(stored) or 'none'}")
     train, val, test = (
-        _tensors(found[f"x{end}"], found[f"y{end}"]) if f"x{end}" in found else None for end in ("", "_val", "_test")
+        _tensors(stored[f"x{end}"], stored[f"y{end}"]) if f"x{end}" in stored else None for end in ("", "_val", "_test")
     )
-    groups = found.get("groups", found.get("times"))
-    return Parts(train, val, test, groups, standardize, (path,))
+    groups = stored.get("groups", stored.get("times"))
+    return Parts(train, val, test, groups, standardize)
 
 
 def table(
@@ -96,7 +96,7 @@ def table(
     x = np.stack([at[name] for name in columns], 1).astype(np.float32)
     y = np.stack([at[name] for name in targets], 1)
     y = y[:, 0] if len(targets) == 1 else y
-    return Parts(_tensors(x, y), groups=at[groups] if groups else None, standardize=standardize, files=(path,))
+    return Parts(_tensors(x, y), groups=at[groups] if groups else None, standardize=standardize)
 
 
 def image_folder(path: Path, size: int = 64) -> Parts:
@@ -107,11 +107,11 @@ def image_folder(path: Path, size: int = 64) -> Parts:
         raise UserError(f"data.args.path: {path}: no such folder")
     folders = [path / name for name in ("train", "val", "test")] if (path / "train").is_dir() else [path]
     try:
-        found = [ImageFolder(folder, transform=_image_transform(size)) for folder in folders if folder.is_dir()]
+        sets = [ImageFolder(folder, transform=_image_transform(size)) for folder in folders if folder.is_dir()]
     except FileNotFoundError as error:
         raise UserError(f"data.args.path: {str(error).splitlines()[0]}") from None
-    train, val, test = (*found, None, None)[:3]
-    return Parts(train, val, test, standardize=True, files=(path,))
+    train, val, test = (*sets, None, None)[:3]
+    return Parts(train, val, test, standardize=True)
 
 
 def torchvision_set(name: str, root: Path, size: int | None = None, download: bool = False, **args: Any) -> Parts:
@@ -121,10 +121,10 @@ def torchvision_set(name: str, root: Path, size: int | None = None, download: bo
     kind = getattr(known, name, None)
     if kind is None:
         raise UserError(f"data.target: torchvision has no dataset {name!r}; for example torchvision:CIFAR10")
-    made = []
+    sets = []
     for split in ({"train": True}, {"train": False}, {"split": "train"}, {"split": "val"}, {"split": "test"}):
         try:
-            made.append((split, kind(str(root), download=download, **split, **args)))
+            sets.append((split, kind(str(root), download=download, **split, **args)))
         except (TypeError, ValueError):
             continue  # this set names its splits in the other way
         except RuntimeError as error:
@@ -132,14 +132,14 @@ def torchvision_set(name: str, root: Path, size: int | None = None, download: bo
             raise UserError(
                 f"data: torchvision:{name} at {root}: {str(error).splitlines()[0].rstrip('.')}; {hint}"
             ) from None
-    if not made:
+    if not sets:
         raise UserError(
             f"data.target: torchvision:{name} has neither train= nor split=; wrap it in a callable of your own"
         )
-    by_split = {str(next(iter(split.values()))): _arrays_of(dataset, size) for split, dataset in made}
+    by_split = {str(next(iter(split.values()))): _arrays_of(dataset, size) for split, dataset in sets}
     train = by_split.get("True", by_split.get("train"))
     test = by_split.get("False", by_split.get("test"))
-    return Parts(train, by_split.get("val"), test, standardize=True, files=(root,))
+    return Parts(train, by_split.get("val"), test, standardize=True)
 
 
 SOURCES: dict[str, Callable[..., Parts]] = {
@@ -156,9 +156,9 @@ ENDLESS = 10_000
 """Batches after which an iterable counts as a stream without an end."""
 
 
-def load_parts(data: Values, folder: Path) -> Parts:
+def load_parts(data: DataSpec, folder: Path) -> Parts:
     """Read a source or call a person's function. Errors: UserError."""
-    target, args = data["target"], dict(data["args"])
+    target, args = data.target, dict(data.args)
     key = "data.target"
     if target in SOURCES or target.startswith("torchvision:"):
         args = {name: (folder / value).resolve() if name in PATHS else value for name, value in args.items()}
@@ -168,21 +168,20 @@ def load_parts(data: Values, folder: Path) -> Parts:
         try:
             return source(**args)
         except TypeError as error:
-            raise UserError(f"data.args: {target}: {str(error).partition(')')[2].strip() or error}") from None
+            raise UserError(f"data.args: {target}: {refused(error)}") from None
     if ":" not in target:
         raise UserError(
             f"{key}: no source {target!r}; one of {', '.join(SOURCES)}, torchvision:NAME or module:callable"
         )
-    found = call(resolve(target, folder, key), folder, key, target, **args)
-    return _parts_of(found, target)
+    return _parts_of(call(resolve(target, folder, key), key, target, **args), target)
 
 
-def load_splits(data: Values, folder: Path) -> Splits:
+def load_splits(data: DataSpec, folder: Path) -> Splits:
     """The splits that a configuration's `data` describes. Errors: UserError."""
     return reduced(read_splits(data, folder), data)
 
 
-def read_splits(data: Values, folder: Path) -> Splits:
+def read_splits(data: DataSpec, folder: Path) -> Splits:
     """The whole splits, before step 2 takes a few samples of them. Errors: UserError."""
     parts = load_parts(data, folder)
     notes: tuple[str, ...] = ()
@@ -196,8 +195,8 @@ def read_splits(data: Values, folder: Path) -> Splits:
     if val is None:
         targets = train.targets()
         known = _strata(targets) if isinstance(targets, Tensor) else None
-        groups = parts.groups if parts.groups is not None else _groups_of(parts.train, data["split"])
-        first, second = split_indices(known, len(train), data["val_fraction"], data["split"], data["seed"], groups)
+        groups = parts.groups if parts.groups is not None else _groups_of(parts.train, data.split)
+        first, second = split_indices(known, len(train), data.val_fraction, data.split, data.seed, groups)
         train, val = train.take(first), train.take(second)
     if parts.standardize and isinstance(train, TensorSplit):
         normalize = Normalize.fit(train.args[0])
@@ -209,12 +208,12 @@ def read_splits(data: Values, folder: Path) -> Splits:
     return Splits(train, val, test, notes)
 
 
-def reduced(whole: Splits, data: Values) -> Splits:
+def reduced(whole: Splits, data: DataSpec) -> Splits:
     """The few samples that `data.subset` names, for training and validation alike; or all, where it names none."""
-    if data["subset"] is None or isinstance(whole.train, LoaderSplit):
+    if data.subset is None or isinstance(whole.train, LoaderSplit):
         return whole
-    train = tiny_subset(whole.train, data["subset"], data["seed"])
-    if data["blank"] and isinstance(train, TensorSplit):
+    train = tiny_subset(whole.train, data.subset, data.seed)
+    if data.blank and isinstance(train, TensorSplit):
         train = train.blank()
     return Splits(train, train, whole.test, whole.notes)
 
@@ -227,16 +226,16 @@ def moved(splits: Splits, device: torch.device) -> Splits:
     return Splits(train, val, None if splits.test is None else _moved(splits.test, device), splits.notes)
 
 
-def data_digests(data: Values, folder: Path) -> dict[str, str]:
+def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
     """Size and time of the files that the data's arguments name: part of every training's key."""
-    found: dict[str, str] = {}
-    for value in data["args"].values():
+    digests: dict[str, str] = {}
+    for value in data.args.values():
         if isinstance(value, str) and len(value) < 1000 and (folder / value).exists():
             path = (folder / value).resolve()
             files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())[:10_000]
             stats = [(str(file.relative_to(path)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-            found[value] = digest(stats)
-    return found
+            digests[value] = digest(stats)
+    return digests
 
 
 def _tensors(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> TensorSplit:
@@ -270,13 +269,13 @@ def _image_transform(size: int) -> Any:
     return v2.Compose([v2.ToImage(), v2.RGB(), v2.Resize((size, size), antialias=True), v2.ToDtype(torch.uint8)])
 
 
-def _parts_of(found: Any, target: str) -> Parts:
-    if isinstance(found, tuple | list) and 2 <= len(found) <= 3 and not hasattr(found, "tensors"):
-        return Parts(*found)
-    if hasattr(found, "__getitem__") or hasattr(found, "__iter__"):
-        return Parts(found)
+def _parts_of(data: Any, target: str) -> Parts:
+    if isinstance(data, tuple | list) and 2 <= len(data) <= 3 and not hasattr(data, "tensors"):
+        return Parts(*data)
+    if hasattr(data, "__getitem__") or hasattr(data, "__iter__"):
+        return Parts(data)
     raise UserError(
-        f"data.target: {target} must return (train, val), (train, val, test) or a dataset, not {type(found).__name__}"
+        f"data.target: {target} must return (train, val), (train, val, test) or a dataset, not {type(data).__name__}"
     )
 
 
@@ -342,8 +341,8 @@ def _collected(split: Split | LoaderSplit) -> Split:
 
 
 def _groups_of(dataset: Any, how: str) -> Sequence[Any] | None:
-    found: Sequence[Any] | None = getattr(dataset, f"{how}s", None)
-    return found
+    groups: Sequence[Any] | None = getattr(dataset, f"{how}s", None)
+    return groups
 
 
 def _normalized(split: Split, normalize: Normalize) -> Split:

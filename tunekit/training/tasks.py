@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,9 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tunekit.recipe import call, resolve
-from tunekit.vocabulary import UserError, Values
+from tunekit.telling import refused
+from tunekit.vocabulary import TrainingConfig, UserError, Values
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Counts = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
 """What a loss raises for outputs or targets that it does not take (a person's own comes as UserError)."""
 
@@ -32,13 +33,13 @@ def _weighted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Lets a recipe write lists (`weight`, `pos_weight`) where torch wants tensors."""
 
     def loss(outputs: Tensor, targets: Tensor, reduction: str = "mean", **args: Any) -> Tensor:
-        made = {
+        tensors = {
             name: torch.tensor(value, dtype=outputs.dtype, device=outputs.device)
             if name in ("weight", "pos_weight")
             else value
             for name, value in args.items()
         }
-        return function(outputs, targets, reduction=reduction, **made)
+        return function(outputs, targets, reduction=reduction, **tensors)
 
     return loss
 
@@ -108,19 +109,23 @@ class Metric:
     name: str
     compute: Callable[[Tensor, Tensor], Tensor] | None
     maximize: bool
+    share: bool = False  # it lies between 0 and 1, and is shown in per cent
+    decides: bool = False  # it asks on which side of zero outputs lie: probabilities are moved there first
+    counts: Counts | None = None  # it is the share of what is right among what counts
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("loss", None, False),
-        Metric("accuracy", accuracy, True),
-        Metric("balanced_accuracy", balanced_accuracy, True),
+        Metric("accuracy", accuracy, True, share=True, counts=right_and_known),
+        Metric("balanced_accuracy", balanced_accuracy, True, share=True),
         Metric("mae", mae, False),
         Metric("rmse", rmse, False),
         Metric("r2", r2, True),
     )
 }
+BINARY_ACCURACY = Metric("accuracy", binary_accuracy, True, share=True, decides=True)
 
 
 @dataclass(frozen=True)
@@ -145,23 +150,28 @@ class Task:
     `kind` is classification, binary, multilabel or regression; outputs are [B, C] (classification) or as targets.
     """
 
-    def __init__(self, kind: str, loss: Loss, metric: Metric, sample_loss: Loss | None = None) -> None:
+    counts: Counts | None = None  # the metric's, where `score` is that metric and nothing of a person's own
+
+    def __init__(
+        self, kind: str, loss: Loss, metric: Metric, sample_loss: Loss | None = None, counts: Counts | None = None
+    ) -> None:
         self.kind = kind
         self.criterion = loss
         self.metric = metric
+        self.counts = counts
         self._sample_loss = sample_loss  # the same loss with reduction="none", where it is built in
         self._middle: float | None = None  # the output at which a binary decision turns, once it is known
 
-    def outputs(self, found: Any) -> Tensor:
+    def outputs(self, answer: Any) -> Tensor:
         """The tensor of outputs in what the model returned: itself, or its `logits`."""
-        if isinstance(found, Tensor):
-            return found
-        logits = found.get("logits") if isinstance(found, Mapping) else getattr(found, "logits", None)
-        if logits is None and isinstance(found, tuple | list) and found:
-            logits = found[0]
+        if isinstance(answer, Tensor):
+            return answer
+        logits = answer.get("logits") if isinstance(answer, Mapping) else getattr(answer, "logits", None)
+        if logits is None and isinstance(answer, tuple | list) and answer:
+            logits = answer[0]
         if not isinstance(logits, Tensor):
             raise UserError(
-                f"model: forward() must return a tensor or something with `logits`, not {type(found).__name__}"
+                f"model: forward() must return a tensor or something with `logits`, not {type(answer).__name__}"
             )
         return logits
 
@@ -198,7 +208,7 @@ class Task:
         """The metric over a batch: a scalar; NaN where the loss itself is the metric."""
         if self.metric.compute is None:
             return outputs.new_full((), math.nan)
-        if self.metric.compute is binary_accuracy:
+        if self.metric.decides:
             if self._middle is None:
                 self._middle = 0.5 if takes_probabilities(self, outputs, targets) else 0.0
             outputs = outputs - self._middle
@@ -216,27 +226,26 @@ class Task:
     def constant_outputs(self, outputs: Tensor, targets: Any) -> dict[str, Tensor]:
         """Outputs of a network that knows nothing, shaped as `outputs`: "zero", and "prior" where it knows the targets'
         distribution. The loss over them is what an untrained network should have, whatever the loss is."""
-        made = self.targets(targets, outputs)
-        zero = torch.zeros_like(outputs)
-        found = {"zero": zero}
-        if not isinstance(made, Tensor):
-            return found
+        known = self.targets(targets, outputs)
+        constants = {"zero": torch.zeros_like(outputs)}
+        if not isinstance(known, Tensor):
+            return constants
         if self.kind == "classification":
-            if made.dim() == 1 and outputs.dim() == 2:
-                known = made[(made >= 0) & (made < outputs.shape[1])]  # without ignore_index
-                counts = torch.bincount(known, minlength=outputs.shape[1])
+            if known.dim() == 1 and outputs.dim() == 2:
+                counted = known[(known >= 0) & (known < outputs.shape[1])]  # without ignore_index
+                counts = torch.bincount(counted, minlength=outputs.shape[1])
                 share = (counts / counts.sum().clamp_min(1)).clamp_min(1e-6)
-                found["prior"] = share.log().to(outputs).expand_as(outputs)
+                constants["prior"] = share.log().to(outputs).expand_as(outputs)
         elif self.kind in ("binary", "multilabel"):
-            share = made.mean(0).clamp(1e-6, 1 - 1e-6)
-            found["prior"] = torch.logit(share).expand_as(outputs)
+            share = known.mean(0).clamp(1e-6, 1 - 1e-6)
+            constants["prior"] = torch.logit(share).expand_as(outputs)
         else:
-            found["prior"] = made.mean(0).expand_as(outputs)
-            found["median"] = made.median(0).values.expand_as(outputs)
+            constants["prior"] = known.mean(0).expand_as(outputs)
+            constants["median"] = known.median(0).values.expand_as(outputs)
         # A model that ends in log_softmax gives log-probabilities: zero logits become log(1 / C).
         if self.kind == "classification" and outputs.dim() == 2:
-            found = {name: torch.log_softmax(value, 1) for name, value in found.items()}
-        return found
+            constants = {name: torch.log_softmax(value, 1) for name, value in constants.items()}
+        return constants
 
 
 def takes_logits(task: Task, outputs: Tensor, targets: Any) -> bool:
@@ -262,51 +271,49 @@ def takes_probabilities(task: Task, outputs: Tensor, targets: Any) -> bool:
 def _gains(task: Task, outputs: Tensor, targets: Tensor) -> list[float]:
     """What a binary loss gains where outputs go on from 1 to 4 for targets of 1, and from 0 to -4 for targets of 0.
     Minus infinity: it does not take them."""
-    found = []
+    gains = []
     for label, inside, outside in ((1.0, 1.0, 4.0), (0.0, 0.0, -4.0)):
         labels = torch.full_like(targets, label)
         try:
             near, far = (float(task.loss(torch.full_like(outputs, value), labels)) for value in (inside, outside))
         except REFUSALS:
             far = math.nan
-        found.append(near - far if math.isfinite(far) else -math.inf)
-    return found
+        gains.append(near - far if math.isfinite(far) else -math.inf)
+    return gains
 
 
-def build_task(spec: Values, folder: Path) -> Task:
+def build_task(config: TrainingConfig, folder: Path) -> Task:
     """The task of a configuration (its task, loss and metric). Errors: UserError."""
-    name = spec["task"]
-    loss_name, args = spec["loss"]["target"], dict(spec["loss"]["args"])
+    name, loss, args = config.task, config.loss.target, dict(config.loss.args)
     if ":" in name:
-        task = call(resolve(name, folder, "task"), folder, "task", name)
+        task = call(resolve(name, folder, "task"), "task", name)
         if not hasattr(task, "loss") or not hasattr(task, "metric"):
             raise UserError(f"task: {name} needs the methods of tunekit.training.tasks.Task: subclass it")
         return task  # type: ignore[no-any-return]
     kind = KINDS[name]
-    metric = _metric(kind.metric if spec["metric"] == "auto" else spec["metric"], name, folder)
-    loss_name = kind.loss if loss_name == "auto" else loss_name
-    if loss_name in LOSSES:
-        if not spec.get("regularize", True):
+    metric = _metric(kind.metric if config.metric == "auto" else config.metric, name, folder)
+    loss = kind.loss if loss == "auto" else loss
+    if loss in LOSSES:
+        if not config.regularize:
             args.pop("label_smoothing", None)
-        function = LOSSES[loss_name]
-        _check_arguments(function, loss_name, args)
-        return Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: _unreduced(function, o, t, args))
-    if ":" not in loss_name:
-        raise UserError(f"loss: no loss {loss_name!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
-    found = resolve(loss_name, folder, "loss")
-    if isinstance(found, type) and issubclass(found, nn.Module):
+        function = LOSSES[loss]
+        _check_arguments(function, loss, args)
+        unreduced = {**args, "reduction": "none"}
+        return Task(
+            name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced), metric.counts
+        )
+    if ":" not in loss:
+        raise UserError(f"loss: no loss {loss!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
+    own = resolve(loss, folder, "loss")
+    if isinstance(own, type) and issubclass(own, nn.Module):
         tensors = {
             key: torch.tensor(value) if key in ("weight", "pos_weight") else value for key, value in args.items()
         }
-        module = call(found, folder, "loss", loss_name, **tensors)
-        if not spec.get("regularize", True) and hasattr(module, "label_smoothing"):
+        module = call(own, "loss", loss, **tensors)
+        if not config.regularize and hasattr(module, "label_smoothing"):
             module.label_smoothing = 0.0
-        return Task(name, module, metric)
-    return Task(name, lambda o, t: call(found, folder, "loss", loss_name, o, t, **args), metric)
-
-
-def _unreduced(function: Callable[..., Tensor], outputs: Tensor, targets: Tensor, args: Values) -> Tensor:
-    return function(outputs, targets, **{**args, "reduction": "none"})
+        return Task(name, module, metric, counts=metric.counts)
+    return Task(name, lambda o, t: call(own, "loss", loss, o, t, **args), metric, counts=metric.counts)
 
 
 def _check_arguments(function: Callable[..., Tensor], name: str, args: Values) -> None:
@@ -315,12 +322,12 @@ def _check_arguments(function: Callable[..., Tensor], name: str, args: Values) -
     try:
         function(outputs, targets, **{key: value for key, value in args.items() if key not in ("weight", "pos_weight")})
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"loss.args: {name}: {str(error).partition(')')[2].strip() or error}") from None
+        raise UserError(f"loss.args: {name}: {refused(error)}") from None
 
 
 def _metric(name: str, task: str, folder: Path) -> Metric:
     if name == "accuracy" and task in ("binary", "multilabel"):
-        return Metric("accuracy", binary_accuracy, True)
+        return BINARY_ACCURACY
     if name in METRICS:
         return METRICS[name]
     direction, _, target = name.partition(" ")
@@ -331,12 +338,3 @@ def _metric(name: str, task: str, folder: Path) -> Metric:
     raise UserError(
         f"metric: no metric {name!r}; one of {', '.join(METRICS)}, or `max module:callable` or `min module:callable`"
     )
-
-
-def accepts(function: Callable[..., Any], name: str) -> bool:
-    """Whether a callable takes a keyword argument of this name."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
-    return name in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())

@@ -1,25 +1,23 @@
-"""Measurements of data and models before and between trainings: numbers as JSON, no verdicts. PROBES lists them."""
+"""Measurements of data and models before and between trainings: numbers, no verdicts. PROBES lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import torch
-
+from tunekit.jsondata import JsonData
 from tunekit.training.probes.dataset import measure_data
 from tunekit.training.probes.describe import describe
 from tunekit.training.probes.initial import measure_initial
-from tunekit.training.probes.tiny import measure_tiny
-from tunekit.vocabulary import TrainingConfig
+from tunekit.training.probes.subject import Subject
+from tunekit.training.probes.tiny import measure_tiny_set, measure_tiny_trained
 
-Probe = Callable[[TrainingConfig, Path, torch.device, bytes | None, dict[str, Any]], dict[str, Any]]
+__all__ = ["PROBES", "Subject"]
 
-PROBES: dict[str, Probe] = {
+PROBES: Mapping[str, Callable[[Subject], JsonData]] = {
     "describe": describe,
     "data": measure_data,
     "initial": measure_initial,
-    "tiny": measure_tiny,
+    "tiny-set": measure_tiny_set,
+    "tiny-trained": measure_tiny_trained,
 }
-"""Name -> function of (configuration, recipe's folder, device, checkpoint or None, arguments), giving JSON."""
+"""Name of a probe -> function that measures a subject, giving a dataclass of tunekit/measured.py."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tunekit import measured
+from tunekit.measured import Conflicts, DataMeasured, Duplicates, Inputs, Labels, NotFinite, Samples, Shared, Shift
 from tunekit.training.data import Batch, LoaderSplit, Split, TensorSplit
-from tunekit.training.loop import splits_for
+from tunekit.training.probes.subject import Subject
 from tunekit.training.tasks import KINDS
-from tunekit.vocabulary import TrainingConfig
 
 WHOLE = 200_000  # samples of a split in memory that are all looked at
 SAMPLE = 1_000  # samples read of a split that is not in memory
@@ -22,18 +22,21 @@ EXAMPLES = 5  # indices named
 NARROW = 64  # features, above which equal rows are no coincidence anyway
 
 
-def measure_data(
-    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
-) -> dict[str, Any]:
+def measure_data(subject: Subject) -> DataMeasured:
     """Statistics of both splits, label counts, and samples that occur twice."""
-    splits = splits_for(config, folder, torch.device("cpu"))
+    splits = subject.bench.splits(subject.config, torch.device("cpu"))
     if isinstance(splits.train, LoaderSplit):
-        return {"skipped": "the training data cannot be indexed"}
+        return DataMeasured(None)
     train, val = _Looked(splits.train), _Looked(splits.val)
-    found: dict[str, Any] = {"train": train.numbers(), "val": val.numbers(), "shift": _shift(train, val)}
-    found["labels"] = _labels(train.targets, val.targets) if config.task in KINDS else {}
-    found["duplicates"] = _duplicates(train, val)
-    return found
+    return DataMeasured(
+        Samples(
+            train=train.numbers(),
+            val=val.numbers(),
+            shift=_shift(train, val),
+            labels=_labels(train.targets, val.targets) if subject.config.task in KINDS else None,
+            duplicates=_duplicates(train, val),
+        )
+    )
 
 
 class _Looked:
@@ -93,17 +96,23 @@ class _Looked:
     def stds(self) -> Any:
         return np.sqrt(np.maximum(self.square / max(1, self.count) - (self.total / max(1, self.count)) ** 2, 0.0))
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> measured.Split:
         targets = self.targets
-        wrong = int((~torch.isfinite(targets.float())).sum()) if targets is not None else 0
-        found: dict[str, Any] = {"size": self.size, "seen": len(self.picks), "targets_not_finite": wrong}
-        found["not_finite"] = {"count": len(self.bad), "examples": sorted(set(self.bad))[:EXAMPLES]}
-        if self.count:
-            mean = float(self.means.mean())
-            spread = float(np.sqrt((self.stds**2).mean() + self.means.var()))
-            found |= {"mean": mean, "std": spread, "features": int(self.total.size)}
-            found["constant_features"] = int((self.stds <= 1e-12 * (1 + np.abs(self.means))).sum())
-        return found
+        return measured.Split(
+            size=self.size,
+            seen=len(self.picks),
+            not_finite=NotFinite(len(self.bad), tuple(sorted(set(self.bad))[:EXAMPLES])),
+            targets_not_finite=int((~torch.isfinite(targets.float())).sum()) if targets is not None else 0,
+            inputs=self.inputs() if self.count else None,
+        )
+
+    def inputs(self) -> Inputs:
+        return Inputs(
+            mean=float(self.means.mean()),
+            std=float(np.sqrt((self.stds**2).mean() + self.means.var())),
+            features=int(self.total.size),
+            constant_features=int((self.stds <= 1e-12 * (1 + np.abs(self.means))).sum()),
+        )
 
     def diversity(self, rows: int) -> float | None:
         """Distinct values of the most diverse feature over the number of distinct rows; None for wide inputs. Near 1,
@@ -136,64 +145,74 @@ def _first(batch: Batch) -> Tensor | None:
     return None
 
 
-def _shift(train: _Looked, val: _Looked) -> dict[str, Any]:
+def _shift(train: _Looked, val: _Looked) -> Shift | None:
     """How far the validation inputs are from the training inputs, overall and for the feature that moved most."""
     if not train.count or not val.count or train.total.size != val.total.size:
-        return {}
-    mine, other = train.numbers(), val.numbers()
-    scale = max(mine["std"], 1e-12)
+        return None
+    before, after = train.inputs(), val.inputs()
+    scale = max(before.std, 1e-12)
     scales = np.maximum(train.stds, 1e-12)
     moved = np.abs(val.means - train.means)
     known = train.stds > 1e-6 * (1 + np.abs(train.means))
     error = scales * np.sqrt(1 / train.count + 1 / val.count)
     units = np.where(known, moved / scales, 0.0)
     worst = int(units.argmax())
-    return {
-        "mean": abs(other["mean"] - mine["mean"]) / scale,
-        "scale": other["std"] / scale,
-        "feature": worst,
-        "feature_shift": float(units[worst]),
-        "feature_z": float(moved[worst] / error[worst]) if known[worst] else 0.0,
-        "shifted_features": float(np.mean(units > 0.5)),
-    }
+    return Shift(
+        mean=abs(after.mean - before.mean) / scale,
+        scale=after.std / scale,
+        feature=worst,
+        feature_shift=float(units[worst]),
+        feature_z=float(moved[worst] / error[worst]) if known[worst] else 0.0,
+        shifted_features=float(np.mean(units > 0.5)),
+    )
 
 
-def _labels(train: Tensor | None, val: Tensor | None) -> dict[str, Any]:
+def _labels(train: Tensor | None, val: Tensor | None) -> Labels | None:
     if train is None or val is None:
-        return {}
+        return None
     both = torch.cat([train.flatten().float(), val.flatten().float()])
     both = both[torch.isfinite(both)]
-    found: dict[str, Any] = {"min": float(both.min()), "max": float(both.max())} if len(both) else {}
-    if train.dim() == 1 and not train.is_floating_point():
-        for name, labels in (("train", train), ("val", val)):
-            values, counts = labels.unique(return_counts=True)
-            found[name] = {int(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
-    return found
+    classes = train.dim() == 1 and not train.is_floating_point()
+    return Labels(
+        lowest=float(both.min()) if len(both) else None,
+        highest=float(both.max()) if len(both) else None,
+        train=_counts(train) if classes else None,
+        val=_counts(val) if classes else None,
+    )
 
 
-def _duplicates(train: _Looked, val: _Looked) -> dict[str, Any]:
+def _counts(labels: Tensor) -> dict[int, int]:
+    values, counts = labels.unique(return_counts=True)
+    return {int(value): int(count) for value, count in zip(values.tolist(), counts.tolist(), strict=True)}
+
+
+def _duplicates(train: _Looked, val: _Looked) -> Duplicates:
     """Identical inputs: within the training split (with equal or different targets) and across the splits."""
-    mine, other = train.hashes(), val.hashes()
-    counts = Counter(mine)
-    repeated = sum(count for count in counts.values() if count > 1)
-    found: dict[str, Any] = {
-        "repeated": repeated / max(1, len(mine)),
-        "unique": len(counts) / max(1, len(mine)),
-        "largest_group": max(counts.values(), default=0) / max(1, len(mine)),
-        "diversity": train.diversity(len(counts)),
-    }
-    if train.targets is not None:
-        targets = train.targets.reshape(len(train.targets), -1)
-        groups: dict[bytes, list[int]] = {}
-        for index, name in enumerate(mine):
-            if counts[name] > 1:
-                groups.setdefault(name, []).append(index)
-        torn = [group for group in groups.values() if not bool((targets[group] == targets[group[0]]).all())]
-        found["conflicting"] = sum(map(len, torn)) / max(1, len(mine))
-        found["conflicting_examples"] = [[int(train.picks[i]) for i in group[:2]] for group in torn[:EXAMPLES]]
-    known = set(mine)
-    shared = [index for index, name in enumerate(other) if name in known]
-    found["shared"] = len(shared) / max(1, len(other))
-    found["shared_count"] = len(shared)
-    found["shared_examples"] = [int(val.picks[i]) for i in shared[:EXAMPLES]]
-    return found
+    before, after = train.hashes(), val.hashes()
+    counts = Counter(before)
+    known = set(before)
+    shared = [index for index, name in enumerate(after) if name in known]
+    return Duplicates(
+        repeated=sum(count for count in counts.values() if count > 1) / max(1, len(before)),
+        largest_group=max(counts.values(), default=0) / max(1, len(before)),
+        diversity=train.diversity(len(counts)),
+        conflicts=None if train.targets is None else _conflicts(train, train.targets, before, counts),
+        shared=Shared(
+            share=len(shared) / max(1, len(after)),
+            count=len(shared),
+            examples=tuple(int(val.picks[i]) for i in shared[:EXAMPLES]),
+        ),
+    )
+
+
+def _conflicts(train: _Looked, targets: Tensor, hashes: list[bytes], counts: Counter[bytes]) -> Conflicts:
+    targets = targets.reshape(len(targets), -1)
+    groups: dict[bytes, list[int]] = {}
+    for index, name in enumerate(hashes):
+        if counts[name] > 1:
+            groups.setdefault(name, []).append(index)
+    torn = [group for group in groups.values() if not bool((targets[group] == targets[group[0]]).all())]
+    return Conflicts(
+        share=sum(map(len, torn)) / max(1, len(hashes)),
+        examples=tuple((int(train.picks[first]), int(train.picks[second])) for first, second, *_ in torn[:EXAMPLES]),
+    )

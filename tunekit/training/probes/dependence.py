@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from tunekit.measured import Dependence
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 
 
-def measure_dependence(session: Session, batch: Batch) -> dict[str, Any]:
+def measure_dependence(session: Session, batch: Batch) -> Dependence | None:
     """What one sample's outputs depend on, in eval mode: by backpropagation to the inputs, or by exchanging whole
-    samples where inputs are no real numbers. `own` and `others`: largest effect of its own and of other samples."""
+    samples where inputs are no real numbers."""
     model = session.model
     names = list(batch.kwargs)
     inputs = [*batch.args, *(batch.kwargs[name] for name in names)]
     if len(batch) < 2 or not all(isinstance(value, Tensor) for value in inputs):
-        return {}
+        return None
     model.eval()
 
     def outputs(values: list[Tensor]) -> Tensor:
@@ -28,23 +29,23 @@ def measure_dependence(session: Session, batch: Batch) -> dict[str, Any]:
         return session.forward(model, again)
 
     sample = len(batch) // 2
-    found = _by_gradient(outputs, inputs, sample) if any(value.is_floating_point() for value in inputs) else None
-    if found is None or found["own"] == 0:
+    dependence = _by_gradient(outputs, inputs, sample) if any(value.is_floating_point() for value in inputs) else None
+    if dependence is None or dependence.own == 0:
         # A gradient of zero may mean a detach on the way: only exchanged inputs tell that they are ignored.
         exchanged = _by_exchange(outputs, inputs, sample)
-        found = exchanged if found is None else {**found, "own": exchanged["own"]}
+        dependence = exchanged if dependence is None else replace(dependence, own=exchanged.own)
     model.train()
     model.zero_grad(set_to_none=True)
-    return found
+    return dependence
 
 
-def _by_gradient(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor], sample: int) -> dict[str, Any] | None:
+def _by_gradient(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor], sample: int) -> Dependence:
     leaves = [value.detach().clone().requires_grad_(value.is_floating_point()) for value in inputs]
     out = outputs(leaves)
     if len(out) != len(inputs[0]):
-        return {"own": 1.0, "others": 1.0, "rows": len(out)}
+        return Dependence(own=1.0, others=1.0, rows=len(out))
     if not out.requires_grad:
-        return {"own": 0.0, "others": 0.0}
+        return Dependence(own=0.0, others=0.0)
     # Random weights on the outputs: a sum over them may be constant by design (softmax).
     weights = torch.randn(out[sample].shape, generator=torch.Generator().manual_seed(0)).to(out)
     wanted = [leaf for leaf in leaves if leaf.requires_grad]
@@ -54,31 +55,31 @@ def _by_gradient(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor]
 
 
 @torch.no_grad()
-def _by_exchange(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor], sample: int) -> dict[str, Any]:
+def _by_exchange(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor], sample: int) -> Dependence:
     """The change of one sample's outputs when all others, or only itself, are exchanged for the sample before.
 
     Where all samples are alike, noise takes the place of the other sample.
     """
     base = outputs(inputs)
     if len(base) != len(inputs[0]):
-        return {"own": 1.0, "others": 1.0, "rows": len(base)}
+        return Dependence(own=1.0, others=1.0, rows=len(base))
     others = [value.roll(1, 0) for value in inputs]
-    mine = [value.clone() for value in inputs]
-    for value, rolled, old in zip(mine, others, inputs, strict=True):
+    itself = [value.clone() for value in inputs]
+    for value, rolled, old in zip(itself, others, inputs, strict=True):
         rolled[sample] = old[sample]
         noise = torch.randn(old[sample].shape, generator=torch.Generator().manual_seed(0)).to(old.device)
         value[sample] = old[sample - 1] + noise if old.is_floating_point() else old[sample - 1]
-    return {
-        "own": float((outputs(mine)[sample] - base[sample]).abs().max()),
-        "others": float((outputs(others)[sample] - base[sample]).abs().max()),
-        "noise": 1e-5 * float(base.abs().max()),
-    }
+    return Dependence(
+        own=float((outputs(itself)[sample] - base[sample]).abs().max()),
+        others=float((outputs(others)[sample] - base[sample]).abs().max()),
+        noise=1e-5 * float(base.abs().max()),
+    )
 
 
-def _own_and_others(sizes: list[Tensor], sample: int) -> dict[str, Any]:
+def _own_and_others(sizes: list[Tensor], sample: int) -> Dependence:
     if not sizes:
-        return {"own": 0.0, "others": 0.0}
+        return Dependence(own=0.0, others=0.0)
     effect = torch.stack(sizes).amax(0)
     own = float(effect[sample])
     effect[sample] = 0.0
-    return {"own": own, "others": float(effect.max())}
+    return Dependence(own=own, others=float(effect.max()))

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
 from tunekit.training.data import LoaderSplit
-from tunekit.training.device import pick_device, pick_precision, pick_threads
+from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
+from tunekit.training.optimizers import tiny_rate_factor
 from tunekit.training.probes.losses import labels_fit
+from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
-from tunekit.vocabulary import TrainingConfig, digest
+from tunekit.vocabulary import Facts, digest
 
 
-def describe(
-    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
-) -> dict[str, Any]:
-    """The fields of vocabulary.Facts. `args`: device, precision and threads as the recipe (or the run) has them."""
-    device = pick_device(args["device"])
-    session = Session(config, folder, device)
+def describe(subject: Subject) -> Facts:
+    """What a command must know before its first step; `subject.args` are DescribeArgs."""
+    config, bench, asked = subject.config, subject.bench, DescribeArgs.from_json(subject.args)
+    session = Session(config, bench)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
     batch = session.batch(0)
@@ -34,24 +34,26 @@ def describe(
     session.augment(batch)
     targets = session.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
     modules = {
-        str(path.relative_to(folder)): digest(path.read_text(errors="replace")) for path in local_modules(folder)
+        str(path.relative_to(bench.folder)): digest(path.read_text(errors="replace"))
+        for path in local_modules(bench.folder)
     }
-    convolutions = has_convolutions(session.model)
-    return {
-        "n_train": len(train),
-        "n_val": len(session.splits.val),
-        "iterations_per_epoch": session.iterations_per_epoch,
-        "metric": session.task.metric.name,
-        "maximize": session.task.metric.maximize,
-        "classes": _classes(session.task.kind, targets),
-        "parameters": parameters,
-        "threads": pick_threads(args["threads"], device, parameters),
-        "precision": pick_precision(args["precision"], device, parameters, convolutions),
-        "device": str(device),
-        "sources": {**modules, **data_digests(config.data, folder)},
-        "shareable": session.splits.shareable,
-        "notes": list(session.splits.notes),
-    }
+    return Facts(
+        n_train=len(train),
+        n_val=len(session.splits.val),
+        iterations_per_epoch=session.iterations_per_epoch,
+        metric=session.task.metric.name,
+        maximize=session.task.metric.maximize,
+        share=session.task.metric.share,
+        classes=_classes(session.task.kind, targets),
+        parameters=parameters,
+        threads=pick_threads(asked.threads, bench.device, parameters),
+        precision=pick_precision(asked.precision, bench.device, parameters, has_convolutions(session.model)),
+        device=str(bench.device),
+        sources={**modules, **data_digests(config.data, bench.folder)},
+        shareable=session.splits.shareable,
+        notes=tuple(session.splits.notes),
+        tiny_rate_factor=tiny_rate_factor(config.optimizer.target),
+    )
 
 
 def _classes(kind: str, targets: Any) -> int | None:

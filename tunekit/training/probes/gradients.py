@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from tunekit.measured import Gradient, Gradients, Units
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 
-UNITS = 4096  # units of a layer looked at
+MOST_UNITS = 4096  # units of a layer looked at
 STIRRED = 0.1  # standard deviation given to scales that start at zero
 
 
@@ -45,7 +46,7 @@ class _Watch(TorchFunctionMode):
     def __init__(self, place: Callable[[], str]) -> None:
         super().__init__()
         self.place = place
-        self.layers: list[dict[str, Any]] = []
+        self.layers: list[Units] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         watched = func in self.CALLS and args and isinstance(args[0], Tensor)
@@ -55,9 +56,9 @@ class _Watch(TorchFunctionMode):
             values = found.detach()
             # A unit is a channel of a convolution, else a feature: what the next layer sees by one weight.
             axes = [0, 2, 3] if values.dim() == 4 else list(range(values.dim() - 1))
-            on = (values != 0).double().mean(axes)[:UNITS]
+            on = (values != 0).double().mean(axes)[:MOST_UNITS]
             dead = float((on == 0).double().mean())
-            self.layers.append({"layer": self.place(), "units": len(on), "dead": dead, "varies": _varies(before)})
+            self.layers.append(Units(self.place(), len(on), dead, _varies(before)))
         return found
 
 
@@ -78,14 +79,14 @@ class _Flow:
             self.calls.append((name, inputs[0] if inputs else None))
             first.register_hook(lambda gradient: self.norms.__setitem__(place, float(gradient.double().norm())))
 
-    def sizes(self) -> list[dict[str, Any]]:
+    def sizes(self) -> tuple[Gradient, ...]:
         """The first entry is the largest among the layers that share the first's input (as query, key and value do)."""
-        found = [{"name": name, "gradient": self.norms.get(place, 0.0)} for place, (name, _) in enumerate(self.calls)]
-        if not found:
-            return []
+        sizes = [Gradient(name, self.norms.get(place, 0.0)) for place, (name, _) in enumerate(self.calls)]
+        if not sizes:
+            return ()
         count = sum(1 for _, source in self.calls if source is not None and source is self.calls[0][1])
-        together = [found[place] for place, (_, source) in enumerate(self.calls) if source is self.calls[0][1]]
-        return [max(together or found[:1], key=lambda item: item["gradient"]), *found[max(1, count) :]]
+        together = [sizes[place] for place, (_, source) in enumerate(self.calls) if source is self.calls[0][1]]
+        return (max(together or sizes[:1], key=lambda item: item.gradient), *sizes[max(1, count) :])
 
 
 def _varies(values: Tensor) -> float:
@@ -95,8 +96,8 @@ def _varies(values: Tensor) -> float:
     return float(flat.std(0).square().mean().sqrt()) / size if len(flat) > 1 and size > 0 else 0.0
 
 
-def measure_gradients(session: Session, batch: Batch) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """One backward pass: root mean squares by weight, parameters without gradient; and how many units are off."""
+def measure_gradients(session: Session, batch: Batch) -> tuple[Gradients, tuple[Units, ...]]:
+    """One backward pass: gradients by weight and by layer, parameters without one; and how many units are off."""
     model = session.model
     stack: list[str] = []
     hooks = []
@@ -104,7 +105,7 @@ def measure_gradients(session: Session, batch: Batch) -> tuple[dict[str, Any], l
     for name, module in model.named_modules():
         if name:
             hooks.append(module.register_forward_pre_hook(lambda m, i, name=name: stack.append(name)))
-            hooks.append(module.register_forward_hook(lambda m, i, o: stack.pop() and None))
+            hooks.append(module.register_forward_hook(lambda m, i, o: _leave(stack)))
         if next(module.parameters(recurse=False), None) is not None:
             hooks.append(module.register_forward_hook(lambda m, i, o, name=name: flow.note(name, i, o)))
     model.zero_grad(set_to_none=True)
@@ -116,25 +117,31 @@ def measure_gradients(session: Session, batch: Batch) -> tuple[dict[str, Any], l
     finally:
         for hook in hooks:
             hook.remove()
-    if not loss.requires_grad:
-        names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-        return {"layers": [], "none": names, "none_share": 1.0, "finite": True}, watch.layers
-    loss.backward()
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    units = tuple(watch.layers)
+    if not loss.requires_grad:
+        return Gradients((), (), tuple(name for name, _ in trained), unreached_share=1.0, finite=True), units
+    loss.backward()
     none = [(name, p) for name, p in trained if p.grad is None]
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    layers = [
-        {"name": name, "gradient": _rms(p.grad), "weight": _rms(p)}
-        for name, p in trained
-        if p.grad is not None and p.dim() >= 2 and id(p) not in embeddings
-    ]
-    total = sum(p.numel() for _, p in trained)
-    finite = all(bool(torch.isfinite(p.grad).all()) for _, p in trained if p.grad is not None)
-    share = sum(p.numel() for _, p in none) / max(1, total)
+    gradients = Gradients(
+        weights=tuple(
+            Gradient(name, _rms(p.grad))
+            for name, p in trained
+            if p.grad is not None and p.dim() >= 2 and id(p) not in embeddings
+        ),
+        flow=flow.sizes(),
+        unreached=tuple(name for name, _ in none),
+        unreached_share=sum(p.numel() for _, p in none) / max(1, sum(p.numel() for _, p in trained)),
+        finite=all(bool(torch.isfinite(p.grad).all()) for _, p in trained if p.grad is not None),
+    )
     model.zero_grad(set_to_none=True)
-    found = {"layers": layers, "none": [name for name, _ in none], "none_share": share, "finite": finite}
-    return {**found, "flow": flow.sizes()}, watch.layers
+    return gradients, units
 
 
-def _rms(value: Tensor | None) -> float:
-    return float(value.detach().double().square().mean().sqrt()) if value is not None and value.numel() else 0.0
+def _leave(stack: list[str]) -> None:
+    stack.pop()
+
+
+def _rms(value: Tensor) -> float:
+    return float(value.detach().double().square().mean().sqrt()) if value.numel() else 0.0

@@ -2,52 +2,59 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tunekit.measured import STRETCH, Decay, InitialMeasured, LossMeasured, Outputs, Stretched
 from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.loop import Session
+from tunekit.training.optimizers import is_built_in
 from tunekit.training.probes.dependence import measure_dependence
 from tunekit.training.probes.gradients import measure_gradients, stirred
-from tunekit.training.probes.losses import halves, label_range, labels_fit, measure_losses
+from tunekit.training.probes.losses import halves, labels_fit, measure_losses, target_range
+from tunekit.training.probes.subject import Subject
 from tunekit.training.tasks import takes_logits
-from tunekit.vocabulary import TrainingConfig
 
 BATCHES = 8  # real batches looked at
 SAMPLES = 1024  # at most so many samples in all
-STRETCH = 1e3  # inputs are multiplied by this to see whether outputs are bounded
 
 
-def measure_initial(
-    config: TrainingConfig, folder: Path, device: torch.device, state: bytes | None, args: dict[str, Any]
-) -> dict[str, Any]:
+def measure_initial(subject: Subject) -> InitialMeasured:
     """One initialisation (config.seed), weight decay left out, in fp32."""
-    session = Session(config.with_(precision="fp32"), folder, device)
+    session = Session(replace(subject.config, precision="fp32"), subject.bench)
     batches = _batches(session)
     model, task = session.model, session.task
-    found: dict[str, Any] = {"samples": sum(map(len, batches)), "kind": task.kind}
     model.train()
     with torch.no_grad():
         outputs = [session.forward(model, batch) for batch in batches]
-    found["outputs"] = _outputs(outputs)
-    found["fits"] = all(labels_fit(task, out, batch.targets) for out, batch in zip(outputs, batches, strict=True))
-    found["targets"] = label_range(_targets(session, batches))
-    if found["fits"]:
-        found["losses"] = measure_losses(session, batches, outputs)
-        found["halves"] = halves(session, batches[0])
-        found["takes_logits"] = takes_logits(task, outputs[0], batches[0].targets)
-        with stirred(model):
-            found["gradients"], found["units"] = measure_gradients(session, batches[0])
-    found["stretched"] = _stretched(session, batches[0])
+    fits = all(labels_fit(task, out, batch.targets) for out, batch in zip(outputs, batches, strict=True))
+    loss = _loss(session, batches, outputs) if fits else None
+    stretched = _stretched(session, batches[0])
     with stirred(model):
-        found["dependence"] = measure_dependence(session, batches[0])
-    found["frozen"] = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
-    found["normalizes_input"] = _normalizes_input(model)
-    found["decay"] = _decay(session)
-    return found
+        dependence = measure_dependence(session, batches[0])
+    return InitialMeasured(
+        kind=task.kind,
+        outputs=_outputs(outputs),
+        targets=target_range(_targets(session, batches)),
+        loss=loss,
+        stretched=stretched,
+        dependence=dependence,
+        frozen=tuple(name for name, parameter in model.named_parameters() if not parameter.requires_grad),
+        normalizes_input=_normalizes_input(model),
+        decay=_decay(session),
+    )
+
+
+def _loss(session: Session, batches: list[Batch], outputs: list[Tensor]) -> LossMeasured:
+    trained, evaluated, expected = measure_losses(session, batches, outputs)
+    over_halves = halves(session, batches[0])
+    logits = takes_logits(session.task, outputs[0], batches[0].targets)
+    with stirred(session.model):
+        gradients, units = measure_gradients(session, batches[0])
+    return LossMeasured(trained, evaluated, expected, over_halves, logits, gradients, units)
 
 
 def _targets(session: Session, batches: list[Batch]) -> Any:
@@ -87,60 +94,55 @@ def _batches(session: Session) -> list[Batch]:
     ]
 
 
-def _outputs(outputs: list[Tensor]) -> dict[str, Any]:
+def _outputs(outputs: list[Tensor]) -> Outputs:
     every = torch.cat(outputs).double()
-    found: dict[str, Any] = {
-        "shape": list(every.shape[1:]),
-        "min": float(every.min()),
-        "max": float(every.max()),
-        "mean": float(every.mean()),
-        "rms": float(every.square().mean().sqrt()),
-        "zeros": float((every == 0).double().mean()),
-        "finite": bool(torch.isfinite(every).all()),
-    }
-    if every.dim() >= 2 and every.shape[1] > 1:
-        rows = every.sum(1)
-        found["row_sum_off"] = float((rows - 1).abs().max())
-        found["column_sum_off"] = max(float((batch.sum(0) - 1).abs().max()) for batch in outputs)
-        found["std"] = float((every - every.mean(1, keepdim=True)).square().mean().sqrt())
-    else:
-        found["std"] = float(every.std()) if every.numel() > 1 else 0.0
-    return found
+    several = every.dim() >= 2 and every.shape[1] > 1
+    about = every - every.mean(1, keepdim=True) if several else None
+    return Outputs(
+        shape=tuple(every.shape[1:]),
+        lowest=float(every.min()),
+        highest=float(every.max()),
+        rms=float(every.square().mean().sqrt()),
+        std=float(every.std() if about is None else about.square().mean().sqrt()) if every.numel() > 1 else 0.0,
+        zeros=float((every == 0).double().mean()),
+        finite=bool(torch.isfinite(every).all()),
+        row_sum_off=float((every.sum(1) - 1).abs().max()) if several else None,
+        column_sum_off=max(float((batch.sum(0) - 1).abs().max()) for batch in outputs) if several else None,
+    )
 
 
-def _stretched(session: Session, batch: Batch) -> dict[str, Any]:
-    """Outputs in eval mode for inputs a thousand times as large: a layer that bounds the outputs shows itself."""
+def _stretched(session: Session, batch: Batch) -> Stretched | None:
+    """Outputs in eval mode for far larger inputs: a layer that bounds the outputs shows itself."""
     args = tuple(map(_larger, batch.args))
     kwargs = {name: _larger(value) for name, value in batch.kwargs.items()}
     if not any(isinstance(value, Tensor) and value.is_floating_point() for value in (*args, *kwargs.values())):
-        return {}
+        return None
     model = session.model
     model.eval()
     with torch.no_grad():
-        found = session.forward(model, Batch(args, kwargs, batch.targets))
+        outputs = session.forward(model, Batch(args, kwargs, batch.targets))
     model.train()
-    low, high = float(found.min()), float(found.max())
+    low, high = float(outputs.min()), float(outputs.max())
     near = 0.01 * (high - low)
-    at_bounds = float(((found <= low + near) | (found >= high - near)).float().mean()) if high > low else 0.0
-    return {"min": low, "max": high, "at_bounds": at_bounds}
+    at_bounds = float(((outputs <= low + near) | (outputs >= high - near)).float().mean()) if high > low else 0.0
+    return Stretched(low, high, at_bounds)
 
 
 def _larger(value: Any) -> Any:
     return value * STRETCH if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
-def _decay(session: Session) -> dict[str, Any]:
+def _decay(session: Session) -> Decay | None:
     """For an optimizer of the person's own: what a step at zero gradient does to the weights under weight decay.
 
     torch's own optimizers apply it by construction and are spared (building one imports torch's compiler).
     """
-    target = session.config.optimizer["target"]
-    if session.config.weight_decay == 0 or ":" not in target or target.startswith("torch.optim:"):
-        return {}
+    if session.config.weight_decay == 0 or is_built_in(session.config.optimizer.target):
+        return None
     weights = [p for p in session.model.parameters() if p.requires_grad and p.dim() >= 2]
     before = sum(float(p.detach().double().square().sum()) for p in weights)
     for parameter in session.model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     session.optimizer.step()
     after = sum(float(p.detach().double().square().sum()) for p in weights)
-    return {"before": before, "after": after}
+    return Decay(before, after)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
+from tunekit.measured import Expectation, Knowledge, Targets
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.tasks import REFUSALS, Task, takes_logits
@@ -34,42 +35,47 @@ def labels_fit(task: Task, outputs: Tensor, targets: Any) -> bool:
         return False
 
 
-def label_range(targets: Any) -> dict[str, Any]:
-    """Smallest and largest target, and the twentieth and nineteen twentieths of them that lie below."""
+def target_range(targets: Any) -> Targets | None:
+    """The range of the finite targets that are no marker."""
     if not isinstance(targets, Tensor) or not targets.numel():
-        return {}
+        return None
     values = targets.double().flatten()
     values = values[torch.isfinite(values) & (values != IGNORED)][:1_000_000]
     if not len(values):
-        return {}
+        return None
     low, high = torch.quantile(values, torch.tensor([0.05, 0.95], dtype=torch.float64, device=values.device)).tolist()
-    return {"min": float(values.min()), "max": float(values.max()), "low": low, "high": high}
+    return Targets(lowest=float(values.min()), highest=float(values.max()), low=low, high=high)
 
 
-def measure_losses(session: Session, batches: list[Batch], outputs: list[Tensor]) -> dict[str, Any]:
-    """Mean loss in both modes, and the loss that outputs without knowledge have on the same targets."""
+def measure_losses(
+    session: Session, batches: list[Batch], outputs: list[Tensor]
+) -> tuple[float, float, tuple[Expectation, ...]]:
+    """Mean loss in train mode and in eval mode, and the loss of outputs without knowledge on the same targets."""
     task, model = session.task, session.model
-    found: dict[str, Any] = {}
     with torch.no_grad():
-        found["train"] = mean([float(task.loss(out, b.targets)) for out, b in zip(outputs, batches, strict=True)])
+        trained = mean([float(task.loss(out, b.targets)) for out, b in zip(outputs, batches, strict=True)])
         model.eval()
-        evaluated = [session.forward(model, batch) for batch in batches]
-        found["eval"] = mean([float(task.loss(out, b.targets)) for out, b in zip(evaluated, batches, strict=True)])
+        again = [session.forward(model, batch) for batch in batches]
+        evaluated = mean([float(task.loss(out, b.targets)) for out, b in zip(again, batches, strict=True)])
         model.train()
-        every = torch.cat([b.targets for b in batches]) if isinstance(batches[0].targets, Tensor) else None
-        form = _form(session, outputs, batches)
-        expected: dict[str, list[float]] = {}
-        for out, batch in zip(outputs, batches, strict=True):
-            targets = batch.targets if every is None else every
-            shaped = out if every is None else out[:1].expand(len(every), *out.shape[1:])
-            for name, constant in task.constant_outputs(shaped, targets).items():
-                try:
-                    loss = float(task.loss(_as(form, constant)[: len(out)], batch.targets))
-                except REFUSALS:
-                    continue
-                expected.setdefault(name, []).append(loss)
-        found["expected"] = {name: mean(values) for name, values in expected.items()}
-    return found
+        return trained, evaluated, _expected(session, batches, outputs)
+
+
+def _expected(session: Session, batches: list[Batch], outputs: list[Tensor]) -> tuple[Expectation, ...]:
+    task = session.task
+    every = torch.cat([b.targets for b in batches]) if isinstance(batches[0].targets, Tensor) else None
+    form = _form(session, outputs, batches)
+    losses: dict[str, list[float]] = {}
+    for out, batch in zip(outputs, batches, strict=True):
+        targets = batch.targets if every is None else every
+        shaped = out if every is None else out[:1].expand(len(every), *out.shape[1:])
+        for name, constant in task.constant_outputs(shaped, targets).items():
+            try:
+                loss = float(task.loss(_as(form, constant)[: len(out)], batch.targets))
+            except REFUSALS:
+                continue
+            losses.setdefault(name, []).append(loss)
+    return tuple(Expectation(name, mean(losses[name])) for name in get_args(Knowledge) if name in losses)
 
 
 def _form(session: Session, outputs: list[Tensor], batches: list[Batch]) -> str:

@@ -1,0 +1,267 @@
+"""Small logs in every format, written as the tools write them. Used by the tests beside it; no test here."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+POINTS = 30
+"""Points of every sample, so that each format must give the same curves."""
+
+LEFT = [math.exp(-9 * k / (POINTS - 1)) for k in range(POINTS)]
+TRAIN = [0.30 + 2.0 * left for left in LEFT]
+VAL = [0.33 + 1.97 * left for left in LEFT]
+ACCURACY = [0.91 - 0.82 * left for left in LEFT]
+
+
+def table(path: Path, header: str, rows: list[str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def json_lines(path: Path, records: list[dict[str, object]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def tunekit(folder: Path) -> Path:
+    rows = []
+    for k in range(POINTS):
+        last = f"{VAL[k]},{ACCURACY[k]}"
+        rows += [f"{2 * k + 1},{k + 0.5},0.001,{TRAIN[k]},0.5,,", f"{2 * k + 2},{k + 1.0},0.001,{TRAIN[k]},0.5,{last}"]
+    header = "iteration,epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy"
+    training = folder / "run" / "trainings" / "lr1e-3_wd0_s0-abc"
+    table(training / "metrics.csv", header, rows)
+    config = {"lr": 0.001, "weight_decay": 0.0001, "model": {"target": "mlp", "args": {"dropout": 0.1}}}
+    (training / "config.json").write_text(json.dumps(config))
+    (folder / "run" / "recipe.yaml").write_text("name: run\n")
+    results = {
+        "fine-run": {"training": training.name, "val_accuracy": 0.9},
+        "lr-sweep": {"lr": 0.003, "range": [0.0003, 0.01]},
+        "check-init-loss": {"initial_loss": 2.31, "expected_loss": 2.3026},
+    }
+    for step, handoff in results.items():
+        (folder / "run" / step).mkdir()
+        (folder / "run" / step / "result.json").write_text(json.dumps({"step": step, "handoff": handoff}))
+    return folder / "run"
+
+
+def lightning(folder: Path) -> Path:
+    rows = []
+    for k in range(POINTS):
+        rows += [f"{k},{10 * k + 9},{TRAIN[k]},,", f"{k},{10 * k + 9},,{ACCURACY[k]},{VAL[k]}"]
+    header = "epoch,step,train_loss,val_acc,val_loss"
+    return table(folder / "lightning_logs" / "version_0" / "metrics.csv", header, rows)
+
+
+def huggingface(folder: Path) -> Path:
+    history: list[dict[str, float]] = []
+    for k in range(POINTS):
+        history.append({"epoch": k + 1.0, "step": 10 * (k + 1), "loss": TRAIN[k], "learning_rate": 1e-4})
+        history.append({"epoch": k + 1.0, "step": 10 * (k + 1), "eval_loss": VAL[k], "eval_accuracy": ACCURACY[k]})
+    history.append({"epoch": 30.0, "step": 300, "train_loss": 99.0, "train_runtime": 12.0})
+    path = folder / "output" / "checkpoint-300" / "trainer_state.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"global_step": 300, "log_history": history}, indent=1))
+    return folder / "output"
+
+
+def keras(folder: Path) -> Path:
+    rows = [f"{k},{0.5 + k / 100},{TRAIN[k]},{ACCURACY[k]},{VAL[k]}" for k in range(POINTS)]
+    return table(folder / "training.log", "epoch,accuracy,loss,val_accuracy,val_loss", rows)
+
+
+def ultralytics(folder: Path) -> Path:
+    rows = [
+        ",".join(f"{value:>20}" for value in (k, TRAIN[k] / 2, TRAIN[k] / 2, ACCURACY[k], VAL[k] / 2, VAL[k] / 2, 0.01))
+        for k in range(POINTS)
+    ]
+    names = [
+        "epoch",
+        "train/box_loss",
+        "train/cls_loss",
+        "metrics/mAP50-95(B)",
+        "val/box_loss",
+        "val/cls_loss",
+        "lr/pg0",
+    ]
+    return table(folder / "runs" / "detect" / "train" / "results.csv", ",".join(f"{n:>20}" for n in names), rows)
+
+
+def fastai(folder: Path) -> Path:
+    rows = [f"{k},{TRAIN[k]},{VAL[k]},{ACCURACY[k]},00:0{k % 10}" for k in range(POINTS)]
+    return table(folder / "history.csv", "epoch,train_loss,valid_loss,accuracy,time", rows)
+
+
+def timm(folder: Path) -> Path:
+    rows = [f"{k},{TRAIN[k]},{VAL[k]},{100 * ACCURACY[k]},{99.0},0.01" for k in range(POINTS)]
+    return table(folder / "output" / "summary.csv", "epoch,train_loss,eval_loss,eval_top1,eval_top5,lr", rows)
+
+
+def openmmlab(folder: Path) -> Path:
+    records: list[dict[str, object]] = []
+    for k in range(POINTS):
+        records.append(
+            {"lr": 0.01, "data_time": 0.1, "loss": TRAIN[k], "epoch": k + 1, "iter": 50 * (k + 1), "step": 50 * (k + 1)}
+        )
+        records.append(
+            {"accuracy/top1": 100 * ACCURACY[k], "loss": VAL[k], "data_time": 0.1, "step": k + 1, "mode": "val"}
+        )
+    return json_lines(folder / "work" / "vis_data" / "scalars.json", records)
+
+
+def detectron2(folder: Path) -> Path:
+    records: list[dict[str, object]] = []
+    for k in range(POINTS):
+        records.append({"iteration": 20 * k + 19, "total_loss": TRAIN[k], "loss_cls": 0.1, "lr": 0.01})
+        records.append({"iteration": 20 * k + 19, "validation_loss": VAL[k], "bbox/AP": 100 * ACCURACY[k]})
+    return json_lines(folder / "output" / "metrics.json", records)
+
+
+def deit(folder: Path) -> Path:
+    records: list[dict[str, object]] = [
+        {"train_lr": 0.01, "train_loss": TRAIN[k], "test_loss": VAL[k], "test_acc1": 100 * ACCURACY[k], "epoch": k}
+        for k in range(POINTS)
+    ]
+    return json_lines(folder / "log.txt", records)
+
+
+def nanogpt(folder: Path) -> Path:
+    lines = []
+    for k in range(POINTS):
+        lines += [f"step {250 * k}: train loss {TRAIN[k]:.4f}, val loss {VAL[k]:.4f}", "saving checkpoint to out"]
+        lines += [f"iter {250 * k}: loss {TRAIN[k]:.4f}, time 32924.41ms, mfu 8.23%"]
+    return table(folder / "train.out", "compiling the model... (takes a ~minute)", lines)
+
+
+def text(folder: Path) -> Path:
+    lines = [
+        f"2023-05-15 22:50:{k:02d},398 INFO:Epoch {k + 1}/{POINTS}: Train Loss={TRAIN[k]:.5f}, Val Loss={VAL[k]:.5f}, "
+        f"Val Acc: {100 * ACCURACY[k]:.2f}%"
+        for k in range(POINTS)
+    ]
+    return table(folder / "training.log", "2023-05-15 22:50:00,000 INFO:start", lines)
+
+
+def csv(folder: Path) -> Path:
+    rows = [f"{k};{TRAIN[k]};{VAL[k]};{ACCURACY[k]}".replace(".", ",") for k in range(POINTS)]
+    return table(folder / "log.csv", "Epoch;TrainLoss;ValLoss;ValAcc", rows)
+
+
+def json_list(folder: Path) -> Path:
+    path = folder / "history.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"loss": TRAIN, "val_loss": VAL, "val_accuracy": ACCURACY}))
+    return path
+
+
+def mlflow(folder: Path) -> Path:
+    run = folder / "mlruns" / "0" / "abc"
+    (run / "metrics" / "system").mkdir(parents=True)
+    (run / "meta.yaml").write_text("run_name: brave-owl-1\nstatus: 3\n")
+    columns = {"train_loss": TRAIN, "val_loss": VAL, "val_acc": ACCURACY, "system/gpu": VAL}
+    for name, values in columns.items():
+        lines = [f"17082083685{k:02d} {value} {k}" for k, value in enumerate(values)]
+        (run / "metrics" / name).write_text("\n".join(lines) + "\n")
+    return run
+
+
+def varint(value: int) -> bytes:
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def message(number: int, data: bytes) -> bytes:
+    """A length-delimited field."""
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def event(step: int, tag: str, value: float, tensor: bool) -> bytes:
+    """A TFRecord with an Event of one scalar, written as SummaryWriter or as Keras does. Checksums are left zero."""
+    if tensor:
+        number = message(8, b"\x08\x01" + message(4, struct.pack("<f", value)))
+    else:
+        number = b"\x15" + struct.pack("<f", value)
+    body = b"\x09" + struct.pack("<d", 1.7e9) + b"\x10" + varint(step)
+    body += message(5, message(1, message(1, tag.encode()) + number))
+    return struct.pack("<Q", len(body)) + bytes(4) + body + bytes(4)
+
+
+def tensorboard(folder: Path) -> Path:
+    """Keras' layout: a folder a split, the same tag in both, scalars as tensors."""
+    run = folder / "logs" / "fit"
+    for side, values, rates in (("train", TRAIN, ACCURACY), ("validation", VAL, ACCURACY)):
+        (run / side).mkdir(parents=True)
+        records = b"".join(event(k, "epoch_loss", value, tensor=True) for k, value in enumerate(values))
+        records += b"".join(event(k, "epoch_accuracy", value, tensor=False) for k, value in enumerate(rates))
+        (run / side / "events.out.tfevents.1700000000.host.1.0").write_bytes(records)
+    return run
+
+
+def wandb(folder: Path) -> Path:
+    """A .wandb file: LevelDB log records that hold W&B history records."""
+    run = folder / "wandb" / "run-20240101_000000-abc"
+    run.mkdir(parents=True)
+    data = b":W&B" + struct.pack("<HB", 0xBEE1, 0)
+    for k in range(POINTS):
+        row = {
+            "train/loss": TRAIN[k],
+            "val/loss": VAL[k],
+            "val/acc": ACCURACY[k],
+            "epoch": k,
+            "_step": k,
+            "note": "x" * 300,
+        }
+        items = b"".join(
+            message(1, message(1, key.encode()) + message(16, json.dumps(value).encode())) for key, value in row.items()
+        )
+        data = leveldb(data, message(2, items))
+    (run / "run-abc.wandb").write_bytes(data)
+    return run
+
+
+def leveldb(data: bytes, record: bytes) -> bytes:
+    """The log with one more record, in fragments where a block ends."""
+    first = True
+    while True:
+        left = 32768 - len(data) % 32768
+        if left < 7:
+            data += bytes(left)
+            continue
+        piece, record = record[: left - 7], record[left - 7 :]
+        kind = (1 if first else 4) if not record else (2 if first else 3)
+        data += struct.pack("<IHB", zlib.crc32(piece), len(piece), kind) + piece
+        first = False
+        if not record:
+            return data
+
+
+SAMPLES: dict[str, Callable[[Path], Path]] = {
+    "tunekit": tunekit,
+    "lightning": lightning,
+    "huggingface": huggingface,
+    "keras": keras,
+    "ultralytics": ultralytics,
+    "fastai": fastai,
+    "timm": timm,
+    "openmmlab": openmmlab,
+    "detectron2": detectron2,
+    "deit": deit,
+    "nanogpt": nanogpt,
+    "text": text,
+    "csv": csv,
+    "json": json_list,
+    "mlflow": mlflow,
+    "tensorboard": tensorboard,
+    "wandb": wandb,
+}
+"""Format -> the function that writes a sample below a folder and gives the path to read."""

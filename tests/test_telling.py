@@ -1,0 +1,81 @@
+"""What is told of an exception: in one line, with the person's own file and line."""
+
+import json
+
+import pytest
+
+from tunekit.telling import is_persons, raised, refused
+
+
+def caught(function, *args):
+    with pytest.raises(Exception) as error:
+        function(*args)
+    return error.value
+
+
+def code_of(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    names = {}
+    exec(compile(text, str(path), "exec"), names)
+    return names
+
+
+class TestRaised:
+    def test_the_innermost_line_of_the_persons_own_code_is_named(self, tmp_path):
+        names = code_of(
+            tmp_path / "net.py", "import json\n\ndef f(x):\n    return g(x)\ndef g(x): return json.loads(x)\n"
+        )
+        assert raised(caught(names["f"], "{")).endswith("(net.py, line 5)")
+
+    @pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
+    def test_installed_code_is_not_the_persons(self, tmp_path, folder):
+        names = code_of(tmp_path / folder / "lib.py", "def f(): raise ValueError('deep')\n")
+        mine = code_of(tmp_path / "mine.py", "def f(g):\n    g()\n")
+        assert raised(caught(mine["f"], names["f"])) == "ValueError: deep (mine.py, line 2)"
+
+    def test_a_persons_folder_may_be_called_as_we_are(self, tmp_path):
+        names = code_of(tmp_path / "tunekit" / "net.py", "def f(): raise ValueError('mine')\n")
+        assert raised(caught(names["f"])) == "ValueError: mine (net.py, line 1)"
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (ValueError("first\nsecond"), "ValueError: first"),
+            (ValueError(), "ValueError"),
+            (SyntaxError("bad", ("/home/a/net.py", 3, 1, "x")), "SyntaxError: bad (net.py, line 3)"),
+        ],
+    )
+    def test_one_line_and_the_type_alone_where_there_is_no_more(self, error, text):
+        assert raised(error).startswith(text)
+        assert "\n" not in raised(error)
+
+    def test_what_a_reader_of_torchs_raised_is_told_and_not_that_it_was_caught(self):
+        trace = (
+            "Caught KeyError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+            '  File "/x/site-packages/torch/utils/data/_utils/worker.py", line 309, in _worker_loop\n'
+            "  File \"/home/a/sets.py\", line 12, in __getitem__\nKeyError: 'y'\n"
+        )
+        assert raised(RuntimeError(trace)) == "KeyError: 'y' (sets.py, line 12)"
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: dict.fromkeys(), "fromkeys expected at least 1 argument, got 0"),
+        (lambda: (lambda a: a)(b=1), "got an unexpected keyword argument 'b'"),
+        (lambda: int("x (y) z"), "invalid literal for int() with base 10: 'x (y) z'"),
+        (lambda: 1 % 0, "integer modulo by zero"),
+    ],
+)
+def test_a_refusal_is_told_whole_and_without_the_name_of_the_function(call, text):
+    assert refused(caught(call)) == text
+
+
+def test_a_refusal_without_a_word_is_told_by_its_type():
+    assert refused(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize("file", ["<string>", json.__file__, pytest.__file__, raised.__code__.co_filename])
+def test_what_is_pythons_installed_or_ours_is_nobodys(file):
+    assert not is_persons(file)

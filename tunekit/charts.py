@@ -1,0 +1,89 @@
+"""Figures as data: panels of lines, bars, cells and rules. Steps give them, report draws them; not drawn here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Scale = Literal["linear", "log", "symlog"]
+Colour = Literal["", "train", "val", "good", "bad", "plain"]
+"""What a colour means; "" takes the next of the palette."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve. `smooth`: drawn faint, with its moving average over so many points strong above it."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    label: str = ""
+    colour: Colour = ""
+    strong: bool = False
+    dotted: bool = False
+    points: bool = False
+    error: Sequence[float] | None = None  # half the length of each error bar
+    smooth: int | None = None
+    best: int | None = None  # index of the point that is marked as the best
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A group of bars at the places 0, 1, ...; several groups of a panel stand side by side."""
+
+    heights: Sequence[float]
+    label: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A straight line across the panel, at an x or at a y."""
+
+    x: float | None = None
+    y: float | None = None
+    label: str = ""
+    colour: Colour = "plain"
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range of x that is shaded."""
+
+    low: float
+    high: float
+    label: str
+    colour: Colour = "good"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A map of values [rows, columns], None where there is none, with a word in each cell."""
+
+    columns: Sequence[str]
+    rows: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    words: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes and what is drawn on them."""
+
+    items: Sequence[Line | Bars | Rule | Band | Cells]
+    x: str = ""
+    y: str = ""
+    title: str = ""
+    x_scale: Scale = "linear"
+    y_scale: Scale = "linear"
+    top: float | None = None  # the highest y that is shown
+    ticks: Sequence[str] | None = None  # names at x = 0, 1, ...
+    legend: str | None = None  # its title; None where there is no legend
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels side by side below one title."""
+
+    title: str
+    panels: Sequence[Panel]

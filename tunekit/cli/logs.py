@@ -1,0 +1,139 @@
+"""The step that reads any log, as a command: parse, call, render."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from tunekit.cli.options import (
+    RUNS,
+    STEP_PANEL,
+    Json,
+    Set,
+    chosen,
+    command,
+    make_screen,
+    open_target,
+    print_json,
+    seconds,
+)
+from tunekit.cli.steps import finish, walk
+from tunekit.steps import steps
+from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from tunekit.diagnosis import Diagnosis
+
+READS_LOGS = next(step for step in steps() if step.reads_logs)
+
+
+@command(STEP_PANEL, READS_LOGS.name)
+def diagnose(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run, or any folder or file with a training log.")],
+    format_: Annotated[
+        str | None, typer.Option("--format", help="The log's format, where it is not recognised.")
+    ] = None,
+    train: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of the training loss.")] = None,
+    val: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of the validation loss.")] = None,
+    figure: Annotated[bool, typer.Option("--figure", help="Draw the curves beside the log.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow a running training; tell when the verdict changes.")
+    ] = False,
+    idle: Annotated[
+        str, typer.Option(metavar="TIME", help="With --watch: end when nothing was written for so long.")
+    ] = "10m",
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="CODES", help="Exit with 1 on these verdicts (a,b,...), and on no others.")
+    ] = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """6. Say what the curves of a training mean: of a run, or of any tool's log."""
+    from tunekit.pipeline import can_run
+    from tunekit.rundir import is_run, read_run
+
+    codes = _codes(fail_on)
+    if watch:
+        _watch(path, format_, train, val, seconds(idle) or 0.0, codes, as_json)
+    if is_run(path) and not (format_ or train or val or fail_on) and can_run(read_run(path), READS_LOGS.name):
+        options = chosen("1", "inline", None, None, None, True, None)
+        opened = open_target(str(path), set_, RUNS, None)
+        (result,) = walk(context, opened, [READS_LOGS.name], options, as_json)
+        if as_json:
+            source = {"format": "tunekit", "files": [opened[1]]}
+            print_json({**result.details, "source": source, "run": opened[1]})
+        finish(opened, [result], as_json=False)
+    _diagnose_log(path, format_, train, val, figure, codes, as_json)
+
+
+def _diagnose_log(
+    path: Path,
+    format_: str | None,
+    train_: str | None,
+    val: str | None,
+    figure: bool,
+    codes: frozenset[str] | None,
+    as_json: bool,
+) -> None:
+    from tunekit.diagnosis import judge
+    from tunekit.logs import read
+    from tunekit.report.logs import show_logs, write_figure
+
+    judged = [(log, judge(log)) for log in read(path, format_, train_, val)]
+    if figure:
+        for log, diagnosis in judged:
+            typer.echo(f"{write_figure(log, diagnosis, path)} written", err=True)
+    if as_json:
+        first = judged[0][1].as_dict()
+        runs = [{"name": log.name, **diagnosis.as_dict()} for log, diagnosis in judged]
+        print_json(first if len(judged) == 1 else {**first, "runs": runs})
+    else:
+        show_logs(make_screen(False).console, judged)
+    raise typer.Exit(_exit_code(judged[0][1], codes))
+
+
+def _codes(text: str | None) -> frozenset[str] | None:
+    """The verdicts of --fail-on. Errors: UserError for one that there is not."""
+    if text is None:
+        return None
+    from tunekit.recipe.text import nearest
+
+    known = [code.name for code in READS_LOGS.codes()]
+    for code in text.split(","):
+        if code.strip() not in known:
+            raise UserError(f"--fail-on {code.strip()}: no such verdict{nearest(code.strip(), known)}")
+    return frozenset(code.strip() for code in text.split(","))
+
+
+def _exit_code(diagnosis: Diagnosis, codes: frozenset[str] | None) -> int:
+    """1 for a verdict of severity fail, or for those asked for."""
+    return int(diagnosis.verdict == "fail" if codes is None else diagnosis.code in codes)
+
+
+def _watch(
+    path: Path,
+    format_: str | None,
+    train_: str | None,
+    val: str | None,
+    idle_s: float,
+    codes: frozenset[str] | None,
+    as_json: bool,
+) -> NoReturn:
+    """Tell each change of the verdict until the log is idle, or until a verdict of --fail-on ends it."""
+    from tunekit.diagnosis.watch import follow
+    from tunekit.report.logs import show_logs
+
+    code = 0
+    for log, diagnosis in follow(path, format_, train_, val, idle_s):
+        if as_json:
+            typer.echo(json.dumps(diagnosis.as_dict()))
+        else:
+            show_logs(make_screen(False).console, [(log, diagnosis)])
+        code = _exit_code(diagnosis, codes)
+        if codes is not None and code:
+            break
+    raise typer.Exit(code)

@@ -1,0 +1,123 @@
+"""`judge`: every verdict asked in order, the first that speaks the headline. What each asks is its module's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tunekit import vocabulary
+from tunekit.diagnosis.measures import Measures, measure
+from tunekit.diagnosis.verdict import Diagnosis, Dismissed, Outcome, Verdict
+from tunekit.diagnosis.verdicts import codes, verdicts
+from tunekit.logs.log import Log
+from tunekit.vocabulary import Finding, plain
+
+CLEAR, EDGE = 1.6, 1.15
+"""Margins (deciding number over its threshold) from which a verdict is clear, and below which it is close."""
+MANY, FEW = 20, 10
+"""Points from which curves carry a clear verdict, and below which they carry none."""
+
+Spoken = tuple[Verdict, Outcome]
+
+
+def judge(log: Log) -> Diagnosis:
+    """The verdict on a log, with its numbers, what was dismissed, and what to do."""
+    with np.errstate(all="ignore"):  # losses of 1e300 are judged too; what overflows compares as infinite
+        return _judged(log, measure(log))
+
+
+def headline(diagnosis: Diagnosis) -> Finding:
+    """The headline as a finding, as the notes are."""
+    return codes()[diagnosis.code].finding(
+        diagnosis.summary,
+        {name: plain(value) for name, value in diagnosis.evidence.items()},
+        advice=diagnosis.advice,
+        remedies=diagnosis.remedies,
+    )
+
+
+def _judged(log: Log, m: Measures) -> Diagnosis:
+    headlines, only_notes, silences = _asked(m)
+    *_, remains = verdicts().values()
+    verdict, outcome = headlines[0] if headlines else (remains, remains.judge(m))
+    notes = _notes(verdict, [*headlines, *only_notes], m)
+    best_x, best_epoch = m.best
+    said = {verdict.code.name, *(note.code for note in notes)}
+    return Diagnosis(
+        code=verdict.code.name,
+        verdict=_grade(verdict),
+        summary=outcome.text[:1].upper() + outcome.text[1:] + ".",
+        notes=notes,
+        evidence={**_levels(m), **outcome.evidence},
+        advice=verdict.advice_for(m),
+        remedies=verdict.remedies_for(m),
+        confidence=_confidence(verdict, outcome, m),
+        dismissed=tuple(Dismissed(code, "; ".join(texts)) for code, texts in silences.items() if code not in said),
+        change_if=(verdict.changed_by,),
+        best_epoch=best_epoch,
+        best_x=best_x,
+        source={"format": log.format, "files": list(log.files), "name": log.name, "notes": list(log.notes)},
+    )
+
+
+def _asked(m: Measures) -> tuple[list[Spoken], list[Spoken], dict[str, list[str]]]:
+    """What speaks and may be the headline, what speaks as a note only, and what kept the others silent."""
+    *asked, _ = verdicts().values()
+    headlines: list[Spoken] = []
+    only_notes: list[Spoken] = []
+    silences: dict[str, list[str]] = {}
+    for verdict in asked:
+        for rule, may_lead in ((verdict.judge, verdict.headline), (verdict.note, False)):
+            outcome = rule(m) if rule is not None else None
+            if outcome is not None and outcome.speaks:
+                (headlines if may_lead else only_notes).append((verdict, outcome))
+            elif outcome is not None:
+                silences.setdefault(verdict.code.name, []).append(outcome.text)
+        if verdict.final and headlines:
+            break
+    return headlines, only_notes, silences
+
+
+def _notes(headline: Verdict, spoken: Sequence[Spoken], m: Measures) -> tuple[Finding, ...]:
+    notes: dict[str, Finding] = {}
+    for verdict, outcome in spoken:
+        name = verdict.code.name
+        allowed = verdict.beside if headline.alone else name not in headline.explains
+        if verdict is not headline and allowed and name not in notes:
+            notes[name] = verdict.finding(outcome, m)
+    return tuple(notes.values())
+
+
+def _grade(verdict: Verdict) -> vocabulary.Verdict:
+    severity = verdict.code.severity
+    return "pass" if severity == "note" else severity
+
+
+def _levels(m: Measures) -> dict[str, object]:
+    """The numbers that every verdict shows, where the log has them."""
+    levels: dict[str, object] = {}
+    train = None if m.swapped else m.train
+    if train is not None:
+        levels |= {"train_points": train.points, "train_start": train.start, "train_end": train.end}
+    if m.val is not None:
+        levels |= {"val_points": m.val.points, "val_start": m.val.start, "val_best": m.val.low, "val_end": m.val.end}
+    if m.score is not None:
+        levels |= {"metric": m.score.name, "metric_end": m.score.sign * m.score.end}
+        levels["metric_best"] = m.score.sign * m.score.best
+    best_x, best_epoch = m.best
+    if best_x is not None:
+        levels["best_x"] = best_x
+    if best_epoch is not None:
+        levels["best_epoch"] = best_epoch
+    return levels
+
+
+def _confidence(verdict: Verdict, outcome: Outcome, m: Measures) -> str:
+    """high, medium or low: by how far the deciding number lies from its threshold and how many points there are."""
+    points = max((side.points for side in (m.train, m.val) if side is not None), default=0)
+    if verdict.certain or (m.train is not None and m.train.bad_end):
+        return "high"
+    if points < FEW or outcome.margin < EDGE or m.swapped:
+        return "low"
+    return "high" if outcome.margin >= CLEAR and points >= MANY else "medium"

@@ -1,0 +1,94 @@
+"""The loss blew up: not finite, far above its best and its start, or back at its start after it had learnt."""
+
+import numpy as np
+
+from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall
+from tunekit.diagnosis.measures import Measures, Side, movement
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
+from tunekit.vocabulary import Code, Remedy
+
+BAD_POINTS = 3
+"""Losses that are not finite: this many anywhere, or one at the end. (DEEP_LOCALIZE: one)"""
+GROWTH = 2.0
+"""Times the lowest level that the end of a diverged curve lies at. (DEEP_CHECKER: growth of 2)"""
+COLLAPSE = 0.8
+"""... or share of the starting loss that a collapsed network's loss returns to, and stays at."""
+BLOW_UP = 10.0
+"""Times the start that a single last loss lies at when a run ends by blowing up."""
+NOISES = 6.0
+"""Standard deviations of its noise by which a collapsed loss rises."""
+
+
+def judge(m: Measures) -> Outcome:
+    train = m.train
+    if train is None:
+        return silent("no training loss")
+    if train.bad_end or train.bad >= BAD_POINTS:
+        evidence = {"not_finite": train.bad, "first_not_finite_x": train.bad_x, "points": train.points}
+        where = f"first at {train.unit} {shown(train.bad_x or 0.0)}"
+        many = "the last one among them" if train.bad_end else "and it went on"
+        text = f"{train.bad} of {train.points} training losses are not finite, {where}, {many}"
+        return Outcome(True, text, evidence, 10.0)
+    evidence = {"train_start": train.start, "train_lowest": train.low, "train_end": train.end}
+    levels = f"{shown(train.start)} at the start, {shown(train.low)} at best, {shown(train.end)} at the end"
+    rise, span = train.end - train.low, max(train.start - train.low, 0.0)
+    times = train.end / train.low if train.positive else 1.0 + curves.ratio(rise, max(span, train.sigma))
+    if len(train.y) >= FEW_TRAIN and times > GROWTH and train.end - train.start > 3 * train.sigma:
+        return Outcome(True, f"the training loss grew: {levels}", evidence, times / GROWTH)
+    if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
+        return Outcome(True, f"the last loss is {shown(train.last)}, {levels} before", evidence, 1.2)
+    fell = train.positive and train.low < train.start / GROWTH
+    if fell and train.end >= COLLAPSE * train.start and _flat_end(train) and rise > NOISES * train.sigma:
+        return Outcome(True, f"the training loss fell back to where it began: {levels}", evidence, 1.5)
+    return silent(f"all finite, and the end is {shown(times)} times the lowest training loss ({shown(GROWTH)} needed)")
+
+
+def _flat_end(side: Side) -> bool:
+    change, _, _ = movement(side.place, side.y, 0.10)
+    return abs(side.relative(change, side.end)) < 0.10
+
+
+def _advice(first: str) -> tuple[str, ...]:
+    return (
+        "divide the rate by 10",
+        "add a warm-up and clip gradients at 1.0",
+        f"look at the batch at {first}, the first that is not finite",
+        "look for log, sqrt and division near zero, and for fp16 (bf16 does not overflow)",
+    )
+
+
+def advice(m: Measures) -> tuple[str, ...]:
+    """With the first batch that is not finite, where there is one."""
+    if m.train is None or m.train.bad_x is None:
+        return tuple(line for line in VERDICT.code.advice if "first that is not finite" not in line)
+    return _advice(f"{m.train.unit} {place(m.train.bad_x)}")
+
+
+VERDICT = Verdict(
+    Code(
+        name="diverged",
+        severity="fail",
+        meaning="The loss blew up.",
+        measured=f"Training loss not finite at the end (or {BAD_POINTS} times), at its end above {GROWTH:g} times its "
+        f"minimum and its start, or back at {percent(COLLAPSE)} of its start after it had halved; or a last loss "
+        f"{BLOW_UP:g} times the start.",
+        causes="A rate that is too high, a numerical fault, bad samples.",
+        advice=_advice("the iteration"),
+        source=f"{NOTES}; {DEEP_CHECKER} (factor 2); {DEEP_LOCALIZE} (not finite)",
+    ),
+    judge,
+    changed_by="losses that are finite to the end and end near their lowest",
+    advice=advice,
+    remedies=(
+        Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]}),
+        Remedy("run", {"clip_grad_norm": 1.0}),
+    ),
+    alone=True,
+    near_misses=(
+        Drawn("a loss that rises again, but not above its start", lambda done: 0.5 + 2 * np.abs(done - 0.6)),
+        Drawn("noise of a loss near zero", lambda done: fall(2.3, 1e-3, 20)(done) * (1.5 + np.sin(40 * done))),
+    ),
+)

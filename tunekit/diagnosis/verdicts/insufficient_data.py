@@ -1,0 +1,46 @@
+"""Too few points for any other verdict, unless the last of them says that the run diverged."""
+
+from tunekit.citations import SURVEY
+from tunekit.diagnosis.drawn import Drawn, fall
+from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.verdict import Outcome, Verdict, silent
+from tunekit.vocabulary import Code
+
+FEW_TRAIN = 5
+"""Training points below which ..."""
+FEW_VAL = 8
+"""... and validation points below which nothing is said of a run. (SURVEY)"""
+
+
+def judge(m: Measures) -> Outcome:
+    train = 0 if m.train is None or m.swapped else m.train.points
+    val = 0 if m.val is None else m.val.points
+    score = 0 if m.score is None else len(m.score.y)
+    counts = {"train_points": train, "val_points": max(val, score)}
+    if m.train is not None and m.train.bad_end:
+        return silent("the last loss is not finite, which says enough")
+    if m.train is None:
+        return Outcome(True, "the log holds no loss", counts, 10.0)
+    if train < FEW_TRAIN and max(val, score) < FEW_VAL:
+        text = f"{train} training and {max(val, score)} validation points are too few to judge"
+        return Outcome(True, text, counts, FEW_TRAIN / max(train, 1))
+    return silent(f"{train} training and {max(val, score)} validation points")
+
+
+VERDICT = Verdict(
+    Code(
+        name="insufficient_data",
+        severity="warn",
+        meaning="There are too few points to judge.",
+        measured=f"Fewer than {FEW_TRAIN} training and {FEW_VAL} validation points.",
+        causes="A run that has just begun, or a log that keeps only the last value.",
+        advice=("log more often, or come back later",),
+        source=SURVEY,
+    ),
+    judge,
+    changed_by=f"{FEW_TRAIN} training points or more, or a validation curve of {FEW_VAL}",
+    alone=True,
+    final=True,
+    certain=True,
+    near_misses=(Drawn("a log of just enough points", fall(2.3, 0.3, 2), epochs=FEW_TRAIN),),
+)

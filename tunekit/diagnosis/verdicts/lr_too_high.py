@@ -1,0 +1,97 @@
+"""The rate is too high: both splits jump about a level; as a note, a rate above the range or a fall at a decay."""
+
+import numpy as np
+
+from tunekit.citations import NOTES, SURVEY
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall
+from tunekit.diagnosis.measures import Measures, movement, rate_drops
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdicts.underfit import SETTLED_SLOPE
+from tunekit.vocabulary import Code, Remedy
+
+ROUGH = 0.2
+"""Noise over level of an epoch's mean loss that speaks of a rate too high."""
+HIGH = 0.25
+"""Share of the starting loss that such a level lies above: near zero, noise over level means nothing."""
+DECAY_DROP = 0.10
+"""Fall of the loss within a tenth of the run behind a decay of the rate: the rate had been too high. (SURVEY)"""
+
+
+def judge(m: Measures) -> Outcome:
+    """A fast fall, then a level that both splits jump about: the rate bounces out of what it should settle in."""
+    train, val = m.train, m.val
+    if train is None or val is None or not train.positive or not 12 <= train.points <= curves.BINS or m.derived:
+        return silent("needs both losses by epochs")
+    half = len(train.y) // 2
+    level = float(np.median(train.y[half:]))
+    rough = curves.step_noise(train.y[half:]) / level
+    change, z, _ = movement(train.place, train.y, 0.5)
+    settled = change > -SETTLED_SLOPE * level or not curves.falls(z)
+    fast = train.start - level > 3 * level * rough and train.early < train.start - 0.3 * (train.start - level)
+    rough_val = curves.ratio(val.jitter, val.end)
+    high = level > HIGH * train.start
+    by_epoch = 2 * len(val.y) >= len(train.y)  # single batches are rough by nature; means of epochs are not
+    if by_epoch and rough > ROUGH and rough_val > rough / 2 and settled and fast and high:
+        text = f"after a fast start the training loss jumps by {percent(rough)} about {shown(level)}"
+        return Outcome(True, text, {"noise": rough, "level": level}, rough / ROUGH)
+    return silent(f"the training loss jumps by {percent(rough)} about its level ({percent(ROUGH)} needed)")
+
+
+def note(m: Measures) -> Outcome:
+    """A rate above the sweep's working range; or a fall right behind a decay of the rate."""
+    train = m.train
+    if train is None or len(train.y) < 6:
+        return silent("too short")
+    swept = m.working_range
+    if swept is not None and swept[0] > 1.01 * swept[2]:
+        rate, low, high = swept
+        text = f"the rate {shown(rate)} lies above the range that works ({shown(low)} to {shown(high)})"
+        return Outcome(True, text, {"lr": rate, "range": [low, high]}, rate / high)
+    for place in rate_drops(m):
+        before = train.smoothed[(train.place < place) & (train.place >= place - 0.1)]
+        after = train.smoothed[(train.place >= place) & (train.place <= place + 0.1)]
+        if place < 0.1 or len(before) < 3 or len(after) < 2:
+            continue
+        share = (float(np.median(before)) - float(np.median(after))) / abs(float(np.median(before)) or 1.0)
+        flat = abs(curves.trend(before)) < curves.SIGNIFICANT
+        if train.positive and share > DECAY_DROP and flat:
+            text = (
+                f"the training loss fell by {percent(share)} when the rate was lowered at {percent(place)} of the run"
+            )
+            return Outcome(True, text, {"fall_at_decay": share, "place": place}, share / DECAY_DROP)
+    return silent("no spike, no fall at a decay of the rate")
+
+
+def _decayed(before: float, after: float) -> Drawn:
+    return Drawn(
+        "a small fall at a decay of the rate",
+        lambda done: np.where(done < 0.5, before + 1.8 * np.exp(-30 * done), after),
+        lr=lambda done: np.where(done < 0.5, 0.1, 0.01),
+    )
+
+
+VERDICT = Verdict(
+    Code(
+        name="lr_too_high",
+        severity="warn",
+        meaning="The rate is too high: the loss jumps, or stays at a noisy level and drops when the rate does.",
+        measured=f"Means of epochs that jump by {percent(ROUGH)} about a level reached fast, in both curves; a fall of "
+        f"more than {percent(DECAY_DROP)} at a decay of the rate; a rate above the range that the sweep found.",
+        causes="The rate.",
+        advice=("divide the rate by 3 to 10, or decay it earlier", "`tunekit lr-sweep` finds the range that works"),
+        source=f"{NOTES} (effects of different learning rates); {SURVEY}",
+    ),
+    judge,
+    changed_by="a run at a third of the rate that ends no lower",
+    note=note,
+    remedies=(
+        Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]}),
+        Remedy("run", {"clip_grad_norm": 1.0}),
+    ),
+    explains=frozenset({"underfit", "noisy_train"}),
+    near_misses=(
+        _decayed(0.50, 0.47),
+        Drawn("a level with little noise", *(lambda done: fall(8, 3, 60)(done) * (1 + 0.05 * np.sin(300 * done)),) * 2),
+    ),
+)

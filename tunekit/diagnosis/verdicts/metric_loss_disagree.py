@@ -1,0 +1,71 @@
+"""The validation loss turned and the metric did not: confidence grows, decisions hold."""
+
+import numpy as np
+
+from tunekit.citations import GUO
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall
+from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of, shown_gap
+from tunekit.vocabulary import Code
+
+METRIC_HOLDS = 0.005
+"""A metric within this of its best holds, whatever the loss does."""
+MILD_RISE = 0.5
+"""Rise of the loss up to which the metric is believed over the loss."""
+
+
+def judge(m: Measures) -> Outcome:
+    val, score = m.val, m.score
+    if val is None or score is None or m.derived or len(val.y) < FEW_VALIDATIONS:
+        return silent("needs a validation loss and a metric")
+    rise = rise_of(m, val)
+    if rise is None:
+        return silent("the validation loss has not turned")
+    turn = float(val.place[val.low_at])
+    since = float(np.interp(turn, score.place, curves.running_median(score.y, 3) if len(score.y) > 2 else score.y))
+    gain = score.end - since
+    held = score.best - score.end <= max(METRIC_HOLDS, score.jitter)
+    wide = score.gap is not None and score.gap > GAP
+    evidence = {"val_rise": rise, "metric": score.name, "metric_gain_since": gain}
+    if held and gain >= METRIC_GAIN and not wide and rise <= MILD_RISE and score.bounded:
+        text = (
+            f"the validation loss rose by {percent(rise)} from its best while {score.name} gained {shown(gain)} "
+            f"to {shown(score.sign * score.end)}"
+        )
+        return Outcome(True, text, evidence, gain / METRIC_GAIN)
+    return silent(f"{score.name} moved by {shown(gain)} since the loss was best, the gap is {shown_gap(score)}")
+
+
+def _turns(done: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
+    return 0.5 + 1.8 * np.exp(-12 * done) + 0.25 * np.maximum(done - 0.35, 0)
+
+
+VERDICT = Verdict(
+    Code(
+        name="metric_loss_disagree",
+        severity="warn",
+        meaning="The validation loss rises while the metric holds or improves.",
+        measured=f"Validation loss up by {percent(RISE)} to {percent(MILD_RISE)} from its best, metric up by "
+        f"{METRIC_GAIN:g} since then and within {METRIC_HOLDS:g} of its best, no gap.",
+        causes="Growing confidence: calibration suffers, the decisions do not.",
+        advice=(
+            "choose the checkpoint by the metric",
+            "label smoothing or temperature scaling for calibrated outputs",
+        ),
+        source=GUO,
+    ),
+    judge,
+    changed_by="a metric that falls as well, or a validation loss that falls again",
+    explains=frozenset({"overfit", "underfit"}),
+    near_misses=(
+        Drawn(
+            "a metric that falls with the loss",
+            fall(2.3, 0.1, 6),
+            _turns,
+            fall(0.2, 0.95, 6),
+            lambda done: 0.9 - 0.1 * np.maximum(done - 0.35, 0) - 0.7 * np.exp(-12 * done),
+        ),
+    ),
+)

@@ -1,0 +1,46 @@
+"""The training loss jumps from point to point by a good part of its level. Only ever a note."""
+
+import numpy as np
+
+from tunekit.citations import NOTES, SURVEY
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall
+from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, silent
+from tunekit.vocabulary import Code
+
+NOISE = 0.3
+"""Noise over level that makes a training loss noisy. (SURVEY)"""
+
+
+def judge(m: Measures) -> Outcome:
+    train = m.train
+    if train is None or len(train.y) < 8 or not train.positive:
+        return silent("too short, or a loss without a fixed zero")
+    half = len(train.smoothed) // 2
+    level = float(np.median(train.smoothed[half:]))
+    share = curves.sigma((train.y - train.smoothed)[half:]) / level if level > 0 else 0.0
+    if share > NOISE:
+        text = f"the training loss jumps by {percent(share)} of its level from point to point"
+        return Outcome(True, text, {"noise": share}, share / NOISE)
+    return silent(f"noise of {percent(share)} of the level")
+
+
+VERDICT = Verdict(
+    Code(
+        name="noisy_train",
+        severity="note",
+        meaning="The training loss is very noisy from step to step.",
+        measured=f"Spread about the smoothed curve above {percent(NOISE)} of its level in the second half.",
+        causes="Small batches; normal for a loss logged each iteration.",
+        advice=("a larger batch, if the noise stands in the way",),
+        source=f"{NOTES} (the wiggle and the batch size); {SURVEY}",
+    ),
+    judge,
+    changed_by="a larger batch with the same spread",
+    headline=False,
+    beside=True,
+    near_misses=(
+        Drawn("noise of a tenth", lambda done: fall(2.3, 0.5, 9)(done) * (1 + 0.14 * np.sin(900 * done)), epochs=300),
+    ),
+)

@@ -1,0 +1,84 @@
+"""Spikes of the validation loss that training does not share and the metric does not feel."""
+
+import numpy as np
+
+from tunekit.citations import PLAYBOOK, SURVEY
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall, jumps
+from tunekit.diagnosis.measures import Measures, Side
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent, times
+from tunekit.diagnosis.verdicts.overfit import METRIC_FALL
+from tunekit.logs.log import Array
+from tunekit.vocabulary import Code, Remedy
+
+SPIKE = 5.0
+"""Times the local median of the validation loss that makes a spike. (SURVEY)"""
+TOWER = 20.0
+"""Times the lowest validation loss so far that makes one. (SURVEY)"""
+TALL = 0.5
+"""... and, as a share of the starting validation loss: near zero, large ratios mean nothing."""
+SPIKES = 2
+"""Spikes that make validation noisy; one may be a bad batch."""
+SETTLED = 0.1
+"""Share of the run in which validation may jump: averages and BatchNorm statistics warm up."""
+
+
+def judge(m: Measures) -> Outcome:
+    train, val, score = m.train, m.val, m.score
+    if train is None or val is None or len(val.y) < 6 or not val.positive:
+        return silent("too few validation losses, or losses without a fixed zero")
+    shared = _train_spike_places(train)
+    reach = 1.5 / max(len(val.y), 2)
+    own = [index for index in _val_spikes(val) if not np.any(np.abs(shared - val.place[index]) <= reach)]
+    highest = max((float(val.y[index]) for index in own), default=0.0)
+    evidence = {"spikes": len(own), "highest": highest, "val_lowest": val.low}
+    if len(own) < SPIKES:
+        return silent(f"{len(own)} spikes of the validation loss ({SPIKES} needed)")
+    ends_high = own[-1] >= len(val.y) - 2 and curves.tail(val.y, 0.1, 3) > TOWER * val.low
+    if score is not None and score.best - score.end > METRIC_FALL and ends_high:
+        return silent(f"{score.name} falls with the spikes")
+    text = f"the validation loss spikes {times(len(own))}, up to {shown(highest)} with {shown(val.low)} at best"
+    return Outcome(True, text, evidence, len(own) / SPIKES)
+
+
+def _val_spikes(val: Side) -> list[int]:
+    """Points behind the settling time far above their neighbours, or above all that came before."""
+    first = max(1, int(np.ceil(SETTLED * len(val.y))))
+    spikes = []
+    for index in range(first, len(val.y)):
+        around = np.concatenate([val.y[max(0, index - 3) : index], val.y[index + 1 : index + 4]])
+        returns = index + 1 < len(val.y) and float(np.min(val.y[index + 1 :])) < val.y[index] / 2
+        if val.y[index] < TALL * val.start:
+            continue
+        tower = val.y[index] > TOWER * float(np.min(val.y[:index])) and returns
+        if tower or (val.y[index] > SPIKE * float(np.median(around)) and returns):
+            spikes.append(index)
+    return spikes
+
+
+def _train_spike_places(train: Side) -> Array:
+    up = np.flatnonzero(train.y[1:] > 2.0 * train.y[:-1]) + 1
+    return train.place[up[train.y[up] > 0.3 * train.start]]
+
+
+VERDICT = Verdict(
+    Code(
+        name="noisy_val",
+        severity="warn",
+        meaning="The validation loss jumps so much that single values mean little.",
+        measured=f"At least {SPIKES} spikes above {SPIKE:g} times the local median (or {TOWER:g} times the lowest) and "
+        f"{percent(TALL)} of the start, behind the first {percent(SETTLED)}, that training does not share.",
+        causes="A small validation split, BatchNorm statistics, a rate that is too high.",
+        advice=("a larger validation split, averaged weights (`ema: 0.999`) or a smaller rate",),
+        source=f"{PLAYBOOK} (late step-to-step variance); {SURVEY}",
+    ),
+    judge,
+    changed_by="the same curve over a larger validation split, or with averaged weights",
+    remedies=(Remedy("run", {"data.val_fraction": 0.3}), Remedy("run", {"ema": 0.999})),
+    explains=frozenset({"overfit", "metric_loss_disagree", "not_converged"}),
+    near_misses=(
+        Drawn("a single spike", fall(2.3, 0.3, 9), jumps(fall(2.3, 0.33, 9), 40, 0.5)),
+        Drawn("jitter while averages warm up", fall(2.3, 0.3, 9), jumps(fall(2.3, 0.33, 9), 40, 0.02, 0.06)),
+        Drawn("spikes that training shares", *(jumps(fall(2.3, 0.3, 9), 9, 0.4, 0.7),) * 2),
+    ),
+)

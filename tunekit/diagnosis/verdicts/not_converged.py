@@ -1,0 +1,101 @@
+"""Training and validation were both still falling when the run ended, by enough to matter."""
+
+import numpy as np
+
+from tunekit.citations import PLAYBOOK, SURVEY
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall
+from tunekit.diagnosis.measures import REST, Measures, movement
+from tunekit.diagnosis.verdict import Outcome, Verdict, fell, percent, shown, silent
+from tunekit.logs.log import Procedure, finite
+from tunekit.vocabulary import Code, Remedy
+
+FALLING = -0.02
+"""Change of the training loss over the last quarter, relative, that is still a fall. (SURVEY)"""
+VAL_FALLING = -0.01
+"""The same of validation over the last 30 %, or 10 % where it has 50 points. (SURVEY)"""
+VAL_FALLING_CLEARLY = -0.03
+"""The same, from where on it counts whatever the metric does."""
+VAL_TURNED = 0.05
+"""Validation that far above a best that lies in the first 90 % of the run has turned."""
+BEST_LATE = 0.7
+"""Share of the run behind which a validation that still falls has its lowest value."""
+TO_GAIN = 0.03
+"""Share of the whole fall that the last quarter brought. (SURVEY)"""
+SCORE_RISING = 0.005
+"""Gain of the metric over the last 30 % where there is no validation loss."""
+
+
+def judge(m: Measures) -> Outcome:
+    train, val, score = m.train, m.val, m.score
+    if train is None:
+        return silent("no training loss")
+    change, z, _ = movement(train.place, train.y, REST)
+    relative = train.relative(change, max(abs(train.end), abs(train.end - change)))
+    whole = float(train.start - train.low)
+    gain = -change / whole if whole > 0 else 0.0
+    evidence = {"train_change": relative, "share_of_fall": gain}
+    before = train.end - change
+    text = f"over the last quarter the training loss still fell {fell(-relative, before, train.end)}"
+    if relative >= FALLING or not curves.falls(z) or gain <= TO_GAIN:
+        share = f" ({percent(gain)} of its fall)" if 0 <= gain <= 1 else ""
+        return silent(f"the training loss changed by {percent(relative)} in the last quarter{share}")
+    if val is not None:
+        window = 0.1 if len(val.y) >= 50 else 0.3
+        change, z, part = movement(val.place, val.y, window)
+        moved = val.relative(change, val.end)
+        evidence["val_change"] = moved
+        turned = val.low_at < 0.9 * (len(val.y) - 1) and val.relative(val.end - val.low, val.low) > VAL_TURNED
+        weak = moved > VAL_FALLING_CLEARLY and _metric_settled(m, window)
+        early = int(np.argmin(val.y)) < BEST_LATE * (len(val.y) - 1)
+        by = fell(-moved, val.end - change, val.end) if moved < 0 else f"by {percent(moved)}"
+        if moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
+            return silent(f"validation {'fell' if moved < 0 else 'rose'} {by} in the last {percent(window)} of the run")
+        text += f" and validation's {by}"
+    elif score is not None:
+        change, _, _ = movement(score.place, score.y, 0.3)
+        evidence["metric_change"] = change
+        if change < SCORE_RISING * (1.0 if score.bounded else abs(score.end)):
+            return silent(f"{score.name} gained {shown(change)} in the last 30 % of the run")
+        text += f" and {score.name} rose by {shown(change)}"
+    return Outcome(True, text, evidence, min(relative / FALLING, gain / TO_GAIN))
+
+
+def _metric_settled(m: Measures, window: float) -> bool:
+    """Whether a metric between 0 and 1 gained nothing more over the last share of the run."""
+    if m.score is None or not m.score.bounded:
+        return False
+    change, _, _ = movement(m.score.place, m.score.y, window)
+    return change < SCORE_RISING
+
+
+def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
+    """The same run twice as long."""
+    _, epochs = finite(m.log.epochs)
+    if not len(epochs):
+        return ()
+    return (Remedy("fine-run", {"steps.fine-run.epochs": max(2, round(2 * float(epochs[-1])))}),)
+
+
+VERDICT = Verdict(
+    Code(
+        name="not_converged",
+        severity="note",
+        meaning="Both curves were still falling when the run ended.",
+        measured=f"Significant downward slopes of training (above {percent(-FALLING)} and {percent(TO_GAIN)} of its "
+        f"whole fall in the last quarter) and of validation (above {percent(-VAL_FALLING)}).",
+        causes="The run was short.",
+        advice=(
+            "go on: train about half as long again, then look at the curves once more",
+            "a schedule that decays the rate to its end, once the loss falls slowly",
+        ),
+        source=f"{PLAYBOOK} (still improving at the end); {SURVEY}",
+    ),
+    judge,
+    changed_by=f"a longer run whose last quarter brings less than {percent(TO_GAIN)} of the fall",
+    remedies=remedies,
+    near_misses=(
+        Drawn("curves that settled", fall(2.3, 0.3, 9), fall(2.3, 0.33, 9)),
+        Drawn("training that falls on alone", fall(2.3, 0.1, 1.6), fall(2.3, 0.8, 12)),
+    ),
+)

@@ -1,0 +1,233 @@
+"""Validation turned, or stalled far behind, or its metric lies far behind, while training went on.
+
+Published one-number rules false-alarm on real logs (one epoch of rising validation: on 31 of the 33 sound logs of
+SURVEY), so several things are asked at once.
+"""
+
+import numpy as np
+
+from tunekit.citations import AUTOTRAINER, NOTES, PRECHELT, SURVEY
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall, jumps
+from tunekit.diagnosis.measures import REST, Measures, Score, Side, movement
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.verdicts.train_val_mismatch import LEARNT
+from tunekit.logs.log import Procedure
+from tunekit.vocabulary import Code, Remedy, decimal
+
+RISE = 0.05
+"""Rise of the validation loss over its best: GL of PRECHELT at 5 %; also of the whole fall of the curve. (SURVEY)"""
+RISE_NOISE = 2.0
+"""The same rise in standard deviations of the validation's point-to-point noise."""
+RISE_BEFORE = 0.9
+"""Share of the run before which the best validation lies: a late best is no turn."""
+FELL_ON = 0.05
+"""Share by which training went on falling since then."""
+FALLS_AGAIN = 0.02
+"""Share by which a validation loss still falls over the last quarter."""
+FEW_VALIDATIONS = 5
+"""Validations below which no turn is seen ..."""
+SURE_RISE = 0.15
+"""... unless the loss rose by this much: three epochs of fine-tuning can overfit plainly."""
+NEAR_BEST = 0.02
+"""Validation within this share of its best has stalled; it counts from the first such point. (SURVEY)"""
+STALL_BEFORE = 0.8
+"""Share of the run before which it stalled."""
+STALL_FELL_ON = 0.2
+"""Share by which training fell since it stalled."""
+FALL_NOISE = 1.5
+"""... and in standard deviations of its noise."""
+STALL_RATIO = 1.25
+"""Validation over training at the end of a stalled run."""
+STALL_GAP = 0.15
+"""The gap as a share of the whole fall of training. (SURVEY)"""
+GAP = 0.08
+"""Training minus validation accuracy that a stalled run overfits with. (AUTOTRAINER: 0.07 to 0.1)"""
+METRIC_GAP = 0.1
+"""The same where the metrics alone say so."""
+WIDE_GAP = 0.2
+"""... and that is overfitting however the curves end (train 95 %, validation 70 %)."""
+METRIC_GAIN = 0.01
+"""Gain of a metric below which it stalled. (AUTOTRAINER: 0.01 is an improvement)"""
+METRIC_FALL = 0.03
+"""Fall of the validation metric from its best, as a fraction, where there is no loss to go by."""
+MOST_DROPOUT = 0.5
+"""Dropout up to which more of it is advised."""
+
+
+def judge(m: Measures) -> Outcome:
+    few = m.val is not None and len(m.val.y) < FEW_VALIDATIONS
+    if few and m.val is not None and m.train is not None and len(m.val.y) >= 3:
+        rise = rise_of(m, m.val)
+        if rise is not None and rise > SURE_RISE:
+            return _turned(m, m.train, m.val) or silent("the validation loss has not turned")
+    if m.val is not None and not few and m.train is not None:
+        for limb in (_turned, _stalled):
+            outcome = limb(m, m.train, m.val)
+            if outcome is not None:
+                return outcome
+    apart = _apart(m)
+    if apart is not None:
+        return apart
+    if m.val is None or m.train is None:
+        return silent("no gap between the metrics")
+    above = m.val.relative(m.val.end - m.val.low, m.val.low)
+    ratio = f"{shown(m.val.end)} in validation to {shown(m.train.end)} in training at the end"
+    gap = f", {m.score.name} gap {shown_gap(m.score)}" if m.score is not None and m.score.gap is not None else ""
+    return silent(f"validation is {percent(above)} above its best, {ratio}{gap}")
+
+
+def rise_of(m: Measures, val: Side) -> float | None:
+    """How far the validation loss rose from its best, relative; None where it is no turn."""
+    up = val.end - val.low
+    share = val.relative(up, val.low)
+    if share <= RISE or up <= RISE * (val.start - val.low) or up <= RISE_NOISE * val.jitter:
+        return None
+    if val.low_at >= RISE_BEFORE * (len(val.y) - 1):
+        return None
+    if m.train is None or m.swapped:
+        return share if share > 2 * RISE else None
+    then = float(m.train_at_val[val.low_at])
+    fell = m.train.relative(then - m.train.end, then)
+    return share if fell > FELL_ON else None
+
+
+def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
+    rise = rise_of(m, val)
+    if rise is None:
+        return None
+    then = float(m.train_at_val[val.low_at])
+    evidence = {"val_best": val.low, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
+    text = (
+        f"the validation loss rose by {percent(rise)} from its best ({shown(val.low)} to {shown(val.end)}) "
+        f"while training fell on from {shown(then)} to {shown(train.end)}"
+    )
+    if _still_falls(val):
+        text += "; it falls again at the end, so this holds so far"
+    return Outcome(True, text + _gap_words(m), evidence, rise / RISE)
+
+
+def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
+    settled = max(val.low, curves.tail(val.y, 0.3, 3))  # the lowest of many noisy values comes late by chance
+    near = val.smoothed <= settled + NEAR_BEST * abs(settled)
+    first = int(np.argmax(near))
+    if first >= STALL_BEFORE * (len(val.y) - 1) or not val.positive or not train.positive:
+        return None
+    then = float(m.train_at_val[first])
+    fell = (then - train.end) / then
+    ratio = val.end / train.end
+    gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
+    apart = m.score.gap if m.score is not None and m.score.bounded else None
+    if fell <= STALL_FELL_ON or then - train.end <= FALL_NOISE * train.sigma or ratio <= STALL_RATIO:
+        return None
+    if gap <= STALL_GAP and not (apart is not None and apart > GAP):
+        return None
+    evidence = {"val_best": val.low, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    text = (
+        f"the validation loss stands at {shown(val.end)} since {percent(first / (len(val.y) - 1))} of the run "
+        f"while training fell on by {percent(fell)} to {shown(train.end)}"
+    )
+    return Outcome(True, text + _gap_words(m), evidence, min(fell / STALL_FELL_ON, ratio / STALL_RATIO))
+
+
+def _apart(m: Measures) -> Outcome | None:
+    """The metrics alone: a wide gap, or a clear one with a validation metric that stalled or fell."""
+    score = m.score
+    if score is None or not score.bounded or len(score.y) < 3:
+        return None
+    fall_ = score.best - score.end
+    early_best = score.best_at < RISE_BEFORE * (len(score.y) - 1)
+    evidence = {"metric": score.name, "metric_best": score.best, "metric_end": score.end, **_gaps(m)}
+    if score.gap is not None and score.is_accuracy:
+        change, _, _ = movement(score.place, score.y, 0.3)
+        stalled = change < METRIC_GAIN and score.gap > METRIC_GAP and len(score.y) >= FEW_VALIDATIONS
+        improves = m.val is not None and _still_falls(m.val)
+        if score.gap >= WIDE_GAP or (stalled and not improves and m.drop > LEARNT):
+            return Outcome(True, _gap_words(m).removeprefix("; "), evidence, score.gap / GAP)
+    learnt = m.train is not None and m.drop > 0.1
+    if m.val is None and learnt and early_best and fall_ > max(METRIC_FALL, 2 * score.jitter):
+        text = f"validation {score.name} fell from {shown(score.best)} to {shown(score.end)} while training went on"
+        return Outcome(True, text, evidence, fall_ / METRIC_FALL)
+    return None
+
+
+def _still_falls(val: Side) -> bool:
+    change, z, _ = movement(val.place, val.y, REST)
+    return curves.falls(z) and val.relative(change, val.end) < -FALLS_AGAIN
+
+
+def _gaps(m: Measures) -> dict[str, float | str]:
+    if m.score is None or m.score.gap is None or m.score.train_end is None:
+        return {}
+    sign = m.score.sign
+    return {
+        "metric": m.score.name,
+        "train_metric": sign * m.score.train_end,
+        "val_metric": sign * m.score.end,
+        "metric_gap": m.score.gap,
+    }
+
+
+def _gap_words(m: Measures) -> str:
+    score = m.score
+    if score is None or score.gap is None or score.train_end is None or not score.bounded:
+        return ""
+    return f"; {score.name} ends at {100 * score.train_end:.1f} % in training and {100 * score.end:.1f} % in validation"
+
+
+def shown_gap(score: Score) -> str:
+    return "unknown" if score.gap is None else shown(score.gap)
+
+
+def _advice(best: str) -> tuple[str, ...]:
+    return (
+        "more augmentation: it is the cheapest new data",
+        "more regularisation: dropout, weight decay, label smoothing",
+        f"an earlier stop: keep the checkpoint of {best}, the best in validation",
+        "then more data or a smaller model",
+    )
+
+
+def advice(m: Measures) -> tuple[str, ...]:
+    """With the best validation's epoch where the log has epochs, else its step or row."""
+    best_x, best_epoch = m.best
+    if best_epoch is not None:
+        return _advice(f"epoch {place(best_epoch)}")
+    side = m.val or m.train
+    unit = side.unit if side is not None else "point"
+    return _advice(f"{unit} {place(best_x)}" if best_x is not None else "the best validation")
+
+
+def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
+    """A grid over stronger weight decays than the run's, and more dropout where the model has it."""
+    decay = max(known.weight_decay or 0.0, 1e-4)
+    stronger = [decimal(factor * decay) for factor in (3, 10, 30, 100)]
+    grid = Remedy("coarse-grid", {"steps.coarse-grid.weight_decays": stronger})
+    if known.dropout is None or known.dropout >= MOST_DROPOUT:
+        return (grid,)
+    return grid, Remedy("run", {"model.args.dropout": decimal(min(MOST_DROPOUT, known.dropout + 0.2))})
+
+
+VERDICT = Verdict(
+    Code(
+        name="overfit",
+        severity="warn",
+        meaning="Training goes on improving while validation got worse, or stands far behind.",
+        measured=f"Validation loss above its best by {percent(RISE)} and {RISE_NOISE:g} times its noise while training "
+        f"fell on; or a stalled validation {percent(STALL_RATIO - 1)} above a training loss that fell on by "
+        f"{percent(STALL_FELL_ON)}; or accuracies {WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
+        causes="More capacity or more epochs than the data bear.",
+        advice=_advice("the best epoch"),
+        source=f"{NOTES}; {PRECHELT}; {AUTOTRAINER} (0.07 to 0.1); {SURVEY}",
+    ),
+    judge,
+    changed_by="a validation curve that improves again, or training in eval mode as far behind",
+    advice=advice,
+    remedies=remedies,
+    explains=frozenset({"not_converged", "underfit", "lr_too_low"}),
+    near_misses=(
+        Drawn("one noisy last value", fall(2.3, 0.3, 9), jumps(fall(2.3, 0.33, 9), 1.3, 1.0)),
+        Drawn("a rise of a loss near zero", fall(2.3, 1e-3, 20), lambda done: fall(2.3, 1e-3, 20)(done) + 5e-4 * done),
+        Drawn("validation below training all run long", fall(2.3, 0.8, 9), fall(2.1, 0.4, 9)),
+    ),
+)

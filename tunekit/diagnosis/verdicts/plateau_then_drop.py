@@ -1,0 +1,85 @@
+"""A standstill from the beginning of the run that ended by itself."""
+
+import numpy as np
+
+from tunekit.citations import KARPATHY, NOTES, SURVEY
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn
+from tunekit.diagnosis.measures import Measures, rate_drops, warm_up_ends
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.logs.log import Array
+from tunekit.vocabulary import Code, Remedy
+
+LEVEL = 0.03
+"""Distance from the first level within which the loss stands still. (SURVEY)"""
+STOOD = 0.08
+"""Share of the run for which it stood at its starting level ... (SURVEY)"""
+STOOD_LATER = 0.15
+"""... or at the level behind its first transient."""
+STOOD_POINTS = 5
+"""Points that a standstill needs: three in a row stand still by chance in a slow log."""
+DROPPED = 0.12
+"""Fall from that level afterwards. (SURVEY)"""
+
+
+def judge(m: Measures) -> Outcome:
+    train = m.train
+    if train is None or len(train.y) < 12 or not train.positive:
+        return silent("too short, or a loss without a fixed zero")
+    warm = warm_up_ends(m)
+    decays = rate_drops(m)
+    longest = 0.0
+    wobble = 2 * train.sigma / np.sqrt(max(3, len(train.y) // 20))
+    if wobble > 2 * LEVEL * train.start:
+        return silent(f"noise of {percent(train.sigma / train.start)} of the start hides any standstill")
+    for level, least in ((curves.head(train.y, STOOD, 3), STOOD), (train.early, STOOD_LATER)):
+        inside = np.abs(train.smoothed - level) <= min(max(LEVEL * level, wobble), 2 * LEVEL * level)
+        first = int(np.argmax(inside))
+        if not inside[first] or train.place[first] - train.place[0] > 0.06:
+            continue
+        outside = np.flatnonzero(~inside[first:])
+        if not len(outside):
+            continue
+        last = first + int(outside[0]) - 1
+        share = float(train.place[last] - train.place[first])
+        longest = max(longest, share)
+        fell = (level - float(np.min(train.smoothed[last:]))) / abs(level)
+        then = float(np.interp(train.place[last] + share, train.place, train.smoothed))
+        # a straight line loses only twice as much in twice the time
+        sudden = level - then >= 3 * max(LEVEL * abs(level), level - float(train.smoothed[last]))
+        enough = share >= least and last - first + 1 >= STOOD_POINTS and fell >= DROPPED and sudden
+        by_plan = warm >= 0.8 * (train.place[last] - train.place[0]) or any(
+            abs(place - train.place[last]) < 0.08 for place in decays
+        )
+        if enough and not by_plan:
+            text = (
+                f"the training loss stood at {shown(level)} for the first {percent(share)} of the run "
+                f"and then fell by {percent(fell)}"
+            )
+            return Outcome(True, text, {"level": level, "share": share, "fall": fell}, share / least)
+    return silent(f"it stood still for {percent(longest)} of the run at first ({percent(STOOD)} needed)")
+
+
+def _late(done: Array) -> Array:
+    return np.where(done < 0.2, 2.3, 0.3 + 2.0 * np.exp(-14 * np.maximum(done - 0.2, 0)))
+
+
+VERDICT = Verdict(
+    Code(
+        name="plateau_then_drop",
+        severity="warn",
+        meaning="The loss stood still at first and fell only later.",
+        measured=f"At least {percent(STOOD)} of the run within {percent(LEVEL)} of the start, then a drop of "
+        f"{percent(DROPPED)} or more that neither a warm-up nor a decay of the rate explains.",
+        causes="A poor initialisation, saturated units, a rate that is too small at first.",
+        advice=("He or Xavier initialisation, the last bias at the log of the class prior", "normalisation layers"),
+        source=f"{NOTES}; {KARPATHY}; {SURVEY}",
+    ),
+    judge,
+    changed_by="a start without a standstill under another initialisation or with a warm-up",
+    remedies=(Remedy("check-init-loss"),),
+    near_misses=(
+        Drawn("a warm-up", _late, _late, lr=lambda done: np.minimum(done / 0.2, 1.0) + 1e-4, epochs=100),
+        Drawn("a straight line", lambda done: 2.3 - 1.5 * done),
+    ),
+)

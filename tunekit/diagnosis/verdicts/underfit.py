@@ -1,0 +1,90 @@
+"""Settled, no gap, and poor: by accuracy where there is one, else by how little of the loss is gone."""
+
+from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall
+from tunekit.diagnosis.measures import REST, Measures, movement
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdicts.not_converged import FALLING
+from tunekit.logs.log import Procedure
+from tunekit.vocabulary import Code, Remedy
+
+UNDER_DROP = 0.5
+"""Share of the loss that a network with too little capacity has lost at its end, at most. (SURVEY)"""
+UNDER_DROP_ALONE = 0.2
+"""The same where no accuracy tells a poor end from a good beginning (fine-tuning starts low)."""
+UNDER_RATIO = 1.25
+"""Validation over training loss: above it the trouble is a gap, not capacity. (SURVEY)"""
+UNDER_ACCURACY = 0.6
+"""Accuracy below which a converged network is poor. (AUTOTRAINER: 0.6 to 0.7)"""
+POOR = 0.3
+"""Level below which a metric that is no accuracy is poor."""
+SETTLED_SLOPE = 0.05
+"""Relative change over the last quarter below which a curve has settled."""
+HALF_SLOPE = 0.06
+"""The same over the second half of the run, which noise hides less."""
+
+
+def judge(m: Measures) -> Outcome:
+    train, val, score = m.train, m.val, m.score
+    if train is None or len(train.y) < 8 or m.swapped:
+        return silent("too short")
+    change, z, _ = movement(train.place, train.y, REST)
+    relative = train.relative(change, max(abs(train.end), abs(train.end - change)))
+    drop = m.drop
+    evidence: dict[str, object] = {"drop": drop, "train_change": relative}
+    moves = SETTLED_SLOPE if abs(z) < curves.SIGNIFICANT else -FALLING
+    half, half_z, _ = movement(train.place, train.y, 0.5)
+    falls = train.relative(half, train.end) < -HALF_SLOPE and curves.falls(half_z)
+    if falls or (abs(relative) > moves * (1 if z < 0 else 2.5) and abs(z) > 1.0):
+        return silent(f"training has not settled ({percent(relative)} in the last quarter)")
+    if val is not None and val.positive and val.end > UNDER_RATIO * train.end:
+        return silent(f"validation ends at {shown(curves.ratio(val.end, train.end))} times training: a gap")
+    limit = UNDER_DROP_ALONE
+    words = f"the training loss settled at {shown(train.end)}, {percent(drop)} below its start"
+    if score is not None and score.bounded:
+        level = max(score.best, score.train_end or 0.0)
+        if level >= UNDER_ACCURACY:
+            return silent(f"{score.name} reaches {shown(level)}")
+        if score.is_accuracy:
+            limit = 0.9 if drop < 0.9 else 0.0
+        elif level < POOR:
+            limit = UNDER_DROP
+        evidence |= {"metric": score.name, "metric_level": level}
+        words += f" and {score.name} at {shown(level)}"
+    if drop >= limit:
+        return silent(f"{percent(drop)} of the training loss is gone")
+    text = words + ", with no gap to validation: it may be too little capacity"
+    return Outcome(True, text, evidence, limit / max(drop, 0.05))
+
+
+def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
+    """A sweep where there was none, and no dropout where the model has it."""
+    sweep = () if known.sweep_range is not None else (Remedy("lr-sweep"),)
+    return (*sweep, Remedy("run", {"model.args.dropout": 0.0})) if known.dropout else sweep
+
+
+VERDICT = Verdict(
+    Code(
+        name="underfit",
+        severity="warn",
+        meaning="Training itself ends high, with no gap to validation.",
+        measured=f"Training settled, validation within {percent(UNDER_RATIO - 1)} of it, and an accuracy below "
+        f"{UNDER_ACCURACY:g}; without an accuracy, less than {percent(UNDER_DROP_ALONE)} of the loss gone.",
+        causes="Too little capacity, too much regularisation, or noise that nothing can learn.",
+        advice=(
+            "more capacity: a wider or deeper model, or features that carry more",
+            "another rate: a sweep tells a poor rate from a small model",
+            "less regularisation: weight decay, dropout and augmentation down",
+            "if nothing helps, the labels may hold noise that nothing can learn",
+        ),
+        source=f"{NOTES} (no gap: too small a model); {AUTOTRAINER} (0.6 to 0.7); {SURVEY}",
+    ),
+    judge,
+    changed_by="a larger model, or a rate from a sweep, that ends no lower: then it is noise in the data",
+    remedies=remedies,
+    near_misses=(
+        Drawn("an accuracy that is good", fall(2.3, 1.9, 9), fall(2.3, 1.9, 9), fall(0.1, 0.8, 9), fall(0.1, 0.8, 9)),
+        Drawn("a gap to validation", fall(2.3, 1.9, 9), lambda done: 2.5 + 0 * done),
+    ),
+)

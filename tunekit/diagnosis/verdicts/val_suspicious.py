@@ -1,0 +1,68 @@
+"""A perfect validation metric for most of the run, and losses to match: too good to be true."""
+
+import numpy as np
+
+from tunekit.citations import KARPATHY, SURVEY, UMLAUT
+from tunekit.diagnosis.drawn import Drawn, fall
+from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.vocabulary import Code, Remedy
+
+PERFECT = 0.999
+"""A validation metric, as a fraction, that no honest task holds for most of a run. (SURVEY; UMLAUT's 0.95 is eager)"""
+PERFECT_SHARE = 0.8
+"""Share of the run for which it does."""
+BELOW = 0.5
+"""Validation loss as a share of the training loss, besides."""
+VANISHED = 1e-3
+"""... or share of the starting loss that both losses end below."""
+
+
+def judge(m: Measures) -> Outcome:
+    train, val, score = m.train, m.val, m.score
+    if score is None or not score.bounded or train is None or val is None:
+        return silent("needs validation loss and a metric between 0 and 1")
+    share = float(np.mean(score.y >= PERFECT))
+    below = val.end < BELOW * train.end
+    vanished = train.end < VANISHED * train.start and val.end < VANISHED * max(val.start, train.start)
+    evidence = {"perfect_share": share, "val_end": val.end, "train_end": train.end}
+    if share >= PERFECT_SHARE and len(score.y) >= 8 and (below or vanished):
+        text = (
+            f"validation {score.name} is {shown(score.end)} for {percent(share)} of the run, "
+            f"with a loss of {shown(val.end)} below training's {shown(train.end)}"
+        )
+        return Outcome(True, text, evidence, share / PERFECT_SHARE + (1.0 if below and vanished else 0.0))
+    return silent(f"validation {score.name} is perfect for {percent(share)} of the run")
+
+
+VERDICT = Verdict(
+    Code(
+        name="val_suspicious",
+        severity="warn",
+        meaning="Validation is too good to be true.",
+        measured=f"A metric of {PERFECT:g} or more for {percent(PERFECT_SHARE)} of the run, with a validation loss "
+        f"below {percent(BELOW)} of training's or both losses below {VANISHED:g} of the start.",
+        causes="Validation samples in the training split, or the label in the input.",
+        advice=("look for duplicates across the splits: `tunekit inspect`", "test on fresh data"),
+        source=f"{KARPATHY}; {SURVEY}; {UMLAUT} (0.95)",
+    ),
+    judge,
+    changed_by="the same metric on fresh data, with duplicates across the splits removed",
+    remedies=(Remedy("inspect"),),
+    explains=frozenset({"overfit", "not_converged"}),
+    near_misses=(
+        Drawn(
+            "a metric that is perfect at the end alone",
+            fall(2.3, 0.1, 9),
+            fall(2.3, 0.02, 9),
+            val_accuracy=lambda done: np.where(done < 0.6, 0.9, 1.0),
+        ),
+        Drawn(
+            "validation below a training loss with augmentation",
+            fall(6.9, 2.75, 6),
+            fall(5.0, 0.8, 6),
+            None,
+            fall(0.1, 0.82, 6),
+        ),
+    ),
+)

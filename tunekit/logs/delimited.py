@@ -1,0 +1,229 @@
+"""Columns of comma-separated files: fast where they are clean, by Python's csv module where they are not."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tunekit.logs import source
+from tunekit.logs.log import Array
+from tunekit.logs.names import part
+from tunekit.logs.table import Column, Columns, Rows
+from tunekit.vocabulary import UserError
+
+BLOCK = 8_000_000
+"""Bytes taken apart at once: bounds the memory whatever the file's length."""
+
+MISSING = frozenset(("", "na", "n/a", "#na#", "#n/a", "none", "null", "-", "--", "nil", "<na>", "missing"))
+_MISSING_BYTES = frozenset(word.encode() for word in MISSING) | {b"NA", b"None", b"N/A"}
+
+SPLIT_COLUMNS = frozenset(("phase", "split", "mode", "stage", "subset", "partition", "set"))
+"""Columns of long tables that say whose numbers a row holds."""
+
+_SENTENCE = re.compile(r"[=!?{}]|: |:$|\d{2}:\d{2}")
+"""What a line of a printed log has and a column's name has not."""
+
+_WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
+
+
+@dataclass
+class Cells:
+    """The filled cells read so far, in pieces by column, and what was odd."""
+
+    rows: dict[str, list[Rows]] = field(default_factory=dict)
+    values: dict[str, list[Array]] = field(default_factory=dict)
+    splits: dict[int, str] = field(default_factory=dict)  # row -> train, val, ... of tables with such a column
+    count: int = 0
+    breaks: list[int] = field(default_factory=list)
+    unreadable: int = 0
+    ragged: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, name: str, rows: Sequence[int] | Rows, values: Sequence[float]) -> None:
+        if len(values):
+            self.rows.setdefault(name, []).append(np.asarray(rows, dtype=np.int64))
+            self.values.setdefault(name, []).append(np.asarray(values, dtype=np.float64))
+
+    def columns(self) -> Columns:
+        return {name: Column(np.concatenate(self.rows[name]), np.concatenate(self.values[name])) for name in self.rows}
+
+
+def header(path: Path) -> list[str]:
+    """The column names in a file's first line, or [] where it does not look like a table with names."""
+    lines = source.first_lines(path, 2)
+    if not lines or len(lines[0]) > 20_000 or lines[0][0] in "{[<":
+        return []
+    separator = delimiter(lines[0])
+    names = _fields(lines[0].lstrip("# "), separator)
+    if len(names) < 2 and not (names and part(names[0]).kind):
+        return []
+    if any(number(name) is not None or len(name) > 80 or _SENTENCE.search(name) for name in names):
+        return []
+    if len(lines) > 1:
+        row = _fields(lines[1], separator)
+        shaped = 2 * len(row) >= len(names)
+        if not (_is_header(row, names) or (shaped and any(number(cell) is not None for cell in row))):
+            return []
+    return names
+
+
+def delimiter(line: str) -> str:
+    """The separator that a header uses; "" for runs of blanks."""
+    best = max(",;\t|", key=line.count)
+    return best if best in line else ""
+
+
+def read(path: Path, wanted: Callable[[str], bool] | None = None) -> Cells:
+    """The numbers of a table's columns, of those that are `wanted` only where it is given.
+
+    UserError where the file is no table with a header.
+    """
+    names = header(path)
+    if not names:
+        raise UserError(f"{path}: no line of column names at the top; add one, or give the format with --format")
+    separator = delimiter(source.first_lines(path, 1)[0])
+    cells = Cells()
+    data = source.load(path)
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[: source.HEAD]:
+        data = source.text(path).encode()
+    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    body = data[_after_header(data) :]
+    del data
+    for block in _blocks(body):
+        if not (separator and _read_clean(block, names, separator, cells, wanted)):
+            names = _read_damaged(block, names, separator, cells, wanted)
+    if cells.unreadable:
+        cells.notes.append(f"{cells.unreadable} cells are no numbers; left out")
+    if cells.ragged:
+        cells.notes.append(f"{cells.ragged} rows have too few or too many cells; read as far as they go")
+    if cells.breaks:
+        cells.notes.append(f"the header is repeated {len(cells.breaks)} times: appended runs")
+    return cells
+
+
+def _after_header(data: bytes) -> int:
+    start = 0
+    while True:
+        end = data.find(b"\n", start)
+        if end < 0:
+            return len(data)
+        if data[start:end].strip():
+            return end + 1
+        start = end + 1
+
+
+def _blocks(body: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(body):
+        end = start + BLOCK
+        cut = len(body) if end >= len(body) else body.find(b"\n", end) + 1 or len(body)
+        yield body[start:cut]
+        start = cut
+
+
+def _read_clean(
+    block: bytes, names: list[str], separator: str, cells: Cells, wanted: Callable[[str], bool] | None
+) -> bool:
+    """Read a block whose every row has as many cells as the header, without quotes. False: it is not one."""
+    split = separator.encode()
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    if b'"' in block or (separator == ";" and b"," in block):
+        return False
+    codes = np.frombuffer(block, dtype=np.uint8)
+    ends = np.flatnonzero(codes == 10)
+    counts = np.diff(np.searchsorted(np.flatnonzero(codes == split[0]), ends), prepend=0)
+    if not np.all(counts == len(names) - 1) or (len(names) == 1 and b"\n\n" in block):
+        return False
+    fields = block[:-1].replace(b"\n", split).split(split)
+    ready: list[tuple[str, Rows, list[float]]] = []
+    for place, name in enumerate(names):
+        if wanted is not None and not wanted(name):
+            continue
+        column = fields[place :: len(names)]
+        try:
+            ready.append((name, np.arange(len(column)), list(map(float, column))))
+            continue
+        except ValueError:
+            pass
+        filled = [index for index, cell in enumerate(column) if cell.strip() not in _MISSING_BYTES]
+        try:
+            ready.append((name, np.array(filled, dtype=np.int64), [float(column[index]) for index in filled]))
+        except ValueError:
+            told = part(name).kind or name.lower() in SPLIT_COLUMNS
+            if told or name.encode() in column:  # words among the numbers, or the header once more
+                return False
+    for name, rows, values in ready:
+        cells.add(name, rows + cells.count, values)
+    cells.count += len(ends)
+    return True
+
+
+def _read_damaged(
+    block: bytes, names: list[str], separator: str, cells: Cells, wanted: Callable[[str], bool] | None
+) -> list[str]:
+    """Read a block row by row; gives the header that holds at its end, since a file may repeat or change it."""
+    found: dict[str, tuple[list[int], list[float]]] = {}
+    lines = block.decode("utf-8", errors="replace").split("\n")
+    for line in lines:
+        row = _fields(line, separator)
+        if not any(row):
+            continue
+        if _is_header(row, names):
+            names = row
+            cells.breaks.append(cells.count)
+            continue
+        cells.ragged += len(row) != len(names)
+        for name, cell in zip(names, row, strict=False):
+            value = number(cell, decimal_comma=separator == ";")
+            if value is not None:
+                if wanted is None or wanted(name):
+                    rows, values = found.setdefault(name, ([], []))
+                    rows.append(cells.count)
+                    values.append(value)
+            elif name.lower() in SPLIT_COLUMNS:
+                cells.splits[cells.count] = cell
+            elif cell.lower() not in MISSING:
+                cells.unreadable += bool(part(name).kind)
+        cells.count += 1
+    for name, (rows, values) in found.items():
+        cells.add(name, rows, values)
+    return names
+
+
+def _is_header(row: list[str], names: list[str]) -> bool:
+    """A row without numbers that names at least two columns of the header that holds."""
+    return len(row) >= 2 and len(set(row) & set(names)) >= 2 and all(number(cell) is None for cell in row)
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    line = line.rstrip("\r\n")
+    if not separator:
+        return line.split()
+    if '"' in line:
+        try:
+            return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+        except csv.Error:
+            line = line.replace('"', "")
+    return [cell.strip() for cell in line.split(separator)]
+
+
+def number(cell: str, decimal_comma: bool = False) -> float | None:
+    """The number in a cell: plain, with a percent sign, or inside tensor(...) or [...]; None for none."""
+    if decimal_comma:
+        cell = cell.replace(",", ".")
+    try:
+        return float(cell)
+    except ValueError:
+        pass
+    cell = cell.strip().rstrip("%")
+    wrapped = _WRAPPED.match(cell)
+    try:
+        return float(wrapped.group(1) if wrapped else cell)
+    except ValueError:
+        return None

@@ -1,0 +1,82 @@
+"""What any reader gives: one run's curves, told apart by their part. No reading and no judging here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from tunekit.vocabulary import Curve
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure beside the loss, for both splits where the log has both. Percentages are kept as fractions."""
+
+    name: str
+    maximize: bool
+    train: Curve | None = None
+    val: Curve | None = None
+    bounded: bool = False
+    """It lies within 0 and 1 (accuracy, F1, AUC, mAP, ...), so that absolute gaps mean something."""
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """What tunekit's own runs know of a training besides its curves; None where an earlier step did not say."""
+
+    lr: float | None = None
+    weight_decay: float | None = None
+    dropout: float | None = None  # only where the model has such an argument
+    sweep_range: tuple[float, float] | None = None  # the lowest and the highest rate that work
+    expected_loss: float | None = None  # of a network without knowledge
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
+class Log:
+    """One run as its log tells it. Curves hold NumPy arrays; a NaN in them stands in the log.
+
+    `epochs` maps the common x to epochs where the log has both; `procedure` is None for the log of another tool.
+    """
+
+    format: str
+    files: tuple[str, ...] = ()
+    name: str = ""
+    train: Curve | None = None
+    val: Curve | None = None
+    metrics: tuple[Metric, ...] = ()
+    lr: Curve | None = None
+    epochs: Curve | None = None
+    notes: tuple[str, ...] = ()
+    procedure: Procedure | None = None
+
+    @property
+    def points(self) -> int:
+        """Points of the losses and of the validation metrics: zero for a log that says nothing."""
+        curves = [self.train, self.val, *(metric.val for metric in self.metrics)]
+        return sum(len(curve.x) for curve in curves if curve is not None)
+
+
+def curve(name: str, x: npt.ArrayLike, y: npt.ArrayLike, unit: str) -> Curve:
+    """A curve over NumPy arrays: five million points as Python floats would take 300 MB."""
+    return Curve(name, cast(Sequence[float], floats(x)), cast(Sequence[float], floats(y)), unit)
+
+
+def floats(values: object) -> Array:
+    """The values as a float array; None becomes NaN."""
+    return np.asarray(values, dtype=np.float64)
+
+
+def finite(source: Curve | None) -> tuple[Array, Array]:
+    """x and y where both are finite; empty arrays where there is no curve."""
+    if source is None:
+        return np.empty(0), np.empty(0)
+    x, y = floats(source.x), floats(source.y)
+    keep = np.isfinite(x) & np.isfinite(y)
+    return x[keep], y[keep]

@@ -1,0 +1,64 @@
+"""Hugging Face Trainer: trainer_state.json and its copies in checkpoint folders."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from tunekit.logs import source
+from tunekit.logs.log import Log
+from tunekit.logs.tabular import records_log
+from tunekit.vocabulary import UserError
+
+NAME = "huggingface"
+DESCRIPTION = "Hugging Face Trainer (trainer_state.json, alone or in checkpoint-N folders)"
+
+FILE = "trainer_state.json"
+
+
+def recognise(path: Path) -> float:
+    if path.is_dir():
+        return 0.95 if _states(path) else 0.0
+    if path.name == FILE:
+        return 0.95
+    return 0.9 if b'"log_history"' in source.head(path) else 0.0
+
+
+def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
+    """One log; of a folder's copies the one that went furthest, since each holds the whole history."""
+    if path.is_dir():
+        states = _states(path)
+        if not states:
+            raise UserError(f"{path}: holds no {FILE}; give the folder that Trainer wrote to (output_dir)")
+        path = max(states, key=_position)
+    state = source.parse_json(source.text(path))
+    history = state.get("log_history") if isinstance(state, dict) else None
+    if not isinstance(history, list):
+        raise UserError(f"{path}: is no complete trainer state (no log_history); the file may be cut short")
+    notes: list[str] = []
+    records = [_point(item, notes) for item in history if isinstance(item, dict) and "train_runtime" not in item]
+    folder = path.parent.parent if path.parent.name.startswith("checkpoint-") else path.parent
+    return [records_log(records, path, NAME, train, val, name=folder.name, notes=notes)]
+
+
+def _states(folder: Path) -> list[Path]:
+    try:
+        found = [folder / FILE, *(item / FILE for item in sorted(folder.glob("checkpoint-*")))]
+        return [item for item in found if item.is_file()]
+    except OSError:
+        return []
+
+
+def _position(path: Path) -> float:
+    state = source.parse_json(source.text(path))
+    step = state.get("global_step") if isinstance(state, dict) else None
+    return float(step) if isinstance(step, int) else -1.0
+
+
+def _point(item: dict[str, object], notes: list[str]) -> dict[str, object]:
+    """A log entry; a loss of exactly 0 with a gradient that is not finite is how Trainer prints a NaN."""
+    norm = item.get("grad_norm")
+    if item.get("loss") == 0 and isinstance(norm, float) and not math.isfinite(norm):
+        notes.append("losses of 0 with a NaN gradient are NaN losses (logging_nan_inf_filter)")
+        return {**item, "loss": math.nan}
+    return item

@@ -1,0 +1,90 @@
+"""OpenMMLab: mmcv's *.log.json and mmengine's scalars.json, both one JSON object a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tunekit.logs import source
+from tunekit.logs.log import Log
+from tunekit.logs.table import to_number
+from tunekit.logs.tabular import records_log
+from tunekit.vocabulary import UserError
+
+NAME = "openmmlab"
+DESCRIPTION = "mmcv *.log.json and mmengine vis_data/scalars.json"
+
+
+def recognise(path: Path) -> float:
+    if path.is_dir():
+        return 0.95 if _scalars(path) else 0.0
+    if path.suffix != ".json":
+        return 0.0
+    data = source.head(path)
+    mmcv = b'"mode": "train"' in data and b'"iter"' in data
+    mmengine = b'"data_time"' in data and b'"step"' in data and data.lstrip()[:1] == b"{"
+    config = path.name.endswith(".log.json") and data[:12] in (b'{"env_info":', b'{"exp_name":')
+    return 0.95 if mmcv or mmengine or config else 0.0
+
+
+def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
+    """One log on a clock of epochs, which both splits have: mmengine counts validation in epochs alone."""
+    if path.is_dir():
+        found = _scalars(path)
+        if found is None:
+            raise UserError(f"{path}: holds no scalars.json; give the work_dir or its vis_data folder")
+        path = found
+    notes: list[str] = []
+    records = [item for item in source.json_lines(path, notes) if "env_info" not in item]
+    folder = path.parent.parent if path.parent.name == "vis_data" else path.parent
+    points = _on_epochs(records)
+    return [records_log(points, path, NAME, train, val, name=folder.name, notes=notes)]
+
+
+def _scalars(folder: Path) -> Path | None:
+    for candidate in (folder / "vis_data" / "scalars.json", folder / "scalars.json"):
+        if candidate.is_file() and b'"step"' in source.head(candidate):
+            return candidate
+    return None
+
+
+def _on_epochs(records: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Training at fractions of epochs, validation at their ends; at steps where no entry counts epochs."""
+    trained = [item for item in records if _is_train(item)]
+    by_epoch = any(to_number(item.get("epoch")) is not None for item in trained)
+    if not by_epoch:
+        return [item if _is_train(item) else _prefixed(item, "step", item.get("step")) for item in records]
+    longest: dict[float, float] = {}
+    for item in trained:
+        epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
+        if epoch is not None and step is not None:
+            longest[epoch] = max(longest.get(epoch, 0.0), step)
+    ended = [last for epoch, last in longest.items() if epoch < max(longest)] or list(longest.values())
+    restarts = len(longest) > 1 and max(longest.values()) <= 1.5 * min(ended)  # iter begins anew each epoch
+    length = max(longest.values()) if restarts or len(longest) == 1 else max(longest.values()) / max(longest)
+    points = []
+    for item in records:
+        epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
+        if not _is_train(item):
+            points.append(_prefixed(item, "epoch", item.get("epoch", item.get("step"))))
+        elif epoch is not None and step is not None and length > 0:
+            place = epoch - 1 + step / length if restarts or len(longest) == 1 else step / length
+            points.append({**_without(item), "epoch": place})
+        else:
+            points.append(_without(item))
+    return points
+
+
+def _is_train(item: dict[str, object]) -> bool:
+    mode = item.get("mode")
+    if mode is not None:
+        return bool(mode == "train")
+    return any("loss" in key and not key.startswith("val") for key in item) or "lr" in item
+
+
+def _without(item: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in item.items() if key not in ("iter", "step", "epoch", "memory")}
+
+
+def _prefixed(item: dict[str, object], clock: str, place: object) -> dict[str, object]:
+    """A validation entry: its numbers named as validation, on the given clock."""
+    return {clock: place, **{f"val/{key}": value for key, value in _without(item).items() if key != "lr"}}

@@ -1,0 +1,136 @@
+"""TensorBoard event files: scalars and scalar tensors of one run, over its files and its split folders."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tunekit.logs import source, wire
+from tunekit.logs.log import Log
+from tunekit.logs.names import TEST, TRAIN, VAL, part, split
+from tunekit.logs.roles import assemble
+from tunekit.logs.table import Series, rising
+from tunekit.vocabulary import UserError
+
+NAME = "tensorboard"
+DESCRIPTION = "TensorBoard event files (events.out.tfevents.*), scalars and tensor scalars"
+
+MARK = "tfevents"
+
+DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
+"""TensorProto's numbers for the types of a scalar, as NumPy names them."""
+
+Points = dict[str, tuple[list[int], list[float]]]
+
+
+def recognise(path: Path) -> float:
+    if path.is_dir():
+        return 0.93 if _files(path) else 0.0
+    return 0.95 if MARK in path.name else 0.0
+
+
+def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
+    """One log: all event files of the folder, and of folders below that are one split's or one series' each."""
+    groups = {"": [path]} if path.is_file() else _files(path)
+    if not groups:
+        raise UserError(f"{path}: holds no event files (events.out.tfevents.*)")
+    notes: list[str] = []
+    series = Series(notes=notes)
+    for prefix, files in groups.items():
+        points: Points = {}
+        for file in files:
+            _collect(source.load(file), points, notes, file.name)
+        for tag, (steps, values) in points.items():
+            _add(series, f"{prefix}/{tag}" if prefix else tag, steps, values, alone=len(points) == 1)
+    files = [file for group in groups.values() for file in group]
+    name = path.parent.name if path.is_file() else path.name
+    return [assemble(series, NAME, files, name=name, train=train, val=val)]
+
+
+def _files(folder: Path) -> dict[str, list[Path]]:
+    """Event files of a folder, oldest first, under ""; those of its split folders under the folder's name."""
+    try:
+        own = sorted(item for item in folder.iterdir() if MARK in item.name and item.is_file())
+        below = sorted(item for item in folder.iterdir() if item.is_dir() and not item.is_symlink())
+        found = {"": own} if own else {}
+        for item in below:
+            if (TRAIN | VAL | TEST) & set(split(item.name)):
+                inside = sorted(file for file in item.iterdir() if MARK in file.name and file.is_file())
+                if inside:
+                    found[item.name] = inside
+        return found
+    except OSError:
+        return {}
+
+
+def _add(series: Series, name: str, steps: list[int], values: list[float], alone: bool) -> None:
+    """One tag's points. A folder of `add_scalars` is named `Loss_train` and repeats `Loss` as its only tag."""
+    prefix, _, tag = name.partition("/")
+    if alone and tag and set(split(tag)) <= set(split(prefix)):
+        name = prefix
+    curve = rising(name, np.array(steps, dtype=np.float64), np.array(values), "iteration")
+    if part(name).kind == "epoch":
+        series.epochs = curve
+    else:
+        series.curves[name] = curve
+
+
+def _collect(data: bytes, points: Points, notes: list[str], file: str) -> None:
+    """Add a file's points; a later step that is smaller than the last means a restart, which overrides."""
+    try:
+        for record in wire.tfrecords(data):
+            for tag, step, value in _scalars(record):
+                steps, values = points.setdefault(tag, ([], []))
+                while steps and steps[-1] > step:
+                    steps.pop()
+                    values.pop()
+                steps.append(step)
+                values.append(value)
+    except wire.Torn:
+        notes.append(f"{file} ends within a record; read up to there")
+
+
+def _scalars(record: bytes) -> Iterator[tuple[str, int, float]]:
+    """(tag, step, value) of an Event message: step is field 2, summary 5, its values field 1."""
+    step, summaries = 0, []
+    for number, kind, value in wire.fields(record):
+        if number == 2 and isinstance(value, int):
+            step = value if value < 1 << 63 else value - (1 << 64)
+        elif number == 5 and kind == 2 and isinstance(value, bytes):
+            summaries.append(value)
+    for summary in summaries:
+        for number, _, value in wire.fields(summary):
+            if number == 1 and isinstance(value, bytes):
+                found = _value(value)
+                if found is not None:
+                    yield found[0], step, found[1]
+
+
+def _value(data: bytes) -> tuple[str, float] | None:
+    """Tag (field 1) with a simple value (2, a float) or a tensor of one element (8); None for images and the like."""
+    tag, number_found = "", None
+    for number, kind, value in wire.fields(data):
+        if number == 1 and isinstance(value, bytes):
+            tag = value.decode("utf-8", errors="replace")
+        elif number == 2 and kind == 5 and isinstance(value, bytes):
+            number_found = struct.unpack("<f", value)[0]
+        elif number == 8 and isinstance(value, bytes):
+            number_found = _tensor(value)
+    return None if number_found is None or not tag else (tag, float(number_found))
+
+
+def _tensor(data: bytes) -> float | None:
+    """The one element of a TensorProto: dtype 1, raw content 4, floats 5, doubles 6."""
+    dtype, content = 0, b""
+    for number, kind, value in wire.fields(data):
+        if number == 1 and isinstance(value, int):
+            dtype = value
+        elif number in (4, 5, 6) and isinstance(value, bytes) and kind in (1, 2, 5):
+            content = value
+    code = DTYPES.get(dtype)
+    if code is None or len(content) != np.dtype(code).itemsize:
+        return None
+    return float(np.frombuffer(content, dtype=code)[0])

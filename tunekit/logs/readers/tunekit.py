@@ -1,0 +1,114 @@
+"""tunekit's own run folders and their trainings, with what the run's steps handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tunekit.logs import delimited, source
+from tunekit.logs.log import Log, Procedure
+from tunekit.logs.tabular import table_log
+from tunekit.vocabulary import UserError, Values, columns
+
+NAME = "tunekit"
+DESCRIPTION = "a tunekit run folder (runs/NAME), one of its trainings, or a training's metrics.csv"
+
+HEADER = list(columns("loss")[:4])
+"""First columns of every training's metrics.csv, whatever its metric."""
+
+
+def recognise(path: Path) -> float:
+    if path.is_dir():
+        if (path / "trainings").is_dir() and ((path / "recipe.yaml").is_file() or _trainings(path)):
+            return 0.99
+        return 0.98 if (path / "metrics.csv").is_file() and recognise(path / "metrics.csv") else 0.0
+    return 0.98 if path.suffix == ".csv" and delimited.header(path)[:4] == HEADER else 0.0
+
+
+def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
+    """One log: of a run the training that the last of its steps names, else the longest one."""
+    if path.is_file():
+        return [_log(path, train, val)]
+    if (path / "trainings").is_dir():
+        return [_of_run(path, train, val)]
+    if (path / "metrics.csv").is_file():
+        return [_log(path / "metrics.csv", train, val)]
+    raise UserError(f"{path}: is no tunekit run (no trainings folder) and no training (no metrics.csv)")
+
+
+def _of_run(run: Path, train: str | None, val: str | None) -> Log:
+    trainings = _trainings(run)
+    if not trainings:
+        return Log(NAME, (str(run),), run.name, notes=("the run has no training yet",), procedure=procedure_of(run))
+    named = [name for handoff in _handoffs(run) if (name := str(handoff.get("training"))) in trainings]
+    chosen = trainings[named[-1]] if named else max(trainings.values(), key=lambda file: file.stat().st_size)
+    notes = () if named else ("no step has named its best training yet: the longest is judged",)
+    log = _log(chosen, train, val)
+    return replace(log, name=run.name, notes=(*log.notes, *notes))
+
+
+def _trainings(run: Path) -> dict[str, Path]:
+    try:
+        return {file.parent.name: file for file in sorted((run / "trainings").glob("*/metrics.csv"))}
+    except OSError:
+        return {}
+
+
+def _log(file: Path, train: str | None, val: str | None) -> Log:
+    config = _json(file.parent / "config.json")
+    model = config.get("model")
+    arguments = model.get("args") if isinstance(model, dict) else None
+    known = procedure_of(file.parent.parent.parent) if file.parent.parent.name == "trainings" else Procedure()
+    procedure = replace(
+        known,
+        lr=_number(config.get("lr")),
+        weight_decay=_number(config.get("weight_decay")),
+        dropout=_number(arguments.get("dropout")) if isinstance(arguments, dict) else None,
+    )
+    return replace(table_log(file, NAME, train, val), procedure=procedure)
+
+
+def procedure_of(run: Path) -> Procedure:
+    """What the run's steps handed on, whichever they were: of equal fields the last step's count."""
+    known = Procedure()
+    for handoff in _handoffs(run):
+        bounds = handoff.get("range")
+        if isinstance(bounds, list) and len(bounds) == 2 and "lr" in handoff:
+            low, high = (_number(bound) for bound in bounds)
+            known = replace(known, sweep_range=(low, high) if low is not None and high is not None else None)
+        if (expected := _number(handoff.get("expected_loss"))) is not None:
+            known = replace(known, expected_loss=expected)
+        if isinstance(classes := handoff.get("classes"), int):
+            known = replace(known, classes=classes)
+    return known
+
+
+def _handoffs(run: Path) -> Iterator[Values]:
+    """What the steps handed on, in the order of the steps that the run's manifest lists, else of their ends."""
+    from tunekit.rundir import MANIFEST  # brings pydantic, which no other tool's log needs
+
+    steps = _json(run / MANIFEST).get("steps")
+    order = {str(step): place for place, step in enumerate(steps)} if isinstance(steps, list) else {}
+    try:
+        files = [(file.stat().st_mtime_ns, file) for file in run.glob("*/result.json")]
+    except OSError:
+        return
+    for _, file in sorted(files, key=lambda pair: (order.get(pair[1].parent.name, -1), *pair)):
+        handoff = _json(file).get("handoff")
+        if isinstance(handoff, dict):
+            yield handoff
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _json(path: Path) -> Values:
+    if not path.is_file():
+        return {}
+    try:
+        value = source.parse_json(source.text(path))
+    except UserError:
+        return {}
+    return value if isinstance(value, dict) else {}

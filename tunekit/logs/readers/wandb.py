@@ -1,0 +1,107 @@
+"""Weights & Biases without its cloud: the .wandb file of a run, else its printed output or its last values.
+
+Only the history is decoded. The same file holds e-mail addresses, hosts and remotes, which are not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tunekit.logs import source, wire
+from tunekit.logs.log import Log
+from tunekit.logs.names import part
+from tunekit.logs.tabular import records_log
+from tunekit.logs.textlog import text_log
+from tunekit.vocabulary import UserError
+
+NAME = "wandb"
+DESCRIPTION = "Weights & Biases run folders (run-*.wandb, or files/output.log)"
+
+MARK = b":W&B"
+HEADER = 7
+"""Bytes before the first record: the mark, two bytes of magic, a version."""
+
+HISTORY, ITEM, KEY, NESTED, VALUE = 2, 1, 1, 2, 16
+"""Field numbers: Record.history, HistoryRecord.item, and a HistoryItem's key, nested_key, value_json."""
+
+
+def recognise(path: Path) -> float:
+    if path.is_dir():
+        output = path / "files" / "output.log"
+        run = re.match(r"(offline-)?run-", path.name) is not None
+        return 0.95 if _files(path) or (run and output.is_file()) else 0.0
+    if path.suffix == ".wandb":
+        return 0.95
+    return 0.9 if source.head(path)[:4] == MARK else 0.0
+
+
+def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
+    """One log. A folder whose .wandb file holds no curve is judged by what the run printed."""
+    if path.is_file():
+        return [_decoded(path, train, val, path.stem)]
+    logs = [_decoded(file, train, val, path.name, strict=False) for file in _files(path)]
+    best = max(logs, key=lambda log: log.points, default=None)
+    if best is not None and best.points:
+        return [best]
+    output = path / "files" / "output.log"
+    if output.is_file():
+        printed = text_log(output, NAME, train, val, name=path.name)
+        if printed.points:
+            return [printed]
+    if best is None:
+        raise UserError(f"{path}: holds neither a .wandb file nor files/output.log")
+    return [best]
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(item for item in folder.glob("*.wandb") if item.is_file())
+    except OSError:
+        return []
+
+
+def _decoded(path: Path, train: str | None, val: str | None, name: str, strict: bool = True) -> Log:
+    data = source.load(path)
+    notes: list[str] = []
+    records: list[dict[str, object]] = []
+    if data[:4] != MARK:
+        if strict and data:
+            raise UserError(f"{path}: does not begin like a .wandb file; it may be a Git LFS pointer: `git lfs pull`")
+        notes.append("the .wandb file is empty or no such file")
+        data = b""
+    try:
+        for record in wire.leveldb_records(data, HEADER):
+            records += _history(record)
+    except wire.Torn:
+        notes.append("the .wandb file ends within a record; read up to there")
+    return records_log(records, path, NAME, train, val, name=name, notes=notes)
+
+
+def _history(record: bytes) -> Iterator[dict[str, object]]:
+    """The numbers of a record, where it is one of the history; its count of calls is the step where it names none."""
+    for number, _, value in wire.fields(record):
+        if number == HISTORY and isinstance(value, bytes):
+            row = dict(
+                _item(item) for field, _, item in wire.fields(value) if field == ITEM and isinstance(item, bytes)
+            )
+            clocked = any(part(key).kind in ("step", "epoch") for key in row if not key.startswith("_"))
+            if "_step" in row and not clocked:
+                row["step"] = row["_step"]
+            yield {key: item for key, item in row.items() if key and not key.startswith("_")}
+
+
+def _item(data: bytes) -> tuple[str, object]:
+    key: list[str] = []
+    value: object = None
+    for number, _, content in wire.fields(data):
+        if isinstance(content, bytes):
+            word = content.decode("utf-8", errors="replace")
+            if number in (KEY, NESTED):
+                key.append(word)
+            elif number == VALUE:
+                value = source.parse_json(word)
+    if value in ("NaN", "Infinity", "-Infinity"):
+        value = float(value)
+    return "/".join(word for word in key if word), value

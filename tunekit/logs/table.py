@@ -1,0 +1,222 @@
+"""Columns of a log on one clock: gaps, resumed and appended runs, the choice of x. Not what a column means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tunekit.logs.log import Array, curve
+from tunekit.logs.names import EPOCH_NAMES, STEP_NAMES, part, split
+from tunekit.vocabulary import Curve
+
+Rows = npt.NDArray[np.int64]
+
+NAN_SHARE = 0.3
+"""From this share of NaN on, regularly scattered through a column, they stand for empty cells (a pandas export)."""
+
+JITTER = 0.2
+"""Where more than this share of steps goes backwards, the rows are unsorted rather than several runs."""
+
+RUN_SHARE = 0.2
+"""The last of several appended runs is judged, unless it has less than this share of the longest one's points."""
+
+
+class Column(NamedTuple):
+    """The filled cells of a column: their row numbers, rising, and their values."""
+
+    rows: Rows
+    values: Array
+
+
+Columns = dict[str, Column]
+
+
+@dataclass
+class Series:
+    """Curves by name on one clock, and what was odd about them."""
+
+    curves: dict[str, Curve] = field(default_factory=dict)
+    epochs: Curve | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def from_records(records: Iterable[Mapping[str, object]]) -> Columns:
+    """Columns of JSON objects: numbers only, one row an object; null is an empty cell."""
+    rows: dict[str, list[int]] = {}
+    values: dict[str, list[float]] = {}
+    for row, record in enumerate(records):
+        for name, value in record.items():
+            number = to_number(value)
+            if number is not None:
+                rows.setdefault(str(name), []).append(row)
+                values.setdefault(str(name), []).append(number)
+    return {name: Column(np.array(rows[name], np.int64), np.array(values[name])) for name in rows}
+
+
+def to_number(value: object) -> float | None:
+    """A number of a JSON value, or None for anything that is not one."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    if isinstance(value, str) and len(value) < 64:
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
+
+
+def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
+    """Curves of the columns on their best common clock, the last of appended runs only.
+
+    `breaks` are rows at which the file itself says that a new part begins (a repeated header).
+    """
+    columns = {name: without_gaps(column) for name, column in columns.items() if len(column.rows)}
+    if not columns:
+        return Series()
+    total = 1 + max(int(column.rows[-1]) for column in columns.values())
+    data = {name: column for name, column in columns.items() if part(name).kind not in ("step", "epoch")}
+    busiest = max((len(column.rows) for column in data.values()), default=0)
+    step = _clock_column(columns, STEP_NAMES, busiest)
+    epoch = _clock_column(columns, EPOCH_NAMES, 0) or _index_column(columns, total)
+    x, unit = _clock(step, epoch, total, busiest)
+    result = Series()
+    keep = _kept_rows(x, unit, data, breaks, result.notes)
+    for name, column in data.items():
+        inside = keep[column.rows]
+        places, y = x[column.rows[inside]], column.values[inside]
+        if len(y):
+            result.curves[name] = _sorted(name, places, y, unit)
+    if epoch is not None and unit != "epoch":
+        inside = keep[epoch.rows]
+        if np.any(inside):
+            result.epochs = _sorted("epoch", x[epoch.rows[inside]], epoch.values[inside], unit)
+    return result
+
+
+def without_gaps(column: Column) -> Column:
+    """The column without NaN that only mean "not logged in this row".
+
+    They do where they come in several stretches between numbers and the last stretch is no longer than the rest.
+    """
+    missing = np.isnan(column.values)
+    share = float(np.mean(missing))
+    if share < NAN_SHARE or share == 1.0:
+        return column
+    present = np.flatnonzero(~missing)
+    stretches = np.diff(present) - 1
+    stretches = stretches[stretches > 0]
+    last = len(missing) - 1 - int(present[-1])
+    if len(stretches) >= 2 and last <= 2 * float(np.median(stretches)):
+        return Column(column.rows[~missing], column.values[~missing])
+    return column
+
+
+def _clock_column(columns: Columns, names: Sequence[str], points: int) -> Column | None:
+    """The best-known column of these names that is filled for at least half of the busiest column's rows."""
+    found = {"_".join(split(name)): column for name, column in columns.items()}
+    for name in names:
+        column = found.get(name)
+        if column is not None and 2 * len(column.rows) >= points:
+            good = np.isfinite(column.values)
+            if np.any(good) and float(np.ptp(column.values[good])) > 0:
+                return Column(column.rows[good], column.values[good])
+    return None
+
+
+def _index_column(columns: Columns, total: int) -> Column | None:
+    """The unnamed index that pandas writes: 0, 1, 2, ... from the first row on."""
+    for name, column in columns.items():
+        if name in ("", "Unnamed: 0", "index") and len(column.rows) == total:
+            return column
+    return None
+
+
+def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -> tuple[Array, str]:
+    """x of every row and its unit: steps where they rise, epochs where they are one a row, else the row."""
+    if step is not None:
+        back = int(np.sum(np.diff(step.values) < 0))
+        epochs_rise = epoch is not None and not np.any(np.diff(epoch.values) < 0)
+        if back == 0 or not epochs_rise:
+            return _spread(step, total), "iteration"
+        return np.arange(total, dtype=np.float64), "row"
+    if epoch is not None:
+        distinct = 1 + int(np.sum(np.diff(epoch.values) != 0))
+        if 3 * distinct >= 2 * min(points, len(epoch.rows)):
+            return _spread(epoch, total), "epoch"
+        if np.any(np.diff(epoch.values) < 0):
+            return _fractions(_spread(epoch, total)), "epoch"
+    return np.arange(total, dtype=np.float64), "row"
+
+
+def _spread(column: Column, total: int) -> Array:
+    """The column's last known value for every row; rows before the first take the first."""
+    place = np.searchsorted(column.rows, np.arange(total), side="right") - 1
+    result: Array = column.values[np.maximum(place, 0)]
+    return result
+
+
+def _fractions(epochs: Array) -> Array:
+    """Epochs that many rows share, made to rise within each by equal parts."""
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(epochs) != 0]))
+    lengths = np.diff(np.concatenate([starts, [len(epochs)]]))
+    inside = np.arange(len(epochs)) - np.repeat(starts, lengths)
+    result: Array = epochs + inside / np.repeat(lengths, lengths)
+    return result
+
+
+def _kept_rows(x: Array, unit: str, data: Columns, breaks: Sequence[int], notes: list[str]) -> npt.NDArray[np.bool_]:
+    """Which rows belong to the run that is judged, where the log was resumed or holds several runs."""
+    keep = np.ones(len(x), dtype=bool)
+    back = np.flatnonzero(np.diff(x) < 0) + 1
+    if len(back) > max(3, JITTER * len(x)):
+        notes.append("rows were out of order; sorted by their step")
+        return keep
+    starts = sorted({0, *(int(row) for row in back), *(row for row in breaks if 0 < row < len(x))})
+    if len(starts) == 1:
+        return keep
+    weight = np.zeros(len(x))
+    for column in data.values():
+        weight[column.rows] += 1.0
+    runs: list[list[int]] = [[0]]  # the starts of the parts of each run
+    for start in starts[1:]:
+        if unit != "row" and x[start] > x[runs[-1][0]]:
+            runs[-1].append(start)
+        else:
+            runs.append([start])
+    ends = dict(zip(starts, [*starts[1:], len(x)], strict=True))
+    sizes = [float(np.sum(weight[run[0] : ends[run[-1]]])) for run in runs]
+    chosen = max(i for i, size in enumerate(sizes) if size >= RUN_SHARE * max(sizes))
+    if len(runs) > 1:
+        notes.append(f"{len(runs)} runs in one log; the one from row {runs[chosen][0] + 1} on is judged")
+    keep[:] = False
+    for start in runs[chosen]:
+        keep[:start] &= x[:start] < x[start]
+        keep[start : ends[start]] = True
+    if len(runs[chosen]) > 1:
+        notes.append(f"resumed {len(runs[chosen]) - 1} times; repeated steps count once, by their last entry")
+    return keep
+
+
+def _sorted(name: str, x: Array, y: Array, unit: str) -> Curve:
+    if np.any(np.diff(x) < 0):
+        order = np.argsort(x, kind="stable")
+        x, y = x[order], y[order]
+    return curve(name, x, y, unit)
+
+
+def rising(name: str, x: Array, y: Array, unit: str) -> Curve:
+    """A series with its own clock (a tag, a metric file): sorted by x, of equal x the last entry."""
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    last = np.concatenate([x[1:] != x[:-1], [True]]) if len(x) else np.empty(0, dtype=bool)
+    return curve(name, x[last], y[last], unit)

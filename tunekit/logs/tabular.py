@@ -1,0 +1,101 @@
+"""A table or a list of records to a Log in one call: what most readers are made of. No format's own quirks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tunekit.logs import delimited
+from tunekit.logs.delimited import Cells
+from tunekit.logs.log import Log
+from tunekit.logs.names import TEST, TRAIN, VAL, part
+from tunekit.logs.roles import assemble
+from tunekit.logs.table import Column, Columns, from_records, to_series
+from tunekit.vocabulary import UserError
+
+MANY = 50_000_000
+"""Bytes from which only the columns whose names say something are read."""
+
+
+def table_log(
+    path: Path,
+    format: str,
+    train: str | None = None,
+    val: str | None = None,
+    *,
+    rename: Callable[[str], str] = str,
+    mend: Callable[[Columns], Columns] | None = None,
+    name: str = "",
+    strict: bool = False,
+) -> Log:
+    """The log in a CSV file. `mend` undoes a format's own way of writing values.
+
+    `strict`: a table without a loss or a metric is a UserError, not an empty log.
+    """
+    forced = {item.strip().lower() for item in (train, val) if item}
+
+    def wanted(column: str) -> bool:
+        seen = part(rename(column))
+        return bool(seen.kind or (seen.side and not seen.core)) or column.strip().lower() in forced
+
+    cells = delimited.read(path, wanted if path.stat().st_size > MANY else None)
+    columns = {rename(key): value for key, value in cells.columns().items()}
+    columns = by_split(mend(columns) if mend else columns, cells)
+    series = to_series(columns, cells.breaks)
+    series.notes += cells.notes
+    log = assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
+    if strict and not log.points:
+        raise UserError(nothing(path, list(columns)))
+    return log
+
+
+def nothing(path: Path, columns: Sequence[str]) -> str:
+    """The line for a readable file in which nothing is named like a loss or a metric."""
+    known = ", ".join(repr(column) for column in columns[:20]) or "none with numbers"
+    return (
+        f"{path}: no column reads as a loss or a validation metric; the columns are {known}; "
+        "name them with --train COLUMN and --val COLUMN"
+    )
+
+
+def records_log(
+    records: Sequence[Mapping[str, object]],
+    path: Path,
+    format: str,
+    train: str | None = None,
+    val: str | None = None,
+    *,
+    name: str = "",
+    notes: Sequence[str] = (),
+    breaks: Sequence[int] = (),
+) -> Log:
+    """The log in a list of JSON objects, oldest first."""
+    series = to_series(from_records(records), breaks)
+    series.notes += notes
+    return assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
+
+
+def by_split(columns: Columns, cells: Cells) -> Columns:
+    """A long table (one row a split, named in a column) as a wide one: `loss` becomes `train/loss`, `val/loss`."""
+    sides = {row: side_of(word) for row, word in cells.splits.items()}
+    if not any(sides.values()):
+        return columns
+    wide: Columns = {}
+    for name, column in columns.items():
+        if part(name).kind not in ("loss", "score", "error") or part(name).side:
+            wide[name] = column
+            continue
+        owner = np.array([sides.get(int(row), "") for row in column.rows])
+        for side in ("train", "val", "test"):
+            mine = owner == side
+            if np.any(mine):
+                wide[f"{side}/{name}"] = Column(column.rows[mine], column.values[mine])
+    return wide
+
+
+def side_of(word: str) -> str:
+    """train, val or test for a word that names a split; "" for any other."""
+    word = word.strip().lower()
+    return "train" if word in TRAIN else "val" if word in VAL else "test" if word in TEST else ""

@@ -1,0 +1,276 @@
+"""What probes measure, as frozen dataclasses that go through JSON and come back equal. Stdlib only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tunekit.jsondata import JsonData
+
+STRETCH = 1000.0  # inputs are multiplied by this to see whether the outputs are bounded
+RESIDUAL = 0.01  # share of the targets' variance that a learned regression may leave
+
+
+@dataclass(frozen=True)
+class DescribeArgs(JsonData):
+    """What the probe `describe` is asked: these as the recipe or the run has them. It answers vocabulary.Facts."""
+
+    device: str
+    precision: str
+    threads: int | None  # None: decided by the size of the model
+    asked: float = 0.0  # seconds since 1970: another time is another question, since files may have changed
+
+
+@dataclass(frozen=True)
+class NotFinite(JsonData):
+    """Samples with an input that is NaN or infinite."""
+
+    count: int
+    examples: tuple[int, ...]  # indices of the first few
+
+
+@dataclass(frozen=True)
+class Inputs(JsonData):
+    """The first input that is a measurement (tokens are none), over all samples looked at."""
+
+    mean: float
+    std: float  # over samples and features
+    features: int  # values a sample
+    constant_features: int  # of them equal in all samples
+
+
+@dataclass(frozen=True)
+class Split(JsonData):
+    size: int  # samples
+    seen: int  # of them looked at
+    not_finite: NotFinite
+    targets_not_finite: int  # values
+    inputs: Inputs | None  # None: all are tokens
+
+
+@dataclass(frozen=True)
+class Shift(JsonData):
+    """How far the validation inputs lie from the training inputs."""
+
+    mean: float  # training standard deviations between the means of all values
+    scale: float  # validation's standard deviation over training's
+    feature: int  # the one that moved most
+    feature_shift: float  # its distance, in its training standard deviations
+    feature_z: float  # the same in standard errors
+    shifted_features: float  # share of the features that moved by more than half a standard deviation
+
+
+@dataclass(frozen=True)
+class Labels(JsonData):
+    """Targets of both splits."""
+
+    lowest: float | None  # None: none is finite
+    highest: float | None
+    train: Mapping[int, int] | None  # samples by class; None: the targets are no classes
+    val: Mapping[int, int] | None
+
+
+@dataclass(frozen=True)
+class Conflicts(JsonData):
+    """Training samples whose input another sample has with another target."""
+
+    share: float  # of the training samples
+    examples: tuple[tuple[int, int], ...]  # indices of a pair each
+
+
+@dataclass(frozen=True)
+class Shared(JsonData):
+    """Validation samples whose input is in the training split too."""
+
+    share: float  # of the validation samples
+    count: int
+    examples: tuple[int, ...]  # indices in the validation split
+
+
+@dataclass(frozen=True)
+class Duplicates(JsonData):
+    """Equal inputs, as shares of the training samples."""
+
+    repeated: float  # samples whose input occurs more than once
+    largest_group: float  # samples that are one and the same
+    diversity: float | None  # distinct values of the most diverse feature over distinct rows; None: many features
+    conflicts: Conflicts | None  # None: the targets cannot be compared
+    shared: Shared
+
+
+@dataclass(frozen=True)
+class Samples(JsonData):
+    train: Split
+    val: Split
+    shift: Shift | None  # None: inputs of other sizes, or tokens
+    labels: Labels | None  # None: a task of the person's own, or targets that are no tensor
+    duplicates: Duplicates
+
+
+@dataclass(frozen=True)
+class DataMeasured(JsonData):
+    """The data as the model gets them (probe `data`)."""
+
+    samples: Samples | None  # None: the training data cannot be indexed
+
+
+@dataclass(frozen=True)
+class Outputs(JsonData):
+    """Outputs in train mode over some real batches."""
+
+    shape: tuple[int, ...]  # of one sample's
+    lowest: float
+    highest: float
+    rms: float  # root mean square
+    std: float  # of several outputs a sample: about each sample's mean
+    zeros: float  # share that is exactly zero
+    finite: bool
+    row_sum_off: float | None  # largest distance of a sample's sum from 1; None: one output a sample
+    column_sum_off: float | None  # the same of an output's sum over a batch
+
+
+@dataclass(frozen=True)
+class Targets(JsonData):
+    """Finite targets that are no marker."""
+
+    lowest: float
+    highest: float
+    low: float  # a twentieth of them lies below
+    high: float  # a twentieth of them lies above
+
+
+Knowledge = Literal["zero", "prior", "median"]
+"""Outputs that know nothing (zero), how often each target occurs or its mean (prior), or the targets' median."""
+
+
+@dataclass(frozen=True)
+class Expectation(JsonData):
+    """The person's loss on the real targets, for outputs of this much knowledge."""
+
+    knowledge: Knowledge
+    loss: float
+
+
+@dataclass(frozen=True)
+class Gradient(JsonData):
+    name: str  # of a weight or a layer
+    gradient: float  # of a weight: root mean square; at a layer's outputs: norm
+
+
+@dataclass(frozen=True)
+class Gradients(JsonData):
+    """One backward pass; weights that start at exactly zero are stirred for it."""
+
+    weights: tuple[Gradient, ...]  # matrices and kernels, from the input to the output
+    flow: tuple[Gradient, ...]  # at the outputs of each layer, likewise; the last is the network's own
+    unreached: tuple[str, ...]  # parameters without a gradient
+    unreached_share: float  # of the numbers that train
+    finite: bool
+
+
+@dataclass(frozen=True)
+class Units(JsonData):
+    """One call of an activation like ReLU."""
+
+    layer: str
+    units: int  # looked at
+    dead: float  # share that is off for every sample
+    varies: float  # spread over the samples of what goes in, over its size: near zero where the input is lost
+
+
+@dataclass(frozen=True)
+class LossMeasured(JsonData):
+    """The person's loss on the untrained model, and what follows from it."""
+
+    train_mode: float  # mean over the batches
+    eval_mode: float
+    expected: tuple[Expectation, ...]
+    over_halves: float  # of a batch, over the mean of its halves' losses: 1 for a mean, 2 for a sum
+    takes_logits: bool  # scores of any size, and no probabilities
+    gradients: Gradients
+    units: tuple[Units, ...]
+
+
+@dataclass(frozen=True)
+class Stretched(JsonData):
+    """Outputs in eval mode for inputs STRETCH times as large."""
+
+    lowest: float
+    highest: float
+    at_bounds: float  # share within a hundredth of the range from either bound
+
+
+@dataclass(frozen=True)
+class Dependence(JsonData):
+    """Largest effects on one sample's outputs in eval mode: gradients, or changes when inputs are exchanged."""
+
+    own: float  # of its own input
+    others: float  # of the other samples of its batch
+    noise: float | None = None  # changes that rounding explains; None: gradients, which have none
+    rows: int | None = None  # of the outputs, where there are not as many as samples
+
+
+@dataclass(frozen=True)
+class Decay(JsonData):
+    """Sum of squared weights before and after a step of the optimizer at zero gradient."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class InitialMeasured(JsonData):
+    """One initialisation over some real batches, weight decay left out (probe `initial`)."""
+
+    kind: str  # of the task: classification, binary, multilabel, regression
+    outputs: Outputs
+    targets: Targets | None  # None: no tensor, or none is finite
+    loss: LossMeasured | None  # None: labels and outputs do not fit each other
+    stretched: Stretched | None  # None: no input is a real number
+    dependence: Dependence | None  # None: inputs that are no tensors, or a single sample
+    frozen: tuple[str, ...]  # parameters whose requires_grad is off
+    normalizes_input: bool  # the first layer is a normalisation
+    decay: Decay | None  # None: no weight decay, or an optimizer of torch, which applies it by construction
+
+
+@dataclass(frozen=True)
+class Spread(JsonData):
+    """Targets of a regression on the tiny set."""
+
+    mean: float
+    variance: float
+    residual: float  # loss above its floor where RESIDUAL of the variance is left
+
+
+@dataclass(frozen=True)
+class TinySet(JsonData):
+    """What can be reached on the tiny set (probe `tiny-set`)."""
+
+    kind: str  # of the task
+    accuracy: bool  # the score is the share of right answers: no regression, no task of the person's own
+    samples: int
+    parameters: int  # of the model
+    start: float  # loss of the untrained model
+    floor: float  # lowest loss that can be had
+    best_score: float | None  # where the set cannot be learned whole: the best linear map's, or what tokens allow
+    spread: Spread | None  # None: no regression
+    conflicting: int  # samples whose input another one has with another target
+
+
+@dataclass(frozen=True)
+class Fit(JsonData):
+    """On the whole tiny set."""
+
+    loss: float
+    score: float  # accuracy, or the task's own metric
+
+
+@dataclass(frozen=True)
+class TinyTrained(JsonData):
+    """A model trained on the tiny set (probe `tiny-trained`)."""
+
+    moved: float  # largest change of a parameter since the start
+    gradient_norm: float  # over all parameters, in train mode
+    train_mode: Fit
+    eval_mode: Fit  # BatchNorm's statistics made anew

@@ -1,0 +1,148 @@
+"""Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
+
+Each module judges one thing that the probes measured and holds the codes that it says: data, labels, outputs, loss,
+gradients, wiring. model puts those of the model in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Lt
+
+from tunekit.charts import Bars, Figure, Line, Panel, Rule
+from tunekit.measured import DataMeasured, InitialMeasured
+from tunekit.steps.check_init_loss import data, gradients, labels, loss, model, outputs, wiring
+from tunekit.steps.context import Context
+from tunekit.steps.step import Count, Handoff, Judgement, Settings, Step
+from tunekit.vocabulary import Code, Measurement, Record, Request, StepResult, UserError, Values
+
+NAME = "check-init-loss"
+CODES: tuple[Code, ...] = (
+    *loss.CODES,
+    *outputs.CODES,
+    *labels.CODES,
+    *data.CODES,
+    *wiring.CODES,
+    *gradients.CODES,
+)
+
+THE_DATA = "the data"
+INITIALISATION = "an initialisation"
+
+
+@dataclass(frozen=True)
+class CheckInitLoss(Settings):
+    initializations: Count = 3
+    tolerance: Annotated[float, Lt(1)] = loss.SOUND_TOLERANCE
+
+    def __post_init__(self) -> None:
+        if self.tolerance < loss.SOUND_TOLERANCE:
+            why = "sound networks start up to 11 % off theory"
+            raise ValueError(
+                f"steps.{NAME}.tolerance: at least {loss.SOUND_TOLERANCE:g}, since {why}; not {self.tolerance:g}"
+            )
+
+
+@dataclass(frozen=True)
+class StartingLoss(Handoff):
+    """The initial loss, and what an untrained network should have: by which theory."""
+
+    initial_loss: float
+    expected_loss: float
+    expected: str
+
+
+def plan(context: Context[CheckInitLoss], records: Sequence[Record]) -> list[Request]:
+    """The data once, and several initialisations of the model; weight decay zero where losses are measured."""
+    if records:
+        return []
+    settings = context.settings
+    requests: list[Request] = [Measurement("data", context.config(), {}, purpose=THE_DATA)]
+    for number in range(settings.initializations):
+        # The weight decay of the recipe stays in the configuration: whether it acts is measured too.
+        seed = {"seed": context.recipe.seed + number}
+        requests.append(Measurement("initial", context.config(seed), seed, purpose=INITIALISATION))
+    return requests
+
+
+def objective(context: Context[CheckInitLoss], record: Record) -> float | None:
+    """Distance of the initial loss from its expectation, as a share of it."""
+    if record.request.purpose != INITIALISATION:
+        return None
+    initial_loss = loss.mean_loss([InitialMeasured.from_json(record.values)])
+    return None if initial_loss is None else initial_loss.off
+
+
+def judge(context: Context[CheckInitLoss], records: Sequence[Record]) -> Judgement:
+    failed = [record for record in records if record.error]
+    if failed:
+        raise UserError(failed[0].error or "")
+    [samples] = [DataMeasured.from_json(r.values) for r in records if r.request.purpose == THE_DATA]
+    initial = {r.params["seed"]: InitialMeasured.from_json(r.values) for r in records if r.request.purpose != THE_DATA}
+    each = list(initial.values())
+    findings = data.judge(samples, context)
+    if all(one.normalizes_input for one in each):
+        findings = [finding for finding in findings if finding.code != data.INPUT_NOT_NORMALIZED.name]
+    findings += model.judge(each, context, context.settings.tolerance, {finding.code for finding in findings})
+    initial_loss = loss.mean_loss(each)
+    handoff = None
+    if initial_loss is None:
+        summary = "The initial loss could not be computed: labels and outputs do not fit each other."
+    else:
+        handoff = StartingLoss(initial_loss.loss, initial_loss.expected, initial_loss.theory)
+        off = f"{100 * (initial_loss.off or 0.0):.0f} % off"
+        summary = f"Initial loss {initial_loss.loss:.4g}, expected {initial_loss.expectation}: {off}."
+    table = [{"initialisation": seed, **_row(measured)} for seed, measured in initial.items()]
+    return Judgement(summary, findings, handoff, table)
+
+
+def _row(measured: InitialMeasured) -> Values:
+    return {
+        "train mode": measured.loss and measured.loss.train_mode,
+        "eval mode": measured.loss and measured.loss.eval_mode,
+        "outputs' std": measured.outputs.std,
+    }
+
+
+def figure(context: Context[CheckInitLoss], result: StepResult, records: Sequence[Record]) -> Figure:
+    """Losses of the initialisations beside what is expected, and the gradients by layer."""
+    seeds, losses, lines = [], [], []
+    for record in records:
+        if record.request.purpose != INITIALISATION:
+            continue
+        measured, seed = InitialMeasured.from_json(record.values), str(record.params["seed"])
+        if measured.loss is not None:
+            seeds.append(seed)
+            losses.append(measured.loss)
+            sizes = [max(layer.gradient, 1e-20) for layer in measured.loss.gradients.weights]
+            lines.append(Line(range(len(sizes)), sizes, f"seed {seed}", points=True))
+    bars: list[Bars | Rule] = [
+        Bars([loss.train_mode for loss in losses], "train mode"),
+        Bars([loss.eval_mode for loss in losses], "eval mode"),
+    ]
+    if result.handoff:
+        start = StartingLoss.from_json(result.handoff)
+        bars.append(Rule(y=start.expected_loss, label=f"expected: {start.expected}", dashed=True))
+    left = Panel(bars, "seed of the initialisation", "loss", ticks=seeds, legend="")
+    axis = "root mean square of the gradient"
+    right = Panel(lines, "layer, from the input", axis, y_scale="log", legend="")
+    return Figure(result.summary, [left, right])
+
+
+STEP = Step(
+    NAME,
+    "Check data, outputs, gradients and the loss of the untrained model.",
+    CheckInitLoss,
+    StartingLoss,
+    "the initial loss",
+    plan,
+    judge,
+    lambda: CODES,
+    objective=objective,
+    choices=lambda context: {},
+    figure=figure,
+    work="measures",
+)

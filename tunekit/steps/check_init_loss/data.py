@@ -1,0 +1,240 @@
+"""The data as the model gets them: values, scale, the two splits beside each other, samples that occur twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunekit.citations import KARPATHY
+from tunekit.measured import DataMeasured, Duplicates, Labels, Samples, Shift, Split
+from tunekit.steps.check_init_loss import labels
+from tunekit.steps.context import Context, percent
+from tunekit.vocabulary import Code, Finding, Severity
+
+SCALE_HIGH, SCALE_LOW = 10.0, 0.01  # standard deviation of the inputs; unit scale is meant (CS231n notes)
+MEAN_HIGH = 10.0  # standard deviations of the mean from zero
+SHIFT = 0.5  # standard deviations between the splits' means, overall or of one feature
+SCALE_RATIO = 1.5  # between the splits' standard deviations
+SHIFT_Z = 8.0  # standard errors that a single feature's shift must exceed as well: thousands of features are looked at
+CONFLICTS = 0.01  # share of the samples
+LEAK = 0.01  # share of the validation samples
+MOST = 0.5  # share of the training samples that are one and the same ...
+SEVERAL = 20  # ... where there are more than so many
+FEW_FEATURES = 16  # below this, samples coincide by nature
+SOME_DUPLICATES = 0.05  # share of training samples that occur twice, above which coincidence is usual
+COPIES = 0.9  # distinct values of one feature over distinct rows, above which equal rows are copies, no coincidence
+FEW_SHIFTED = 0.5  # share of the features, below which a shift is told of the feature and not of the split
+
+INPUT_NOT_FINITE = Code(
+    "input_not_finite",
+    "fail",
+    "Inputs or targets hold NaN or infinity.",
+    "Every value of the training and the validation split (a stated sample where they are too large).",
+    "Missing values, a division by a zero standard deviation, the logarithm of zero.",
+    ("find the named samples and repair or drop them",),
+    f"{KARPATHY} (become one with the data)",
+    symptom=False,
+    explains_later=True,
+)
+INPUT_CONSTANT = Code(
+    "input_constant",
+    "fail",
+    "The inputs carry nothing: they are the same for every sample.",
+    f"Standard deviation over all samples, per feature; more than {100 * MOST:g} % of the samples identical (with "
+    f"{FEW_FEATURES} features or more).",
+    "A reader that returns empty images, a transform that destroys the input.",
+    ("look at a few samples as the model gets them: `tunekit inspect`",),
+    f"{KARPATHY} (become one with the data)",
+    symptom=False,
+    explains_later=True,
+)
+INPUT_NOT_NORMALIZED = Code(
+    "input_not_normalized",
+    "warn",
+    "The inputs are far from zero mean and unit scale.",
+    f"Mean and standard deviation of the inputs as the model gets them: a scale above {SCALE_HIGH:g} or below "
+    f"{SCALE_LOW:g}, or a mean more than {MEAN_HIGH:g} standard deviations from zero, unless the model begins with a "
+    "normalisation layer.",
+    "Raw pixel values (0 to 255) or features in their own units.",
+    ("subtract the training mean and divide by the training standard deviation",),
+    "CS231n course notes, neural-networks-2 (data preprocessing)",
+    symptom=False,
+    explains_later=True,
+)
+CONFLICTING_LABELS = Code(
+    "conflicting_labels",
+    "warn",
+    "Identical inputs carry different labels.",
+    f"Samples grouped by the hash of their input; groups whose labels differ, above {100 * CONFLICTS:g} % of the "
+    "samples.",
+    "Labels shifted against the inputs, a join gone wrong, annotators who disagree.",
+    ("look at the named pairs and mend the labels: no network can learn both",),
+    KARPATHY,
+    symptom=False,
+    explains_later=True,
+)
+SPLIT_LEAK = Code(
+    "split_leak",
+    "fail",
+    "Validation samples stand in the training split too.",
+    f"Hashes of the validation inputs found among the training inputs: above {100 * LEAK:g} % of the validation split.",
+    "A split made after augmenting or duplicating, or overlapping slices.",
+    (
+        "split before duplicating or augmenting, and by group where samples belong together (`split: group`)",
+        "until then validation numbers are too good",
+    ),
+    "Goodfellow et al., 'Deep Learning', 2016, section 5.3",
+    symptom=False,
+    explains_later=True,
+)
+SPLIT_MISMATCH = Code(
+    "split_mismatch",
+    "fail",
+    "Training and validation inputs are not prepared alike.",
+    f"Mean and scale of the inputs of both splits: a shift above {SHIFT:g} standard deviations, or scales more than "
+    f"{SCALE_RATIO:g} times apart (a warning where a single feature moved, by more than {SHIFT_Z:g} standard errors "
+    "too); or classes of one split that the other lacks.",
+    "Normalisation applied to one split only, or other transforms for validation.",
+    ("apply the same deterministic transforms, with the training split's statistics, to both splits",),
+    "CS231n course notes, neural-networks-2 (data preprocessing, common pitfall)",
+    symptom=False,
+    explains_later=True,
+)
+NOT_REPEATABLE = Code(
+    "not_repeatable",
+    "note",
+    "The data come from an iterable or a sampler of the person's own: runs start anew instead of going on.",
+    "The source has no length or brings its own order.",
+    "An IterableDataset or a custom sampler.",
+    ("return a map-style dataset to have runs continued and reused",),
+    "",
+)
+CODES = (
+    INPUT_NOT_FINITE,
+    INPUT_CONSTANT,
+    INPUT_NOT_NORMALIZED,
+    CONFLICTING_LABELS,
+    SPLIT_LEAK,
+    SPLIT_MISMATCH,
+    NOT_REPEATABLE,
+)
+
+
+def judge(data: DataMeasured, context: Context[Any]) -> list[Finding]:
+    """Findings on the data; those that another one explains are left out."""
+    samples = data.samples
+    if samples is None:
+        return [NOT_REPEATABLE.finding("the data were not checked: the training data cannot be indexed")]
+    not_finite = [*_finite("train", "training", samples.train), *_finite("val", "validation", samples.val)]
+    constant = _constant(samples)
+    if constant:
+        return [*not_finite, *constant, *labels.imbalance(samples.labels)]
+    return [
+        *not_finite,
+        *_scale(samples.train),
+        *_shift(samples, context),
+        *_unseen(samples.labels),
+        *labels.shares(samples.labels, context),
+        *labels.imbalance(samples.labels),
+        *_duplicates(samples),
+    ]
+
+
+def _finite(split: str, text: str, measured: Split) -> list[Finding]:
+    findings = []
+    bad, wrong = measured.not_finite, measured.targets_not_finite
+    if bad.count:
+        examples = ", ".join(map(str, bad.examples))
+        seen = "" if measured.seen == measured.size else f" among {measured.seen} of {measured.size} samples looked at"
+        message = f"{bad.count} {text} samples hold NaN or infinity (sample {examples}){seen}"
+        findings.append(INPUT_NOT_FINITE.finding(message, {"split": split, **bad.to_json()}))
+    if wrong:
+        message = f"{wrong} {text} targets are NaN or infinite"
+        findings.append(INPUT_NOT_FINITE.finding(message, {"split": split, "targets": wrong}))
+    return findings
+
+
+def _constant(samples: Samples) -> list[Finding]:
+    train, inputs, same = samples.train, samples.train.inputs, samples.duplicates.largest_group
+    if inputs is None:
+        return []
+    if train.size > 1 and inputs.features and inputs.constant_features == inputs.features:
+        message = f"all {train.seen} training inputs looked at are the same (value {inputs.mean:.3g})"
+        return [INPUT_CONSTANT.finding(message, {"std": inputs.std, "features": inputs.features})]
+    if train.size > SEVERAL and same > MOST and inputs.features >= FEW_FEATURES:
+        message = f"{percent(same)} of the training inputs are one and the same sample"
+        return [INPUT_CONSTANT.finding(message, {"largest_group": same})]
+    return []
+
+
+def _scale(train: Split) -> list[Finding]:
+    if train.inputs is None or train.not_finite.count:
+        return []
+    mean, std = train.inputs.mean, train.inputs.std
+    if not (std > SCALE_HIGH or 0 < std < SCALE_LOW or (std > 0 and abs(mean) > MEAN_HIGH * std)):
+        return []
+    message = f"the inputs have mean {mean:.3g} and standard deviation {std:.3g}; about 0 and 1 train best"
+    return [INPUT_NOT_NORMALIZED.finding(message, {"mean": mean, "std": std})]
+
+
+def _shift(samples: Samples, context: Context[Any]) -> list[Finding]:
+    shift, train, val = samples.shift, samples.train.inputs, samples.val.inputs
+    if shift is None or train is None or val is None:
+        return []
+    overall = shift.mean > SHIFT or max(shift.scale, 1 / max(shift.scale, 1e-12)) > SCALE_RATIO
+    feature = shift.feature_shift > SHIFT and shift.feature_z > SHIFT_Z
+    # Time moves on: with a split by time a shift is what the data are like.
+    severity: Severity | None = "note" if context.recipe.data.split == "time" else None
+    if overall and not (feature and shift.shifted_features < FEW_SHIFTED):
+        message = (
+            f"validation inputs have mean {val.mean:.3g} and standard deviation {val.std:.3g}, "
+            f"training inputs {train.mean:.3g} and {train.std:.3g}"
+        )
+        return [SPLIT_MISMATCH.finding(message, shift.to_json(), severity=severity)]
+    return [_moved(shift, severity or (None if overall else "warn"))] if feature else []
+
+
+def _moved(shift: Shift, severity: Severity | None) -> Finding:
+    message = (
+        f"feature {shift.feature} of the validation inputs lies {shift.feature_shift:.1f} standard "
+        "deviations from where it lies in training"
+    )
+    return SPLIT_MISMATCH.finding(message, shift.to_json(), severity=severity)
+
+
+def _unseen(both: Labels | None) -> list[Finding]:
+    if both is None or both.train is None or both.val is None:
+        return []
+    unseen = sorted(set(both.val) - set(both.train), key=str)
+    if not unseen:
+        return []
+    message = f"classes {', '.join(map(str, unseen[:5]))} occur in validation but never in training"
+    return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]})]
+
+
+def _duplicates(samples: Samples) -> list[Finding]:
+    duplicates, shared, conflicts = samples.duplicates, samples.duplicates.shared, samples.duplicates.conflicts
+    severity: Severity | None = "note" if _coincide(samples, duplicates) else None
+    findings = []
+    if conflicts and conflicts.share > CONFLICTS:
+        pairs = "; ".join(f"{a} and {b}" for a, b in conflicts.examples[:3])
+        message = (
+            f"{percent(conflicts.share)} of the training samples share their input with a sample of another "
+            f"target (samples {pairs})"
+        )
+        findings.append(CONFLICTING_LABELS.finding(message, conflicts.to_json(), severity=severity))
+    if shared.share > LEAK:
+        examples = ", ".join(map(str, shared.examples))
+        message = (
+            f"{shared.count} validation samples ({percent(shared.share)}) are training samples too "
+            f"(validation sample {examples})"
+        )
+        evidence = {"share": shared.share, "count": shared.count}
+        findings.append(SPLIT_LEAK.finding(message, evidence, severity=severity))
+    return findings
+
+
+def _coincide(samples: Samples, duplicates: Duplicates) -> bool:
+    """In tables of few features equal rows happen by nature, and then across the splits just as within one."""
+    inputs = samples.train.inputs
+    few = inputs is not None and inputs.features < FEW_FEATURES
+    return few and duplicates.repeated > SOME_DUPLICATES and (duplicates.diversity or 0.0) < COPIES

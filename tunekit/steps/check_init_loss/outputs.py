@@ -1,0 +1,129 @@
+"""The outputs of the untrained model: can they take all the values that the loss needs, and are they modest?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from tunekit.citations import GLOROT, KARPATHY
+from tunekit.measured import STRETCH, InitialMeasured
+from tunekit.steps.check_init_loss.data import INPUT_NOT_NORMALIZED
+from tunekit.steps.check_init_loss.loss import mean_loss
+from tunekit.steps.context import Context, percent
+from tunekit.vocabulary import Code, Finding, Severity
+
+LOGITS_LARGE = 2.0  # standard deviation; 3 costs 2.8 of loss at ten classes (measured)
+ZEROS = 0.05  # share of outputs that are exactly zero, below which no ReLU stands at the end
+BOUNDARY = 1e-3  # rows that sum to one, outputs within [0, 1]
+PRESSED = 0.5  # share of the stretched outputs that lie at a bound
+
+OUTPUTS_ARE_PROBABILITIES = Code(
+    "outputs_are_probabilities",
+    "fail",
+    "The model ends in softmax or sigmoid, and the loss applies it again.",
+    "Outputs of real batches: all within [0, 1] and every row summing to 1 (softmax), or all within [0, 1] (sigmoid) "
+    f"also for inputs {STRETCH:g} times as large, while the loss takes logits. The initial loss alone looks right.",
+    "A Softmax or Sigmoid layer at the end of the model.",
+    ("return the logits: remove the Softmax or Sigmoid at the end of the model",),
+    "torch.nn.CrossEntropyLoss and BCEWithLogitsLoss, which take logits",
+    symptom=False,
+    explains_later=True,
+)
+OUTPUTS_CLIPPED = Code(
+    "outputs_clipped",
+    "fail",
+    "The outputs cannot take all the values that the loss needs.",
+    f"Outputs of real batches: none below zero and more than {100 * ZEROS:g} % exactly zero (ReLU), or pressed against "
+    f"bounds by inputs {STRETCH:g} times as large, where the loss takes logits or a twentieth of the targets lies "
+    "beyond.",
+    "An activation (ReLU, tanh, sigmoid, hard clipping) after the last linear layer.",
+    ("remove the activation after the last layer",),
+    KARPATHY,
+    symptom=False,
+    explains_later=True,
+)
+LOGITS_TOO_LARGE = Code(
+    "logits_too_large",
+    "warn",
+    "The outputs start so large that the network is sure of wrong answers.",
+    f"Standard deviation of the logits at initialisation above {LOGITS_LARGE:g} (3 costs about 2.8 of loss at ten "
+    "classes, 10 about 13), where the weights are not pretrained.",
+    "Inputs that are not normalised, or a last layer initialised too large.",
+    ("make the last layer's initial weights smaller", "normalise the inputs"),
+    f"{GLOROT}; {KARPATHY}",
+    symptom=False,
+    explains_later=True,
+)
+CODES = (OUTPUTS_ARE_PROBABILITIES, OUTPUTS_CLIPPED, LOGITS_TOO_LARGE)
+
+Range = tuple[float, float]
+
+
+def judge(initial: Sequence[InitialMeasured], context: Context[Any], known: set[str]) -> list[Finding]:
+    takes_logits = all(one.loss is not None and one.loss.takes_logits for one in initial)
+    ranges = [(one.outputs.lowest, one.outputs.highest) for one in initial]
+    everywhere = [*ranges, *((s.lowest, s.highest) for one in initial if (s := one.stretched) is not None)]
+    if takes_logits and _within_0_and_1(everywhere) and all(high > low for low, high in ranges):
+        sums = [one.outputs.column_sum_off for one in initial]
+        if all(off is not None and off < BOUNDARY for off in sums):
+            return []  # a softmax over the samples: batch_leak says so
+        return [_probabilities(initial, ranges)]
+    return _cut_off(initial, everywhere, takes_logits) or (_large(initial, context, known) if takes_logits else [])
+
+
+def _within_0_and_1(ranges: Sequence[Range]) -> bool:
+    return all(low >= 0 and high <= 1 + BOUNDARY for low, high in ranges)
+
+
+def _probabilities(initial: Sequence[InitialMeasured], ranges: Sequence[Range]) -> Finding:
+    softmax = all(one.outputs.row_sum_off is not None and one.outputs.row_sum_off < BOUNDARY for one in initial)
+    layer = "softmax" if softmax else "sigmoid"
+    stretched = f"even for inputs {STRETCH:g} times as large" if initial[0].stretched else "without exception"
+    shown = "and every row sums to 1" if softmax else stretched
+    message = f"all outputs lie between 0 and 1 {shown}, while the loss takes logits: {layer} is applied twice"
+    evidence = {"min": min(low for low, _ in ranges), "max": max(high for _, high in ranges), "layer": layer}
+    return OUTPUTS_ARE_PROBABILITIES.finding(message, evidence)
+
+
+def _cut_off(initial: Sequence[InitialMeasured], everywhere: Sequence[Range], takes_logits: bool) -> list[Finding]:
+    """ReLU, tanh or sigmoid at the end, where the loss wants more than they can give: scores of any size, or targets
+    beyond their bounds (more than a twentieth of them on one side)."""
+    zeros = [one.outputs.zeros for one in initial]
+    targets = initial[0].targets if initial[0].kind == "regression" else None
+    below_zero = targets is not None and targets.low < 0
+    cut = all(low >= 0 for low, _ in everywhere) and all(ZEROS < share < 1 - ZEROS for share in zeros)
+    if cut and (takes_logits or below_zero):
+        message = (
+            f"no output is below zero and {percent(fmean(zeros))} are exactly zero: the last layer is cut off at zero"
+        )
+        return [OUTPUTS_CLIPPED.finding(message, {"zeros": fmean(zeros)})]
+    lowest, highest = min(low for low, _ in everywhere), max(high for _, high in everywhere)
+    # Inputs of equal size (by LayerNorm) bound outputs as well, but do not press them against the bounds.
+    pressed = all(one.stretched is not None and one.stretched.at_bounds > PRESSED for one in initial)
+    bounded = pressed and lowest >= -1 - BOUNDARY and highest <= 1 + BOUNDARY
+    beyond = targets is not None and (targets.low < lowest - BOUNDARY or targets.high > highest + BOUNDARY)
+    if not bounded or not (takes_logits or beyond):
+        return []
+    least, layer = (-1, "tanh") if lowest < -BOUNDARY else (0, "sigmoid")
+    wanted = ""
+    if targets is not None and not takes_logits:
+        wanted = f", while the targets reach from {targets.lowest:.3g} to {targets.highest:.3g}"
+    message = (
+        f"the outputs stay within {least} and 1 even for inputs {STRETCH:g} times as large{wanted}: "
+        f"{layer} stands at the end"
+    )
+    return [OUTPUTS_CLIPPED.finding(message, {"bound": 1.0})]
+
+
+def _large(initial: Sequence[InitialMeasured], context: Context[Any], known: set[str]) -> list[Finding]:
+    std = fmean(one.outputs.std for one in initial)
+    if not std > LOGITS_LARGE or context.recipe.model.pretrained:
+        return []
+    message = f"the untrained model's logits have a standard deviation of {std:.1f}; below 1 is usual"
+    severity: Severity | None = None
+    if INPUT_NOT_NORMALIZED.name in known:
+        message, severity = f"{message}; this follows from the scale of the inputs", "note"
+    initial_loss = mean_loss(initial)
+    evidence = {"std": std, "initial_loss": initial_loss.loss if initial_loss else None}
+    return [LOGITS_TOO_LARGE.finding(message, evidence, severity=severity)]

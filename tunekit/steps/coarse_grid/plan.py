@@ -1,0 +1,242 @@
+"""Step 4, what to run: sweeps for values that move the rate, cells, halving, drawn trials, growth at an edge."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+
+from tunekit.steps.context import Context, same_values
+from tunekit.steps.lr_sweep import STEP as lr_sweep
+from tunekit.steps.lr_sweep import SWEEP, pick, plan_sweep, read_curves
+from tunekit.steps.noise import Difference, diverged, finite, last_validation, paired, sample_losses
+from tunekit.steps.step import Count, NonNegative, Positive, Settings
+from tunekit.vocabulary import Record, Request, Suggestion, Training, Values, decimal
+
+CELL, ROW, DRAWN = "cell", "further row", "drawn cell"
+
+LEAST_ITERATIONS = 200  # a cell's budget, within 1 to 5 epochs, where the recipe does not say
+MOST_EPOCHS = 5
+WAVE = 4  # drawn trials asked for at a time, whatever the number of workers, so that draws do not depend on it
+MOVES_RATE = ("batch_size", "optimizer.", "model.", "loss", "clip_grad_norm")
+"""Search axes that move the best rate: each of their values gets its own sweep. (Dropout and augmentation do not.)"""
+KEEPS_RATE = ("model.args.dropout",)
+GROWTH = {"lr": 2.0, "weight_decay": 10.0}
+
+
+@dataclass(frozen=True)
+class CoarseGrid(Settings):
+    lr_factors: tuple[Positive, ...] = (0.5, 1.0, 2.0)
+    weight_decays: tuple[NonNegative, ...] = (0.0, 1e-5, 1e-4, 1e-3)
+    epochs: Count | None = None  # None: enough for 200 iterations, within 1 to 5
+    sampler: Literal["grid", "random", "tpe"] = "grid"
+    trials: Count = 20  # for random and tpe
+    pruner: Literal["none", "halving"] = "none"
+    extend: Annotated[int, Ge(0), Le(6)] = 2  # further rows beyond an edge, at most
+
+
+def plan(context: Context[CoarseGrid], records: Sequence[Record]) -> Sequence[Request]:
+    """Sweeps for values that move the rate, then the cells, then further rows while the best stands at an edge."""
+    settings = context.settings
+    if settings.sampler != "grid":
+        return _drawn(context, records)
+    sweeps: list[Training] = []
+    grounds: list[tuple[Values, float]] = []  # searched values with the rate around which their cells lie
+    for fixed in _combinations(context, moving=True):
+        rate, more = _rate_for(context, fixed, records)
+        sweeps += more
+        if rate is not None:
+            grounds.append((fixed, rate))
+    if sweeps:
+        return sweeps
+    wanted = [
+        {**fixed, **others, "lr": decimal(rate * factor), "weight_decay": decay}
+        for fixed, rate in grounds
+        for others in _combinations(context, moving=False)
+        for factor in settings.lr_factors
+        for decay in settings.weight_decays
+    ]
+    return _fresh(context, wanted, records) or _growth(context, records)
+
+
+def _fresh(context: Context[CoarseGrid], wanted: Iterable[Values], records: Sequence[Record]) -> list[Training]:
+    """Cells that have not run yet; with halving, the better half of them a rung further.
+
+    Successive halving (Jamieson and Talwalkar, AISTATS 2016) by whole rungs: every cell goes one epoch, the better
+    half of them two, and so on. What is pruned does not depend on which worker was faster.
+    """
+    known = {record.request.identity for record in records}
+    cells = list({cell.identity: cell for cell in (_cell(context, params) for params in wanted)}.values())
+    if context.settings.pruner == "none" or not cells:
+        return [cell for cell in cells if cell.identity not in known]
+    alive = [cell.params for cell in cells]
+    least = max(2, context.wanted)
+    for number, epochs in enumerate(rungs(context, cells[0].params)):
+        rung = [_cell(context, params, epochs, round_=number) for params in alive]
+        asked = {cell.identity for cell in rung}
+        if asked - known:
+            return [cell for cell in rung if cell.identity not in known]
+        ranked = _ranked(context, [record for record in records if record.request.identity in asked])
+        alive = [record.params for record in ranked[: max(least, math.ceil(len(rung) / 2))]]
+    return []
+
+
+def rungs(context: Context[CoarseGrid], params: Values) -> list[int]:
+    """Epochs at which halving looks: 1, 2, 4, ... and the whole budget."""
+    whole = budget(context, params) // context.iterations_per_epoch(params)
+    return [2**k for k in range(whole.bit_length()) if 2**k < whole] + [whole]
+
+
+def _moves(path: str) -> bool:
+    return path.startswith(MOVES_RATE) and path not in KEEPS_RATE
+
+
+def _combinations(context: Context[CoarseGrid], moving: bool) -> list[dict[str, Any]]:
+    """Every combination of the searched values that move the rate, or of the others; one empty one for no axis."""
+    axes = {path: values for path, values in context.recipe.search.items() if _moves(path) == moving}
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _rate_for(
+    context: Context[CoarseGrid], fixed: Values, records: Sequence[Record]
+) -> tuple[float | None, list[Training]]:
+    """The rate around which to build the grid for these values, or the sweep that finds it."""
+    if all(context.recipe.get(path) == value for path, value in fixed.items()):
+        return context.recipe.optimizer.lr, []
+    swept = [record for record in records if is_sweep(record) and same_values(record, fixed)]
+    sound = [record for record in swept if not record.error]
+    if swept and not sound:
+        return None, []
+    more = plan_sweep(context.of(lr_sweep), sound, fixed)
+    return (None, more) if more else (pick(read_curves(sound)), [])
+
+
+def is_sweep(record: Record) -> bool:
+    return record.request.purpose == SWEEP
+
+
+def budget(context: Context[CoarseGrid], params: Values) -> int:
+    """Iterations of a cell: the recipe's epochs, or enough for 200 iterations within 1 to 5 epochs."""
+    per_epoch = context.iterations_per_epoch(params)
+    epochs = context.settings.epochs or min(MOST_EPOCHS, max(1, math.ceil(LEAST_ITERATIONS / per_epoch)))
+    return epochs * per_epoch
+
+
+def _cell(
+    context: Context[CoarseGrid], params: Values, epochs: int | None = None, purpose: str = CELL, round_: int = 0
+) -> Training:
+    until = budget(context, params) if epochs is None else epochs * context.iterations_per_epoch(params)
+    return Training(context.config(params), until, dict(params), purpose=purpose, round=round_)
+
+
+def _drawn(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Suggestion]:
+    """The next wave of drawn trials, the rate from the sweep's working range widened by half each way."""
+    settings = context.settings
+    wave = max((record.request.round + 1 for record in records), default=0)
+    rate, swept = context.recipe.optimizer.lr, context.handoff(lr_sweep)
+    low, high = swept.range if swept else (rate, rate)
+    space: dict[str, Any] = {
+        "lr": {"low": min(low, rate) / 2, "high": max(high, rate) * 2, "log": True},
+        "weight_decay": list(settings.weight_decays),
+        **context.recipe.search,
+    }
+
+    def build(params: Values) -> Training:
+        return _cell(context, params, purpose=DRAWN, round_=wave)
+
+    numbers = range(wave * WAVE, min((wave + 1) * WAVE, settings.trials))
+    return [Suggestion(number, space, settings.sampler, build, purpose=DRAWN, round=wave) for number in numbers]
+
+
+def _growth(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Training]:
+    """A further row where the best cell stands at the edge of its rates or decays and is clearly better than inside."""
+    scored = scored_cells(context, records)
+    rounds = max((record.request.round for record in records if record.request.purpose == ROW), default=0)
+    if not scored or rounds >= context.settings.extend:
+        return []
+    best = scored[0]
+    plane = cells_beside(best, records)
+    others = {path: value for path, value in best.params.items() if path not in GROWTH}
+    for axis, factor in GROWTH.items():
+        values = sorted({record.params[axis] for record in plane})
+        other = "weight_decay" if axis == "lr" else "lr"
+        across = sorted({record.params[other] for record in plane})
+        beyond = _beyond(best.params[axis], values, factor, axis) if len(values) > 1 else None
+        if beyond is not None and clearly_better(best, plane, axis, values):
+            return [
+                _cell(context, {**others, axis: beyond, other: value}, purpose=ROW, round_=rounds + 1)
+                for value in across
+            ]
+    return []
+
+
+def cells_beside(best: Record, records: Sequence[Record]) -> list[Record]:
+    """Cells that differ from the best in rate and weight decay alone: the plane in which the grid grows."""
+    others = {path: value for path, value in best.params.items() if path not in GROWTH}
+    return [record for record in records if not is_sweep(record) and same_values(record, others)]
+
+
+def _beyond(value: float, values: Sequence[float], factor: float, axis: str) -> float | None:
+    """The next value past the edge at which `value` stands, or None. Zero is the end of weight decay."""
+    if value == values[-1]:
+        return decimal(value * factor)
+    if value == values[0] and value > 0 and axis == "lr":
+        return decimal(value / factor)
+    return None
+
+
+def inside(value: float, values: Sequence[float]) -> float:
+    """The neighbour of an edge within the grid."""
+    place = values.index(value)
+    return values[place - 1] if place else values[1]
+
+
+def clearly_better(best: Record, plane: Sequence[Record], axis: str, values: Sequence[float]) -> bool:
+    """Whether the best beats its neighbour inside the grid by more than noise; a diverged neighbour is beaten."""
+    beside = {**best.params, axis: inside(best.params[axis], values)}
+    neighbour = next((record for record in plane if same_values(record, beside)), None)
+    if neighbour is None or neighbour.error or diverged(neighbour):
+        return True
+    difference = compare(best, neighbour)
+    return difference.clear and difference.mean < 0
+
+
+def compare(first: Record, second: Record) -> Difference:
+    """Paired differences of the losses of the same validation samples, at the last validation that both have."""
+    last = min(len(first.val_losses), len(second.val_losses)) - 1
+    return paired(sample_losses(first, last), sample_losses(second, last))
+
+
+def scored_cells(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Record]:
+    """Cells that went to the end of their budget, the best first."""
+    return _ranked(context, [record for record in records if objective(context, record) is not None])
+
+
+def _ranked(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Record]:
+    """Records with a value, the best first: by the metric, equal ones by the validation loss."""
+    sign = -1.0 if context.facts.maximize else 1.0
+    valued = [(record, value) for record in records if (value := _value(context, record)) is not None]
+    valued.sort(key=lambda item: (sign * item[1], last_validation(item[0], "val_loss") or 0.0))
+    return [record for record, _ in valued]
+
+
+def is_short(context: Context[CoarseGrid], record: Record) -> bool:
+    """Whether a cell ran for a rung of halving only."""
+    return isinstance(record.request, Training) and record.request.until < budget(context, record.params)
+
+
+def _value(context: Context[CoarseGrid], record: Record) -> float | None:
+    if is_sweep(record) or record.error or diverged(record):
+        return None
+    value = last_validation(record, context.metric)
+    return value if finite(value) else None
+
+
+def objective(context: Context[CoarseGrid], record: Record) -> float | None:
+    """The validation metric at the end of the cell's budget; None for cells that diverged or were pruned before, and
+    for sweeps."""
+    return None if is_sweep(record) or is_short(context, record) else _value(context, record)

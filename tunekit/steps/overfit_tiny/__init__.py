@@ -1,0 +1,244 @@
+"""Step 2: can the model learn a handful of samples by heart, with every regulariser off? If not, why not?
+
+learned says what counts as learned; causes holds the codes and finds which of them explains what is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Annotated
+
+from annotated_types import MinLen
+
+from tunekit.charts import Figure, Line, Panel, Scale
+from tunekit.measured import TinySet, TinyTrained
+from tunekit.steps.context import Context
+from tunekit.steps.noise import diverged, tail
+from tunekit.steps.overfit_tiny import causes
+from tunekit.steps.overfit_tiny.learned import best, reached, reached_text, score_column, solved, stop_rule
+from tunekit.steps.step import Count, Handoff, Judgement, Positive, Settings, Step
+from tunekit.vocabulary import (
+    Code,
+    Finding,
+    Measurement,
+    Record,
+    Request,
+    ScheduleSpec,
+    StepResult,
+    Subset,
+    Training,
+    TrainingConfig,
+    UserError,
+    Values,
+    short,
+)
+
+NAME = "overfit-tiny"
+CODES: tuple[Code, ...] = causes.CODES
+
+RATES = (1e-2, 1e-3, 1e-4)  # Adam's; another optimizer's lie by a factor elsewhere
+LARGEST = 500  # samples, all in one batch
+FALLS = 0.98  # mean of a loss's last tenth over that an eighth to a quarter of its length before, if it still falls
+
+THE_SET = "the set"
+RATE = "a rate"
+HIGHER_RATE = "a higher rate"
+LOWER_RATE = "a lower rate"
+LONGER = "longer"
+CONTROL = "control"
+TRAINED_MODEL = "the trained model"
+ATTEMPTS = (RATE, HIGHER_RATE, LOWER_RATE, LONGER)
+
+
+@dataclass(frozen=True)
+class OverfitTiny(Settings):
+    per_class: Count = 10
+    samples: Count = 32  # where there are no classes
+    rates: Annotated[tuple[Positive, ...], MinLen(1)] | None = None  # None: the optimizer's own
+    epochs: Count = 300
+
+
+@dataclass(frozen=True)
+class Learned(Handoff):
+    """The rate that learned the tiny set first, in how many passes, and its loss then."""
+
+    lr: float
+    epochs: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """The records of the step, by what they were asked for."""
+
+    start: TinySet
+    attempts: tuple[Record, ...]  # trainings on the real inputs
+    control: Record | None
+    trained: TinyTrained | None
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> _Tried:
+        single = {record.request.purpose: record for record in records}
+        trained = single.get(TRAINED_MODEL)
+        return cls(
+            start=TinySet.from_json(single[THE_SET].values),
+            attempts=tuple(record for record in records if record.request.purpose in ATTEMPTS),
+            control=single.get(CONTROL),
+            trained=None if trained is None else TinyTrained.from_json(trained.values),
+        )
+
+    def asked(self, purpose: str) -> bool:
+        return any(record.request.purpose == purpose for record in self.attempts)
+
+
+def plan(context: Context[OverfitTiny], records: Sequence[Record]) -> list[Request]:
+    """First what the set allows, then the rates, then a longer or faster try where none solved it; last the control
+    with zeroed inputs and a look at the trained model."""
+    if not records:
+        config = _config(context, _rates(context)[0])
+        return [Measurement("tiny-set", config, {"lr": config.lr, "at": 0}, purpose=THE_SET)]
+    if any(record.error for record in records):
+        return []
+    tried = _Tried.of(records)
+    settings = context.settings
+    if not tried.attempts:
+        return [_training(context, rate, tried.start, settings.epochs, RATE) for rate in _rates(context)]
+    best_try = best(tried.attempts, tried.start)
+    if not solved(best_try, tried.start):
+        further = _further(context, tried, best_try)
+        if further is not None:
+            return [further]
+    if tried.control is not None or diverged(best_try):
+        return []  # of what diverged there is no trained model to look at
+    at, rate = best_try.iterations, best_try.params["lr"]
+    control = _training(context, rate, tried.start, max(1, at), CONTROL)
+    look = Measurement("tiny-trained", best_try.request.config, {"lr": rate, "at": at}, at=at, purpose=TRAINED_MODEL)
+    return [look, control]
+
+
+def _rates(context: Context[OverfitTiny]) -> list[float]:
+    rates = context.settings.rates
+    return [rate * context.facts.tiny_rate_factor for rate in RATES] if rates is None else list(rates)
+
+
+def _config(context: Context[OverfitTiny], rate: float, blank: bool = False) -> TrainingConfig:
+    """The tiny training: no weight decay, dropout, augmentation, averaging or clipping; the set in one batch."""
+    settings = context.settings
+    subset = Subset(settings.per_class) if context.facts.classes else Subset(samples=min(settings.samples, LARGEST))
+    base = context.config({"lr": rate, "weight_decay": 0.0})
+    size = settings.per_class * context.facts.classes if context.facts.classes else settings.samples
+    return base.with_(
+        data=replace(base.data, subset=subset, blank=blank, augment=()),
+        batch_size=max(2, min(size, LARGEST)),
+        metric="auto",
+        schedule=ScheduleSpec(),
+        clip_grad_norm=None,
+        ema=None,
+        regularize=False,
+    )
+
+
+def _training(
+    context: Context[OverfitTiny], rate: float, start: TinySet, until: int, purpose: str, wave: int = 0
+) -> Training:
+    blank = purpose == CONTROL
+    params = {"lr": rate, "inputs": "zeroed" if blank else "real"}
+    return Training(_config(context, rate, blank), until, params, stop_rule(start), purpose=purpose, round=wave)
+
+
+def _further(context: Context[OverfitTiny], tried: _Tried, best_try: Record) -> Training | None:
+    """One try more: a tenth of the lowest rate where all diverged, ten times the highest where that was best, or four
+    times the iterations where the loss still falls. Each once."""
+    settings, start = context.settings, tried.start
+    rates = [record.params["lr"] for record in tried.attempts]
+    wave = 1 + max(record.request.round for record in tried.attempts)
+    first = wave == 1
+    if diverged(best_try):
+        return _training(context, min(rates) / 10, start, settings.epochs, LOWER_RATE, wave) if first else None
+    if first and best_try.params["lr"] == max(rates):
+        return _training(context, best_try.params["lr"] * 10, start, settings.epochs, HIGHER_RATE, wave)
+    losses = best_try.column("train_loss")
+    falls = len(losses) > 40 and tail(losses).mean() < FALLS * fmean(losses[-len(losses) // 4 : -len(losses) // 8])
+    if falls and not tried.asked(LONGER):
+        return _training(context, best_try.params["lr"], start, 4 * settings.epochs, LONGER, wave)
+    return None
+
+
+def objective(context: Context[OverfitTiny], record: Record) -> float | None:
+    """The loss at the end: how much of the tiny set was learned."""
+    purpose = record.request.purpose
+    if purpose == THE_SET:
+        return TinySet.from_json(record.values).start
+    if purpose == TRAINED_MODEL:
+        return TinyTrained.from_json(record.values).train_mode.loss
+    return None if diverged(record) else reached(record).loss
+
+
+def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement:
+    failed = [record for record in records if record.error]
+    if failed:
+        earlier = context.causes
+        why = f"; this follows from {', '.join(earlier[:3])}, found before" if earlier else ""
+        raise UserError(f"{failed[0].error}{why}")
+    tried = _Tried.of(records)
+    start, control = tried.start, tried.control
+    best_try = best(tried.attempts, start)
+    rate, text = short(best_try.params["lr"]), reached_text(reached(best_try), start)
+    findings: list[Finding] = []
+    handoff = None
+    if solved(best_try, start):
+        epochs = best_try.iterations
+        summary = f"{start.samples} samples learned to {text} in {epochs} epochs at rate {rate}; some tens is usual."
+        handoff = Learned(best_try.params["lr"], epochs, reached(best_try).loss)
+        findings += [*causes.slow(best_try, start), *causes.modes(tried.trained, start)]
+        findings += causes.without_inputs(control, start)
+    else:
+        summary = f"{start.samples} samples were not learned: {text} at best, at rate {rate}."
+        findings.append(causes.not_learned(tried.attempts, best_try, start, tried.trained))
+    table = [_row(record, start) for record in tried.attempts]
+    if control is not None:
+        table.append({**_row(control, start), "inputs": "zeroed"})
+    return Judgement(summary, findings, handoff, table, {"lr": "rate", "accuracy": "share"})
+
+
+def _row(record: Record, start: TinySet) -> Values:
+    end, stopped = reached(record), diverged(record)
+    verdict = f"diverged at {stopped}" if stopped else "learned" if solved(record, start) else "not learned"
+    row = {
+        "lr": record.params["lr"],
+        "inputs": "real",
+        "epochs": record.iterations,
+        "loss": end.loss,
+        "verdict": verdict,
+    }
+    return row if start.kind == "regression" or score_column(record) is None else {**row, "accuracy": end.score}
+
+
+def figure(context: Context[OverfitTiny], result: StepResult, records: Sequence[Record]) -> Figure:
+    """The loss of every try, and of the control."""
+    lines = []
+    for record in records:
+        if record.request.purpose in (*ATTEMPTS, CONTROL):
+            zeroed = record.request.purpose == CONTROL
+            label = f"rate {short(record.params['lr'])}{', inputs zeroed' if zeroed else ''}"
+            lines.append(Line(record.rows["iteration"], record.column("train_loss"), label, dotted=zeroed))
+    negative = any(value <= 0 for line in lines for value in line.y)
+    scale: Scale = "symlog" if negative else "log"
+    return Figure(result.summary, [Panel(lines, "epoch (one batch)", "training loss", y_scale=scale, legend="")])
+
+
+STEP = Step(
+    NAME,
+    "Learn a handful of samples by heart, or say why that fails.",
+    OverfitTiny,
+    Learned,
+    "the rate that learned the tiny set",
+    plan,
+    judge,
+    lambda: CODES,
+    objective=objective,
+    choices=lambda context: {"inputs": ["real", "zeroed"]},
+    figure=figure,
+)

@@ -1,0 +1,159 @@
+"""What a step is: what it says of itself, two pure functions (plan and judge), and what they give. No step is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from annotated_types import Ge, Gt
+
+from tunekit.charts import Figure
+from tunekit.jsondata import JsonData
+from tunekit.vocabulary import (
+    Code,
+    Finding,
+    Format,
+    Record,
+    Remedy,
+    Request,
+    StepResult,
+    Training,
+    Values,
+    Verdict,
+    plain,
+    worst,
+)
+
+if TYPE_CHECKING:
+    from tunekit.steps.context import Context
+
+Count = Annotated[int, Gt(0)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+
+
+class Settings:
+    """A step's part of the recipe. Subclasses are frozen dataclasses with defaults; the recipe validates them."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+
+
+@dataclass(frozen=True)
+class Handoff(JsonData):
+    """What a step hands on. Subclasses are frozen dataclasses."""
+
+    @property
+    def tuned(self) -> Values:
+        """Values of the recipe (by dotted path) that are settled for all later steps and for best.yaml."""
+        return {}
+
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """Names of trainings whose weights are handed on and stay."""
+        return ()
+
+
+S = TypeVar("S", bound=Settings)
+H = TypeVar("H", bound=Handoff)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the records of a step mean. `table`: rows of named cells; `formats`: how columns are shown; `details`: what
+    the figure and the page show besides; `next`: what to do, where it is not the step that follows."""
+
+    summary: str
+    findings: Sequence[Finding] = ()
+    handoff: Handoff | None = None
+    table: Sequence[Values] = ()
+    formats: Mapping[str, Format] = field(default_factory=dict)
+    details: Values = field(default_factory=dict)
+    next: Remedy | None = None
+    diagnosis: str | None = None
+
+
+def _unscored(context: Context[Any], record: Record) -> float | None:
+    return None
+
+
+def _smaller_is_better(context: Context[Any]) -> bool:
+    return False
+
+
+def _as_scored(context: Context[Any], records: Sequence[Record]) -> list[Record]:
+    """Trainings with a value, the best first."""
+    step = context.step
+    sign = -1.0 if step.maximize(context) else 1.0
+    trainings = [r for r in records if isinstance(r.request, Training) and r.error is None]
+    scored = [(sign * value, r) for r in trainings if (value := step.objective(context, r)) is not None]
+    return [record for _, record in sorted(scored, key=lambda pair: pair[0])]
+
+
+@dataclass(frozen=True)
+class Step(Generic[S, H]):
+    """A step. Its functions are pure: the same context and records give the same answer.
+
+    - `plan` is called with all records so far until it returns no more requests;
+    - `judge` says what the records mean;
+    - `objective` is the value that the study is told of a record, or None for one that is never scored; `maximize` is
+      the direction of that value;
+    - `order`: the step's trainings by how much their weights are wanted, the best first;
+    - `takes`: how many trainings of the steps before it go on in this one, and so keep their weights;
+    - `decides`: its hand-off is the run's outcome and makes best.yaml; gives the epochs of a final training;
+    - `codes` is a function, so that `tunekit --help` need not import what says them.
+    """
+
+    name: str
+    help: str
+    settings: type[S]
+    handoff: type[H]
+    hands_on: str  # what that is called, for the message of a step that lacks it
+    plan: Callable[[Context[S], Sequence[Record]], Sequence[Request]]
+    judge: Callable[[Context[S], Sequence[Record]], Judgement]
+    codes: Callable[[], Sequence[Code]]
+    needs: tuple[Step[Any, Any], ...] = ()
+    objective: Callable[[Context[S], Record], float | None] = _unscored
+    maximize: Callable[[Context[S]], bool] = _smaller_is_better
+    choices: Callable[[Context[S]], Mapping[str, Sequence[Any]]] | None = None  # None: the recipe's search axes
+    order: Callable[[Context[S], Sequence[Record]], Sequence[Record]] = _as_scored
+    takes: Callable[[S], int] = lambda settings: 0
+    figure: Callable[[Context[S], StepResult, Sequence[Record]], Figure] | None = None
+    work: Literal["trains", "measures", "reads"] = "trains"  # what it asks for: reading needs nothing of the person's
+    reads_logs: bool = False  # it takes the log of any tool besides runs
+    importance: bool = False  # whether the study is asked which parameters matter
+    decides: Callable[[S], int] | None = None
+
+
+def conclude(step: Step[Any, Any], context: Context[Any], judgement: Judgement) -> StepResult:
+    """The step's result: its verdict is that of its gravest finding; symptoms of earlier faults name their cause."""
+    codes = {code.name: code for code in step.codes()}
+    findings = tuple(_as_symptom(finding, codes[finding.code], context.causes) for finding in judgement.findings)
+    following = judgement.next or (Remedy(context.following) if context.following else None)
+    verdict: Verdict = worst(judgement.findings)
+    return StepResult(
+        step=step.name,
+        verdict=verdict,
+        summary=judgement.summary,
+        findings=findings,
+        handoff=plain(judgement.handoff.to_json()) if judgement.handoff is not None else {},
+        table=tuple(judgement.table),
+        formats=dict(judgement.formats),
+        details=dict(judgement.details),
+        remedies=() if following is None else (following,),
+        diagnosis=judgement.diagnosis,
+    )
+
+
+def _as_symptom(finding: Finding, code: Code, causes: Sequence[str]) -> Finding:
+    """What follows from a fault that an earlier step named is no second fault: it points to the first."""
+    if not causes or not code.symptom or finding.severity != "fail":
+        return finding
+    named = ", ".join(causes[:3])
+    return replace(
+        finding,
+        severity="note",
+        message=f"{finding.message}; this follows from {named}, found before",
+        advice=(f"mend {named} first: `tunekit explain {causes[0]}`",),
+        remedies=(),
+    )

@@ -1,0 +1,91 @@
+"""What a person is told in one line: an exception with the line of their code, a remedy as a command to paste."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sysconfig
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from tunekit.vocabulary import Remedy, short
+
+OWN = Path(__file__).parent
+STANDARD = Path(sysconfig.get_path("stdlib"))
+
+
+def raised(error: BaseException) -> str:
+    """What was raised, by its type and first line, with the innermost line of the person's code that led to it.
+
+    >>> raised(ValueError("no such layer"))
+    'ValueError: no such layer'
+    """
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}{': ' + lines[0] if lines else ''}"
+    places = list(_places(error))
+    if len(lines) > 1 and re.match("Caught .*DataLoader worker", lines[0]):
+        # A reader's error arrives as text: its traceback, and what was raised in the last line.
+        matches = (re.match(r'\s*File "(.+)", line (\d+)', line) for line in lines)
+        text, places = lines[-1], [(match[1], int(match[2])) for match in matches if match]
+    if isinstance(error, SyntaxError) and error.filename:
+        places = [(error.filename, error.lineno or 0)]
+    persons = [(Path(file).name, line) for file, line in places if is_persons(file)]
+    return f"{text} ({persons[-1][0]}, line {persons[-1][1]})" if persons else text
+
+
+def refused(error: BaseException) -> str:
+    """What a function says of arguments that it does not take, in one line and without its own name.
+
+    >>> refused(TypeError("mlp() got an unexpected keyword argument 'widht'"))
+    "got an unexpected keyword argument 'widht'"
+    """
+    first = str(error).strip().partition("\n")[0]
+    return re.sub(r"^[\w.<>]+\(\):? ", "", first) or type(error).__name__
+
+
+def is_persons(file: str) -> bool:
+    """Whether a source file is a person's own: not installed, not Python's, not ours."""
+    path = Path(file)
+    installed = not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+    return not (file.startswith("<") or installed or path.is_relative_to(STANDARD) or path.is_relative_to(OWN))
+
+
+def _places(error: BaseException) -> Iterator[tuple[str, int]]:
+    """File and line of each call that led to an error, outermost first."""
+    trace = error.__traceback__
+    while trace:
+        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+
+
+def command(remedy: Remedy, run: str, own_keys: Sequence[str], recipe: str) -> str:
+    """A remedy as the command that carries it out on a run, quoted for a shell.
+
+    A run takes changes below `own_keys` alone. What changes another key needs another run: of the run's own `recipe`,
+    a file in its folder that works from where it lies, beside the first.
+    """
+    beyond = [key for key in remedy.set if key.split(".")[0] not in own_keys]
+    target = [run]
+    if beyond or remedy.command in OF_RECIPES:
+        target = [str(PurePath(run) / recipe)]
+    name = "run" if beyond else remedy.command
+    parent = str(PurePath(run).parent)
+    if beyond and parent != "runs":
+        target += ["--runs-dir", parent]
+    sets = [word for key, value in remedy.set.items() for word in ("--set", f"{key}={spelled(value)}")]
+    return shlex.join(["tunekit", name, *target, *sets])
+
+
+OF_RECIPES = ("validate", "inspect")
+"""Commands that take a recipe, and a run only by its recipe."""
+
+
+def spelled(value: Any) -> str:
+    """A value as --set takes it: YAML on one line, without blanks."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(spelled, value))}]"
+    if isinstance(value, float):
+        return repr(value) if float(short(value)) != value or 1e-2 <= abs(value) < 1e3 else short(value)
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
