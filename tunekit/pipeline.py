@@ -238,7 +238,7 @@ def _stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
     asked: list[str] = []
     deadline = None if budget_s is None else time.monotonic() + budget_s
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append("interrupted" if number == signal.SIGINT else "ended by SIGTERM")

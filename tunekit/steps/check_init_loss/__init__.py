@@ -68,7 +68,7 @@ def plan(context: Context[CheckInitLoss], records: Sequence[Record]) -> list[Req
     return requests
 
 
-def objective(context: Context[CheckInitLoss], record: Record) -> float | None:
+def objective(_context: Context[CheckInitLoss], record: Record) -> float | None:
     """Distance of the initial loss from its expectation, as a share of it."""
     if record.request.purpose != INITIALISATION:
         return None
@@ -107,7 +107,7 @@ def _row(measured: InitialMeasured) -> Values:
     }
 
 
-def figure(context: Context[CheckInitLoss], result: StepResult, records: Sequence[Record]) -> Figure:
+def figure(_context: Context[CheckInitLoss], result: StepResult, records: Sequence[Record]) -> Figure:
     """Losses of the initialisations beside what is expected, and the gradients by layer."""
     seeds, losses, lines = [], [], []
     for record in records:
@@ -142,7 +142,7 @@ STEP = Step(
     judge,
     lambda: CODES,
     objective=objective,
-    choices=lambda context: {},
+    choices=lambda _context: {},
     figure=figure,
     work="measures",
 )
