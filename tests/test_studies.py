@@ -60,11 +60,11 @@ def test_what_has_no_finite_value_is_pruned_with_its_reason_and_never_best(journ
 
 def test_what_has_no_parameters_is_a_trial_too(journal):
     study = study_of(journal)
-    number = study.begin("the data", {}, {})
+    number = study.begin(asked("the data", {}))
     study.finish(number, None, reason="measured, not scored")
-    study.finish(study.begin("one", {"seed": 0}, {}), 0.5)
+    study.finish(study.begin(asked("one", {"seed": 0})), 0.5)
     again = study_of(journal)
-    assert again.begin("the data", {}, {}) == number
+    assert again.begin(asked("the data", {})) == number
     assert [(trial.params, trial.state.name) for trial in trials(journal)] == [
         ({}, "PRUNED"),
         ({"seed": 0}, "COMPLETE"),

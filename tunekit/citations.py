@@ -17,7 +17,4 @@ DEEP_LOCALIZE = "Wardat et al., 'DeepLocalize: Fault Localization for Deep Neura
 UMLAUT = (
     "Schoop et al., 'UMLAUT: Debugging Deep Learning Programs using Program Structure and Model Behavior', CHI 2021"
 )
-SURVEY = (
-    "tunekit's survey of 47 training logs of public projects, labelled by hand (14 of them overfit); "
-    "25 of them are its tests"
-)
+SURVEY = "tunekit's survey of 47 training logs of public projects, labelled by hand (14 of them overfit)"

@@ -86,7 +86,7 @@ def test_a_tolerance_below_what_sound_networks_need_is_refused_with_its_reason(w
     head = "name: r\ndata: {target: digits}\nmodel: {target: mlp}\nsteps:\n  check-init-loss:\n"
     why = "at least 0.15, since sound networks start up to 11 % off theory"
     assert faults_of(write(f"{head}    tolerance: 0.1\n")) == [
-        f"line 6: steps.check-init-loss.tolerance: {why}; not 0.1"
+        f"line 5: steps.check-init-loss.tolerance: {why}; not 0.1"
     ]
 
 

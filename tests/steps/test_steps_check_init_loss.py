@@ -1,11 +1,11 @@
 import math
 
 import pytest
-from hand_made import codes, context_of, facts_of, failed, found, judged, recipe_of
+from hand_made import codes, context_of, failed, found, judged
 from init_measurements import INITIAL, SAMPLES, SILENT, SPEAKS, changed, expectations, flow
 
 from tunekit.measured import DataMeasured, Dependence, Labels, NotFinite, Stretched, Targets, Units
-from tunekit.steps import Context, check_init_loss
+from tunekit.steps import check_init_loss
 from tunekit.steps.check_init_loss.loss import INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW
 from tunekit.vocabulary import Record, UserError
 
@@ -31,7 +31,8 @@ def of_kind(kind, expected, train, rms=0.3, **more):
 
 
 def regression():
-    return Context(recipe_of(task="regression"), facts_of(classes=None, metric="mae", maximize=False), "runs/r")
+    facts = {"classes": None, "metric": "mae", "maximize": False, "share": False}
+    return context_of("check-init-loss", facts=facts, task="regression")
 
 
 def test_sound_measurements_pass_in_silence():

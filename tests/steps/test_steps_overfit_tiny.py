@@ -62,7 +62,6 @@ class TestPlan:
     def test_regularisers_are_off_and_the_set_is_one_batch(self):
         context = context_of(
             "overfit-tiny",
-            "overfit-tiny",
             optimizer={"weight_decay": 0.1},
             model={"target": "mlp", "args": {"dropout": 0.5}},
             data={"target": "digits", "augment": ["flip"]},
@@ -97,7 +96,7 @@ class TestPlan:
         records, _ = tiny(learned)
         look, control = (r.request for r in records[-2:])
         assert (look.purpose, control.purpose) == (overfit_tiny.TRAINED_MODEL, overfit_tiny.CONTROL)
-        assert control.config.data["blank"]
+        assert control.config.data.blank
         assert look.at == control.until < 300
         assert look.config.key != control.config.key
 

@@ -24,7 +24,7 @@ def follow(
     A log that is not there yet, or that nothing can be read from yet, is waited for. Errors: UserError where the time
     is up and nothing was ever read.
     """
-    told: str | None = None
+    last_code: str | None = None
     failure: UserError | None = None
     seen: tuple[tuple[str, int, int], ...] | None = None
     changed = time.monotonic()
@@ -38,11 +38,11 @@ def follow(
                 failure = error
             else:
                 diagnosis = judge(log)
-                if diagnosis.code != told:
-                    told = diagnosis.code
+                if diagnosis.code != last_code:
+                    last_code = diagnosis.code
                     yield log, diagnosis
         elif time.monotonic() - changed > idle_s:
-            if told is None and failure is not None:
+            if last_code is None and failure is not None:
                 raise failure
             return
         time.sleep(poll_s)
@@ -51,11 +51,11 @@ def follow(
 def _signature(path: Path) -> tuple[tuple[str, int, int], ...]:
     """Names, sizes and times of the files of a log."""
     files = [path] if path.is_file() else sorted(path.rglob("*"))[:ENTRIES] if path.is_dir() else []
-    found = []
+    states = []
     for file in files:
         try:
             state = file.stat()
         except OSError:
             continue  # it went away between being listed and being looked at
-        found.append((str(file), state.st_size, state.st_mtime_ns))
-    return tuple(found)
+        states.append((str(file), state.st_size, state.st_mtime_ns))
+    return tuple(states)

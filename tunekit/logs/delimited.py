@@ -155,8 +155,8 @@ def _read_clean(
         try:
             ready.append((name, np.array(filled, dtype=np.int64), [float(column[index]) for index in filled]))
         except ValueError:
-            told = part(name).kind or name.lower() in SPLIT_COLUMNS
-            if told or name.encode() in column:  # words among the numbers, or the header once more
+            named = part(name).kind or name.lower() in SPLIT_COLUMNS
+            if named or name.encode() in column:  # words among the numbers, or the header once more
                 return False
     for name, rows, values in ready:
         cells.add(name, rows + cells.count, values)
@@ -168,7 +168,7 @@ def _read_damaged(
     block: bytes, names: list[str], separator: str, cells: Cells, wanted: Callable[[str], bool] | None
 ) -> list[str]:
     """Read a block row by row; gives the header that holds at its end, since a file may repeat or change it."""
-    found: dict[str, tuple[list[int], list[float]]] = {}
+    columns: dict[str, tuple[list[int], list[float]]] = {}
     lines = block.decode("utf-8", errors="replace").split("\n")
     for line in lines:
         row = _fields(line, separator)
@@ -183,7 +183,7 @@ def _read_damaged(
             value = number(cell, decimal_comma=separator == ";")
             if value is not None:
                 if wanted is None or wanted(name):
-                    rows, values = found.setdefault(name, ([], []))
+                    rows, values = columns.setdefault(name, ([], []))
                     rows.append(cells.count)
                     values.append(value)
             elif name.lower() in SPLIT_COLUMNS:
@@ -191,7 +191,7 @@ def _read_damaged(
             elif cell.lower() not in MISSING:
                 cells.unreadable += bool(part(name).kind)
         cells.count += 1
-    for name, (rows, values) in found.items():
+    for name, (rows, values) in columns.items():
         cells.add(name, rows, values)
     return names
 

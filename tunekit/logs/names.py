@@ -120,14 +120,14 @@ def _side(words: list[str]) -> str:
 
 
 def _kind(words: list[str]) -> str:
-    found = set(words)
-    if RECORDS & found:
+    distinct = set(words)
+    if RECORDS & distinct:
         return ""
-    if LOSS & found:
+    if LOSS & distinct:
         return "loss"
-    if SCORES & found:
+    if SCORES & distinct:
         return "score"
-    return "error" if ERRORS & found else ""
+    return "error" if ERRORS & distinct else ""
 
 
 def preference(part_: Part) -> int:

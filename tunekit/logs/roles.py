@@ -72,13 +72,13 @@ def _loss(
     curves: Mapping[str, Curve], parts: Mapping[str, Part], sides: Sequence[str], notes: list[str]
 ) -> Curve | None:
     """The best candidate of a split: the plain loss, of single-step and epoch losses the epoch's, else the sum."""
-    found = [key for key in curves if parts[key].kind == "loss" and parts[key].side in sides]
-    if not found:
+    losses = [key for key in curves if parts[key].kind == "loss" and parts[key].side in sides]
+    if not losses:
         return None
-    plain = [key for key in found if not parts[key].core]
+    plain = [key for key in losses if not parts[key].core]
     if plain:
         return curves[min(plain, key=lambda key: _rank(key, curves, parts, sides))]
-    sided = [key for key in found if parts[key].side == sides[0]] or found
+    sided = [key for key in losses if parts[key].side == sides[0]] or losses
     return _sum_of(sided, curves, parts, notes)
 
 
@@ -113,19 +113,19 @@ def _val_loss(
 ) -> Curve | None:
     """The validation loss that is the training loss's twin; the test loss where there is no validation."""
     for side in ("val", "test"):
-        found = [key for key in curves if parts[key].kind == "loss" and parts[key].side == side]
-        found = [key for key in found if len(curves[key].x) >= 2 or side == "val"]
-        if not found:
+        losses = [key for key in curves if parts[key].kind == "loss" and parts[key].side == side]
+        losses = [key for key in losses if len(curves[key].x) >= 2 or side == "val"]
+        if not losses:
             continue
         wanted = {part(name).core for name in train.name.split(" + ")} if train is not None else set()
-        twins = [key for key in found if parts[key].core in wanted]
-        plain = [key for key in found if not parts[key].core]
+        twins = [key for key in losses if parts[key].core in wanted]
+        plain = [key for key in losses if not parts[key].core]
         if len(wanted) > 1 and len(twins) == len(wanted):
             return _sum_of(twins, curves, parts, notes)
         if plain or twins:
             return curves[min(plain or twins, key=lambda key: _rank(key, curves, parts, (side,)))]
-        if len(found) == 1 or train is None or wanted == {()}:
-            longest = max(found, key=lambda key: len(curves[key].x))
+        if len(losses) == 1 or train is None or wanted == {()}:
+            longest = max(losses, key=lambda key: len(curves[key].x))
             notes.append(f"validation loss is {longest!r} (--val chooses another)")
             return curves[longest]
     return None
@@ -133,12 +133,12 @@ def _val_loss(
 
 def _bare(curves: Mapping[str, Curve], parts: Mapping[str, Part]) -> tuple[Curve | None, Curve | None]:
     """Columns called just `train` and `val`, which hold a loss unless the log says otherwise."""
-    found = {
+    bare = {
         parts[key].side: value
         for key, value in curves.items()
         if not parts[key].kind and not parts[key].core and not any(char.isdigit() for char in key)
     }
-    return found.get("train"), found.get("val") or found.get("test")
+    return bare.get("train"), bare.get("val") or bare.get("test")
 
 
 def _error_as_loss(
@@ -181,7 +181,7 @@ def _metrics(curves: Mapping[str, Curve], parts: Mapping[str, Part], used: set[s
                 sides[seen.side] = key
     keras_like = any(seen.kind == "loss" and seen.side == "" for seen in parts.values())
     has_val_loss = any(seen.kind == "loss" and seen.side in ("val", "test") for seen in parts.values())
-    found = []
+    pairs = []
     for core, sides in groups.items():
         val_key = sides.get("val") or sides.get("test")
         train_key = sides.get("train")
@@ -194,9 +194,9 @@ def _metrics(curves: Mapping[str, Curve], parts: Mapping[str, Part], used: set[s
                 val_key = bare
             else:
                 train_key = bare
-        found.append((core, train_key, val_key))
-    found.sort(key=lambda item: (item[2] is None, preference(Part("", "", item[0]))))
-    return tuple(_metric(core, train, val, curves) for core, train, val in found[:METRICS])
+        pairs.append((core, train_key, val_key))
+    pairs.sort(key=lambda item: (item[2] is None, preference(Part("", "", item[0]))))
+    return tuple(_metric(core, train, val, curves) for core, train, val in pairs[:METRICS])
 
 
 def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: Mapping[str, Curve]) -> Metric:

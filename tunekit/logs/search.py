@@ -48,7 +48,7 @@ SKIPPED = frozenset(
     )
 )
 
-Found = tuple[float, Reader, Path]
+Claim = tuple[float, Reader, Path]
 
 
 def read(path: str | Path, format: str | None = None, train: str | None = None, val: str | None = None) -> list[Log]:
@@ -65,12 +65,12 @@ def read(path: str | Path, format: str | None = None, train: str | None = None, 
         raise UserError(f"{path}: is no path that can be opened ({error})") from error
     if format is not None:
         return _forced(path, format, train, val)
-    found = find(path)
-    if not found:
+    claims = find(path)
+    if not claims:
         raise UserError(_unknown(path))
     logs: list[Log] = []
     failures: list[UserError] = []
-    for _, reader, file in found:
+    for _, reader, file in claims:
         try:
             logs += _read(reader, file, train, val)
         except UserError as error:
@@ -82,14 +82,14 @@ def read(path: str | Path, format: str | None = None, train: str | None = None, 
     return sorted(logs, key=_rank)
 
 
-def find(path: Path) -> list[Found]:
+def find(path: Path) -> list[Claim]:
     """What is to be read at a path: the file or run folder itself, else the logs below, one format a folder."""
     own = _best(path)
     if own is not None:
         return [own]
     if not path.is_dir():
         return []
-    found: list[Found] = []
+    claims: list[Claim] = []
     looked = 0
     for folder, below, files in os.walk(path):
         here = Path(folder)
@@ -98,18 +98,18 @@ def find(path: Path) -> list[Found]:
         looked += len(below) + len(files)
         whole = {name: claim for name in below if (claim := _best(here / name)) is not None}
         below[:] = [name for name in below if name not in whole] if depth < DEPTH else []
-        found += whole.values()
+        claims += whole.values()
         candidates = [name for name in sorted(files) if name[0] != "." and Path(name).suffix.lower() not in OTHER]
         inside = [claim for name in candidates[:FILES] if (claim := _best(here / name))]
         if inside:
             top = max(score for score, _, _ in inside)
             best = next(reader for score, reader, _ in inside if score == top)
-            found += [claim for claim in inside if claim[1] is best]
+            claims += [claim for claim in inside if claim[1] is best]
         if looked > ENTRIES:
             break
-    if any(score >= SURE for score, _, _ in found):
-        found = [claim for claim in found if claim[0] >= SURE]
-    return sorted(found, key=lambda claim: natural(claim[2]))[:RUNS]
+    if any(score >= SURE for score, _, _ in claims):
+        claims = [claim for claim in claims if claim[0] >= SURE]
+    return sorted(claims, key=lambda claim: natural(claim[2]))[:RUNS]
 
 
 def natural(path: Path) -> list[str]:
@@ -117,7 +117,7 @@ def natural(path: Path) -> list[str]:
     return [piece.zfill(12) if piece.isdigit() else piece for piece in re.split(r"(\d+)", str(path))]
 
 
-def _best(path: Path) -> Found | None:
+def _best(path: Path) -> Claim | None:
     """The reader that knows the path best, of equals the first by name."""
     scores = [(reader.recognise(path), name) for name, reader in readers().items()]
     score, name = max(scores, key=lambda pair: (pair[0], pair[1]))

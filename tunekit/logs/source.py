@@ -97,20 +97,20 @@ def log_lines(path: Path) -> Iterator[str]:
 
 def json_lines(path: Path, notes: list[str]) -> list[dict[str, object]]:
     """The objects of a file with one JSON object a line; lines that are none are left out, with a note."""
-    found: list[dict[str, object]] = []
+    objects: list[dict[str, object]] = []
     damaged = 0
     lines = [line for line in text(path).splitlines() if line.strip()]
     for place, line in enumerate(lines):
         value = parse_json(line)
         if isinstance(value, dict):
-            found.append(value)
+            objects.append(value)
         elif place == len(lines) - 1 and line.lstrip().startswith("{"):
             notes.append("last line is torn; left out")
         else:
             damaged += 1
     if damaged:
         notes.append(f"{damaged} of {len(lines)} lines are no JSON objects; left out")
-    return found
+    return objects
 
 
 def parse_json(line: str) -> object:

@@ -123,9 +123,9 @@ def without_gaps(column: Column) -> Column:
 
 def _clock_column(columns: Columns, names: Sequence[str], points: int) -> Column | None:
     """The best-known column of these names that is filled for at least half of the busiest column's rows."""
-    found = {"_".join(split(name)): column for name, column in columns.items()}
+    known = {"_".join(split(name)): column for name, column in columns.items()}
     for name in names:
-        column = found.get(name)
+        column = known.get(name)
         if column is not None and 2 * len(column.rows) >= points:
             good = np.isfinite(column.values)
             if np.any(good) and float(np.ptp(column.values[good])) > 0:

@@ -89,9 +89,9 @@ def by_split(columns: Columns, cells: Cells) -> Columns:
             continue
         owner = np.array([sides.get(int(row), "") for row in column.rows])
         for side in ("train", "val", "test"):
-            mine = owner == side
-            if np.any(mine):
-                wide[f"{side}/{name}"] = Column(column.rows[mine], column.values[mine])
+            of_side = owner == side
+            if np.any(of_side):
+                wide[f"{side}/{name}"] = Column(column.rows[of_side], column.values[of_side])
     return wide
 
 

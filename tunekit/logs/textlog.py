@@ -54,7 +54,7 @@ def text_log(path: Path, format: str, train: str | None, val: str | None, name: 
 
 def as_records(lines: Iterable[str]) -> list[dict[str, float]]:
     """One record a line that says something; epochs and steps are carried down to lines that follow."""
-    found: list[Line] = []
+    parsed: list[Line] = []
     side = ""
     for text in lines:
         if len(text) > LONGEST or not any(char.isdigit() or char in "nN" for char in text):
@@ -63,9 +63,9 @@ def as_records(lines: Iterable[str]) -> list[dict[str, float]]:
             continue
         line = parse(text, side)
         if line is not None:
-            found.append(line)
+            parsed.append(line)
             side = "" if line.epoch is not None and not line.values else side
-    return _numbered(found)
+    return _numbered(parsed)
 
 
 def parse(text: str, heading: str = "") -> Line | None:

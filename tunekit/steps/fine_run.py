@@ -139,7 +139,7 @@ STILL_IMPROVING = Code(
     ("train longer",),
     f"{citations.PLAYBOOK} (is the run still improving at its end?)",
 )
-LENGTHENED = Code(
+FINE_RUN_LENGTHENED = Code(
     "fine_run_lengthened",
     "note",
     "The runs went on for longer than the recipe says: the grid's had been longer already.",
@@ -148,7 +148,7 @@ LENGTHENED = Code(
     ("set `steps.fine-run.epochs` above `steps.coarse-grid.epochs`",),
     "",
 )
-CODES = (WITHIN_NOISE, UNSTABLE_ACROSS_SEEDS, FINE_RUN_DIVERGED, STILL_IMPROVING, NOT_REPEATABLE, LENGTHENED)
+CODES = (WITHIN_NOISE, UNSTABLE_ACROSS_SEEDS, FINE_RUN_DIVERGED, STILL_IMPROVING, NOT_REPEATABLE, FINE_RUN_LENGTHENED)
 
 
 def judge(context: Context[FineRun], records: Sequence[Record]) -> Judgement:
@@ -215,7 +215,7 @@ def _run_findings(context: Context[FineRun]) -> list[Finding]:
     epochs = _epochs(context)
     if epochs > context.settings.epochs:
         message = f"trained for {epochs} epochs, as the grid's best was, and not for {context.settings.epochs}"
-        findings.append(LENGTHENED.finding(message, {"epochs": epochs, "asked": context.settings.epochs}))
+        findings.append(FINE_RUN_LENGTHENED.finding(message, {"epochs": epochs, "asked": context.settings.epochs}))
     return findings
 
 

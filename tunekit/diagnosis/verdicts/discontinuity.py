@@ -11,14 +11,11 @@ from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict, shown, silent
 from tunekit.vocabulary import Code
 
-STEP = 2.0
-"""Times the level before, in one step, that makes a break. (SURVEY)"""
-SHIFT = 2.5
-"""Median behind a break over median before it. (SURVEY)"""
+STEP = 2.0  # times the level before, in one step, that makes a break (SURVEY)
+SHIFT = 2.5  # median behind a break over median before it (SURVEY)
 STEP_NOISE = 4.0
 """The logarithm of that ratio in standard deviations of the noise of the loss's logarithm: step losses are skewed."""
-FLOOR = 1.8
-"""Times the level before it that the curve never falls below again. (SURVEY)"""
+FLOOR = 1.8  # times the level before it that the curve never falls below again (SURVEY)
 
 
 def judge(m: Measures) -> Outcome:

@@ -10,16 +10,11 @@ from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, s
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
 from tunekit.vocabulary import Code, Remedy
 
-BAD_POINTS = 3
-"""Losses that are not finite: this many anywhere, or one at the end. (DEEP_LOCALIZE: one)"""
-GROWTH = 2.0
-"""Times the lowest level that the end of a diverged curve lies at. (DEEP_CHECKER: growth of 2)"""
-COLLAPSE = 0.8
-"""... or share of the starting loss that a collapsed network's loss returns to, and stays at."""
-BLOW_UP = 10.0
-"""Times the start that a single last loss lies at when a run ends by blowing up."""
-NOISES = 6.0
-"""Standard deviations of its noise by which a collapsed loss rises."""
+BAD_POINTS = 3  # losses that are not finite: this many anywhere, or one at the end (DEEP_LOCALIZE: one)
+GROWTH = 2.0  # times the lowest level that the end of a diverged curve lies at (DEEP_CHECKER: growth of 2)
+COLLAPSE = 0.8  # ... or share of the starting loss that a collapsed network's loss returns to, and stays at
+BLOW_UP = 10.0  # times the start that a single last loss lies at when a run ends by blowing up
+NOISES = 6.0  # standard deviations of its noise by which a collapsed loss rises
 
 
 def judge(m: Measures) -> Outcome:

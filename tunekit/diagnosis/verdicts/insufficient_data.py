@@ -6,10 +6,8 @@ from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict, silent
 from tunekit.vocabulary import Code
 
-FEW_TRAIN = 5
-"""Training points below which ..."""
-FEW_VAL = 8
-"""... and validation points below which nothing is said of a run. (SURVEY)"""
+FEW_TRAIN = 5  # training points below which ...
+FEW_VAL = 8  # ... and validation points below which nothing is said of a run (SURVEY)
 
 
 def judge(m: Measures) -> Outcome:

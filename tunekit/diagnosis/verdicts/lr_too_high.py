@@ -10,10 +10,8 @@ from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.diagnosis.verdicts.underfit import SETTLED_SLOPE
 from tunekit.vocabulary import Code, Remedy
 
-ROUGH = 0.2
-"""Noise over level of an epoch's mean loss that speaks of a rate too high."""
-HIGH = 0.25
-"""Share of the starting loss that such a level lies above: near zero, noise over level means nothing."""
+ROUGH = 0.2  # noise over level of an epoch's mean loss that speaks of a rate too high
+HIGH = 0.25  # share of the starting loss that such a level lies above: near zero, noise over level means nothing
 DECAY_DROP = 0.10
 """Fall of the loss within a tenth of the run behind a decay of the rate: the rate had been too high. (SURVEY)"""
 

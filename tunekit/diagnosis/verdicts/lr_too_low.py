@@ -9,16 +9,11 @@ from tunekit.diagnosis.measures import REST, Measures, movement, warm_up_ends
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
-STRAIGHT = 0.90
-"""R^2 of a line through the whole curve. (NOTES: a low rate gives a line; noise costs some)"""
-HALVES = (0.40, 0.60)
-"""Share of the fall that a straight line has in its first half."""
-SLOW_DROP = 0.5
-"""Share of the loss that a slow run has lost at its end, at most."""
-SLOW_LEAST = 0.03
-"""... and at least."""
-SLOW_POINTS = 15
-"""Points below which a short log is straight by chance."""
+STRAIGHT = 0.90  # R^2 of a line through the whole curve (NOTES: a low rate gives a line; noise costs some)
+HALVES = (0.40, 0.60)  # share of the fall that a straight line has in its first half
+SLOW_DROP = 0.5  # share of the loss that a slow run has lost at its end, at most
+SLOW_LEAST = 0.03  # ... and at least
+SLOW_POINTS = 15  # points below which a short log is straight by chance
 
 
 def judge(m: Measures) -> Outcome:

@@ -10,10 +10,8 @@ from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of, shown_gap
 from tunekit.vocabulary import Code
 
-METRIC_HOLDS = 0.005
-"""A metric within this of its best holds, whatever the loss does."""
-MILD_RISE = 0.5
-"""Rise of the loss up to which the metric is believed over the loss."""
+METRIC_HOLDS = 0.005  # a metric within this of its best holds, whatever the loss does
+MILD_RISE = 0.5  # rise of the loss up to which the metric is believed over the loss
 
 
 def judge(m: Measures) -> Outcome:

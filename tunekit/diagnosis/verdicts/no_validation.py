@@ -6,8 +6,7 @@ from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
-HELD_OUT = 0.1
-"""Share of the data to hold out."""
+HELD_OUT = 0.1  # share of the data to hold out
 
 
 def judge(m: Measures) -> Outcome:

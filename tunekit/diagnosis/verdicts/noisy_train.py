@@ -9,8 +9,7 @@ from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, silent
 from tunekit.vocabulary import Code
 
-NOISE = 0.3
-"""Noise over level that makes a training loss noisy. (SURVEY)"""
+NOISE = 0.3  # noise over level that makes a training loss noisy (SURVEY)
 
 
 def judge(m: Measures) -> Outcome:

@@ -11,16 +11,11 @@ from tunekit.diagnosis.verdicts.overfit import METRIC_FALL
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code, Remedy
 
-SPIKE = 5.0
-"""Times the local median of the validation loss that makes a spike. (SURVEY)"""
-TOWER = 20.0
-"""Times the lowest validation loss so far that makes one. (SURVEY)"""
-TALL = 0.5
-"""... and, as a share of the starting validation loss: near zero, large ratios mean nothing."""
-SPIKES = 2
-"""Spikes that make validation noisy; one may be a bad batch."""
-SETTLED = 0.1
-"""Share of the run in which validation may jump: averages and BatchNorm statistics warm up."""
+SPIKE = 5.0  # times the local median of the validation loss that makes a spike (SURVEY)
+TOWER = 20.0  # times the lowest validation loss so far that makes one (SURVEY)
+TALL = 0.5  # ... and, as a share of the starting validation loss: near zero, large ratios mean nothing
+SPIKES = 2  # spikes that make validation noisy; one may be a bad batch
+SETTLED = 0.1  # share of the run in which validation may jump: averages and BatchNorm statistics warm up
 
 
 def judge(m: Measures) -> Outcome:

@@ -10,20 +10,13 @@ from tunekit.diagnosis.verdict import Outcome, Verdict, fell, percent, shown, si
 from tunekit.logs.log import Procedure, finite
 from tunekit.vocabulary import Code, Remedy
 
-FALLING = -0.02
-"""Change of the training loss over the last quarter, relative, that is still a fall. (SURVEY)"""
-VAL_FALLING = -0.01
-"""The same of validation over the last 30 %, or 10 % where it has 50 points. (SURVEY)"""
-VAL_FALLING_CLEARLY = -0.03
-"""The same, from where on it counts whatever the metric does."""
-VAL_TURNED = 0.05
-"""Validation that far above a best that lies in the first 90 % of the run has turned."""
-BEST_LATE = 0.7
-"""Share of the run behind which a validation that still falls has its lowest value."""
-TO_GAIN = 0.03
-"""Share of the whole fall that the last quarter brought. (SURVEY)"""
-SCORE_RISING = 0.005
-"""Gain of the metric over the last 30 % where there is no validation loss."""
+FALLING = -0.02  # change of the training loss over the last quarter, relative, that is still a fall (SURVEY)
+VAL_FALLING = -0.01  # the same of validation over the last 30 %, or 10 % where it has 50 points (SURVEY)
+VAL_FALLING_CLEARLY = -0.03  # the same, from where on it counts whatever the metric does
+VAL_TURNED = 0.05  # validation that far above a best that lies in the first 90 % of the run has turned
+BEST_LATE = 0.7  # share of the run behind which a validation that still falls has its lowest value
+TO_GAIN = 0.03  # share of the whole fall that the last quarter brought (SURVEY)
+SCORE_RISING = 0.005  # gain of the metric over the last 30 % where there is no validation loss
 
 
 def judge(m: Measures) -> Outcome:

@@ -9,18 +9,15 @@ from tunekit.diagnosis.measures import EARLY, Measures, warm_up_ends
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
-DEAD_DROP = 0.02
-"""Share of the loss that a network which does not learn may lose behind the first transient. (SURVEY)"""
-DEAD_NOISE_DROP = 0.10
-"""... or this share, where it is less than the noise and no trend shows."""
+DEAD_DROP = 0.02  # share of the loss that a network which does not learn may lose behind the first transient (SURVEY)
+DEAD_NOISE_DROP = 0.10  # ... or this share, where it is less than the noise and no trend shows
 DEAD_TOTAL = 0.5
 """Share of the starting loss that may go in the first transient, if a metric shows that nothing was learnt."""
 DEAD_METRIC = 0.03
 """Range of a metric that did not move, as a fraction. (AUTOTRAINER: 0.03 is an oscillation, 0.01 an improvement)"""
 DEAD_ACCURACY = 0.6
 """Accuracy from which a flat curve is a trained network rather than a dead one. (AUTOTRAINER: 0.6 to 0.7)"""
-DEAD_POINTS = 10
-"""Points needed to say that nothing moves."""
+DEAD_POINTS = 10  # points needed to say that nothing moves
 
 
 def judge(m: Measures) -> Outcome:

@@ -17,42 +17,24 @@ from tunekit.vocabulary import Code, Remedy, decimal
 
 RISE = 0.05
 """Rise of the validation loss over its best: GL of PRECHELT at 5 %; also of the whole fall of the curve. (SURVEY)"""
-RISE_NOISE = 2.0
-"""The same rise in standard deviations of the validation's point-to-point noise."""
-RISE_BEFORE = 0.9
-"""Share of the run before which the best validation lies: a late best is no turn."""
-FELL_ON = 0.05
-"""Share by which training went on falling since then."""
-FALLS_AGAIN = 0.02
-"""Share by which a validation loss still falls over the last quarter."""
-FEW_VALIDATIONS = 5
-"""Validations below which no turn is seen ..."""
-SURE_RISE = 0.15
-"""... unless the loss rose by this much: three epochs of fine-tuning can overfit plainly."""
-NEAR_BEST = 0.02
-"""Validation within this share of its best has stalled; it counts from the first such point. (SURVEY)"""
-STALL_BEFORE = 0.8
-"""Share of the run before which it stalled."""
-STALL_FELL_ON = 0.2
-"""Share by which training fell since it stalled."""
-FALL_NOISE = 1.5
-"""... and in standard deviations of its noise."""
-STALL_RATIO = 1.25
-"""Validation over training at the end of a stalled run."""
-STALL_GAP = 0.15
-"""The gap as a share of the whole fall of training. (SURVEY)"""
-GAP = 0.08
-"""Training minus validation accuracy that a stalled run overfits with. (AUTOTRAINER: 0.07 to 0.1)"""
-METRIC_GAP = 0.1
-"""The same where the metrics alone say so."""
-WIDE_GAP = 0.2
-"""... and that is overfitting however the curves end (train 95 %, validation 70 %)."""
-METRIC_GAIN = 0.01
-"""Gain of a metric below which it stalled. (AUTOTRAINER: 0.01 is an improvement)"""
-METRIC_FALL = 0.03
-"""Fall of the validation metric from its best, as a fraction, where there is no loss to go by."""
-MOST_DROPOUT = 0.5
-"""Dropout up to which more of it is advised."""
+RISE_NOISE = 2.0  # the same rise in standard deviations of the validation's point-to-point noise
+RISE_BEFORE = 0.9  # share of the run before which the best validation lies: a late best is no turn
+FELL_ON = 0.05  # share by which training went on falling since then
+FALLS_AGAIN = 0.02  # share by which a validation loss still falls over the last quarter
+FEW_VALIDATIONS = 5  # validations below which no turn is seen ...
+SURE_RISE = 0.15  # ... unless the loss rose by this much: three epochs of fine-tuning can overfit plainly
+NEAR_BEST = 0.02  # validation within this share of its best has stalled; it counts from the first such point (SURVEY)
+STALL_BEFORE = 0.8  # share of the run before which it stalled
+STALL_FELL_ON = 0.2  # share by which training fell since it stalled
+FALL_NOISE = 1.5  # ... and in standard deviations of its noise
+STALL_RATIO = 1.25  # validation over training at the end of a stalled run
+STALL_GAP = 0.15  # the gap as a share of the whole fall of training (SURVEY)
+GAP = 0.08  # training minus validation accuracy that a stalled run overfits with (AUTOTRAINER: 0.07 to 0.1)
+METRIC_GAP = 0.1  # the same where the metrics alone say so
+WIDE_GAP = 0.2  # ... and that is overfitting however the curves end (train 95 %, validation 70 %)
+METRIC_GAIN = 0.01  # gain of a metric below which it stalled (AUTOTRAINER: 0.01 is an improvement)
+METRIC_FALL = 0.03  # fall of the validation metric from its best, as a fraction, where there is no loss to go by
+MOST_DROPOUT = 0.5  # dropout up to which more of it is advised
 
 
 def judge(m: Measures) -> Outcome:
@@ -183,7 +165,7 @@ def _advice(best: str) -> tuple[str, ...]:
     return (
         "more augmentation: it is the cheapest new data",
         "more regularisation: dropout, weight decay, label smoothing",
-        f"an earlier stop: keep the checkpoint of {best}, the best in validation",
+        f"an earlier stop: keep the checkpoint of {best}",
         "then more data or a smaller model",
     )
 
@@ -191,11 +173,10 @@ def _advice(best: str) -> tuple[str, ...]:
 def advice(m: Measures) -> tuple[str, ...]:
     """With the best validation's epoch where the log has epochs, else its step or row."""
     best_x, best_epoch = m.best
-    if best_epoch is not None:
-        return _advice(f"epoch {place(best_epoch)}")
-    side = m.val or m.train
-    unit = side.unit if side is not None else "point"
-    return _advice(f"{unit} {place(best_x)}" if best_x is not None else "the best validation")
+    if best_x is None or m.val is None:
+        return VERDICT.code.advice
+    best = f"epoch {place(best_epoch)}" if best_epoch is not None else f"{m.val.unit} {place(best_x)}"
+    return _advice(f"{best}, the best in validation")
 
 
 def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
@@ -217,7 +198,7 @@ VERDICT = Verdict(
         f"fell on; or a stalled validation {percent(STALL_RATIO - 1)} above a training loss that fell on by "
         f"{percent(STALL_FELL_ON)}; or accuracies {WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
         causes="More capacity or more epochs than the data bear.",
-        advice=_advice("the best epoch"),
+        advice=_advice("the best validation"),
         source=f"{NOTES}; {PRECHELT}; {AUTOTRAINER} (0.07 to 0.1); {SURVEY}",
     ),
     judge,

@@ -10,16 +10,11 @@ from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code, Remedy
 
-LEVEL = 0.03
-"""Distance from the first level within which the loss stands still. (SURVEY)"""
-STOOD = 0.08
-"""Share of the run for which it stood at its starting level ... (SURVEY)"""
-STOOD_LATER = 0.15
-"""... or at the level behind its first transient."""
-STOOD_POINTS = 5
-"""Points that a standstill needs: three in a row stand still by chance in a slow log."""
-DROPPED = 0.12
-"""Fall from that level afterwards. (SURVEY)"""
+LEVEL = 0.03  # distance from the first level within which the loss stands still (SURVEY)
+STOOD = 0.08  # share of the run for which it stood at its starting level ... (SURVEY)
+STOOD_LATER = 0.15  # ... or at the level behind its first transient
+STOOD_POINTS = 5  # points that a standstill needs: three in a row stand still by chance in a slow log
+DROPPED = 0.12  # fall from that level afterwards (SURVEY)
 
 
 def judge(m: Measures) -> Outcome:

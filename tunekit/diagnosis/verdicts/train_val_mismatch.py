@@ -6,14 +6,10 @@ from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
-LEARNT = 0.5
-"""Share of the training loss that is gone when training surely worked. (SURVEY)"""
-UNMOVED = 0.2
-"""Share of the validation loss whose loss would show that it followed. (SURVEY)"""
-UNMOVED_METRIC = 0.02
-"""Gain of a metric, as a fraction, below which it did not move."""
-FAR = 0.9
-"""Share of the starting training loss that validation stays above where the two are not the same task."""
+LEARNT = 0.5  # share of the training loss that is gone when training surely worked (SURVEY)
+UNMOVED = 0.2  # share of the validation loss whose loss would show that it followed (SURVEY)
+UNMOVED_METRIC = 0.02  # gain of a metric, as a fraction, below which it did not move
+FAR = 0.9  # share of the starting training loss that validation stays above where the two are not the same task
 
 
 def judge(m: Measures) -> Outcome:

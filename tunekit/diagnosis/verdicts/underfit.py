@@ -9,20 +9,13 @@ from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Remedy
 
-UNDER_DROP = 0.5
-"""Share of the loss that a network with too little capacity has lost at its end, at most. (SURVEY)"""
-UNDER_DROP_ALONE = 0.2
-"""The same where no accuracy tells a poor end from a good beginning (fine-tuning starts low)."""
-UNDER_RATIO = 1.25
-"""Validation over training loss: above it the trouble is a gap, not capacity. (SURVEY)"""
-UNDER_ACCURACY = 0.6
-"""Accuracy below which a converged network is poor. (AUTOTRAINER: 0.6 to 0.7)"""
-POOR = 0.3
-"""Level below which a metric that is no accuracy is poor."""
-SETTLED_SLOPE = 0.05
-"""Relative change over the last quarter below which a curve has settled."""
-HALF_SLOPE = 0.06
-"""The same over the second half of the run, which noise hides less."""
+UNDER_DROP = 0.5  # share of the loss that a network with too little capacity has lost at its end, at most (SURVEY)
+UNDER_DROP_ALONE = 0.2  # the same where no accuracy tells a poor end from a good beginning (fine-tuning starts low)
+UNDER_RATIO = 1.25  # validation over training loss: above it the trouble is a gap, not capacity (SURVEY)
+UNDER_ACCURACY = 0.6  # accuracy below which a converged network is poor (AUTOTRAINER: 0.6 to 0.7)
+POOR = 0.3  # level below which a metric that is no accuracy is poor
+SETTLED_SLOPE = 0.05  # relative change over the last quarter below which a curve has settled
+HALF_SLOPE = 0.06  # the same over the second half of the run, which noise hides less
 
 
 def judge(m: Measures) -> Outcome:

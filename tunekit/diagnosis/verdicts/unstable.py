@@ -9,12 +9,10 @@ from tunekit.diagnosis.measures import Measures, Side
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent, times
 from tunekit.vocabulary import Code, Remedy
 
-JUMP = 3.0
-"""Times the level before it that a spike of the training loss reaches. (SURVEY)"""
+JUMP = 3.0  # times the level before it that a spike of the training loss reaches (SURVEY)
 JUMP_NOISE = 6.0
 """... in standard deviations of its noise, of the loss and of its logarithm (step losses are skewed). (SURVEY)"""
-JUMP_SIZE = 0.3
-"""... and as a share of the starting loss: near zero, large ratios mean nothing. (SURVEY)"""
+JUMP_SIZE = 0.3  # ... and as a share of the starting loss: near zero, large ratios mean nothing (SURVEY)
 RARE = ((50, 1), (150, 2), (10**9, 3))
 """Up to so many points, so many spikes make a run unstable: in a log of each step single batches are hard."""
 

@@ -10,12 +10,9 @@ from tunekit.vocabulary import Code, Remedy
 
 PERFECT = 0.999
 """A validation metric, as a fraction, that no honest task holds for most of a run. (SURVEY; UMLAUT's 0.95 is eager)"""
-PERFECT_SHARE = 0.8
-"""Share of the run for which it does."""
-BELOW = 0.5
-"""Validation loss as a share of the training loss, besides."""
-VANISHED = 1e-3
-"""... or share of the starting loss that both losses end below."""
+PERFECT_SHARE = 0.8  # share of the run for which it does
+BELOW = 0.5  # validation loss as a share of the training loss, besides
+VANISHED = 1e-3  # ... or share of the starting loss that both losses end below
 
 
 def judge(m: Measures) -> Outcome:

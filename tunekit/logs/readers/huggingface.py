@@ -43,8 +43,8 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 
 def _states(folder: Path) -> list[Path]:
     try:
-        found = [folder / FILE, *(item / FILE for item in sorted(folder.glob("checkpoint-*")))]
-        return [item for item in found if item.is_file()]
+        copies = [folder / FILE, *(item / FILE for item in sorted(folder.glob("checkpoint-*")))]
+        return [item for item in copies if item.is_file()]
     except OSError:
         return []
 

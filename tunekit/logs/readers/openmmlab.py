@@ -29,10 +29,10 @@ def recognise(path: Path) -> float:
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log on a clock of epochs, which both splits have: mmengine counts validation in epochs alone."""
     if path.is_dir():
-        found = _scalars(path)
-        if found is None:
+        scalars = _scalars(path)
+        if scalars is None:
             raise UserError(f"{path}: holds no scalars.json; give the work_dir or its vis_data folder")
-        path = found
+        path = scalars
     notes: list[str] = []
     records = [item for item in source.json_lines(path, notes) if "env_info" not in item]
     folder = path.parent.parent if path.parent.name == "vis_data" else path.parent

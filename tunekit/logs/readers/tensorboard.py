@@ -55,13 +55,13 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     try:
         own = sorted(item for item in folder.iterdir() if MARK in item.name and item.is_file())
         below = sorted(item for item in folder.iterdir() if item.is_dir() and not item.is_symlink())
-        found = {"": own} if own else {}
+        folders = {"": own} if own else {}
         for item in below:
             if (TRAIN | VAL | TEST) & set(split(item.name)):
                 inside = sorted(file for file in item.iterdir() if MARK in file.name and file.is_file())
                 if inside:
-                    found[item.name] = inside
-        return found
+                    folders[item.name] = inside
+        return folders
     except OSError:
         return {}
 
@@ -104,9 +104,9 @@ def _scalars(record: bytes) -> Iterator[tuple[str, int, float]]:
     for summary in summaries:
         for number, _, value in wire.fields(summary):
             if number == 1 and isinstance(value, bytes):
-                found = _value(value)
-                if found is not None:
-                    yield found[0], step, found[1]
+                tagged = _value(value)
+                if tagged is not None:
+                    yield tagged[0], step, tagged[1]
 
 
 def _value(data: bytes) -> tuple[str, float] | None:

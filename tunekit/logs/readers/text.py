@@ -28,8 +28,8 @@ def recognise(path: Path) -> float:
     if not any(word in lowered for word in (b"loss", b"acc", b"err", b"nll", b"perplexity")):
         return 0.0
     text = source.decode(data).replace("\r", "\n")
-    found = [record for record in as_records(text.split("\n")) if set(record) - {"epoch", "step", "lr"}]
-    return 0.3 if len(found) >= LEAST else 0.12 if found else 0.0
+    records = [record for record in as_records(text.split("\n")) if set(record) - {"epoch", "step", "lr"}]
+    return 0.3 if len(records) >= LEAST else 0.12 if records else 0.0
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:

@@ -79,7 +79,7 @@ def procedure_of(run: Path) -> Procedure:
             known = replace(known, sweep_range=(low, high) if low is not None and high is not None else None)
         if (expected := _number(handoff.get("expected_loss"))) is not None:
             known = replace(known, expected_loss=expected)
-        if isinstance(classes := handoff.get("classes"), int):
+        if isinstance(classes := handoff.get("classes"), int) and not isinstance(classes, bool):
             known = replace(known, classes=classes)
     return known
 
