@@ -211,7 +211,7 @@ class TestWholeRun:
         assert results["diagnose"]["cost"]["iterations"] == 0
 
     def test_best_yaml_is_a_recipe_with_the_tuned_values(self, run):
-        from tunekit.rundir import read_recipe
+        from tunekit.pipeline import read_recipe
 
         best = read_recipe(run / "best.yaml").recipe
         handed = self.results(run)["fine-run"]["handoff"]

@@ -8,8 +8,8 @@ import pytest
 from tests.commands import FAST
 from tunekit.pipeline import open_run, open_studies, read_recipe
 from tunekit.rundir import find_run
-from tunekit.studies import absolute, masked
-from tunekit.vocabulary import UserError
+from tunekit.studies import Conclusion, absolute, masked
+from tunekit.vocabulary import StepResult, UserError
 
 
 def test_a_run_remembers_its_database_and_two_runs_share_one(tunekit, tmp_path, monkeypatch):
@@ -48,9 +48,10 @@ class TestOneRunHasOneStorage:
     def test_runs_of_one_name_in_one_database_are_apart(self, tmp_path, run):
         other = find_run(read_recipe(tmp_path / "fast.yaml"), tmp_path / "others", "r")
         url = f"sqlite:///{tmp_path}/team.db"
-        open_studies(run, url).study("lr-sweep", False, {}).record({"handoff": {"lr": 0.1}})
-        assert open_studies(other, url).results(["lr-sweep"]) == {}
-        assert open_studies(run).results(["lr-sweep"])["lr-sweep"]["handoff"] == {"lr": 0.1}
+        conclusion = Conclusion("f", StepResult("lr-sweep", "pass", "", handoff={"lr": 0.1}))
+        open_studies(run, url).study("lr-sweep", False, {}).conclude(conclusion)
+        assert open_studies(other, url).conclusions(["lr-sweep"]) == {}
+        assert open_studies(run).conclusions(["lr-sweep"]) == {"lr-sweep": conclusion}
 
     def test_another_one_than_at_first_is_refused(self, tmp_path, run):
         open_studies(run, f"sqlite:///{tmp_path}/a.db")

@@ -67,11 +67,6 @@ def find(target: Path, overrides: Sequence[str], runs_dir: Path, name: str | Non
     return open_run(target, overrides)
 
 
-def can_run(run: rundir.RunFolder, name: str) -> bool:
-    """Whether a run holds what a step needs of the steps before it."""
-    return all(run.result(step.name) is not None for step in get_step(name).needs)
-
-
 @dataclass(frozen=True)
 class Options:
     """What changes how a run is carried out, but no number of it."""
@@ -96,7 +91,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
     with _owned(run, options, emit, shown) as supervisor:
         # What only looks at records needs neither torch nor the person's code again.
         facts = _kept_facts(run) if all(step.work == "reads" for step in walked) else None
-        facts = facts or _facts(supervisor, options)
+        facts = facts or _facts(supervisor)
         if any(step.importance and run.result(step.name) is None for step in walked):
             threading.Thread(target=import_importance).start()
         results = []
@@ -162,7 +157,7 @@ def _readers(options: Options) -> int:
     return min(share, MOST_READERS) if share >= 2 else 0
 
 
-def _facts(supervisor: Supervisor, options: Options) -> Facts:
+def _facts(supervisor: Supervisor) -> Facts:
     """What is known before any step. Precision and threads are decided by the first command on a run and stay."""
     run = supervisor.run
     recipe = run.recipe
@@ -237,7 +232,7 @@ def _stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
     asked: list[str] = []
     deadline = None if budget_s is None else time.monotonic() + budget_s
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append("interrupted" if number == signal.SIGINT else "ended by SIGTERM")
@@ -310,7 +305,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: i
 
     Errors: UserError, Interrupted."""
     with _owned(run, options, emit, shown) as supervisor:
-        context = make_context(steps()[-1], run, _facts(supervisor, options), supervisor.studies)
+        context = make_context(steps()[-1], run, _facts(supervisor), supervisor.studies)
         return supervisor.train(final_training(context, epochs), context)
 
 

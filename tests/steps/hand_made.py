@@ -60,7 +60,7 @@ def context_of(
     return Context(get_step(step), written, facts_of(**(facts or {})), kept, following, wanted)
 
 
-def trained(
+def trained(  # noqa: PLR0913 - all in which trainings of tests differ
     request: Training,
     losses: Sequence[float],
     validations: Sequence[tuple[float, float]] = (),

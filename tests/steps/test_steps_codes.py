@@ -11,16 +11,26 @@ from tunekit.steps import codes, get_step, step_names, steps
 from tunekit.vocabulary import Code
 
 SAID = {
-    "check-init-loss": """initial_loss_high initial_loss_low outputs_are_probabilities outputs_clipped logits_too_large
-        loss_not_averaged class_count_mismatch labels_out_of_range input_not_finite input_constant input_not_normalized
-        class_imbalance conflicting_labels split_leak split_mismatch frozen_parameters unused_parameters
-        vanishing_gradients exploding_gradients dead_units batch_leak input_ignored regularization_not_added""",
-    "overfit-tiny": "cannot_overfit loss_flat loss_not_finite overfit_slow eval_mode_differs memorizes_without_input",
-    "lr-sweep": "no_learning_rate_works all_diverged best_at_edge narrow_range",
-    "coarse-grid": "best_at_edge cells_diverged cells_failed within_noise",
-    "fine-run": "unstable_across_seeds fine_run_diverged still_improving within_noise not_repeatable",
+    "check-init-loss": {
+        "fail": """initial_loss_high initial_loss_low outputs_are_probabilities outputs_clipped loss_not_averaged
+            class_count_mismatch labels_out_of_range input_not_finite input_constant split_leak split_mismatch
+            unused_parameters vanishing_gradients exploding_gradients dead_units batch_leak input_ignored
+            regularization_not_added""",
+        "warn": "logits_too_large input_not_normalized class_imbalance conflicting_labels frozen_parameters",
+    },
+    "overfit-tiny": {
+        "fail": "cannot_overfit loss_flat loss_not_finite",
+        "warn": "overfit_slow eval_mode_differs memorizes_without_input",
+    },
+    "lr-sweep": {"fail": "no_learning_rate_works all_diverged", "warn": "best_at_edge narrow_range"},
+    "coarse-grid": {"warn": "best_at_edge cells_failed", "note": "cells_diverged within_noise"},
+    "fine-run": {
+        "fail": "fine_run_diverged",
+        "warn": "unstable_across_seeds",
+        "note": "still_improving within_noise not_repeatable",
+    },
 }
-"""Codes that people and their scripts rely on, by the step that says them."""
+"""Codes that people and their scripts rely on, by the step that says them and what each does to its verdict."""
 
 UNSOURCED = {"cells_failed", "not_repeatable", "fine_run_lengthened"}
 """Codes that say what tunekit itself saw and that no paper, page or slide stands behind."""
@@ -51,8 +61,10 @@ def test_a_code_stands_in_its_step_under_its_own_name_and_is_said_and_collected(
 
 
 @pytest.mark.parametrize("step", sorted(SAID))
-def test_codes_keep_their_names_and_their_steps(step):
-    assert {code.name for code in get_step(step).codes()} >= set(SAID[step].split())
+def test_codes_keep_their_names_steps_and_severities(step):
+    severities = {code.name: code.severity for code in get_step(step).codes()}
+    for severity, names in SAID[step].items():
+        assert {name: severities.get(name) for name in names.split()} == dict.fromkeys(names.split(), severity)
 
 
 def test_a_code_is_one_thing_whoever_says_it():

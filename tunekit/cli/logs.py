@@ -53,13 +53,13 @@ def diagnose(
     as_json: Json = False,
 ) -> None:
     """6. Say what the curves of a training mean: of a run, or of any tool's log."""
-    from tunekit.pipeline import can_run
     from tunekit.rundir import is_run, read_run
 
     codes = _codes(fail_on)
     if watch:
         _watch(path, format_, train, val, seconds(idle) or 0.0, codes, as_json)
-    if is_run(path) and not (format_ or train or val or fail_on) and can_run(read_run(path), READS_LOGS.name):
+    tuned = is_run(path) and all(read_run(path).result(step.name) for step in READS_LOGS.needs)
+    if tuned and not (format_ or train or val or fail_on):
         options = chosen("1", "inline", None, None, None, True, None)
         opened = open_target(str(path), set_, RUNS, None)
         (result,) = walk(context, opened, [READS_LOGS.name], options, as_json)

@@ -25,7 +25,7 @@ class InlineExecutor:
         self._waiting.append((handle, carry_out(self._worker, handle, request, workspace)))
         return handle
 
-    def poll(self, timeout_s: float = 0.1) -> list[Event]:
+    def poll(self, timeout_s: float = 0.1) -> list[Event]:  # noqa: ARG002 - an Executor's; nothing is waited for here
         if not self._waiting:
             return []
         event = next(self._waiting[0][1])

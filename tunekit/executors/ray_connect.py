@@ -60,7 +60,7 @@ def connect(jobs: int, address: str | None) -> tuple[Any, bool]:
             signal.signal(signal.SIGTERM, before)  # Ray puts its own in its place
     # What Ray has to say of a lost node goes to standard output, whatever its options; the executor says it itself.
     with contextlib.suppress(AttributeError):
-        ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
+        ray._private.worker.print_to_stdstream = lambda *_args, **_kwargs: None
     return ray, True
 
 

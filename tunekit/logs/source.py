@@ -31,7 +31,7 @@ def head(path: Path) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _head(path: Path, size: int, changed: int) -> bytes:
+def _head(path: Path, _size: int, _changed: int) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD)
 

@@ -19,7 +19,7 @@ MANY = 50_000_000
 """Bytes from which only the columns whose names say something are read."""
 
 
-def table_log(
+def table_log(  # noqa: PLR0913 - all in which formats of tables differ
     path: Path,
     format: str,
     train: str | None = None,
@@ -60,7 +60,7 @@ def nothing(path: Path, columns: Sequence[str]) -> str:
     )
 
 
-def records_log(
+def records_log(  # noqa: PLR0913 - likewise
     records: Sequence[Mapping[str, object]],
     path: Path,
     format: str,

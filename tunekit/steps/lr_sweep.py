@@ -198,7 +198,7 @@ def working_range(curves: Mapping[float, RateCurve]) -> tuple[float, float] | No
     return rates[low], rates[high]
 
 
-def objective(context: Context[LrSweep], record: Record) -> float | None:
+def objective(_context: Context[LrSweep], record: Record) -> float | None:
     """The mean training loss of the last tenth."""
     return None if diverged(record) else tail_mean(record.column("train_loss"))
 
@@ -323,7 +323,7 @@ def _none_works(context: Context[LrSweep], curves: Mapping[float, RateCurve]) ->
     return NO_LEARNING_RATE_WORKS.finding(message, evidence, advice=advice, remedies=(longer,))
 
 
-def figure(context: Context[LrSweep], result: StepResult, records: Sequence[Record]) -> Figure:
+def figure(_context: Context[LrSweep], result: StepResult, records: Sequence[Record]) -> Figure:
     """The losses of every rate, and the drop by rate with what works."""
     swept = SweptRates.from_json(result.handoff) if result.handoff else None
     curves = read_curves(records)
@@ -364,6 +364,6 @@ STEP = Step(
     judge,
     lambda: CODES,
     objective=objective,
-    choices=lambda context: {},
+    choices=lambda _context: {},
     figure=figure,
 )

@@ -73,11 +73,11 @@ class Judgement:
     diagnosis: str | None = None
 
 
-def _unscored(context: Context[Any], record: Record) -> float | None:
+def _unscored(_context: Context[Any], _record: Record) -> float | None:
     return None
 
 
-def _smaller_is_better(context: Context[Any]) -> bool:
+def _smaller_is_better(_context: Context[Any]) -> bool:
     return False
 
 
@@ -117,7 +117,7 @@ class Step(Generic[S, H]):
     maximize: Callable[[Context[S]], bool] = _smaller_is_better
     choices: Callable[[Context[S]], Mapping[str, Sequence[Any]]] | None = None  # None: the recipe's search axes
     order: Callable[[Context[S], Sequence[Record]], Sequence[Record]] = _as_scored
-    takes: Callable[[S], int] = lambda settings: 0
+    takes: Callable[[S], int] = lambda _settings: 0
     figure: Callable[[Context[S], StepResult, Sequence[Record]], Figure] | None = None
     work: Literal["trains", "measures", "reads"] = "trains"  # what it asks for: reading needs nothing of the person's
     reads_logs: bool = False  # it takes the log of any tool besides runs

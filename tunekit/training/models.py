@@ -54,7 +54,7 @@ def mlp(
     return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
-def cnn(
+def cnn(  # noqa: PLR0913 - the recipe's `model.args`
     shape: Sequence[int],
     outputs: int,
     channels: Sequence[int] = (32, 64),

@@ -10,7 +10,7 @@ from tunekit.telling import refused
 from tunekit.vocabulary import ScheduleSpec, UserError
 
 
-def constant(iteration: int) -> float:
+def constant(_iteration: int) -> float:
     """1, always."""
     return 1.0
 

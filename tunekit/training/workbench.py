@@ -45,7 +45,7 @@ class Workbench:
         self.folder = folder
         self.device = device
         self.readers = readers
-        self._load: Load = load or (lambda data, key, place: read_splits(data, place))
+        self._load: Load = load or (lambda data, _key, place: read_splits(data, place))
         self._whole: _Recent[Splits] = _Recent(2)
         self._asked: _Recent[Splits] = _Recent(4)
         self._models: WeakSet[nn.Module] = WeakSet()

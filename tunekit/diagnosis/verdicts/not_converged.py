@@ -62,7 +62,7 @@ def _metric_settled(m: Measures, window: float) -> bool:
     return change < SCORE_RISING
 
 
-def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
+def remedies(m: Measures, _known: Procedure) -> tuple[Remedy, ...]:
     """The same run twice as long."""
     _, epochs = finite(m.log.epochs)
     if not len(epochs):

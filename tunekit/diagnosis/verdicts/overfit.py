@@ -179,7 +179,7 @@ def advice(m: Measures) -> tuple[str, ...]:
     return _advice(f"{best}, the best in validation")
 
 
-def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
+def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
     """A grid over stronger weight decays than the run's, and more dropout where the model has it."""
     decay = max(known.weight_decay or 0.0, 1e-4)
     stronger = [decimal(factor * decay) for factor in (3, 10, 30, 100)]

@@ -51,7 +51,7 @@ def judge(m: Measures) -> Outcome:
     return Outcome(True, text, evidence, limit / max(drop, 0.05))
 
 
-def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
+def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
     """A sweep where there was none, and no dropout where the model has it."""
     sweep = () if known.sweep_range is not None else (Remedy("lr-sweep"),)
     return (*sweep, Remedy("run", {"model.args.dropout": 0.0})) if known.dropout else sweep

@@ -50,7 +50,7 @@ def plan(context: Here, records: Sequence[Record]) -> list[Request]:
     return requests
 
 
-def objective(context: Here, record: Record) -> float | None:
+def objective(_context: Here, record: Record) -> float | None:
     """Distance of the initial loss from its expectation, as a share of it."""
     if record.request.purpose != INITIALISATION:
         return None
@@ -89,7 +89,7 @@ def _row(measured: InitialMeasured) -> Values:
     }
 
 
-def figure(context: Here, result: StepResult, records: Sequence[Record]) -> Figure:
+def figure(_context: Here, result: StepResult, records: Sequence[Record]) -> Figure:
     """Losses of the initialisations beside what is expected, and the gradients by layer."""
     seeds, losses, lines = [], [], []
     for record in records:
@@ -124,7 +124,7 @@ STEP = Step(
     judge,
     lambda: CODES,
     objective=objective,
-    choices=lambda context: {},
+    choices=lambda _context: {},
     figure=figure,
     work="measures",
 )

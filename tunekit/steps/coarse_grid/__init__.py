@@ -205,11 +205,11 @@ def _findings(
         }
         findings.append(WITHIN_NOISE.finding(message, evidence))
     if scored and context.settings.sampler == "grid":
-        findings += _edges(context, cells, scored[0])
+        findings += _edges(cells, scored[0])
     return findings
 
 
-def _edges(context: Context[CoarseGrid], cells: Sequence[Record], best: Record) -> list[Finding]:
+def _edges(cells: Sequence[Record], best: Record) -> list[Finding]:
     """The best at the edge of its rates or decays, clearly better than inside, with something sound beside it."""
     findings = []
     plane = cells_beside(best, cells)
@@ -230,7 +230,7 @@ def _edges(context: Context[CoarseGrid], cells: Sequence[Record], best: Record) 
     return findings
 
 
-def figure(context: Context[CoarseGrid], result: StepResult, records: Sequence[Record]) -> Figure:
+def figure(context: Context[CoarseGrid], result: StepResult, _records: Sequence[Record]) -> Figure:
     """Rate by weight decay at the best of every other axis, and what each axis does at its best."""
     panels = [_map(context, result.table)]
     for axis, values in result.details.get("axes", {}).items():

@@ -166,7 +166,7 @@ def _further(context: Context[OverfitTiny], tried: _Tried, best_try: Record) -> 
     return None
 
 
-def objective(context: Context[OverfitTiny], record: Record) -> float | None:
+def objective(_context: Context[OverfitTiny], record: Record) -> float | None:
     """The loss at the end: how much of the tiny set was learned."""
     purpose = record.request.purpose
     if purpose == THE_SET:
@@ -216,7 +216,7 @@ def _row(record: Record, start: TinySet) -> Values:
     return row if start.kind == "regression" or score_column(record) is None else {**row, "accuracy": end.score}
 
 
-def figure(context: Context[OverfitTiny], result: StepResult, records: Sequence[Record]) -> Figure:
+def figure(_context: Context[OverfitTiny], result: StepResult, records: Sequence[Record]) -> Figure:
     """The loss of every try, and of the control."""
     lines = []
     for record in records:
@@ -239,6 +239,6 @@ STEP = Step(
     judge,
     lambda: CODES,
     objective=objective,
-    choices=lambda context: {"inputs": ["real", "zeroed"]},
+    choices=lambda _context: {"inputs": ["real", "zeroed"]},
     figure=figure,
 )

@@ -104,10 +104,10 @@ def measure_gradients(session: Session, batch: Batch) -> tuple[Gradients, tuple[
     flow = _Flow()
     for name, module in model.named_modules():
         if name:
-            hooks.append(module.register_forward_pre_hook(lambda m, i, name=name: stack.append(name)))
-            hooks.append(module.register_forward_hook(lambda m, i, o: _leave(stack)))
+            hooks.append(module.register_forward_pre_hook(lambda _m, _i, name=name: stack.append(name)))
+            hooks.append(module.register_forward_hook(lambda _m, _i, _o: _leave(stack)))
         if next(module.parameters(recurse=False), None) is not None:
-            hooks.append(module.register_forward_hook(lambda m, i, o, name=name: flow.note(name, i, o)))
+            hooks.append(module.register_forward_hook(lambda _m, i, o, name=name: flow.note(name, i, o)))
     model.zero_grad(set_to_none=True)
     try:
         with _Watch(lambda: stack[-1] if stack else "forward") as watch:
