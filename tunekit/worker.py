@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import chdir
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunekit.rundir import BEST_WEIGHTS, CHECKPOINT, SHARED
 from tunekit.store import Entry, Store, Table
@@ -19,6 +19,7 @@ from tunekit.vocabulary import DataSpec, Measurement, Row, Training, UserError, 
 if TYPE_CHECKING:  # torch is imported when something is trained
     from tunekit.training.data import Splits
     from tunekit.training.loop import Chunk, Losses, Session
+    from tunekit.training.memory import Packed
     from tunekit.training.workbench import Workbench
 
 FLUSH_S = 10.0  # a kill loses at most so many seconds of a training
@@ -162,7 +163,7 @@ def _shared_splits(place: Path, data: DataSpec, key: str, folder: Path) -> Split
     return unpack(torch.load(path, mmap=True, weights_only=True))
 
 
-def _size(packed: Mapping[str, Any]) -> int:
+def _size(packed: Packed) -> int:
     """Bytes of the training inputs."""
     train = packed["train"]
     return sum(int(value.nbytes) for value in (*train["args"], *train["kwargs"].values()))

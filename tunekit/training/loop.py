@@ -193,7 +193,7 @@ class Session:
             answer = model(*batch.args, **batch.kwargs)
         return self.task.outputs(answer).float()
 
-    def autocast(self) -> AbstractContextManager[Any]:
+    def autocast(self) -> AbstractContextManager[object]:
         if self.config.precision != "bf16":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,9 @@ from tunekit.training.seeds import seed_everything
 from tunekit.vocabulary import UserError
 
 MEMORY_LIMIT = 4 * 2**30  # bytes; a larger dataset is read batch by batch
+Packed = dict[str, dict[str, Any]]
+"""Splits by name: args, kwargs and labels as tensors, and what they are normalised with."""
+
 SAME_TWICE = 8  # samples read twice to find out whether reading draws random numbers
 
 
@@ -100,9 +103,9 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool(torch.equal(torch.nan_to_num(a.float()), torch.nan_to_num(b.float())))
 
 
-def pack(splits: Splits) -> dict[str, Any] | None:
+def pack(splits: Splits) -> Packed | None:
     """Splits in memory as nested dictionaries of tensors, for a file that other processes map; None for others."""
-    packed: dict[str, Any] = {}
+    packed: Packed = {}
     for name in ("train", "val", "test"):
         split = getattr(splits, name)
         if split is None:
@@ -119,7 +122,7 @@ def pack(splits: Splits) -> dict[str, Any] | None:
     return packed
 
 
-def unpack(packed: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Splits:
+def unpack(packed: Packed, notes: tuple[str, ...] = ()) -> Splits:
     """What `pack` made, as splits again."""
     splits = {
         name: TensorSplit(

@@ -14,7 +14,7 @@ from tunekit.recipe import call, resolve
 from tunekit.telling import refused
 from tunekit.training.data import Batch
 from tunekit.training.seeds import seed_everything
-from tunekit.vocabulary import ModelSpec, UserError
+from tunekit.vocabulary import ModelSpec, UserError, Values
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -118,14 +118,14 @@ def _on_cpu(value: Any) -> Any:
     return value.cpu() if isinstance(value, Tensor) else value
 
 
-def _built(build: Callable[..., nn.Module], name: str, args: dict[str, Any]) -> nn.Module:
+def _built(build: Callable[..., nn.Module], name: str, args: Values) -> nn.Module:
     try:
         return build(**args)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"model.args: {name}: {refused(error)}") from None
 
 
-def _torchvision(name: str, outputs: int | None, pretrained: bool, args: dict[str, Any]) -> nn.Module:
+def _torchvision(name: str, outputs: int | None, pretrained: bool, args: Values) -> nn.Module:
     import torchvision.models as known
 
     if name not in known.list_models():
@@ -145,7 +145,7 @@ def _with_head(model: nn.Module, outputs: int | None) -> nn.Module:
     return model
 
 
-def _timm(name: str, outputs: int | None, pretrained: bool, args: dict[str, Any]) -> nn.Module:
+def _timm(name: str, outputs: int | None, pretrained: bool, args: Values) -> nn.Module:
     try:
         import timm
     except ModuleNotFoundError:

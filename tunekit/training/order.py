@@ -18,6 +18,9 @@ from tunekit.vocabulary import Subset, UserError
 
 READER_TIMEOUT_S = 120
 
+Groups = Sequence[Any] | np.ndarray[Any, Any]
+"""The group or the time of each sample."""
+
 
 @lru_cache(maxsize=2)
 def epoch_order(size: int, seed: int, epoch: int) -> Tensor:
@@ -62,7 +65,7 @@ class BatchPlan(Dataset[Batch]):
             ) from None
 
 
-def _as_it_is(batch: Any) -> Any:
+def _as_it_is(batch: object) -> object:
     return batch
 
 
@@ -92,7 +95,7 @@ def split_indices(
     fraction: float,
     how: str,
     seed: int,
-    groups: Sequence[Any] | np.ndarray[Any, Any] | None,
+    groups: Groups | None,
 ) -> tuple[Tensor, Tensor]:
     """Indices of the training and the validation part. `groups`: group or time of each sample. Errors: UserError."""
     if size < 2:
@@ -125,10 +128,8 @@ def split_indices(
     return order[wanted:].sort().values, order[:wanted].sort().values
 
 
-def _by_group(
-    groups: Sequence[Any] | np.ndarray[Any, Any], wanted: int, draw: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    members: dict[Any, list[int]] = {}
+def _by_group(groups: Groups, wanted: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    members: dict[object, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group.item() if hasattr(group, "item") else group, []).append(index)
     if len(members) < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +19,7 @@ from tunekit.recipe import call, resolve
 from tunekit.telling import refused
 from tunekit.training.data import LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.memory import in_memory
-from tunekit.training.order import split_indices, tiny_subset
+from tunekit.training.order import Groups, split_indices, tiny_subset
 from tunekit.vocabulary import DataSpec, UserError, digest
 
 
@@ -30,7 +30,7 @@ class Parts:
     train: Any  # Split, dataset or loader
     val: Any = None
     test: Any = None
-    groups: Sequence[Any] | np.ndarray[Any, Any] | None = None  # group or time of each training sample
+    groups: Groups | None = None  # of each training sample
     standardize: bool = False  # normalise with the training split's own statistics
 
 
@@ -118,13 +118,13 @@ def torchvision_set(name: str, root: Path, size: int | None = None, download: bo
     """A torchvision classification set at `root`: train= or split= style; bytes in memory where it holds arrays."""
     import torchvision.datasets as known
 
-    kind = getattr(known, name, None)
-    if kind is None:
+    dataset_class = getattr(known, name, None)
+    if dataset_class is None:
         raise UserError(f"data.target: torchvision has no dataset {name!r}; for example torchvision:CIFAR10")
     sets = []
     for split in ({"train": True}, {"train": False}, {"split": "train"}, {"split": "val"}, {"split": "test"}):
         try:
-            sets.append((split, kind(str(root), download=download, **split, **args)))
+            sets.append((split, dataset_class(str(root), download=download, **split, **args)))
         except (TypeError, ValueError):
             continue  # this set names its splits in the other way
         except RuntimeError as error:
@@ -340,8 +340,8 @@ def _collected(split: Split | LoaderSplit) -> Split:
     )
 
 
-def _groups_of(dataset: Any, how: str) -> Sequence[Any] | None:
-    groups: Sequence[Any] | None = getattr(dataset, f"{how}s", None)
+def _groups_of(dataset: object, how: str) -> Groups | None:
+    groups: Groups | None = getattr(dataset, f"{how}s", None)
     return groups
 
 
