@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from tests.commands import FAST, Done
 from tunekit import cli
-from tunekit.vocabulary import TrainingConfig
+from tunekit.configuration import TrainingConfig
 
 settings.register_profile("tunekit", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("tunekit")

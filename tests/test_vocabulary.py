@@ -7,27 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunekit.vocabulary import (
+from tunekit.configuration import (
     DataSpec,
-    Finding,
     LossSpec,
-    Measurement,
     ModelSpec,
     OptimizerSpec,
-    Record,
-    Row,
     ScheduleSpec,
-    StepResult,
-    StopRule,
     Subset,
-    Training,
     TrainingConfig,
-    cells,
-    columns,
     decimal,
     digest,
-    judged_by,
     short,
+)
+from tunekit.vocabulary import (
+    Finding,
+    Measurement,
+    Record,
+    Row,
+    StepResult,
+    StopRule,
+    Training,
+    cells,
+    columns,
+    judged_by,
     worst,
 )
 
@@ -73,7 +75,7 @@ def test_the_changes_below_name_every_field_of_a_configuration():
 @pytest.mark.parametrize("name", sorted(CHANGED))
 def test_the_key_changes_with_every_field(make_config, name):
     config = make_config()
-    assert config.with_(**{name: CHANGED[name]}).key != config.key
+    assert replace(config, **{name: CHANGED[name]}).key != config.key
 
 
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a

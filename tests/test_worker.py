@@ -1,5 +1,6 @@
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -206,8 +207,8 @@ def test_a_person_has_their_own_number_of_threads_and_folder_after_each_piece_of
     monkeypatch.setattr("tunekit.worker.PROGRESS_S", 0.0)
     worker, mine = Worker(), (torch.get_num_threads(), Path.cwd())
     for request in (
-        Training(config.with_(threads=mine[0] + 1), 23, {}, purpose="test"),
-        Measurement("data", config.with_(threads=mine[0] + 1), {}, purpose="test"),
+        Training(replace(config, threads=mine[0] + 1), 23, {}, purpose="test"),
+        Measurement("data", replace(config, threads=mine[0] + 1), {}, purpose="test"),
     ):
         for _ in worker.work(request, workspace):
             assert (torch.get_num_threads(), Path.cwd()) == mine

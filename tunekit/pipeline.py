@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from tunekit import rundir
+from tunekit.configuration import ScheduleSpec
 from tunekit.executors import auto_jobs, cores, make_executor
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
@@ -26,17 +27,7 @@ from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.store import Store
 from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage, quiet
 from tunekit.supervisor import Supervisor, Trained
-from tunekit.vocabulary import (
-    UNKNOWN,
-    Emit,
-    Facts,
-    Measurement,
-    Noted,
-    ScheduleSpec,
-    StepResult,
-    Training,
-    UserError,
-)
+from tunekit.vocabulary import UNKNOWN, Emit, Facts, Measurement, Noted, StepResult, Training, UserError
 from tunekit.worker import Workspace
 
 MOST_READERS = 8

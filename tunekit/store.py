@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from tunekit.configuration import TrainingConfig
 from tunekit.rundir import (
     BEST_WEIGHTS,
     CHECKPOINT,
@@ -25,7 +26,7 @@ from tunekit.rundir import (
     disk_error,
     write_atomically,
 )
-from tunekit.vocabulary import Row, TrainingConfig, UserError, cells, columns, judged_by
+from tunekit.vocabulary import Row, UserError, cells, columns, judged_by
 
 SEAL_BYTES = 8  # hexadecimal digits of a CRC-32
 HEADER_BYTES = 4  # val_losses.bin begins with the number of validation samples, little-endian uint32

@@ -21,7 +21,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tunekit.vocabulary import Measurement, StepResult, Training, UserError, Values
+from tunekit.configuration import Values
+from tunekit.vocabulary import Measurement, StepResult, Training, UserError
 
 IMPORTANCE_TRIALS = 10  # importance is not said of fewer finished trials
 POINTS = 50  # a curve's points that a trial keeps, for the dashboard

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tunekit.configuration import Values, digest
 from tunekit.executors import Event, Executor
 from tunekit.rundir import OWN_KEYS, RECIPE, RunDir
 from tunekit.steps import Context, conclude
@@ -33,8 +34,6 @@ from tunekit.vocabulary import (
     Suggestion,
     Training,
     UserError,
-    Values,
-    digest,
 )
 from tunekit.worker import Workspace, is_finished
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from tunekit.vocabulary import Remedy, short
+from tunekit.configuration import short
+from tunekit.vocabulary import Remedy
 
 OWN = Path(__file__).parent
 STANDARD = Path(sysconfig.get_path("stdlib"))

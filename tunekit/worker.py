@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunekit.configuration import DataSpec
 from tunekit.rundir import BEST_WEIGHTS, CHECKPOINT, SHARED
 from tunekit.store import Entry, Store, Table
-from tunekit.vocabulary import DataSpec, Measurement, Row, Training, UserError, judged_by
+from tunekit.vocabulary import Measurement, Row, Training, UserError, judged_by
 
 if TYPE_CHECKING:  # torch is imported when something is trained
     from tunekit.training.data import Splits

@@ -7,13 +7,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import fresh
 from tests.benchmarks.sidebyside import REPEATS, Report, spread, verdict
+from tunekit.configuration import Values
 from tunekit.executors import Event
-from tunekit.vocabulary import Facts, Measurement, Record, StepResult, Training, Values
+from tunekit.vocabulary import Facts, Measurement, Record, StepResult, Training
 
 PACKAGES = ("optuna",)
 TRIALS = 10_000
@@ -96,7 +98,7 @@ class Grid:
             return []
         base = context.config()
         params = [{"lr": 1e-3, "weight_decay": 1e-6 * (number + 1), "seed": number} for number in range(self.trials)]
-        return [Training(base.with_(**values), VALIDATIONS, values, purpose="test") for values in params]
+        return [Training(replace(base, **values), VALIDATIONS, values, purpose="test") for values in params]
 
     def objective(self, context: Any, record: Record) -> float:
         return float(record.validations("val_accuracy")[-1][1])

@@ -135,10 +135,10 @@ def plan_of(run: Path) -> dict[str, Any]:
 
 def held_out(name: str) -> list[int]:
     """Which of the 60,000 training images tunekit validates on."""
+    from tunekit.configuration import DataSpec
     from tunekit.recipe import load
     from tunekit.training.order import split_indices
     from tunekit.training.sources import load_parts
-    from tunekit.vocabulary import DataSpec
 
     loaded = load(recipe_path(name))
     data = loaded.recipe.data

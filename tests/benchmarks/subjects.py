@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.fresh import ROOT
+from tunekit.configuration import TrainingConfig
 from tunekit.recipe import Loaded, load
-from tunekit.vocabulary import Facts, TrainingConfig, UserError
+from tunekit.vocabulary import Facts, UserError
 
 UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
 MNIST = ROOT.parent / "shared" / "data"

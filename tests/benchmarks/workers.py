@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def measure(name: str, iterations: int, trainings: int, overrides: dict[str, Any
             workspace = Workspace(str(Path(place) / "trainings"), str(folder), "cpu")
             started, cpu = time.perf_counter(), _cpu_of_children()
             waiting = {
-                executor.submit(Training(config.with_(seed=seed), until, {}, purpose="test"), workspace)
+                executor.submit(Training(replace(config, seed=seed), until, {}, purpose="test"), workspace)
                 for seed in seeds
             }
             while waiting:

@@ -1,6 +1,7 @@
 """Failures of known learning-rate finders that only a real sweep can show, each named by its case number."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_case_06_a_model_that_is_handed_out_twice_is_refused(make_config, tmp_pa
     bench = Workbench(tmp_path, CPU)
     Session(config, bench)
     with pytest.raises(UserError, match="build a new one at each call"):
-        Session(config.with_(lr=0.5), bench)
+        Session(replace(config, lr=0.5), bench)
 
 
 def test_case_08_and_10_nothing_is_left_in_the_working_directory(tunekit, fast, tmp_path, monkeypatch):

@@ -53,7 +53,7 @@ class TestPlan:
     def test_one_start_the_same_batches_and_a_small_decay_for_every_rate(self):
         requests = lr_sweep.plan(context_of("lr-sweep", optimizer={"weight_decay": 0.3}), [])
         assert [request.config.lr for request in requests] == LADDER
-        assert len({request.config.with_(lr=0.0).key for request in requests}) == 1
+        assert len({replace(request.config, lr=0.0).key for request in requests}) == 1
         assert {request.config.weight_decay for request in requests} == {1e-4}
         assert {request.until for request in requests} == {100}
 

@@ -6,9 +6,10 @@ from hand_made import carry_out, codes, context_of, exploding, failed, falling, 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunekit.configuration import Subset
 from tunekit.measured import Fit, Spread, TinySet, TinyTrained
 from tunekit.steps import overfit_tiny
-from tunekit.vocabulary import Measurement, Record, Subset, Training, UserError
+from tunekit.vocabulary import Measurement, Record, Training, UserError
 
 START = TinySet(
     kind="classification",

@@ -16,12 +16,13 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
+from tunekit.configuration import DataSpec
+from tunekit.configuration import Subset as Few
 from tunekit.training.data import DatasetSplit, LoaderSplit, Normalize, TensorSplit, as_batch
 from tunekit.training.memory import in_memory
 from tunekit.training.order import epoch_order, split_indices, tiny_subset
 from tunekit.training.sources import _split_of, load_splits
-from tunekit.vocabulary import DataSpec, UserError
-from tunekit.vocabulary import Subset as Few
+from tunekit.vocabulary import UserError
 
 
 class Samples(Dataset):

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from tunekit.configuration import LossSpec, OptimizerSpec
 from tunekit.training.loop import Pending, Session
 from tunekit.training.models import build_model
 from tunekit.training.order import epoch_order
 from tunekit.training.sources import read_splits
 from tunekit.training.workbench import Workbench
-from tunekit.vocabulary import LossSpec, OptimizerSpec
 
 CPU = torch.device("cpu")
 END = 24
@@ -56,9 +56,9 @@ def everything(make_config):
 
 @pytest.fixture(scope="module", params=["fp32", "bf16", "adamw"])
 def uninterrupted(request, everything, bench):
-    config = everything.with_(precision="bf16") if request.param == "bf16" else everything
+    config = replace(everything, precision="bf16") if request.param == "bf16" else everything
     if request.param == "adamw":
-        config = config.with_(optimizer=OptimizerSpec("adamw"), lr=1e-2, ema=None)
+        config = replace(config, optimizer=OptimizerSpec("adamw"), lr=1e-2, ema=None)
     session = Session(config, bench)
     return config, *rows_of(session.run(END)), session.weights()
 
@@ -234,7 +234,7 @@ def test_a_loss_that_is_not_finite_ends_it_at_that_very_iteration(make_config, f
 
 def test_bf16_trains_close_to_fp32_but_not_equal(make_config, bench):
     config = make_config(model={"target": "cnn", "args": {"channels": [4]}})
-    full, half = (rows_of(Session(config.with_(precision=p), bench).run(20))[0] for p in ("fp32", "bf16"))
+    full, half = (rows_of(Session(replace(config, precision=p), bench).run(20))[0] for p in ("fp32", "bf16"))
     assert [row.train_loss for row in half] == pytest.approx([row.train_loss for row in full], rel=0.05)
     assert [row.train_loss for row in half] != [row.train_loss for row in full]
     assert full[-1].train_loss < full[0].train_loss * 0.8
@@ -242,7 +242,7 @@ def test_bf16_trains_close_to_fp32_but_not_equal(make_config, bench):
 
 def test_the_moving_average_is_what_its_formula_says_and_what_validation_sees(make_config, bench):
     config = make_config(ema=0.8, lr=0.5)
-    plain = Session(config.with_(ema=None), bench)
+    plain = Session(replace(config, ema=None), bench)
     session = Session(config, bench)
     average = None
     for k in range(1, 6):
@@ -261,7 +261,7 @@ def test_the_moving_average_is_what_its_formula_says_and_what_validation_sees(ma
 def test_the_moving_average_is_seen_also_where_regularizers_are_off(make_config, bench):
     config = make_config(ema=0.8, lr=0.5)
     on = rows_of(Session(config, bench).run(10))[0]
-    off = rows_of(Session(config.with_(regularize=False), bench).run(10))[0]
+    off = rows_of(Session(replace(config, regularize=False), bench).run(10))[0]
     assert on == off  # this configuration has nothing to switch off
 
 
@@ -276,8 +276,8 @@ def test_clipping_bounds_the_step(make_config, bench):
 
 def test_regularizers_off_means_no_dropout_augmentation_decay_or_smoothing(make_config, bench):
     off = make_config(regularize=False, model={"target": "mlp", "args": {"hidden": [8], "dropout": 0.5}})
-    off = off.with_(data=replace(off.data, augment=["noise"]), loss=LossSpec(args={"label_smoothing": 0.3}))
-    off = off.with_(weight_decay=0.5)
+    off = replace(off, data=replace(off.data, augment=["noise"]), loss=LossSpec(args={"label_smoothing": 0.3}))
+    off = replace(off, weight_decay=0.5)
     plain = make_config(model={"target": "mlp", "args": {"hidden": [8]}})
     found, wanted = (rows_of(Session(config, bench).run(10))[0] for config in (off, plain))
     assert found == wanted

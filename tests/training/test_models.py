@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from tunekit.configuration import ModelSpec
 from tunekit.training.data import Batch
 from tunekit.training.models import ACTIVATIONS, build_model, cnn, has_convolutions, mlp
-from tunekit.vocabulary import ModelSpec, UserError
+from tunekit.vocabulary import UserError
 
 
 def sample(*shape):

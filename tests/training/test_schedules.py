@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunekit.configuration import ScheduleSpec
 from tunekit.training.schedules import SCHEDULES, build_schedule
-from tunekit.vocabulary import ScheduleSpec, UserError
+from tunekit.vocabulary import UserError
 
 
 def values(name, at, **args):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from tunekit.configuration import DataSpec
 from tunekit.training.sources import data_digests, load_splits
-from tunekit.vocabulary import DataSpec, UserError
+from tunekit.vocabulary import UserError
 
 
 def spec(**changes):

@@ -166,7 +166,7 @@ def show_table(rows: Sequence[Mapping[str, Any]], limit: int = 50, formats: Mapp
 
 
 def print_json(data: Any) -> None:
-    from tunekit.vocabulary import plain
+    from tunekit.jsondata import plain
 
     typer.echo(json.dumps(plain(data), indent=2, default=str))
 

@@ -10,8 +10,9 @@ from tunekit import vocabulary
 from tunekit.diagnosis.measures import Measures, measure
 from tunekit.diagnosis.verdict import Diagnosis, Dismissed, Outcome, Verdict
 from tunekit.diagnosis.verdicts import codes, verdicts
+from tunekit.jsondata import plain
 from tunekit.logs.log import Log
-from tunekit.vocabulary import Finding, plain
+from tunekit.vocabulary import Finding
 
 CLEAR, EDGE = 1.6, 1.15
 """Margins (deciding number over its threshold) from which a verdict is clear, and below which it is close."""

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tunekit import vocabulary
+from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import Measures
+from tunekit.jsondata import plain
 from tunekit.logs.log import Procedure
-from tunekit.vocabulary import Code, Finding, Remedy, Values, plain
+from tunekit.vocabulary import Code, Finding, Remedy
 
 
 @dataclass(frozen=True)

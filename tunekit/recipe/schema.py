@@ -23,18 +23,9 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from tunekit.configuration import DataSpec, LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec, TrainingConfig, Values
 from tunekit.recipe.text import ALIASES, NAMES, Lines, apply_overrides, kind_of, nearest, parse_yaml, set_path
-from tunekit.vocabulary import (
-    DataSpec,
-    Facts,
-    LossSpec,
-    ModelSpec,
-    OptimizerSpec,
-    ScheduleSpec,
-    TrainingConfig,
-    UserError,
-    Values,
-)
+from tunekit.vocabulary import Facts, UserError
 
 TASKS = ("classification", "binary", "multilabel", "regression")
 

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from tunekit.vocabulary import Advanced, Event, Finding, Format, Noted, StepResult, StepStarted, short
+from tunekit.configuration import short
+from tunekit.vocabulary import Advanced, Event, Finding, Format, Noted, StepResult, StepStarted
 
 ROWS = 10  # of a step's table on the screen; the rest stands in result.json
 PLAIN_S = 10.0  # between progress lines where there is no terminal

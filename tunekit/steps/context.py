@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, cast
 
+from tunekit.configuration import ScheduleSpec, TrainingConfig, Values, short
 from tunekit.steps.step import H, S, Step
-from tunekit.vocabulary import Facts, Format, Record, ScheduleSpec, StepResult, TrainingConfig, Values, short
+from tunekit.vocabulary import Facts, Format, Record, StepResult
 
 if TYPE_CHECKING:
     from tunekit.recipe import Recipe
@@ -62,7 +63,7 @@ class Context(Generic[S]):
         """What has been tuned so far, as a study shows it: rate, weight decay and searched values."""
         return {name: self.recipe.get(name) for name in ("lr", "weight_decay", *self.recipe.search)}
 
-    def config(self, params: Values | None = None, **changes: Any) -> TrainingConfig:
+    def config(self, params: Values | None = None, schedule: ScheduleSpec | None = None) -> TrainingConfig:
         """The training that the recipe describes with these parameters (lr, weight_decay, seed, dotted paths).
 
         Steps 2 to 5 train at a constant rate (a warm-up of fixed length stays): only so is the beginning of a long
@@ -72,8 +73,7 @@ class Context(Generic[S]):
         seed = params.pop("seed", self.recipe.seed)
         config = self.recipe.with_values(params).training_config(self.facts)
         warmup = {name: value for name, value in config.schedule.args.items() if name == "warmup"}
-        schedule = ScheduleSpec("constant", warmup)
-        return config.with_(**{"seed": seed, "schedule": schedule, **changes})
+        return replace(config, seed=seed, schedule=schedule or ScheduleSpec("constant", warmup))
 
     def iterations_per_epoch(self, params: Values | None = None) -> int:
         """Batches in a pass, at the batch size of these parameters or else of the recipe."""

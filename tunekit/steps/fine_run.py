@@ -10,6 +10,7 @@ from typing import Any
 
 from tunekit import citations
 from tunekit.charts import Figure, Line, Panel
+from tunekit.configuration import Values, decimal, short
 from tunekit.steps.check_init_loss.data import NOT_REPEATABLE
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid import WITHIN_NOISE
@@ -17,7 +18,7 @@ from tunekit.steps.context import Context, described
 from tunekit.steps.noise import Difference, best_validation, diverged, paired, sample_losses
 from tunekit.steps.step import Count, Judgement, Positive, Settings, Step
 from tunekit.steps.winner import Winner
-from tunekit.vocabulary import Code, Finding, Record, Remedy, StepResult, Training, UserError, Values, decimal, short
+from tunekit.vocabulary import Code, Finding, Record, Remedy, StepResult, Training, UserError
 
 NAME = "fine-run"
 BEST_CELL, FINER_RATE, REPEAT = "best cell", "finer rate", "repeat over seeds"

@@ -12,23 +12,12 @@ from annotated_types import Ge, Le
 
 from tunekit import citations
 from tunekit.charts import Band, Figure, Line, Panel, Rule
+from tunekit.configuration import Values, decimal, short
 from tunekit.steps.context import Context
 from tunekit.steps.noise import ERRORS, diverged, tail, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
 from tunekit.steps.step import Count, Handoff, Judgement, NonNegative, Positive, Settings, Step
-from tunekit.vocabulary import (
-    Code,
-    Finding,
-    Record,
-    Remedy,
-    StepResult,
-    StopRule,
-    Training,
-    UserError,
-    Values,
-    decimal,
-    short,
-)
+from tunekit.vocabulary import Code, Finding, Record, Remedy, StepResult, StopRule, Training, UserError
 
 NAME = "lr-sweep"
 SWEEP = "sweep"

@@ -9,21 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Ty
 from annotated_types import Ge, Gt
 
 from tunekit.charts import Figure
-from tunekit.jsondata import JsonData
-from tunekit.vocabulary import (
-    Code,
-    Finding,
-    Format,
-    Record,
-    Remedy,
-    Request,
-    StepResult,
-    Training,
-    Values,
-    Verdict,
-    plain,
-    worst,
-)
+from tunekit.configuration import Values
+from tunekit.jsondata import JsonData, plain
+from tunekit.vocabulary import Code, Finding, Format, Record, Remedy, Request, StepResult, Training, Verdict, worst
 
 if TYPE_CHECKING:
     from tunekit.steps.context import Context

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from tunekit.configuration import Values
+from tunekit.jsondata import plain
 from tunekit.steps.step import Handoff
-from tunekit.vocabulary import Values, plain
 
 
 @dataclass(frozen=True)

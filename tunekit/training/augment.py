@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tunekit.configuration import Values
 from tunekit.telling import refused
 from tunekit.training.data import Batch
-from tunekit.vocabulary import UserError, Values
+from tunekit.vocabulary import UserError
 
 
 def _chosen(x: Tensor, p: float) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from tunekit.configuration import TrainingConfig
 from tunekit.training.augment import build_augmentation
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, TensorSplit
 from tunekit.training.device import threads
@@ -27,7 +28,7 @@ from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
 from tunekit.training.tasks import build_task
 from tunekit.training.workbench import Workbench
-from tunekit.vocabulary import Row, TrainingConfig, UserError
+from tunekit.vocabulary import Row, UserError
 
 FETCH = 16
 """Losses are gathered on the device and fetched at iterations that this divides: divergence is seen so soon."""

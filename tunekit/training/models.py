@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tunekit.configuration import ModelSpec, Values
 from tunekit.recipe import call, resolve
 from tunekit.telling import refused
 from tunekit.training.data import Batch
 from tunekit.training.seeds import seed_everything
-from tunekit.vocabulary import ModelSpec, UserError, Values
+from tunekit.vocabulary import UserError
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,

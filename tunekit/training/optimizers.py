@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from tunekit.configuration import TrainingConfig, Values
 from tunekit.recipe import call, resolve
 from tunekit.telling import refused
-from tunekit.vocabulary import TrainingConfig, UserError, Values
+from tunekit.vocabulary import UserError
 
 TORCH = "torch.optim"
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tunekit.configuration import Subset
 from tunekit.training.data import Batch, Split, TensorSplit
 from tunekit.training.seeds import generator
-from tunekit.vocabulary import Subset, UserError
+from tunekit.vocabulary import UserError
 
 READER_TIMEOUT_S = 120
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tunekit.configuration import ScheduleSpec
 from tunekit.telling import refused
-from tunekit.vocabulary import ScheduleSpec, UserError
+from tunekit.vocabulary import UserError
 
 
 def constant(_iteration: int) -> float:

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
+from tunekit.configuration import DataSpec, digest
 from tunekit.recipe import call, resolve
 from tunekit.telling import refused
 from tunekit.training.data import LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.memory import in_memory
 from tunekit.training.order import Groups, split_indices, tiny_subset
-from tunekit.vocabulary import DataSpec, UserError, digest
+from tunekit.vocabulary import UserError
 
 
 @dataclass(frozen=True)

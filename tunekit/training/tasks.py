@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tunekit.configuration import TrainingConfig, Values
 from tunekit.recipe import call, resolve
 from tunekit.telling import refused
-from tunekit.vocabulary import TrainingConfig, UserError, Values
+from tunekit.vocabulary import UserError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Counts = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

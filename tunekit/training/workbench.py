@@ -11,10 +11,11 @@ from weakref import WeakSet
 import torch
 from torch import nn
 
+from tunekit.configuration import DataSpec, TrainingConfig, digest
 from tunekit.training.data import Batch, Splits
 from tunekit.training.models import build_model
 from tunekit.training.sources import moved, read_splits, reduced
-from tunekit.vocabulary import DataSpec, TrainingConfig, UserError, digest
+from tunekit.vocabulary import UserError
 
 Load = Callable[[DataSpec, str, Path], Splits]
 """How a process gets whole splits, named by a key: a worker's shares memory with its siblings."""

@@ -7,13 +7,14 @@ SURVEY), so several things are asked at once.
 import numpy as np
 
 from tunekit.citations import AUTOTRAINER, NOTES, PRECHELT, SURVEY
+from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import REST, Measures, Score, Side, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.train_val_mismatch import LEARNT
 from tunekit.logs.log import Procedure
-from tunekit.vocabulary import Code, Remedy, decimal
+from tunekit.vocabulary import Code, Remedy
 
 RISE = 0.05
 """Rise of the validation loss over its best: GL of PRECHELT at 5 %; also of the whole fall of the curve. (SURVEY)"""

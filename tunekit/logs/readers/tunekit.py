@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from tunekit.configuration import Values
 from tunekit.logs import delimited, source
 from tunekit.logs.log import Log, Procedure
 from tunekit.logs.tabular import table_log
-from tunekit.vocabulary import UserError, Values, columns
+from tunekit.vocabulary import UserError, columns
 
 NAME = "tunekit"
 DESCRIPTION = "a tunekit run folder (runs/NAME), one of its trainings, or a training's metrics.csv"

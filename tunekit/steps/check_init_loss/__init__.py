@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunekit.charts import Bars, Figure, Line, Panel, Rule
+from tunekit.configuration import Values
 from tunekit.measured import DataMeasured, InitialMeasured
 from tunekit.steps.check_init_loss import data, gradients, labels, loss, model, outputs, wiring
 from tunekit.steps.check_init_loss.settings import NAME, CheckInitLoss, Here
 from tunekit.steps.step import Handoff, Judgement, Step
-from tunekit.vocabulary import Code, Measurement, Record, Request, StepResult, UserError, Values
+from tunekit.vocabulary import Code, Measurement, Record, Request, StepResult, UserError
 
 CODES: tuple[Code, ...] = (
     *loss.CODES,

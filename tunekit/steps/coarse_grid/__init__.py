@@ -8,6 +8,7 @@ from typing import Any
 
 from tunekit import citations
 from tunekit.charts import Cells, Figure, Line, Panel
+from tunekit.configuration import Values, short
 from tunekit.steps.coarse_grid.plan import (
     GROWTH,
     CoarseGrid,
@@ -27,7 +28,7 @@ from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.noise import ERRORS, Difference, diverged, finite, last_validation
 from tunekit.steps.step import Judgement, Step
 from tunekit.steps.winner import Winner
-from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity, StepResult, UserError, Values, short
+from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity, StepResult, UserError
 
 NAME = "coarse-grid"
 ONE_RATE = 2  # of the cells handed on, at most so many of one rate: those that differ in weight decay tell little apart

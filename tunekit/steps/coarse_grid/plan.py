@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
+from tunekit.configuration import Values, decimal
 from tunekit.steps.context import Context, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep import SWEEP, pick, plan_sweep, read_curves
 from tunekit.steps.noise import Difference, diverged, finite, last_validation, paired, sample_losses
 from tunekit.steps.step import Count, NonNegative, Positive, Settings
-from tunekit.vocabulary import Record, Request, Suggestion, Training, Values, decimal
+from tunekit.vocabulary import Record, Request, Suggestion, Training
 
 CELL, ROW, DRAWN = "cell", "further row", "drawn cell"
 

@@ -13,27 +13,14 @@ from typing import Annotated
 from annotated_types import MinLen
 
 from tunekit.charts import Figure, Line, Panel, Scale
+from tunekit.configuration import ScheduleSpec, Subset, TrainingConfig, Values, short
 from tunekit.measured import TinySet, TinyTrained
 from tunekit.steps.context import Context
 from tunekit.steps.noise import diverged, tail
 from tunekit.steps.overfit_tiny import causes
 from tunekit.steps.overfit_tiny.learned import best, reached, reached_text, score_column, solved, stop_rule
 from tunekit.steps.step import Count, Handoff, Judgement, Positive, Settings, Step
-from tunekit.vocabulary import (
-    Code,
-    Finding,
-    Measurement,
-    Record,
-    Request,
-    ScheduleSpec,
-    StepResult,
-    Subset,
-    Training,
-    TrainingConfig,
-    UserError,
-    Values,
-    short,
-)
+from tunekit.vocabulary import Code, Finding, Measurement, Record, Request, StepResult, Training, UserError
 
 NAME = "overfit-tiny"
 CODES: tuple[Code, ...] = causes.CODES
@@ -129,7 +116,8 @@ def _config(context: Context[OverfitTiny], rate: float, blank: bool = False) -> 
     subset = Subset(settings.per_class) if context.facts.classes else Subset(samples=min(settings.samples, LARGEST))
     base = context.config({"lr": rate, "weight_decay": 0.0})
     size = settings.per_class * context.facts.classes if context.facts.classes else settings.samples
-    return base.with_(
+    return replace(
+        base,
         data=replace(base.data, subset=subset, blank=blank, augment=()),
         batch_size=max(2, min(size, LARGEST)),
         metric="auto",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tunekit.configuration import digest
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
 from tunekit.training.data import LoaderSplit
@@ -17,7 +18,7 @@ from tunekit.training.optimizers import tiny_rate_factor
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
-from tunekit.vocabulary import Facts, digest
+from tunekit.vocabulary import Facts
 
 
 def describe(subject: Subject) -> Facts:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tunekit.configuration import TrainingConfig, Values
 from tunekit.training.workbench import Workbench
-from tunekit.vocabulary import TrainingConfig, Values
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,148 @@
+"""What names a training: its configuration with its parts, its key, and how a rate is written. Stdlib only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Values = Mapping[str, Any]
+"""JSON data: a hand-off, the evidence of a finding, a trial's parameters."""
+
+FORMAT = 1
+"""Part of every key: raise it when the training loop changes what a configuration computes."""
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """The loss of a training: `auto` (from the task), a built-in name or module:callable, and arguments for it."""
+
+    target: str = "auto"
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    target: str
+    args: Values = field(default_factory=dict)
+    pretrained: bool = False
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The few samples of step 2: so many of each class or, where there are no classes, so many in all."""
+
+    per_class: int | None = None
+    samples: int | None = None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The data of a training. `seed` draws the split; `subset` and `blank` (inputs of zeros) are step 2's."""
+
+    target: str
+    args: Values = field(default_factory=dict)
+    val_fraction: float = 0.2
+    split: str = "stratified"  # stratified | random | group | time
+    augment: Sequence[str | Values] = ()  # names, or {name: arguments}
+    seed: int = 0
+    subset: Subset | None = None
+    blank: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    target: str
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """A schedule that depends on the end carries its `total` iterations among its arguments."""
+
+    name: str = "constant"
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that changes a number of one training; its key names the training.
+
+    The budget (iterations), the device, the executor and the cadence of checkpoints are not part of it.
+    """
+
+    task: str
+    loss: LossSpec
+    metric: str
+    model: ModelSpec
+    data: DataSpec
+    optimizer: OptimizerSpec
+    lr: float
+    weight_decay: float
+    batch_size: int
+    schedule: ScheduleSpec
+    seed: int
+    precision: str = "fp32"  # as resolved: fp32 | bf16
+    threads: int = 1  # as resolved
+    clip_grad_norm: float | None = None
+    ema: float | None = None
+    regularize: bool = True  # False: weight decay, dropout, augmentation and label smoothing are off
+    sources: Mapping[str, str] = field(default_factory=dict)  # the person's modules and data files, by digest
+    format: int = FORMAT
+
+    def as_dict(self) -> dict[str, Any]:
+        """The configuration as JSON data, as config.json holds it and the key is made from."""
+        fields = asdict(self)
+        fields["data"]["augment"] = list(self.data.augment)
+        if self.data.subset is not None:  # says only what it counts by
+            fields["data"]["subset"] = {name: n for name, n in vars(self.data.subset).items() if n is not None}
+        return fields
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainingConfig:
+        """The configuration of which these are the JSON data. Errors: KeyError, TypeError where they are of none."""
+        subset = data["data"].get("subset")
+        parts = {
+            "loss": LossSpec(**data["loss"]),
+            "model": ModelSpec(**data["model"]),
+            "data": DataSpec(**{**data["data"], "subset": subset and Subset(**subset)}),
+            "optimizer": OptimizerSpec(**data["optimizer"]),
+            "schedule": ScheduleSpec(**data["schedule"]),
+        }
+        return cls(**{**data, **parts})
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits of the SHA-256 of the configuration's canonical JSON."""
+        return digest(self.as_dict())
+
+    @property
+    def folder(self) -> str:
+        """The training's name in a run, and its folder's below trainings/: rate, weight decay, seed, key."""
+        return f"lr{short(self.lr)}_wd{short(self.weight_decay)}_s{self.seed}-{self.key}"
+
+
+def digest(data: Any, length: int = 12) -> str:
+    """A short hash of JSON data, independent of the order of keys."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def short(value: float) -> str:
+    """A number as a person writes a rate: 3e-3, 0, 1e-4, 2.4e-3.
+
+    >>> short(0.003), short(0.0), short(0.00244)
+    ('3e-3', '0', '2.44e-3')
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def decimal(value: float) -> float:
+    """The value rounded to three significant digits, so that equal rates are equal floats."""
+    return float(f"{value:.2e}")
