@@ -18,7 +18,7 @@ from torch.utils.data import (
 
 from tunekit.configuration import DataSpec
 from tunekit.configuration import Subset as Few
-from tunekit.training.data import DatasetSplit, LoaderSplit, Normalize, TensorSplit, as_batch
+from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, TensorSplit, as_batch
 from tunekit.training.memory import in_memory
 from tunekit.training.order import epoch_order, split_indices, tiny_subset
 from tunekit.training.sources import _split_of, load_splits
@@ -112,14 +112,14 @@ class TestInMemory:
         x, y = torch.randn(6, 2), torch.arange(6)
         split = in_memory(TensorDataset(x, y))
         assert isinstance(split, TensorSplit)
-        assert split.args[0] is x
-        assert split.labels is y
+        assert split.stored.args[0] is x
+        assert split.stored.targets is y
 
     def test_a_deterministic_dataset_is_read_once(self):
         split = in_memory(Samples(deterministic, n=300))
         assert isinstance(split, TensorSplit)
-        assert split.args[0].tolist() == [[i, i + 0.5] for i in range(300)]
-        assert split.labels.tolist() == [i % 3 for i in range(300)]
+        assert split.stored.args[0].tolist() == [[i, i + 0.5] for i in range(300)]
+        assert split.stored.targets.tolist() == [i % 3 for i in range(300)]
 
     @pytest.mark.parametrize(
         "read",
@@ -154,13 +154,13 @@ class TestInMemory:
     def test_dictionaries_keep_their_names_and_give_their_target(self, name):
         split = in_memory(Samples(lambda i: {"ids": torch.tensor([i]), "mask": torch.ones(1), name: i % 2}))
         assert isinstance(split, TensorSplit)
-        assert sorted(split.kwargs) == ["ids", "mask"]
-        assert split.kwargs["ids"][:3].tolist() == [[0], [1], [2]]
-        assert split.labels[:3].tolist() == [0, 1, 0]
+        assert sorted(split.stored.kwargs) == ["ids", "mask"]
+        assert split.stored.kwargs["ids"][:3].tolist() == [[0], [1], [2]]
+        assert split.stored.targets[:3].tolist() == [0, 1, 0]
 
     def test_several_inputs_are_several_arguments(self):
         split = in_memory(Samples(lambda i: (torch.ones(1), torch.zeros(2), i)))
-        assert [value.shape for value in split.args] == [(20, 1), (20, 2)]
+        assert [value.shape for value in split.stored.args] == [(20, 1), (20, 2)]
 
     def test_words_stay_in_the_dataset(self):
         split = in_memory(Samples(lambda i: ("word", i)))
@@ -210,7 +210,7 @@ class TestLoaders:
         for shuffle in (False, True):
             split = _split_of(DataLoader(TensorDataset(x, y), batch_size=4, shuffle=shuffle))
             assert isinstance(split, TensorSplit)
-            assert torch.equal(split.args[0], x)
+            assert torch.equal(split.stored.args[0], x)
 
     def test_its_collate_fn_is_kept(self):
         def doubled(samples):
@@ -295,23 +295,22 @@ class TestNormalize:
 
 class TestTinySubset:
     def test_so_many_of_each_class(self):
-        split = TensorSplit((torch.randn(300, 2),), {}, torch.arange(300) % 3)
+        split = TensorSplit(Batch((torch.randn(300, 2),), {}, torch.arange(300) % 3))
         subset = tiny_subset(split, Few(7, 32), 0)
         assert Counter(subset.targets().tolist()) == {0: 7, 1: 7, 2: 7}
 
     def test_no_more_than_there_are_and_never_more_than_500(self):
-        few = TensorSplit((torch.randn(5, 1),), {}, torch.tensor([0, 0, 0, 0, 1]))
+        few = TensorSplit(Batch((torch.randn(5, 1),), {}, torch.tensor([0, 0, 0, 0, 1])))
         assert Counter(tiny_subset(few, Few(3), 0).targets().tolist()) == {0: 3, 1: 1}
-        many = TensorSplit((torch.randn(3000, 1),), {}, torch.arange(3000) % 100)
+        many = TensorSplit(Batch((torch.randn(3000, 1),), {}, torch.arange(3000) % 100))
         assert Counter(tiny_subset(many, Few(50), 0).targets().tolist()) == dict.fromkeys(range(100), 5)
-        huge = TensorSplit((torch.randn(3000, 1),), {}, torch.arange(3000) % 1000)
+        huge = TensorSplit(Batch((torch.randn(3000, 1),), {}, torch.arange(3000) % 1000))
         assert len(tiny_subset(huge, Few(5), 0)) == 500
-        assert (
-            len(tiny_subset(TensorSplit((torch.randn(3000, 1),), {}, torch.randn(3000, 1)), Few(samples=900), 0)) == 500
-        )
+        without_classes = TensorSplit(Batch((torch.randn(3000, 1),), {}, torch.randn(3000, 1)))
+        assert len(tiny_subset(without_classes, Few(samples=900), 0)) == 500
 
     def test_so_many_samples_where_there_are_no_classes(self):
-        split = TensorSplit((torch.randn(300, 2),), {}, torch.randn(300, 2))
+        split = TensorSplit(Batch((torch.randn(300, 2),), {}, torch.randn(300, 2)))
         assert len(tiny_subset(split, Few(7, 32), 0)) == 32
 
     def test_the_seed_decides_and_a_drawing_dataset_is_frozen(self):
@@ -319,8 +318,8 @@ class TestTinySubset:
         first, again = (tiny_subset(drawing, Few(4), 0) for _ in range(2))
         other = tiny_subset(drawing, Few(4), 1)
         assert isinstance(first, TensorSplit)
-        assert torch.equal(first.args[0], again.args[0])
-        assert not torch.equal(first.args[0], other.args[0])
+        assert torch.equal(first.stored.args[0], again.stored.args[0])
+        assert not torch.equal(first.stored.args[0], other.stored.args[0])
         assert Counter(first.targets().tolist()) == {0: 4, 1: 4}
 
     def test_blank_has_the_same_targets_and_inputs_of_zeros(self, tmp_path):
@@ -349,7 +348,7 @@ def test_taking_twice_is_taking_the_taken():
 
 
 def test_a_subset_of_a_dataset_is_read_too():
-    assert in_memory(Subset(TensorDataset(torch.arange(6.0)[:, None], torch.arange(6)), [4, 2])).labels.tolist() == [
+    assert in_memory(Subset(TensorDataset(torch.arange(6.0)[:, None], torch.arange(6)), [4, 2])).targets().tolist() == [
         4,
         2,
     ]

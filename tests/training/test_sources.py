@@ -16,9 +16,9 @@ def spec(**changes):
 def test_digits_are_1797_images_of_8_by_8_with_values_to_16(tmp_path):
     splits = load_splits(spec(), tmp_path)
     assert len(splits.train) + len(splits.val) == 1797
-    assert splits.train.args[0].shape[1:] == (1, 8, 8)
-    assert splits.train.args[0].dtype == torch.uint8
-    assert int(splits.train.args[0].max()) == 16
+    assert splits.train.stored.args[0].shape[1:] == (1, 8, 8)
+    assert splits.train.stored.args[0].dtype == torch.uint8
+    assert int(splits.train.stored.args[0].max()) == 16
     # The class counts that scikit-learn documents.
     counts = Counter([*splits.train.targets().tolist(), *splits.val.targets().tolist()])
     assert [counts[k] for k in range(10)] == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
@@ -32,8 +32,8 @@ def test_real_mnist_has_60000_and_10000(shared, tmp_path):
         pytest.skip(f"needs MNIST at {shared / 'data'}")
     splits = load_splits(spec(target="torchvision:MNIST", args={"root": str(shared / "data")}), tmp_path)
     assert (len(splits.train), len(splits.val), len(splits.test)) == (48_000, 12_000, 10_000)
-    assert splits.train.args[0].shape[1:] == (1, 28, 28)
-    assert splits.train.args[0].dtype == torch.uint8
+    assert splits.train.stored.args[0].shape[1:] == (1, 28, 28)
+    assert splits.train.stored.args[0].dtype == torch.uint8
     # 1 / 255 of 33.3 and 78.6: MNIST's published mean and standard deviation.
     assert splits.train.normalize.mean.item() / 255 == pytest.approx(0.1307, abs=1e-3)
     assert 1 / splits.train.normalize.scale.item() / 255 == pytest.approx(0.3081, abs=1e-3)
@@ -45,21 +45,21 @@ class TestArrays:
         np.savez(tmp_path / "a.npz", x=x, y=y, x_val=x[:4], y_val=y[:4], x_test=x[:2], y_test=y[:2])
         splits = load_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
         assert (len(splits.train), len(splits.val), len(splits.test)) == (12, 4, 2)
-        assert splits.train.args[0].dtype == torch.float32
+        assert splits.train.stored.args[0].dtype == torch.float32
         assert splits.train.targets().dtype == torch.long
 
     def test_groups_of_the_file_are_kept_apart(self, tmp_path):
         groups = np.arange(30) // 3
         np.savez(tmp_path / "a.npz", x=np.arange(30.0)[:, None], y=np.arange(30) % 2, groups=groups)
         splits = load_splits(spec(target="arrays", args={"path": "a.npz"}, split="group"), tmp_path)
-        train, val = ({groups[int(v)] for v in part.args[0][:, 0]} for part in (splits.train, splits.val))
+        train, val = ({groups[int(v)] for v in part.stored.args[0][:, 0]} for part in (splits.train, splits.val))
         assert not train & val
         assert len(train | val) == 10
 
     def test_times_of_the_file_decide(self, tmp_path):
         np.savez(tmp_path / "a.npz", x=np.arange(10.0)[:, None], y=np.zeros(10), times=np.arange(10)[::-1])
         splits = load_splits(spec(target="arrays", args={"path": "a.npz"}, split="time"), tmp_path)
-        assert sorted(splits.val.args[0][:, 0].tolist()) == [0.0, 1.0]
+        assert sorted(splits.val.stored.args[0][:, 0].tolist()) == [0.0, 1.0]
 
     @pytest.mark.parametrize(
         ("arrays", "message"),
@@ -92,7 +92,7 @@ class TestTable:
         splits = load_splits(
             spec(target="table", args={"path": "t.csv", "target": "y", "standardize": False}), tmp_path
         )
-        rows = torch.cat([splits.train.args[0], splits.val.args[0]])
+        rows = torch.cat([splits.train.stored.args[0], splits.val.stored.args[0]])
         assert sorted(rows.tolist()) == [[float(i), float(-i)] for i in range(10)]
         assert Counter(splits.val.targets().tolist()) == {0: 1, 1: 1}
 
@@ -100,7 +100,7 @@ class TestTable:
         self.write(tmp_path, "a,y,z\n" + "".join(f"{i},{i}.5,{-i}.5\n" for i in range(10)))
         splits = load_splits(spec(target="table", args={"path": "t.csv", "target": ["y", "z"]}), tmp_path)
         assert splits.train.targets().shape == (8, 2)
-        assert splits.train.args[0].shape == (8, 1)
+        assert splits.train.stored.args[0].shape == (8, 1)
 
     @pytest.mark.parametrize(
         ("text", "args", "message"),
@@ -131,8 +131,8 @@ class TestImageFolder:
                 Image.new("RGB", (20, 30), (value,) * 3).save(tmp_path / "pets" / name / f"{i}.png")
         splits = load_splits(spec(target="image-folder", args={"path": "pets", "size": 16}), tmp_path)
         assert (len(splits.train), len(splits.val)) == (8, 2)
-        assert splits.train.args[0].shape == (8, 3, 16, 16)
-        bright = splits.train.args[0].float().mean((1, 2, 3)) > 100
+        assert splits.train.stored.args[0].shape == (8, 3, 16, 16)
+        bright = splits.train.stored.args[0].float().mean((1, 2, 3)) > 100
         assert torch.equal(bright.long(), splits.train.targets())
 
     def test_a_folder_that_is_none_or_has_no_images_is_told(self, tmp_path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -71,14 +72,6 @@ class Pending:
     rates: list[float] = field(default_factory=list)
 
 
-def _part(batch: Batch, start: int, end: int) -> Batch:
-    def part(value: Any) -> Any:
-        return value[start:end]
-
-    kwargs = {name: part(value) for name, value in batch.kwargs.items()}
-    return Batch(tuple(part(value) for value in batch.args), kwargs, part(batch.targets))
-
-
 class Session:
     """One training: the model, its optimizer and its place. The k-th batch, its augmentation and its dropout masks
     follow from (seed, k) alone, so that a session restored at k goes on bit for bit (on CPU)."""
@@ -131,12 +124,10 @@ class Session:
     @property
     def iterations_per_epoch(self) -> int:
         """Optimizer steps in a pass: whole batches only, at least one."""
-        if isinstance(self.splits.train, LoaderSplit):
-            loader = self.splits.train.loader
-            return (
-                len(loader) if hasattr(loader, "__len__") else max(1, len(self.splits.train) // self.config.batch_size)
-            )
-        return max(1, len(self.splits.train) // self.config.batch_size)
+        train = self.splits.train
+        if isinstance(train, LoaderSplit) and isinstance(train.loader, Sized):
+            return len(train.loader)
+        return max(1, len(train) // self.config.batch_size)
 
     @property
     def validation_every(self) -> int:
@@ -171,13 +162,13 @@ class Session:
         count = min(self._block_size, self.iterations_per_epoch - first)
         whole = train.batch(self._order[first * size : (first + count) * size])
         start = iteration - position + first
-        return {start + k: _part(whole, k * size, (k + 1) * size) for k in range(count)}
+        return {start + k: whole.each(itemgetter(slice(k * size, (k + 1) * size))) for k in range(count)}
 
     @cached_property
     def _block_size(self) -> int:
         train = self.splits.train
         assert isinstance(train, TensorSplit)
-        values = sum(value[0].numel() for value in (*train.args, *train.kwargs.values()))
+        values: int = sum(value[0].numel() for value in train.stored.inputs)
         return max(1, min(FETCH, BLOCK_BYTES // max(1, 4 * values * self.config.batch_size)))
 
     def _next_of(self, split: LoaderSplit) -> Batch:
@@ -283,13 +274,13 @@ class Session:
         return right.view(batches, -1).sum(1) / known.view(batches, -1).sum(1)
 
     @torch.inference_mode()
-    def evaluate(self, batch_size: int = EVALUATION_BATCH) -> Evaluation:
+    def evaluate(self) -> Evaluation:
         """Loss and metric over the validation split in eval mode, with the averaged weights where there are some."""
         model = self.model if self.averaged is None else self.averaged
         model.eval()
         val = self.splits.val
         outputs, targets = [], []
-        for indices in torch.arange(len(val)).split(max(batch_size, self.config.batch_size)):
+        for indices in torch.arange(len(val)).split(max(EVALUATION_BATCH, self.config.batch_size)):
             batch = val.batch(indices).to(self.device)
             outputs.append(self.forward(model, batch))
             targets.append(batch.targets)

@@ -34,7 +34,7 @@ def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -
     tensors = getattr(dataset, "tensors", None)
     plain = getattr(type(dataset), "__getitem__", None) is TensorDataset.__getitem__
     if collate is None and plain and isinstance(tensors, tuple) and len(tensors) >= 2:
-        return TensorSplit(tuple(tensors[:-1]), {}, tensors[-1])
+        return TensorSplit(Batch(tuple(tensors[:-1]), {}, tensors[-1]))
     stays = DatasetSplit(dataset, collate or default_collate)
     picks = torch.linspace(0, len(dataset) - 1, min(SAME_TWICE, len(dataset))).long()
     try:
@@ -59,12 +59,8 @@ def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -
     if size > MEMORY_LIMIT:
         return stays
     try:
-        parts = [stays.batch(part) for part in torch.split(torch.arange(len(dataset)), 256)]
-        return TensorSplit(
-            tuple(torch.cat(column) for column in zip(*(part.args for part in parts), strict=True)),
-            {name: torch.cat([part.kwargs[name] for part in parts]) for name in parts[0].kwargs},
-            torch.cat([part.targets for part in parts]),
-        )
+        parts = torch.split(torch.arange(len(dataset)), 256)
+        return TensorSplit(Batch.joined([stays.batch(part) for part in parts]))
     except RuntimeError:
         return stays  # samples of different shapes
 
@@ -96,7 +92,7 @@ def _random_state() -> tuple[Any, ...]:
 
 
 def _values(batch: Batch) -> list[Any]:
-    return [*batch.args, *batch.kwargs.values(), batch.targets]
+    return [*batch.inputs, batch.targets]
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
@@ -112,25 +108,23 @@ def pack(splits: Splits) -> Packed | None:
             continue
         if not isinstance(split, TensorSplit):
             return None
-        normalize = split.normalize
+        stored, normalize = split.stored, split.normalize
         packed[name] = {
-            "args": list(split.args),
-            "kwargs": dict(split.kwargs),
-            "labels": split.labels,
+            "args": list(stored.args),
+            "kwargs": dict(stored.kwargs),
+            "labels": stored.targets,
             "normalize": None if normalize is None else [normalize.mean, normalize.scale],
         }
     return packed
 
 
-def unpack(packed: Packed, notes: tuple[str, ...] = ()) -> Splits:
+def unpack(packed: Packed) -> Splits:
     """What `pack` made, as splits again."""
     splits = {
         name: TensorSplit(
-            tuple(part["args"]),
-            part["kwargs"],
-            part["labels"],
+            Batch(tuple(part["args"]), part["kwargs"], part["labels"]),
             None if part["normalize"] is None else Normalize(*part["normalize"]),
         )
         for name, part in packed.items()
     }
-    return Splits(splits["train"], splits["val"], splits.get("test"), notes)
+    return Splits(splits["train"], splits["val"], splits.get("test"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -111,12 +110,9 @@ def build_model(spec: ModelSpec, folder: Path, sample: Batch, outputs: int | Non
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
         with torch.no_grad():
             # Lazy layers take their sizes from a first batch; the model is not on the device yet.
-            model(*map(_on_cpu, sample.args), **{name: _on_cpu(value) for name, value in sample.kwargs.items()})
+            first = sample.each(Tensor.cpu)
+            model(*first.args, **first.kwargs)
     return model
-
-
-def _on_cpu(value: Any) -> Any:
-    return value.cpu() if isinstance(value, Tensor) else value
 
 
 def _built(build: Callable[..., nn.Module], name: str, args: Values) -> nn.Module:

@@ -85,8 +85,8 @@ def tiny_subset(split: Split, spec: Subset, seed: int) -> Split:
     if isinstance(subset, TensorSplit):
         return subset
     batch = subset.batch(torch.arange(len(subset)), seed, 0)
-    if all(isinstance(value, Tensor) for value in (*batch.args, *batch.kwargs.values(), batch.targets)):
-        return TensorSplit(batch.args, batch.kwargs, batch.targets)  # one draw of the augmentation, kept
+    if all(isinstance(value, Tensor) for value in (*batch.inputs, batch.targets)):
+        return TensorSplit(batch)  # one draw of the augmentation, kept
     return subset
 
 

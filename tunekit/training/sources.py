@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 from tunekit.configuration import DataSpec, digest
 from tunekit.recipe import call, resolve
 from tunekit.telling import refused
-from tunekit.training.data import LoaderSplit, Normalize, Split, Splits, TensorSplit
+from tunekit.training.data import Batch, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.memory import in_memory
 from tunekit.training.order import Groups, split_indices, tiny_subset
 from tunekit.vocabulary import UserError
@@ -200,7 +200,7 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
         first, second = split_indices(known, len(train), data.val_fraction, data.split, data.seed, groups)
         train, val = train.take(first), train.take(second)
     if parts.standardize and isinstance(train, TensorSplit):
-        normalize = Normalize.fit(train.args[0])
+        normalize = Normalize.fit(train.stored.args[0])
         train, val = _normalized(train, normalize), _normalized(val, normalize)
         test = None if test is None else _normalized(test, normalize)
     for name, split in (("training", train), ("validation", val)):
@@ -247,7 +247,7 @@ def _tensors(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> TensorSplit:
     inputs = torch.from_numpy(np.ascontiguousarray(x))
     inputs = inputs.float() if inputs.dtype == torch.float64 else inputs
     labels = torch.from_numpy(np.ascontiguousarray(y))
-    return TensorSplit((inputs,), {}, labels.float() if labels.is_floating_point() else labels.long())
+    return TensorSplit(Batch((inputs,), {}, labels.float() if labels.is_floating_point() else labels.long()))
 
 
 def _arrays_of(dataset: Any, size: int | None) -> Any:
@@ -259,7 +259,7 @@ def _arrays_of(dataset: Any, size: int | None) -> Any:
             images = images.unsqueeze(1)
         elif images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3):
             images = images.permute(0, 3, 1, 2).contiguous()
-        return TensorSplit((images,), {}, torch.as_tensor(np.asarray(labels)).long())
+        return TensorSplit(Batch((images,), {}, torch.as_tensor(np.asarray(labels)).long()))
     dataset.transform = _image_transform(size or 64)
     return dataset
 
@@ -330,15 +330,7 @@ def _loader(loader: Any) -> LoaderSplit:
 
 def _collected(split: Split | LoaderSplit) -> Split:
     """Validation from a loader: one pass, kept."""
-    if not isinstance(split, LoaderSplit):
-        return split
-    batches = list(split.batches())
-    first = batches[0]
-    return TensorSplit(
-        tuple(torch.cat(column) for column in zip(*(batch.args for batch in batches), strict=True)),
-        {name: torch.cat([batch.kwargs[name] for batch in batches]) for name in first.kwargs},
-        torch.cat([batch.targets for batch in batches]),
-    )
+    return TensorSplit(Batch.joined(list(split.batches()))) if isinstance(split, LoaderSplit) else split
 
 
 def _groups_of(dataset: object, how: str) -> Groups | None:

@@ -85,8 +85,7 @@ class _Looked:
         """The inputs of each batch as stored where they are in memory, else as the model gets them."""
         if self.raw is None:
             return [_inputs(batch) for batch in self.batches]
-        values = [*self.raw.args, *self.raw.kwargs.values()]
-        return [[value[picks] for value in values] for picks in self.picks.split(2048)]
+        return [[value[picks] for value in self.raw.stored.inputs] for picks in self.picks.split(2048)]
 
     @property
     def means(self) -> Any:
@@ -134,7 +133,7 @@ class _Looked:
 
 
 def _inputs(batch: Batch) -> list[Tensor]:
-    return [value for value in (*batch.args, *batch.kwargs.values()) if isinstance(value, Tensor)]
+    return [value for value in batch.inputs if isinstance(value, Tensor)]
 
 
 def _first(batch: Batch) -> Tensor | None:

@@ -18,7 +18,7 @@ def measure_dependence(session: Session, batch: Batch) -> Dependence | None:
     samples where inputs are no real numbers."""
     model = session.model
     names = list(batch.kwargs)
-    inputs = [*batch.args, *(batch.kwargs[name] for name in names)]
+    inputs = batch.inputs
     if len(batch) < 2 or not all(isinstance(value, Tensor) for value in inputs):
         return None
     model.eval()

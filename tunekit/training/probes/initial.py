@@ -84,7 +84,7 @@ def _batches(session: Session) -> list[Batch]:
     count = max(1, min(BATCHES, SAMPLES // size, len(train) // size))
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
     if isinstance(train, TensorSplit):
-        values = [value for value in (*train.args, train.labels) if value.is_floating_point()]
+        values = [value for value in (*train.stored.args, train.targets()) if value.is_floating_point()]
         finite = torch.ones(len(train), dtype=torch.bool)
         for value in values:
             finite &= torch.isfinite(value.reshape(len(value), -1)).all(1).cpu()
@@ -113,14 +113,12 @@ def _outputs(outputs: list[Tensor]) -> Outputs:
 
 def _stretched(session: Session, batch: Batch) -> Stretched | None:
     """Outputs in eval mode for far larger inputs: a layer that bounds the outputs shows itself."""
-    args = tuple(map(_larger, batch.args))
-    kwargs = {name: _larger(value) for name, value in batch.kwargs.items()}
-    if not any(isinstance(value, Tensor) and value.is_floating_point() for value in (*args, *kwargs.values())):
+    if not any(isinstance(value, Tensor) and value.is_floating_point() for value in batch.inputs):
         return None
     model = session.model
     model.eval()
     with torch.no_grad():
-        outputs = session.forward(model, Batch(args, kwargs, batch.targets))
+        outputs = session.forward(model, batch.each(_larger))
     model.train()
     low, high = float(outputs.min()), float(outputs.max())
     near = 0.01 * (high - low)
@@ -128,8 +126,8 @@ def _stretched(session: Session, batch: Batch) -> Stretched | None:
     return Stretched(low, high, at_bounds)
 
 
-def _larger(value: Any) -> Any:
-    return value * STRETCH if isinstance(value, Tensor) and value.is_floating_point() else value
+def _larger(value: Tensor) -> Tensor:
+    return value * STRETCH if value.is_floating_point() else value
 
 
 def _decay(session: Session) -> Decay | None:

@@ -156,7 +156,7 @@ def _linear_fit(session: Session, outputs: Tensor, targets: Any) -> Fit | None:
     """The best linear map of the inputs under the person's own loss: what a model with few parameters for its samples
     can be held to. None where the inputs are no numbers."""
     batch = _whole(session)
-    inputs = [value for value in (*batch.args, *batch.kwargs.values()) if isinstance(value, Tensor)]
+    inputs = [value for value in batch.inputs if isinstance(value, Tensor)]
     if not inputs or not all(value.is_floating_point() for value in inputs):
         return None
     x = torch.cat([value.reshape(len(value), -1).float() for value in inputs], 1)
@@ -186,10 +186,10 @@ def _linear_fit(session: Session, outputs: Tensor, targets: Any) -> Fit | None:
 
 def _conflicting(train: Split | LoaderSplit) -> int:
     """Samples of the tiny set whose inputs another sample has with another target."""
-    if not isinstance(train, TensorSplit) or not train.args:
+    if not isinstance(train, TensorSplit) or not train.stored.args:
         return 0
-    flat = train.args[0].reshape(len(train), -1).float().cpu()
+    flat = train.stored.args[0].reshape(len(train), -1).float().cpu()
     same = (flat[:, None] == flat[None]).all(2) if flat.numel() < 2_000_000 else torch.eye(len(flat), dtype=torch.bool)
-    labels = train.labels.reshape(len(train), -1).float().cpu()
+    labels = train.stored.targets.reshape(len(train), -1).float().cpu()
     differ = (labels[:, None] != labels[None]).any(2)
     return int((same & differ).any(1).sum())
