@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, Self, Union, get_args, get_origin, get_type_hints
 
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 """How JSON, which has no word for them, spells these numbers."""
@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _read(hint: Any, data: Any, place: str) -> Any:
+def _read(hint: Any, data: object, place: str) -> Any:
     """The value of this type that the JSON data stand for. `place`: where it stands, for the message."""
     kind, parts = get_origin(hint) or hint, get_args(hint)
     if kind is Any:
@@ -66,7 +66,7 @@ def _read(hint: Any, data: Any, place: str) -> Any:
     return _dataclass(kind, data, place) if is_dataclass(kind) else _scalar(kind, data, place)
 
 
-def _dataclass(kind: Any, data: Any, place: str) -> Any:
+def _dataclass(kind: Any, data: object, place: str) -> object:
     if not isinstance(data, Mapping):
         _refuse(data, place, "a mapping")
     hints = get_type_hints(kind)
@@ -78,7 +78,7 @@ def _dataclass(kind: Any, data: Any, place: str) -> Any:
     return kind(**{name: _read(hints[name], item, f"{place}.{name}") for name, item in data.items()})
 
 
-def _tuple(parts: tuple[Any, ...], data: Any, place: str) -> tuple[Any, ...]:
+def _tuple(parts: tuple[object, ...], data: object, place: str) -> tuple[object, ...]:
     if not isinstance(data, list | tuple):
         _refuse(data, place, "a list")
     kinds = [parts[0]] * len(data) if parts[-1] is Ellipsis else parts
@@ -87,7 +87,7 @@ def _tuple(parts: tuple[Any, ...], data: Any, place: str) -> tuple[Any, ...]:
     return tuple(_read(kind, item, f"{place}[{i}]") for i, (kind, item) in enumerate(zip(kinds, data, strict=True)))
 
 
-def _key(kind: Any, key: Any, place: str) -> Any:
+def _key(kind: object, key: str, place: str) -> object:
     """A mapping's key: JSON knows them as text alone."""
     if kind is not int:
         return _scalar(kind, key, place)
@@ -97,16 +97,16 @@ def _key(kind: Any, key: Any, place: str) -> Any:
         return _refuse(key, place, "by whole numbers")
 
 
-def _scalar(kind: Any, data: Any, place: str) -> Any:
+def _scalar(kind: object, data: object, place: str) -> object:
     if kind is float and isinstance(data, str) and data in NOT_FINITE:
         return NOT_FINITE[data]
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
     if type(data) is kind:
         return data
-    names = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
+    names: dict[object, str] = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
     return _refuse(data, place, names.get(kind, str(kind)))
 
 
-def _refuse(data: Any, place: str, wanted: str) -> Any:
+def _refuse(data: object, place: str, wanted: str) -> NoReturn:
     raise ValueError(f"{place} must be {wanted}, not {data!r}")

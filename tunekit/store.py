@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from tunekit.configuration import TrainingConfig
+from tunekit.configuration import TrainingConfig, Values
 from tunekit.rundir import (
     BEST_WEIGHTS,
     CHECKPOINT,
@@ -215,15 +215,15 @@ class Entry:
         self.drop_checkpoint()
         (self.path / BEST_WEIGHTS).unlink(missing_ok=True)
 
-    def measurement(self, identity: str) -> dict[str, Any] | None:
+    def measurement(self, identity: str) -> Values | None:
         """What a probe found earlier, or None."""
         try:
-            values: dict[str, Any] = json.loads((self.path / f"{identity}.json").read_text())
+            values: Values = json.loads((self.path / f"{identity}.json").read_text())
         except (FileNotFoundError, ValueError):  # damaged, also where it is no text any more
             return None
         return values
 
-    def save_measurement(self, identity: str, values: dict[str, Any]) -> None:
+    def save_measurement(self, identity: str, values: Values) -> None:
         write_atomically(self.path / f"{identity}.json", json.dumps(values).encode())
 
 

@@ -115,7 +115,7 @@ class Supervisor:
         if step.importance:
             context = replace(context, importance=study.importance(context.recipe.seed))
         judgement = step.judge(context, records)
-        result = self._spelled(conclude(step, context, judgement))
+        result = self._spelled(conclude(context, judgement))
         trained = reach(records)
         earlier = self._earlier_reach(context)
         reused = sum(min(count, earlier.get(key, 0)) for key, count in trained.items())

@@ -124,7 +124,7 @@ def carry_out(
 
 
 def judged(context: Context, records: Sequence[Record]) -> StepResult:
-    return conclude(context.step, context, context.step.judge(context, records))
+    return conclude(context, context.step.judge(context, records))
 
 
 def codes(result: StepResult) -> list[str]:

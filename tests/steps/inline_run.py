@@ -60,7 +60,7 @@ def carry_out(context: Context, folder: Path = HERE) -> StepResult:
                 assert isinstance(request, Training)
                 record, states[request.config.key] = _trained(request, bench)
                 records.append(record)
-    return conclude(step, context, step.judge(context, records))
+    return conclude(context, step.judge(context, records))
 
 
 def _trained(request: Training, bench: Workbench) -> tuple[Record, bytes]:

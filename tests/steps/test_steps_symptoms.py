@@ -50,7 +50,7 @@ def test_warnings_keep_their_severity():
 def said(step, code, context):
     """The result of a step that says this code alone."""
     (spoken,) = (other for other in get_step(step).codes() if other.name == code)
-    return conclude(get_step(step), context, Judgement("", [spoken.finding("message")]))
+    return conclude(context, Judgement("", [spoken.finding("message")]))
 
 
 def test_findings_of_step_1_are_causes_not_symptoms():
@@ -74,8 +74,8 @@ def test_a_symptom_can_be_found_in_every_later_step(step, code):
 
 def test_results_name_what_to_do_next():
     for step, following in zip(step_names()[:-1], step_names()[1:], strict=True):
-        assert conclude(get_step(step), context_of(step), Judgement("")).remedies == (Remedy(following),)
-    assert conclude(get_step("diagnose"), context_of("diagnose"), Judgement("")).remedies == ()
+        assert conclude(context_of(step), Judgement("")).remedies == (Remedy(following),)
+    assert conclude(context_of("diagnose"), Judgement("")).remedies == ()
 
 
 def test_fine_runs_that_diverge_after_a_cause_name_it():

@@ -7,10 +7,10 @@ import math
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tunekit.executors.base import MEMORY_HINT, STILLBORN, STOP_S, Event, failure
 from tunekit.executors.parcel import Code, Files, changes, pack_code, unpack
@@ -19,6 +19,9 @@ from tunekit.executors.ray_worker import Host, training_folder
 from tunekit.rundir import disk_error, write_atomically
 from tunekit.vocabulary import Measurement, StorageError, Training, UserError
 from tunekit.worker import Workspace
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
 
 PATIENCE_S = 300.0  # how long a cluster may lack a node that is large enough: another may be on its way
 LOOK_S = 5.0  # how often the cluster is asked for its nodes
@@ -38,7 +41,7 @@ class _Waiting:
     workspace: Workspace
     needs: _Needs
     token: str  # a file beside trainings/: a worker that sees it sees the run
-    code: Any  # ray.ObjectRef of the recipe's folder
+    code: ObjectRef[Code]  # the recipe's folder
 
 
 @dataclass
@@ -47,16 +50,16 @@ class _Worker:
 
     actor: Any
     needs: _Needs
-    asked: Any = None  # ray.ObjectRef of whether it sees `token`
+    asked: ObjectRef[bool] | None = None  # whether it sees `token`
     token: str = ""
     sees: dict[str, bool] = field(default_factory=dict)
-    stream: Any = None  # ray.ObjectRefGenerator of a request's events and files
-    item: Any = None  # ray.ObjectRef of its next element
+    stream: Iterator[ObjectRef[Event | Files]] | None = None  # of a request
+    item: ObjectRef[Event | Files] | None = None  # the stream's next
     work: _Waiting | None = None
     silent: bool = False  # the request was cancelled: its files still come home, its events go nowhere
 
     @property
-    def awaited(self) -> Any:
+    def awaited(self) -> object:
         return next((thing for thing in (self.asked, self.item, self.stream) if thing is not None), None)
 
 
@@ -81,7 +84,7 @@ class RayExecutor:
         self._waiting: deque[_Waiting] = deque()
         self._news: deque[Event] = deque()
         self._tokens: dict[Path, Path] = {}
-        self._code: dict[str, Any] = {}
+        self._code: dict[str, ObjectRef[Code]] = {}
         self._nodes: list[Mapping[str, float]] = []
         self._looked = self._stuck_since = -math.inf
         self._next = self._stillborn = 0
@@ -141,7 +144,7 @@ class RayExecutor:
             self._tokens[place] = path
         return str(self._tokens[place])
 
-    def _shipped(self, folder: Path) -> Any:
+    def _shipped(self, folder: Path) -> ObjectRef[Code]:
         """The recipe's folder in Ray's object store, put there once: a command works with its code as it began."""
         if str(folder) not in self._code:
             code = Code(str(folder), {}) if self._local and self._shared else pack_code(folder)
@@ -246,6 +249,7 @@ class RayExecutor:
                 worker.asked, self._stillborn = None, 0
                 return []
             if worker.item is None:
+                assert worker.stream is not None
                 worker.item = next(worker.stream)
                 if not self._ray.wait([worker.item], timeout=0)[0]:
                     return []  # large, and still on its way here

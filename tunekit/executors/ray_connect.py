@@ -10,6 +10,7 @@ import socket
 import tempfile
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tunekit.executors import cores
@@ -18,7 +19,7 @@ from tunekit.vocabulary import Interrupted, UserError
 ADDRESS_FILE = "ray_current_cluster"  # where Ray notes the cluster that was started last on a machine
 
 
-def connect(jobs: int, address: str | None) -> tuple[Any, bool]:
+def connect(jobs: int, address: str | None) -> tuple[ModuleType, bool]:
     """Ray, connected, and whether this call did it. Errors: UserError, Interrupted."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tunekit.executors.base import Event, carry_out
 from tunekit.executors.parcel import Code, Files, changes, is_here, listing, unpack
@@ -16,6 +16,9 @@ from tunekit.rundir import TRAININGS
 from tunekit.store import Store
 from tunekit.vocabulary import Measurement, Training
 from tunekit.worker import Worker, Workspace
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
 
 
 class Host:
@@ -51,14 +54,14 @@ class Host:
         handle: int,
         request: Training | Measurement,
         workspace: Workspace,
-        shipped: list[Any],
+        shipped: list[ObjectRef[Code]],
         seed: Files | None,
         shared: bool,
     ) -> Iterator[Event | Files]:
         """Events of a request and, where a seed came with it, what has changed in the training's files before each."""
         import ray
 
-        code: Code = ray.get(shipped[0])
+        code = ray.get(shipped[0])
         local = replace(workspace, folder=self._place(code, shared))
         if seed is None:
             for event in self._run(handle, request, local):

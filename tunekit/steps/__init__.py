@@ -5,20 +5,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 from tunekit.steps.context import Context, Earlier
-from tunekit.steps.step import Step, conclude
+from tunekit.steps.step import AnyStep, Step, conclude
 from tunekit.vocabulary import Code
 
-__all__ = ["ORDER", "Context", "Earlier", "Step", "codes", "conclude", "get_step", "step_names", "steps"]
+__all__ = ["ORDER", "AnyStep", "Context", "Earlier", "Step", "codes", "conclude", "get_step", "step_names", "steps"]
 
 ORDER = ("check_init_loss", "overfit_tiny", "lr_sweep", "coarse_grid", "fine_run", "diagnose")
 """The modules of the steps, in the order in which they are walked. Each offers its step as STEP."""
 
 
 @cache
-def steps() -> tuple[Step[Any, Any], ...]:
+def steps() -> tuple[AnyStep, ...]:
     """The steps in order."""
     return tuple(importlib.import_module(f"{__name__}.{module}").STEP for module in ORDER)
 
@@ -27,7 +26,7 @@ def step_names() -> list[str]:
     return [step.name for step in steps()]
 
 
-def get_step(name: str) -> Step[Any, Any]:
+def get_step(name: str) -> AnyStep:
     """A step by its name on the command line. Errors: ValueError."""
     known = {step.name: step for step in steps()}
     if name not in known:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tunekit.configuration import ScheduleSpec, TrainingConfig, Values, short
-from tunekit.steps.step import H, S, Step
+from tunekit.steps.step import H, S, Settings, Step
 from tunekit.vocabulary import Facts, Format, Record, StepResult
 
 if TYPE_CHECKING:
     from tunekit.recipe import Recipe
+
+Other = TypeVar("Other", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class Context(Generic[S]):
     def settings(self) -> S:
         return cast(S, self.recipe.settings(self.step.name))
 
-    def of(self, step: Step[Any, Any]) -> Context[Any]:
+    def of(self, step: Step[Other, Any]) -> Context[Other]:
         """The same knowledge for what another step plans or judges on behalf of this one."""
-        return replace(self, step=step)
+        return Context(step, self.recipe, self.facts, self.earlier, self.following, self.wanted, self.importance)
 
     def handoff(self, step: Step[Any, H]) -> H | None:
         """What an earlier step handed on, or None."""
@@ -59,7 +61,7 @@ class Context(Generic[S]):
         return list(dict.fromkeys(code for earlier in self.earlier.values() for code in earlier.causes))
 
     @property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> Values:
         """What has been tuned so far, as a study shows it: rate, weight decay and searched values."""
         return {name: self.recipe.get(name) for name in ("lr", "weight_decay", *self.recipe.search)}
 
@@ -97,7 +99,7 @@ class Context(Generic[S]):
         return {**formats, self.metric: "share"} if self.facts.share else formats
 
     @property
-    def choices(self) -> dict[str, Sequence[Any]]:
+    def choices(self) -> Mapping[str, Sequence[object]]:
         """The search axes that hold no plain numbers, for the study."""
         numbers = (int, float)
         return {

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any
 
 from tunekit import citations
 from tunekit.charts import Figure, Line, Panel
@@ -197,16 +196,14 @@ def _over_seeds(context: Context[FineRun], best: Record, records: Sequence[Recor
 
 def _row(context: Context[FineRun], record: Record, ranked: Sequence[Record]) -> Values:
     best = _value(context, record)
-    row: dict[str, Any] = {**record.params}
-    row[context.metric] = best[2] if best else None
-    row["at epoch"] = best[1] / context.iterations_per_epoch(record.params) if best else None
     if record.error:
         word = "failed"
     elif best is None:
         word = f"diverged at {diverged(record)}" if diverged(record) else "no finite value"
     else:
         word = "best" if ranked and record is ranked[0] else ""
-    return {**row, "verdict": word}
+    value, epoch = (best[2], best[1] / context.iterations_per_epoch(record.params)) if best else (None, None)
+    return {**record.params, context.metric: value, "at epoch": epoch, "verdict": word}
 
 
 def _run_findings(context: Context[FineRun]) -> list[Finding]:
@@ -231,7 +228,7 @@ def _findings(
             f"the winner is not clearly better than the runner-up ({described(ranked[1].params)}): "
             f"{difference.mean:.2g} +- {difference.error:.2g} of loss over {difference.pairs} samples"
         )
-        evidence = {"difference": difference.mean, "error": difference.error}
+        evidence: Values = {"difference": difference.mean, "error": difference.error}
         findings.append(WITHIN_NOISE.finding(message, evidence))
     if len(values) > 2 and len(ranked) > 1:
         spread = stdev(values)
@@ -242,15 +239,15 @@ def _findings(
                 f"the spread over {len(values)} seeds ({context.metric_text(spread)}) is larger than what separates "
                 f"the best from the worst setting ({context.metric_text(gain)})"
             )
-            evidence_seeds = {"spread": spread, "gain": gain, "values": list(values)}
-            findings.append(UNSTABLE_ACROSS_SEEDS.finding(message, evidence_seeds))
+            evidence = {"spread": spread, "gain": gain, "values": list(values)}
+            findings.append(UNSTABLE_ACROSS_SEEDS.finding(message, evidence))
     if best.iterations and iteration >= LATE * best.iterations and _falls(best):
         message = (
             f"the best value lies at iteration {iteration} of {best.iterations} and the validation loss still falls"
         )
         longer = Remedy(NAME, {f"steps.{NAME}.epochs": 2 * _epochs(context)})
-        evidence_end = {"iteration": iteration, "iterations": best.iterations}
-        findings.append(STILL_IMPROVING.finding(message, evidence_end, remedies=(longer,)))
+        evidence = {"iteration": iteration, "iterations": best.iterations}
+        findings.append(STILL_IMPROVING.finding(message, evidence, remedies=(longer,)))
     return findings
 
 
@@ -306,7 +303,7 @@ STEP = Step(
     needs=(coarse_grid,),
     objective=objective,
     maximize=lambda context: context.facts.maximize,
-    order=lambda context, records: _ranked(context, records),
+    order=_ranked,
     takes=lambda settings: settings.top,
     figure=figure,
     decides=lambda settings: settings.epochs,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunekit.vocabulary import Record, Training
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
 ERRORS = 2.0  # standard errors that a difference must exceed to count
 
@@ -43,12 +44,11 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     return Difference(float(finite.mean()), float(finite.std(ddof=1) / math.sqrt(finite.size)), int(finite.size))
 
 
-def tail(values: Sequence[float], share: float = 0.1, least: int = 10) -> np.ndarray[Any, np.dtype[np.float64]]:
+def tail(values: Sequence[float]) -> npt.NDArray[np.float64]:
     """The last tenth of a curve, at least ten points."""
     import numpy as np
 
-    count = max(least, round(len(values) * share))
-    return np.asarray(values[-count:], dtype=np.float64)
+    return np.asarray(values[-max(10, round(len(values) * 0.1)) :], dtype=np.float64)
 
 
 def tail_mean(values: Sequence[float]) -> float:

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 from tunekit.charts import Figure
 from tunekit.configuration import Values
 from tunekit.jsondata import JsonData, plain
-from tunekit.vocabulary import Code, Finding, Format, Record, Remedy, Request, StepResult, Training, Verdict, worst
+from tunekit.vocabulary import Code, Finding, Format, Record, Remedy, Request, StepResult, Training, worst
 
 if TYPE_CHECKING:
     from tunekit.steps.context import Context
@@ -61,15 +61,7 @@ class Judgement:
     diagnosis: str | None = None
 
 
-def _unscored(_context: Context[Any], _record: Record) -> float | None:
-    return None
-
-
-def _smaller_is_better(_context: Context[Any]) -> bool:
-    return False
-
-
-def _as_scored(context: Context[Any], records: Sequence[Record]) -> list[Record]:
+def _as_scored(context: Context[S], records: Sequence[Record]) -> list[Record]:
     """Trainings with a value, the best first."""
     step = context.step
     sign = -1.0 if step.maximize(context) else 1.0
@@ -100,9 +92,9 @@ class Step(Generic[S, H]):
     plan: Callable[[Context[S], Sequence[Record]], Sequence[Request]]
     judge: Callable[[Context[S], Sequence[Record]], Judgement]
     codes: Callable[[], Sequence[Code]]
-    needs: tuple[Step[Any, Any], ...] = ()
-    objective: Callable[[Context[S], Record], float | None] = _unscored
-    maximize: Callable[[Context[S]], bool] = _smaller_is_better
+    needs: tuple[AnyStep, ...] = ()
+    objective: Callable[[Context[S], Record], float | None] = lambda _context, _record: None
+    maximize: Callable[[Context[S]], bool] = lambda _context: False
     choices: Callable[[Context[S]], Mapping[str, Sequence[Any]]] | None = None  # None: the recipe's search axes
     order: Callable[[Context[S], Sequence[Record]], Sequence[Record]] = _as_scored
     takes: Callable[[S], int] = lambda _settings: 0
@@ -113,15 +105,17 @@ class Step(Generic[S, H]):
     decides: Callable[[S], int] | None = None
 
 
-def conclude(step: Step[Any, Any], context: Context[Any], judgement: Judgement) -> StepResult:
+AnyStep = Step[Any, Any]
+
+
+def conclude(context: Context[S], judgement: Judgement) -> StepResult:
     """The step's result: its verdict is that of its gravest finding; symptoms of earlier faults name their cause."""
-    codes = {code.name: code for code in step.codes()}
+    codes = {code.name: code for code in context.step.codes()}
     findings = tuple(_as_symptom(finding, codes[finding.code], context.causes) for finding in judgement.findings)
     following = judgement.next or (Remedy(context.following) if context.following else None)
-    verdict: Verdict = worst(judgement.findings)
     return StepResult(
-        step=step.name,
-        verdict=verdict,
+        step=context.step.name,
+        verdict=worst(judgement.findings),
         summary=judgement.summary,
         findings=findings,
         handoff=plain(judgement.handoff.to_json()) if judgement.handoff is not None else {},

@@ -97,9 +97,9 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
         training=best.request.config.folder,
         top=tuple(dict(record.params) for record in _spread_out(scored)[: context.wanted]),
     )
-    details: dict[str, Any] = {"axes": _axes(context, scored), "importance": dict(context.importance)}
-    if not context.importance:
-        details["importance_note"] = f"not said of {len(scored)} cells on {len(details['axes'])} axes"
+    axes = _axes(context, scored)
+    unsaid = {} if context.importance else {"importance_note": f"not said of {len(scored)} cells on {len(axes)} axes"}
+    details = {"axes": axes, "importance": dict(context.importance), **unsaid}
     summary = f"Best of {len(cells)} cells: {described(best.params)}, {reached}{more}"
     return Judgement(summary, findings, handoff, table, formats, details)
 
@@ -188,7 +188,7 @@ def _findings(
         lowest = min(record.params["lr"] for record in gone)
         message = f"{len(gone)} of {len(cells)} cells diverged, from rate {short(lowest)} on"
         severity: Severity | None = None if scored else "fail"
-        evidence: dict[str, Any] = {"cells": [dict(record.params) for record in gone[:10]]}
+        evidence: Values = {"cells": [dict(record.params) for record in gone[:10]]}
         findings.append(CELLS_DIVERGED.finding(message, evidence, severity=severity))
     if failed:
         message = f"{len(failed)} of {len(cells)} cells failed: {failed[0].error}"

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
@@ -96,7 +96,7 @@ def _moves(path: str) -> bool:
     return path.startswith(MOVES_RATE) and path not in KEEPS_RATE
 
 
-def _combinations(context: Context[CoarseGrid], moving: bool) -> list[dict[str, Any]]:
+def _combinations(context: Context[CoarseGrid], moving: bool) -> list[Values]:
     """Every combination of the searched values that move the rate, or of the others; one empty one for no axis."""
     axes = {path: values for path, values in context.recipe.search.items() if _moves(path) == moving}
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
@@ -140,7 +140,7 @@ def _drawn(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Sugg
     wave = max((record.request.round + 1 for record in records), default=0)
     rate, swept = context.recipe.optimizer.lr, context.handoff(lr_sweep)
     low, high = swept.range if swept else (rate, rate)
-    space: dict[str, Any] = {
+    space: Values = {
         "lr": {"low": min(low, rate) / 2, "high": max(high, rate) * 2, "log": True},
         "weight_decay": list(settings.weight_decays),
         **context.recipe.search,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from tunekit.citations import KARPATHY, LECTURE
 from tunekit.measured import RESIDUAL, TinySet, TinyTrained
@@ -118,7 +117,7 @@ def without_inputs(control: Record | None, start: TinySet) -> list[Finding]:
 def not_learned(attempts: Sequence[Record], best_try: Record, start: TinySet, trained: TinyTrained | None) -> Finding:
     """Why the set is not learned. `trained`: the best attempt's model, unless that diverged."""
     end = reached(best_try)
-    evidence: dict[str, Any] = {"start": start.start, "floor": start.floor, "loss": end.loss}
+    evidence: dict[str, float] = {"start": start.start, "floor": start.floor, "loss": end.loss}
     if all(diverged(record) for record in attempts):
         first = min(diverged(record) or 0 for record in attempts)
         message = f"the loss leaves all bounds at every rate, first at iteration {first}"
