@@ -21,7 +21,7 @@ from tunekit.configuration import Subset as Few
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, TensorSplit, as_batch
 from tunekit.training.memory import in_memory
 from tunekit.training.order import epoch_order, split_indices, tiny_subset
-from tunekit.training.sources import _split_of, load_splits
+from tunekit.training.sources import _split_of, read_splits, reduced
 from tunekit.vocabulary import UserError
 
 
@@ -258,7 +258,7 @@ class TestLoaders:
             "    train = DataLoader(data, batch_size=5, sampler=WeightedRandomSampler([1.] * 10, 10))\n"
             "    return train, DataLoader(data, batch_size=4)\n"
         )
-        splits = load_splits(spec(target="loaders_d:make"), tmp_path)
+        splits = read_splits(spec(target="loaders_d:make"), tmp_path)
         assert not splits.shareable
         assert splits.val.targets().tolist() == [0, 1] * 5
         assert "without reuse" in splits.notes[0]
@@ -288,7 +288,7 @@ class TestNormalize:
     def test_the_training_split_alone_is_measured(self, tmp_path):
         x = np.concatenate([np.zeros((10, 1)), np.full((10, 1), 4.0)]).astype(np.float32)
         np.savez(tmp_path / "a.npz", x=x, y=np.arange(20) % 2, x_val=x + 100, y_val=np.arange(20) % 2)
-        splits = load_splits(spec(target="arrays", args={"path": "a.npz", "standardize": True}), tmp_path)
+        splits = read_splits(spec(target="arrays", args={"path": "a.npz", "standardize": True}), tmp_path)
         assert splits.train.batch(torch.arange(20)).args[0].mean().item() == pytest.approx(0)
         assert splits.val.batch(torch.arange(20)).args[0].mean().item() == pytest.approx(50)
 
@@ -323,8 +323,9 @@ class TestTinySubset:
         assert Counter(first.targets().tolist()) == {0: 4, 1: 4}
 
     def test_blank_has_the_same_targets_and_inputs_of_zeros(self, tmp_path):
-        plain = load_splits(spec(subset=Few(5)), tmp_path)
-        blank = load_splits(spec(subset=Few(5), blank=True), tmp_path)
+        whole = read_splits(spec(), tmp_path)
+        plain = reduced(whole, spec(subset=Few(5)))
+        blank = reduced(whole, spec(subset=Few(5), blank=True))
         everything = torch.arange(50)
         assert torch.equal(plain.train.targets(), blank.train.targets())
         assert blank.train.batch(everything).args[0].abs().max() == 0

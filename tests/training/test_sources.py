@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tunekit.configuration import DataSpec
-from tunekit.training.sources import data_digests, load_splits
+from tunekit.training.sources import data_digests, read_splits
 from tunekit.vocabulary import UserError
 
 
@@ -14,7 +14,7 @@ def spec(**changes):
 
 
 def test_digits_are_1797_images_of_8_by_8_with_values_to_16(tmp_path):
-    splits = load_splits(spec(), tmp_path)
+    splits = read_splits(spec(), tmp_path)
     assert len(splits.train) + len(splits.val) == 1797
     assert splits.train.stored.args[0].shape[1:] == (1, 8, 8)
     assert splits.train.stored.args[0].dtype == torch.uint8
@@ -30,7 +30,7 @@ def test_digits_are_1797_images_of_8_by_8_with_values_to_16(tmp_path):
 def test_real_mnist_has_60000_and_10000(shared, tmp_path):
     if not (shared / "data" / "MNIST").is_dir():
         pytest.skip(f"needs MNIST at {shared / 'data'}")
-    splits = load_splits(spec(target="torchvision:MNIST", args={"root": str(shared / "data")}), tmp_path)
+    splits = read_splits(spec(target="torchvision:MNIST", args={"root": str(shared / "data")}), tmp_path)
     assert (len(splits.train), len(splits.val), len(splits.test)) == (48_000, 12_000, 10_000)
     assert splits.train.stored.args[0].shape[1:] == (1, 28, 28)
     assert splits.train.stored.args[0].dtype == torch.uint8
@@ -43,7 +43,7 @@ class TestArrays:
     def test_its_own_validation_and_test_are_used(self, tmp_path):
         x, y = np.random.rand(12, 3), np.arange(12)
         np.savez(tmp_path / "a.npz", x=x, y=y, x_val=x[:4], y_val=y[:4], x_test=x[:2], y_test=y[:2])
-        splits = load_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
+        splits = read_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
         assert (len(splits.train), len(splits.val), len(splits.test)) == (12, 4, 2)
         assert splits.train.stored.args[0].dtype == torch.float32
         assert splits.train.targets().dtype == torch.long
@@ -51,14 +51,14 @@ class TestArrays:
     def test_groups_of_the_file_are_kept_apart(self, tmp_path):
         groups = np.arange(30) // 3
         np.savez(tmp_path / "a.npz", x=np.arange(30.0)[:, None], y=np.arange(30) % 2, groups=groups)
-        splits = load_splits(spec(target="arrays", args={"path": "a.npz"}, split="group"), tmp_path)
+        splits = read_splits(spec(target="arrays", args={"path": "a.npz"}, split="group"), tmp_path)
         train, val = ({groups[int(v)] for v in part.stored.args[0][:, 0]} for part in (splits.train, splits.val))
         assert not train & val
         assert len(train | val) == 10
 
     def test_times_of_the_file_decide(self, tmp_path):
         np.savez(tmp_path / "a.npz", x=np.arange(10.0)[:, None], y=np.zeros(10), times=np.arange(10)[::-1])
-        splits = load_splits(spec(target="arrays", args={"path": "a.npz"}, split="time"), tmp_path)
+        splits = read_splits(spec(target="arrays", args={"path": "a.npz"}, split="time"), tmp_path)
         assert sorted(splits.val.stored.args[0][:, 0].tolist()) == [0.0, 1.0]
 
     @pytest.mark.parametrize(
@@ -73,14 +73,14 @@ class TestArrays:
     def test_what_does_not_fit_is_told(self, tmp_path, arrays, message):
         np.savez(tmp_path / "a.npz", **arrays)
         with pytest.raises(UserError, match=message):
-            load_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
+            read_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
 
     @pytest.mark.parametrize("content", [None, b"", b"no zip", b"PK\x03\x04broken"])
     def test_a_file_that_is_none_is_told(self, tmp_path, content):
         if content is not None:
             (tmp_path / "a.npz").write_bytes(content)
         with pytest.raises(UserError, match=r"a\.npz cannot be read as \.npz"):
-            load_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
+            read_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
 
 
 class TestTable:
@@ -89,7 +89,7 @@ class TestTable:
 
     def test_features_and_target_by_name(self, tmp_path):
         self.write(tmp_path, "a,y,b\n" + "".join(f"{i},{i % 2},{-i}\n" for i in range(10)))
-        splits = load_splits(
+        splits = read_splits(
             spec(target="table", args={"path": "t.csv", "target": "y", "standardize": False}), tmp_path
         )
         rows = torch.cat([splits.train.stored.args[0], splits.val.stored.args[0]])
@@ -98,7 +98,7 @@ class TestTable:
 
     def test_several_targets_are_columns(self, tmp_path):
         self.write(tmp_path, "a,y,z\n" + "".join(f"{i},{i}.5,{-i}.5\n" for i in range(10)))
-        splits = load_splits(spec(target="table", args={"path": "t.csv", "target": ["y", "z"]}), tmp_path)
+        splits = read_splits(spec(target="table", args={"path": "t.csv", "target": ["y", "z"]}), tmp_path)
         assert splits.train.targets().shape == (8, 2)
         assert splits.train.stored.args[0].shape == (8, 1)
 
@@ -118,7 +118,7 @@ class TestTable:
     def test_what_does_not_fit_is_told(self, tmp_path, text, args, message):
         self.write(tmp_path, text)
         with pytest.raises(UserError, match=message):
-            load_splits(spec(target="table", args={"path": "t.csv", **args}), tmp_path)
+            read_splits(spec(target="table", args={"path": "t.csv", **args}), tmp_path)
 
 
 class TestImageFolder:
@@ -129,7 +129,7 @@ class TestImageFolder:
             (tmp_path / "pets" / name).mkdir(parents=True)
             for i in range(5):
                 Image.new("RGB", (20, 30), (value,) * 3).save(tmp_path / "pets" / name / f"{i}.png")
-        splits = load_splits(spec(target="image-folder", args={"path": "pets", "size": 16}), tmp_path)
+        splits = read_splits(spec(target="image-folder", args={"path": "pets", "size": 16}), tmp_path)
         assert (len(splits.train), len(splits.val)) == (8, 2)
         assert splits.train.stored.args[0].shape == (8, 3, 16, 16)
         bright = splits.train.stored.args[0].float().mean((1, 2, 3)) > 100
@@ -137,10 +137,10 @@ class TestImageFolder:
 
     def test_a_folder_that_is_none_or_has_no_images_is_told(self, tmp_path):
         with pytest.raises(UserError, match="no such folder"):
-            load_splits(spec(target="image-folder", args={"path": "pets"}), tmp_path)
+            read_splits(spec(target="image-folder", args={"path": "pets"}), tmp_path)
         (tmp_path / "empty").mkdir()
         with pytest.raises(UserError, match=r"data\.args\.path"):
-            load_splits(spec(target="image-folder", args={"path": "empty"}), tmp_path)
+            read_splits(spec(target="image-folder", args={"path": "empty"}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path, change, message):
         "class Empty:\n    def __len__(self): return 0\n    def __getitem__(self, i): raise IndexError\n"
     )
     with pytest.raises(UserError) as caught:
-        load_splits(spec(**change), tmp_path)
+        read_splits(spec(**change), tmp_path)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -174,7 +174,7 @@ def test_a_persons_source_gets_its_arguments_and_keeps_its_splits(tmp_path):
         "    sets = [TensorDataset(torch.full((k, 2), float(k)), torch.zeros(k)) for k in (n, 3, 2)]\n"
         "    return tuple(sets)\n"
     )
-    splits = load_splits(spec(target="own_src2:make", args={"n": 7}), tmp_path)
+    splits = read_splits(spec(target="own_src2:make", args={"n": 7}), tmp_path)
     assert (len(splits.train), len(splits.val), len(splits.test)) == (7, 3, 2)
 
 

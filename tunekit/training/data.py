@@ -57,7 +57,7 @@ class Batch:
         return cls(args, kwargs, torch.cat([batch.targets for batch in batches]))
 
 
-def as_batch(sample: Any) -> Batch:
+def as_batch(sample: object) -> Batch:
     """A collated batch (tuple, list or dictionary) taken apart into model inputs and targets. Errors: UserError."""
     if isinstance(sample, Mapping):
         name = next((key for key in TARGET_KEYS if key in sample), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -19,7 +19,7 @@ from tunekit.vocabulary import UserError
 
 READER_TIMEOUT_S = 120
 
-Groups = Sequence[Any] | np.ndarray[Any, Any]
+Groups = Sequence[Any] | npt.NDArray[Any]
 """The group or the time of each sample."""
 
 

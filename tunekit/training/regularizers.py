@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any
 
@@ -11,18 +11,18 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-DROPOUT_CALLS: dict[Any, tuple[str, int, float]] = {
-    F.dropout: ("p", 1, 0.0),
-    F.dropout1d: ("p", 1, 0.0),
-    F.dropout2d: ("p", 1, 0.0),
-    F.dropout3d: ("p", 1, 0.0),
-    F.alpha_dropout: ("p", 1, 0.0),
-    F.feature_alpha_dropout: ("p", 1, 0.0),
-    torch.dropout: ("p", 1, 0.0),
-    F.scaled_dot_product_attention: ("dropout_p", 4, 0.0),
-    F.cross_entropy: ("label_smoothing", 7, 0.0),
+DROPOUT_CALLS: dict[Callable[..., object], tuple[str, int]] = {
+    F.dropout: ("p", 1),
+    F.dropout1d: ("p", 1),
+    F.dropout2d: ("p", 1),
+    F.dropout3d: ("p", 1),
+    F.alpha_dropout: ("p", 1),
+    F.feature_alpha_dropout: ("p", 1),
+    torch.dropout: ("p", 1),
+    F.scaled_dot_product_attention: ("dropout_p", 4),
+    F.cross_entropy: ("label_smoothing", 7),
 }
-"""Function -> name and position of the argument that regularises, and its value when off."""
+"""Function -> name and position of the argument that regularises: off where it is zero."""
 
 DROPOUT_ATTRIBUTES = ("dropout", "drop_prob", "dropout_p", "attn_drop", "drop_path")
 """Float attributes by which recurrent, attention and stochastic-depth modules hold a dropout rate."""
@@ -30,15 +30,19 @@ DROPOUT_ATTRIBUTES = ("dropout", "drop_prob", "dropout_p", "attn_drop", "drop_pa
 
 class _Off(TorchFunctionMode):
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
         if func in DROPOUT_CALLS:
-            name, position, value = DROPOUT_CALLS[func]
+            name, position = DROPOUT_CALLS[func]
             if len(args) > position:
-                args = (*args[:position], value, *args[position + 1 :])
+                args = (*args[:position], 0.0, *args[position + 1 :])
             else:
-                kwargs[name] = value
+                kwargs = {**kwargs, name: 0.0}
         return func(*args, **kwargs)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
@@ -159,8 +160,7 @@ ENDLESS = 10_000
 
 def load_parts(data: DataSpec, folder: Path) -> Parts:
     """Read a source or call a person's function. Errors: UserError."""
-    target, args = data.target, dict(data.args)
-    key = "data.target"
+    key, target, args = "data.target", data.target, dict(data.args)
     if target in SOURCES or target.startswith("torchvision:"):
         args = {name: (folder / value).resolve() if name in PATHS else value for name, value in args.items()}
         source: Callable[..., Parts] = SOURCES.get(target, torchvision_set)
@@ -177,11 +177,6 @@ def load_parts(data: DataSpec, folder: Path) -> Parts:
     return _parts_of(call(resolve(target, folder, key), key, target, **args), target)
 
 
-def load_splits(data: DataSpec, folder: Path) -> Splits:
-    """The splits that a configuration's `data` describes. Errors: UserError."""
-    return reduced(read_splits(data, folder), data)
-
-
 def read_splits(data: DataSpec, folder: Path) -> Splits:
     """The whole splits, before step 2 takes a few samples of them. Errors: UserError."""
     parts = load_parts(data, folder)
@@ -196,7 +191,7 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
     if val is None:
         targets = train.targets()
         known = _strata(targets) if isinstance(targets, Tensor) else None
-        groups = parts.groups if parts.groups is not None else _groups_of(parts.train, data.split)
+        groups = parts.groups if parts.groups is not None else getattr(parts.train, f"{data.split}s", None)
         first, second = split_indices(known, len(train), data.val_fraction, data.split, data.seed, groups)
         train, val = train.take(first), train.take(second)
     if parts.standardize and isinstance(train, TensorSplit):
@@ -239,7 +234,7 @@ def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
     return digests
 
 
-def _tensors(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> TensorSplit:
+def _tensors(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> TensorSplit:
     if len(x) != len(y):
         raise UserError(f"data: {len(x)} inputs and {len(y)} targets")
     if len(x) == 0:
@@ -270,7 +265,7 @@ def _image_transform(size: int) -> Any:
     return v2.Compose([v2.ToImage(), v2.RGB(), v2.Resize((size, size), antialias=True), v2.ToDtype(torch.uint8)])
 
 
-def _parts_of(data: Any, target: str) -> Parts:
+def _parts_of(data: object, target: str) -> Parts:
     if isinstance(data, tuple | list) and 2 <= len(data) <= 3 and not hasattr(data, "tensors"):
         return Parts(*data)
     if hasattr(data, "__getitem__") or hasattr(data, "__iter__"):
@@ -331,11 +326,6 @@ def _loader(loader: Any) -> LoaderSplit:
 def _collected(split: Split | LoaderSplit) -> Split:
     """Validation from a loader: one pass, kept."""
     return TensorSplit(Batch.joined(list(split.batches()))) if isinstance(split, LoaderSplit) else split
-
-
-def _groups_of(dataset: object, how: str) -> Groups | None:
-    groups: Groups | None = getattr(dataset, f"{how}s", None)
-    return groups
 
 
 def _normalized(split: Split, normalize: Normalize) -> Split:

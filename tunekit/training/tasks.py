@@ -21,6 +21,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 Counts = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
 """What a loss raises for outputs or targets that it does not take (a person's own comes as UserError)."""
+WEIGHTS = ("weight", "pos_weight")
+"""Arguments of losses that are lists in a recipe and tensors for torch."""
 
 
 def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str = "mean") -> Tensor:
@@ -30,17 +32,15 @@ def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str =
     return losses if reduction == "none" else losses.mean()
 
 
+def _with_tensors(args: Values, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Values:
+    return {k: torch.tensor(v, dtype=dtype, device=device) if k in WEIGHTS else v for k, v in args.items()}
+
+
 def _weighted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Lets a recipe write lists (`weight`, `pos_weight`) where torch wants tensors."""
+    """Lets a recipe write lists where torch wants tensors."""
 
     def loss(outputs: Tensor, targets: Tensor, reduction: str = "mean", **args: Any) -> Tensor:
-        tensors = {
-            name: torch.tensor(value, dtype=outputs.dtype, device=outputs.device)
-            if name in ("weight", "pos_weight")
-            else value
-            for name, value in args.items()
-        }
-        return function(outputs, targets, reduction=reduction, **tensors)
+        return function(outputs, targets, reduction=reduction, **_with_tensors(args, outputs.dtype, outputs.device))
 
     return loss
 
@@ -163,7 +163,7 @@ class Task:
         self._sample_loss = sample_loss  # the same loss with reduction="none", where it is built in
         self._middle: float | None = None  # the output at which a binary decision turns, once it is known
 
-    def outputs(self, answer: Any) -> Tensor:
+    def outputs(self, answer: object) -> Tensor:
         """The tensor of outputs in what the model returned: itself, or its `logits`."""
         if isinstance(answer, Tensor):
             return answer
@@ -176,7 +176,7 @@ class Task:
             )
         return logits
 
-    def targets(self, targets: Any, outputs: Tensor) -> Any:
+    def targets(self, targets: object, outputs: Tensor) -> Any:
         """Targets in the type and shape that the loss takes with these outputs."""
         if not isinstance(targets, Tensor):
             return targets
@@ -191,21 +191,21 @@ class Task:
             targets = targets.view(outputs.shape)
         return targets
 
-    def loss(self, outputs: Tensor, targets: Any) -> Tensor:
+    def loss(self, outputs: Tensor, targets: object) -> Tensor:
         """The person's loss over a batch: a scalar."""
         return self.criterion(outputs, self.targets(targets, outputs))
 
-    def sample_losses(self, outputs: Tensor, targets: Any) -> Tensor:
+    def sample_losses(self, outputs: Tensor, targets: object) -> Tensor:
         """The loss of every sample by itself, [B]."""
-        targets = self.targets(targets, outputs)
+        wanted = self.targets(targets, outputs)
         if self._sample_loss is not None:
-            return self._sample_loss(outputs, targets).reshape(len(outputs), -1).mean(1)
+            return self._sample_loss(outputs, wanted).reshape(len(outputs), -1).mean(1)
         try:
-            return torch.func.vmap(lambda o, t: self.criterion(o.unsqueeze(0), t.unsqueeze(0)))(outputs, targets)
+            return torch.func.vmap(lambda o, t: self.criterion(o.unsqueeze(0), t.unsqueeze(0)))(outputs, wanted)
         except Exception:  # data-dependent control flow cannot be vectorised: one sample at a time
-            return torch.stack([self.criterion(outputs[i : i + 1], targets[i : i + 1]) for i in range(len(outputs))])
+            return torch.stack([self.criterion(outputs[i : i + 1], wanted[i : i + 1]) for i in range(len(outputs))])
 
-    def score(self, outputs: Tensor, targets: Any) -> Tensor:
+    def score(self, outputs: Tensor, targets: object) -> Tensor:
         """The metric over a batch: a scalar; NaN where the loss itself is the metric."""
         if self.metric.compute is None:
             return outputs.new_full((), math.nan)
@@ -215,7 +215,7 @@ class Task:
             outputs = outputs - self._middle
         return self.metric.compute(outputs.float(), self.targets(targets, outputs))
 
-    def output_size(self, targets: Any) -> int | None:
+    def output_size(self, targets: object) -> int | None:
         """How many outputs a built-in model needs for these targets; None where they do not tell."""
         if not isinstance(targets, Tensor) or not len(targets):
             return None
@@ -224,7 +224,7 @@ class Task:
             return int(finite.max()) + 1 if len(finite) else None
         return 1 if targets.dim() == 1 else int(targets.shape[1])
 
-    def constant_outputs(self, outputs: Tensor, targets: Any) -> dict[str, Tensor]:
+    def constant_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:
         """Outputs of a network that knows nothing, shaped as `outputs`: "zero", and "prior" where it knows the targets'
         distribution. The loss over them is what an untrained network should have, whatever the loss is."""
         known = self.targets(targets, outputs)
@@ -249,7 +249,7 @@ class Task:
         return constants
 
 
-def takes_logits(task: Task, outputs: Tensor, targets: Any) -> bool:
+def takes_logits(task: Task, outputs: Tensor, targets: object) -> bool:
     """Whether the loss takes scores of any size. For several classes: it does not change when a constant is added to
     all of them. Otherwise: for a target of 1 an output of 4 is still better than 1, and for 0 one of -4 than 0."""
     if task.kind == "regression" or not isinstance(targets, Tensor):
@@ -263,7 +263,7 @@ def takes_logits(task: Task, outputs: Tensor, targets: Any) -> bool:
     return all(gain > 0 for gain in _gains(task, outputs, targets))
 
 
-def takes_probabilities(task: Task, outputs: Tensor, targets: Any) -> bool:
+def takes_probabilities(task: Task, outputs: Tensor, targets: object) -> bool:
     """Whether a binary loss wants outputs within 0 and 1: beyond them it is not defined, or worse."""
     return isinstance(targets, Tensor) and any(gain < 0 for gain in _gains(task, outputs, targets))
 
@@ -307,10 +307,7 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         raise UserError(f"loss: no loss {loss!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
     own = resolve(loss, folder, "loss")
     if isinstance(own, type) and issubclass(own, nn.Module):
-        tensors = {
-            key: torch.tensor(value) if key in ("weight", "pos_weight") else value for key, value in args.items()
-        }
-        module = call(own, "loss", loss, **tensors)
+        module = call(own, "loss", loss, **_with_tensors(args))
         if not config.regularize and hasattr(module, "label_smoothing"):
             module.label_smoothing = 0.0
         return Task(name, module, metric, counts=metric.counts)
@@ -321,7 +318,7 @@ def _check_arguments(function: Callable[..., Tensor], name: str, args: Values) -
     outputs = torch.zeros(2, 2)
     targets = torch.zeros(2, dtype=torch.long) if name in ("cross_entropy", "focal", "nll", "multi_margin") else outputs
     try:
-        function(outputs, targets, **{key: value for key, value in args.items() if key not in ("weight", "pos_weight")})
+        function(outputs, targets, **{key: value for key, value in args.items() if key not in WEIGHTS})
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"loss.args: {name}: {refused(error)}") from None
 

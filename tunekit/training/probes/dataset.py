@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -71,7 +71,7 @@ class _Looked:
                 self._add(torch.nan_to_num(first.reshape(len(first), -1).double(), 0.0, 0.0, 0.0).numpy())
             position += len(batch)
 
-    def _add(self, flat: Any) -> None:
+    def _add(self, flat: npt.NDArray[np.float64]) -> None:
         """Sums of [n, F] about the first sample: a constant feature then has a standard deviation of exactly zero."""
         if self.total.size == 0:
             self.base, self.total, self.square = flat[0], np.zeros(flat.shape[1]), np.zeros(flat.shape[1])
@@ -88,11 +88,11 @@ class _Looked:
         return [[value[picks] for value in self.raw.stored.inputs] for picks in self.picks.split(2048)]
 
     @property
-    def means(self) -> Any:
+    def means(self) -> npt.NDArray[np.float64]:
         return self.base + self.total / max(1, self.count)
 
     @property
-    def stds(self) -> Any:
+    def stds(self) -> npt.NDArray[np.float64]:
         return np.sqrt(np.maximum(self.square / max(1, self.count) - (self.total / max(1, self.count)) ** 2, 0.0))
 
     def numbers(self) -> measured.Split:

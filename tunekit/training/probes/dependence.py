@@ -51,7 +51,12 @@ def _by_gradient(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor]
     wanted = [leaf for leaf in leaves if leaf.requires_grad]
     grads = torch.autograd.grad((out[sample] * weights).sum(), wanted, allow_unused=True)
     sizes = [g.abs().reshape(len(g), -1).amax(1) for g in grads if g is not None]
-    return _own_and_others(sizes, sample)
+    if not sizes:
+        return Dependence(own=0.0, others=0.0)
+    effect = torch.stack(sizes).amax(0)
+    own = float(effect[sample])
+    effect[sample] = 0.0
+    return Dependence(own=own, others=float(effect.max()))
 
 
 @torch.no_grad()
@@ -74,12 +79,3 @@ def _by_exchange(outputs: Callable[[list[Tensor]], Tensor], inputs: list[Tensor]
         others=float((outputs(others)[sample] - base[sample]).abs().max()),
         noise=1e-5 * float(base.abs().max()),
     )
-
-
-def _own_and_others(sizes: list[Tensor], sample: int) -> Dependence:
-    if not sizes:
-        return Dependence(own=0.0, others=0.0)
-    effect = torch.stack(sizes).amax(0)
-    own = float(effect[sample])
-    effect[sample] = 0.0
-    return Dependence(own=own, others=float(effect.max()))

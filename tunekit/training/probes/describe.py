@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -57,7 +55,7 @@ def describe(subject: Subject) -> Facts:
     )
 
 
-def _classes(kind: str, targets: Any) -> int | None:
+def _classes(kind: str, targets: object) -> int | None:
     if kind != "classification" or not isinstance(targets, Tensor) or targets.dim() != 1:
         return None
     return len(targets.unique())

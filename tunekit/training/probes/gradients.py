@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,9 +47,15 @@ class _Watch(TorchFunctionMode):
         self.place = place
         self.layers: list[Units] = []
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        watched = func in self.CALLS and args and isinstance(args[0], Tensor)
-        before = args[0].detach().clone() if watched else None  # the call may work in place
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        first = args[0] if args and func in self.CALLS else None
+        before = first.detach().clone() if isinstance(first, Tensor) else None  # the call may work in place
         output = func(*args, **(kwargs or {}))
         if before is not None and isinstance(output, Tensor) and output.dim() >= 2:
             values = output.detach()
@@ -69,10 +74,10 @@ class _Flow:
     Unlike the gradients of weights they do not depend on the scale of the inputs or of the activations.
     """
 
-    calls: list[tuple[str, Any]] = field(default_factory=list)  # name and input (kept, so that its identity stays)
+    calls: list[tuple[str, object]] = field(default_factory=list)  # name and input (kept, so that its identity stays)
     norms: dict[int, float] = field(default_factory=dict)
 
-    def note(self, name: str, inputs: tuple[Any, ...], output: Any) -> None:
+    def note(self, name: str, inputs: tuple[object, ...], output: object) -> None:
         first = output[0] if isinstance(output, tuple | list) and output else output
         if isinstance(first, Tensor) and first.requires_grad:
             place = len(self.calls)

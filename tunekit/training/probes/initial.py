@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +56,7 @@ def _loss(session: Session, batches: list[Batch], outputs: list[Tensor]) -> Loss
     return LossMeasured(trained, evaluated, expected, over_halves, logits, gradients, units)
 
 
-def _targets(session: Session, batches: list[Batch]) -> Any:
+def _targets(session: Session, batches: list[Batch]) -> object:
     """All targets where they are in memory, else those of the batches looked at."""
     if isinstance(session.splits.train, TensorSplit):
         return session.splits.train.targets()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from tunekit.training.tasks import REFUSALS, Task, takes_logits
 IGNORED = -100  # torch's ignore_index
 
 
-def labels_fit(task: Task, outputs: Tensor, targets: Any) -> bool:
+def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
     """Whether a classification loss takes these labels with these outputs [B, C, ...].
 
     Labels outside 0 to C - 1 may be a marker that the loss leaves out. It is asked on the CPU: a GPU does not survive
@@ -35,7 +35,7 @@ def labels_fit(task: Task, outputs: Tensor, targets: Any) -> bool:
         return False
 
 
-def target_range(targets: Any) -> Targets | None:
+def target_range(targets: object) -> Targets | None:
     """The range of the finite targets that are no marker."""
     if not isinstance(targets, Tensor) or not targets.numel():
         return None

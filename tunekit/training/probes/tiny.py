@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +87,7 @@ def _recalibrate(model: nn.Module, session: Session, every: Batch) -> None:
             session.forward(model, every)
 
 
-def _floor(session: Session, outputs: Tensor, targets: Any) -> tuple[float, float | None, Spread | None]:
+def _floor(session: Session, outputs: Tensor, targets: object) -> tuple[float, float | None, Spread | None]:
     """The lowest loss that can be reached on this set, the score that goes with it where the set cannot be learned
     whole, and a regression's targets."""
     task = session.task
@@ -140,7 +139,7 @@ def _next_token(session: Session, wanted: Tensor) -> Fit | None:
     return Fit(entropy / total, sum(map(max, beginnings.values())) / total)
 
 
-def _regression(task: Task, wanted: Tensor, targets: Any) -> tuple[float, Spread]:
+def _regression(task: Task, wanted: Tensor, targets: object) -> tuple[float, Spread]:
     """The floor, and the targets' mean and variance with what the loss is above it where RESIDUAL of that is left."""
     spread = wanted.double().std(0, unbiased=False).to(wanted)
     signs = torch.ones(len(wanted), device=wanted.device)
@@ -152,7 +151,7 @@ def _regression(task: Task, wanted: Tensor, targets: Any) -> tuple[float, Spread
     return floor, Spread(mean=float(wanted.double().mean()), variance=variance, residual=left - floor)
 
 
-def _linear_fit(session: Session, outputs: Tensor, targets: Any) -> Fit | None:
+def _linear_fit(session: Session, outputs: Tensor, targets: object) -> Fit | None:
     """The best linear map of the inputs under the person's own loss: what a model with few parameters for its samples
     can be held to. None where the inputs are no numbers."""
     batch = _whole(session)
