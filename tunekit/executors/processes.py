@@ -66,7 +66,7 @@ class ProcessExecutor:
                 try:
                     worker.pipe.send(item)
                     worker.handle = item[0]
-                except (BrokenPipeError, OSError):
+                except OSError:
                     self._waiting.appendleft(item)  # it died while idle: poll replaces it
 
     def poll(self, timeout_s: float = 0.1) -> list[Event]:

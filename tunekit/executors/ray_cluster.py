@@ -43,6 +43,11 @@ class _Waiting:
     token: str  # a file beside trainings/: a worker that sees it sees the run
     code: ObjectRef[Code]  # the recipe's folder
 
+    @property
+    def training(self) -> tuple[str, str]:
+        """What no two workers may write to at a time."""
+        return self.workspace.trainings, self.request.config.key
+
 
 @dataclass
 class _Worker:
@@ -160,16 +165,16 @@ class RayExecutor:
             if worker.needs not in wanted:  # it stands in the way of others
                 worker.actor.end.remote()
                 self._workers.remove(worker)  # with its last reference the actor ends, after what it was told
-        busy = {_key(worker.work) for worker in self._workers if worker.work is not None}
+        busy = {worker.work.training for worker in self._workers if worker.work is not None}
         starting = [worker.needs for worker in self._workers if worker.asked is not None]
         for item in list(self._waiting):
-            if _key(item) in busy:
+            if item.training in busy:
                 continue
             idle = [worker for worker in self._workers if worker.awaited is None and worker.needs == item.needs]
             known = next((worker for worker in idle if item.token in worker.sees), None)
             if known is not None:
                 self._waiting.remove(item)
-                busy.add(_key(item))
+                busy.add(item.training)
                 self._send(known, item)
             elif item.needs in starting:
                 starting.remove(item.needs)
@@ -336,11 +341,6 @@ class RayExecutor:
                     path.unlink()
             if self._ours:
                 self._ray.shutdown()
-
-
-def _key(item: _Waiting | None) -> tuple[str, str]:
-    assert item is not None
-    return item.workspace.trainings, item.request.config.key
 
 
 def _cause(error: Exception) -> str:

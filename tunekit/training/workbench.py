@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Generic, TypeVar
 from weakref import WeakSet
 
 import torch
@@ -20,22 +19,20 @@ from tunekit.vocabulary import UserError
 Load = Callable[[DataSpec, str, Path], Splits]
 """How a process gets whole splits, named by a key: a worker's shares memory with its siblings."""
 
-T = TypeVar("T")
 
-
-class _Recent(Generic[T]):
-    """The last few things that were made, by key."""
+class _Recent:
+    """The last few splits that were read, by key."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._things: dict[str, T] = {}
+        self._splits: dict[str, Splits] = {}
 
-    def get(self, key: str, make: Callable[[], T]) -> T:
-        thing = self._things.pop(key) if key in self._things else make()
-        self._things[key] = thing  # the newest stands last
-        for oldest in list(self._things)[: -self._size]:
-            del self._things[oldest]
-        return thing
+    def get(self, key: str, read: Callable[[], Splits]) -> Splits:
+        splits = self._splits.pop(key) if key in self._splits else read()
+        self._splits[key] = splits  # the newest stands last
+        for oldest in list(self._splits)[: -self._size]:
+            del self._splits[oldest]
+        return splits
 
 
 class Workbench:
@@ -47,8 +44,8 @@ class Workbench:
         self.device = device
         self.readers = readers
         self._load: Load = load or (lambda data, _key, place: read_splits(data, place))
-        self._whole: _Recent[Splits] = _Recent(2)
-        self._asked: _Recent[Splits] = _Recent(4)
+        self._whole = _Recent(2)
+        self._asked = _Recent(4)
         self._models: WeakSet[nn.Module] = WeakSet()
 
     def splits(self, config: TrainingConfig, device: torch.device | None = None) -> Splits:

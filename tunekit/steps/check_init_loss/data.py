@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.citations import KARPATHY
-from tunekit.measured import DataMeasured, Duplicates, Labels, Samples, Shift, Split
+from tunekit.measured import DataMeasured, Labels, Samples, Split
 from tunekit.steps.check_init_loss import labels
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
@@ -177,15 +177,13 @@ def _shift(samples: Samples, context: Here) -> list[Finding]:
             f"training inputs {train.mean:.3g} and {train.std:.3g}"
         )
         return [SPLIT_MISMATCH.finding(message, shift.to_json(), severity=severity)]
-    return [_moved(shift, severity or (None if overall else "warn"))] if feature else []
-
-
-def _moved(shift: Shift, severity: Severity | None) -> Finding:
+    if not feature:
+        return []
     message = (
         f"feature {shift.feature} of the validation inputs lies {shift.feature_shift:.1f} standard "
         "deviations from where it lies in training"
     )
-    return SPLIT_MISMATCH.finding(message, shift.to_json(), severity=severity)
+    return [SPLIT_MISMATCH.finding(message, shift.to_json(), severity=severity or (None if overall else "warn"))]
 
 
 def _unseen(both: Labels | None) -> list[Finding]:
@@ -199,8 +197,8 @@ def _unseen(both: Labels | None) -> list[Finding]:
 
 
 def _duplicates(samples: Samples) -> list[Finding]:
-    duplicates, shared, conflicts = samples.duplicates, samples.duplicates.shared, samples.duplicates.conflicts
-    severity: Severity | None = "note" if _coincide(samples, duplicates) else None
+    shared, conflicts = samples.duplicates.shared, samples.duplicates.conflicts
+    severity: Severity | None = "note" if _coincide(samples) else None
     findings = []
     if conflicts and conflicts.share > CONFLICTS:
         pairs = "; ".join(f"{a} and {b}" for a, b in conflicts.examples[:3])
@@ -220,8 +218,8 @@ def _duplicates(samples: Samples) -> list[Finding]:
     return findings
 
 
-def _coincide(samples: Samples, duplicates: Duplicates) -> bool:
+def _coincide(samples: Samples) -> bool:
     """In tables of few features equal rows happen by nature, and then across the splits just as within one."""
-    inputs = samples.train.inputs
+    inputs, duplicates = samples.train.inputs, samples.duplicates
     few = inputs is not None and inputs.features < FEW_FEATURES
     return few and duplicates.repeated > SOME_DUPLICATES and (duplicates.diversity or 0.0) < COPIES

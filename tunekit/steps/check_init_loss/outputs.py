@@ -58,16 +58,13 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
     takes_logits = all(one.loss is not None and one.loss.takes_logits for one in initial)
     ranges = [(one.outputs.lowest, one.outputs.highest) for one in initial]
     everywhere = [*ranges, *((s.lowest, s.highest) for one in initial if (s := one.stretched) is not None)]
-    if takes_logits and _within_0_and_1(everywhere) and all(high > low for low, high in ranges):
+    within_0_and_1 = all(low >= 0 and high <= 1 + BOUNDARY for low, high in everywhere)
+    if takes_logits and within_0_and_1 and all(high > low for low, high in ranges):
         sums = [one.outputs.column_sum_off for one in initial]
         if all(off is not None and off < BOUNDARY for off in sums):
             return []  # a softmax over the samples: batch_leak says so
         return [_probabilities(initial, ranges)]
     return _cut_off(initial, everywhere, takes_logits) or (_large(initial, context, known) if takes_logits else [])
-
-
-def _within_0_and_1(ranges: Sequence[Range]) -> bool:
-    return all(low >= 0 and high <= 1 + BOUNDARY for low, high in ranges)
 
 
 def _probabilities(initial: Sequence[InitialMeasured], ranges: Sequence[Range]) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunekit.citations import KARPATHY, LECTURE
-from tunekit.measured import Dependence, InitialMeasured
+from tunekit.measured import InitialMeasured
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
@@ -90,7 +90,7 @@ def dependence(initial: Sequence[InitialMeasured], explained: bool) -> list[Find
     measured = [one.dependence for one in initial if one.dependence is not None]
     if not measured:
         return []
-    if all(map(_leaks, measured)):
+    if all(one.others > max(LEAKED * one.own, one.noise or 0.0) for one in measured):
         first = measured[0]
         message = (
             "in eval mode the outputs of one sample change with other samples of its batch "
@@ -100,10 +100,6 @@ def dependence(initial: Sequence[InitialMeasured], explained: bool) -> list[Find
     if not explained and all(one.own == 0 for one in measured):
         return [INPUT_IGNORED.finding("the outputs do not depend on the inputs: the gradient to them is zero")]
     return []
-
-
-def _leaks(measured: Dependence) -> bool:
-    return measured.others > max(LEAKED * measured.own, measured.noise or 0.0)
 
 
 def decay(measured: InitialMeasured) -> list[Finding]:

@@ -20,11 +20,9 @@ from tunekit.steps.noise import diverged, tail
 from tunekit.steps.overfit_tiny import causes
 from tunekit.steps.overfit_tiny.learned import best, reached, reached_text, score_column, solved, stop_rule
 from tunekit.steps.step import Count, Handoff, Judgement, Positive, Settings, Step
-from tunekit.vocabulary import Code, Finding, Measurement, Record, Request, StepResult, Training, UserError
+from tunekit.vocabulary import Finding, Measurement, Record, Request, StepResult, Training, UserError
 
 NAME = "overfit-tiny"
-CODES: tuple[Code, ...] = causes.CODES
-
 RATES = (1e-2, 1e-3, 1e-4)  # Adam's; another optimizer's lie by a factor elsewhere
 LARGEST = 500  # samples, all in one batch
 FALLS = 0.98  # mean of a loss's last tenth over that an eighth to a quarter of its length before, if it still falls
@@ -75,9 +73,6 @@ class _Tried:
             control=single.get(CONTROL),
             trained=None if trained is None else TinyTrained.from_json(trained.values),
         )
-
-    def asked(self, purpose: str) -> bool:
-        return any(record.request.purpose == purpose for record in self.attempts)
 
 
 def plan(context: Context[OverfitTiny], records: Sequence[Record]) -> list[Request]:
@@ -149,7 +144,7 @@ def _further(context: Context[OverfitTiny], tried: _Tried, best_try: Record) -> 
         return _training(context, best_try.params["lr"] * 10, start, settings.epochs, HIGHER_RATE, wave)
     losses = best_try.column("train_loss")
     falls = len(losses) > 40 and tail(losses).mean() < FALLS * fmean(losses[-len(losses) // 4 : -len(losses) // 8])
-    if falls and not tried.asked(LONGER):
+    if falls and not any(record.request.purpose == LONGER for record in tried.attempts):
         return _training(context, best_try.params["lr"], start, 4 * settings.epochs, LONGER, wave)
     return None
 
@@ -225,7 +220,7 @@ STEP = Step(
     "the rate that learned the tiny set",
     plan,
     judge,
-    lambda: CODES,
+    lambda: causes.CODES,
     objective=objective,
     choices=lambda _context: {"inputs": ["real", "zeroed"]},
     figure=figure,

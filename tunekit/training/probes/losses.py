@@ -108,8 +108,8 @@ def halves(session: Session, batch: Batch) -> float:
         targets = batch.targets[: 2 * half]
         whole = float(session.task.loss(outputs, targets))
         parts = [float(session.task.loss(outputs[p], targets[p])) for p in (slice(0, half), slice(half, 2 * half))]
-    mean = sum(parts) / 2
-    return whole / mean if mean else 1.0
+    part = mean(parts)
+    return whole / part if part else 1.0
 
 
 def mean(values: list[float]) -> float:
