@@ -37,10 +37,6 @@ class Code:
     files: Mapping[str, File]
     left_out: tuple[str, ...] = ()
 
-    @property
-    def listing(self) -> Listing:
-        return {name: (len(file.data), file.mtime_ns) for name, file in self.files.items()}
-
 
 def listing(folder: Path) -> Listing:
     """The files that lie directly in a folder, hidden ones left out; {} where there is no folder."""
@@ -118,9 +114,13 @@ def _walk(folder: Path, left_out: list[str]) -> Iterator[Path]:
 
 def is_here(code: Code) -> bool:
     """Whether the folder is also on this machine: the same files, of the same times."""
+    folder = Path(code.folder)
     try:
-        here = {name: (Path(code.folder) / name).stat() for name in code.files}
+        here = {name: (folder / name).stat() for name in code.files}
     except OSError:
         return False
-    same = all((about.st_size, about.st_mtime_ns) == code.listing[name] for name, about in here.items())
-    return same and Path(code.folder).is_dir()
+    same = (
+        here[name].st_mtime_ns == file.mtime_ns and here[name].st_size == len(file.data)
+        for name, file in code.files.items()
+    )
+    return folder.is_dir() and all(same)

@@ -152,27 +152,26 @@ CODES = (WITHIN_NOISE, UNSTABLE_ACROSS_SEEDS, FINE_RUN_DIVERGED, STILL_IMPROVING
 
 
 def judge(context: Context[FineRun], records: Sequence[Record]) -> Judgement:
-    failed = [record for record in records if record.error]
-    if failed and len(failed) == len(records):
-        raise UserError(failed[0].error or "")
+    errors = [record.error for record in records if record.error]
+    if errors and len(errors) == len(records):
+        raise UserError(errors[0])
     ranked = _ranked(context, records)
     table = [_row(context, record, ranked) for record in [*ranked, *[r for r in records if r not in ranked]]]
     findings = _run_findings(context)
-    if not ranked:
+    reached = _value(context, ranked[0]) if ranked else None
+    if reached is None:
         message = f"all {len(records)} runs diverged or failed"
         smaller = Remedy(coarse_grid.name, {f"steps.{coarse_grid.name}.lr_factors": [0.1, 0.3, 1.0]})
         findings.append(FINE_RUN_DIVERGED.finding(message, remedies=(smaller,)))
         return Judgement(f"{message}.", findings, table=table, formats=context.formats)
-    best = ranked[0]
-    number, iteration, value = _value(context, best) or (0, 0, 0.0)
+    best, (number, iteration, value) = ranked[0], reached
     values = _over_seeds(context, best, records)
     spread = stdev(values) if len(values) > 1 else None
-    findings += _findings(context, best, ranked, values)
+    findings += _findings(context, ranked, reached, values)
     epoch = iteration / context.iterations_per_epoch(best.params)
     over = ""
     if spread is not None:
         over = f"; over {len(values)} seeds {context.metric_text(fmean(values))} +- {context.metric_text(spread)}"
-    reached = f"{context.metric} {context.metric_text(value)}"
     handoff = BestRun(
         values=best.params,
         metric=context.metric,
@@ -184,7 +183,7 @@ def judge(context: Context[FineRun], records: Sequence[Record]) -> Judgement:
         seeds=tuple(values),
         spread=spread,
     )
-    summary = f"{reached} at epoch {epoch:g} with {described(best.params)}{over}."
+    summary = f"{context.metric} {context.metric_text(value)} at epoch {epoch:g} with {described(best.params)}{over}."
     return Judgement(summary, findings, handoff, table, context.formats)
 
 
@@ -218,10 +217,11 @@ def _run_findings(context: Context[FineRun]) -> list[Finding]:
 
 
 def _findings(
-    context: Context[FineRun], best: Record, ranked: Sequence[Record], values: Sequence[float]
+    context: Context[FineRun], ranked: Sequence[Record], reached: tuple[int, int, float], values: Sequence[float]
 ) -> list[Finding]:
+    """On the best run, the first of `ranked`. `reached`: its best validation; `values`: the metric over seeds."""
     findings = []
-    _, iteration, value = _value(context, best) or (0, 0, 0.0)
+    best, (_, iteration, value) = ranked[0], reached
     difference = _against_runner_up(context, ranked)
     if difference is not None and not difference.clear and difference.pairs:
         message = (
@@ -255,7 +255,7 @@ def _against_runner_up(context: Context[FineRun], ranked: Sequence[Record]) -> D
     """Paired differences of the two best runs' losses of the same validation samples, each at its best epoch."""
     if len(ranked) < 2:
         return None
-    first, second = (sample_losses(record, (_value(context, record) or (0,))[0]) for record in ranked[:2])
+    first, second = (sample_losses(record, best[0]) for record in ranked[:2] if (best := _value(context, record)))
     return paired(first, second)
 
 

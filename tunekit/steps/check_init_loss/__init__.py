@@ -60,9 +60,9 @@ def objective(_context: Here, record: Record) -> float | None:
 
 
 def judge(context: Here, records: Sequence[Record]) -> Judgement:
-    failed = [record for record in records if record.error]
-    if failed:
-        raise UserError(failed[0].error or "")
+    for record in records:
+        if record.error:
+            raise UserError(record.error)
     [samples] = [DataMeasured.from_json(r.values) for r in records if r.request.purpose == THE_DATA]
     initial = {r.params["seed"]: InitialMeasured.from_json(r.values) for r in records if r.request.purpose != THE_DATA}
     each = list(initial.values())

@@ -160,11 +160,11 @@ def objective(_context: Context[OverfitTiny], record: Record) -> float | None:
 
 
 def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement:
-    failed = [record for record in records if record.error]
-    if failed:
-        earlier = context.causes
-        why = f"; this follows from {', '.join(earlier[:3])}, found before" if earlier else ""
-        raise UserError(f"{failed[0].error}{why}")
+    for record in records:
+        if record.error:
+            earlier = context.causes
+            why = f"; this follows from {', '.join(earlier[:3])}, found before" if earlier else ""
+            raise UserError(f"{record.error}{why}")
     tried = _Tried.of(records)
     start, control = tried.start, tried.control
     best_try = best(tried.attempts, start)
