@@ -100,14 +100,9 @@ class Context(Generic[S]):
 
     @property
     def choices(self) -> Mapping[str, Sequence[object]]:
-        """The search axes that hold no plain numbers, for the study."""
-        numbers = (int, float)
-        return {
-            path: values
-            for path, values in self.recipe.search.items()
-            if not all(isinstance(value, numbers) and not isinstance(value, bool) for value in values)
-            or len({type(value) for value in values}) > 1
-        }
+        """The search axes that hold other things than whole numbers alone or decimal ones alone, for the study."""
+        axes = self.recipe.search.items()
+        return {path: values for path, values in axes if {type(value) for value in values} not in ({int}, {float})}
 
 
 def percent(value: float) -> str:

@@ -35,13 +35,13 @@ def ladder(low: float, high: float) -> list[float]:
     >>> ladder(1e-3, 1e-1)
     [0.001, 0.003, 0.01, 0.03, 0.1]
     """
-    found = []
+    rates = []
     for exponent in range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2):
         for step in LADDER:
             rate = decimal(step * 10.0**exponent)
             if low * 0.999 <= rate <= high * 1.001:
-                found.append(rate)
-    return found or [decimal(low)]
+                rates.append(rate)
+    return rates or [decimal(low)]
 
 
 def beyond(rate: float, up: bool) -> float:

@@ -35,9 +35,7 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     import numpy as np
 
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if a.shape != b.shape or a.size < 2:
-        return Difference(math.nan, math.inf, 0)
-    differences = a - b
+    differences = a - b if a.shape == b.shape else np.zeros(0)
     finite = differences[np.isfinite(differences)]
     if finite.size < 2:
         return Difference(math.nan, math.inf, 0)

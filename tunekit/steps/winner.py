@@ -31,9 +31,7 @@ class Winner(Handoff):
         return (self.training,)
 
     def to_json(self) -> dict[str, Any]:
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("values", "metric", "value"):
-            del own[name]
+        own = {name: value for name, value in vars(self).items() if name not in ("values", "metric", "value")}
         data: dict[str, Any] = plain({**own, **self.values, self.metric: self.value})
         return data
 

@@ -187,7 +187,6 @@ class LoaderSplit:
     """An iterable, or a loader with a sampler of the person's own: batches come in its order, and cannot be indexed."""
 
     loader: Any
-    draws: bool = True
     length: int = 0
 
     def __len__(self) -> int:

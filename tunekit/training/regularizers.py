@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
+
+from tunekit.configuration import Values
 
 DROPOUT_CALLS: dict[Callable[..., object], tuple[str, int]] = {
     F.dropout: ("p", 1),
@@ -30,11 +32,7 @@ DROPOUT_ATTRIBUTES = ("dropout", "drop_prob", "dropout_p", "attn_drop", "drop_pa
 
 class _Off(TorchFunctionMode):
     def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+        self, func: Callable[..., object], types: object, args: tuple[object, ...] = (), kwargs: Values | None = None
     ) -> object:
         kwargs = kwargs or {}
         if func in DROPOUT_CALLS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from tunekit.configuration import Values
 from tunekit.measured import Gradient, Gradients, Units
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
@@ -48,11 +49,7 @@ class _Watch(TorchFunctionMode):
         self.layers: list[Units] = []
 
     def __torch_function__(
-        self,
-        func: Callable[..., object],
-        types: object,
-        args: tuple[object, ...] = (),
-        kwargs: Mapping[str, object] | None = None,
+        self, func: Callable[..., object], types: object, args: tuple[object, ...] = (), kwargs: Values | None = None
     ) -> object:
         first = args[0] if args and func in self.CALLS else None
         before = first.detach().clone() if isinstance(first, Tensor) else None  # the call may work in place
@@ -89,9 +86,10 @@ class _Flow:
         sizes = [Gradient(name, self.norms.get(place, 0.0)) for place, (name, _) in enumerate(self.calls)]
         if not sizes:
             return ()
-        count = sum(1 for _, source in self.calls if source is not None and source is self.calls[0][1])
-        together = [sizes[place] for place, (_, source) in enumerate(self.calls) if source is self.calls[0][1]]
-        return (max(together or sizes[:1], key=lambda item: item.gradient), *sizes[max(1, count) :])
+        source = self.calls[0][1]
+        together = [size for size, (_, other) in zip(sizes, self.calls, strict=True) if other is source]
+        rest = sizes[1:] if source is None else sizes[len(together) :]
+        return (max(together, key=lambda item: item.gradient), *rest)
 
 
 def _varies(values: Tensor) -> float:
