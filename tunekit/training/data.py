@@ -109,10 +109,8 @@ class Normalize:
 
 
 class Split(Protocol):
-    """Map-style samples of one split. `draws`: reading a sample draws random numbers (the person's augmentation)."""
+    """Map-style samples of one split."""
 
-    @property
-    def draws(self) -> bool: ...
     def __len__(self) -> int: ...
     def batch(self, indices: Tensor, seed: int = 0, number: int = 0) -> Batch: ...
     def take(self, indices: Tensor) -> Split: ...
@@ -125,7 +123,6 @@ class TensorSplit:
 
     stored: Batch
     normalize: Normalize | None = None
-    draws: bool = False
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -157,7 +154,7 @@ class TensorSplit:
 
 @dataclass(frozen=True)
 class DatasetSplit:
-    """A map-style dataset read sample by sample: too large for memory, or drawing its own augmentation."""
+    """A map-style dataset read sample by sample: too large for memory, or (`draws`) drawing its own augmentation."""
 
     dataset: Dataset[Any]
     collate: Callable[[list[Any]], Any] = default_collate

@@ -155,8 +155,7 @@ class Session:
             self._epoch, self._order = epoch, epoch_order(len(train), self.config.seed, epoch).to(self.device)
         size = min(self.config.batch_size, len(train))
         if not isinstance(train, TensorSplit):
-            indices = self._order[position * size : (position + 1) * size]
-            indices = indices.cpu() if train.draws else indices
+            indices = self._order[position * size : (position + 1) * size].cpu()
             return {iteration: train.batch(indices, self.config.seed, iteration).to(self.device)}
         first = position - position % self._block_size
         count = min(self._block_size, self.iterations_per_epoch - first)
