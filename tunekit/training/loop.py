@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.configuration import TrainingConfig
 from tunekit.training.augment import build_augmentation
-from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, TensorSplit
+from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
 from tunekit.training.models import has_convolutions
 from tunekit.training.optimizers import build_optimizer
@@ -141,27 +141,27 @@ class Session:
             return self._next_of(train).to(self.device)
         if self._ahead is not None:
             return next(self._ahead).to(self.device)
+        if not isinstance(train, TensorSplit):
+            return self._plan(train)[iteration].to(self.device)
         if iteration not in self._block:
-            self._block = self._read_block(iteration)
+            self._block = self._read_block(train, iteration)
         return self._block.pop(iteration)
 
-    def _read_block(self, iteration: int) -> dict[int, Batch]:
+    def _read_block(self, train: TensorSplit, iteration: int) -> dict[int, Batch]:
         """The batches around an iteration that are read in one go. A block begins at a fixed place of the epoch,
         wherever the training was taken up, so that each batch always lies at the same place in memory."""
-        train = self.splits.train
-        assert not isinstance(train, LoaderSplit)
         epoch, position = divmod(iteration, self.iterations_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, epoch_order(len(train), self.config.seed, epoch).to(self.device)
         size = min(self.config.batch_size, len(train))
-        if not isinstance(train, TensorSplit):
-            indices = self._order[position * size : (position + 1) * size].cpu()
-            return {iteration: train.batch(indices, self.config.seed, iteration).to(self.device)}
         first = position - position % self._block_size
         count = min(self._block_size, self.iterations_per_epoch - first)
         whole = train.batch(self._order[first * size : (first + count) * size])
         start = iteration - position + first
         return {start + k: whole.each(itemgetter(slice(k * size, (k + 1) * size))) for k in range(count)}
+
+    def _plan(self, split: Split) -> BatchPlan:
+        return BatchPlan(split, self.config.seed, min(self.config.batch_size, len(split)), self.iterations_per_epoch)
 
     @cached_property
     def _block_size(self) -> int:
@@ -194,10 +194,8 @@ class Session:
         self.model.train()
         train = self.splits.train
         if isinstance(train, DatasetSplit):
-            plan = BatchPlan(
-                train, self.config.seed, min(self.config.batch_size, len(train)), self.iterations_per_epoch
-            )
-            self._ahead = plan.stream(self.iteration, until, self.bench.readers, self.device.type == "cuda")
+            pin = self.device.type == "cuda"
+            self._ahead = self._plan(train).stream(self.iteration, until, self.bench.readers, pin)
         while self.iteration < until and not self.dead:
             with threads(self.config.threads):
                 chunk = self._advance(until)
