@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 from tests.commands import FAST, Done, recipe, spawn, without_seconds
@@ -304,6 +307,43 @@ def test_an_edited_source_file_is_noticed(tunekit, tmp_path):
     second = spawn(*words, cwd=tmp_path)
     assert second.returncode == 1
     assert "outputs_clipped" in second.stdout
+
+
+def test_the_command_that_is_said_to_go_on_goes_on_with_that_run_and_all_that_was_given(fast, tmp_path):
+    words = ("run", fast, "--runs-dir", "my runs", "--name", "first", "--set", "seed=3", "--to", "lr-sweep")
+    done = spawn(*words, "--budget", "0.05s", cwd=tmp_path)
+    assert done.returncode == 130
+    again = re.search("`(.*)` goes on from here", done.stderr)[1]
+    program, *rest = shlex.split(again)
+    assert program == "tunekit"
+    done = spawn(*rest, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "my runs").iterdir()] == ["first"]
+    assert not (tmp_path / "runs").exists()
+    run = tmp_path / "my runs" / "first"
+    assert yaml.safe_load((run / "recipe.yaml").read_text())["seed"] == 3
+    assert {path.parent.name for path in run.glob("*/result.json")} == {"check-init-loss", "overfit-tiny", "lr-sweep"}
+    following = json.loads((run / "lr-sweep/result.json").read_text())["next"]
+    assert following == "tunekit coarse-grid 'my runs/first'"
+
+
+def test_a_run_of_an_older_format_is_read_by_every_reading_command_and_not_trained_on(tunekit, fast, tmp_path):
+    run = tmp_path / "runs/r"
+    (run / "lr-sweep").mkdir(parents=True)
+    (run / "recipe.yaml").write_text("name: r\nold_key: 1\n")
+    (run / "environment.json").write_text(json.dumps({"recipe_folder": str(tmp_path), "recipe": {"name": "r"}}))
+    old = {"step": "lr-sweep", "verdict": "pass", "summary": "Rate 3e-3.", "findings": [], "handoff": {"lr": 3e-3}}
+    (run / "lr-sweep/result.json").write_text(json.dumps({**old, "table": [], "details": {}, "next": "", "cost": {}}))
+    assert "Rate 3e-3." in tunekit("status", "runs/r").out
+    assert "Rate 3e-3." in tunekit("status").out
+    assert tunekit("report", "runs/r").code == 0
+    assert "Rate 3e-3." in (run / "report.html").read_text()
+    for words in (("run",), ("coarse-grid",), ("train",), ("lr-sweep",)):
+        done = tunekit(*words, "runs/r")
+        assert done.code == 2
+        assert "it can be read, not trained on" in done.err
+        assert len(done.err.splitlines()) == 1
+    assert not (run / "studies.journal").exists()
 
 
 def test_budget_ends_with_130_and_the_same_command_goes_on(fast, tmp_path):
