@@ -344,6 +344,34 @@ def test_a_run_of_an_older_format_is_read_by_every_reading_command_and_not_train
         assert "it can be read, not trained on" in done.err
         assert len(done.err.splitlines()) == 1
     assert not (run / "studies.journal").exists()
+    training = run / "trainings" / "t"
+    training.mkdir(parents=True)
+    rows = "\n".join(f"{k},{k / 10},0.1,{2.3 * 0.9**k + 0.1},0.5,," for k in range(1, 41))
+    header = "iteration,epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy"
+    (training / "metrics.csv").write_text(f"{header}\n{rows}\n")
+    (run / "fine-run").mkdir()
+    (run / "fine-run/result.json").write_text(json.dumps({**old, "step": "fine-run", "handoff": {"training": "t"}}))
+    assert json.loads(tunekit("diagnose", "runs/r", "--json").out)["diagnosis"] == "no_validation"
+
+
+def test_a_fine_run_that_is_set_shorter_than_the_grid_loses_nothing_and_says_so(tmp_path):
+    text = FAST.replace("epochs: 1, extend", "epochs: 3, extend").replace(
+        "epochs: 3, lr_factors", "epochs: 1, lr_factors"
+    )
+    (tmp_path / "r.yaml").write_text(text)
+    done = spawn("run", "r.yaml", "--name", "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "fine_run_lengthened" in done.stdout
+    run = tmp_path / "runs/r"
+    grid, fine = (
+        json.loads((run / step / "result.json").read_text())["handoff"] for step in ("coarse-grid", "fine-run")
+    )
+    assert fine["val_accuracy"] >= grid["val_accuracy"]
+    first = (run / "best.yaml").read_text().splitlines()[0]
+    weights = re.search(r"weights in (\S+)$", first)[1]
+    assert weights == f"trainings/{fine['training']}/best.pt"
+    assert (run / weights).exists()
+    assert (run / "trainings" / grid["training"] / "best.pt").exists()
 
 
 def test_budget_ends_with_130_and_the_same_command_goes_on(fast, tmp_path):

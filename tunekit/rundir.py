@@ -105,6 +105,12 @@ class RunFolder:
     def manifest(self) -> dict[str, Any]:
         return read_manifest(self.path)
 
+    @property
+    def format(self) -> int:
+        """What made it: only a run of this program's own RUN_FORMAT is trained on."""
+        kind = self.manifest().get("format", 1)
+        return kind if isinstance(kind, int) else 0
+
     def steps(self) -> list[str]:
         """The names of the run's steps in order; of an older run those that have a result."""
         known = self.manifest().get("steps")
@@ -196,7 +202,7 @@ def read_run(path: Path) -> RunFolder:
 
 def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) -> RunDir:
     """An existing run, to go on with. `overrides` may change only `steps` and `search`. Errors: UserError."""
-    kind = read_run(path).manifest().get("format", 1)
+    kind = read_run(path).format
     if kind != RUN_FORMAT:
         raise UserError(
             f"{path}: was made by another version of tunekit (format {kind}, this one has {RUN_FORMAT}): it can be "
