@@ -20,6 +20,5 @@ def recognise(path: Path) -> float:
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
-    notes: list[str] = []
-    records = source.json_lines(path, notes)
+    records, notes = source.json_lines(path)
     return [records_log(records, path, NAME, train, val, name=path.stem, notes=notes)]

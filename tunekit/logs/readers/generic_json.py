@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tunekit.logs import source
@@ -34,11 +34,10 @@ def recognise(path: Path) -> float:
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log; UserError where the file holds nothing that reads as curves."""
     notes: list[str] = []
-    whole = source.parse_json(source.text(path))
-    records = _records(whole) if whole is not None else source.json_lines(path, notes)
-    if whole is not None and not records:
-        records = source.json_lines(path, notes)
-    records = [_flat(item) for item in records]
+    objects: Sequence[Mapping[str, object]] = _records(source.parse_json(source.text(path)))
+    if not objects:
+        objects, notes = source.json_lines(path)
+    records = [_flat(item) for item in objects]
     log = records_log(records, path, NAME, train, val, name=path.stem, notes=notes)
     if not log.points:
         raise UserError(nothing(path, list(from_records(records))))

@@ -42,11 +42,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 
 
 def _states(folder: Path) -> list[Path]:
-    try:
-        copies = [folder / FILE, *(item / FILE for item in sorted(folder.glob("checkpoint-*")))]
-        return [item for item in copies if item.is_file()]
-    except OSError:
-        return []
+    return source.matching(folder, FILE) + source.matching(folder, f"checkpoint-*/{FILE}")
 
 
 def _position(path: Path) -> float:

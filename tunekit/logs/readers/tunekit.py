@@ -50,10 +50,7 @@ def _of_run(run: Path, train: str | None, val: str | None) -> Log:
 
 
 def _trainings(run: Path) -> dict[str, Path]:
-    try:
-        return {file.parent.name: file for file in sorted((run / "trainings").glob("*/metrics.csv"))}
-    except OSError:
-        return {}
+    return {file.parent.name: file for file in source.matching(run / "trainings", "*/metrics.csv")}
 
 
 def _log(file: Path, train: str | None, val: str | None) -> Log:
