@@ -35,12 +35,13 @@ def table_log(  # noqa: PLR0913 - all in which formats of tables differ
     `strict`: a table without a loss or a metric is a UserError, not an empty log.
     """
     forced = {item.strip().lower() for item in (train, val) if item}
+    small = path.stat().st_size <= MANY
 
     def wanted(column: str) -> bool:
         seen = part(rename(column))
-        return bool(seen.kind or (seen.side and not seen.core)) or column.strip().lower() in forced
+        return small or bool(seen.kind or (seen.side and not seen.core)) or column.strip().lower() in forced
 
-    cells = delimited.read(path, wanted if path.stat().st_size > MANY else None)
+    cells = delimited.read(path, wanted)
     columns = {rename(key): value for key, value in cells.columns().items()}
     columns = by_split(mend(columns) if mend else columns, cells)
     series = to_series(columns, cells.breaks)
@@ -69,10 +70,9 @@ def records_log(  # noqa: PLR0913 - likewise
     *,
     name: str = "",
     notes: Sequence[str] = (),
-    breaks: Sequence[int] = (),
 ) -> Log:
     """The log in a list of JSON objects, oldest first."""
-    series = to_series(from_records(records), breaks)
+    series = to_series(from_records(records))
     series.notes += notes
     return assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
 

@@ -39,10 +39,9 @@ _NOT_CURVES = re.compile(r"(?i)\b(best|max|min|lowest|highest|maximum|minimum|im
 
 @dataclass
 class Line:
-    """What one line says: where it stands and its named numbers."""
+    """What one line says: where it stands (`epoch`, `step`, as far as it says) and its named numbers."""
 
-    epoch: float | None
-    step: float | None
+    clock: dict[str, float]
     values: dict[str, float]
 
 
@@ -64,14 +63,14 @@ def as_records(lines: Iterable[str]) -> list[dict[str, float]]:
         line = parse(text, side)
         if line is not None:
             parsed.append(line)
-            side = "" if line.epoch is not None and not line.values else side
+            side = "" if "epoch" in line.clock and not line.values else side
     return _numbered(parsed)
 
 
 def parse(text: str, heading: str = "") -> Line | None:
     """What a line says, or None for one without epoch, step or named numbers."""
-    epoch, step = _place(text)
-    inside = bool(_BAR.search(text)) or (epoch is not None and bool(_INSIDE.search(text)))
+    clock = _clock(text)
+    inside = bool(_BAR.search(text)) or ("epoch" in clock and bool(_INSIDE.search(text)))
     values: dict[str, float] = {}
     for match in _PAIR.finditer(text):
         name = _name(match["words"], text[: match.start()], heading)
@@ -79,19 +78,14 @@ def parse(text: str, heading: str = "") -> Line | None:
             continue
         if inside and not part(name).level:
             name += "_step"
-        value = float(match["mean"] or match["number"])
-        values.setdefault(name, value)
-    if epoch is None and step is None and not values:
-        return None
-    return Line(epoch, step, values)
+        values.setdefault(name, float(match["mean"] or match["number"]))
+    return Line(clock, values) if clock or values else None
 
 
-def _place(text: str) -> tuple[float | None, float | None]:
-    epoch = _EPOCH.search(text)
-    bracket = _BRACKET.search(text)
-    step = _STEP.search(text)
-    at = float(epoch[1]) if epoch else float(bracket[1]) if bracket and not _BAR.search(text) else None
-    return at, float(step[1]) if step else None
+def _clock(text: str) -> dict[str, float]:
+    epoch = _EPOCH.search(text) or (None if _BAR.search(text) else _BRACKET.search(text))
+    places = {"epoch": epoch, "step": _STEP.search(text)}
+    return {name: float(match[1]) for name, match in places.items() if match}
 
 
 def _name(words: str, before: str, heading: str) -> str:
@@ -129,18 +123,11 @@ def _side(text: str) -> str:
 def _numbered(lines: Sequence[Line]) -> list[dict[str, float]]:
     """Records with the epoch and step that hold at each; the lines of one epoch's summary stay apart."""
     records: list[dict[str, float]] = []
-    epoch: float | None = None
-    step: float | None = None
+    clock: dict[str, float] = {}
     for line in lines:
-        epoch = line.epoch if line.epoch is not None else epoch
-        step = line.step if line.step is not None else step
+        clock |= line.clock
         if line.values:
-            place = {}
-            if epoch is not None:
-                place["epoch"] = epoch
-            if step is not None:
-                place["step"] = step
-            records.append({**place, **line.values})
+            records.append({**clock, **line.values})
     return _by_epoch(records)
 
 
