@@ -6,9 +6,9 @@ from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, Side, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
-from tunekit.vocabulary import Code, Remedy
+from tunekit.vocabulary import Code
 
 BAD_POINTS = 3  # losses that are not finite: this many anywhere, or one at the end (DEEP_LOCALIZE: one)
 GROWTH = 2.0  # times the lowest level that the end of a diverged curve lies at (DEEP_CHECKER: growth of 2)
@@ -77,10 +77,7 @@ VERDICT = Verdict(
     judge,
     changed_by="losses that are finite to the end and end near their lowest",
     advice=advice,
-    remedies=(
-        Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]}),
-        Remedy("run", {"clip_grad_norm": 1.0}),
-    ),
+    remedies=GENTLER,
     alone=True,
     near_misses=(
         Drawn("a loss that rises again, but not above its start", lambda done: 0.5 + 2 * np.abs(done - 0.6)),
