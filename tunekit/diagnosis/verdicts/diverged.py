@@ -5,7 +5,7 @@ import numpy as np
 from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import Measures, Side, movement
+from tunekit.diagnosis.measures import Measures, movement
 from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
 from tunekit.vocabulary import Code
@@ -36,14 +36,11 @@ def judge(m: Measures) -> Outcome:
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
         return Outcome(True, f"the last loss is {shown(train.last)}, {levels} before", evidence, 1.2)
     fell = train.positive and train.low < train.start / GROWTH
-    if fell and train.end >= COLLAPSE * train.start and _flat_end(train) and rise > NOISES * train.sigma:
+    change, _, _ = movement(train.place, train.y, 0.10)
+    flat = abs(train.relative(change, train.end)) < 0.10
+    if fell and train.end >= COLLAPSE * train.start and flat and rise > NOISES * train.sigma:
         return Outcome(True, f"the training loss fell back to where it began: {levels}", evidence, 1.5)
     return silent(f"all finite, and the end is {shown(times)} times the lowest training loss ({shown(GROWTH)} needed)")
-
-
-def _flat_end(side: Side) -> bool:
-    change, _, _ = movement(side.place, side.y, 0.10)
-    return abs(side.relative(change, side.end)) < 0.10
 
 
 def _advice(first: str) -> tuple[str, ...]:
