@@ -200,15 +200,9 @@ def _fields(line: str, separator: str) -> list[str]:
 
 def number(cell: str, decimal_comma: bool = False) -> float | None:
     """The number in a cell: plain, with a percent sign, or inside tensor(...) or [...]; None for none."""
-    if decimal_comma:
-        cell = cell.replace(",", ".")
-    try:
-        return float(cell)
-    except ValueError:
-        pass
-    cell = cell.strip().rstrip("%")
+    cell = (cell.replace(",", ".") if decimal_comma else cell).strip().rstrip("%")
     wrapped = _WRAPPED.match(cell)
     try:
-        return float(wrapped.group(1) if wrapped else cell)
+        return float(wrapped[1] if wrapped else cell)
     except ValueError:
         return None

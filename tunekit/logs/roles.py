@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tunekit.logs.log import Array, Log, Metric, curve, floats
+from tunekit.logs.log import Log, Metric, curve, floats
 from tunekit.logs.names import ADVERSARIAL, BOUNDED, SCORES, Part, part, preference
 from tunekit.logs.table import Series
 from tunekit.vocabulary import Curve, UserError
@@ -184,8 +184,8 @@ def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
 
 
 def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: Mapping[str, Curve]) -> Metric:
-    both = [curves[key] for key in (train, val) if key]
-    peak = max((float(np.nanmax(np.abs(_finite_or_zero(item)))) for item in both), default=0.0)
+    both = [floats(curves[key].y) for key in (train, val) if key]
+    peak = max((float(np.max(np.abs(y), initial=0.0, where=np.isfinite(y))) for y in both), default=0.0)
     bounded = bool(BOUNDED & set(core)) and peak <= 100.5
     scale = 0.01 if bounded and peak > 1.5 else 1.0
     pair = [
@@ -194,8 +194,3 @@ def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: M
     ]
     maximize = bool(SCORES & set(core)) and not {"err", "error"} & set(core)
     return Metric("_".join(core) or "metric", maximize, pair[0], pair[1], bounded)
-
-
-def _finite_or_zero(item: Curve) -> Array:
-    values = floats(item.y)
-    return np.where(np.isfinite(values), values, 0.0)

@@ -147,10 +147,8 @@ def _clock_column(columns: Columns, names: Sequence[str], points: int) -> Column
 
 def _index_column(columns: Columns, total: int) -> Column | None:
     """The unnamed index that pandas writes: 0, 1, 2, ... from the first row on."""
-    for name, column in columns.items():
-        if name in ("", "Unnamed: 0", "index") and len(column.rows) == total:
-            return column
-    return None
+    unnamed = [columns[name] for name in columns if name in ("", "Unnamed: 0", "index")]
+    return next((column for column in unnamed if len(column.rows) == total), None)
 
 
 def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -> tuple[Array, str]:

@@ -57,8 +57,8 @@ def as_records(lines: Iterable[str]) -> list[dict[str, float]]:
     side = ""
     for text in lines:
         if len(text) > LONGEST or not any(char.isdigit() or char in "nN" for char in text):
-            heading = _side(text) if len(text) < 80 else ""
-            side = heading or side
+            if len(text) < 80:  # a heading
+                side = _side(split(text)) or side
             continue
         line = parse(text, side)
         if line is not None:
@@ -96,8 +96,7 @@ def _name(words: str, before: str, heading: str) -> str:
         return ""
     if _NOT_CURVES.search(words) or _NOT_CURVES.search(before[-24:]):
         return ""
-    side = next((_SIDES[word] for word in reversed(pieces) if word in _SIDES), "")
-    side = side or _side(before) or heading
+    side = _side(pieces) or _side(split(before[-200:])) or heading
     telling = pieces[last]
     if telling in ("err", "error") and not side:  # any program prints errors
         return ""
@@ -113,11 +112,9 @@ def _tells_apart(word: str) -> bool:
     return bool(part(f"{word}_loss").core) and word not in BOUNDED and len(word) < 12 and not word.isdigit()
 
 
-def _side(text: str) -> str:
-    for word in reversed(split(text[-200:])):
-        if word in _SIDES:
-            return _SIDES[word]
-    return ""
+def _side(words: Sequence[str]) -> str:
+    """The split that the last of such words names."""
+    return next((_SIDES[word] for word in reversed(words) if word in _SIDES), "")
 
 
 def _numbered(lines: Sequence[Line]) -> list[dict[str, float]]:

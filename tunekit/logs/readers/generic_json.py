@@ -8,9 +8,9 @@ from pathlib import Path
 from tunekit.logs import source
 from tunekit.logs.delimited import SPLIT_COLUMNS
 from tunekit.logs.log import Log
-from tunekit.logs.names import part
+from tunekit.logs.names import part, side
 from tunekit.logs.table import from_records
-from tunekit.logs.tabular import nothing, records_log, side_of
+from tunekit.logs.tabular import nothing, records_log
 from tunekit.vocabulary import UserError
 
 NAME = "json"
@@ -79,8 +79,8 @@ def _flat(item: Mapping[str, object]) -> dict[str, object]:
         else:
             flat[key] = value
     words = [value for key, value in flat.items() if key.lower() in SPLIT_COLUMNS and isinstance(value, str)]
-    side = side_of(words[0]) if words else ""
-    if not side:
+    split = side([word.strip().lower() for word in words[:1]])
+    if not split:
         return flat
     measured = ("loss", "score", "error")
-    return {f"{side}/{key}" if part(key).kind in measured and not part(key).side else key: flat[key] for key in flat}
+    return {f"{split}/{key}" if part(key).kind in measured and not part(key).side else key: flat[key] for key in flat}

@@ -10,7 +10,7 @@ import numpy as np
 
 from tunekit.logs import source, wire
 from tunekit.logs.log import Log
-from tunekit.logs.names import TEST, TRAIN, VAL, split
+from tunekit.logs.names import side, split
 from tunekit.logs.roles import assemble
 from tunekit.logs.table import Series
 from tunekit.vocabulary import UserError
@@ -56,7 +56,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
         below = sorted(item for item in folder.iterdir() if item.is_dir() and not item.is_symlink())
     except OSError:
         return {}
-    splits = [item for item in below if (TRAIN | VAL | TEST) & set(split(item.name))]
+    splits = [item for item in below if side(split(item.name))]
     groups = {"": source.matching(folder, FILES)} | {item.name: source.matching(item, FILES) for item in splits}
     return {name: files for name, files in groups.items() if files}
 
