@@ -1,7 +1,5 @@
 """log.txt of DeiT, MAE, DETR and their many descendants: one JSON object an epoch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import source

@@ -1,7 +1,5 @@
 """detectron2's metrics.json: one JSON object a line, several for one iteration."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import source

@@ -1,7 +1,5 @@
 """JSON of no known tool: one object a line, a list of objects, or an object of lists (Keras history.json)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Hugging Face Trainer: trainer_state.json and its copies in checkpoint folders."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Keras: files of the CSVLogger callback and pandas dumps of History.history. Their TensorBoard files are elsewhere."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """MLflow's file store: one file a metric below a run's `metrics` folder. Its SQLite store is not read."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import source

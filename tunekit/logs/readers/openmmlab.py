@@ -1,7 +1,5 @@
 """OpenMMLab: mmcv's *.log.json and mmengine's scalars.json, both one JSON object a line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import source

@@ -1,7 +1,5 @@
 """TensorBoard event files: scalars and scalar tensors of one run, over its files and its split folders."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """tunekit's own run folders and their trainings, with what the run's steps handed on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path

@@ -3,8 +3,6 @@
 Only the history is decoded. The same file holds e-mail addresses, hosts and remotes, which are not looked at.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
