@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 from tests.commands import FAST, Done, recipe, spawn, without_seconds
@@ -304,6 +307,71 @@ def test_an_edited_source_file_is_noticed(tunekit, tmp_path):
     second = spawn(*words, cwd=tmp_path)
     assert second.returncode == 1
     assert "outputs_clipped" in second.stdout
+
+
+def test_the_command_that_is_said_to_go_on_goes_on_with_that_run_and_all_that_was_given(fast, tmp_path):
+    words = ("run", fast, "--runs-dir", "my runs", "--name", "first", "--set", "seed=3", "--to", "lr-sweep")
+    done = spawn(*words, "--budget", "0.05s", cwd=tmp_path)
+    assert done.returncode == 130
+    again = re.search("`(.*)` goes on from here", done.stderr)[1]
+    program, *rest = shlex.split(again)
+    assert program == "tunekit"
+    done = spawn(*rest, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "my runs").iterdir()] == ["first"]
+    assert not (tmp_path / "runs").exists()
+    run = tmp_path / "my runs" / "first"
+    assert yaml.safe_load((run / "recipe.yaml").read_text())["seed"] == 3
+    assert {path.parent.name for path in run.glob("*/result.json")} == {"check-init-loss", "overfit-tiny", "lr-sweep"}
+    following = json.loads((run / "lr-sweep/result.json").read_text())["next"]
+    assert following == "tunekit coarse-grid 'my runs/first'"
+
+
+def test_a_run_of_an_older_format_is_read_by_every_reading_command_and_not_trained_on(tunekit, fast, tmp_path):
+    run = tmp_path / "runs/r"
+    (run / "lr-sweep").mkdir(parents=True)
+    (run / "recipe.yaml").write_text("name: r\nold_key: 1\n")
+    (run / "environment.json").write_text(json.dumps({"recipe_folder": str(tmp_path), "recipe": {"name": "r"}}))
+    old = {"step": "lr-sweep", "verdict": "pass", "summary": "Rate 3e-3.", "findings": [], "handoff": {"lr": 3e-3}}
+    (run / "lr-sweep/result.json").write_text(json.dumps({**old, "table": [], "details": {}, "next": "", "cost": {}}))
+    assert "Rate 3e-3." in tunekit("status", "runs/r").out
+    assert "Rate 3e-3." in tunekit("status").out
+    assert tunekit("report", "runs/r").code == 0
+    assert "Rate 3e-3." in (run / "report.html").read_text()
+    for words in (("run",), ("coarse-grid",), ("train",), ("lr-sweep",)):
+        done = tunekit(*words, "runs/r")
+        assert done.code == 2
+        assert "it can be read, not trained on" in done.err
+        assert len(done.err.splitlines()) == 1
+    assert not (run / "studies.journal").exists()
+    training = run / "trainings" / "t"
+    training.mkdir(parents=True)
+    rows = "\n".join(f"{k},{k / 10},0.1,{2.3 * 0.9**k + 0.1},0.5,," for k in range(1, 41))
+    header = "iteration,epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy"
+    (training / "metrics.csv").write_text(f"{header}\n{rows}\n")
+    (run / "fine-run").mkdir()
+    (run / "fine-run/result.json").write_text(json.dumps({**old, "step": "fine-run", "handoff": {"training": "t"}}))
+    assert json.loads(tunekit("diagnose", "runs/r", "--json").out)["diagnosis"] == "no_validation"
+
+
+def test_a_fine_run_that_is_set_shorter_than_the_grid_loses_nothing_and_says_so(tmp_path):
+    text = FAST.replace("epochs: 1, extend", "epochs: 3, extend").replace(
+        "epochs: 3, lr_factors", "epochs: 1, lr_factors"
+    )
+    (tmp_path / "r.yaml").write_text(text)
+    done = spawn("run", "r.yaml", "--name", "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "fine_run_lengthened" in done.stdout
+    run = tmp_path / "runs/r"
+    grid, fine = (
+        json.loads((run / step / "result.json").read_text())["handoff"] for step in ("coarse-grid", "fine-run")
+    )
+    assert fine["val_accuracy"] >= grid["val_accuracy"]
+    first = (run / "best.yaml").read_text().splitlines()[0]
+    weights = re.search(r"weights in (\S+)$", first)[1]
+    assert weights == f"trainings/{fine['training']}/best.pt"
+    assert (run / weights).exists()
+    assert (run / "trainings" / grid["training"] / "best.pt").exists()
 
 
 def test_budget_ends_with_130_and_the_same_command_goes_on(fast, tmp_path):

@@ -245,6 +245,24 @@ def test_the_study_owns_the_result_and_a_file_that_differs_is_written_anew(super
         assert sum(isinstance(event, Noted) and "the study counts" in event.text for event in told) == 1
 
 
+def test_a_step_that_was_killed_before_it_wrote_its_result_is_judged_again_and_trains_nothing(supervise):
+    supervisor, context, _ = supervise(Scripted())
+    result = supervisor.run_step(context)
+    (supervisor.run.step_folder("coarse-grid") / "result.json").unlink()
+    executor = Scripted()
+    supervisor, context, told = supervise(executor)
+    again = supervisor.run_step(context)
+    assert (again.handoff, again.summary, again.cost["iterations"]) == (
+        result.handoff,
+        result.summary,
+        result.cost["iterations"],
+    )
+    assert not executor.submitted
+    assert supervisor.run.result("coarse-grid") == again
+    assert isinstance(told[-1], StepFinished)
+    assert not told[-1].reused
+
+
 def test_remedies_are_commands_in_the_advice_and_what_comes_next(supervise):
     code = Code("odd", "warn", "", "", "", ("look",), "")
     remedy = Remedy("coarse-grid", {"steps.coarse-grid.lr_factors": [0.5, 1.0]})

@@ -1,10 +1,17 @@
-"""What is told of an exception: in one line, with the person's own file and line."""
+"""What a person is told in one line: an exception with their own file and line, a remedy as a command to paste."""
 
 import json
+import shlex
 
 import pytest
+import yaml
 
-from tunekit.telling import is_persons, raised, refused
+from tunekit.cli import app
+from tunekit.diagnosis.verdicts import verdicts
+from tunekit.pipeline import schema
+from tunekit.rundir import OWN_KEYS, RECIPE
+from tunekit.telling import command, is_persons, raised, refused, spelled
+from tunekit.vocabulary import Remedy
 
 
 def caught(function, *args):
@@ -79,3 +86,49 @@ def test_a_refusal_without_a_word_is_told_by_its_type():
 @pytest.mark.parametrize("file", ["<string>", json.__file__, pytest.__file__, raised.__code__.co_filename])
 def test_what_is_pythons_installed_or_ours_is_nobodys(file):
     assert not is_persons(file)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "run", "words"),
+    [
+        (Remedy("lr-sweep"), "runs/r", "tunekit lr-sweep runs/r"),
+        (Remedy("train"), "my runs/r", "tunekit train 'my runs/r'"),
+        (
+            Remedy("coarse-grid", {"steps.coarse-grid.lr_factors": [0.1, 1.0]}),
+            "runs/r",
+            "tunekit coarse-grid runs/r --set 'steps.coarse-grid.lr_factors=[0.1,1.0]'",
+        ),
+        # A run takes no other keys: what changes them is another run of its recipe, beside it.
+        (Remedy("run", {"ema": 0.999}), "runs/r", "tunekit run runs/r/recipe.yaml --set ema=0.999"),
+        (
+            Remedy("fine-run", {"optimizer.lr": 3e-5, "steps.fine-run.top": 2}),
+            "/data/all/r",
+            "tunekit run /data/all/r/recipe.yaml --runs-dir /data/all "
+            "--set optimizer.lr=3e-5 --set steps.fine-run.top=2",
+        ),
+        (Remedy("inspect"), "runs/r", "tunekit inspect runs/r/recipe.yaml"),
+    ],
+)
+def test_a_remedy_is_a_command_that_can_be_pasted(remedy, run, words):
+    assert command(remedy, run, OWN_KEYS, RECIPE) == words
+    assert shlex.join(shlex.split(words)) == words
+
+
+@pytest.mark.parametrize("value", [3e-5, 0.1, 1.0, 0.0123456, 400.0, 7, True, None, [0.5, 2], "adam"])
+def test_what_is_spelled_for_set_is_read_back_as_it_was(value):
+    from tunekit.recipe.text import parse_yaml
+
+    assert parse_yaml(spelled(value), "")[0] == value
+    assert not set(spelled(value)) & set(" \n")
+
+
+def test_the_remedies_of_every_verdict_name_commands_and_keys_that_there_are():
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    recipe = schema()(name="r", data={"target": "digits"}, model={"target": "mlp"})
+    static = [
+        remedy for verdict in verdicts().values() if not callable(verdict.remedies) for remedy in verdict.remedies
+    ]
+    assert len(static) > 8
+    for remedy in static:
+        assert remedy.command in commands
+        assert recipe.with_values({key: yaml.safe_load(spelled(value)) for key, value in remedy.set.items()})

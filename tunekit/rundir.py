@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,7 +18,8 @@ from filelock import FileLock, Timeout
 
 from tunekit import __version__
 from tunekit.recipe import Loaded, Recipe, as_yaml, load
-from tunekit.vocabulary import StepResult, StorageError, UserError
+from tunekit.telling import command
+from tunekit.vocabulary import Remedy, StepResult, StorageError, UserError
 
 RUN_FORMAT = 2
 """Of a run folder: one of another format is read, and not trained on."""
@@ -102,6 +104,12 @@ class RunFolder:
 
     def manifest(self) -> dict[str, Any]:
         return read_manifest(self.path)
+
+    @property
+    def format(self) -> int:
+        """What made it: only a run of this program's own RUN_FORMAT is trained on."""
+        kind = self.manifest().get("format", 1)
+        return kind if isinstance(kind, int) else 0
 
     def steps(self) -> list[str]:
         """The names of the run's steps in order; of an older run those that have a result."""
@@ -194,17 +202,19 @@ def read_run(path: Path) -> RunFolder:
 
 def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) -> RunDir:
     """An existing run, to go on with. `overrides` may change only `steps` and `search`. Errors: UserError."""
-    kind = read_run(path).manifest().get("format", 1)
+    kind = read_run(path).format
     if kind != RUN_FORMAT:
         raise UserError(
             f"{path}: was made by another version of tunekit (format {kind}, this one has {RUN_FORMAT}): it can be "
-            f"read, not trained on; start another run with `tunekit run {path / RECIPE}`"
+            f"read, not trained on; start another run with `{shlex.join(['tunekit', 'run', str(path / RECIPE)])}`"
         )
     for text in overrides:
-        if text.partition("=")[0].strip().split(".")[0] not in OWN_KEYS:
+        key, _, value = text.partition("=")
+        if key.strip().split(".")[0] not in OWN_KEYS:
+            again = command(Remedy("run", {key.strip(): value}), str(path), OWN_KEYS, RECIPE)
             raise UserError(
                 f"--set {text}: on a run only `steps` and `search` can change, for its trainings hang on the rest; "
-                f"start another run with `tunekit run {path / RECIPE} --set {text}`"
+                f"start another run with `{again}`"
             )
     loaded = read_recipe(schema, path / RECIPE, overrides)
     run = RunDir(path.resolve(), loaded.recipe, loaded.folder)

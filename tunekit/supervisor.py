@@ -13,7 +13,7 @@ from typing import Any
 
 from tunekit.configuration import Values, digest
 from tunekit.executors import Event, Executor
-from tunekit.rundir import OWN_KEYS, RECIPE, RunDir
+from tunekit.rundir import OWN_KEYS, RECIPE, RESULT, RunDir
 from tunekit.steps import Context, conclude
 from tunekit.steps.noise import best_validation
 from tunekit.store import Store
@@ -103,7 +103,9 @@ class Supervisor:
         choices = context.choices if step.choices is None else step.choices(context)
         study = self.studies.study(step.name, step.maximize(context), choices)
         before = study.conclusion()
-        if before is not None and before.fingerprint == fingerprint:
+        # Without its file the step was killed before it could show itself, by its figure too: it is judged again.
+        written = (self.run.step_folder(step.name) / RESULT).exists()
+        if before is not None and before.fingerprint == fingerprint and written:
             self._show(before.result)
             self.emit(StepFinished(before.result, (), reused=True))
             return before.result

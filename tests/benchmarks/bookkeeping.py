@@ -13,7 +13,6 @@ from typing import Any
 
 from tests.benchmarks import fresh
 from tests.benchmarks.sidebyside import REPEATS, Report, spread, verdict
-from tunekit.configuration import Values
 from tunekit.executors import Event
 from tunekit.vocabulary import Facts, Measurement, Record, StepResult, Training
 
@@ -84,35 +83,27 @@ class Answers:
         return ()
 
 
-class Grid:
+def grid(trials: int) -> Any:
     """A step of so many trials, planned at once."""
+    from tunekit.steps import get_step
+    from tunekit.steps.step import Judgement
 
-    NAME = "lr-sweep"
-    NEEDS = ()
-
-    def __init__(self, trials: int) -> None:
-        self.trials = trials
-
-    def plan(self, context: Any, records: Sequence[Record]) -> list[Training]:
+    def plan(context: Any, records: Sequence[Record]) -> list[Training]:
         if records:
             return []
         base = context.config()
-        params = [{"lr": 1e-3, "weight_decay": 1e-6 * (number + 1), "seed": number} for number in range(self.trials)]
-        return [Training(replace(base, **values), VALIDATIONS, values, purpose="test") for values in params]
+        params = [{"lr": 1e-3, "weight_decay": 1e-6 * (number + 1), "seed": number} for number in range(trials)]
+        return [Training(replace(base, **values), VALIDATIONS, values, purpose="cell") for values in params]
 
-    def objective(self, context: Any, record: Record) -> float:
+    def objective(context: Any, record: Record) -> float:
         return float(record.validations("val_accuracy")[-1][1])
 
-    def maximize(self, context: Any) -> bool:
-        return True
-
-    def choices(self, context: Any) -> Values:
-        return {}
-
-    def judge(self, context: Any, records: Sequence[Record]) -> StepResult:
+    def judge(context: Any, records: Sequence[Record]) -> Judgement:
         assert all(record.iterations == VALIDATIONS for record in records)
-        result: StepResult = context.result(self.NAME, f"{len(records)} trials", [])
-        return result
+        return Judgement(f"{len(records)} trials")
+
+    step = get_step("lr-sweep")
+    return replace(step, plan=plan, judge=judge, objective=objective, maximize=lambda context: True, figure=None)
 
 
 def measure(trials: int) -> dict[str, float]:
@@ -130,7 +121,7 @@ def measure(trials: int) -> dict[str, float]:
 
 
 def _step(folder: Path, trials: int) -> tuple[float, StepResult]:
-    from tunekit.recipe import Recipe
+    from tunekit.pipeline import schema
     from tunekit.rundir import RunDir
     from tunekit.steps import Context
     from tunekit.studies import Studies, open_storage
@@ -138,14 +129,14 @@ def _step(folder: Path, trials: int) -> tuple[float, StepResult]:
     from tunekit.worker import Workspace
 
     folder.mkdir(exist_ok=True)
-    recipe = Recipe.model_validate({"name": "grid", "data": {"target": "digits"}, "model": {"target": "mlp"}})
+    recipe = schema().model_validate({"name": "grid", "data": {"target": "digits"}, "model": {"target": "mlp"}})
     facts = Facts(1437, 360, VALIDATIONS, "accuracy", True, 10, 1000, 1, "fp32", "cpu", {})
     run, answers = RunDir(folder, recipe, folder), Answers()
     started = time.perf_counter()
     studies = Studies(open_storage(run.journal))
-    supervisor = Supervisor(run, studies, answers, Workspace("", "", "cpu"), lambda event: None)
+    supervisor = Supervisor(run, studies, answers, Workspace("", "", "cpu"), lambda event: None, "runs/grid")
     supervisor._store = answers  # type: ignore[assignment]
-    result = supervisor.run_step(Grid(trials), Context(recipe, facts, "runs/grid"))  # type: ignore[arg-type]
+    result = supervisor.run_step(Context(grid(trials), recipe, facts))
     return time.perf_counter() - started, result
 
 

@@ -136,11 +136,11 @@ def plan_of(run: Path) -> dict[str, Any]:
 def held_out(name: str) -> list[int]:
     """Which of the 60,000 training images tunekit validates on."""
     from tunekit.configuration import DataSpec
-    from tunekit.recipe import load
+    from tunekit.pipeline import read_recipe
     from tunekit.training.order import split_indices
     from tunekit.training.sources import load_parts
 
-    loaded = load(recipe_path(name))
+    loaded = read_recipe(recipe_path(name))
     data = loaded.recipe.data
     train = load_parts(DataSpec(data.target, data.args), loaded.folder).train
     found = split_indices(train.targets(), len(train), data.val_fraction, data.split, loaded.recipe.seed, None)

@@ -146,8 +146,8 @@ def drop(kind: str, optimizer: str, seed: int, rate: float) -> float:
 
 def by_lr_sweep(kind: str, optimizer: str, seed: int) -> tuple[float | None, int]:
     """The rate that step 3 hands on, and the iterations it took."""
-    from tunekit.pipeline import Options, run_steps
-    from tunekit.recipe import Loaded, Recipe
+    from tunekit.pipeline import Options, run_steps, schema
+    from tunekit.recipe import Loaded
     from tunekit.rundir import find_run
 
     recipe = {
@@ -161,7 +161,7 @@ def by_lr_sweep(kind: str, optimizer: str, seed: int) -> tuple[float | None, int
         "steps": {"lr-sweep": {"weight_decay": 0.0}},
     }
     with tempfile.TemporaryDirectory(prefix="tunekit-bench-") as place:
-        loaded = Loaded(Recipe.model_validate(recipe), Path(__file__).parent)
+        loaded = Loaded(schema().model_validate(recipe), Path(__file__).parent)
         run = find_run(loaded, Path(place))
         options = Options(jobs=1, executor="inline", device="cpu")
         result = run_steps(run, ["lr-sweep"], options, lambda event: None, "run")[0]

@@ -7,10 +7,9 @@ from typing import Any
 
 from tests.benchmarks.fresh import ROOT
 from tunekit.configuration import TrainingConfig
-from tunekit.recipe import Loaded, load
+from tunekit.recipe import Loaded
 from tunekit.vocabulary import Facts, UserError
 
-UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
 MNIST = ROOT.parent / "shared" / "data"
 
 
@@ -27,7 +26,9 @@ def facts_of(loaded: Loaded) -> Facts:
 
 def config_of(name: str, **overrides: Any) -> tuple[TrainingConfig, Path]:
     """The training that a recipe describes at a constant rate, and the recipe's folder."""
-    loaded = load(recipe_path(name), [f"{key}={value}" for key, value in overrides.items()])
+    from tunekit.pipeline import read_recipe
+
+    loaded = read_recipe(recipe_path(name), [f"{key}={value}" for key, value in overrides.items()])
     return loaded.recipe.training_config(facts_of(loaded)), loaded.folder
 
 

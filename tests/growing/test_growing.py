@@ -126,8 +126,6 @@ def test_a_step_and_an_optimizer_of_ones_own_are_a_file_and_a_line_each(house):
     assert "finished before" in house("batch-size", "runs/r")
     _, err = house.run("run", "r.yaml", "--set", "steps.batch-size.smalest=8", "--name", "s", code=2)
     assert "unknown key 'steps.batch-size.smalest' (did you mean 'smallest'?)" in err
-    _, err = house.run("validate", "r.yaml", "--set", "optimizer.target=lyon", code=2)
-    assert "lion" in err
 
 
 def test_a_log_reader_of_ones_own_is_a_file(house):

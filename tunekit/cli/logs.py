@@ -26,6 +26,7 @@ from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:
     from tunekit.diagnosis import Diagnosis
+    from tunekit.rundir import RunFolder
 
 READS_LOGS = next(step for step in steps() if step.reads_logs)
 
@@ -58,8 +59,7 @@ def diagnose(
     codes = _codes(fail_on)
     if watch:
         _watch(path, format_, train, val, seconds(idle) or 0.0, codes, as_json)
-    tuned = is_run(path) and all(read_run(path).result(step.name) for step in READS_LOGS.needs)
-    if tuned and not (format_ or train or val or fail_on):
+    if is_run(path) and not (format_ or train or val or fail_on) and _can_go_on(read_run(path)):
         options = chosen("1", "inline", None, None, None, True, None)
         opened = open_target(str(path), set_, RUNS, None)
         (result,) = walk(context, opened, [READS_LOGS.name], options, as_json)
@@ -68,6 +68,13 @@ def diagnose(
             print_json({**result.details, "source": source, "run": opened[1]})
         finish(opened, [result], as_json=False)
     _diagnose_log(path, format_, train, val, figure, codes, as_json)
+
+
+def _can_go_on(run: RunFolder) -> bool:
+    """Whether the step has all that it needs; what is older or not so far is read as a log."""
+    from tunekit.rundir import RUN_FORMAT
+
+    return run.format == RUN_FORMAT and all(run.result(step.name) for step in READS_LOGS.needs)
 
 
 def _diagnose_log(
