@@ -35,13 +35,12 @@ def table_log(  # noqa: PLR0913 - all in which formats of tables differ
     `strict`: a table without a loss or a metric is a UserError, not an empty log.
     """
     forced = {item.strip().lower() for item in (train, val) if item}
-    small = path.stat().st_size <= MANY
 
     def wanted(column: str) -> bool:
         seen = part(rename(column))
-        return small or bool(seen.kind or (seen.side and not seen.core)) or column.strip().lower() in forced
+        return bool(seen.kind or (seen.side and not seen.core)) or column.strip().lower() in forced
 
-    cells = delimited.read(path, wanted)
+    cells = delimited.read(path, wanted if path.stat().st_size > MANY else lambda _: True)
     columns = {rename(key): value for key, value in cells.columns().items()}
     columns = by_split(mend(columns) if mend else columns, cells)
     series = to_series(columns, cells.breaks)
