@@ -8,7 +8,6 @@ import shlex
 import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import Any
 
 from tunekit.configuration import short
 from tunekit.vocabulary import Remedy
@@ -83,7 +82,7 @@ OF_RECIPES = ("validate", "inspect")
 """Commands that take a recipe, and a run only by its recipe."""
 
 
-def spelled(value: Any) -> str:
+def spelled(value: object) -> str:
     """A value as --set takes it: YAML on one line, without blanks."""
     if isinstance(value, list | tuple):
         return f"[{','.join(map(spelled, value))}]"

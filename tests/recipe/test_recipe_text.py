@@ -113,7 +113,7 @@ twice: {<<: *base, lr: 3}
 
 def test_an_alias_is_a_value_of_its_own_so_that_an_override_changes_one_place():
     data = data_of("a: &a {x: 1}\nb: *a\n")
-    apply_overrides(data, ["b.x=2"])
+    apply_overrides(data, ["b.x=2"], {})
     assert data == {"a": {"x": 1}, "b": {"x": 2}}
 
 
@@ -206,20 +206,20 @@ def test_no_text_ends_in_anything_but_data_or_a_user_error(text):
 )
 def test_an_override_has_the_type_that_yaml_gives_it(override, value):
     data = {"a": {"b": 0, "kept": 1}}
-    apply_overrides(data, [override])
+    apply_overrides(data, [override], {})
     assert data == {"a": {"b": value, "kept": 1}}
     assert type(data["a"]["b"]) is type(value)
 
 
 def test_overrides_make_the_mappings_that_are_missing_and_use_the_aliases():
     data = {}
-    apply_overrides(data, ["lr=0.1", "weight_decay=1e-4", "model.args.hidden=[3]"])
+    apply_overrides(data, ["lr=0.1", "weight_decay=1e-4", "model.args.hidden=[3]"], {})
     assert data == {"optimizer": {"lr": 0.1, "weight_decay": 1e-4}, "model": {"args": {"hidden": [3]}}}
 
 
 def test_an_override_below_a_short_form_makes_it_long():
     data = {"schedule": "cosine", "loss": "focal", "data": None}
-    apply_overrides(data, ["schedule.args.total=5", "loss.args.gamma=1", "data.target=digits"])
+    apply_overrides(data, ["schedule.args.total=5", "loss.args.gamma=1", "data.target=digits"], {})
     assert data == {
         "schedule": {"name": "cosine", "args": {"total": 5}},
         "loss": {"target": "focal", "args": {"gamma": 1}},
@@ -236,7 +236,7 @@ def test_an_override_is_marked_as_such_in_the_lines():
 @pytest.mark.parametrize("text", ["lr", "=3", "  =3", "", "a=[1", "a=\t- x"])
 def test_an_override_that_cannot_be_read_is_told_with_its_text(text):
     with pytest.raises(UserError, match=r"^--set "):
-        apply_overrides({}, [text])
+        apply_overrides({}, [text], {})
 
 
 def test_nothing_can_be_set_below_a_number_or_a_list():

@@ -21,9 +21,10 @@ __all__ = ["app", "around", "logs", "main", "steps"]
 @app.callback(invoke_without_command=True)
 def _main(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     if version:
-        from tunekit import __version__, distribution
+        from tunekit import __version__
+        from tunekit.distribution import owner
 
-        typer.echo(f"tunekit {__version__} ({distribution()})")
+        typer.echo(f"tunekit {__version__} ({owner()})")
         raise typer.Exit
 
 

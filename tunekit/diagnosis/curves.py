@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from tunekit.logs.log import Array
 
@@ -19,15 +20,12 @@ SIGNIFICANT = 1.6
 """Kendall's z, of either sign, from which a series moves: 5 %, one-sided. (KENDALL)"""
 
 
-def thin(x: Array, y: Array, bins: int = BINS) -> tuple[Array, Array]:
-    """Medians of neighbouring points, at most `bins` of them; a short curve comes back as it is."""
-    n = len(y)
-    if n <= bins:
-        return x, y
-    edges = np.linspace(0, n, bins + 1).astype(np.int64)
-    pairs = list(pairwise(edges))
-    middle = np.array([np.median(y[a:b]) for a, b in pairs])
-    return np.array([x[(a + b) // 2] for a, b in pairs]), middle
+def thin(y: Array) -> tuple[npt.NDArray[np.int64], Array]:
+    """Medians of neighbouring points, at most BINS of them, and the index of each one's middle."""
+    if len(y) <= BINS:
+        return np.arange(len(y)), y
+    edges = np.linspace(0, len(y), BINS + 1).astype(np.int64)
+    return (edges[:-1] + edges[1:]) // 2, np.array([np.median(y[a:b]) for a, b in pairwise(edges)])
 
 
 def smooth(y: Array) -> Array:
@@ -36,14 +34,14 @@ def smooth(y: Array) -> Array:
     The median takes single spikes out, which an average would smear; windows shrink at the ends.
     """
     n = len(y)
-    if n < 3:
-        return y.copy()
     middle = running_median(y, max(3, n // 40 | 1))
     return moving_average(middle, max(3, n // 20 | 1)) if n >= 8 else middle
 
 
 def running_median(y: Array, window: int) -> Array:
-    """Medians of a centred window of odd length; the ends repeat their last value."""
+    """Medians of a centred window of odd length; the ends repeat their last value. A shorter curve comes back."""
+    if len(y) < window:
+        return y
     half = window // 2
     padded = np.pad(y, half, mode="edge")
     result: Array = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
@@ -119,12 +117,6 @@ def linearity(x: Array, y: Array) -> float:
     if len(y) < 4 or float(np.ptp(y)) == 0.0 or float(np.ptp(x)) == 0.0:
         return 0.0
     return float(np.corrcoef(x, y)[0, 1] ** 2)
-
-
-def at(x: Array, known_x: Array, known_y: Array) -> Array:
-    """The known curve at other places, on straight lines between its points and level beyond its ends."""
-    result: Array = np.interp(x, known_x, known_y)
-    return result
 
 
 def places(x: Array, other: Array) -> tuple[Array, Array]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tunekit import vocabulary
 from tunekit.diagnosis.measures import Measures, measure
 from tunekit.diagnosis.verdict import Diagnosis, Dismissed, Outcome, Verdict
 from tunekit.diagnosis.verdicts import codes, verdicts
@@ -22,32 +21,20 @@ MANY, FEW = 20, 10
 Spoken = tuple[Verdict, Outcome]
 
 
+@np.errstate(all="ignore")  # losses of 1e300 are judged too; what overflows compares as infinite
 def judge(log: Log) -> Diagnosis:
     """The verdict on a log, with its numbers, what was dismissed, and what to do."""
-    with np.errstate(all="ignore"):  # losses of 1e300 are judged too; what overflows compares as infinite
-        return _judged(log, measure(log))
-
-
-def headline(diagnosis: Diagnosis) -> Finding:
-    """The headline as a finding, as the notes are."""
-    return codes()[diagnosis.code].finding(
-        diagnosis.summary,
-        {name: plain(value) for name, value in diagnosis.evidence.items()},
-        advice=diagnosis.advice,
-        remedies=diagnosis.remedies,
-    )
-
-
-def _judged(log: Log, m: Measures) -> Diagnosis:
+    m = measure(log)
     headlines, only_notes, silences = _asked(m)
     *_, remains = verdicts().values()
     verdict, outcome = headlines[0] if headlines else (remains, remains.judge(m))
     notes = _notes(verdict, [*headlines, *only_notes], m)
     best_x, best_epoch = m.best
+    severity = verdict.code.severity
     said = {verdict.code.name, *(note.code for note in notes)}
     return Diagnosis(
         code=verdict.code.name,
-        verdict=_grade(verdict),
+        verdict="pass" if severity == "note" else severity,
         summary=outcome.text[:1].upper() + outcome.text[1:] + ".",
         notes=notes,
         evidence={**_levels(m), **outcome.evidence},
@@ -59,6 +46,16 @@ def _judged(log: Log, m: Measures) -> Diagnosis:
         best_epoch=best_epoch,
         best_x=best_x,
         source={"format": log.format, "files": list(log.files), "name": log.name, "notes": list(log.notes)},
+    )
+
+
+def headline(diagnosis: Diagnosis) -> Finding:
+    """The headline as a finding, as the notes are."""
+    return codes()[diagnosis.code].finding(
+        diagnosis.summary,
+        {name: plain(value) for name, value in diagnosis.evidence.items()},
+        advice=diagnosis.advice,
+        remedies=diagnosis.remedies,
     )
 
 
@@ -90,11 +87,6 @@ def _notes(headline: Verdict, spoken: Sequence[Spoken], m: Measures) -> tuple[Fi
     return tuple(notes.values())
 
 
-def _grade(verdict: Verdict) -> vocabulary.Verdict:
-    severity = verdict.code.severity
-    return "pass" if severity == "note" else severity
-
-
 def _levels(m: Measures) -> dict[str, object]:
     """The numbers that every verdict shows, where the log has them."""
     levels: dict[str, object] = {}
@@ -104,14 +96,11 @@ def _levels(m: Measures) -> dict[str, object]:
     if m.val is not None:
         levels |= {"val_points": m.val.points, "val_start": m.val.start, "val_best": m.val.low, "val_end": m.val.end}
     if m.score is not None:
-        levels |= {"metric": m.score.name, "metric_end": m.score.sign * m.score.end}
-        levels["metric_best"] = m.score.sign * m.score.best
+        ends = {"metric_end": m.score.sign * m.score.end, "metric_best": m.score.sign * m.score.best}
+        levels |= {"metric": m.score.name, **ends}
     best_x, best_epoch = m.best
-    if best_x is not None:
-        levels["best_x"] = best_x
-    if best_epoch is not None:
-        levels["best_epoch"] = best_epoch
-    return levels
+    best = {"best_x": best_x, "best_epoch": best_epoch}
+    return levels | {name: value for name, value in best.items() if value is not None}
 
 
 def _confidence(verdict: Verdict, outcome: Outcome, m: Measures) -> str:

@@ -144,15 +144,12 @@ def measure(log: Log) -> Measures:
     train_u, val_u = _common(train_curve, val_curve)
     train = _side(train_curve, train_u, smooth_low=True)
     val = _side(val_curve, val_u, smooth_low=False) if val_curve is not None and len(val_curve.x) >= 2 else None
-    at_val = np.empty(0)
-    if train is not None and val is not None:
-        at_val = curves.at(val.place, train.place, train.smoothed)
     return Measures(
         log=log,
         train=train,
         val=val,
         score=_score(log.metrics, train_curve),
-        train_at_val=at_val,
+        train_at_val=np.interp(val.place, train.place, train.smoothed) if train and val else np.empty(0),
         lr=_rates(log, train_curve),
         swapped=swapped,
         derived=derived,
@@ -188,16 +185,15 @@ def _side(source: Curve | None, place: Array, smooth_low: bool) -> Side | None:
     first = float(floats(source.x)[np.argmin(np.isfinite(whole))]) if bad else None
     if not len(y):
         x, y, place = np.zeros(1), np.full(1, np.nan), np.zeros(1)
-    rows, thin_y = curves.thin(np.arange(len(y), dtype=np.float64), y)
-    index = rows.astype(np.int64)
+    index, thin_y = curves.thin(y)
     smooth = curves.smooth(thin_y)
-    lows = smooth if smooth_low else curves.running_median(thin_y, 3) if len(thin_y) >= 3 else thin_y
+    lows = smooth if smooth_low else curves.running_median(thin_y, 3)
     at = int(np.argmin(lows)) if np.all(np.isfinite(lows)) else 0
     return Side(
         name=source.name,
         points=len(whole),
         bad=bad,
-        bad_end=bool(len(whole) and not good[-1]),
+        bad_end=not good[-1],
         bad_x=first,
         x=x[index],
         y=thin_y,
@@ -223,15 +219,15 @@ def _score(metrics: tuple[Metric, ...], train: Curve | None) -> Score | None:
             continue
         place, _ = _common(metric.val, train)
         sign = 1.0 if metric.maximize else -1.0
-        rows, y = curves.thin(np.arange(len(y), dtype=np.float64), sign * y)
-        middle = curves.running_median(y, 3) if len(y) >= 3 else y
+        index, y = curves.thin(sign * y)
+        middle = curves.running_median(y, 3)
         late = curves.smooth(y)[int(np.ceil(EARLY * len(y))) :]
         _, trained = finite(metric.train)
         return Score(
             name=metric.name,
             bounded=metric.bounded,
             sign=sign,
-            place=place[rows.astype(np.int64)],
+            place=place[index],
             y=y,
             start=curves.head(y, START),
             end=curves.tail(y, END, 2),
@@ -250,8 +246,8 @@ def _rates(log: Log, train: Curve | None) -> tuple[Array, Array]:
     if not len(x):
         return np.empty(0), np.empty(0)
     place, _ = _common(log.lr, train)
-    rows, rates = curves.thin(np.arange(len(rates), dtype=np.float64), rates)
-    return place[rows.astype(np.int64)], rates
+    index, rates = curves.thin(rates)
+    return place[index], rates
 
 
 def warm_up_ends(m: Measures) -> float:

@@ -34,6 +34,9 @@ def silent(text: str) -> Outcome:
 
 Rule = Callable[[Measures], Outcome]
 
+GENTLER = (Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]}), Remedy("run", {"clip_grad_norm": 1.0}))
+"""What is done about a rate that is too high: a smaller one, else gradients clipped."""
+
 
 @dataclass(frozen=True)
 class Verdict:

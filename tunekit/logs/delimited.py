@@ -31,6 +31,12 @@ _SENTENCE = re.compile(r"[=!?{}]|: |:$|\d{2}:\d{2}")
 _WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
 
 
+Wanted = Callable[[str], bool]
+"""Whether a column of this name is read."""
+
+_FIRST_LINE = re.compile(rb"\A\s*[^\n]*\n?")
+
+
 @dataclass
 class Cells:
     """The filled cells read so far, in pieces by column, and what was odd."""
@@ -78,11 +84,8 @@ def delimiter(line: str) -> str:
     return best if best in line else ""
 
 
-def read(path: Path, wanted: Callable[[str], bool] | None = None) -> Cells:
-    """The numbers of a table's columns, of those that are `wanted` only where it is given.
-
-    UserError where the file is no table with a header.
-    """
+def read(path: Path, wanted: Wanted) -> Cells:
+    """The numbers of a table's wanted columns; UserError where the file is no table with a header."""
     names = header(path)
     if not names:
         raise UserError(f"{path}: no line of column names at the top; add one, or give the format with --format")
@@ -92,9 +95,7 @@ def read(path: Path, wanted: Callable[[str], bool] | None = None) -> Cells:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[: source.HEAD]:
         data = source.text(path).encode()
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    body = data[_after_header(data) :]
-    del data
-    for block in _blocks(body):
+    for block in _blocks(_FIRST_LINE.sub(b"", data, count=1)):
         if not (separator and _read_clean(block, names, separator, cells, wanted)):
             names = _read_damaged(block, names, separator, cells, wanted)
     if cells.unreadable:
@@ -106,17 +107,6 @@ def read(path: Path, wanted: Callable[[str], bool] | None = None) -> Cells:
     return cells
 
 
-def _after_header(data: bytes) -> int:
-    start = 0
-    while True:
-        end = data.find(b"\n", start)
-        if end < 0:
-            return len(data)
-        if data[start:end].strip():
-            return end + 1
-        start = end + 1
-
-
 def _blocks(body: bytes) -> Iterator[bytes]:
     start = 0
     while start < len(body):
@@ -126,9 +116,7 @@ def _blocks(body: bytes) -> Iterator[bytes]:
         start = cut
 
 
-def _read_clean(
-    block: bytes, names: list[str], separator: str, cells: Cells, wanted: Callable[[str], bool] | None
-) -> bool:
+def _read_clean(block: bytes, names: list[str], separator: str, cells: Cells, wanted: Wanted) -> bool:
     """Read a block whose every row has as many cells as the header, without quotes. False: it is not one."""
     split = separator.encode()
     if not block.endswith(b"\n"):
@@ -143,7 +131,7 @@ def _read_clean(
     fields = block[:-1].replace(b"\n", split).split(split)
     ready: list[tuple[str, Rows, list[float]]] = []
     for place, name in enumerate(names):
-        if wanted is not None and not wanted(name):
+        if not wanted(name):
             continue
         column = fields[place :: len(names)]
         try:
@@ -164,13 +152,10 @@ def _read_clean(
     return True
 
 
-def _read_damaged(
-    block: bytes, names: list[str], separator: str, cells: Cells, wanted: Callable[[str], bool] | None
-) -> list[str]:
+def _read_damaged(block: bytes, names: list[str], separator: str, cells: Cells, wanted: Wanted) -> list[str]:
     """Read a block row by row; gives the header that holds at its end, since a file may repeat or change it."""
     columns: dict[str, tuple[list[int], list[float]]] = {}
-    lines = block.decode("utf-8", errors="replace").split("\n")
-    for line in lines:
+    for line in block.decode("utf-8", errors="replace").split("\n"):
         row = _fields(line, separator)
         if not any(row):
             continue
@@ -182,7 +167,7 @@ def _read_damaged(
         for name, cell in zip(names, row, strict=False):
             value = number(cell, decimal_comma=separator == ";")
             if value is not None:
-                if wanted is None or wanted(name):
+                if wanted(name):
                     rows, values = columns.setdefault(name, ([], []))
                     rows.append(cells.count)
                     values.append(value)
@@ -215,15 +200,9 @@ def _fields(line: str, separator: str) -> list[str]:
 
 def number(cell: str, decimal_comma: bool = False) -> float | None:
     """The number in a cell: plain, with a percent sign, or inside tensor(...) or [...]; None for none."""
-    if decimal_comma:
-        cell = cell.replace(",", ".")
-    try:
-        return float(cell)
-    except ValueError:
-        pass
-    cell = cell.strip().rstrip("%")
+    cell = (cell.replace(",", ".") if decimal_comma else cell).strip().rstrip("%")
     wrapped = _WRAPPED.match(cell)
     try:
-        return float(wrapped.group(1) if wrapped else cell)
+        return float(wrapped[1] if wrapped else cell)
     except ValueError:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -84,17 +85,16 @@ def part(name: str) -> Part:
     joined = "_".join(words)
     if joined in EPOCH_NAMES or joined in STEP_NAMES:
         return Part("", "epoch" if joined in EPOCH_NAMES else "step", ())
-    side = _side(words)
     if RATE & set(words) or "learning_rate" in joined:
-        return Part(side, "rate", ())
+        return Part(side(words), "rate", ())
     if ("grad" in words and "norm" in words) or "gradnorm" in words:
-        return Part(side, "grad_norm", ())
+        return Part(side(words), "grad_norm", ())
     level = "epoch" if EPOCH_LEVEL & set(words) else "step" if STEP_LEVEL & set(words) else ""
     rest = tuple(word for word in words if word not in EMPTY_WORDS | TRAIN | VAL | TEST and not word.isdigit())
     kind = _kind(words)
     if kind == "loss":
         rest = tuple(word for word in rest if word not in LOSS or word in ("bce", "ce"))
-    return Part(side, kind, rest, level, bool({"total", "overall", "sum", "all"} & set(words)))
+    return Part(side(words), kind, rest, level, bool({"total", "overall", "sum", "all"} & set(words)))
 
 
 def split(name: str) -> list[str]:
@@ -112,11 +112,10 @@ def split(name: str) -> list[str]:
     return ["accuracy" if word == "acc" else word for word in words]
 
 
-def _side(words: list[str]) -> str:
-    for side, known in (("val", VAL), ("test", TEST), ("train", TRAIN)):
-        if known & set(words):
-            return side
-    return ""
+def side(words: Collection[str]) -> str:
+    """train, val or test, where one of the words names a split; else ""."""
+    sides = (("val", VAL), ("test", TEST), ("train", TRAIN))
+    return next((name for name, known in sides if not known.isdisjoint(words)), "")
 
 
 def _kind(words: list[str]) -> str:

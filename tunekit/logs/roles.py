@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tunekit.logs.log import Array, Log, Metric, curve, floats
+from tunekit.logs.log import Log, Metric, curve, floats
 from tunekit.logs.names import ADVERSARIAL, BOUNDED, SCORES, Part, part, preference
 from tunekit.logs.table import Series
 from tunekit.vocabulary import Curve, UserError
 
 ENOUGH = 8
 """Points from which an epoch's mean is preferred to the losses of single steps."""
+
+LEVELS = {"epoch": 0, "": 1, "step": 2}
+"""Means of epochs are looked at before the losses of single steps."""
 
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
@@ -32,20 +35,16 @@ def assemble(
 ) -> Log:
     """The log of these curves. `train` and `val` force columns by name; UserError where there is no such one."""
     curves = {key: value for key, value in series.curves.items() if len(value.x)}
-    parts = {key: part(key) for key in curves}
     notes = list(series.notes)
     where = str(files[0]) if files else name
-    train_loss = _forced(train, curves, where) if train else _loss(curves, parts, ("train", ""), notes)
-    if val:
-        val_loss: Curve | None = _forced(val, curves, where)
-    else:
-        val_loss = _val_loss(curves, parts, train_loss, notes)
+    train_loss = _forced(train, curves, where) if train else _loss(curves, ("train", ""), notes)
+    val_loss = _forced(val, curves, where) if val else _val_loss(curves, train_loss, notes)
     if not (train or val) and train_loss is None and val_loss is None:
-        train_loss, val_loss = _bare(curves, parts)
-    if not (train or val) and train_loss is None and val_loss is None:
-        train_loss, val_loss = _error_as_loss(curves, parts, notes)
+        train_loss, val_loss = _bare(curves)
+        if train_loss is None and val_loss is None:
+            train_loss, val_loss = _error_as_loss(curves, notes)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
-    metrics = _metrics(curves, parts, {item.name for item in (train_loss, val_loss) if item})
+    metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
     return Log(
         format=format,
@@ -54,7 +53,7 @@ def assemble(
         train=train_loss,
         val=val_loss,
         metrics=metrics,
-        lr=next((curves[key] for key in curves if parts[key].kind == "rate"), None),
+        lr=next((curves[key] for key in curves if part(key).kind == "rate"), None),
         epochs=series.epochs,
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -68,38 +67,33 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
     raise UserError(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
 
 
-def _loss(
-    curves: Mapping[str, Curve], parts: Mapping[str, Part], sides: Sequence[str], notes: list[str]
-) -> Curve | None:
+def _loss(curves: Mapping[str, Curve], sides: Sequence[str], notes: list[str]) -> Curve | None:
     """The best candidate of a split: the plain loss, of single-step and epoch losses the epoch's, else the sum."""
-    losses = [key for key in curves if parts[key].kind == "loss" and parts[key].side in sides]
+    losses = [key for key in curves if part(key).kind == "loss" and part(key).side in sides]
     if not losses:
         return None
-    plain = [key for key in losses if not parts[key].core]
+    plain = [key for key in losses if not part(key).core]
     if plain:
-        return curves[min(plain, key=lambda key: _rank(key, curves, parts, sides))]
-    sided = [key for key in losses if parts[key].side == sides[0]] or losses
-    return _sum_of(sided, curves, parts, notes)
+        return curves[min(plain, key=lambda key: _rank(key, curves, sides))]
+    sided = [key for key in losses if part(key).side == sides[0]] or losses
+    return _sum_of(sided, curves, notes)
 
 
-def _rank(key: str, curves: Mapping[str, Curve], parts: Mapping[str, Part], sides: Sequence[str]) -> tuple[object, ...]:
-    seen, few = parts[key], len(curves[key].x) < ENOUGH
-    level = {"epoch": 0, "": 1, "step": 2}[seen.level]
-    return few, not seen.total, sides.index(seen.side), level, -len(curves[key].x)
+def _rank(key: str, curves: Mapping[str, Curve], sides: Sequence[str]) -> tuple[object, ...]:
+    seen, few = part(key), len(curves[key].x) < ENOUGH
+    return few, not seen.total, sides.index(seen.side), LEVELS[seen.level], -len(curves[key].x)
 
 
-def _sum_of(
-    keys: Sequence[str], curves: Mapping[str, Curve], parts: Mapping[str, Part], notes: list[str]
-) -> Curve | None:
+def _sum_of(keys: Sequence[str], curves: Mapping[str, Curve], notes: list[str]) -> Curve | None:
     """The components' sum, where they are logged together and are parts of one loss."""
     longest = max(len(curves[key].x) for key in keys)
     keys = [key for key in keys if len(curves[key].x) == longest]
-    best = min(keys, key=lambda key: (len(parts[key].core), {"epoch": 0, "": 1, "step": 2}[parts[key].level]))
-    level = parts[best].level
-    keys = [key for key in keys if parts[key].level == level]
+    best = min(keys, key=lambda key: (len(part(key).core), LEVELS[part(key).level]))
+    level = part(best).level
+    keys = [key for key in keys if part(key).level == level]
     first = floats(curves[keys[0]].x)
     together = all(np.array_equal(first, floats(curves[key].x)) for key in keys)
-    if len(keys) == 1 or not together or any(ADVERSARIAL & set(parts[key].core) for key in keys):
+    if len(keys) == 1 or not together or any(ADVERSARIAL & set(part(key).core) for key in keys):
         if len(keys) > 1:
             notes.append(f"several losses; {best!r} is taken (--train and --val choose others)")
         return curves[best]
@@ -108,22 +102,20 @@ def _sum_of(
     return curve(" + ".join(keys), first, total, curves[keys[0]].unit)
 
 
-def _val_loss(
-    curves: Mapping[str, Curve], parts: Mapping[str, Part], train: Curve | None, notes: list[str]
-) -> Curve | None:
+def _val_loss(curves: Mapping[str, Curve], train: Curve | None, notes: list[str]) -> Curve | None:
     """The validation loss that is the training loss's twin; the test loss where there is no validation."""
     for side in ("val", "test"):
-        losses = [key for key in curves if parts[key].kind == "loss" and parts[key].side == side]
+        losses = [key for key in curves if part(key).kind == "loss" and part(key).side == side]
         losses = [key for key in losses if len(curves[key].x) >= 2 or side == "val"]
         if not losses:
             continue
         wanted = {part(name).core for name in train.name.split(" + ")} if train is not None else set()
-        twins = [key for key in losses if parts[key].core in wanted]
-        plain = [key for key in losses if not parts[key].core]
+        twins = [key for key in losses if part(key).core in wanted]
+        plain = [key for key in losses if not part(key).core]
         if len(wanted) > 1 and len(twins) == len(wanted):
-            return _sum_of(twins, curves, parts, notes)
+            return _sum_of(twins, curves, notes)
         if plain or twins:
-            return curves[min(plain or twins, key=lambda key: _rank(key, curves, parts, (side,)))]
+            return curves[min(plain or twins, key=lambda key: _rank(key, curves, (side,)))]
         if len(losses) == 1 or train is None or wanted == {()}:
             longest = max(losses, key=lambda key: len(curves[key].x))
             notes.append(f"validation loss is {longest!r} (--val chooses another)")
@@ -131,31 +123,23 @@ def _val_loss(
     return None
 
 
-def _bare(curves: Mapping[str, Curve], parts: Mapping[str, Part]) -> tuple[Curve | None, Curve | None]:
+def _bare(curves: Mapping[str, Curve]) -> tuple[Curve | None, Curve | None]:
     """Columns called just `train` and `val`, which hold a loss unless the log says otherwise."""
     bare = {
-        parts[key].side: value
+        part(key).side: value
         for key, value in curves.items()
-        if not parts[key].kind and not parts[key].core and not any(char.isdigit() for char in key)
+        if not part(key).kind and not part(key).core and not any(char.isdigit() for char in key)
     }
     return bare.get("train"), bare.get("val") or bare.get("test")
 
 
-def _error_as_loss(
-    curves: Mapping[str, Curve], parts: Mapping[str, Part], notes: list[str]
-) -> tuple[Curve | None, Curve | None]:
+def _error_as_loss(curves: Mapping[str, Curve], notes: list[str]) -> tuple[Curve | None, Curve | None]:
     """Where a log has no loss at all, an error measure (MSE, MAE, ...) that it has for training."""
     for key in curves:
-        if parts[key].kind == "error" and parts[key].side in ("train", ""):
-            twins = [
-                other
-                for other in curves
-                if parts[other].kind == "error"
-                and parts[other].core == parts[key].core
-                and parts[other].side in ("val", "test")
-            ]
+        if part(key).kind == "error" and part(key).side in ("train", ""):
+            kin = [other for other in curves if part(other).kind == "error" and part(other).core == part(key).core]
             notes.append(f"no loss in the log; {key!r} is judged in its place")
-            return curves[key], curves[twins[0]] if twins else None
+            return curves[key], next((curves[other] for other in kin if part(other).side in ("val", "test")), None)
     return None, None
 
 
@@ -169,18 +153,18 @@ def _own_clock(train: Curve | None, val: Curve | None) -> tuple[Curve | None, Cu
     return train, val
 
 
-def _metrics(curves: Mapping[str, Curve], parts: Mapping[str, Part], used: set[str]) -> tuple[Metric, ...]:
+def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
     """Metric pairs, those a person looks at first in front. An unsided one is the split its twins leave open."""
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for key in curves:
-        seen = parts[key]
+        seen = part(key)
         if seen.kind in ("score", "error") and key not in used:
             sides = groups.setdefault(seen.core, {})
             old = sides.get(seen.side)
-            if old is None or (parts[old].level == "step" and seen.level != "step"):
+            if old is None or (part(old).level == "step" and seen.level != "step"):
                 sides[seen.side] = key
-    keras_like = any(seen.kind == "loss" and seen.side == "" for seen in parts.values())
-    has_val_loss = any(seen.kind == "loss" and seen.side in ("val", "test") for seen in parts.values())
+    keras_like = any(part(key).kind == "loss" and part(key).side == "" for key in curves)
+    has_val_loss = any(part(key).kind == "loss" and part(key).side in ("val", "test") for key in curves)
     pairs = []
     for core, sides in groups.items():
         val_key = sides.get("val") or sides.get("test")
@@ -200,8 +184,8 @@ def _metrics(curves: Mapping[str, Curve], parts: Mapping[str, Part], used: set[s
 
 
 def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: Mapping[str, Curve]) -> Metric:
-    both = [curves[key] for key in (train, val) if key]
-    peak = max((float(np.nanmax(np.abs(_finite_or_zero(item)))) for item in both), default=0.0)
+    both = [floats(curves[key].y) for key in (train, val) if key]
+    peak = max((float(np.max(np.abs(y), initial=0.0, where=np.isfinite(y))) for y in both), default=0.0)
     bounded = bool(BOUNDED & set(core)) and peak <= 100.5
     scale = 0.01 if bounded and peak > 1.5 else 1.0
     pair = [
@@ -210,8 +194,3 @@ def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: M
     ]
     maximize = bool(SCORES & set(core)) and not {"err", "error"} & set(core)
     return Metric("_".join(core) or "metric", maximize, pair[0], pair[1], bounded)
-
-
-def _finite_or_zero(item: Curve) -> Array:
-    values = floats(item.y)
-    return np.where(np.isfinite(values), values, 0.0)

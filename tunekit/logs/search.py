@@ -32,20 +32,8 @@ OTHER = frozenset(
 ) | frozenset((".npy", ".npz", ".zip", ".gz", ".tar", ".h5", ".pkl", ".safetensors", ".yaml", ".yml", ".html", ".mp4"))
 """Suffixes of files that are no logs, so that folders of images and weights cost nothing."""
 
-SKIPPED = frozenset(
-    (
-        "__pycache__",
-        "node_modules",
-        "site-packages",
-        "venv",
-        "env",
-        "dist",
-        "build",
-        "weights",
-        "checkpoints",
-        "artifacts",
-        "images",
-    )
+SKIPPED = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "env", "dist", "build")) | frozenset(
+    ("weights", "checkpoints", "artifacts", "images")
 )
 
 Claim = tuple[float, Reader, Path]

@@ -36,6 +36,14 @@ def _head(path: Path, _size: int, _changed: int) -> bytes:
         return file.read(HEAD)
 
 
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Files below a folder whose path fits a glob pattern, in order; none where the folder cannot be looked into."""
+    try:
+        return sorted(item for item in folder.glob(pattern) if item.is_file())
+    except OSError:
+        return []
+
+
 def is_text(data: bytes) -> bool:
     """Without NUL bytes (UTF-16 with its mark excepted) and mostly printable."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -95,8 +103,9 @@ def log_lines(path: Path) -> Iterator[str]:
         yield _ANSI.sub("", line) if "\x1b" in line else line
 
 
-def json_lines(path: Path, notes: list[str]) -> list[dict[str, object]]:
-    """The objects of a file with one JSON object a line; lines that are none are left out, with a note."""
+def json_lines(path: Path) -> tuple[list[dict[str, object]], list[str]]:
+    """The objects of a file with one JSON object a line, and notes of lines that are none and are left out."""
+    notes: list[str] = []
     objects: list[dict[str, object]] = []
     damaged = 0
     lines = [line for line in text(path).splitlines() if line.strip()]
@@ -110,7 +119,7 @@ def json_lines(path: Path, notes: list[str]) -> list[dict[str, object]]:
             damaged += 1
     if damaged:
         notes.append(f"{damaged} of {len(lines)} lines are no JSON objects; left out")
-    return objects
+    return objects, notes
 
 
 def parse_json(line: str) -> object:

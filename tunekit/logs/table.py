@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.logs.log import Array, curve
+from tunekit.logs.log import Array, curve, floats
 from tunekit.logs.names import EPOCH_NAMES, STEP_NAMES, part, split
 from tunekit.vocabulary import Curve
 
@@ -43,6 +43,18 @@ class Series:
     curves: dict[str, Curve] = field(default_factory=dict)
     epochs: Curve | None = None
     notes: list[str] = field(default_factory=list)
+
+    def add(self, name: str, x: npt.ArrayLike, y: npt.ArrayLike) -> None:
+        """A curve with its own clock (a tag, a metric file): sorted by iteration, of equal ones the last entry."""
+        places, values = floats(x), floats(y)
+        order = np.argsort(places, kind="stable")
+        places, values = places[order], values[order]
+        last = np.append(places[1:] != places[:-1], True)
+        added = curve(name, places[last], values[last], "iteration")
+        if part(name).kind == "epoch":
+            self.epochs = added
+        else:
+            self.curves[name] = added
 
 
 def from_records(records: Iterable[Mapping[str, object]]) -> Columns:
@@ -135,10 +147,8 @@ def _clock_column(columns: Columns, names: Sequence[str], points: int) -> Column
 
 def _index_column(columns: Columns, total: int) -> Column | None:
     """The unnamed index that pandas writes: 0, 1, 2, ... from the first row on."""
-    for name, column in columns.items():
-        if name in ("", "Unnamed: 0", "index") and len(column.rows) == total:
-            return column
-    return None
+    unnamed = [columns[name] for name in columns if name in ("", "Unnamed: 0", "index")]
+    return next((column for column in unnamed if len(column.rows) == total), None)
 
 
 def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -> tuple[Array, str]:
@@ -212,11 +222,3 @@ def _sorted(name: str, x: Array, y: Array, unit: str) -> Curve:
         order = np.argsort(x, kind="stable")
         x, y = x[order], y[order]
     return curve(name, x, y, unit)
-
-
-def rising(name: str, x: Array, y: Array, unit: str) -> Curve:
-    """A series with its own clock (a tag, a metric file): sorted by x, of equal x the last entry."""
-    order = np.argsort(x, kind="stable")
-    x, y = x[order], y[order]
-    last = np.concatenate([x[1:] != x[:-1], [True]]) if len(x) else np.empty(0, dtype=bool)
-    return curve(name, x[last], y[last], unit)

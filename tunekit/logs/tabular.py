@@ -10,7 +10,7 @@ import numpy as np
 from tunekit.logs import delimited
 from tunekit.logs.delimited import Cells
 from tunekit.logs.log import Log
-from tunekit.logs.names import TEST, TRAIN, VAL, part
+from tunekit.logs.names import part, side
 from tunekit.logs.roles import assemble
 from tunekit.logs.table import Column, Columns, from_records, to_series
 from tunekit.vocabulary import UserError
@@ -40,7 +40,7 @@ def table_log(  # noqa: PLR0913 - all in which formats of tables differ
         seen = part(rename(column))
         return bool(seen.kind or (seen.side and not seen.core)) or column.strip().lower() in forced
 
-    cells = delimited.read(path, wanted if path.stat().st_size > MANY else None)
+    cells = delimited.read(path, wanted if path.stat().st_size > MANY else lambda _: True)
     columns = {rename(key): value for key, value in cells.columns().items()}
     columns = by_split(mend(columns) if mend else columns, cells)
     series = to_series(columns, cells.breaks)
@@ -69,17 +69,16 @@ def records_log(  # noqa: PLR0913 - likewise
     *,
     name: str = "",
     notes: Sequence[str] = (),
-    breaks: Sequence[int] = (),
 ) -> Log:
     """The log in a list of JSON objects, oldest first."""
-    series = to_series(from_records(records), breaks)
+    series = to_series(from_records(records))
     series.notes += notes
     return assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
 
 
 def by_split(columns: Columns, cells: Cells) -> Columns:
     """A long table (one row a split, named in a column) as a wide one: `loss` becomes `train/loss`, `val/loss`."""
-    sides = {row: side_of(word) for row, word in cells.splits.items()}
+    sides = {row: side([word.strip().lower()]) for row, word in cells.splits.items()}
     if not any(sides.values()):
         return columns
     wide: Columns = {}
@@ -88,14 +87,8 @@ def by_split(columns: Columns, cells: Cells) -> Columns:
             wide[name] = column
             continue
         owner = np.array([sides.get(int(row), "") for row in column.rows])
-        for side in ("train", "val", "test"):
-            of_side = owner == side
-            if np.any(of_side):
-                wide[f"{side}/{name}"] = Column(column.rows[of_side], column.values[of_side])
+        for split in ("train", "val", "test"):
+            inside = owner == split
+            if np.any(inside):
+                wide[f"{split}/{name}"] = Column(column.rows[inside], column.values[inside])
     return wide
-
-
-def side_of(word: str) -> str:
-    """train, val or test for a word that names a split; "" for any other."""
-    word = word.strip().lower()
-    return "train" if word in TRAIN else "val" if word in VAL else "test" if word in TEST else ""

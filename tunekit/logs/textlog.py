@@ -39,10 +39,9 @@ _NOT_CURVES = re.compile(r"(?i)\b(best|max|min|lowest|highest|maximum|minimum|im
 
 @dataclass
 class Line:
-    """What one line says: where it stands and its named numbers."""
+    """What one line says: where it stands (`epoch`, `step`, as far as it says) and its named numbers."""
 
-    epoch: float | None
-    step: float | None
+    clock: dict[str, float]
     values: dict[str, float]
 
 
@@ -58,20 +57,20 @@ def as_records(lines: Iterable[str]) -> list[dict[str, float]]:
     side = ""
     for text in lines:
         if len(text) > LONGEST or not any(char.isdigit() or char in "nN" for char in text):
-            heading = _side(text) if len(text) < 80 else ""
-            side = heading or side
+            if len(text) < 80:  # a heading
+                side = _side(split(text)) or side
             continue
         line = parse(text, side)
         if line is not None:
             parsed.append(line)
-            side = "" if line.epoch is not None and not line.values else side
+            side = "" if "epoch" in line.clock and not line.values else side
     return _numbered(parsed)
 
 
 def parse(text: str, heading: str = "") -> Line | None:
     """What a line says, or None for one without epoch, step or named numbers."""
-    epoch, step = _place(text)
-    inside = bool(_BAR.search(text)) or (epoch is not None and bool(_INSIDE.search(text)))
+    clock = _clock(text)
+    inside = bool(_BAR.search(text)) or ("epoch" in clock and bool(_INSIDE.search(text)))
     values: dict[str, float] = {}
     for match in _PAIR.finditer(text):
         name = _name(match["words"], text[: match.start()], heading)
@@ -79,19 +78,14 @@ def parse(text: str, heading: str = "") -> Line | None:
             continue
         if inside and not part(name).level:
             name += "_step"
-        value = float(match["mean"] or match["number"])
-        values.setdefault(name, value)
-    if epoch is None and step is None and not values:
-        return None
-    return Line(epoch, step, values)
+        values.setdefault(name, float(match["mean"] or match["number"]))
+    return Line(clock, values) if clock or values else None
 
 
-def _place(text: str) -> tuple[float | None, float | None]:
-    epoch = _EPOCH.search(text)
-    bracket = _BRACKET.search(text)
-    step = _STEP.search(text)
-    at = float(epoch[1]) if epoch else float(bracket[1]) if bracket and not _BAR.search(text) else None
-    return at, float(step[1]) if step else None
+def _clock(text: str) -> dict[str, float]:
+    epoch = _EPOCH.search(text) or (None if _BAR.search(text) else _BRACKET.search(text))
+    places = {"epoch": epoch, "step": _STEP.search(text)}
+    return {name: float(match[1]) for name, match in places.items() if match}
 
 
 def _name(words: str, before: str, heading: str) -> str:
@@ -102,8 +96,7 @@ def _name(words: str, before: str, heading: str) -> str:
         return ""
     if _NOT_CURVES.search(words) or _NOT_CURVES.search(before[-24:]):
         return ""
-    side = next((_SIDES[word] for word in reversed(pieces) if word in _SIDES), "")
-    side = side or _side(before) or heading
+    side = _side(pieces) or _side(split(before[-200:])) or heading
     telling = pieces[last]
     if telling in ("err", "error") and not side:  # any program prints errors
         return ""
@@ -119,28 +112,19 @@ def _tells_apart(word: str) -> bool:
     return bool(part(f"{word}_loss").core) and word not in BOUNDED and len(word) < 12 and not word.isdigit()
 
 
-def _side(text: str) -> str:
-    for word in reversed(split(text[-200:])):
-        if word in _SIDES:
-            return _SIDES[word]
-    return ""
+def _side(words: Sequence[str]) -> str:
+    """The split that the last of such words names."""
+    return next((_SIDES[word] for word in reversed(words) if word in _SIDES), "")
 
 
 def _numbered(lines: Sequence[Line]) -> list[dict[str, float]]:
     """Records with the epoch and step that hold at each; the lines of one epoch's summary stay apart."""
     records: list[dict[str, float]] = []
-    epoch: float | None = None
-    step: float | None = None
+    clock: dict[str, float] = {}
     for line in lines:
-        epoch = line.epoch if line.epoch is not None else epoch
-        step = line.step if line.step is not None else step
+        clock |= line.clock
         if line.values:
-            place = {}
-            if epoch is not None:
-                place["epoch"] = epoch
-            if step is not None:
-                place["step"] = step
-            records.append({**place, **line.values})
+            records.append({**clock, **line.values})
     return _by_epoch(records)
 
 

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from tunekit.configuration import DataSpec, LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec, TrainingConfig, Values
 from tunekit.recipe.text import ALIASES, NAMES, Lines, apply_overrides, kind_of, nearest, parse_yaml, set_path
@@ -128,7 +129,7 @@ class Recipe(_Model):
         try:
             return self._with(params, drop_search=False)
         except ValidationError as error:
-            raise UserError(_plain(type(self), error)) from None
+            raise _faults(type(self), error, {(): 0}, "recipe") from None
 
     def _with(self, params: Values, drop_search: bool) -> Recipe:
         data = self.as_dict()
@@ -162,7 +163,7 @@ class Recipe(_Model):
 
     def get(self, path: str) -> Any:
         """The value at a dotted path (or lr, weight_decay)."""
-        data: Any = self.as_dict()
+        data: object = self.as_dict()
         for part in ALIASES.get(path, path).split("."):
             data = data.get(part) if isinstance(data, dict) else None
         return data
@@ -229,15 +230,14 @@ def load(schema: type[Recipe], path: Path, overrides: Iterable[str] = (), folder
     return Loaded(check(schema, data, lines, str(path)), (folder or path.parent).resolve(), path, lines)
 
 
-def check(schema: type[Recipe], data: Any, lines: Lines, where: str) -> Recipe:
+def check(schema: type[Recipe], data: object, lines: Lines, where: str) -> Recipe:
     """Validate parsed YAML. Errors: UserError that lists all faults with their lines."""
     if not isinstance(data, dict):
         raise UserError(f"{where}: a recipe is a mapping of keys (name, task, data, model, ...), not {kind_of(data)}")
     try:
         return schema.model_validate(data)
     except ValidationError as error:
-        faults = [_explain(schema, fault, lines, where) for fault in error.errors()]
-        raise UserError("\n".join(dict.fromkeys(faults))) from None
+        raise _faults(schema, error, lines, where) from None
 
 
 _WANTED = {
@@ -257,7 +257,11 @@ _WANTED = {
 }
 
 
-def _explain(schema: type[Recipe], fault: Any, lines: Lines, where: str) -> str:
+def _faults(schema: type[Recipe], error: ValidationError, lines: Lines, where: str) -> UserError:
+    return UserError("\n".join(dict.fromkeys(_explain(schema, fault, lines, where) for fault in error.errors())))
+
+
+def _explain(schema: type[Recipe], fault: ErrorDetails, lines: Lines, where: str) -> str:
     """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key."""
     path = tuple(str(part) for part in fault["loc"])
     known = path
@@ -280,13 +284,9 @@ def _explain(schema: type[Recipe], fault: Any, lines: Lines, where: str) -> str:
     return f"{place}: {key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
 
 
-def _plain(schema: type[Recipe], error: ValidationError) -> str:
-    return "\n".join(dict.fromkeys(_explain(schema, fault, {(): 0}, "recipe") for fault in error.errors()))
-
-
 def _keys_at(schema: type[Recipe], path: tuple[str, ...]) -> list[str]:
     """The keys that may stand at a path; none where it leads nowhere."""
-    kind: Any = schema
+    kind: object = schema
     for part in path:
         annotations = {info.alias or name: info.annotation for name, info in _fields(kind).items()}
         inner = [annotations.get(part), *getattr(annotations.get(part), "__args__", ())]
@@ -294,7 +294,7 @@ def _keys_at(schema: type[Recipe], path: tuple[str, ...]) -> list[str]:
     return [info.alias or name for name, info in _fields(kind).items()]
 
 
-def _fields(kind: Any) -> Mapping[str, FieldInfo]:
+def _fields(kind: object) -> Mapping[str, FieldInfo]:
     """The fields of a model, or of a dataclass that a model holds."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind.model_fields

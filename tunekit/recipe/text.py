@@ -21,7 +21,7 @@ NAMES = {"schedule": "name"}
 Lines = dict[tuple[str, ...], int]
 
 
-def apply_overrides(data: Any, overrides: Iterable[str], lines: Lines | None = None) -> None:
+def apply_overrides(data: object, overrides: Iterable[str], lines: Lines) -> None:
     """Set `dotted.path=value` texts (values are YAML) in parsed YAML, in place."""
     for text in overrides:
         path, sign, value = text.partition("=")
@@ -32,14 +32,13 @@ def apply_overrides(data: Any, overrides: Iterable[str], lines: Lines | None = N
         if not isinstance(data, dict):
             raise UserError(f"--set {text}: there is no recipe to change")
         set_path(data, name, parsed)
-        if lines is not None:
-            parts = tuple(name.split("."))
-            for length in range(1, len(parts)):
-                lines.setdefault(parts[:length], 0)  # a mapping that the override makes
-            lines[parts] = 0
+        parts = tuple(name.split("."))
+        for length in range(1, len(parts)):
+            lines.setdefault(parts[:length], 0)  # a mapping that the override makes
+        lines[parts] = 0
 
 
-def set_path(data: dict[str, Any], path: str, value: Any) -> None:
+def set_path(data: dict[str, Any], path: str, value: object) -> None:
     """Set a dotted path in nested dictionaries, making those that are missing. Errors: UserError."""
     *parents, last = path.split(".")
     for index, part in enumerate(parents):
@@ -67,18 +66,17 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader with YAML 1.2 floats (1e-3 is a number); dates stay text, as in YAML 1.2."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
-        first: [(tag, pattern) for tag, pattern in found if not tag.endswith(":timestamp")]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
 _Loader.add_implicit_resolver(_FLOAT, _EXPONENT, _FIRST)
 
 
-def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
+def parse_yaml(text: str, where: str) -> tuple[object, Lines]:
     """YAML text to data and the line of every key. Errors: UserError with the line."""
     lines: Lines = {}
-    loader = None
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -90,9 +88,6 @@ def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
         raise UserError(f"{where}{line}: not valid YAML: {problem}") from None
     except RecursionError:
         raise UserError(f"{where}: not a recipe: nested too deeply") from None
-    finally:
-        if loader is not None:
-            loader.dispose()
     return data, lines
 
 
@@ -106,7 +101,7 @@ class _Builder:
     nodes: int = 0
     pairs: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(default_factory=dict)
 
-    def build(self, node: yaml.Node, path: tuple[str, ...]) -> Any:
+    def build(self, node: yaml.Node, path: tuple[str, ...]) -> object:
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise self.fault(node, f"not a recipe: more than {MOST_NODES:,} values with its aliases written out")
@@ -145,7 +140,7 @@ class _Builder:
         self.pairs[id(node)] = {**merged, **own}
         return self.pairs[id(node)]
 
-    def scalar(self, node: yaml.Node) -> Any:
+    def scalar(self, node: yaml.Node) -> object:
         try:
             value = self.loader.construct_object(node)
             if isinstance(value, str):
@@ -166,14 +161,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     if value is None:
         return "nothing"
     names = {dict: "a mapping", list: "a list", bool: str(value).lower(), str: f"the text {value!r}"}
     return names.get(type(value), repr(value))
 
 
-def as_yaml(data: Mapping[str, Any]) -> str:
+def as_yaml(data: Mapping[str, object]) -> str:
     """Recipe data as YAML in the order of the schema; rates stay numbers for any YAML reader."""
     return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
@@ -182,7 +177,7 @@ class _Dumper(yaml.SafeDumper):
     """SafeDumper that writes short lists on one line."""
 
 
-def _represent_list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
+def _represent_list(dumper: yaml.SafeDumper, items: list[object]) -> yaml.Node:
     flat = all(not isinstance(item, dict | list) for item in items)
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=flat)
 

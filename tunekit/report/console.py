@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import pairwise
 
 from rich.console import Console
 from rich.markup import escape
@@ -113,7 +113,7 @@ def show_finding(console: Console, finding: Finding, repeat: bool = True) -> Non
 
 
 def as_table(
-    rows: Sequence[Mapping[str, Any]], limit: int = ROWS, formats: Mapping[str, Format] | None = None
+    rows: Sequence[Mapping[str, object]], limit: int = ROWS, formats: Mapping[str, Format] | None = None
 ) -> Table:
     """Rows of named cells as a table; columns in the order in which they first appear."""
     formats = formats or {}
@@ -127,7 +127,7 @@ def as_table(
     return table
 
 
-def cell(value: Any, form: Format | None = None) -> str:
+def cell(value: object, form: Format | None = None) -> str:
     """A value as a table shows it: rates short, shares in per cent, other numbers with four digits."""
     if value is None:
         return "-"
@@ -144,10 +144,8 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
     if len(finite) < 2:
         return ""
     count = min(width, len(finite))
-    means = []
-    for k in range(count):
-        part = finite[k * len(finite) // count : (k + 1) * len(finite) // count]
-        means.append(sum(part) / len(part))
+    edges = [k * len(finite) // count for k in range(count + 1)]
+    means = [sum(finite[a:b]) / (b - a) for a, b in pairwise(edges)]
     low, high = min(means), max(means)
     blocks = "▁▂▃▄▅▆▇█"
     scale = (len(blocks) - 1) / (high - low) if high > low else 0.0

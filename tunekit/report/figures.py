@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunekit.charts import Band, Bars, Cells, Colour, Figure, Line, Panel, Rule
+from tunekit.logs.log import Array
 from tunekit.rundir import RunFolder, write_atomically
 from tunekit.vocabulary import Event, StepFinished
 
@@ -128,7 +129,7 @@ def _line(axes: Axes, line: Line) -> None:
         axes.plot(line.x[line.best], line.y[line.best], marker="*", markersize=12, color="tab:red", label="best")
 
 
-def thin(values: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def thin(values: Sequence[float | None]) -> Array:
     """At most so many values as are drawn; None becomes NaN."""
     stride = max(1, math.ceil(len(values) / POINTS))
     return np.asarray(values[::stride], dtype=float)
@@ -159,7 +160,7 @@ def _cells(axes: Axes, cells: Cells) -> None:
     axes.set_yticks(range(len(cells.rows)), cells.rows)
 
 
-def _is_bright(grid: np.ndarray[Any, Any], i: int, j: int) -> bool:
+def _is_bright(grid: Array, i: int, j: int) -> bool:
     """Whether a cell lies in the light half of the colours."""
     low, high = np.nanmin(grid), np.nanmax(grid)
     return bool(high > low and (grid[i, j] - low) / (high - low) > 0.6)

@@ -18,9 +18,9 @@ from tunekit.rundir import write_atomically
 from tunekit.vocabulary import Curve
 
 
-def show_logs(console: Console, found: Sequence[tuple[Log, Diagnosis]]) -> None:
+def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None:
     """The first log in full, and a table where there are several."""
-    log, diagnosis = found[0]
+    log, diagnosis = judged[0]
     colour = COLOURS[diagnosis.verdict]
     name = f"{log.name}: " if log.name else ""
     console.print(
@@ -43,8 +43,8 @@ def show_logs(console: Console, found: Sequence[tuple[Log, Diagnosis]]) -> None:
             console.print(f"    - {escape(line)}")
     for remark in log.notes:
         console.print(f"  of the file: {escape(remark)}")
-    if len(found) > 1:
-        rows = [{"run": log.name, "verdict": d.code, "summary": d.summary} for log, d in found]
+    if len(judged) > 1:
+        rows = [{"run": log.name, "verdict": d.code, "summary": d.summary} for log, d in judged]
         console.print(as_table(rows, 50))
 
 

@@ -5,10 +5,10 @@ import numpy as np
 from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import Measures, Side, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.measures import Measures, movement
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
-from tunekit.vocabulary import Code, Remedy
+from tunekit.vocabulary import Code
 
 BAD_POINTS = 3  # losses that are not finite: this many anywhere, or one at the end (DEEP_LOCALIZE: one)
 GROWTH = 2.0  # times the lowest level that the end of a diverged curve lies at (DEEP_CHECKER: growth of 2)
@@ -36,14 +36,11 @@ def judge(m: Measures) -> Outcome:
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
         return Outcome(True, f"the last loss is {shown(train.last)}, {levels} before", evidence, 1.2)
     fell = train.positive and train.low < train.start / GROWTH
-    if fell and train.end >= COLLAPSE * train.start and _flat_end(train) and rise > NOISES * train.sigma:
+    change, _, _ = movement(train.place, train.y, 0.10)
+    flat = abs(train.relative(change, train.end)) < 0.10
+    if fell and train.end >= COLLAPSE * train.start and flat and rise > NOISES * train.sigma:
         return Outcome(True, f"the training loss fell back to where it began: {levels}", evidence, 1.5)
     return silent(f"all finite, and the end is {shown(times)} times the lowest training loss ({shown(GROWTH)} needed)")
-
-
-def _flat_end(side: Side) -> bool:
-    change, _, _ = movement(side.place, side.y, 0.10)
-    return abs(side.relative(change, side.end)) < 0.10
 
 
 def _advice(first: str) -> tuple[str, ...]:
@@ -77,10 +74,7 @@ VERDICT = Verdict(
     judge,
     changed_by="losses that are finite to the end and end near their lowest",
     advice=advice,
-    remedies=(
-        Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]}),
-        Remedy("run", {"clip_grad_norm": 1.0}),
-    ),
+    remedies=GENTLER,
     alone=True,
     near_misses=(
         Drawn("a loss that rises again, but not above its start", lambda done: 0.5 + 2 * np.abs(done - 0.6)),

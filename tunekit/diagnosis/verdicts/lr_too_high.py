@@ -6,9 +6,9 @@ from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, movement, rate_drops
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, shown, silent
 from tunekit.diagnosis.verdicts.underfit import SETTLED_SLOPE
-from tunekit.vocabulary import Code, Remedy
+from tunekit.vocabulary import Code
 
 ROUGH = 0.2  # noise over level of an epoch's mean loss that speaks of a rate too high
 HIGH = 0.25  # share of the starting loss that such a level lies above: near zero, noise over level means nothing
@@ -49,24 +49,15 @@ def note(m: Measures) -> Outcome:
     for place in rate_drops(m):
         before = train.smoothed[(train.place < place) & (train.place >= place - 0.1)]
         after = train.smoothed[(train.place >= place) & (train.place <= place + 0.1)]
-        if place < 0.1 or len(before) < 3 or len(after) < 2:
+        if place < 0.1 or len(before) < 3 or len(after) < 2 or not train.positive:
             continue
-        share = (float(np.median(before)) - float(np.median(after))) / abs(float(np.median(before)) or 1.0)
-        flat = abs(curves.trend(before)) < curves.SIGNIFICANT
-        if train.positive and share > DECAY_DROP and flat:
-            text = (
-                f"the training loss fell by {percent(share)} when the rate was lowered at {percent(place)} of the run"
-            )
+        level = float(np.median(before))
+        share = (level - float(np.median(after))) / level
+        if share > DECAY_DROP and abs(curves.trend(before)) < curves.SIGNIFICANT:
+            when = f"when the rate was lowered at {percent(place)} of the run"
+            text = f"the training loss fell by {percent(share)} {when}"
             return Outcome(True, text, {"fall_at_decay": share, "place": place}, share / DECAY_DROP)
     return silent("no spike, no fall at a decay of the rate")
-
-
-def _decayed(before: float, after: float) -> Drawn:
-    return Drawn(
-        "a small fall at a decay of the rate",
-        lambda done: np.where(done < 0.5, before + 1.8 * np.exp(-30 * done), after),
-        lr=lambda done: np.where(done < 0.5, 0.1, 0.01),
-    )
 
 
 VERDICT = Verdict(
@@ -83,13 +74,14 @@ VERDICT = Verdict(
     judge,
     changed_by="a run at a third of the rate that ends no lower",
     note=note,
-    remedies=(
-        Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]}),
-        Remedy("run", {"clip_grad_norm": 1.0}),
-    ),
+    remedies=GENTLER,
     explains=frozenset({"underfit", "noisy_train"}),
     near_misses=(
-        _decayed(0.50, 0.47),
+        Drawn(
+            "a small fall at a decay of the rate",
+            lambda done: np.where(done < 0.5, 0.50 + 1.8 * np.exp(-30 * done), 0.47),
+            lr=lambda done: np.where(done < 0.5, 0.1, 0.01),
+        ),
         Drawn("a level with little noise", *(lambda done: fall(8, 3, 60)(done) * (1 + 0.05 * np.sin(300 * done)),) * 2),
     ),
 )

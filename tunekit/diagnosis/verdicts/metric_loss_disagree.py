@@ -22,7 +22,7 @@ def judge(m: Measures) -> Outcome:
     if rise is None:
         return silent("the validation loss has not turned")
     turn = float(val.place[val.low_at])
-    since = float(np.interp(turn, score.place, curves.running_median(score.y, 3) if len(score.y) > 2 else score.y))
+    since = float(np.interp(turn, score.place, curves.running_median(score.y, 3)))
     gain = score.end - since
     held = score.best - score.end <= max(METRIC_HOLDS, score.jitter)
     wide = score.gap is not None and score.gap > GAP
@@ -34,10 +34,6 @@ def judge(m: Measures) -> Outcome:
         )
         return Outcome(True, text, evidence, gain / METRIC_GAIN)
     return silent(f"{score.name} moved by {shown(gain)} since the loss was best, the gap is {shown_gap(score)}")
-
-
-def _turns(done: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
-    return 0.5 + 1.8 * np.exp(-12 * done) + 0.25 * np.maximum(done - 0.35, 0)
 
 
 VERDICT = Verdict(
@@ -61,7 +57,7 @@ VERDICT = Verdict(
         Drawn(
             "a metric that falls with the loss",
             fall(2.3, 0.1, 6),
-            _turns,
+            lambda done: 0.5 + 1.8 * np.exp(-12 * done) + 0.25 * np.maximum(done - 0.35, 0),
             fall(0.2, 0.95, 6),
             lambda done: 0.9 - 0.1 * np.maximum(done - 0.35, 0) - 0.7 * np.exp(-12 * done),
         ),

@@ -8,7 +8,6 @@ from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent, times
 from tunekit.diagnosis.verdicts.overfit import METRIC_FALL
-from tunekit.logs.log import Array
 from tunekit.vocabulary import Code, Remedy
 
 SPIKE = 5.0  # times the local median of the validation loss that makes a spike (SURVEY)
@@ -22,8 +21,9 @@ def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
     if train is None or val is None or len(val.y) < 6 or not val.positive:
         return silent("too few validation losses, or losses without a fixed zero")
-    shared = _train_spike_places(train)
-    reach = 1.5 / max(len(val.y), 2)
+    up = np.flatnonzero(train.y[1:] > 2.0 * train.y[:-1]) + 1
+    shared = train.place[up[train.y[up] > 0.3 * train.start]]
+    reach = 1.5 / len(val.y)
     own = [index for index in _val_spikes(val) if not np.any(np.abs(shared - val.place[index]) <= reach)]
     highest = max((float(val.y[index]) for index in own), default=0.0)
     evidence = {"spikes": len(own), "highest": highest, "val_lowest": val.low}
@@ -42,18 +42,11 @@ def _val_spikes(val: Side) -> list[int]:
     spikes = []
     for index in range(first, len(val.y)):
         around = np.concatenate([val.y[max(0, index - 3) : index], val.y[index + 1 : index + 4]])
-        returns = index + 1 < len(val.y) and float(np.min(val.y[index + 1 :])) < val.y[index] / 2
-        if val.y[index] < TALL * val.start:
-            continue
-        tower = val.y[index] > TOWER * float(np.min(val.y[:index])) and returns
-        if tower or (val.y[index] > SPIKE * float(np.median(around)) and returns):
+        returns = np.min(val.y[index + 1 :], initial=np.inf) < val.y[index] / 2
+        far = val.y[index] > min(TOWER * np.min(val.y[:index]), SPIKE * np.median(around))
+        if far and returns and val.y[index] >= TALL * val.start:
             spikes.append(index)
     return spikes
-
-
-def _train_spike_places(train: Side) -> Array:
-    up = np.flatnonzero(train.y[1:] > 2.0 * train.y[:-1]) + 1
-    return train.place[up[train.y[up] > 0.3 * train.start]]
 
 
 VERDICT = Verdict(

@@ -39,7 +39,8 @@ def judge(m: Measures) -> Outcome:
         moved = val.relative(change, val.end)
         evidence["val_change"] = moved
         turned = val.low_at < 0.9 * (len(val.y) - 1) and val.relative(val.end - val.low, val.low) > VAL_TURNED
-        weak = moved > VAL_FALLING_CLEARLY and _metric_settled(m, window)
+        settled = score is not None and score.bounded and movement(score.place, score.y, window)[0] < SCORE_RISING
+        weak = moved > VAL_FALLING_CLEARLY and settled
         early = int(np.argmin(val.y)) < BEST_LATE * (len(val.y) - 1)
         by = fell(-moved, val.end - change, val.end) if moved < 0 else f"by {percent(moved)}"
         if moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
@@ -52,14 +53,6 @@ def judge(m: Measures) -> Outcome:
             return silent(f"{score.name} gained {shown(change)} in the last 30 % of the run")
         text += f" and {score.name} rose by {shown(change)}"
     return Outcome(True, text, evidence, min(relative / FALLING, gain / TO_GAIN))
-
-
-def _metric_settled(m: Measures, window: float) -> bool:
-    """Whether a metric between 0 and 1 gained nothing more over the last share of the run."""
-    if m.score is None or not m.score.bounded:
-        return False
-    change, _, _ = movement(m.score.place, m.score.y, window)
-    return change < SCORE_RISING
 
 
 def remedies(m: Measures, _known: Procedure) -> tuple[Remedy, ...]:

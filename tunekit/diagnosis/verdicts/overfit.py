@@ -39,23 +39,19 @@ MOST_DROPOUT = 0.5  # dropout up to which more of it is advised
 
 
 def judge(m: Measures) -> Outcome:
-    few = m.val is not None and len(m.val.y) < FEW_VALIDATIONS
-    if few and m.val is not None and m.train is not None and len(m.val.y) >= 3:
-        rise = rise_of(m, m.val)
-        if rise is not None and rise > SURE_RISE:
-            return _turned(m, m.train, m.val) or silent("the validation loss has not turned")
-    if m.val is not None and not few and m.train is not None:
-        for limb in (_turned, _stalled):
-            outcome = limb(m, m.train, m.val)
-            if outcome is not None:
-                return outcome
-    apart = _apart(m)
-    if apart is not None:
-        return apart
-    if m.val is None or m.train is None:
-        return silent("no gap between the metrics")
-    above = m.val.relative(m.val.end - m.val.low, m.val.low)
-    ratio = f"{shown(m.val.end)} in validation to {shown(m.train.end)} in training at the end"
+    train, val = m.train, m.val
+    if val is None or train is None:
+        return _apart(m) or silent("no gap between the metrics")
+    sides = None
+    if len(val.y) >= FEW_VALIDATIONS:
+        sides = _turned(m, train, val) or _stalled(m, train, val)
+    elif len(val.y) >= 3 and (rise_of(m, val) or 0.0) > SURE_RISE:
+        sides = _turned(m, train, val)
+    spoken = sides or _apart(m)
+    if spoken is not None:
+        return spoken
+    above = val.relative(val.end - val.low, val.low)
+    ratio = f"{shown(val.end)} in validation to {shown(train.end)} in training at the end"
     gap = f", {m.score.name} gap {shown_gap(m.score)}" if m.score is not None and m.score.gap is not None else ""
     return silent(f"validation is {percent(above)} above its best, {ratio}{gap}")
 

@@ -6,8 +6,8 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent, times
-from tunekit.vocabulary import Code, Remedy
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, shown, silent, times
+from tunekit.vocabulary import Code
 
 JUMP = 3.0  # times the level before it that a spike of the training loss reaches (SURVEY)
 JUMP_NOISE = 6.0
@@ -68,10 +68,7 @@ VERDICT = Verdict(
     ),
     judge,
     changed_by="the same run at a third of the rate, or with gradients clipped, without the jumps",
-    remedies=(
-        Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]}),
-        Remedy("run", {"clip_grad_norm": 1.0}),
-    ),
+    remedies=GENTLER,
     near_misses=(
         Drawn("a jump that is small beside the start", *(jumps(fall(2.3, 0.05, 12), 5.0, 0.6),) * 2),
         Drawn("noise of each step", lambda done: fall(2.3, 0.5, 9)(done) * (1.5 + np.sin(900 * done)), epochs=300),

@@ -1,7 +1,5 @@
 """The log readers, one module a format, found by looking into this package. Searching folders is in ../search.py."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from functools import cache

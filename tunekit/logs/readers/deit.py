@@ -1,7 +1,5 @@
 """log.txt of DeiT, MAE, DETR and their many descendants: one JSON object an epoch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import source
@@ -20,6 +18,5 @@ def recognise(path: Path) -> float:
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
-    notes: list[str] = []
-    records = source.json_lines(path, notes)
+    records, notes = source.json_lines(path)
     return [records_log(records, path, NAME, train, val, name=path.stem, notes=notes)]

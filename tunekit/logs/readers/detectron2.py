@@ -1,7 +1,5 @@
 """detectron2's metrics.json: one JSON object a line, several for one iteration."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import source
@@ -21,8 +19,7 @@ def recognise(path: Path) -> float:
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log. A run that met a NaN just ends: detectron2 raises instead of writing it."""
-    notes: list[str] = []
-    records = source.json_lines(path, notes)
+    records, notes = source.json_lines(path)
     renamed = [
         {("val_loss" if key == "validation_loss" else key): value for key, value in item.items()} for item in records
     ]

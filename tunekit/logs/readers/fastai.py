@@ -1,7 +1,5 @@
 """fastai's CSVLogger: history.csv. Its training loss is a moving average already."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import delimited

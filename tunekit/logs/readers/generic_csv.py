@@ -1,7 +1,5 @@
 """Any table with a header: comma, semicolon, tab, bar or blanks. Formats with a name of their own are elsewhere."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import delimited, source

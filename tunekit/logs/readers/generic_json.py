@@ -1,16 +1,14 @@
 """JSON of no known tool: one object a line, a list of objects, or an object of lists (Keras history.json)."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tunekit.logs import source
 from tunekit.logs.delimited import SPLIT_COLUMNS
 from tunekit.logs.log import Log
-from tunekit.logs.names import part
+from tunekit.logs.names import part, side
 from tunekit.logs.table import from_records
-from tunekit.logs.tabular import nothing, records_log, side_of
+from tunekit.logs.tabular import nothing, records_log
 from tunekit.vocabulary import UserError
 
 NAME = "json"
@@ -34,11 +32,10 @@ def recognise(path: Path) -> float:
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log; UserError where the file holds nothing that reads as curves."""
     notes: list[str] = []
-    whole = source.parse_json(source.text(path))
-    records = _records(whole) if whole is not None else source.json_lines(path, notes)
-    if whole is not None and not records:
-        records = source.json_lines(path, notes)
-    records = [_flat(item) for item in records]
+    objects: Sequence[Mapping[str, object]] = _records(source.parse_json(source.text(path)))
+    if not objects:
+        objects, notes = source.json_lines(path)
+    records = [_flat(item) for item in objects]
     log = records_log(records, path, NAME, train, val, name=path.stem, notes=notes)
     if not log.points:
         raise UserError(nothing(path, list(from_records(records))))
@@ -80,8 +77,8 @@ def _flat(item: Mapping[str, object]) -> dict[str, object]:
         else:
             flat[key] = value
     words = [value for key, value in flat.items() if key.lower() in SPLIT_COLUMNS and isinstance(value, str)]
-    side = side_of(words[0]) if words else ""
-    if not side:
+    split = side([word.strip().lower() for word in words[:1]])
+    if not split:
         return flat
     measured = ("loss", "score", "error")
-    return {f"{side}/{key}" if part(key).kind in measured and not part(key).side else key: flat[key] for key in flat}
+    return {f"{split}/{key}" if part(key).kind in measured and not part(key).side else key: flat[key] for key in flat}

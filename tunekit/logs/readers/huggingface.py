@@ -1,7 +1,5 @@
 """Hugging Face Trainer: trainer_state.json and its copies in checkpoint folders."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 
@@ -42,11 +40,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 
 
 def _states(folder: Path) -> list[Path]:
-    try:
-        copies = [folder / FILE, *(item / FILE for item in sorted(folder.glob("checkpoint-*")))]
-        return [item for item in copies if item.is_file()]
-    except OSError:
-        return []
+    return source.matching(folder, FILE) + source.matching(folder, f"checkpoint-*/{FILE}")
 
 
 def _position(path: Path) -> float:

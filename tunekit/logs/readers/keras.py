@@ -1,7 +1,5 @@
 """Keras: files of the CSVLogger callback and pandas dumps of History.history. Their TensorBoard files are elsewhere."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,14 +44,10 @@ def _with_nan(columns: Columns) -> Columns:
         if not twins:
             continue
         logged = max(twins, key=lambda column: len(column.rows)).rows
-        known = columns.get(loss)
-        absent = logged if known is None else np.setdiff1d(logged, known.rows)
-        if not len(absent):
-            continue
-        rows = absent if known is None else np.concatenate([known.rows, absent])
-        values = np.full(len(rows), np.nan)
-        if known is not None:
-            values[: len(known.rows)] = known.values
+        known = columns.get(loss, Column(np.empty(0, np.int64), np.empty(0)))
+        absent = np.setdiff1d(logged, known.rows)
+        rows = np.concatenate([known.rows, absent])
+        values = np.concatenate([known.values, np.full(len(absent), np.nan)])
         order = np.argsort(rows)
         mended[loss] = Column(rows[order], values[order])
     return mended

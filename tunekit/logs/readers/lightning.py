@@ -1,7 +1,5 @@
 """PyTorch Lightning's CSVLogger: metrics.csv with sparse rows. Its TensorBoard files are elsewhere."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path

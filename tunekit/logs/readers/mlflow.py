@@ -1,16 +1,11 @@
 """MLflow's file store: one file a metric below a run's `metrics` folder. Its SQLite store is not read."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
-import numpy as np
-
 from tunekit.logs import source
-from tunekit.logs.log import Array, Log
-from tunekit.logs.names import part
+from tunekit.logs.log import Log
 from tunekit.logs.roles import assemble
-from tunekit.logs.table import Series, rising
+from tunekit.logs.table import Series
 from tunekit.vocabulary import UserError
 
 NAME = "mlflow"
@@ -33,19 +28,14 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     if not metrics.is_dir():
         raise UserError(f"{path}: is no run of an MLflow file store (a folder with meta.yaml and metrics/)")
     files = sorted(item for item in metrics.rglob("*") if item.is_file() and not item.name.startswith("."))
-    notes: list[str] = []
-    series = Series(notes=notes)
+    series = Series()
     for file in files[:MOST]:
         name = file.relative_to(metrics).as_posix()
         if name.startswith("system/"):
             continue
-        steps, values = _points(file, notes)
-        if len(steps):
-            curve = rising(name, steps, values, "iteration")
-            if part(name).kind == "epoch":
-                series.epochs = curve
-            else:
-                series.curves[name] = curve
+        steps, values = _points(file, series.notes)
+        if steps:
+            series.add(name, steps, values)
     return [assemble(series, NAME, [metrics], name=_name(folder), train=train, val=val)]
 
 
@@ -55,7 +45,7 @@ def _is_metric(path: Path) -> bool:
     return len(words) in (2, 3) and words[0].isdigit() and len(words[0]) >= 12
 
 
-def _points(file: Path, notes: list[str]) -> tuple[Array, Array]:
+def _points(file: Path, notes: list[str]) -> tuple[list[float], list[float]]:
     """Steps and values of lines `timestamp value [step]`; where every step is 0, the order of writing counts."""
     steps: list[float] = []
     values: list[float] = []
@@ -72,7 +62,7 @@ def _points(file: Path, notes: list[str]) -> tuple[Array, Array]:
         notes.append(f"{damaged} lines of {file.name} are torn; left out")
     if len(set(steps)) == 1 and len(steps) > 1:
         steps = [float(place) for place in range(len(steps))]
-    return np.array(steps), np.array(values)
+    return steps, values
 
 
 def _name(folder: Path) -> str:

@@ -1,7 +1,5 @@
 """What nanoGPT and build-nanogpt print: estimates of both losses every so often, single batches in between."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """OpenMMLab: mmcv's *.log.json and mmengine's scalars.json, both one JSON object a line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import source
@@ -33,10 +31,9 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
         if scalars is None:
             raise UserError(f"{path}: holds no scalars.json; give the work_dir or its vis_data folder")
         path = scalars
-    notes: list[str] = []
-    records = [item for item in source.json_lines(path, notes) if "env_info" not in item]
+    records, notes = source.json_lines(path)
     folder = path.parent.parent if path.parent.name == "vis_data" else path.parent
-    points = _on_epochs(records)
+    points = _on_epochs([item for item in records if "env_info" not in item])
     return [records_log(points, path, NAME, train, val, name=folder.name, notes=notes)]
 
 
@@ -50,8 +47,7 @@ def _scalars(folder: Path) -> Path | None:
 def _on_epochs(records: list[dict[str, object]]) -> list[dict[str, object]]:
     """Training at fractions of epochs, validation at their ends; at steps where no entry counts epochs."""
     trained = [item for item in records if _is_train(item)]
-    by_epoch = any(to_number(item.get("epoch")) is not None for item in trained)
-    if not by_epoch:
+    if all(to_number(item.get("epoch")) is None for item in trained):
         return [item if _is_train(item) else _prefixed(item, "step", item.get("step")) for item in records]
     longest: dict[float, float] = {}
     for item in trained:
@@ -59,15 +55,16 @@ def _on_epochs(records: list[dict[str, object]]) -> list[dict[str, object]]:
         if epoch is not None and step is not None:
             longest[epoch] = max(longest.get(epoch, 0.0), step)
     ended = [last for epoch, last in longest.items() if epoch < max(longest)] or list(longest.values())
-    restarts = len(longest) > 1 and max(longest.values()) <= 1.5 * min(ended)  # iter begins anew each epoch
-    length = max(longest.values()) if restarts or len(longest) == 1 else max(longest.values()) / max(longest)
+    # whether iter begins anew each epoch
+    restarts = len(longest) == 1 or (len(longest) > 1 and max(longest.values()) <= 1.5 * min(ended))
+    length = max(longest.values()) if restarts else max(longest.values()) / max(longest)
     points = []
     for item in records:
         epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
         if not _is_train(item):
             points.append(_prefixed(item, "epoch", item.get("epoch", item.get("step"))))
         elif epoch is not None and step is not None and length > 0:
-            place = epoch - 1 + step / length if restarts or len(longest) == 1 else step / length
+            place = epoch - 1 + step / length if restarts else step / length
             points.append({**_without(item), "epoch": place})
         else:
             points.append(_without(item))
@@ -75,9 +72,8 @@ def _on_epochs(records: list[dict[str, object]]) -> list[dict[str, object]]:
 
 
 def _is_train(item: dict[str, object]) -> bool:
-    mode = item.get("mode")
-    if mode is not None:
-        return bool(mode == "train")
+    if item.get("mode") is not None:
+        return item["mode"] == "train"
     return any("loss" in key and not key.startswith("val") for key in item) or "lr" in item
 
 

@@ -1,7 +1,5 @@
 """TensorBoard event files: scalars and scalar tensors of one run, over its files and its split folders."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +8,16 @@ import numpy as np
 
 from tunekit.logs import source, wire
 from tunekit.logs.log import Log
-from tunekit.logs.names import TEST, TRAIN, VAL, part, split
+from tunekit.logs.names import side, split
 from tunekit.logs.roles import assemble
-from tunekit.logs.table import Series, rising
+from tunekit.logs.table import Series
 from tunekit.vocabulary import UserError
 
 NAME = "tensorboard"
 DESCRIPTION = "TensorBoard event files (events.out.tfevents.*), scalars and tensor scalars"
 
 MARK = "tfevents"
+FILES = f"*{MARK}*"
 
 DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
 """TensorProto's numbers for the types of a scalar, as NumPy names them."""
@@ -37,12 +36,11 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     groups = {"": [path]} if path.is_file() else _files(path)
     if not groups:
         raise UserError(f"{path}: holds no event files (events.out.tfevents.*)")
-    notes: list[str] = []
-    series = Series(notes=notes)
+    series = Series()
     for prefix, files in groups.items():
         points: Points = {}
         for file in files:
-            _collect(source.load(file), points, notes, file.name)
+            _collect(source.load(file), points, series.notes, file.name)
         for tag, (steps, values) in points.items():
             _add(series, f"{prefix}/{tag}" if prefix else tag, steps, values, alone=len(points) == 1)
     files = [file for group in groups.values() for file in group]
@@ -53,17 +51,12 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 def _files(folder: Path) -> dict[str, list[Path]]:
     """Event files of a folder, oldest first, under ""; those of its split folders under the folder's name."""
     try:
-        own = sorted(item for item in folder.iterdir() if MARK in item.name and item.is_file())
         below = sorted(item for item in folder.iterdir() if item.is_dir() and not item.is_symlink())
-        folders = {"": own} if own else {}
-        for item in below:
-            if (TRAIN | VAL | TEST) & set(split(item.name)):
-                inside = sorted(file for file in item.iterdir() if MARK in file.name and file.is_file())
-                if inside:
-                    folders[item.name] = inside
-        return folders
     except OSError:
         return {}
+    splits = [item for item in below if side(split(item.name))]
+    groups = {"": source.matching(folder, FILES)} | {item.name: source.matching(item, FILES) for item in splits}
+    return {name: files for name, files in groups.items() if files}
 
 
 def _add(series: Series, name: str, steps: list[int], values: list[float], alone: bool) -> None:
@@ -71,11 +64,7 @@ def _add(series: Series, name: str, steps: list[int], values: list[float], alone
     prefix, _, tag = name.partition("/")
     if alone and tag and set(split(tag)) <= set(split(prefix)):
         name = prefix
-    curve = rising(name, np.array(steps, dtype=np.float64), np.array(values), "iteration")
-    if part(name).kind == "epoch":
-        series.epochs = curve
-    else:
-        series.curves[name] = curve
+    series.add(name, steps, values)
 
 
 def _collect(data: bytes, points: Points, notes: list[str], file: str) -> None:
@@ -111,15 +100,15 @@ def _scalars(record: bytes) -> Iterator[tuple[str, int, float]]:
 
 def _value(data: bytes) -> tuple[str, float] | None:
     """Tag (field 1) with a simple value (2, a float) or a tensor of one element (8); None for images and the like."""
-    tag, number_found = "", None
+    tag, single = "", None
     for number, kind, value in wire.fields(data):
         if number == 1 and isinstance(value, bytes):
             tag = value.decode("utf-8", errors="replace")
         elif number == 2 and kind == 5 and isinstance(value, bytes):
-            number_found = struct.unpack("<f", value)[0]
+            single = struct.unpack("<f", value)[0]
         elif number == 8 and isinstance(value, bytes):
-            number_found = _tensor(value)
-    return None if number_found is None or not tag else (tag, float(number_found))
+            single = _tensor(value)
+    return None if single is None or not tag else (tag, float(single))
 
 
 def _tensor(data: bytes) -> float | None:

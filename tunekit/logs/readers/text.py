@@ -1,7 +1,5 @@
 """Plain text of no known tool: whatever a training script printed. JSON and tables are elsewhere."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import source

@@ -1,7 +1,5 @@
 """timm's summary.csv. Its training loss includes mixing and label smoothing, so it may lie above evaluation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tunekit.logs import delimited

@@ -1,7 +1,5 @@
 """tunekit's own run folders and their trainings, with what the run's steps handed on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from tunekit.vocabulary import UserError, columns
 NAME = "tunekit"
 DESCRIPTION = "a tunekit run folder (runs/NAME), one of its trainings, or a training's metrics.csv"
 
+RESULTS = "*/result.json"
 HEADER = list(columns("loss")[:4])
 """First columns of every training's metrics.csv, whatever its metric."""
 
@@ -50,10 +49,7 @@ def _of_run(run: Path, train: str | None, val: str | None) -> Log:
 
 
 def _trainings(run: Path) -> dict[str, Path]:
-    try:
-        return {file.parent.name: file for file in sorted((run / "trainings").glob("*/metrics.csv"))}
-    except OSError:
-        return {}
+    return {file.parent.name: file for file in source.matching(run / "trainings", "*/metrics.csv")}
 
 
 def _log(file: Path, train: str | None, val: str | None) -> Log:
@@ -91,11 +87,8 @@ def _handoffs(run: Path) -> Iterator[Values]:
 
     steps = _json(run / MANIFEST).get("steps")
     order = {str(step): place for place, step in enumerate(steps)} if isinstance(steps, list) else {}
-    try:
-        files = [(file.stat().st_mtime_ns, file) for file in run.glob("*/result.json")]
-    except OSError:
-        return
-    for _, file in sorted(files, key=lambda pair: (order.get(pair[1].parent.name, -1), *pair)):
+    files = [(order.get(file.parent.name, -1), file.stat().st_mtime_ns, file) for file in source.matching(run, RESULTS)]
+    for *_, file in sorted(files):
         handoff = _json(file).get("handoff")
         if isinstance(handoff, dict):
             yield handoff

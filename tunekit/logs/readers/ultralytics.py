@@ -1,7 +1,5 @@
 """Ultralytics YOLO v5 to v11: results.csv. There is no total loss, so the components are summed."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Only the history is decoded. The same file holds e-mail addresses, hosts and remotes, which are not looked at.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from tunekit.vocabulary import UserError
 NAME = "wandb"
 DESCRIPTION = "Weights & Biases run folders (run-*.wandb, or files/output.log)"
 
+FILES = "*.wandb"
 MARK = b":W&B"
 HEADER = 7
 """Bytes before the first record: the mark, two bytes of magic, a version."""
@@ -31,7 +30,7 @@ def recognise(path: Path) -> float:
     if path.is_dir():
         output = path / "files" / "output.log"
         run = re.match(r"(offline-)?run-", path.name) is not None
-        return 0.95 if _files(path) or (run and output.is_file()) else 0.0
+        return 0.95 if source.matching(path, FILES) or (run and output.is_file()) else 0.0
     if path.suffix == ".wandb":
         return 0.95
     return 0.9 if source.head(path)[:4] == MARK else 0.0
@@ -41,7 +40,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     """One log. A folder whose .wandb file holds no curve is judged by what the run printed."""
     if path.is_file():
         return [_decoded(path, train, val, path.stem)]
-    logs = [_decoded(file, train, val, path.name, strict=False) for file in _files(path)]
+    logs = [_decoded(file, train, val, path.name, strict=False) for file in source.matching(path, FILES)]
     best = max(logs, key=lambda log: log.points, default=None)
     if best is not None and best.points:
         return [best]
@@ -53,13 +52,6 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     if best is None:
         raise UserError(f"{path}: holds neither a .wandb file nor files/output.log")
     return [best]
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(item for item in folder.glob("*.wandb") if item.is_file())
-    except OSError:
-        return []
 
 
 def _decoded(path: Path, train: str | None, val: str | None, name: str, strict: bool = True) -> Log:
