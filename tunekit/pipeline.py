@@ -24,6 +24,7 @@ from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
 from tunekit.rundir import BEST, FACTS, SHARED, RunDir
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
+from tunekit.steps.winner import Winner
 from tunekit.store import Store
 from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage, quiet
 from tunekit.supervisor import Supervisor, Trained
@@ -84,7 +85,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         facts = _kept_facts(run) if all(step.work == "reads" for step in walked) else None
         facts = facts or _facts(supervisor)
         if any(step.importance and run.result(step.name) is None for step in walked):
-            threading.Thread(target=import_importance).start()
+            threading.Thread(target=import_importance, daemon=True).start()
         results = []
         for step in walked:
             context = make_context(step, run, facts, supervisor.studies)
@@ -210,11 +211,12 @@ def _require(context: Context[Any], keep_going: bool, shown: str) -> None:
 
 def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
     """best.yaml: the recipe with all that the best training was, and where its weights lie."""
-    (training,) = context.step.handoff.from_json(result.handoff).trainings
-    best = Store(run.trainings).by_name(training)
-    value = result.handoff[context.metric]
-    comment = f"{run.name}: {context.metric} {value:.4g}; weights in {best.weights.relative_to(run.path)}"
-    run.write_recipe(BEST, run.recipe.with_training(best.config).as_dict(), comment)
+    winner = context.step.handoff.from_json(result.handoff)
+    assert isinstance(winner, Winner), "a step that decides hands on a winner"
+    best = Store(run.trainings).by_name(winner.training)
+    comment = f"{run.name}: {winner.metric} {winner.value:.4g}; weights in {best.weights.relative_to(run.path)}"
+    recipe = context.recipe.with_values(winner.tuned).with_training(best.config)
+    run.write_recipe(BEST, recipe.as_dict(), comment)
 
 
 @contextmanager

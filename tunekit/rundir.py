@@ -196,7 +196,7 @@ def read_recipe(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = (
 def read_run(path: Path) -> RunFolder:
     """An existing run, to be read. Errors: UserError."""
     if not is_run(path):
-        raise UserError(f"{path}: is no run of tunekit (no {MANIFEST}); give a recipe file or a folder below runs/")
+        raise UserError(f"{path}: is no run of tunekit (no {MANIFEST}); give a run's folder, below runs/ as a rule")
     return RunFolder(path.resolve())
 
 

@@ -86,6 +86,10 @@ STEPS = ["check-init-loss", "overfit-tiny", "batch-size", "lr-sweep", "coarse-gr
 def test_a_step_and_an_optimizer_of_ones_own_are_a_file_and_a_line_each(house):
     """And all later steps, and best.yaml, use what the step hands on."""
     house.add("tunekit/steps/batch_size.py")
+    step = house.place / "tunekit/steps/batch_size.py"
+    tuned = 'return {"batch_size": self.batch_size'
+    assert tuned in step.read_text()
+    step.write_text(step.read_text().replace(tuned, f'{tuned}, "schedule.args.warmup": 5'))
     house.line("tunekit/steps/__init__.py", '"lr_sweep"', '"batch_size",')
     house.add("tunekit/training/lion.py")
     entry = re.search(r'`("lion": Optimizer\(.*?\),)`', README)[1]
@@ -101,7 +105,7 @@ def test_a_step_and_an_optimizer_of_ones_own_are_a_file_and_a_line_each(house):
     assert json.loads((run / "batch-size/result.json").read_text())["handoff"] == {"batch_size": 64}
     assert (run / "batch-size/batch-size.png").read_bytes().startswith(b"\x89PNG")
     best = yaml.safe_load((run / "best.yaml").read_text())
-    assert (best["batch_size"], best["optimizer"]["target"]) == (64, "lion")
+    assert (best["batch_size"], best["optimizer"]["target"], best["schedule"]["args"]) == (64, "lion", {"warmup": 5})
     assert {config["optimizer"]["target"] for config in trainings(run)} == {"lion"}
     trials = {step: json.loads((run / step / "result.json").read_text())["table"] for step in STEPS[3:6]}
     assert all(trials.values())

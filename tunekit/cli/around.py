@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from tunekit.cli.options import (
     RunsDir,
     Set,
     Target,
+    as_given,
     command,
     interrupted,
     make_screen,
@@ -66,11 +68,12 @@ def init(
         shutil.copyfile(source, goal)
     except OSError as error:
         raise UserError(f"{goal}: cannot be written: {error.strerror}") from None
-    typer.echo(f"{goal} written; next: tunekit run {goal}")
+    typer.echo(f"{goal} written; next: {shlex.join(['tunekit', 'run', str(goal)])}")
 
 
 @command(AROUND_PANEL)
 def validate(
+    context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
     set_: Set = None,
     as_json: Json = False,
@@ -86,7 +89,7 @@ def validate(
         f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
         f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
     )
-    typer.echo(f"next: tunekit run {recipe}")
+    typer.echo(f"next: {shlex.join(['tunekit', 'run', str(recipe), *as_given(context, ('as_json', 'debug'))])}")
 
 
 @command(AROUND_PANEL)

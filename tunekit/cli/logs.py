@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from tunekit.diagnosis import Diagnosis
     from tunekit.rundir import RunFolder
 
-READS_LOGS = next(step for step in steps() if step.reads_logs)
+PLACE, READS_LOGS = next((place, step) for place, step in enumerate(steps(), start=1) if step.reads_logs)
 
 
-@command(STEP_PANEL, READS_LOGS.name)
+@command(STEP_PANEL, READS_LOGS.name, f"{PLACE}. {READS_LOGS.help}")
 def diagnose(
     context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A run, or any folder or file with a training log.")],
@@ -53,7 +53,7 @@ def diagnose(
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """6. Say what the curves of a training mean: of a run, or of any tool's log."""
+    """The step on a run that has all it needs; else, and with any option of a log's, the log."""
     from tunekit.rundir import is_run, read_run
 
     codes = _codes(fail_on)

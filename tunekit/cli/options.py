@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="tunekit",
-    help="Take your own PyTorch model and data through the six-step tuning procedure.",
+    help="Take your own PyTorch model and data through the tuning procedure of CS231n, step by step.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -58,10 +58,12 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 RUNS = Path("runs")
 
 
-def command(panel: str, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(
+    panel: str, name: str | None = None, text: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Makes a function a command, with the options that every command has: --debug."""
 
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+    def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*args: Any, debug: bool, **values: Any) -> None:
             try:
@@ -75,7 +77,7 @@ def command(panel: str, name: str | None = None) -> Callable[[Callable[..., None
         debug = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
         call.__signature__ = inspect.Signature([*own, debug])  # type: ignore[attr-defined]
         call.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, debug)}
-        app.command(name, rich_help_panel=panel)(call)
+        app.command(name, help=text, rich_help_panel=panel)(call)
         return function
 
     return decorate
@@ -93,7 +95,8 @@ def as_given(context: typer.Context, leave_out: Sequence[str]) -> list[str]:
         if isinstance(value, bool):
             words.append(parameter.opts[0])
         else:
-            words += [parameter.opts[0], str(value)]
+            every = value if isinstance(value, list | tuple) else [value]
+            words += [word for one in every for word in (parameter.opts[0], str(one))]
     return words
 
 

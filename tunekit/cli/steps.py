@@ -89,8 +89,7 @@ def _step_command(step: str, text: str) -> None:
         opened = open_target(target, set_, runs_dir, name)
         finish(opened, walk(context, opened, [step], options, as_json), as_json)
 
-    walk_one.__doc__ = text
-    command(STEP_PANEL, step)(walk_one)
+    command(STEP_PANEL, step, text)(walk_one)
 
 
 def walk(

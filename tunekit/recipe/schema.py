@@ -193,10 +193,11 @@ class Recipe(_Model):
 def recipe_type(settings: Mapping[str, type]) -> type[Recipe]:
     """The recipe with these steps' settings (dataclasses) under `steps`, by the steps' names."""
     fields: dict[str, Any] = {
-        _field(name): (kind, Field(default_factory=kind, alias=name)) for name, kind in settings.items()
+        _field(name): (kind, Field(default_factory=dict, validate_default=True, alias=name))
+        for name, kind in settings.items()
     }
     steps = create_model("Steps", __base__=StepSettings, **fields)
-    return create_model("Recipe", __base__=Recipe, steps=(steps, Field(default_factory=steps)))
+    return create_model("Recipe", __base__=Recipe, steps=(steps, Field(default_factory=dict, validate_default=True)))
 
 
 def _field(step: str) -> str:
@@ -218,7 +219,9 @@ def load(schema: type[Recipe], path: Path, overrides: Iterable[str] = (), folder
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; `tunekit recipes` lists those that come with tunekit") from None
+        raise UserError(
+            f"{path}: no such recipe file or run; `tunekit recipes` lists the recipes that come with tunekit"
+        ) from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder, not a recipe file or a run") from None
     except UnicodeDecodeError:

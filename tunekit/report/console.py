@@ -121,7 +121,8 @@ def as_table(
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_edge=False)
     for name in names:
         numeric = any(isinstance(row.get(name), int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+        # Where there is too little room the last column, the longest words as a rule, takes several lines.
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=name != names[-1])
     for row in rows[:limit]:
         table.add_row(*(Text(cell(row.get(name), formats.get(name))) for name in names))
     return table

@@ -24,7 +24,11 @@ NonNegative = Annotated[float, Ge(0)]
 class Settings:
     """A step's part of the recipe. Subclasses are frozen dataclasses with defaults; the recipe validates them."""
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {
+        "extra": "forbid",
+        "allow_inf_nan": False,
+        "validate_default": True,
+    }
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Step(Generic[S, H]):
       the direction of that value;
     - `order`: the step's trainings by how much their weights are wanted, the best first;
     - `takes`: how many trainings of the steps before it go on in this one, and so keep their weights;
-    - `decides`: its hand-off is the run's outcome and makes best.yaml; gives the epochs of a final training;
+    - `decides`: its hand-off is a Winner, the run's outcome, and makes best.yaml; gives the epochs of a final training;
     - `codes` is a function, so that `tunekit --help` need not import what says them.
     """
 

@@ -198,7 +198,8 @@ def _findings(
     if equal:
         difference = compare(scored[0], equal[0])
         gap = f"{-difference.mean:.2g} +- {difference.error:.2g} of loss"
-        message = f"{len(equal)} cells are within noise of the best; the nearest by {gap}"
+        cells_are = "cell is" if len(equal) == 1 else "cells are"
+        message = f"{len(equal)} {cells_are} within noise of the best; the nearest by {gap}"
         evidence = {
             "cells": [dict(record.params) for record in equal[:10]],
             "difference": difference.mean,
