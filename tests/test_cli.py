@@ -34,7 +34,7 @@ class TestBadInput:
             assert word in lines[0]
 
     def test_no_such_file(self, tunekit):
-        self.check(tunekit("run", "missing.yaml"), "missing.yaml", "no such file")
+        self.check(tunekit("run", "missing.yaml"), "missing.yaml", "no such recipe file or run")
 
     def test_not_yaml(self, tunekit, tmp_path):
         (tmp_path / "broken.yaml").write_text("name: a\ndata: {target: digits\n")

@@ -1,6 +1,7 @@
 """The supervisor on steps and executors made for the test: what is run again, reused, told and given up."""
 
 import json
+import shutil
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -232,6 +233,49 @@ def test_what_an_earlier_step_handed_on_keeps_its_weights_in_a_later_one(supervi
     supervisor, context, _ = supervise(Saving(), step=later)
     supervisor.run_step(context)
     assert "lr8e-1" in rates_with_weights(supervisor.run)
+
+
+def test_what_a_later_step_handed_on_keeps_its_weights_when_an_earlier_one_is_run_again(supervise):
+    def judge(context, records):
+        return Judgement("", handoff=Rate(0.8, (records[-1].request.config.folder,)))
+
+    later = replace(step_of("fine-run", rates=RATES), judge=judge)
+    supervisor, context, _ = supervise(Saving(), step=later)
+    supervisor.run_step(context)
+    earlier = step_of("coarse-grid", rates=RATES, objective=lambda context, record: -record.params["lr"])
+    supervisor, context, _ = supervise(Saving(), step=earlier)
+    supervisor.run_step(context)
+    assert "lr8e-1" in rates_with_weights(supervisor.run)
+
+
+def test_a_step_whose_training_was_removed_is_carried_out_again(supervise):
+    def judge(context, records):
+        return Judgement("", handoff=Rate(0.1, (records[0].request.config.folder,)))
+
+    step = replace(step_of(), judge=judge)
+    supervisor, context, _ = supervise(Saving(), step=step)
+    result = supervisor.run_step(context)
+    (gone,) = result.handoff["best"]
+    shutil.rmtree(supervisor.run.trainings / gone)
+    executor = Saving()
+    supervisor, context, _ = supervise(executor, step=step)
+    assert supervisor.run_step(context).handoff == result.handoff
+    assert [request.config.folder for request in executor.submitted] == [gone]
+
+
+def test_a_step_whose_hand_off_has_another_shape_by_now_concludes_anew(supervise):
+    supervisor, context, _ = supervise(Scripted())
+    supervisor.run_step(context)
+
+    @dataclass(frozen=True)
+    class More(Handoff):
+        lr: float
+        spare: int
+
+    changed = replace(step_of(), handoff=More, judge=lambda context, records: Judgement("", handoff=More(0.1, 3)))
+    supervisor, context, _ = supervise(executor := Scripted(), step=changed)
+    assert supervisor.run_step(context).handoff == {"lr": 0.1, "spare": 3}
+    assert not executor.submitted
 
 
 def test_the_study_owns_the_result_and_a_file_that_differs_is_written_anew(supervise):

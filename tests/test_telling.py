@@ -8,8 +8,9 @@ import yaml
 
 from tunekit.cli import app
 from tunekit.diagnosis.verdicts import verdicts
+from tunekit.layout import RECIPE
 from tunekit.pipeline import schema
-from tunekit.rundir import OWN_KEYS, RECIPE
+from tunekit.rundir import OWN_KEYS
 from tunekit.telling import command, is_persons, raised, refused, spelled
 from tunekit.vocabulary import Remedy
 
@@ -114,12 +115,33 @@ def test_a_remedy_is_a_command_that_can_be_pasted(remedy, run, words):
     assert shlex.join(shlex.split(words)) == words
 
 
-@pytest.mark.parametrize("value", [3e-5, 0.1, 1.0, 0.0123456, 400.0, 7, True, None, [0.5, 2], "adam"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        3e-5,
+        0.1,
+        1.0,
+        0.0123456,
+        400.0,
+        7,
+        True,
+        None,
+        [0.5, 2],
+        "adam",
+        "1e-3",
+        "null",
+        "true",
+        "a: b",
+        "x # y",
+        "m:Net",
+        ["on"],
+    ],
+)
 def test_what_is_spelled_for_set_is_read_back_as_it_was(value):
     from tunekit.recipe.text import parse_yaml
 
     assert parse_yaml(spelled(value), "")[0] == value
-    assert not set(spelled(value)) & set(" \n")
+    assert "\n" not in spelled(value)
 
 
 def test_the_remedies_of_every_verdict_name_commands_and_keys_that_there_are():

@@ -19,10 +19,11 @@ from typing import Any
 from tunekit import rundir
 from tunekit.configuration import ScheduleSpec
 from tunekit.executors import auto_jobs, cores, make_executor
+from tunekit.layout import BEST, FACTS, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
-from tunekit.rundir import BEST, FACTS, SHARED, RunDir
+from tunekit.rundir import RunDir
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
 from tunekit.store import Store
@@ -187,16 +188,26 @@ def make_context(step: Step[Any, Any], run: RunDir, facts: Facts, studies: Studi
     have tuned."""
     names = step_names()
     place = names.index(step.name)
-    conclusions = studies.conclusions(names[:place])
-    earlier = {name: Earlier(left.result, left.causes) for name, left in conclusions.items()}
+    recipe, earlier = _tuned(run, studies, names[:place])
     takers = [other for other in steps() if step in other.needs]
     wanted = max((other.takes(run.recipe.settings(other.name)) for other in takers), default=0)
     following = names[place + 1] if place + 1 < len(names) else ""
-    recipe = run.recipe
-    for name, left in earlier.items():
-        if left.result.handoff:
-            recipe = recipe.with_values(get_step(name).handoff.from_json(left.result.handoff).tuned)
     return Context(step, recipe, facts, earlier, following, wanted)
+
+
+def _tuned(run: RunDir, studies: Studies, names: Sequence[str]) -> tuple[Recipe, dict[str, Earlier]]:
+    """The run's recipe with what these steps have tuned, and what they left. A hand-off that its step no longer knows,
+    for it was changed since, is none."""
+    recipe, earlier = run.recipe, {}
+    for name, left in studies.conclusions(names).items():
+        try:
+            handoff = get_step(name).read_handoff(left.result)
+        except ValueError:
+            continue
+        tuned = handoff.tuned if handoff else {}
+        recipe = recipe.with_values(tuned)
+        earlier[name] = Earlier(left.result, left.causes, tuned)
+    return recipe, earlier
 
 
 def _require(context: Context[Any], keep_going: bool, shown: str) -> None:
@@ -211,7 +222,7 @@ def _require(context: Context[Any], keep_going: bool, shown: str) -> None:
 
 def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
     """best.yaml: the recipe with all that the best training was, and where its weights lie."""
-    winner = context.step.handoff.from_json(result.handoff)
+    winner = context.step.read_handoff(result)
     assert isinstance(winner, Winner), "a step that decides hands on a winner"
     best = Store(run.trainings).by_name(winner.training)
     comment = f"{run.name}: {winner.metric} {winner.value:.4g}; weights in {best.weights.relative_to(run.path)}"
@@ -266,12 +277,12 @@ def inspect_data(loaded: Loaded) -> dict[str, Any]:
     """The data probe of a recipe as rows and lines for a person. Errors: UserError."""
     import torch
 
-    from tunekit.steps.check_init_loss import data
+    from tunekit.steps.check_init_loss import STEP, data
     from tunekit.training.probes import Subject
     from tunekit.training.probes.dataset import measure_data
     from tunekit.training.workbench import Workbench
 
-    context = Context(steps()[0], loaded.recipe, check(loaded, "cpu"))
+    context = Context(STEP, loaded.recipe, check(loaded, "cpu"))
     measured = measure_data(Subject(context.config(), Workbench(loaded.folder, torch.device("cpu"))))
     lines = [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
     samples = measured.samples
@@ -298,7 +309,8 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: i
 
     Errors: UserError, Interrupted."""
     with _owned(run, options, emit, shown) as supervisor:
-        context = make_context(steps()[-1], run, _facts(supervisor), supervisor.studies)
+        recipe, earlier = _tuned(run, supervisor.studies, step_names())
+        context = Context(steps()[-1], recipe, _facts(supervisor), earlier)
         return supervisor.train(final_training(context, epochs), context)
 
 
@@ -306,7 +318,7 @@ def final_training(context: Context[Any], epochs: int | None) -> Training:
     """The tuned recipe to its end: a schedule that depends on the end gets the run's total."""
     from tunekit.training.schedules import SCHEDULES
 
-    passes = [step.decides(context.of(step).settings) for step in steps() if step.decides is not None]
+    passes = [step.decides(context.of(step)) for step in steps() if step.decides is not None]
     until = (epochs or max(passes)) * context.iterations_per_epoch()
     schedule = context.recipe.schedule
     args = dict(schedule.args)

@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit import __version__
+from tunekit.layout import JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
 from tunekit.recipe import Loaded, Recipe, as_yaml, load
 from tunekit.telling import command
 from tunekit.vocabulary import Remedy, StepResult, StorageError, UserError
@@ -26,20 +27,6 @@ RUN_FORMAT = 2
 
 OWN_KEYS = ("steps", "search")
 """Keys of a recipe that may change on a run: its trainings hang on all others."""
-
-MANIFEST = "environment.json"
-RECIPE = "recipe.yaml"
-BEST = "best.yaml"
-REPORT = "report.html"
-JOURNAL = "studies.journal"
-TRAININGS = "trainings"
-RESULT = "result.json"  # in each step's folder
-CONFIG, METRICS, VAL_LOSSES = "config.json", "metrics.csv", "val_losses.bin"  # in each training's
-CHECKPOINT, BEST_WEIGHTS = "checkpoint.pt", "best.pt"
-LOCK, OWNER, LOCKS = ".lock", ".owner", ".locks"  # the run's, who holds it, and those of its trainings
-SHARED = ".data"  # data that workers map, while a command runs
-FACTS = ".facts"
-"""What lies in a run folder."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -116,8 +103,10 @@ class RunFolder:
         known = self.manifest().get("steps")
         if isinstance(known, list):
             return [str(name) for name in known]
+        recipe = self.manifest().get("recipe")
+        listed = [str(name) for name in recipe.get("steps") or ()] if isinstance(recipe, dict) else []
         results = sorted(self.path.glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
-        return [path.parent.name for path in results]
+        return listed + [path.parent.name for path in results if path.parent.name not in listed]
 
     def finished(self) -> bool:
         return all(self.result(step) is not None for step in self.steps()[-1:])
@@ -208,12 +197,12 @@ def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) 
             f"{path}: was made by another version of tunekit (format {kind}, this one has {RUN_FORMAT}): it can be "
             f"read, not trained on; start another run with `{shlex.join(['tunekit', 'run', str(path / RECIPE)])}`"
         )
-    for text in overrides:
-        key, _, value = text.partition("=")
-        if key.strip().split(".")[0] not in OWN_KEYS:
-            again = command(Remedy("run", {key.strip(): value}), str(path), OWN_KEYS, RECIPE)
+    changes = {key.strip(): value for key, _, value in (text.partition("=") for text in overrides)}
+    for key, value in changes.items():
+        if key.split(".")[0] not in OWN_KEYS:
+            again = command(Remedy("run", changes), str(path), OWN_KEYS, RECIPE)
             raise UserError(
-                f"--set {text}: on a run only `steps` and `search` can change, for its trainings hang on the rest; "
+                f"--set {key}={value}: on a run only `steps` and `search` change, for its trainings hang on the rest; "
                 f"start another run with `{again}`"
             )
     loaded = read_recipe(schema, path / RECIPE, overrides)

@@ -16,16 +16,8 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from tunekit.configuration import TrainingConfig, Values
-from tunekit.rundir import (
-    BEST_WEIGHTS,
-    CHECKPOINT,
-    CONFIG,
-    LOCKS,
-    METRICS,
-    VAL_LOSSES,
-    disk_error,
-    write_atomically,
-)
+from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, CONFIG, LOCKS, METRICS, VAL_LOSSES
+from tunekit.rundir import disk_error, write_atomically
 from tunekit.vocabulary import Row, UserError, cells, columns, judged_by
 
 SEAL_BYTES = 8  # hexadecimal digits of a CRC-32
@@ -53,6 +45,10 @@ class Store:
         except (OSError, ValueError, TypeError, KeyError):
             raise UserError(f"{self.root / name}: is gone or damaged; give the command of its step again") from None
         return self.entry(config)
+
+    def holds(self, name: str) -> bool:
+        """Whether a training of this name has been recorded."""
+        return (self.root / name / METRICS).exists() and (self.root / name / CONFIG).exists()
 
     @contextlib.contextmanager
     def lease(self, config: TrainingConfig, wait_s: float = 60.0) -> Iterator[Entry]:

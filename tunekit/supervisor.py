@@ -13,8 +13,9 @@ from typing import Any
 
 from tunekit.configuration import Values, digest
 from tunekit.executors import Event, Executor
-from tunekit.rundir import OWN_KEYS, RECIPE, RESULT, RunDir
-from tunekit.steps import Context, conclude
+from tunekit.layout import RECIPE, RESULT
+from tunekit.rundir import OWN_KEYS, RunDir
+from tunekit.steps import AnyStep, Context, conclude
 from tunekit.steps.noise import best_validation
 from tunekit.store import Store
 from tunekit.studies import Conclusion, Studies, Study
@@ -103,9 +104,7 @@ class Supervisor:
         choices = context.choices if step.choices is None else step.choices(context)
         study = self.studies.study(step.name, step.maximize(context), choices)
         before = study.conclusion()
-        # Without its file the step was killed before it could show itself, by its figure too: it is judged again.
-        written = (self.run.step_folder(step.name) / RESULT).exists()
-        if before is not None and before.fingerprint == fingerprint and written:
+        if before is not None and before.fingerprint == fingerprint and self._stands(step, before):
             self._show(before.result)
             self.emit(StepFinished(before.result, (), reused=True))
             return before.result
@@ -137,6 +136,16 @@ class Supervisor:
         figure = partial(step.figure, context, result, records) if step.figure else None
         self.emit(StepFinished(result, tuple(records), figure=figure))
         return result
+
+    def _stands(self, step: AnyStep, conclusion: Conclusion) -> bool:
+        """Whether a conclusion needs no second look: without its file the step was killed before it could show itself,
+        by its figure too; and the trainings that it hands on may have been removed."""
+        try:
+            step.read_handoff(conclusion.result)
+        except ValueError:
+            return False  # the step was changed since
+        written = (self.run.step_folder(step.name) / RESULT).exists()
+        return written and all(self._store.holds(name) for name in conclusion.handed_on)
 
     def _show(self, result: StepResult) -> None:
         """result.json shows what the study holds: where the two differ, the study counts."""
@@ -174,7 +183,7 @@ class Supervisor:
         would fill the disk."""
         wanted = [record.request.config.folder for record in context.step.order(context, records)]
         stays = {*wanted[: max(KEPT, context.wanted)], *handed_on}
-        stays |= {name for left in self.studies.conclusions(context.earlier).values() for name in left.handed_on}
+        stays |= {name for left in self.studies.conclusions(self.run.steps()).values() for name in left.handed_on}
         for record in records:
             if isinstance(record.request, Training) and record.request.config.folder not in stays:
                 self._store.entry(record.request.config).drop_weights()

@@ -88,4 +88,9 @@ def spelled(value: object) -> str:
         return f"[{','.join(map(spelled, value))}]"
     if isinstance(value, float):
         return repr(value) if float(short(value)) != value or 1e-2 <= abs(value) < 1e3 else short(value)
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./:-]*\w", value) and value.lower() not in YAML_WORDS
+    return str(value) if plain else json.dumps(value, separators=(",", ":"))
+
+
+YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "nan", "inf"})
+"""Text that YAML takes for something else unless it stands between quotes."""

@@ -315,6 +315,7 @@ class StepResult:
     summary: str
     findings: tuple[Finding, ...] = ()
     handoff: Values = field(default_factory=dict)
+    known: Values = field(default_factory=dict)  # what a diagnosis may know of it: fields of logs.Procedure
     table: tuple[Values, ...] = ()
     formats: Mapping[str, Format] = field(default_factory=dict)  # of the table's columns
     details: Values = field(default_factory=dict)  # what the figure and the page show besides

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunekit.configuration import DataSpec
-from tunekit.rundir import BEST_WEIGHTS, CHECKPOINT, SHARED
+from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, SHARED
 from tunekit.store import Entry, Store, Table
 from tunekit.vocabulary import Measurement, Row, Training, UserError, judged_by
 

@@ -46,9 +46,11 @@ def tunekit(folder: Path) -> Path:
         "lr-sweep": {"lr": 0.003, "range": [0.0003, 0.01]},
         "check-init-loss": {"initial_loss": 2.31, "expected_loss": 2.3026},
     }
+    known = {"lr-sweep": {"sweep_range": [0.0003, 0.01]}, "check-init-loss": {"expected_loss": 2.3026}}
     for step, handoff in results.items():
+        result = {"step": step, "handoff": handoff, "known": known.get(step, {})}
         (folder / "run" / step).mkdir()
-        (folder / "run" / step / "result.json").write_text(json.dumps({"step": step, "handoff": handoff}))
+        (folder / "run" / step / "result.json").write_text(json.dumps(result))
     return folder / "run"
 
 

@@ -214,7 +214,7 @@ def test_a_file_that_is_no_recipe_is_told_with_its_path(write, content):
 
 
 def test_paths_that_cannot_be_read_are_told(tmp_path):
-    with pytest.raises(UserError, match="no such file; `tunekit recipes`"):
+    with pytest.raises(UserError, match="no such recipe file or run; `tunekit recipes`"):
         load(tmp_path / "none.yaml")
     with pytest.raises(UserError, match="is a folder"):
         load(tmp_path)

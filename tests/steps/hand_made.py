@@ -41,7 +41,9 @@ def facts_of(**changes: Any) -> Facts:
 
 def left(step: str, handoff: Mapping[str, Any] | None = None, verdict: Verdict = "pass", causes=()) -> Earlier:
     """What an earlier step left."""
-    return Earlier(StepResult(step, verdict, "", handoff=handoff or {}), tuple(causes))
+    result = StepResult(step, verdict, "", handoff=handoff or {})
+    told = get_step(step).read_handoff(result)
+    return Earlier(result, tuple(causes), told.tuned if told else {})
 
 
 def context_of(
@@ -50,9 +52,8 @@ def context_of(
     """A step's context. `earlier`: step -> its hand-off, or what it left (`left`). The recipe holds what was tuned."""
     kept = {name: value if isinstance(value, Earlier) else left(name, value) for name, value in (earlier or {}).items()}
     written = recipe_of(**recipe)
-    for name, other in kept.items():
-        if other.result.handoff:
-            written = written.with_values(get_step(name).handoff.from_json(other.result.handoff).tuned)
+    for other in kept.values():
+        written = written.with_values(other.tuned)
     takers = [other for other in map(get_step, step_names()) if get_step(step) in other.needs]
     wanted = max((taker.takes(written.settings(taker.name)) for taker in takers), default=0)
     names = [*step_names(), ""]

@@ -121,6 +121,21 @@ class TestGrowth:
         assert values(records, "weight_decay") == DECAYS
         assert "best_at_edge" not in codes(result)
 
+    def test_the_edge_is_that_of_the_plane_in_which_the_grid_grows(self):
+        """Cells of another optimizer, with rates of their own, are no neighbours of the best."""
+
+        def answer(request):
+            rate, adam = request.config.lr, request.config.optimizer.target == "adam"
+            if request.purpose == "sweep":
+                end = min(2.3, 0.5 + 0.4 * math.log10(rate / 1e-1) ** 2)
+                return trained(request, falling(2.3, end, request.until, 0.01))
+            return cell(request, 0.9 - 0.1 * math.log2(rate / 3e-3) if adam else 2.0, own=1e-4)
+
+        steps = {"coarse-grid": {"extend": 0}}
+        _, records, result = grid(answer, search={"optimizer.target": ["adam", "sgd"]}, steps=steps)
+        assert max(record.params["lr"] for record in records if record.request.purpose == "cell") > 6e-3
+        assert found(result, "best_at_edge").evidence == {"lr": 6e-3, "side": "highest"}
+
     def test_a_best_within_noise_at_the_edge_does_not_grow(self):
         _, records, result = grid(
             lambda request: cell(request, 0.3 - 1e-4 * math.log2(request.config.lr / 3e-3), own=0.1)

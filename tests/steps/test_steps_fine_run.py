@@ -1,11 +1,13 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, trained
+from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, left, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tunekit.pipeline import final_training
 from tunekit.steps import coarse_grid, fine_run
 from tunekit.vocabulary import Remedy, UserError
 
@@ -71,6 +73,12 @@ class TestPlan:
         assert found(result, "fine_run_lengthened").severity == "note"
         _, records, result = fine(by_rate, steps={"fine-run": {"epochs": 5}})
         assert "fine_run_lengthened" not in codes(result)
+
+    def test_the_final_training_is_as_long_as_those_runs(self):
+        cells = left("coarse-grid", GRID["coarse-grid"])
+        context = replace(context_of("diagnose", steps={"fine-run": {"epochs": 4}}), earlier={"coarse-grid": cells})
+        assert final_training(context, None).until == 100
+        assert final_training(context, 7).until == 140
 
     def test_the_weights_of_the_winner_are_the_first_that_stay(self):
         """Equal in the metric, told apart by the loss, as the winner is."""

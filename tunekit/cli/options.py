@@ -63,7 +63,7 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Makes a function a command, with the options that every command has: --debug."""
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def call(*args: Any, debug: bool, **values: Any) -> None:
             try:

@@ -120,8 +120,8 @@ def walk(
 
 def finish(opened: tuple[RunDir, str], results: list[StepResult], as_json: bool, whole: bool = False) -> None:
     """Write the page, print what is asked for, and end with the verdict as exit code."""
+    from tunekit.layout import BEST, REPORT
     from tunekit.report.page import write_page
-    from tunekit.rundir import BEST, REPORT
 
     run_dir, shown = opened
     write_page(run_dir)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tunekit.executors.base import Event, carry_out
 from tunekit.executors.parcel import Code, Files, changes, is_here, listing, unpack
-from tunekit.rundir import TRAININGS
+from tunekit.layout import TRAININGS
 from tunekit.store import Store
 from tunekit.vocabulary import Measurement, Training
 from tunekit.worker import Worker, Workspace

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from tunekit.jsondata import JsonData
 from tunekit.vocabulary import Curve
 
 Array = npt.NDArray[np.float64]
@@ -27,7 +28,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Procedure:
+class Procedure(JsonData):
     """What tunekit's own runs know of a training besides its curves; None where an earlier step did not say."""
 
     lr: float | None = None

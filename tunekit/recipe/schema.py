@@ -247,6 +247,7 @@ _WANTED = {
     "missing": "is missing",
     "dict_type": "must be a mapping of keys",
     "model_type": "must be a mapping of keys",
+    "dataclass_type": "must be a mapping of keys",
     "model_attributes_type": "must be a mapping of keys",
     "list_type": "must be a list, such as [1, 2]",
     "string_type": "must be text",

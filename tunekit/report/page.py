@@ -6,8 +6,9 @@ import base64
 from importlib import resources
 from pathlib import Path
 
+from tunekit.layout import BEST, REPORT
 from tunekit.report.console import cell
-from tunekit.rundir import BEST, REPORT, RunFolder, write_atomically
+from tunekit.rundir import RunFolder, write_atomically
 from tunekit.vocabulary import StepResult
 
 

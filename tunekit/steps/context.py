@@ -18,10 +18,12 @@ Other = TypeVar("Other", bound=Settings)
 
 @dataclass(frozen=True)
 class Earlier:
-    """What an earlier step left, from its study. `causes`: its codes that explain what goes wrong later."""
+    """What an earlier step left, from its study. `causes`: its codes that explain what goes wrong later; `tuned`: what
+    its hand-off settles of the recipe."""
 
     result: StepResult
     causes: tuple[str, ...] = ()
+    tuned: Values = field(default_factory=dict)
 
     @property
     def codes(self) -> list[str]:
@@ -53,7 +55,7 @@ class Context(Generic[S]):
     def handoff(self, step: Step[Any, H]) -> H | None:
         """What an earlier step handed on, or None."""
         earlier = self.earlier.get(step.name)
-        return step.handoff.from_json(earlier.result.handoff) if earlier and earlier.result.handoff else None
+        return step.read_handoff(earlier.result) if earlier else None
 
     @property
     def causes(self) -> list[str]:
@@ -62,8 +64,12 @@ class Context(Generic[S]):
 
     @property
     def params(self) -> Values:
-        """What has been tuned so far, as a study shows it: rate, weight decay and searched values."""
-        return {name: self.recipe.get(name) for name in ("lr", "weight_decay", *self.recipe.search)}
+        """What has been tuned so far, as a study shows it: rate, weight decay and the searched values as they were
+        written."""
+        optimizer = self.recipe.optimizer
+        tuned = {name: value for earlier in self.earlier.values() for name, value in earlier.tuned.items()}
+        searched = {path: tuned[path] for path in self.recipe.search if path in tuned}
+        return {"lr": optimizer.lr, "weight_decay": optimizer.weight_decay, **searched}
 
     def config(self, params: Values | None = None, schedule: ScheduleSpec | None = None) -> TrainingConfig:
         """The training that the recipe describes with these parameters (lr, weight_decay, seed, dotted paths).

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunekit.charts import Figure, Line, Panel
-from tunekit.steps.check_init_loss import STEP as check_init_loss
 from tunekit.steps.context import Context
 from tunekit.steps.fine_run import STEP as fine_run
-from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.noise import best_validation
 from tunekit.steps.step import Count, Handoff, Judgement, Settings, Step
 from tunekit.vocabulary import Code, Record, Remedy, StepResult, Training, UserError
@@ -86,15 +84,9 @@ def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
     from tunekit.logs.log import Procedure
 
     config = record.request.config
-    swept, initial = context.handoff(lr_sweep), context.handoff(check_init_loss)
-    return Procedure(
-        lr=config.lr,
-        weight_decay=config.weight_decay,
-        dropout=config.model.args.get("dropout"),
-        sweep_range=swept.range if swept else None,
-        expected_loss=initial.expected_loss if initial else None,
-        classes=context.facts.classes,
-    )
+    known = {name: value for earlier in context.earlier.values() for name, value in earlier.result.known.items()}
+    own = {"lr": config.lr, "weight_decay": config.weight_decay, "dropout": config.model.args.get("dropout")}
+    return Procedure.from_json({**known, **own, "classes": context.facts.classes})
 
 
 def figure(context: Context[Diagnose], result: StepResult, records: Sequence[Record]) -> Figure:

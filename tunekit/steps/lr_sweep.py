@@ -74,6 +74,10 @@ class SweptRates(Handoff):
     def tuned(self) -> Values:
         return {"lr": self.lr}
 
+    @property
+    def known(self) -> Values:
+        return {"sweep_range": self.range}
+
 
 def plan(context: Context[LrSweep], records: Sequence[Record]) -> list[Training]:
     return plan_sweep(context, records, {})

@@ -41,6 +41,11 @@ class Handoff(JsonData):
         return {}
 
     @property
+    def known(self) -> Values:
+        """What a diagnosis of the run's curves may know of it, by the field of logs.Procedure."""
+        return {}
+
+    @property
     def trainings(self) -> tuple[str, ...]:
         """Names of trainings whose weights are handed on and stay."""
         return ()
@@ -106,7 +111,11 @@ class Step(Generic[S, H]):
     work: Literal["trains", "measures", "reads"] = "trains"  # what it asks for: reading needs nothing of the person's
     reads_logs: bool = False  # it takes the log of any tool besides runs
     importance: bool = False  # whether the study is asked which parameters matter
-    decides: Callable[[S], int] | None = None
+    decides: Callable[[Context[S]], int] | None = None
+
+    def read_handoff(self, result: StepResult) -> H | None:
+        """What a result of this step hands on, or None. Errors: ValueError where it is of another shape."""
+        return self.handoff.from_json(result.handoff) if result.handoff else None
 
 
 AnyStep = Step[Any, Any]
@@ -117,12 +126,14 @@ def conclude(context: Context[S], judgement: Judgement) -> StepResult:
     codes = {code.name: code for code in context.step.codes()}
     findings = tuple(_as_symptom(finding, codes[finding.code], context.causes) for finding in judgement.findings)
     following = judgement.next or (Remedy(context.following) if context.following else None)
+    handoff = judgement.handoff
     return StepResult(
         step=context.step.name,
         verdict=worst(judgement.findings),
         summary=judgement.summary,
         findings=findings,
-        handoff=plain(judgement.handoff.to_json()) if judgement.handoff is not None else {},
+        handoff=plain(handoff.to_json()) if handoff is not None else {},
+        known=plain(handoff.known) if handoff is not None else {},
         table=tuple(judgement.table),
         formats=dict(judgement.formats),
         details=dict(judgement.details),

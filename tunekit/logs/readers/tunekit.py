@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tunekit.configuration import Values
+from tunekit.layout import CONFIG, MANIFEST, METRICS, RECIPE, RESULT, TRAININGS
 from tunekit.logs import delimited, source
 from tunekit.logs.log import Log, Procedure
 from tunekit.logs.tabular import table_log
@@ -13,16 +14,18 @@ from tunekit.vocabulary import UserError, columns
 NAME = "tunekit"
 DESCRIPTION = "a tunekit run folder (runs/NAME), one of its trainings, or a training's metrics.csv"
 
-RESULTS = "*/result.json"
 HEADER = list(columns("loss")[:4])
 """First columns of every training's metrics.csv, whatever its metric."""
+
+OLDER = {"range": "sweep_range", "expected_loss": "expected_loss"}
+"""Where the steps' hand-offs hold what they know, in a run of the first format."""
 
 
 def recognise(path: Path) -> float:
     if path.is_dir():
-        if (path / "trainings").is_dir() and ((path / "recipe.yaml").is_file() or _trainings(path)):
+        if (path / TRAININGS).is_dir() and ((path / RECIPE).is_file() or _trainings(path)):
             return 0.99
-        return 0.98 if (path / "metrics.csv").is_file() and recognise(path / "metrics.csv") else 0.0
+        return 0.98 if (path / METRICS).is_file() and recognise(path / METRICS) else 0.0
     return 0.98 if path.suffix == ".csv" and delimited.header(path)[:4] == HEADER else 0.0
 
 
@@ -30,10 +33,10 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     """One log: of a run the training that the last of its steps names, else the longest one."""
     if path.is_file():
         return [_log(path, train, val)]
-    if (path / "trainings").is_dir():
+    if (path / TRAININGS).is_dir():
         return [_of_run(path, train, val)]
-    if (path / "metrics.csv").is_file():
-        return [_log(path / "metrics.csv", train, val)]
+    if (path / METRICS).is_file():
+        return [_log(path / METRICS, train, val)]
     raise UserError(f"{path}: is no tunekit run (no trainings folder) and no training (no metrics.csv)")
 
 
@@ -41,7 +44,9 @@ def _of_run(run: Path, train: str | None, val: str | None) -> Log:
     trainings = _trainings(run)
     if not trainings:
         return Log(NAME, (str(run),), run.name, notes=("the run has no training yet",), procedure=procedure_of(run))
-    named = [name for handoff in _handoffs(run) if (name := str(handoff.get("training"))) in trainings]
+    handoffs = [result.get("handoff") for result in _results(run)]
+    named = [str(handoff.get("training")) for handoff in handoffs if isinstance(handoff, dict)]
+    named = [name for name in named if name in trainings]
     chosen = trainings[named[-1]] if named else max(trainings.values(), key=lambda file: file.stat().st_size)
     notes = () if named else ("no step has named its best training yet: the longest is judged",)
     log = _log(chosen, train, val)
@@ -49,14 +54,14 @@ def _of_run(run: Path, train: str | None, val: str | None) -> Log:
 
 
 def _trainings(run: Path) -> dict[str, Path]:
-    return {file.parent.name: file for file in source.matching(run / "trainings", "*/metrics.csv")}
+    return {file.parent.name: file for file in source.matching(run / TRAININGS, f"*/{METRICS}")}
 
 
 def _log(file: Path, train: str | None, val: str | None) -> Log:
-    config = _json(file.parent / "config.json")
+    config = _json(file.parent / CONFIG)
     model = config.get("model")
     arguments = model.get("args") if isinstance(model, dict) else None
-    known = procedure_of(file.parent.parent.parent) if file.parent.parent.name == "trainings" else Procedure()
+    known = procedure_of(file.parent.parent.parent) if file.parent.parent.name == TRAININGS else Procedure()
     procedure = replace(
         known,
         lr=_number(config.get("lr")),
@@ -67,31 +72,30 @@ def _log(file: Path, train: str | None, val: str | None) -> Log:
 
 
 def procedure_of(run: Path) -> Procedure:
-    """What the run's steps handed on, whichever they were: of equal fields the last step's count."""
-    known = Procedure()
-    for handoff in _handoffs(run):
-        bounds = handoff.get("range")
-        if isinstance(bounds, list) and len(bounds) == 2 and "lr" in handoff:
-            low, high = (_number(bound) for bound in bounds)
-            known = replace(known, sweep_range=(low, high) if low is not None and high is not None else None)
-        if (expected := _number(handoff.get("expected_loss"))) is not None:
-            known = replace(known, expected_loss=expected)
-        if isinstance(classes := handoff.get("classes"), int) and not isinstance(classes, bool):
-            known = replace(known, classes=classes)
-    return known
+    """What the run's steps and its manifest say of it: of equal fields the last step's count."""
+    facts = _json(run / MANIFEST).get("facts")
+    known = {"classes": facts.get("classes")} if isinstance(facts, dict) else {}
+    for result in _results(run):
+        said, handed = result.get("known"), result.get("handoff")
+        if isinstance(said, dict):
+            known |= said
+        elif isinstance(handed, dict):
+            known |= {field: handed[name] for name, field in OLDER.items() if name in handed}
+    try:
+        return Procedure.from_json(known)
+    except ValueError:
+        return Procedure()  # of another version, or damaged
 
 
-def _handoffs(run: Path) -> Iterator[Values]:
-    """What the steps handed on, in the order of the steps that the run's manifest lists, else of their ends."""
-    from tunekit.rundir import MANIFEST  # brings pydantic, which no other tool's log needs
-
+def _results(run: Path) -> Iterator[Values]:
+    """What the steps said, in the order of the steps that the run's manifest lists, else of their ends."""
     steps = _json(run / MANIFEST).get("steps")
     order = {str(step): place for place, step in enumerate(steps)} if isinstance(steps, list) else {}
-    files = [(order.get(file.parent.name, -1), file.stat().st_mtime_ns, file) for file in source.matching(run, RESULTS)]
+    files = [
+        (order.get(file.parent.name, -1), file.stat().st_mtime_ns, file) for file in source.matching(run, f"*/{RESULT}")
+    ]
     for *_, file in sorted(files):
-        handoff = _json(file).get("handoff")
-        if isinstance(handoff, dict):
-            yield handoff
+        yield _json(file)
 
 
 def _number(value: object) -> float | None:

@@ -38,6 +38,10 @@ class StartingLoss(Handoff):
     expected_loss: float
     expected: str
 
+    @property
+    def known(self) -> Values:
+        return {"expected_loss": self.expected_loss}
+
 
 def plan(context: Here, records: Sequence[Record]) -> list[Request]:
     """The data once, and several initialisations of the model; weight decay zero where losses are measured."""

@@ -216,7 +216,7 @@ def _edges(cells: Sequence[Record], best: Record) -> list[Finding]:
     findings = []
     plane = cells_beside(best, cells)
     for axis in GROWTH:
-        value, values = best.params[axis], sorted({record.params[axis] for record in cells})
+        value, values = best.params[axis], sorted({record.params[axis] for record in plane})
         edge = len(values) > 1 and value in (values[0], values[-1]) and not (axis == "weight_decay" and value == 0)
         if not edge or not clearly_better(best, plane, axis, values):
             continue

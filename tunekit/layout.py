@@ -1,0 +1,15 @@
+"""What lies in a run folder, each name once."""
+
+MANIFEST = "environment.json"
+RECIPE = "recipe.yaml"
+BEST = "best.yaml"
+REPORT = "report.html"
+JOURNAL = "studies.journal"
+TRAININGS = "trainings"
+RESULT = "result.json"  # in each step's folder
+CONFIG, METRICS, VAL_LOSSES = "config.json", "metrics.csv", "val_losses.bin"  # in each training's
+CHECKPOINT, BEST_WEIGHTS = "checkpoint.pt", "best.pt"
+LOCK, OWNER, LOCKS = ".lock", ".owner", ".locks"  # the run's, who holds it, and those of its trainings
+SHARED = ".data"  # data that workers map, while a command runs
+FACTS = ".facts"
+"""What lies in a run folder."""
