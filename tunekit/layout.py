@@ -1,4 +1,4 @@
-"""What lies in a run folder, each name once."""
+"""The names of what lies in a run folder."""
 
 MANIFEST = "environment.json"
 RECIPE = "recipe.yaml"
@@ -11,5 +11,4 @@ CONFIG, METRICS, VAL_LOSSES = "config.json", "metrics.csv", "val_losses.bin"  # 
 CHECKPOINT, BEST_WEIGHTS = "checkpoint.pt", "best.pt"
 LOCK, OWNER, LOCKS = ".lock", ".owner", ".locks"  # the run's, who holds it, and those of its trainings
 SHARED = ".data"  # data that workers map, while a command runs
-FACTS = ".facts"
-"""What lies in a run folder."""
+FACTS = ".facts"  # what the probe of model and data found, by fingerprint

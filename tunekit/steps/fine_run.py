@@ -306,5 +306,5 @@ STEP = Step(
     order=_ranked,
     takes=lambda settings: settings.top,
     figure=figure,
-    decides=lambda context: _epochs(context),
+    decides=_epochs,
 )
