@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 
 import pytest
 
@@ -53,6 +54,28 @@ def test_settings_of_steps_may_change_on_a_run_and_stay(loaded, tmp_path):
     assert rundir.find_run(loaded, tmp_path / "runs").path == run.path
     with pytest.raises(UserError, match="only `steps` and `search`"):
         open_run(run.path, ("optimizer.lr=1",))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("optimizer.lr=0.1", "model.args.hidden=[3, 4]"),
+        ("optimizer.lr=1e-3", "steps.fine-run.top=2"),
+        ("lr=0.5", "optimizer.lr=0.25"),
+        ("clip_grad_norm=null", "schedule={name: cosine}", "batch_size=32"),
+        ("optimizer.target=sgd", "search={model.args.dropout: [0, 0.5]}"),
+        ("model.args.note='0.1'", "model.args.flag=true"),
+    ],
+)
+def test_the_run_that_a_refusal_advises_is_the_one_that_was_asked_for(loaded, tmp_path, overrides):
+    run = rundir.find_run(loaded, tmp_path / "runs")
+    with pytest.raises(UserError) as refusal:
+        open_run(run.path, overrides)
+    words = shlex.split(str(refusal.value).split("`")[-2])
+    advised = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
+    recipe = run.path / "recipe.yaml"
+    assert words[:3] == ["tunekit", "run", str(recipe)]
+    assert read_recipe(recipe, advised).recipe == read_recipe(recipe, overrides).recipe
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "x" * 101, "-x", "a b"])

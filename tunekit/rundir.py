@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from tunekit import __version__
 from tunekit.layout import JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
-from tunekit.recipe import Loaded, Recipe, as_yaml, load
+from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
 from tunekit.telling import command
 from tunekit.vocabulary import Remedy, StepResult, StorageError, UserError
 
@@ -197,12 +197,11 @@ def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) 
             f"{path}: was made by another version of tunekit (format {kind}, this one has {RUN_FORMAT}): it can be "
             f"read, not trained on; start another run with `{shlex.join(['tunekit', 'run', str(path / RECIPE)])}`"
         )
-    changes = {key.strip(): value for key, _, value in (text.partition("=") for text in overrides)}
-    for key, value in changes.items():
-        if key.split(".")[0] not in OWN_KEYS:
-            again = command(Remedy("run", changes), str(path), OWN_KEYS, RECIPE)
+    for text in overrides:
+        if read_override(text)[0].split(".")[0] not in OWN_KEYS:
+            again = command(Remedy("run", dict(map(read_override, overrides))), str(path), OWN_KEYS, RECIPE)
             raise UserError(
-                f"--set {key}={value}: on a run only `steps` and `search` change, for its trainings hang on the rest; "
+                f"--set {text}: on a run only `steps` and `search` change, for its trainings hang on the rest; "
                 f"start another run with `{again}`"
             )
     loaded = read_recipe(schema, path / RECIPE, overrides)

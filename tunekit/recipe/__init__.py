@@ -2,6 +2,17 @@
 
 from tunekit.recipe.code import call, local_modules, resolve
 from tunekit.recipe.schema import Loaded, Recipe, load, recipe_type
-from tunekit.recipe.text import ALIASES, as_yaml
+from tunekit.recipe.text import ALIASES, as_yaml, read_override
 
-__all__ = ["ALIASES", "Loaded", "Recipe", "as_yaml", "call", "load", "local_modules", "recipe_type", "resolve"]
+__all__ = [
+    "ALIASES",
+    "Loaded",
+    "Recipe",
+    "as_yaml",
+    "call",
+    "load",
+    "local_modules",
+    "read_override",
+    "recipe_type",
+    "resolve",
+]

@@ -21,17 +21,22 @@ NAMES = {"schedule": "name"}
 Lines = dict[tuple[str, ...], int]
 
 
+def read_override(text: str) -> tuple[str, Any]:
+    """The dotted path and the value of a `dotted.path=value` text, whose value is YAML. Errors: UserError."""
+    path, sign, value = text.partition("=")
+    if not sign or not path.strip():
+        raise UserError(f"--set {text}: expected key=value, for example --set optimizer.lr=0.01")
+    parsed, _ = parse_yaml(value, f"--set {text}")
+    return ALIASES.get(path.strip(), path.strip()), parsed
+
+
 def apply_overrides(data: object, overrides: Iterable[str], lines: Lines) -> None:
-    """Set `dotted.path=value` texts (values are YAML) in parsed YAML, in place."""
+    """Set `dotted.path=value` texts in parsed YAML, in place. Errors: UserError."""
     for text in overrides:
-        path, sign, value = text.partition("=")
-        if not sign or not path.strip():
-            raise UserError(f"--set {text}: expected key=value, for example --set optimizer.lr=0.01")
-        parsed, _ = parse_yaml(value, f"--set {text}")
-        name = ALIASES.get(path.strip(), path.strip())
+        name, value = read_override(text)
         if not isinstance(data, dict):
             raise UserError(f"--set {text}: there is no recipe to change")
-        set_path(data, name, parsed)
+        set_path(data, name, value)
         parts = tuple(name.split("."))
         for length in range(1, len(parts)):
             lines.setdefault(parts[:length], 0)  # a mapping that the override makes
