@@ -85,7 +85,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         # What only looks at records needs neither torch nor the person's code again.
         facts = _kept_facts(run) if all(step.work == "reads" for step in walked) else None
         facts = facts or _facts(supervisor)
-        if any(step.importance and run.result(step.name) is None for step in walked):
+        if any(step.weighed and run.result(step.name) is None for step in walked):
             threading.Thread(target=import_importance, daemon=True).start()
         results = []
         for step in walked:

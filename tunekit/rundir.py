@@ -22,7 +22,7 @@ from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
 from tunekit.telling import command
 from tunekit.vocabulary import Remedy, StepResult, StorageError, UserError
 
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 """Of a run folder: one of another format is read, and not trained on."""
 
 OWN_KEYS = ("steps", "search")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tunekit.books import Books, why_unscored
 from tunekit.configuration import Values, digest
 from tunekit.executors import Event, Executor
 from tunekit.layout import RECIPE, RESULT
@@ -18,7 +18,7 @@ from tunekit.rundir import OWN_KEYS, RunDir
 from tunekit.steps import AnyStep, Context, conclude
 from tunekit.steps.noise import best_validation
 from tunekit.store import Store
-from tunekit.studies import Conclusion, Studies, Study
+from tunekit.studies import Conclusion, Studies, importance
 from tunekit.telling import command
 from tunekit.vocabulary import (
     Advanced,
@@ -32,7 +32,6 @@ from tunekit.vocabulary import (
     StepFinished,
     StepResult,
     StepStarted,
-    Suggestion,
     Training,
     UserError,
 )
@@ -73,7 +72,7 @@ class Supervisor:
     def ask(self, request: Measurement, folder: Path) -> Values:
         """One measurement outside the steps, its answer kept in a folder of its own. Errors: UserError."""
         for _, event in self._carry_out([request], replace(self.workspace, trainings=str(folder))):
-            if event.kind not in ("progress", "done"):
+            if event.is_last and event.kind != "done":
                 raise UserError(event.error)
         values = Store(folder).entry(request.config).measurement(request.goal)
         if values is None:
@@ -87,12 +86,12 @@ class Supervisor:
         for place, event in self._carry_out([request], self.workspace):
             if event.progress is not None:
                 progress.advance(place, event.progress.done)
-            elif event.kind != "done":
+            elif event.is_last and event.kind != "done":
                 raise UserError(event.error)
         record = self._record(request, None)
         best = best_validation(record, context.metric, context.facts.maximize)
         if best is None:
-            raise UserError(f"the training diverged ({_reason(record)}); take a smaller rate")
+            raise UserError(f"the training diverged ({why_unscored(record)}); take a smaller rate")
         per_epoch = context.iterations_per_epoch()
         weights = str(self._store.entry(request.config).weights)
         return Trained(context.metric, best[2], best[1] / per_epoch, request.until // per_epoch, weights)
@@ -101,9 +100,7 @@ class Supervisor:
         """Plan, run and judge a step, and write its result. Errors: UserError, Interrupted."""
         step = context.step
         fingerprint = self.fingerprint(context)
-        choices = context.choices if step.choices is None else step.choices(context)
-        study = self.studies.study(step.name, step.maximize(context), choices)
-        before = study.conclusion()
+        before = self.studies.conclusions([step.name]).get(step.name)
         if before is not None and before.fingerprint == fingerprint and self._stands(step, before):
             self._show(before.result)
             self.emit(StepFinished(before.result, (), reused=True))
@@ -111,10 +108,12 @@ class Supervisor:
         self.emit(StepStarted(step.name))
         started = time.monotonic()
         records: list[Record] = []
+        books = Books(context, self.studies)
         while requests := step.plan(context, records):
-            records += self._round(context, study, requests, records)
-        if step.importance:
-            context = replace(context, importance=study.importance(context.recipe.seed))
+            records += self._round(context, books, requests, records)
+        if step.weighed is not None:
+            weighed = step.weighed(context, records)
+            context = replace(context, importance=importance(weighed, context.recipe.seed))
         judgement = step.judge(context, records)
         result = self._spelled(conclude(context, judgement))
         trained = reach(records)
@@ -130,7 +129,8 @@ class Supervisor:
         named = [finding.code for finding in result.findings if finding.severity != "note"]
         causes = tuple(code for code in dict.fromkeys(named) if code in explaining)
         handed_on = judgement.handoff.trainings if judgement.handoff is not None else ()
-        study.conclude(Conclusion(fingerprint, result, causes, handed_on, trained))
+        tuned = judgement.handoff.tuned if judgement.handoff is not None else {}
+        books.conclude(Conclusion(fingerprint, result, causes, handed_on, trained, tuned), records)
         self.run.write_result(result)
         self._tidy(context, records, handed_on)
         figure = partial(step.figure, context, result, records) if step.figure else None
@@ -197,32 +197,26 @@ class Supervisor:
         return furthest
 
     def _round(
-        self, context: Context[Any], study: Study, requests: Sequence[Request], before: Sequence[Record]
+        self, context: Context[Any], books: Books, requests: Sequence[Request], before: Sequence[Record]
     ) -> list[Record]:
-        """Carry all requests out, tell the study of each, and return their records in the order of the requests."""
-        drawn = [self._drawn(request, study, context) for request in requests]
-        draws = [request.number if isinstance(request, Suggestion) else None for request in requests]
-        numbers = [study.begin(request, draw) for request, draw in zip(drawn, draws, strict=True)]
-        errors: dict[int, str] = {}
-        progress = _Progress(context.step.name, drawn, len(before), self.emit)
+        """Carry all requests out, tell the studies as it goes, and return the records in the order of the requests."""
+        entries = books.enter(requests, before)
+        asked = [entry.request for entry in entries]
+        records: dict[int, Record] = {}
+        progress = _Progress(context.step.name, asked, len(before), self.emit)
         # A training that was given several threads takes several workers' cores.
         at_once = max(1, self.executor.capacity // context.facts.threads)
-        for place, event in self._carry_out(drawn, self.workspace, at_once):
-            if event.progress is not None:
+        for place, event in self._carry_out(asked, self.workspace, at_once):
+            if event.kind == "begun":
+                books.begin(entries[place])
+            elif event.progress is not None:
+                books.follow(entries[place], event.progress)
                 progress.advance(place, event.progress.done)
-                continue
-            if event.kind != "done":
-                errors[place] = event.error
-            progress.finish(place)
-        records = [self._record(request, errors.get(place)) for place, request in enumerate(drawn)]
-        for number, record in zip(numbers, records, strict=True):
-            self._tell(context, study, number, record)
-        return records
-
-    def _drawn(self, request: Request, study: Study, context: Context[Any]) -> Training | Measurement:
-        if isinstance(request, Suggestion):
-            return request.build(study.suggest(request.number, request.space, request.sampler, context.recipe.seed))
-        return request
+            else:
+                records[place] = self._record(asked[place], None if event.kind == "done" else event.error)
+                books.end(entries[place], records[place])
+                progress.finish(place)
+        return [records[place] for place in range(len(asked))]
 
     def _carry_out(
         self, requests: Sequence[Training | Measurement], workspace: Workspace, at_once: int = 1
@@ -254,7 +248,7 @@ class Supervisor:
                 place = running[event.handle]
                 if event.progress is not None and event.progress.note:
                     self.emit(Noted(event.progress.note))
-                if event.kind != "progress":
+                if event.is_last:
                     del running[event.handle]
                 if event.kind in ("failed", "lost") and attempts[place] < ATTEMPTS:
                     attempts[place] += 1
@@ -272,16 +266,6 @@ class Supervisor:
         validations = sum(value is not None for value in rows.get("val_loss", ()))
         return Record(request, rows=rows, val_losses=entry.val_losses(validations))
 
-    def _tell(self, context: Context[Any], study: Study, number: int, record: Record) -> None:
-        if record.error is not None:
-            study.finish(number, None, reason=record.error, failed=True)
-            return
-        value = context.step.objective(context, record)
-        column = context.metric if context.metric in record.rows else "val_loss"
-        curve = record.validations(column) or list(enumerate(record.column("train_loss"), start=1))
-        reason = "" if value is not None and math.isfinite(value) else _reason(record)
-        study.finish(number, value, curve, reason)
-
 
 def _stands(store: Store, request: Training | Measurement) -> bool:
     """Whether the store already answers a request."""
@@ -289,14 +273,6 @@ def _stands(store: Store, request: Training | Measurement) -> bool:
     if isinstance(request, Measurement):
         return entry.measurement(request.goal) is not None
     return is_finished(request, entry.rows(request.until))
-
-
-def _reason(record: Record) -> str:
-    """Why a trial has no value, in words."""
-    if not isinstance(record.request, Training):
-        return "measured, not scored"
-    index = record.request.stop.diverged_at(record.column("train_loss"))
-    return "not scored" if index is None else f"diverged at iteration {index + 1}"
 
 
 def reach(records: Sequence[Record]) -> Mapping[str, int]:

@@ -17,6 +17,7 @@ Severity = Literal["note", "warn", "fail"]
 Verdict = Literal["pass", "warn", "fail"]
 Format = Literal["rate", "share"]
 """How a number is shown: rates short (3e-3), shares of one in per cent; others with four digits."""
+POINTS = 50  # of a training's course, that a study keeps
 SCHEMA = 2
 """Of result.json: raised when a field of it changes its meaning."""
 
@@ -88,6 +89,7 @@ class Training:
     `purpose` says what it is asked for, in the words of its step (sweep, cell, repeat over seeds, ...), and `round` in
     which round of that step's plan. Both are part of the request's identity, so that a sweep's and a cell's training of
     equal configuration and length are two trials; neither is part of the training's key, so that it is trained once.
+    `whole`: the iterations of a longer training that this is the beginning of, as a rung of halving is: one trial.
     """
 
     config: TrainingConfig
@@ -97,6 +99,7 @@ class Training:
     _: KW_ONLY
     purpose: str
     round: int = 0
+    whole: int | None = None
 
     @property
     def goal(self) -> str:
@@ -106,6 +109,22 @@ class Training:
     @property
     def identity(self) -> str:
         return f"{self.purpose} {self.round}: {self.goal}"
+
+    @property
+    def trial(self) -> str:
+        """What a study knows its trial by."""
+        return f"{self.purpose}: {self.config.key}@{self.whole or self.until}"
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether a longer training is to go on from here."""
+        return self.whole is not None and self.until < self.whole
+
+    def shows(self, position: int, spacing: int = 1) -> bool:
+        """Whether a value at this iteration is one of the some fifty that show the training's course, where there is
+        one every `spacing` iterations."""
+        values = (self.whole or self.until) // spacing
+        return position % (spacing * max(1, math.ceil(values / POINTS))) == 0
 
 
 @dataclass(frozen=True)
@@ -130,13 +149,17 @@ class Measurement:
     def identity(self) -> str:
         return f"{self.purpose} {self.round}: {self.goal}"
 
+    @property
+    def trial(self) -> str:
+        """What a study knows its trial by."""
+        return f"{self.purpose}: {self.goal}"
+
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A request whose parameters the study's sampler draws: `build` makes the training from them."""
+    """A request whose parameters a sampler draws from the study's space: `build` makes the training from them."""
 
     number: int
-    space: Values  # dotted path -> list of values, or {"low", "high", "log"}
     sampler: str  # random | tpe
     build: Callable[[Values], Training]
     _: KW_ONLY
@@ -210,6 +233,14 @@ class Record:
         """(iteration, value) at the ends of epochs, for a `val_` column."""
         pairs = zip(self.rows.get("iteration", ()), self.rows.get(name, ()), strict=False)
         return [(int(iteration), value) for iteration, value in pairs if value is not None]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much each parameter matters: its share of the variance of the trials' values; or why that is not said."""
+
+    shares: Mapping[str, float] = field(default_factory=dict)
+    withheld: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,14 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a request is: iterations done of those it asks for, last training loss."""
+    """How far a request is: iterations done of those it asks for, last training loss, and the rows since the last news
+    that show its course."""
 
     done: int
     total: int
     loss: float | None = None
     note: str = ""  # something the person should know
+    rows: tuple[Row, ...] = ()
 
 
 class Worker:
@@ -107,9 +109,11 @@ class Worker:
                 yield Progress(0, request.until, note=f"{entry.path.name}: its files are damaged; it is trained anew")
             writer = _Writer(entry, session)
             last = time.monotonic()
+            course: list[Row] = []
             try:
                 for chunk in session.run(request.until):
                     writer.add(chunk)
+                    course += [row for row in chunk.rows if row.val_loss is not None or request.shows(row.iteration)]
                     if writer.ends(request):
                         break
                     now = time.monotonic()
@@ -117,7 +121,8 @@ class Worker:
                         writer.flush()
                     if now - last > PROGRESS_S:
                         last = now
-                        yield Progress(session.iteration, request.until, writer.losses[-1])
+                        yield Progress(session.iteration, request.until, writer.losses[-1], rows=tuple(course))
+                        course = []
             finally:
                 # Also when the generator is closed by an interrupted run: it goes on from here.
                 writer.flush()

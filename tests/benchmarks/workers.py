@@ -67,7 +67,7 @@ def measure(name: str, iterations: int, trainings: int, overrides: dict[str, Any
             }
             while waiting:
                 for event in executor.poll():
-                    if event.kind != "progress":
+                    if event.is_last:
                         assert event.kind == "done", event.error
                         waiting.discard(event.handle)
             count = until * len(seeds)

@@ -81,7 +81,7 @@ class TestContract:
         handle = executor.submit(Training(config, 7, {}, purpose="test"), workspace)
         events = news_of(executor, handle)
         assert [event.handle for event in events] == [handle] * len(events)
-        assert [event.kind for event in events] == ["progress"] * (len(events) - 1) + ["done"]
+        assert [event.kind for event in events] == ["begun"] + ["progress"] * (len(events) - 2) + ["done"]
         assert entry_of(config, workspace).iterations() == 7
 
     def test_progress_rises_to_done(self, executor, make_config, workspace):
@@ -129,7 +129,8 @@ class TestContract:
     def test_input_at_fault_is_unusable_and_told_in_one_line(self, executor, make_config, workspace):
         config = make_config(model={"target": "mlpp", "args": {}})
         handle = executor.submit(Training(config, 5, {}, purpose="test"), workspace)
-        [event] = news_of(executor, handle)
+        [begun, event] = news_of(executor, handle)
+        assert begun.kind == "begun"
         assert event.kind == "unusable"
         assert event.error.startswith("model.target: no model 'mlpp'")
         assert "\n" not in event.error
@@ -147,20 +148,23 @@ class TestContract:
         bad = executor.submit(
             Training(make_config(model={"target": "breaks_y:Net", "args": {}}), 5, {}, purpose="test"), workspace
         )
-        [event] = news_of(executor, bad)
+        [begun, event] = news_of(executor, bad)
+        assert begun.kind == "begun"
         assert event.kind == "failed"
         assert event.error.startswith(f"{error}: mine")
 
     def test_a_place_that_cannot_be_written_is_a_matter_of_storage(self, executor, make_config, workspace, tmp_path):
         (tmp_path / "file").write_text("")
         place = Workspace(str(tmp_path / "file" / "trainings"), workspace.folder, "cpu")
-        [event] = news_of(executor, executor.submit(Training(make_config(), 5, {}, purpose="test"), place))
+        [begun, event] = news_of(executor, executor.submit(Training(make_config(), 5, {}, purpose="test"), place))
+        assert begun.kind == "begun"
         assert event.kind == "storage"
         assert "cannot be written" in event.error
 
     def test_a_measurement_that_cannot_be_made_is_told(self, executor, make_config, workspace):
         handle = executor.submit(Measurement("outputs", make_config(), {}, at=10, purpose="test"), workspace)
-        [event] = news_of(executor, handle)
+        [begun, event] = news_of(executor, handle)
+        assert begun.kind == "begun"
         assert event.kind == "unusable"
         assert "no checkpoint to measure at iteration 10" in event.error
 
@@ -260,7 +264,7 @@ def test_a_worker_that_is_killed_is_lost_and_the_pool_goes_on(pool, make_config,
     assert all(other.process.is_alive() for other in pool._workers)
     again = [pool.submit(Training(make_config(seed=5), 8, {}, purpose="test"), workspace)]
     again += [pool.submit(Training(make_config(seed=6), 8, {}, purpose="test"), workspace)]
-    assert {event.kind for event in news_of(pool, *again)} <= {"progress", "done"}
+    assert {event.kind for event in news_of(pool, *again)} <= {"begun", "progress", "done"}
     assert entry_of(config, workspace).rows(8)["iteration"] == list(range(1, 9))
 
 

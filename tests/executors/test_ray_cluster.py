@@ -105,7 +105,7 @@ class TestCluster:
             again = executor.submit(handles[lost.handle], workspace)
             [other] = set(handles) - {lost.handle}
             events = news_of(executor, again, other)
-            assert {event.kind for event in events} == {"progress", "done"}
+            assert {event.kind for event in events} == {"begun", "progress", "done"}
             assert min(event.progress.done for event in events if event.handle == again and event.progress) > reached
         finally:
             executor.close()

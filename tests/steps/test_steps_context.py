@@ -13,7 +13,7 @@ def test_searched_values_stay_as_they_were_written_and_the_recipe_has_them_whole
     assert context.params == best
     assert context.recipe.loss.target == "mse"
     assert context.config().schedule.args == {"warmup": 5}
-    assert all(context.params[path] in values for path, values in context.choices.items())
+    assert all(context.params[path] in values for path, values in SEARCH.items())
 
 
 def test_without_hand_offs_the_recipes_own_rates_are_what_is_known():

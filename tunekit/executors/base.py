@@ -17,13 +17,18 @@ MEMORY_HINT = "out of memory: try a smaller batch_size, a smaller model or fewer
 
 @dataclass(frozen=True)
 class Event:
-    """News of a submitted request. `lost`: its worker died; `unusable`: the person's input is at fault (UserError);
-    `storage`: what it did cannot be kept (StorageError)."""
+    """News of a submitted request. `begun`: a worker has taken it up; `lost`: that worker died; `unusable`: the
+    person's input is at fault (UserError); `storage`: what it did cannot be kept (StorageError)."""
 
     handle: int
-    kind: Literal["progress", "done", "failed", "unusable", "storage", "lost"]
+    kind: Literal["begun", "progress", "done", "failed", "unusable", "storage", "lost"]
     progress: Progress | None = None
     error: str = ""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether there is no more news of the request."""
+        return self.kind not in ("begun", "progress")
 
 
 class Executor(Protocol):
@@ -31,7 +36,7 @@ class Executor(Protocol):
 
     - `submit` returns at once, with a handle that no other request of this executor has.
     - `poll` waits up to `timeout_s` for news and returns it in the order in which it came; [] where there is none.
-      After any event but `progress` there is no more news of that handle.
+      The first news of a request is `begun`, once; after its last there is no more.
     - `cancel` stops a request, running or waiting; there is no more news of it, and what it did so far stays.
     - `close` stops everything and lets running trainings save where they are. Closing twice is fine.
     """
@@ -51,8 +56,9 @@ def carry_out(
     workspace: Workspace,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[Event]:
-    """A request's events, up to its last. `stopped` is asked between them: where it says so, or where this generator is
-    closed, the training is saved where it is and there is no last event."""
+    """A request's events, from its first to its last. `stopped` is asked between them: where it says so, or where this
+    generator is closed, the training is saved where it is and there is no last event."""
+    yield Event(handle, "begun")
     running = worker.work(request, workspace)
     try:
         for progress in running:

@@ -29,7 +29,7 @@ class InlineExecutor:
         if not self._waiting:
             return []
         event = next(self._waiting[0][1])
-        if event.kind != "progress":
+        if event.is_last:
             self._waiting.popleft()
         return [event]
 

@@ -97,7 +97,7 @@ class ProcessExecutor:
                 if event.handle != worker.handle:
                     continue  # of a request that was cancelled
                 events.append(event)
-                if event.kind != "progress":
+                if event.is_last:
                     worker.handle = None
         return events
 

@@ -288,7 +288,7 @@ class RayExecutor:
     def _news_of(self, worker: _Worker, event: Event) -> list[Event]:
         if worker.silent:
             return []
-        worker.silent = event.kind != "progress"  # nothing follows the last word
+        worker.silent = event.is_last  # nothing follows the last word
         return [event]
 
     def _bury(self, worker: _Worker, error: Exception) -> list[Event]:

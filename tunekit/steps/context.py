@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tunekit.configuration import ScheduleSpec, TrainingConfig, Values, short
 from tunekit.steps.step import H, S, Settings, Step
-from tunekit.vocabulary import Facts, Format, Record, StepResult
+from tunekit.vocabulary import Facts, Format, Importance, Record, StepResult
 
 if TYPE_CHECKING:
     from tunekit.recipe import Recipe
@@ -42,7 +42,7 @@ class Context(Generic[S]):
     earlier: Mapping[str, Earlier] = field(default_factory=dict)  # step -> what it left, in order
     following: str = ""  # the step after this one
     wanted: int = 0
-    importance: Mapping[str, float] = field(default_factory=dict)
+    importance: Importance = field(default_factory=Importance)
 
     @property
     def settings(self) -> S:
@@ -103,12 +103,6 @@ class Context(Generic[S]):
         """How a table shows rates and the metric."""
         formats: dict[str, Format] = {"lr": "rate", "weight_decay": "rate"}
         return {**formats, self.metric: "share"} if self.facts.share else formats
-
-    @property
-    def choices(self) -> Mapping[str, Sequence[object]]:
-        """The search axes that hold other things than whole numbers alone or decimal ones alone, for the study."""
-        axes = self.recipe.search.items()
-        return {path: values for path, values in axes if {type(value) for value in values} not in ({int}, {float})}
 
 
 def percent(value: float) -> str:

@@ -119,6 +119,7 @@ STEP = Step(
     objective=objective,
     maximize=lambda context: context.facts.maximize,
     figure=figure,
+    metric=lambda context: context.metric,
     work="reads",
     reads_logs=True,
 )

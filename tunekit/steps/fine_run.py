@@ -10,9 +10,11 @@ from statistics import fmean, stdev
 from tunekit import citations
 from tunekit.charts import Figure, Line, Panel
 from tunekit.configuration import Values, decimal, short
+from tunekit.space import Range, Space
 from tunekit.steps.check_init_loss.data import NOT_REPEATABLE
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid import WITHIN_NOISE
+from tunekit.steps.coarse_grid.plan import other_axes
 from tunekit.steps.context import Context, described
 from tunekit.steps.noise import Difference, best_validation, diverged, paired, sample_losses
 from tunekit.steps.step import Count, Judgement, Positive, Settings, Step
@@ -61,6 +63,19 @@ def plan(context: Context[FineRun], records: Sequence[Record]) -> list[Training]
         return fresh
     seeds = [context.recipe.seed + number for number in range(1, context.settings.seeds)]
     return [_training(context, {**best.params, "seed": seed}, REPEAT, 2) for seed in seeds]
+
+
+def space(context: Context[FineRun], _records: Sequence[Record]) -> Space:
+    """The rates of the best cells with the finer ones beside them, the grid's other axes, and the seeds."""
+    top = _top(context)
+    rates = [params["lr"] for params in top]
+    rates += [decimal(rate * factor) for rate in rates for factor in context.settings.lr_factors]
+    first = context.recipe.seed
+    return {
+        "lr": Range(min(rates), max(rates), log=True),
+        **other_axes(context.of(coarse_grid), [params["weight_decay"] for params in top]),
+        "seed": Range(first, first + context.settings.seeds - 1),
+    }
 
 
 def _top(context: Context[FineRun]) -> Sequence[Values]:
@@ -306,5 +321,7 @@ STEP = Step(
     order=_ranked,
     takes=lambda settings: settings.top,
     figure=figure,
+    metric=lambda context: context.metric,
+    space=space,
     decides=_epochs,
 )

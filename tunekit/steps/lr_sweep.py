@@ -13,11 +13,12 @@ from annotated_types import Ge, Le
 from tunekit import citations
 from tunekit.charts import Band, Figure, Line, Panel, Rule
 from tunekit.configuration import Values, decimal, short
+from tunekit.space import Range, Space
 from tunekit.steps.context import Context
 from tunekit.steps.noise import ERRORS, diverged, tail, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
 from tunekit.steps.step import Count, Handoff, Judgement, NonNegative, Positive, Settings, Step
-from tunekit.vocabulary import Code, Finding, Record, Remedy, StepResult, StopRule, Training, UserError
+from tunekit.vocabulary import Code, Finding, Measurement, Record, Remedy, StepResult, StopRule, Training, UserError
 
 NAME = "lr-sweep"
 SWEEP = "sweep"
@@ -100,6 +101,20 @@ def plan_sweep(context: Context[LrSweep], records: Sequence[Record], fixed: Valu
     if best == low or (best is None and all(curve.diverged for curve in curves.values())):
         return [_training(context, beyond(low, up=False), fixed, extensions + 1)]
     return []
+
+
+def space(context: Context[LrSweep], _records: Sequence[Record] = ()) -> Space:
+    """All rates that the sweep may try: the ladder, and what it may be extended by at either end."""
+    rates = ladder(context.settings.low, context.settings.high)
+    low, high = rates[0], rates[-1]
+    for _ in range(context.settings.extend):
+        low, high = beyond(low, up=False), beyond(high, up=True)
+    return {"lr": Range(low, high, log=True)}
+
+
+def swept_values(request: Training | Measurement) -> Values:
+    """The searched values that a sweep's training is for."""
+    return {path: value for path, value in request.params.items() if path != "lr"}
 
 
 def _training(context: Context[LrSweep], rate: float, fixed: Values, round_: int = 0, times: int = 1) -> Training:
@@ -357,6 +372,7 @@ STEP = Step(
     judge,
     lambda: CODES,
     objective=objective,
-    choices=lambda _context: {},
+    metric=lambda _context: "train_loss",
+    space=space,
     figure=figure,
 )

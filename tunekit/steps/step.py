@@ -9,12 +9,27 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Ty
 from annotated_types import Ge, Gt
 
 from tunekit.charts import Figure
-from tunekit.configuration import Values
+from tunekit.configuration import Values, digest
 from tunekit.jsondata import JsonData, plain
-from tunekit.vocabulary import Code, Finding, Format, Record, Remedy, Request, StepResult, Training, worst
+from tunekit.space import Space
+from tunekit.telling import spelled
+from tunekit.vocabulary import (
+    Code,
+    Finding,
+    Format,
+    Measurement,
+    Record,
+    Remedy,
+    Request,
+    StepResult,
+    Training,
+    worst,
+)
 
 if TYPE_CHECKING:
     from tunekit.steps.context import Context
+
+LONGEST = 120  # characters of searched values in a study's name
 
 Count = Annotated[int, Gt(0)]
 Positive = Annotated[float, Gt(0)]
@@ -80,13 +95,31 @@ def _as_scored(context: Context[S], records: Sequence[Record]) -> list[Record]:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a step's work with a study of its own: what another step does, for searched values of this one."""
+
+    step: AnyStep
+    values: Values  # dotted path -> value
+
+    @property
+    def study(self) -> str:
+        """The study's name: `lr-sweep/batch_size=64`."""
+        text = ",".join(f"{path}={spelled(value)}" for path, value in self.values.items())
+        return f"{self.step.name}/{text}" if len(text) <= LONGEST else f"{self.step.name}/{digest(text)}"
+
+
+@dataclass(frozen=True)
 class Step(Generic[S, H]):
     """A step. Its functions are pure: the same context and records give the same answer.
 
     - `plan` is called with all records so far until it returns no more requests;
     - `judge` says what the records mean;
     - `objective` is the value that the study is told of a record, or None for one that is never scored; `maximize` is
-      the direction of that value;
+      its direction and `metric` its name, which is also that of the column by which a training is followed;
+    - `space` says what each parameter of the step's requests may be, whatever the plan adds later; it is asked once,
+      with the records so far, before the first of them. Parameters outside of it are attributes of the trials;
+    - `part` tells requests that another step would make, for searched values: their study is apart;
+    - `weighed` gives the values of the parameters by what they reached, of which it is told which parameters matter;
     - `order`: the step's trainings by how much their weights are wanted, the best first;
     - `takes`: how many trainings of the steps before it go on in this one, and so keep their weights;
     - `decides`: its hand-off is a Winner, the run's outcome, and makes best.yaml; gives the epochs of a final training;
@@ -104,13 +137,15 @@ class Step(Generic[S, H]):
     needs: tuple[AnyStep, ...] = ()
     objective: Callable[[Context[S], Record], float | None] = lambda _context, _record: None
     maximize: Callable[[Context[S]], bool] = lambda _context: False
-    choices: Callable[[Context[S]], Mapping[str, Sequence[Any]]] | None = None  # None: the recipe's search axes
+    metric: Callable[[Context[S]], str] = lambda _context: "value"
+    space: Callable[[Context[S], Sequence[Record]], Space] = lambda _context, _records: {}
+    part: Callable[[Training | Measurement], Part | None] = lambda _request: None
     order: Callable[[Context[S], Sequence[Record]], Sequence[Record]] = _as_scored
     takes: Callable[[S], int] = lambda _settings: 0
     figure: Callable[[Context[S], StepResult, Sequence[Record]], Figure] | None = None
     work: Literal["trains", "measures", "reads"] = "trains"  # what it asks for: reading needs nothing of the person's
     reads_logs: bool = False  # it takes the log of any tool besides runs
-    importance: bool = False  # whether the study is asked which parameters matter
+    weighed: Callable[[Context[S], Sequence[Record]], list[tuple[Values, float]]] | None = None
     decides: Callable[[Context[S]], int] | None = None
 
     def read_handoff(self, result: StepResult) -> H | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tunekit.charts import Bars, Figure, Line, Panel, Rule
 from tunekit.configuration import Values
 from tunekit.measured import DataMeasured, InitialMeasured
+from tunekit.space import Range, Space
 from tunekit.steps.check_init_loss import data, gradients, labels, loss, model, outputs, wiring
 from tunekit.steps.check_init_loss.settings import NAME, CheckInitLoss, Here
 from tunekit.steps.step import Handoff, Judgement, Step
@@ -53,6 +54,11 @@ def plan(context: Here, records: Sequence[Record]) -> list[Request]:
         seed = {"seed": context.recipe.seed + number}
         requests.append(Measurement("initial", context.config(seed), seed, purpose=INITIALISATION))
     return requests
+
+
+def space(context: Here, _records: Sequence[Record]) -> Space:
+    first = context.recipe.seed
+    return {"seed": Range(first, first + context.settings.initializations - 1)}
 
 
 def objective(_context: Here, record: Record) -> float | None:
@@ -129,7 +135,8 @@ STEP = Step(
     judge,
     lambda: CODES,
     objective=objective,
-    choices=lambda _context: {},
+    metric=lambda _context: "off_expected_loss",
+    space=space,
     figure=figure,
     work="measures",
 )

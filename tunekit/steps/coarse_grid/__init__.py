@@ -19,8 +19,10 @@ from tunekit.steps.coarse_grid.plan import (
     is_short,
     is_sweep,
     objective,
+    part,
     plan,
     scored_cells,
+    space,
 )
 from tunekit.steps.context import Context, described
 from tunekit.steps.lr_sweep import BEST_AT_EDGE
@@ -98,8 +100,9 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
         top=tuple(dict(record.params) for record in _spread_out(scored)[: context.wanted]),
     )
     axes = _axes(context, scored)
-    unsaid = {} if context.importance else {"importance_note": f"not said of {len(scored)} cells on {len(axes)} axes"}
-    details = {"axes": axes, "importance": dict(context.importance), **unsaid}
+    withheld = context.importance.withheld
+    unsaid = {"importance_note": f"not said: {withheld}"} if withheld else {}
+    details = {"axes": axes, "importance": dict(context.importance.shares), **unsaid}
     summary = f"Best of {len(cells)} cells: {described(best.params)}, {reached}{more}"
     return Judgement(summary, findings, handoff, table, formats, details)
 
@@ -109,6 +112,15 @@ def order(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Recor
     scored = scored_cells(context, records)
     first = _spread_out(scored)[: context.wanted]
     return [*first, *(record for record in scored if record not in first)]
+
+
+def weighed(context: Context[CoarseGrid], records: Sequence[Record]) -> list[tuple[Values, float]]:
+    """Cells with what they reached. One that diverged counts as the worst of them: else the rate that makes cells
+    diverge would seem to matter little."""
+    scored = scored_cells(context, records)
+    reached = [(record.params, value) for record in scored if (value := objective(context, record)) is not None]
+    gone = [record for record in records if not is_sweep(record) and not record.error and diverged(record)]
+    return [*reached, *((record.params, reached[-1][1]) for record in gone if reached)]
 
 
 def _longest(cells: Sequence[Record]) -> list[Record]:
@@ -121,8 +133,8 @@ def _longest(cells: Sequence[Record]) -> list[Record]:
     return list(longest.values())
 
 
-def _pruned(context: Context[CoarseGrid], record: Record) -> bool:
-    return is_short(context, record) and not record.error and not diverged(record)
+def _pruned(record: Record) -> bool:
+    return is_short(record) and not record.error and not diverged(record)
 
 
 def _spread_out(scored: Sequence[Record]) -> list[Record]:
@@ -162,7 +174,7 @@ def _table(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequen
     for record in [*scored, *[cell for cell in cells if cell not in scored]]:
         if record.error:
             word = "failed"
-        elif _pruned(context, record):
+        elif _pruned(record):
             epochs = record.iterations // context.iterations_per_epoch(record.params)
             word = f"pruned after epoch {epochs}: not in the better half"
         elif objective(context, record) is None:
@@ -183,7 +195,7 @@ def _findings(
     context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequence[Record], failed: Sequence[Record]
 ) -> list[Finding]:
     findings = []
-    gone = [record for record in cells if not record.error and not _pruned(context, record) and record not in scored]
+    gone = [record for record in cells if not record.error and not _pruned(record) and record not in scored]
     if gone:
         lowest = min(record.params["lr"] for record in gone)
         message = f"{len(gone)} of {len(cells)} cells diverged, from rate {short(lowest)} on"
@@ -271,5 +283,8 @@ STEP = Step(
     maximize=lambda context: context.facts.maximize,
     order=order,
     figure=figure,
-    importance=True,
+    metric=lambda context: context.metric,
+    space=space,
+    part=part,
+    weighed=weighed,
 )

@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 
 from tunekit.configuration import Values, decimal
+from tunekit.space import Axis, Choices, Range, Space
 from tunekit.steps.context import Context, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
-from tunekit.steps.lr_sweep import SWEEP, pick, plan_sweep, read_curves
+from tunekit.steps.lr_sweep import SWEEP, pick, plan_sweep, read_curves, swept_values
 from tunekit.steps.noise import Difference, diverged, finite, last_validation, paired, sample_losses
-from tunekit.steps.step import Count, NonNegative, Positive, Settings
-from tunekit.vocabulary import Record, Request, Suggestion, Training
+from tunekit.steps.step import Count, NonNegative, Part, Positive, Settings
+from tunekit.vocabulary import Measurement, Record, Request, Suggestion, Training
 
 CELL, ROW, DRAWN = "cell", "further row", "drawn cell"
 
@@ -112,8 +113,39 @@ def _rate_for(
     sound = [record for record in swept if not record.error]
     if swept and not sound:
         return None, []
-    more = plan_sweep(context.of(lr_sweep), sound, fixed)
+    more = plan_sweep(context.of(lr_sweep), swept, fixed)
     return (None, more) if more else (pick(read_curves(sound)), [])
+
+
+def part(request: Training | Measurement) -> Part | None:
+    """The sweep of a searched value that a request belongs to; None for cells."""
+    return Part(lr_sweep, swept_values(request)) if request.purpose == SWEEP else None
+
+
+def space(context: Context[CoarseGrid], records: Sequence[Record]) -> Space:
+    """The rates around those of the sweeps, the decays, each as far as the grid may grow, and the searched values."""
+    if context.settings.sampler != "grid":
+        return _drawn_space(context)
+    factors = context.settings.lr_factors
+    rates = [rate for fixed in _combinations(context, moving=True) if (rate := _rate_for(context, fixed, records)[0])]
+    low, high = (decimal(end(rates, default=1.0) * end(factors)) for end in (min, max))
+    for _ in range(context.settings.extend):
+        low, high = decimal(low / GROWTH["lr"]), decimal(high * GROWTH["lr"])
+    return {"lr": Range(low, high, log=True), **other_axes(context)}
+
+
+def other_axes(context: Context[CoarseGrid], also: Iterable[float] = ()) -> dict[str, Axis]:
+    """The decays as far as the grid may grow, with some others, and the searched values. Zero is no end of a
+    logarithmic range: a ladder that holds it is one of values."""
+    decays = sorted({*context.settings.weight_decays, *also})
+    for _ in range(context.settings.extend):
+        decays.append(decimal(decays[-1] * GROWTH["weight_decay"]))
+    decay = Range(decays[0], decays[-1], log=True) if decays[0] > 0 else Choices(tuple(dict.fromkeys(decays)))
+    return {"weight_decay": decay, **_searched(context)}
+
+
+def _searched(context: Context[CoarseGrid]) -> dict[str, Axis]:
+    return {path: Choices(tuple(values)) for path, values in context.recipe.search.items()}
 
 
 def is_sweep(record: Record) -> bool:
@@ -130,27 +162,32 @@ def budget(context: Context[CoarseGrid], params: Values) -> int:
 def _cell(
     context: Context[CoarseGrid], params: Values, epochs: int | None = None, purpose: str = CELL, round_: int = 0
 ) -> Training:
-    until = budget(context, params) if epochs is None else epochs * context.iterations_per_epoch(params)
-    return Training(context.config(params), until, dict(params), purpose=purpose, round=round_)
+    whole = budget(context, params)
+    until = whole if epochs is None else epochs * context.iterations_per_epoch(params)
+    return Training(context.config(params), until, dict(params), purpose=purpose, round=round_, whole=whole)
 
 
 def _drawn(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Suggestion]:
-    """The next wave of drawn trials, the rate from the sweep's working range widened by half each way."""
+    """The next wave of drawn trials."""
     settings = context.settings
     wave = max((record.request.round + 1 for record in records), default=0)
-    rate, swept = context.recipe.optimizer.lr, context.handoff(lr_sweep)
-    low, high = swept.range if swept else (rate, rate)
-    space: Values = {
-        "lr": {"low": min(low, rate) / 2, "high": max(high, rate) * 2, "log": True},
-        "weight_decay": list(settings.weight_decays),
-        **context.recipe.search,
-    }
 
     def build(params: Values) -> Training:
         return _cell(context, params, purpose=DRAWN, round_=wave)
 
     numbers = range(wave * WAVE, min((wave + 1) * WAVE, settings.trials))
-    return [Suggestion(number, space, settings.sampler, build, purpose=DRAWN, round=wave) for number in numbers]
+    return [Suggestion(number, settings.sampler, build, purpose=DRAWN, round=wave) for number in numbers]
+
+
+def _drawn_space(context: Context[CoarseGrid]) -> Space:
+    """The rate from the sweep's working range, widened twofold each way."""
+    rate, swept = context.recipe.optimizer.lr, context.handoff(lr_sweep)
+    low, high = swept.range if swept else (rate, rate)
+    return {
+        "lr": Range(decimal(min(low, rate) / 2), decimal(max(high, rate) * 2), log=True),
+        "weight_decay": Choices(context.settings.weight_decays),
+        **_searched(context),
+    }
 
 
 def _growth(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Training]:
@@ -225,9 +262,9 @@ def _ranked(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Rec
     return [record for record, _ in valued]
 
 
-def is_short(context: Context[CoarseGrid], record: Record) -> bool:
+def is_short(record: Record) -> bool:
     """Whether a cell ran for a rung of halving only."""
-    return isinstance(record.request, Training) and record.request.until < budget(context, record.params)
+    return isinstance(record.request, Training) and record.request.is_beginning
 
 
 def _value(context: Context[CoarseGrid], record: Record) -> float | None:
@@ -240,4 +277,4 @@ def _value(context: Context[CoarseGrid], record: Record) -> float | None:
 def objective(context: Context[CoarseGrid], record: Record) -> float | None:
     """The validation metric at the end of the cell's budget; None for cells that diverged or were pruned before, and
     for sweeps."""
-    return None if is_sweep(record) or is_short(context, record) else _value(context, record)
+    return None if is_sweep(record) or is_short(record) else _value(context, record)

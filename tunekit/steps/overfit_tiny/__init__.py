@@ -15,6 +15,7 @@ from annotated_types import MinLen
 from tunekit.charts import Figure, Line, Panel, Scale
 from tunekit.configuration import ScheduleSpec, Subset, TrainingConfig, Values, short
 from tunekit.measured import TinySet, TinyTrained
+from tunekit.space import Choices, Range, Space
 from tunekit.steps.context import Context
 from tunekit.steps.noise import diverged, tail
 from tunekit.steps.overfit_tiny import causes
@@ -80,7 +81,7 @@ def plan(context: Context[OverfitTiny], records: Sequence[Record]) -> list[Reque
     with zeroed inputs and a look at the trained model."""
     if not records:
         config = _config(context, _rates(context)[0])
-        return [Measurement("tiny-set", config, {"lr": config.lr, "at": 0}, purpose=THE_SET)]
+        return [Measurement("tiny-set", config, {}, purpose=THE_SET)]
     if any(record.error for record in records):
         return []
     tried = _Tried.of(records)
@@ -96,7 +97,7 @@ def plan(context: Context[OverfitTiny], records: Sequence[Record]) -> list[Reque
         return []  # of what diverged there is no trained model to look at
     at, rate = best_try.iterations, best_try.params["lr"]
     control = _training(context, rate, tried.start, max(1, at), CONTROL)
-    look = Measurement("tiny-trained", best_try.request.config, {"lr": rate, "at": at}, at=at, purpose=TRAINED_MODEL)
+    look = Measurement("tiny-trained", best_try.request.config, {}, at=at, purpose=TRAINED_MODEL)
     return [look, control]
 
 
@@ -149,13 +150,14 @@ def _further(context: Context[OverfitTiny], tried: _Tried, best_try: Record) -> 
     return None
 
 
+def space(context: Context[OverfitTiny], _records: Sequence[Record]) -> Space:
+    """The rates, and one further at either end; the inputs as they are, and the control's."""
+    rates = _rates(context)
+    return {"lr": Range(min(rates) / 10, max(rates) * 10, log=True), "inputs": Choices(("real", "zeroed"))}
+
+
 def objective(_context: Context[OverfitTiny], record: Record) -> float | None:
     """The loss at the end: how much of the tiny set was learned."""
-    purpose = record.request.purpose
-    if purpose == THE_SET:
-        return TinySet.from_json(record.values).start
-    if purpose == TRAINED_MODEL:
-        return TinyTrained.from_json(record.values).train_mode.loss
     return None if diverged(record) else reached(record).loss
 
 
@@ -222,6 +224,7 @@ STEP = Step(
     judge,
     lambda: causes.CODES,
     objective=objective,
-    choices=lambda _context: {"inputs": ["real", "zeroed"]},
+    metric=lambda _context: "train_loss",
+    space=space,
     figure=figure,
 )

@@ -1,0 +1,169 @@
+"""The books of a step: which trial of which study a request is, and what is told of it while it is carried out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tunekit.steps import AnyStep, Context, conclude
+from tunekit.steps.noise import diverged
+from tunekit.steps.step import Part
+from tunekit.studies import Conclusion, Studies, Study
+from tunekit.vocabulary import Measurement, Record, Request, Row, Suggestion, Training, UserError, cells, columns
+from tunekit.worker import Progress
+
+LIVE_S = 5.0  # seconds after which a running trial says again how far it is
+
+
+@dataclass
+class _Book:
+    """A study that is written in, and the step that says what its values mean."""
+
+    study: Study
+    context: Context[Any]
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def step(self) -> AnyStep:
+        return self.context.step
+
+
+@dataclass
+class Entry:
+    """A request and its trial. `number`: once it has begun; `book`: None where the request is no trial; `told`: when
+    the trial last said how far it is, and `is_long`: whether it did."""
+
+    request: Training | Measurement
+    book: _Book | None
+    draw: str | None = None
+    number: int | None = None
+    told: float = field(default_factory=time.monotonic)
+    is_long: bool = False
+
+
+class Books:
+    """What a step's studies hold. A trial begins when a worker takes it up, tells its course as it goes, and ends with
+    its training; a request without parameters is none. Nothing that a step comes to depends on the order of telling."""
+
+    def __init__(self, context: Context[Any], studies: Studies) -> None:
+        self._context, self._studies = context, studies
+        self._books: dict[str, _Book] = {}
+        self._paused: dict[str, Entry] = {}  # by the trial's name: what a later round may go on with
+
+    def enter(self, requests: Sequence[Request], records: Sequence[Record]) -> list[Entry]:
+        """A round's requests, the parameters of suggestions drawn. Trials that could have gone on and are not among
+        them are pruned."""
+        entries = [self._entry(request, records) for request in requests]
+        for left in self._paused.values():
+            self._finish(left, None, "not taken further: others did better")
+        self._paused.clear()
+        return entries
+
+    def _entry(self, request: Request, records: Sequence[Record]) -> Entry:
+        if isinstance(request, Suggestion):
+            book = self._book(None, records)
+            draw, params = book.study.suggest(request.number, request.sampler, self._context.recipe.seed)
+            return Entry(request.build(params), book, draw)
+        if not request.params:
+            return Entry(request, None)
+        paused = self._paused.pop(request.trial, None)
+        book = self._book(self._context.step.part(request), records)
+        entry = Entry(request, book)
+        return replace(entry, number=paused.number, is_long=paused.is_long) if paused else entry
+
+    def _book(self, part: Part | None, records: Sequence[Record]) -> _Book:
+        """The study of the step or of a part of it; opened, with its axes, when the first request for it is at hand."""
+        name = self._context.step.name if part is None else part.study
+        if name not in self._books:
+            context = self._context if part is None else replace(self._context.of(part.step), following="")
+            step = context.step
+            study = self._studies.study(
+                name, step.space(context, records), step.metric(context), step.maximize(context)
+            )
+            self._books[name] = _Book(study, context)
+        return self._books[name]
+
+    def begin(self, entry: Entry) -> None:
+        """A worker has taken the request up."""
+        if entry.book is not None and entry.number is None:
+            entry.number = entry.book.study.begin(entry.request, entry.draw)
+            entry.told = time.monotonic()
+
+    def follow(self, entry: Entry, progress: Progress) -> None:
+        """How far a training is, and the course that it took since the last news."""
+        if entry.book is None or entry.number is None or not isinstance(entry.request, Training):
+            return
+        column = entry.book.step.metric(entry.book.context)
+        points = [(row.iteration, self._cell(row, column)) for row in progress.rows]
+        entry.book.study.report(entry.number, self._shown(entry.request, column, points))
+        if time.monotonic() - entry.told > LIVE_S:
+            entry.told, entry.is_long = time.monotonic(), True
+            entry.book.study.note(entry.number, iteration=progress.done, train_loss=progress.loss)
+
+    def _cell(self, row: Row, column: str) -> float | None:
+        metric = self._context.facts.metric
+        return dict(zip(columns(metric), cells(row, metric), strict=True)).get(column)
+
+    def _shown(
+        self, request: Training, column: str, points: Iterable[tuple[int, float | None]]
+    ) -> list[tuple[int, float]]:
+        """Of a column's values those that a trial keeps, however many are at hand."""
+        spacing = self._context.iterations_per_epoch(request.params) if column.startswith("val_") else 1
+        return [(i, value) for i, value in points if value is not None and request.shows(i, spacing)]
+
+    def end(self, entry: Entry, record: Record) -> None:
+        """The request's last word."""
+        self.begin(entry)
+        book, request = entry.book, entry.request
+        if book is None or entry.number is None:
+            return
+        book.records.append(record)
+        if record.error is not None:
+            self._finish(entry, None, error=record.error)
+            return
+        value = book.step.objective(book.context, record)
+        if isinstance(request, Training):
+            column = book.step.metric(book.context)
+            course = record.validations(column)
+            book.study.report(entry.number, [*self._shown(request, column, course), *course[-1:]])
+            if entry.is_long:
+                book.study.note(entry.number, iteration=record.iterations, train_loss=record.column("train_loss")[-1])
+            if request.is_beginning and value is None and not diverged(record):
+                self._paused[request.trial] = entry
+                return
+        self._finish(entry, value, why_unscored(record))
+
+    def _finish(self, entry: Entry, value: float | None, reason: str = "", error: str | None = None) -> None:
+        assert entry.book is not None
+        assert entry.number is not None
+        study = entry.book.study
+        if not study.finish(entry.number, value, reason, error):
+            # It had ended in another way, as one that failed does which is tried again: this is another trial.
+            entry.number = study.begin(entry.request, entry.draw, anew=True)
+            study.finish(entry.number, value, reason, error)
+
+    def conclude(self, conclusion: Conclusion, records: Sequence[Record]) -> None:
+        """What the step came to, and what each part of it did, into their studies."""
+        own = self._book(None, records)
+        for book in self._books.values():
+            for number in book.study.running():
+                book.study.finish(number, None, "left by a command that was interrupted, and not asked for again")
+            if book is not own:
+                try:
+                    result = conclude(book.context, book.step.judge(book.context, book.records))
+                except UserError:
+                    continue  # its trials failed, and say so
+                handoff = book.step.read_handoff(result)
+                tuned = handoff.tuned if handoff else {}
+                book.study.conclude(Conclusion(conclusion.fingerprint, result, tuned=tuned))
+        own.study.conclude(conclusion)
+
+
+def why_unscored(record: Record) -> str:
+    """Why a trial has no value, in words."""
+    if not isinstance(record.request, Training):
+        return "measured, not scored"
+    iteration = diverged(record)
+    return "not scored" if iteration is None else f"diverged at iteration {iteration}"
