@@ -156,9 +156,9 @@ class TestHalving:
         assert len(study.trials) == 12
         lengths = {t.number: max(t.intermediate_values) for t in study.trials}
         states = {t.number: t.state.name for t in study.trials}
-        assert sorted(lengths.values()) == [20] * 6 + [40] * 3 + [80] * 3
+        assert sorted(lengths.values()) == [1] * 6 + [2] * 3 + [4] * 3
         assert {number for number, state in states.items() if state == "COMPLETE"} == {
-            number for number, length in lengths.items() if length == 80
+            number for number, length in lengths.items() if length == 4
         }
         pruned = [trial for trial in study.trials if trial.state.name == "PRUNED"]
         assert {trial.user_attrs["reason"] for trial in pruned} == {"not taken further: others did better"}
@@ -167,8 +167,11 @@ class TestHalving:
         for pruner in ("halving", "none"):
             grid = {"pruner": pruner, "epochs": 4, "extend": 0}
             carry_out(context_of("coarse-grid", SWEPT, steps={"coarse-grid": grid}), storage)
-        study = optuna.load_study(study_name="coarse-grid", storage=storage)
-        assert [t.state.name for t in study.trials].count("COMPLETE") == 12
+        complete = [
+            t for t in optuna.load_study(study_name="coarse-grid", storage=storage).trials if t.value is not None
+        ]
+        assert len({str(trial.params) for trial in complete}) == len(complete) == 12
+        assert {tuple(trial.intermediate_values) for trial in complete} == {(1, 2, 3, 4)}
 
 
 class TestOnTheWay:
@@ -184,11 +187,11 @@ class TestOnTheWay:
         assert (trial.state.name, trial.params["lr"]) == ("RUNNING", entries[5].request.params["lr"])
         books.follow(entries[5], told(record, 0, 39))
         books.follow(entries[5], told(record, 39, 45))
-        ends = record.validations("val_accuracy")
-        assert study.trials[0].intermediate_values == dict(ends[:2])
+        ends = [value for _, value in record.validations("val_accuracy")]
+        assert study.trials[0].intermediate_values == {1: ends[0], 2: ends[1]}
         books.end(entries[5], record)
-        assert study.trials[0].intermediate_values == dict(ends)
-        assert study.trials[0].value == ends[-1][1]
+        assert study.trials[0].intermediate_values == {1: ends[0], 2: ends[1], 3: ends[2]}
+        assert study.trials[0].value == ends[-1]
 
     def test_a_long_one_says_every_few_seconds_how_far_it_is(self, storage, monkeypatch):
         now = [0.0]

@@ -6,12 +6,14 @@ from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import optuna
 import pytest
 
 from tunekit.executors import Event
 from tunekit.pipeline import schema
 from tunekit.recipe.schema import Loaded
 from tunekit.rundir import find_run
+from tunekit.space import Range
 from tunekit.steps import Context, Earlier
 from tunekit.steps.step import Handoff, Judgement, Settings, Step
 from tunekit.store import Store
@@ -305,6 +307,35 @@ def test_a_step_that_was_killed_before_it_wrote_its_result_is_judged_again_and_t
     assert supervisor.run.result("coarse-grid") == again
     assert isinstance(told[-1], StepFinished)
     assert not told[-1].reused
+
+
+def test_a_kill_in_the_middle_of_telling_changes_neither_the_result_nor_what_the_study_holds(supervise):
+    """The journal as it stood after each of its lines, beside the trainings that were stored by then."""
+    script = {0.2: ["failed", "failed"]}
+    space = {"lr": Range(0.1, 1.0, log=True)}
+    step = step_of(rates=RATES, objective=lambda _, record: record.params["lr"], space=lambda *_: space)
+    supervisor, context, _ = supervise(Scripted(script), step=step)
+    result = supervisor.run_step(context)
+    journal = supervisor.run.journal
+    lines = journal.read_bytes().splitlines(keepends=True)
+
+    def contents():
+        study = optuna.load_study(study_name="coarse-grid", storage=open_storage(journal))
+        return sorted((t.state.name, t.value, str(t.params), str(t.user_attrs)) for t in study.trials), study.user_attrs
+
+    whole = contents()
+    assert len(lines) > 30
+    for count in range(0, len(lines), 3):
+        for torn in (b"", lines[count][: len(lines[count]) // 2]):
+            journal.write_bytes(b"".join(lines[:count]) + torn)
+            (supervisor.run.step_folder("coarse-grid") / "result.json").unlink()
+            supervisor, context, _ = supervise(Scripted({0.2: ["failed", "failed"]}), step=step)
+            again = supervisor.run_step(context)
+            assert replace(again, cost=result.cost) == result
+            trials, attributes = contents()
+            assert attributes == whole[1]
+            # What failed is tried again by a later command, and is a failed trial more.
+            assert [t for t in trials if t[0] != "FAIL"] == [t for t in whole[0] if t[0] != "FAIL"]
 
 
 def test_remedies_are_commands_in_the_advice_and_what_comes_next(supervise):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -97,7 +97,7 @@ class Books:
             return
         column = entry.book.step.metric(entry.book.context)
         points = [(row.iteration, self._cell(row, column)) for row in progress.rows]
-        entry.book.study.report(entry.number, self._shown(entry.request, column, points))
+        entry.book.study.report(entry.number, self._course(entry.request, column, points))
         if time.monotonic() - entry.told > LIVE_S:
             entry.told, entry.is_long = time.monotonic(), True
             entry.book.study.note(entry.number, iteration=progress.done, train_loss=progress.loss)
@@ -106,12 +106,14 @@ class Books:
         metric = self._context.facts.metric
         return dict(zip(columns(metric), cells(row, metric), strict=True)).get(column)
 
-    def _shown(
-        self, request: Training, column: str, points: Iterable[tuple[int, float | None]]
+    def _course(
+        self, request: Training, column: str, points: Sequence[tuple[int, float | None]], ended: bool = False
     ) -> list[tuple[int, float]]:
-        """Of a column's values those that a trial keeps, however many are at hand."""
+        """Of a column's values by iteration those that a trial keeps, however many are at hand; validations by epoch.
+        The last of a training that has `ended` is one."""
         spacing = self._context.iterations_per_epoch(request.params) if column.startswith("val_") else 1
-        return [(i, value) for i, value in points if value is not None and request.shows(i, spacing)]
+        kept = [point for point in points if request.shows(point[0], spacing)] + list(points[-1:] if ended else ())
+        return [(iteration // spacing, value) for iteration, value in kept if value is not None]
 
     def end(self, entry: Entry, record: Record) -> None:
         """The request's last word."""
@@ -124,24 +126,34 @@ class Books:
             self._finish(entry, None, error=record.error)
             return
         value = book.step.objective(book.context, record)
+        course: Sequence[tuple[int, float]] = ()
         if isinstance(request, Training):
             column = book.step.metric(book.context)
-            course = record.validations(column)
-            book.study.report(entry.number, [*self._shown(request, column, course), *course[-1:]])
+            course = self._course(request, column, record.validations(column), ended=True)
             if entry.is_long:
                 book.study.note(entry.number, iteration=record.iterations, train_loss=record.column("train_loss")[-1])
             if request.is_beginning and value is None and not diverged(record):
+                book.study.report(entry.number, course)
                 self._paused[request.trial] = entry
                 return
-        self._finish(entry, value, why_unscored(record))
+        self._finish(entry, value, why_unscored(record), course=course)
 
-    def _finish(self, entry: Entry, value: float | None, reason: str = "", error: str | None = None) -> None:
+    def _finish(
+        self,
+        entry: Entry,
+        value: float | None,
+        reason: str = "",
+        error: str | None = None,
+        course: Sequence[tuple[int, float]] = (),
+    ) -> None:
         assert entry.book is not None
         assert entry.number is not None
         study = entry.book.study
+        study.report(entry.number, course)
         if not study.finish(entry.number, value, reason, error):
-            # It had ended in another way, as one that failed does which is tried again: this is another trial.
+            # It had ended otherwise, as a cell that was pruned and is wanted by now: this is another trial.
             entry.number = study.begin(entry.request, entry.draw, anew=True)
+            study.report(entry.number, course)
             study.finish(entry.number, value, reason, error)
 
     def conclude(self, conclusion: Conclusion, records: Sequence[Record]) -> None:

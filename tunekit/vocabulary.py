@@ -113,7 +113,7 @@ class Training:
     @property
     def trial(self) -> str:
         """What a study knows its trial by."""
-        return f"{self.purpose}: {self.config.key}@{self.whole or self.until}"
+        return f"{self.purpose}: {self.config.key}@{self.whole or self.until} {digest(self.params, 6)}"
 
     @property
     def is_beginning(self) -> bool:
@@ -152,7 +152,7 @@ class Measurement:
     @property
     def trial(self) -> str:
         """What a study knows its trial by."""
-        return f"{self.purpose}: {self.goal}"
+        return f"{self.purpose}: {self.goal} {digest(self.params, 6)}"
 
 
 @dataclass(frozen=True)

@@ -213,11 +213,21 @@ class TestAxesThatWereChanged:
                 params={"lr": 0.9}, distributions={"lr": FloatDistribution(0.5, 1.0, log=True)}, value=0.9
             )
         )
-        study_of(journal, space={"lr": Range(0.01, 0.2, log=True)})
-        assert [trial.params["lr"] for trial in trials(journal)] == [0.1]
-        [copy] = {*optuna.get_all_study_names(open_storage(journal))} - {"coarse-grid"}
-        assert copy.startswith("coarse-grid, before")
-        assert [trial.params["lr"] for trial in loaded(journal, copy).trials] == [0.1, 0.9]
+        for narrower in (0.2, 0.3):
+            study_of(journal, space={**SPACE, "lr": Range(0.01, narrower, log=True)})
+            assert [trial.params["lr"] for trial in trials(journal)] == [0.1]
+        assert {*optuna.get_all_study_names(open_storage(journal))} == {"coarse-grid", "coarse-grid, before 1"}
+        assert [trial.params["lr"] for trial in loaded(journal, "coarse-grid, before 1").trials] == [0.1, 0.9]
+
+    def test_with_another_axis_every_trial_is_asked_for_again_and_has_it(self, journal):
+        """One that lacks it would hide it from Optuna's samplers."""
+        finished(study_of(journal, space={"lr": SPACE["lr"]}), "a", 0.5, lr=0.1)
+        space = {"lr": SPACE["lr"], "batch_size": Choices((32, 64))}
+        finished(study_of(journal, space=space), "a", 0.5, lr=0.1, batch_size=32)
+        assert [trial.params for trial in trials(journal)] == [{"lr": 0.1, "batch_size": 32}]
+        assert set(optuna.search_space.intersection_search_space(trials(journal))) == {"lr", "batch_size"}
+        finished(study_of(journal, space={"lr": SPACE["lr"]}), "a", 0.5, lr=0.1)
+        assert [trial.params for trial in trials(journal)] == [{"lr": 0.1}]
 
     def test_the_same_axes_change_nothing(self, journal):
         finished(study_of(journal), "a", 0.5, lr=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 from itertools import pairwise
@@ -116,6 +117,22 @@ def test_ask_and_tell_on_the_studys_own_space(copy):
         trial = study.ask(study.best_trial.distributions)
         study.tell(trial, 0.1)
     assert [set(trial.params) for trial in study.trials[-3:]] == [AXES] * 3
+
+
+def test_readmes_example_word_for_word(copy, capsys, monkeypatch):
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    monkeypatch.chdir(copy.parent.parent)
+    copy.rename(copy.with_name("digits-001"))
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [code] = [block for block in re.findall(r"^```python\n(.*?)^```", readme, re.S | re.M) if "TPESampler" in block]
+    asked = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        exec(code, {"your_training": lambda params: asked.append(params) or 0.5})
+    assert [set(params) for params in asked] == [AXES] * 10
+    assert capsys.readouterr().out.count("'lr': ") == 2
 
 
 def test_later_steps_do_not_mind_what_somebody_added(run, copy, tmp_path):

@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import optuna
+from optuna.distributions import distribution_to_json
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
@@ -18,13 +20,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.configuration import Values
 from tunekit.space import Space
-from tunekit.studies.distributions import distributions, read, rebased, stored
+from tunekit.studies.distributions import distributions, plain, read, rebased, stored
 from tunekit.studies.notes import save_note, study_note, trial_note
 from tunekit.vocabulary import Measurement, StepResult, Training
 
 STARTUP_TRIALS = 8  # drawn at random before TPE models anything
 CONCLUSION = "tunekit:conclusion"
 """The study's system attribute with what nobody but tunekit reads of a conclusion."""
+
+AXES = "tunekit:axes"
+"""The study's system attribute with its distributions, as they were before its first trial."""
 
 SHOWN = ("verdict", "summary", "diagnosis", "handoff")
 """Fields of a result that are attributes of the study; the others lie in CONCLUSION."""
@@ -97,28 +102,32 @@ class Study:
         return study
 
     def _fitting(self, study: optuna.Study, metric: str) -> optuna.Study:
-        """The study, or where its axes or its objective are others by now, one made anew from its trials: Optuna holds
-        an axis to its first distribution. What does not fit is asked for again and trains nothing, for the trainings
-        are in the store; trials that an Optuna user added stay besides in a copy of the study as it was."""
-        trials = study.get_trials(deepcopy=False)
+        """The study, or where its axes or its objective are others by now, one made anew: Optuna holds an axis to its
+        first distribution. Trials that fit stay; others are asked for again, and train nothing, for the trainings are
+        in the store. Trials that an Optuna user added stay besides in a copy of the study as it was."""
+        axes = {name: distribution_to_json(axis) for name, axis in self._axes.items()}
+        before = self._storage.get_study_system_attrs(study._study_id).get(AXES)
         same_objective = study.direction == self._direction and study.metric_names == [metric]
-        own = [trial for trial in trials if "identity" in trial.user_attrs]
-        if same_objective and all(trial.distributions == self._trial_axes(trial) for trial in own):
-            return study
+        trials = study.get_trials(deepcopy=False)
         name = study.study_name
-        if len(own) < len(trials):
-            earlier = f"{name}, before {len(optuna.get_all_study_names(self._storage))}"
-            optuna.copy_study(
-                from_study_name=name, from_storage=self._storage, to_storage=self._storage, to_study_name=earlier
-            )
-        optuna.delete_study(study_name=name, storage=self._storage)
-        study = self._open(name, metric)
-        if same_objective:
-            study.add_trials([moved for trial in trials if (moved := rebased(trial, self._axes)) is not None])
+        if trials and not (same_objective and before == axes):
+            if not all("identity" in trial.user_attrs for trial in trials):
+                self._copy(name)
+            optuna.delete_study(study_name=name, storage=self._storage)
+            study = self._open(name, metric)
+            if same_objective and (before is None or set(before) == set(axes)):
+                study.add_trials([moved for trial in trials if (moved := rebased(trial, self._axes)) is not None])
+        if before != axes:
+            self._storage.set_study_system_attr(study._study_id, AXES, axes)
         return study
 
-    def _trial_axes(self, trial: FrozenTrial) -> dict[str, Any]:
-        return {name: self._axes[name] for name in trial.params if name in self._axes}
+    def _copy(self, name: str) -> None:
+        """The study as it is, under another name: `coarse-grid, before 1`."""
+        known = optuna.get_all_study_names(self._storage)
+        copy = next(copy for number in count(1) if (copy := f"{name}, before {number}") not in known)
+        optuna.copy_study(
+            from_study_name=name, from_storage=self._storage, to_storage=self._storage, to_study_name=copy
+        )
 
     def begin(self, request: Training | Measurement, draw: str | None = None, anew: bool = False) -> int:
         """The number of the trial of a request: the one that stands, running or ended, or a new one that begins now, as
@@ -143,6 +152,7 @@ class Study:
                 "purpose": request.purpose,
                 "round": request.round,
                 "training": request.config.folder,
+                **({"iterations": request.whole or request.until} if isinstance(request, Training) else {}),
                 **({} if draw is None else {"draw": draw}),
             },
         )
@@ -245,9 +255,10 @@ class Study:
         """The trial with the best value, and that of the values which are handed on."""
         complete = [trial for trial in self._trials() if trial.state == TrialState.COMPLETE]
         sign = -1.0 if self._direction == StudyDirection.MAXIMIZE else 1.0
-        best = sorted(complete, key=lambda trial: sign * (trial.value or 0.0))[:1]
-        wanted = {name: stored(value, self._space[name]) for name, value in tuned.items() if name in self._axes}
-        chosen = [trial for trial in complete if wanted and wanted.items() <= trial.params.items()][:1]
+        # By its name among equals: their numbers follow from which worker was faster.
+        best = sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.user_attrs["identity"]))[:1]
+        wanted = {name: plain(value) for name, value in tuned.items() if name in self._axes}
+        chosen = [trial for trial in complete if wanted and trial.params == wanted][-1:]
         return [*best, *(trial for trial in chosen if trial not in best)]
 
     def conclusion(self) -> Conclusion | None:
