@@ -259,6 +259,15 @@ def test_a_grid_that_grows_stays_one_study_with_one_distribution_an_axis(storage
     assert set(space) == {"lr", "weight_decay"}
 
 
+def test_a_search_that_was_added_later_is_an_axis_of_every_trial(storage):
+    for search in ({}, {"batch_size": [64, 32]}):
+        carry_out(context_of("coarse-grid", SWEPT, search=search), storage)
+    study = optuna.load_study(study_name="coarse-grid", storage=storage)
+    space = optuna.search_space.intersection_search_space(study.get_trials())
+    assert set(space) == {"lr", "weight_decay", "batch_size"}
+    assert {trial.params["batch_size"] for trial in study.trials} == {64, 32}
+
+
 def test_values_of_a_list_stay_themselves_in_the_hand_off(storage):
     search = {"model.args.hidden": [[8], [16, 16]], "ema": [None, 0.99]}
     context = context_of("coarse-grid", SWEPT, search=search, steps={"coarse-grid": {"sampler": "tpe", "trials": 8}})

@@ -214,7 +214,28 @@ def test_importances_of_the_run_and_those_that_optuna_finds_in_its_study_agree(r
     assert details["importance"]["weight_decay"] < 0.1 > theirs["weight_decay"]
 
 
-def test_two_workers_overlap_and_one_does_not(run):
+def test_one_worker_leaves_the_same_studies_as_two(run, tmp_path):
+    """But for times, and for the numbers of trials that ran side by side."""
+    shutil.copy(run.parent.parent / "r.yaml", tmp_path)
+    done = spawn("run", "r.yaml", "--name", "r", "--to", "coarse-grid", "--jobs", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    single = tmp_path / "runs" / "r"
+    storages = [JournalStorage(JournalFileBackend(str(place / "studies.journal"))) for place in (run, single)]
+    assert len({tuple(sorted(optuna.get_all_study_names(storage))) for storage in storages}) == 1
+    for name in optuna.get_all_study_names(storages[0]):
+        studies = [load(place, name) for place in (run, single)]
+        assert studies[0].user_attrs == studies[1].user_attrs
+        assert contents(studies[0]) == contents(studies[1])
+
+
+def contents(study: optuna.Study) -> list[tuple]:
+    told = [
+        (t.state.name, t.value, t.params, t.distributions, t.intermediate_values, t.user_attrs) for t in study.trials
+    ]
+    return sorted(told, key=lambda trial: trial[-1]["identity"])
+
+
+def test_two_workers_overlap(run):
     def overlaps(name):
         trials = sorted(load(run, name).trials, key=lambda trial: trial.datetime_start)
         return sum(b.datetime_start < a.datetime_complete for a, b in pairwise(trials))
