@@ -64,7 +64,8 @@ class Books:
     def _entry(self, request: Request, records: Sequence[Record]) -> Entry:
         if isinstance(request, Suggestion):
             book = self._book(None, records)
-            draw, params = book.study.suggest(request.number, request.sampler, self._context.recipe.seed)
+            seed = self._context.recipe.seed
+            draw, params = book.study.suggest(request.number, request.sampler, seed, request.seen)
             return Entry(request.build(params), book, draw)
         if not request.params:
             return Entry(request, None)

@@ -157,9 +157,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A request whose parameters a sampler draws from the study's space: `build` makes the training from them."""
+    """A request whose parameters a sampler draws from the study's space: `build` makes the training from them. It
+    looks at the first `seen` draws, those of earlier rounds."""
 
     number: int
+    seen: int
     sampler: str  # random | tpe
     build: Callable[[Values], Training]
     _: KW_ONLY

@@ -97,7 +97,7 @@ def test_every_value_of_a_list_is_a_category_and_comes_back_as_it_was(journal, v
     [trial] = trials(journal)
     assert trial.params["axis"] == category
     assert type(trial.params["axis"]) is type(category)
-    drawn = [study.suggest(number, "random", 0)[1]["axis"] for number in range(20)]
+    drawn = [study.suggest(number, "random", 0, 0)[1]["axis"] for number in range(20)]
     kinds = {(type(value), str(value)) for value in drawn}
     assert kinds == {(type(value), str(value)) for value in values}
 
@@ -257,12 +257,14 @@ def draws(study, sampler, order=(0, 1, 2, 3), waves=3, reopen=None):
         if reopen:
             study = reopen()
         numbers = range(wave * 4, wave * 4 + 4)
-        batch = {number: study.suggest(number, sampler, seed=3) for number in numbers}
+        batch = {number: study.suggest(number, sampler, 3, wave * 4) for number in numbers}
         for place in order:
             draw, params = batch[wave * 4 + place]
             trial = study.begin(Asked(f"t{draw}", params), draw)
             study.finish(trial, -abs(math.log10(params["lr"]) + 2))
-            assert study.suggest(wave * 4 + place, sampler, seed=3) == (draw, params)  # read back from the trial
+            # Read back from the trial; and those that have not begun are drawn as if none of their wave had.
+            study = reopen() if reopen else study
+            assert {number: study.suggest(number, sampler, 3, wave * 4) for number in numbers} == batch
         drawn += [batch[number][1] for number in numbers]
     return drawn
 
@@ -293,6 +295,12 @@ class TestDraws:
             )
         )
         assert draws(study, sampler) == once
+
+    def test_from_other_axes_everything_is_drawn_anew(self, tmp_path, journal, sampler):
+        wider = {**DRAWN, "lr": Range(1e-5, 1.0, log=True)}
+        once = draws(study_of(tmp_path / "once", space=wider), sampler)
+        draws(study_of(journal, space=DRAWN), sampler)
+        assert draws(study_of(journal, space=wider), sampler) == once
 
 
 RESULT = StepResult(

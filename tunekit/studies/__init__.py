@@ -1,7 +1,7 @@
 """Optuna behind one door: a study a plan, trials asked and told, hand-offs, importance. Runs nothing itself.
 
-storage says where studies lie, study what one holds; distributions are its axes in Optuna's words, notes what a person
-reads of it in optuna-dashboard, importance which parameters matter.
+storage says where studies lie, opening finds one or makes it, study is what one holds; distributions are its axes in
+Optuna's words, notes what a person reads of it in optuna-dashboard, importance which parameters matter.
 """
 
 from tunekit.studies.importance import import_importance, importance

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import optuna
-from optuna.distributions import distribution_to_json
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -20,16 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tunekit.configuration import Values
 from tunekit.space import Space
-from tunekit.studies.distributions import distributions, plain, read, rebased, stored
+from tunekit.studies.distributions import distributions, plain, read, stored
 from tunekit.studies.notes import save_note, study_note, trial_note
+from tunekit.studies.opening import open_study
 from tunekit.vocabulary import Measurement, StepResult, Training
 
 STARTUP_TRIALS = 8  # drawn at random before TPE models anything
 CONCLUSION = "tunekit:conclusion"
 """The study's system attribute with what nobody but tunekit reads of a conclusion."""
-
-AXES = "tunekit:axes"
-"""The study's system attribute with its distributions, as they were before its first trial."""
 
 SHOWN = ("verdict", "summary", "diagnosis", "handoff")
 """Fields of a result that are attributes of the study; the others lie in CONCLUSION."""
@@ -73,7 +68,7 @@ class Study:
         self._storage, self._space = storage, space
         self._axes = distributions(space)
         self._direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
-        self._study = self._fitting(self._open(name, metric), metric)
+        self._study = open_study(storage, name, self._axes, metric, self._direction)
         self._study_id = storage.get_study_id_from_name(name)
         self._numbers: dict[str, int] = {}  # identity -> number
         self._ends: dict[int, _End] = {}  # of those that have ended
@@ -86,48 +81,6 @@ class Study:
                     self._reported[trial.number] = set(trial.intermediate_values)
                 else:
                     self._ends[trial.number] = (trial.state, trial.value)
-
-    def _open(self, name: str, metric: str) -> optuna.Study:
-        study = optuna.create_study(
-            storage=self._storage,
-            study_name=name,
-            direction=self._direction,
-            load_if_exists=True,
-            sampler=RandomSampler(),
-        )
-        if study.metric_names is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names([metric])
-        return study
-
-    def _fitting(self, study: optuna.Study, metric: str) -> optuna.Study:
-        """The study, or where its axes or its objective are others by now, one made anew: Optuna holds an axis to its
-        first distribution. Trials that fit stay; others are asked for again, and train nothing, for the trainings are
-        in the store. Trials that an Optuna user added stay besides in a copy of the study as it was."""
-        axes = {name: distribution_to_json(axis) for name, axis in self._axes.items()}
-        before = self._storage.get_study_system_attrs(study._study_id).get(AXES)
-        same_objective = study.direction == self._direction and study.metric_names == [metric]
-        trials = study.get_trials(deepcopy=False)
-        name = study.study_name
-        if trials and not (same_objective and before == axes):
-            if not all("identity" in trial.user_attrs for trial in trials):
-                self._copy(name)
-            optuna.delete_study(study_name=name, storage=self._storage)
-            study = self._open(name, metric)
-            if same_objective and (before is None or set(before) == set(axes)):
-                study.add_trials([moved for trial in trials if (moved := rebased(trial, self._axes)) is not None])
-        if before != axes:
-            self._storage.set_study_system_attr(study._study_id, AXES, axes)
-        return study
-
-    def _copy(self, name: str) -> None:
-        """The study as it is, under another name: `coarse-grid, before 1`."""
-        known = optuna.get_all_study_names(self._storage)
-        copy = next(copy for number in count(1) if (copy := f"{name}, before {number}") not in known)
-        optuna.copy_study(
-            from_study_name=name, from_storage=self._storage, to_storage=self._storage, to_study_name=copy
-        )
 
     def begin(self, request: Training | Measurement, draw: str | None = None, anew: bool = False) -> int:
         """The number of the trial of a request: the one that stands, running or ended, or a new one that begins now, as
@@ -206,12 +159,12 @@ class Study:
         """Trials of ours that have not ended, also those that a killed command left."""
         return list(self._reported)
 
-    def suggest(self, number: int, sampler: str, seed: int) -> tuple[str, dict[str, Any]]:
+    def suggest(self, number: int, sampler: str, seed: int, seen: int) -> tuple[str, dict[str, Any]]:
         """The number-th draw of a sampler from the study's space: its name and its values, those drawn before a kill or
         new ones.
 
-        The sampler is made anew from (seed, number) and sees the draws before in their order, so a continued run draws
-        what an uninterrupted one does, whichever worker was faster.
+        The sampler is made anew from (seed, number) and sees the first `seen` draws in their order, so a continued run
+        draws what an uninterrupted one does, whichever worker was faster.
         """
         name = f"{sampler} {number}"
         trials = {trial.user_attrs["draw"]: trial for trial in self._trials() if "draw" in trial.user_attrs}
@@ -224,7 +177,7 @@ class Study:
                 else TPESampler(seed=seed + number, n_startup_trials=STARTUP_TRIALS)
             )
             scratch = optuna.create_study(direction=self._direction, sampler=made)
-            before = [trials.get(f"{sampler} {earlier}") for earlier in range(number)]
+            before = [trials.get(f"{sampler} {earlier}") for earlier in range(seen)]
             ended = (TrialState.COMPLETE, TrialState.PRUNED)
             scratch.add_trials([trial for trial in before if trial is not None and trial.state in ended])
             drawn = scratch.ask(self._axes).params
@@ -260,11 +213,6 @@ class Study:
         wanted = {name: plain(value) for name, value in tuned.items() if name in self._axes}
         chosen = [trial for trial in complete if wanted and trial.params == wanted][-1:]
         return [*best, *(trial for trial in chosen if trial not in best)]
-
-    def conclusion(self) -> Conclusion | None:
-        """What the step came to, or None."""
-        attrs = self._storage.get_study_system_attrs(self._study_id)
-        return Conclusion.read(self._study.user_attrs, attrs)
 
 
 class Studies:

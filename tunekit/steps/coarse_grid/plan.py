@@ -176,7 +176,8 @@ def _drawn(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Sugg
         return _cell(context, params, purpose=DRAWN, round_=wave)
 
     numbers = range(wave * WAVE, min((wave + 1) * WAVE, settings.trials))
-    return [Suggestion(number, settings.sampler, build, purpose=DRAWN, round=wave) for number in numbers]
+    seen = numbers.start
+    return [Suggestion(number, seen, settings.sampler, build, purpose=DRAWN, round=wave) for number in numbers]
 
 
 def _drawn_space(context: Context[CoarseGrid]) -> Space:
