@@ -9,6 +9,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from tunekit.telling import spelled
 from tunekit.vocabulary import StepResult
 
 PIECE = 2045
@@ -65,5 +66,5 @@ def trial_note(trial: FrozenTrial, metrics: list[str], result: StepResult) -> st
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else spelled(value)
     return text.replace("|", "\\|").replace("\n", " ")
