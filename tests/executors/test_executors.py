@@ -156,8 +156,8 @@ class TestContract:
     def test_a_place_that_cannot_be_written_is_a_matter_of_storage(self, executor, make_config, workspace, tmp_path):
         (tmp_path / "file").write_text("")
         place = Workspace(str(tmp_path / "file" / "trainings"), workspace.folder, "cpu")
-        [begun, event] = news_of(executor, executor.submit(Training(make_config(), 5, {}, purpose="test"), place))
-        assert begun.kind == "begun"
+        *before, event = news_of(executor, executor.submit(Training(make_config(), 5, {}, purpose="test"), place))
+        assert {other.kind for other in before} <= {"begun"}  # Ray's does not even begin
         assert event.kind == "storage"
         assert "cannot be written" in event.error
 

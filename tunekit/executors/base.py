@@ -36,7 +36,7 @@ class Executor(Protocol):
 
     - `submit` returns at once, with a handle that no other request of this executor has.
     - `poll` waits up to `timeout_s` for news and returns it in the order in which it came; [] where there is none.
-      The first news of a request is `begun`, once; after its last there is no more.
+      The first news of a request that a worker takes up is `begun`, once; after its last there is no more.
     - `cancel` stops a request, running or waiting; there is no more news of it, and what it did so far stays.
     - `close` stops everything and lets running trainings save where they are. Closing twice is fine.
     """
