@@ -178,6 +178,15 @@ def test_diagnose_of_a_log_imports_no_torch(tmp_path):
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
+def test_a_step_is_begun_without_what_only_importances_and_figures_need():
+    code = (
+        "import sys; import tunekit.pipeline\n"
+        "print([name for name in ('torch', 'sklearn', 'scipy', 'matplotlib', 'sqlalchemy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("whole")

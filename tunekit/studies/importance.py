@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 from tunekit.configuration import Values
 from tunekit.studies.distributions import Distributions, plain
@@ -58,7 +57,8 @@ def importance(trials: Sequence[tuple[Values, float]], seed: int = 0) -> Importa
     for parameters, value in rows:
         params = {name: parameters[name] for name in axes}
         scratch.add_trial(optuna.trial.create_trial(value=value, params=params, distributions=dict(axes)))
-    shares = get_param_importances(scratch, evaluator=FanovaImportanceEvaluator(seed=seed), params=sorted(axes))
+    fanova = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+    shares = optuna.importance.get_param_importances(scratch, evaluator=fanova, params=sorted(axes))
     return Importance({name: round(float(share), 3) for name, share in shares.items()})
 
 
