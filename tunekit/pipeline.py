@@ -23,13 +23,23 @@ from tunekit.layout import BEST, FACTS, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
-from tunekit.rundir import RunDir
+from tunekit.rundir import RunDir, RunFolder, read_run
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
 from tunekit.store import Store
 from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage, quiet
 from tunekit.supervisor import Supervisor, Trained
-from tunekit.vocabulary import UNKNOWN, Emit, Facts, Measurement, Noted, StepResult, Training, UserError
+from tunekit.vocabulary import (
+    UNKNOWN,
+    Emit,
+    Facts,
+    Interrupted,
+    Measurement,
+    Noted,
+    StepResult,
+    Training,
+    UserError,
+)
 from tunekit.worker import Workspace
 
 MOST_READERS = 8
@@ -131,13 +141,17 @@ def open_studies(run: RunDir, given: str | None = None) -> Studies:
     if url is None:
         return Studies(open_storage(run.journal))
     if MASK in url:
-        raise UserError(f"{run.path}: its studies are in {url}, whose password is not kept: give --storage URL again")
+        raise _password_missing(run, url)
     storage = open_storage(run.journal, url)
     if not kept:
         # Others' runs in one database may have the same name.
         kept = {"storage": masked(url), "prefix": f"{run.name}-{uuid.uuid4().hex[:6]}/"}
         run.note(studies=kept)
     return Studies(storage, kept["prefix"])
+
+
+def _password_missing(run: RunFolder, url: str) -> UserError:
+    return UserError(f"{run.path}: its studies are in {url}, whose password is not kept: give --storage URL again")
 
 
 def _readers(options: Options) -> int:
@@ -326,3 +340,48 @@ def final_training(context: Context[Any], epochs: int | None) -> Training:
         args.setdefault("total", until)
     config = context.config(context.params, schedule=ScheduleSpec(schedule.name, args))
     return Training(config, until, context.params, purpose="the final model")
+
+
+def serve_dashboard(
+    paths: Sequence[Path], storage: str | None, port: int, ready: Callable[[str], None], warn: Callable[[str], None]
+) -> None:
+    """Serve the studies of runs in optuna-dashboard until the person ends it: `ready` is told its URL, `warn` what goes
+    wrong with a run meanwhile. Errors: UserError; Interrupted at the end."""
+    from tunekit.studies.copies import Source
+    from tunekit.studies.dashboard import serve
+
+    runs = list(dict.fromkeys(map(read_run, paths)))
+    urls = [_studies_url(run, storage) for run in runs]
+    if storage is not None and absolute(storage) not in urls:
+        raise UserError(f"--storage {masked(storage)}: none of these runs has its studies there; leave --storage out")
+    sources = []
+    for run, url, name in zip(runs, urls, _told_apart([run.path for run in runs]), strict=True):
+        figures = {step: run.figure(step) for step in run.steps()}
+        prefix = run.manifest().get("studies", {}).get("prefix", "")
+        sources.append(Source(name, run.journal, url, prefix, figures))
+    with quiet(), _stopping(None) as stop:
+        serve(sources, port, stop, ready, warn)
+        raise Interrupted(stop())
+
+
+def _studies_url(run: RunFolder, given: str | None) -> str | None:
+    """Where a run's studies are, None for its journal. `given`: with the password that the manifest does not keep."""
+    url: str | None = run.manifest().get("studies", {}).get("storage")
+    if given is not None and url == masked(absolute(given)):
+        return absolute(given)
+    if url is not None and MASK in url:
+        raise _password_missing(run, url)
+    return url
+
+
+def _told_apart(folders: Sequence[Path]) -> list[str]:
+    """The folders' names, each with as many of the folders above it as tell it from the others."""
+
+    def name(folder: Path) -> str:
+        for depth in range(1, len(folder.parts)):
+            end = folder.parts[-depth:]
+            if sum(other.parts[-depth:] == end for other in folders) == 1:
+                return "/".join(end)
+        return str(folder)
+
+    return [name(folder) for folder in folders]

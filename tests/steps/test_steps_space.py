@@ -40,8 +40,10 @@ def walk(context, outcome, most=40):
                 spaces[name] = step.space(context.of(step), records)
             apart = part.values if part else {}
             params = {path: value for path, value in request.params.items() if path not in apart}
-            assert set(params) <= set(spaces[name])
+            assert set(params) - {"seed"} <= set(spaces[name])
             for path, value in params.items():
+                if path == "seed" and path not in spaces[name]:
+                    continue  # of a repeat: an attribute
                 assert lies_on(value, spaces[name][path]), (path, value, spaces[name][path])
         records += [outcome(request) for request in made]
         assert len(records) < 10_000
@@ -173,8 +175,7 @@ def test_a_range_reaches_what_growth_may_add_and_no_further():
     grid["top"] = [{"lr": 0.01, "weight_decay": 0.0}, {"lr": 0.02, "weight_decay": 1e-4}]
     fine = fine_run.space(context_of("fine-run", {**SWEPT, "coarse-grid": grid}), [])
     assert fine["lr"] == Range(7e-3, 2.8e-2, log=True)
-    assert fine["seed"] == Range(0, 2)
-    assert isinstance(fine["seed"].low, int)
+    assert "seed" not in fine
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 60, 400])

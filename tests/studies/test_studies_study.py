@@ -403,7 +403,7 @@ class TestNotes:
         ):
             assert part in note
         assert list(notes := self.trial_notes(journal)) == [1]
-        assert "## handed on by coarse-grid" in notes[1]
+        assert "## the best of coarse-grid, handed on" in notes[1]
         assert "val_accuracy 0.9" in notes[1]
         assert "trainings/lr1e-1_a" in notes[1]
 
@@ -412,8 +412,8 @@ class TestNotes:
         result = StepResult("lr-sweep", "pass", "", handoff={"lr": 0.01})
         self.concluded(journal, Conclusion("f", result, tuned={"lr": 0.01}))
         notes = self.trial_notes(journal)
-        assert notes[0].startswith("## handed on by lr-sweep")
-        assert notes[1].startswith("## the best value of lr-sweep")
+        assert notes[0].startswith("## handed on by lr-sweep\n\nval_accuracy 0.8; trial 1 has the better value\n")
+        assert notes[1].startswith("## the best value of lr-sweep\n\nval_accuracy 0.9; trial 0 is handed on")
 
     def test_a_long_note_is_whole_and_a_shorter_one_after_it_leaves_nothing_behind(self, journal):
         study = study_of(journal)

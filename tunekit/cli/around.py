@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 from pathlib import Path
@@ -219,15 +218,24 @@ def explain(
 
 
 @command(AROUND_PANEL)
-def dashboard(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")]) -> None:
-    """Open the run's studies in optuna-dashboard."""
-    from tunekit.rundir import read_run
+def dashboard(
+    run_paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One run or several.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port on this machine; 0 for any free one.")] = 8080,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where the studies are, if their URL has a password.")
+    ] = None,
+) -> None:
+    """Open the studies of runs in optuna-dashboard, also while they run; Ctrl-C ends it."""
+    from tunekit.pipeline import serve_dashboard
 
-    opened = read_run(run_path)
-    program = shutil.which("optuna-dashboard")
-    if program is None:
-        raise UserError('optuna-dashboard is not installed: pip install ".[dashboard]" in the checkout of tunekit')
-    os.execv(program, [program, opened.manifest().get("studies", {}).get("storage", str(opened.journal))])
+    def ready(url: str) -> None:
+        typer.echo(f"{url}\nthe runs are not written, and what is written in the browser is not kept; Ctrl-C ends it")
+
+    try:
+        serve_dashboard(run_paths, storage, port, ready, lambda trouble: typer.echo(f"warning: {trouble}", err=True))
+    except Interrupted as why:
+        typer.echo(f"{why}; the dashboard is closed", err=True)
+        raise typer.Exit(130) from None
 
 
 def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:

@@ -66,16 +66,13 @@ def plan(context: Context[FineRun], records: Sequence[Record]) -> list[Training]
 
 
 def space(context: Context[FineRun], _records: Sequence[Record]) -> Space:
-    """The rates of the best cells with the finer ones beside them, the grid's other axes, and the seeds."""
+    """The rates of the best cells with the finer ones beside them, and the grid's other axes. A seed is no axis but an
+    attribute of the trials that repeat the winner: what it does is noise."""
     top = _top(context)
     rates = [params["lr"] for params in top]
     rates += [decimal(rate * factor) for rate in rates for factor in context.settings.lr_factors]
-    first = context.recipe.seed
-    return {
-        "lr": Range(min(rates), max(rates), log=True),
-        **other_axes(context.of(coarse_grid), [params["weight_decay"] for params in top]),
-        "seed": Range(first, first + context.settings.seeds - 1),
-    }
+    decays = [params["weight_decay"] for params in top]
+    return {"lr": Range(min(rates), max(rates), log=True), **other_axes(context.of(coarse_grid), decays)}
 
 
 def _top(context: Context[FineRun]) -> Sequence[Values]:

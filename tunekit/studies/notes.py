@@ -53,13 +53,21 @@ def study_note(name: str, result: StepResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def trial_note(trial: FrozenTrial, metrics: list[str], result: StepResult) -> str:
-    """What a trial reached, with which values, and whether they are what the step hands on."""
-    taken = {name: result.handoff[name] for name in trial.params if name in result.handoff}
-    handed_on = bool(taken) and all(_cell(trial.params[name]) == _cell(value) for name, value in taken.items())
+def trial_note(
+    trial: FrozenTrial, best: FrozenTrial | None, taken: FrozenTrial | None, metrics: list[str], step: str
+) -> str:
+    """What a trial reached and with which values; whether it is the best of its study, and the one that is taken."""
     reached = ", ".join(f"{name} {value:.6g}" for name, value in zip(metrics, trial.values or (), strict=True))
-    what = "handed on by" if handed_on else "the best value of"
-    lines = [f"## {what} {result.step}", "", reached, "", "| | |", "| --- | --- |"]
+    if taken is None or best is None or taken.number == best.number:
+        title = f"the best of {step}" if taken is None else f"the best of {step}, handed on"
+        other = ""
+    elif trial.number == taken.number:
+        title = f"handed on by {step}"
+        other = f"trial {best.number} has the {'same' if best.values == taken.values else 'better'} value"
+    else:
+        title = f"the best value of {step}"
+        other = f"trial {taken.number} is handed on, as the study's note says"
+    lines = [f"## {title}", "", f"{reached}; {other}" if other else reached, "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in trial.params.items()]
     lines += ["", f"Its files: `trainings/{trial.user_attrs['training']}`"]
     return "\n".join(lines) + "\n"

@@ -198,21 +198,24 @@ class Study:
         for name, value in {**shown, "codes": codes, "tuned": dict(conclusion.tuned)}.items():
             self._study.set_user_attr(name, value)
         save_note(self._storage, self._study_id, before, study_note(self._study.study_name, conclusion.result))
-        for trial in self._to_be_noted(conclusion.tuned):
-            text = trial_note(trial, self._study.metric_names or ["value"], conclusion.result)
+        best, taken = self._noted(conclusion)
+        for trial in [trial for trial in (best, taken) if trial is not None]:
+            text = trial_note(trial, best, taken, self._study.metric_names or ["value"], conclusion.result.step)
             save_note(self._storage, self._study_id, before, text, trial._trial_id)
         kept = {name: value for name, value in vars(conclusion).items() if name != "tuned"}
         self._storage.set_study_system_attr(self._study_id, CONCLUSION, {**kept, "result": content})
 
-    def _to_be_noted(self, tuned: Values) -> list[FrozenTrial]:
-        """The trial with the best value, and that of the values which are handed on."""
+    def _noted(self, conclusion: Conclusion) -> tuple[FrozenTrial | None, FrozenTrial | None]:
+        """The trial with the best value, and that of what is handed on: by its training, or by the tuned values."""
         complete = [trial for trial in self._trials() if trial.state == TrialState.COMPLETE]
         sign = -1.0 if self._direction == StudyDirection.MAXIMIZE else 1.0
         # By its name among equals: their numbers follow from which worker was faster.
-        best = sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.user_attrs["identity"]))[:1]
-        wanted = {name: plain(value) for name, value in tuned.items() if name in self._axes}
-        chosen = [trial for trial in complete if wanted and trial.params == wanted][-1:]
-        return [*best, *(trial for trial in chosen if trial not in best)]
+        complete.sort(key=lambda trial: (sign * (trial.value or 0.0), trial.user_attrs["identity"]))
+        tuned = {name: plain(value) for name, value in conclusion.tuned.items() if name in self._axes}
+        by_training = [trial for trial in complete if trial.user_attrs["training"] in conclusion.handed_on]
+        by_values = [trial for trial in complete if tuned and trial.params == tuned]
+        taken = by_training or by_values
+        return complete[0] if complete else None, taken[0] if taken else None
 
 
 class Studies:
