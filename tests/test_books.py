@@ -68,7 +68,7 @@ def carry_out(context, storage, draw=None, answer=answer):
             books.end(entry, record)
         records += answers
     books.conclude(
-        Conclusion("f", StepResult(context.step.name, "pass", "", handoff={"lr": 3e-3}), tuned={"lr": 3e-3}), records
+        Conclusion("f", StepResult(context.step.name, "pass", "", handoff={"lr": 3e-3})), {"lr": 3e-3}, records
     )
     return records
 
@@ -107,6 +107,8 @@ def test_the_order_of_telling_changes_neither_results_nor_what_the_studies_hold(
         assert names(other) == names(once)
         for name in names(once):
             assert contents(other, name) == contents(once, name)
+            studies = [optuna.load_study(study_name=name, storage=storage) for storage in (other, once)]
+            assert studies[0].user_attrs == studies[1].user_attrs
 
 
 class TestSweepsOfSearchedValues:
@@ -161,7 +163,8 @@ class TestHalving:
             number for number, length in lengths.items() if length == 4
         }
         pruned = [trial for trial in study.trials if trial.state.name == "PRUNED"]
-        assert {trial.user_attrs["reason"] for trial in pruned} == {"not taken further: others did better"}
+        reasons = {f"not taken further than epoch {k}: others did better" for k in (1, 2)}
+        assert {trial.user_attrs["reason"] for trial in pruned} == reasons
 
     def test_one_that_was_pruned_and_is_wanted_later_is_a_trial_with_its_value(self, storage):
         for pruner in ("halving", "none"):
@@ -224,20 +227,29 @@ class TestOnTheWay:
         assert len(entries) == len(study.trials) + 1
         assert [trial.params for trial in study.trials] == [{"seed": number} for number in range(len(study.trials))]
 
-    def test_what_a_killed_command_left_running_ends_with_the_step(self, storage):
+    def test_trials_of_other_settings_and_of_killed_commands_are_gone_with_the_step(self, storage):
+        """What the study holds is what the step came to."""
         wide = context_of("lr-sweep", steps={"lr-sweep": {"iterations": 300}})
         books = Books(wide, Studies(storage))
         for entry in books.enter(wide.step.plan(wide, []), []):
             books.begin(entry)
-        carry_out(context_of("lr-sweep"), storage)  # of other lengths
-        trials = optuna.load_study(study_name="lr-sweep", storage=storage).trials
-        assert {trial.state.name for trial in trials} == {"COMPLETE", "PRUNED"}
-        left = [
-            trial
-            for trial in trials
-            if trial.state.name == "PRUNED" and "not asked for again" in trial.user_attrs["reason"]
-        ]
-        assert len(left) == 9
+        for iterations in (200, 100):
+            carry_out(context_of("lr-sweep", steps={"lr-sweep": {"iterations": iterations}}), storage)
+            trials = optuna.load_study(study_name="lr-sweep", storage=storage).trials
+            assert {trial.user_attrs["iterations"] for trial in trials} == {iterations}
+            assert {trial.state.name for trial in trials} == {"COMPLETE", "PRUNED"}
+            assert len(trials) == len({trial.params["lr"] for trial in trials})
+
+    def test_trials_of_values_that_are_not_searched_any_more_do_not_run_for_ever(self, storage):
+        searched = context_of("coarse-grid", SWEPT, search={"batch_size": [64, 32]})
+        books = Books(searched, Studies(storage))
+        for entry in books.enter(searched.step.plan(searched, []), []):
+            books.begin(entry)
+        carry_out(context_of("coarse-grid", SWEPT), storage)
+        left = optuna.load_study(study_name="lr-sweep/batch_size=32", storage=storage).trials
+        assert {(trial.state.name, trial.user_attrs["reason"]) for trial in left} == {
+            ("PRUNED", "not asked for any more")
+        }
 
 
 def test_a_grid_that_grows_stays_one_study_with_one_distribution_an_axis(storage):

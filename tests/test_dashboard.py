@@ -33,7 +33,8 @@ from tunekit.pipeline import _studies_url, _told_apart, open_studies, read_recip
 from tunekit.rundir import RunDir, find_run
 from tunekit.studies.copies import Copies, RunCopy, Source
 from tunekit.studies.notes import save_note
-from tunekit.studies.storage import Reader, open_storage
+from tunekit.studies.reading import Reader
+from tunekit.studies.storage import open_storage
 from tunekit.vocabulary import UserError
 
 LIMIT_S = 60
@@ -400,7 +401,7 @@ class TestDamage:
         whole = journal.read_bytes()
         journal.write_bytes(whole + line + whole)
         for _ in range(2):
-            with pytest.raises(UserError, match=f"^{re.escape(str(journal))}: is damaged; remove it") as told:
+            with pytest.raises(UserError, match=f"^{re.escape(str(journal))}: is damaged; move it away") as told:
                 run.refresh()
             assert "\n" not in str(told.value)
         assert names(copies.storage) == ["r/lr-sweep"]
@@ -548,7 +549,7 @@ class TestBadInput:
         run.journal.write_bytes(run.journal.read_bytes().replace(b"{", b"", 1))
         done = tunekit("dashboard", run.path, "--port", 0)
         assert (done.code, done.out) == (2, "")
-        assert done.err.startswith(f"error: {run.journal}: is damaged; remove it")
+        assert done.err.startswith(f"error: {run.journal}: is damaged; move it away")
         assert done.err.count("\n") == 1
 
     def test_a_port_that_is_taken(self, tunekit, tmp_path):
@@ -642,7 +643,7 @@ class TestCommand:
             wait_for(lambda: "r/coarse-grid" in study_names(url))
             whole = run.journal.read_bytes()
             run.journal.write_bytes(whole + b"nonsense\n" + whole)
-            assert process.stderr.readline().startswith(f"warning: {run.journal}: is damaged; remove it")
+            assert process.stderr.readline().startswith(f"warning: {run.journal}: is damaged; move it away")
             shutil.rmtree(run.path)
             optuna.create_study(storage=open_storage(other.journal), study_name="coarse-grid")
             wait_for(lambda: "s/coarse-grid" in study_names(url))

@@ -49,7 +49,7 @@ class TestOneRunHasOneStorage:
         other = find_run(read_recipe(tmp_path / "fast.yaml"), tmp_path / "others", "r")
         url = f"sqlite:///{tmp_path}/team.db"
         conclusion = Conclusion("f", StepResult("lr-sweep", "pass", "", handoff={"lr": 0.1}))
-        open_studies(run, url).study("lr-sweep", {}, "train_loss", False).conclude(conclusion)
+        open_studies(run, url).study("lr-sweep", {}, "train_loss", False).conclude(conclusion, {})
         assert open_studies(other, url).conclusions(["lr-sweep"]) == {}
         assert open_studies(run).conclusions(["lr-sweep"]) == {"lr-sweep": conclusion}
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tunekit.configuration import Values
 from tunekit.steps import AnyStep, Context, conclude
 from tunekit.steps.noise import diverged
 from tunekit.steps.step import Part
 from tunekit.studies import Conclusion, Studies, Study
-from tunekit.vocabulary import Measurement, Record, Request, Row, Suggestion, Training, UserError, cells, columns
+from tunekit.vocabulary import Measurement, Record, Request, Row, Suggestion, Training, cells, columns, is_validation
 from tunekit.worker import Progress
 
 LIVE_S = 5.0  # seconds after which a running trial says again how far it is
@@ -23,7 +24,6 @@ class _Book:
 
     study: Study
     context: Context[Any]
-    records: list[Record] = field(default_factory=list)
 
     @property
     def step(self) -> AnyStep:
@@ -32,15 +32,14 @@ class _Book:
 
 @dataclass
 class Entry:
-    """A request and its trial. `number`: once it has begun; `book`: None where the request is no trial; `told`: when
-    the trial last said how far it is, and `is_long`: whether it did."""
+    """A request and its trial. `number`: once it has begun; `book`: None where the request is no trial; `last_news`:
+    when the trial last said how far it is."""
 
     request: Training | Measurement
     book: _Book | None
     draw: str | None = None
     number: int | None = None
-    told: float = field(default_factory=time.monotonic)
-    is_long: bool = False
+    last_news: float = field(default_factory=time.monotonic)
 
 
 class Books:
@@ -57,22 +56,27 @@ class Books:
         them are pruned."""
         entries = [self._entry(request, records) for request in requests]
         for left in self._paused.values():
-            self._finish(left, None, "not taken further: others did better")
+            assert isinstance(left.request, Training)
+            epoch = left.request.until // self._context.iterations_per_epoch(left.request.params)
+            self._finish(left, None, f"not taken further than epoch {epoch}: others did better")
         self._paused.clear()
         return entries
 
     def _entry(self, request: Request, records: Sequence[Record]) -> Entry:
         if isinstance(request, Suggestion):
             book = self._book(None, records)
-            seed = self._context.recipe.seed
-            draw, params = book.study.suggest(request.number, request.sampler, seed, request.seen)
+            draw, params = book.study.suggest(request, self._context.recipe.seed)
             return Entry(request.build(params), book, draw)
         if not request.params:
             return Entry(request, None)
-        paused = self._paused.pop(request.trial, None)
-        book = self._book(self._context.step.part(request), records)
+        paused = self._paused.pop(request.trial_identity, None)
+        book = self._book(self._part(request), records)
         entry = Entry(request, book)
-        return replace(entry, number=paused.number, is_long=paused.is_long) if paused else entry
+        return replace(entry, number=paused.number) if paused else entry
+
+    def _part(self, request: Training | Measurement) -> Part | None:
+        step = self._context.step
+        return None if step.part is None else step.part(request)
 
     def _book(self, part: Part | None, records: Sequence[Record]) -> _Book:
         """The study of the step or of a part of it; opened, with its axes, when the first request for it is at hand."""
@@ -90,7 +94,7 @@ class Books:
         """A worker has taken the request up."""
         if entry.book is not None and entry.number is None:
             entry.number = entry.book.study.begin(entry.request, entry.draw)
-            entry.told = time.monotonic()
+            entry.last_news = time.monotonic()
 
     def follow(self, entry: Entry, progress: Progress) -> None:
         """How far a training is, and the course that it took since the last news."""
@@ -98,21 +102,21 @@ class Books:
             return
         column = entry.book.step.metric(entry.book.context)
         points = [(row.iteration, self._cell(row, column)) for row in progress.rows]
-        entry.book.study.report(entry.number, self._course(entry.request, column, points))
-        if time.monotonic() - entry.told > LIVE_S:
-            entry.told, entry.is_long = time.monotonic(), True
-            entry.book.study.note(entry.number, iteration=progress.done, train_loss=progress.loss)
+        entry.book.study.report(entry.number, self._intermediate_values(entry.request, column, points))
+        if time.monotonic() - entry.last_news > LIVE_S:
+            entry.last_news = time.monotonic()
+            entry.book.study.progress(entry.number, progress.done, progress.loss)
 
     def _cell(self, row: Row, column: str) -> float | None:
         metric = self._context.facts.metric
         return dict(zip(columns(metric), cells(row, metric), strict=True)).get(column)
 
-    def _course(
+    def _intermediate_values(
         self, request: Training, column: str, points: Sequence[tuple[int, float | None]], ended: bool = False
     ) -> list[tuple[int, float]]:
         """Of a column's values by iteration those that a trial keeps, however many are at hand; validations by epoch.
         The last of a training that has `ended` is one."""
-        spacing = self._context.iterations_per_epoch(request.params) if column.startswith("val_") else 1
+        spacing = self._context.iterations_per_epoch(request.params) if is_validation(column) else 1
         kept = [point for point in points if request.shows(point[0], spacing)] + list(points[-1:] if ended else ())
         return [(iteration // spacing, value) for iteration, value in kept if value is not None]
 
@@ -122,7 +126,6 @@ class Books:
         book, request = entry.book, entry.request
         if book is None or entry.number is None:
             return
-        book.records.append(record)
         if record.error is not None:
             self._finish(entry, None, error=record.error)
             return
@@ -130,12 +133,12 @@ class Books:
         course: Sequence[tuple[int, float]] = ()
         if isinstance(request, Training):
             column = book.step.metric(book.context)
-            course = self._course(request, column, record.validations(column), ended=True)
-            if entry.is_long:
-                book.study.note(entry.number, iteration=record.iterations, train_loss=record.column("train_loss")[-1])
+            course = self._intermediate_values(request, column, record.validations(column), ended=True)
+            if book.study.said_how_far(entry.number):
+                book.study.progress(entry.number, record.iterations, record.column("train_loss")[-1])
             if request.is_beginning and value is None and not diverged(record):
                 book.study.report(entry.number, course)
-                self._paused[request.trial] = entry
+                self._paused[request.trial_identity] = entry
                 return
         self._finish(entry, value, why_unscored(record), course=course)
 
@@ -157,21 +160,29 @@ class Books:
             study.report(entry.number, course)
             study.finish(entry.number, value, reason, error)
 
-    def conclude(self, conclusion: Conclusion, records: Sequence[Record]) -> None:
-        """What the step came to, and what each part of it did, into their studies."""
+    def conclude(self, conclusion: Conclusion, tuned: Values, records: Sequence[Record]) -> None:
+        """What the step came to, and what each part of it did, into their studies. `records`: in the plan's order;
+        `tuned`: the values of the recipe that the step settles."""
         own = self._book(None, records)
-        for book in self._books.values():
-            for number in book.study.running():
-                book.study.finish(number, None, "left by a command that was interrupted, and not asked for again")
+        for name, book in self._books.items():
             if book is not own:
-                try:
-                    result = conclude(book.context, book.step.judge(book.context, book.records))
-                except UserError:
-                    continue  # its trials failed, and say so
-                handoff = book.step.read_handoff(result)
-                tuned = handoff.tuned if handoff else {}
-                book.study.conclude(Conclusion(conclusion.fingerprint, result, tuned=tuned))
-        own.study.conclude(conclusion)
+                parts = [self._part(record.request) for record in records]
+                asked = [record for record, part in zip(records, parts, strict=True) if part and part.study == name]
+                _conclude_part(book, asked, conclusion.fingerprint)
+        own.study.conclude(conclusion, tuned)
+        if self._context.step.part is not None:
+            self._studies.end_left(self._books)
+
+
+def _conclude_part(book: _Book, records: Sequence[Record], fingerprint: str) -> None:
+    """What a part did, by those of its trials that did not fail: the step that it belongs to goes on with these."""
+    sound = [record for record in records if record.error is None]
+    if not sound:
+        book.study.conclude(None, {})
+        return
+    result = conclude(book.context, book.step.judge(book.context, sound))
+    handoff = book.step.read_handoff(result)
+    book.study.conclude(Conclusion(fingerprint, result), handoff.tuned if handoff else {})
 
 
 def why_unscored(record: Record) -> str:

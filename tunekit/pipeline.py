@@ -27,7 +27,7 @@ from tunekit.rundir import RunDir, RunFolder, read_run
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
 from tunekit.store import Store
-from tunekit.studies import MASK, Studies, absolute, import_importance, masked, open_storage, quiet
+from tunekit.studies import MASK, Studies, absolute, import_importance, in_one_line, masked, open_storage, quiet
 from tunekit.supervisor import Supervisor, Trained
 from tunekit.vocabulary import (
     UNKNOWN,
@@ -95,7 +95,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         # What only looks at records needs neither torch nor the person's code again.
         facts = _kept_facts(run) if all(step.work == "reads" for step in walked) else None
         facts = facts or _facts(supervisor)
-        if any(step.weighed and run.result(step.name) is None for step in walked):
+        if any(step.importance_data and run.result(step.name) is None for step in walked):
             threading.Thread(target=import_importance, daemon=True).start()
         results = []
         for step in walked:
@@ -113,7 +113,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
 @contextmanager
 def _owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Supervisor]:
     """The run under its lock, with its studies and its executor; what a killed command left behind is removed."""
-    with run.lock(), quiet(), _stopping(options.budget_s) as stop:
+    with run.lock(), quiet(), in_one_line(), _stopping(options.budget_s) as stop:
         Store(run.trainings).sweep()
         shared = run.path / SHARED
         shutil.rmtree(shared, ignore_errors=True)

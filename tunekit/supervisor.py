@@ -111,9 +111,9 @@ class Supervisor:
         books = Books(context, self.studies)
         while requests := step.plan(context, records):
             records += self._round(context, books, requests, records)
-        if step.weighed is not None:
-            weighed = step.weighed(context, records)
-            context = replace(context, importance=importance(weighed, context.recipe.seed))
+        if step.importance_data is not None:
+            data = step.importance_data(context, records)
+            context = replace(context, importance=importance(data, context.recipe.seed))
         judgement = step.judge(context, records)
         result = self._spelled(conclude(context, judgement))
         trained = reach(records)
@@ -130,7 +130,7 @@ class Supervisor:
         causes = tuple(code for code in dict.fromkeys(named) if code in explaining)
         handed_on = judgement.handoff.trainings if judgement.handoff is not None else ()
         tuned = judgement.handoff.tuned if judgement.handoff is not None else {}
-        books.conclude(Conclusion(fingerprint, result, causes, handed_on, trained, tuned), records)
+        books.conclude(Conclusion(fingerprint, result, causes, handed_on, trained), tuned, records)
         self.run.write_result(result)
         self._tidy(context, records, handed_on)
         figure = partial(step.figure, context, result, records) if step.figure else None

@@ -111,7 +111,7 @@ class Training:
         return f"{self.purpose} {self.round}: {self.goal}"
 
     @property
-    def trial(self) -> str:
+    def trial_identity(self) -> str:
         """What a study knows its trial by."""
         return f"{self.purpose}: {self.config.key}@{self.whole or self.until} {digest(self.params, 6)}"
 
@@ -150,7 +150,7 @@ class Measurement:
         return f"{self.purpose} {self.round}: {self.goal}"
 
     @property
-    def trial(self) -> str:
+    def trial_identity(self) -> str:
         """What a study knows its trial by."""
         return f"{self.purpose}: {self.goal} {digest(self.params, 6)}"
 
@@ -158,11 +158,12 @@ class Measurement:
 @dataclass(frozen=True)
 class Suggestion:
     """A request whose parameters a sampler draws from the study's space: `build` makes the training from them. It
-    looks at the first `seen` draws, those of earlier rounds."""
+    looks at the first `seen` draws of its `series`, those of earlier rounds."""
 
     number: int
     seen: int
     sampler: str  # random | tpe
+    series: str  # draws whose values can be compared
     build: Callable[[Values], Training]
     _: KW_ONLY
     purpose: str
@@ -199,6 +200,11 @@ def cells(row: Row, metric: str) -> tuple[float | None, ...]:
     return tuple(cell for place, cell in enumerate(row) if names[place] not in names[:place])
 
 
+def is_validation(column: str) -> bool:
+    """Whether a column has its values at the ends of epochs alone."""
+    return column.startswith("val_")
+
+
 def judged_by(header: Iterable[str]) -> str | None:
     """The metric whose `columns` these are, or None where they are no training's."""
     names = tuple(header)
@@ -206,11 +212,11 @@ def judged_by(header: Iterable[str]) -> str | None:
     return metric if names == columns(metric) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
     """What came back for a request. `rows` are columns of equal length, one entry an iteration, named by `columns`;
     validations are None but at the ends of epochs. `val_losses` has one array a validation: the loss of every
-    validation sample, in order.
+    validation sample, in order. Equal to itself alone: two may hold the same arrays.
     """
 
     request: Training | Measurement

@@ -33,7 +33,7 @@ def walk(context, outcome, most=40):
     while requests := context.step.plan(context, records):
         made = [r.build({"lr": 3e-3, "weight_decay": 0.0}) if isinstance(r, Suggestion) else r for r in requests]
         for request in made:
-            part = context.step.part(request)
+            part = context.step.part(request) if context.step.part else None
             step = context.step if part is None else part.step
             name = step.name if part is None else part.study
             if name not in spaces:

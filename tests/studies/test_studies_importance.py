@@ -62,10 +62,20 @@ def test_on_a_complete_grid_they_are_the_shares_of_its_variance(seed, changes):
         assert share == pytest.approx(truth[name], abs=0.12), name
 
 
-@pytest.mark.parametrize("grounds", [{32: 1e-2, 64: 3e-3, 128: 3e-3}, {32: 1e-2, 64: 3e-3, 128: 1e-3}])
-def test_where_each_width_has_a_sweep_of_its_own_the_rate_still_matters_most(grounds):
-    shares = importance(grid(grounds)).shares
+def test_where_a_width_has_a_rate_of_its_own_the_rate_still_matters_most():
+    shares = importance(grid({32: 6e-3, 64: 3e-3, 128: 3e-3})).shares
     assert shares["lr"] > 0.8 > 0.2 > shares["model.args.width"] > shares["weight_decay"]
+
+
+def test_what_parameters_do_together_is_nobodys_share():
+    """Each of two augmentations wants another rate: which one it is matters nothing alone."""
+    cells = []
+    for rate, decay, augmented in itertools.product(range(6), range(4), (True, False)):
+        value = 0.9 - 0.1 * (rate - (0 if augmented else 5)) ** 2 / 25 + 0.003 * decay
+        cells.append(({"lr": 1e-3 * 2**rate, "weight_decay": 1e-5 * (1 + decay), "data.augment": augmented}, value))
+    told = importance(cells)
+    assert told.shares == {}
+    assert "what one of them does depends on the others" in told.withheld
 
 
 def test_cells_that_diverged_count_as_the_worst_where_the_rate_made_them_do_so():
@@ -85,7 +95,9 @@ def test_cells_that_diverged_count_as_the_worst_where_the_rate_made_them_do_so()
         (grid(noise=1.0), "the rest is noise"),
         (grid(rate=0.0, some=0.0), "the rest is noise"),
         ([(params, 0.5) for params, _ in grid()], "explain 0% of what held-out trials differ by"),
-        (grid({32: 1e-1, 64: 1e-2, 128: 1e-3}), "lr and model.args.width were not tried apart"),
+        (grid({32: 1e-2, 64: 3e-3, 128: 1e-3}), "model.args.width and lr were not tried apart"),
+        (grid({32: 1e-1, 64: 1e-2, 128: 1e-3}), "model.args.width and lr were not tried apart"),
+        ([(p | {"batch_size": p["model.args.width"] * 2}, v) for p, v in grid()], "batch_size and model.args.width"),
     ],
 )
 def test_what_cannot_be_told_is_withheld_with_its_reason(cells, reason):

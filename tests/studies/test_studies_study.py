@@ -10,8 +10,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from tunekit.space import Choices, Range
-from tunekit.studies import Conclusion, Studies, Study, open_storage
-from tunekit.vocabulary import Finding, StepResult, UserError
+from tunekit.studies import Conclusion, Studies, Study, in_one_line, open_storage
+from tunekit.vocabulary import Finding, StepResult, Suggestion, UserError
 
 SPACE = {
     "lr": Range(1e-4, 1.0, log=True),
@@ -35,7 +35,7 @@ class Config:
 class Asked:
     """A request, as far as a study looks at it."""
 
-    trial: str
+    trial_identity: str
     params: dict
     purpose: str = "cell"
     round: int = 1
@@ -97,7 +97,7 @@ def test_every_value_of_a_list_is_a_category_and_comes_back_as_it_was(journal, v
     [trial] = trials(journal)
     assert trial.params["axis"] == category
     assert type(trial.params["axis"]) is type(category)
-    drawn = [study.suggest(number, "random", 0, 0)[1]["axis"] for number in range(20)]
+    drawn = [study.suggest(drawing(number, "random", 0), 0)[1]["axis"] for number in range(20)]
     kinds = {(type(value), str(value)) for value in drawn}
     assert kinds == {(type(value), str(value)) for value in values}
 
@@ -146,13 +146,39 @@ def test_a_value_on_the_way_is_kept_once_and_only_where_it_is_finite(journal):
     assert trials(journal)[number].intermediate_values == {1: 2.3, 4: 2.0}
 
 
-def test_a_trial_that_somebody_else_ended_stays_as_it_is(journal):
+@pytest.mark.parametrize("told", ["report", "finish"])
+def test_a_trial_that_somebody_else_ended_stays_as_it_is_and_ours_is_another(journal, told):
     study = study_of(journal)
     number = study.begin(Asked("a", {"lr": 0.1}))
     loaded(journal).tell(number, state=optuna.trial.TrialState.FAIL)
-    study.report(number, [(1, 0.5)])
-    study.finish(number, 0.5)
-    assert trials(journal)[number].state.name == "FAIL"
+    if told == "report":
+        study.report(number, [(1, 0.5)])
+    assert not study.finish(number, 0.5)
+    other = study.begin(Asked("a", {"lr": 0.1}), anew=True)
+    assert study.finish(other, 0.5)
+    assert [(trial.state.name, trial.value) for trial in trials(journal)] == [("FAIL", None), ("COMPLETE", 0.5)]
+    assert study_of(journal).begin(Asked("a", {"lr": 0.1})) == other
+
+
+def test_a_study_that_is_deleted_while_it_is_written_is_told_in_one_line(journal):
+    study = study_of(journal)
+    number = study.begin(Asked("a", {"lr": 0.1}))
+    optuna.delete_study(study_name="coarse-grid", storage=open_storage(journal))
+
+    def go_on():
+        study.finish(number, 0.5)
+        study.begin(Asked("b", {"lr": 0.2}))
+
+    with pytest.raises(UserError, match="was deleted meanwhile; give the same command again"), in_one_line():
+        go_on()
+    with pytest.raises(KeyError, match="mine"), in_one_line():
+        raise KeyError("mine")
+
+
+def test_a_study_of_two_objectives_that_somebody_made_is_made_anew(journal):
+    optuna.create_study(study_name="coarse-grid", storage=open_storage(journal), directions=["minimize", "maximize"])
+    finished(study_of(journal), "a", 0.5, lr=0.1)
+    assert loaded(journal).best_value == 0.5
 
 
 def test_a_value_outside_its_axis_is_refused_and_nothing_is_written(journal):
@@ -164,10 +190,13 @@ def test_a_value_outside_its_axis_is_refused_and_nothing_is_written(journal):
     assert journal.read_bytes() == before
 
 
-def test_a_lock_left_by_a_killed_writer_holds_nobody_up(journal):
+def test_the_lock_of_another_program_is_neither_waited_for_nor_taken(journal):
+    """Optuna takes one for each entry; ours are single appended writes."""
     study_of(journal)
-    (journal.parent / f"{journal.name}.lock").symlink_to(journal)
-    finished(study_of(journal), "a", 1.0, lr=0.1)  # would wait for half a minute
+    lock = journal.parent / f"{journal.name}.lock"
+    lock.symlink_to(journal)
+    finished(study_of(journal), "a", 1.0, lr=0.1)
+    assert lock.is_symlink()
     assert [trial.value for trial in trials(journal)] == [1.0]
 
 
@@ -208,6 +237,7 @@ class TestAxesThatWereChanged:
 
     def test_what_an_optuna_user_added_is_never_lost(self, journal):
         finished(study_of(journal), "a", 0.5, lr=0.1)
+        loaded(journal).set_user_attr("mine", "kept")
         loaded(journal).add_trial(
             optuna.trial.create_trial(
                 params={"lr": 0.9}, distributions={"lr": FloatDistribution(0.5, 1.0, log=True)}, value=0.9
@@ -218,6 +248,15 @@ class TestAxesThatWereChanged:
             assert [trial.params["lr"] for trial in trials(journal)] == [0.1]
         assert {*optuna.get_all_study_names(open_storage(journal))} == {"coarse-grid", "coarse-grid, before 1"}
         assert [trial.params["lr"] for trial in loaded(journal, "coarse-grid, before 1").trials] == [0.1, 0.9]
+        assert loaded(journal).user_attrs["mine"] == "kept"
+
+    def test_where_their_trials_fit_they_go_along_and_no_copy_stays(self, journal):
+        finished(study_of(journal), "a", 0.5, lr=0.1)
+        axis = FloatDistribution(1e-4, 1.0, log=True)
+        loaded(journal).add_trial(optuna.trial.create_trial(params={"lr": 0.9}, distributions={"lr": axis}, value=0.9))
+        study_of(journal, space={**SPACE, "lr": Range(1e-5, 2.0, log=True)})
+        assert [trial.params["lr"] for trial in trials(journal)] == [0.1, 0.9]
+        assert optuna.get_all_study_names(open_storage(journal)) == ["coarse-grid"]
 
     def test_with_another_axis_every_trial_is_asked_for_again_and_has_it(self, journal):
         """One that lacks it would hide it from Optuna's samplers."""
@@ -250,6 +289,10 @@ DRAWN = {
 }
 
 
+def drawing(number, sampler, seen):
+    return Suggestion(number, seen, sampler, sampler, build=None, purpose="drawn cell")
+
+
 def draws(study, sampler, order=(0, 1, 2, 3), waves=3, reopen=None):
     """Twelve draws in waves of four, whose trials end in this order."""
     drawn = []
@@ -257,14 +300,14 @@ def draws(study, sampler, order=(0, 1, 2, 3), waves=3, reopen=None):
         if reopen:
             study = reopen()
         numbers = range(wave * 4, wave * 4 + 4)
-        batch = {number: study.suggest(number, sampler, 3, wave * 4) for number in numbers}
+        batch = {number: study.suggest(drawing(number, sampler, wave * 4), 3) for number in numbers}
         for place in order:
             draw, params = batch[wave * 4 + place]
             trial = study.begin(Asked(f"t{draw}", params), draw)
             study.finish(trial, -abs(math.log10(params["lr"]) + 2))
             # Read back from the trial; and those that have not begun are drawn as if none of their wave had.
             study = reopen() if reopen else study
-            assert {number: study.suggest(number, sampler, 3, wave * 4) for number in numbers} == batch
+            assert {number: study.suggest(drawing(number, sampler, wave * 4), 3) for number in numbers} == batch
         drawn += [batch[number][1] for number in numbers]
     return drawn
 
@@ -311,13 +354,14 @@ RESULT = StepResult(
     handoff={"lr": 0.1, "val_accuracy": 0.9, "top": [{"lr": 0.1}]},
     next="tunekit fine-run runs/r",
 )
-CONCLUSION = Conclusion("f", RESULT, ("cause",), ("training",), {"key": 3}, {"lr": 0.1})
+CONCLUSION = Conclusion("f", RESULT, ("cause",), ("training",), {"key": 3})
+TUNED = {"lr": 0.1}
 
 
 class TestConclusion:
     def test_it_is_in_attributes_of_their_own_types_and_read_back_whole(self, journal):
         study = study_of(journal)
-        study.conclude(CONCLUSION)
+        study.conclude(CONCLUSION, TUNED)
         assert Studies(open_storage(journal)).conclusions(["coarse-grid", "lr-sweep"]) == {"coarse-grid": CONCLUSION}
         attributes = loaded(journal).user_attrs
         assert attributes["tuned"]["lr"] == 0.1
@@ -327,7 +371,7 @@ class TestConclusion:
 
     def test_the_study_owns_the_hand_off(self, journal):
         """What an Optuna user changes there is what later steps get."""
-        study_of(journal).conclude(CONCLUSION)
+        study_of(journal).conclude(CONCLUSION, TUNED)
         loaded(journal).set_user_attr("handoff", {"lr": 0.2})
         assert Studies(open_storage(journal)).conclusions(["coarse-grid"])["coarse-grid"].result.handoff == {"lr": 0.2}
 
@@ -335,10 +379,10 @@ class TestConclusion:
         """The journal cut after each line, as a kill may leave it."""
         study = study_of(journal)
         finished(study, "a", 0.9, lr=0.1)
-        study.conclude(CONCLUSION)
+        study.conclude(CONCLUSION, TUNED)
         first = journal.read_bytes()
-        other = Conclusion("g", RESULT, tuned={"lr": 0.1})
-        study.conclude(other)
+        other = Conclusion("g", RESULT)
+        study.conclude(other, TUNED)
         lines = journal.read_bytes()[len(first) :].splitlines(keepends=True)
         assert len(lines) >= 6
         cut = tmp_path / "cut.journal"
@@ -349,9 +393,15 @@ class TestConclusion:
                 seen.append(Studies(open_storage(cut)).conclusions(["coarse-grid"]).get("coarse-grid"))
         assert [group for group, _ in itertools.groupby(seen)] == [CONCLUSION, None, other]
 
+    @pytest.mark.parametrize(("attribute", "value"), [("verdict", "banana"), ("handoff", None), ("handoff", "lr")])
+    def test_attributes_that_were_made_nonsense_are_no_conclusion(self, journal, attribute, value):
+        study_of(journal).conclude(CONCLUSION, TUNED)
+        loaded(journal).set_user_attr(attribute, value)
+        assert Studies(open_storage(journal)).conclusions(["coarse-grid"]) == {}
+
     @pytest.mark.parametrize("attribute", [None, "text", {}, {"fingerprint": "f"}, {"result": 3}])
     def test_what_another_version_wrote_is_none(self, journal, attribute):
-        study_of(journal).conclude(CONCLUSION)
+        study_of(journal).conclude(CONCLUSION, TUNED)
         storage = open_storage(journal)
         storage.set_study_system_attr(storage.get_study_id_from_name("coarse-grid"), "tunekit:conclusion", attribute)
         assert Studies(storage).conclusions(["coarse-grid"]) == {}
@@ -360,8 +410,8 @@ class TestConclusion:
         url = f"sqlite:///{tmp_path}/team.db"
         for name in ("one", "two"):
             studies = Studies(open_storage(tmp_path / "unused", url), f"{name}/")
-            conclusion = Conclusion(name, RESULT, tuned={"lr": 0.1})
-            studies.study("coarse-grid", SPACE, "val_accuracy", True).conclude(conclusion)
+            conclusion = Conclusion(name, RESULT)
+            studies.study("coarse-grid", SPACE, "val_accuracy", True).conclude(conclusion, TUNED)
         kept = Studies(open_storage(tmp_path / "unused", url), "two/").conclusions(["lr-sweep", "coarse-grid"])
         assert kept == {"coarse-grid": conclusion}
         with pytest.raises(UserError, match="--storage nonsense"):
@@ -383,11 +433,11 @@ class TestNotes:
             if (note := self.read(optuna.trial.Trial(study, trial._trial_id)))
         }
 
-    def concluded(self, journal, conclusion=CONCLUSION):
+    def concluded(self, journal, conclusion=CONCLUSION, tuned=TUNED):
         study = study_of(journal)
         finished(study, "worse", 0.8, lr=0.01)
         finished(study, "best", 0.9, lr=0.1)
-        study.conclude(conclusion)
+        study.conclude(conclusion, tuned)
         return study
 
     def test_the_study_says_what_it_came_to_and_the_best_trial_what_it_reached(self, journal):
@@ -403,23 +453,23 @@ class TestNotes:
         ):
             assert part in note
         assert list(notes := self.trial_notes(journal)) == [1]
-        assert "## the best of coarse-grid, handed on" in notes[1]
+        assert "## the best of coarse-grid" in notes[1]
         assert "val_accuracy 0.9" in notes[1]
         assert "trainings/lr1e-1_a" in notes[1]
 
     def test_what_is_handed_on_and_is_not_the_best_has_one_too(self, journal):
         """A sweep prefers the lower neighbour of a rate that stands next to divergence."""
         result = StepResult("lr-sweep", "pass", "", handoff={"lr": 0.01})
-        self.concluded(journal, Conclusion("f", result, tuned={"lr": 0.01}))
+        self.concluded(journal, Conclusion("f", result), {"lr": 0.01})
         notes = self.trial_notes(journal)
         assert notes[0].startswith("## handed on by lr-sweep\n\nval_accuracy 0.8; trial 1 has the better value\n")
         assert notes[1].startswith("## the best value of lr-sweep\n\nval_accuracy 0.9; trial 0 is handed on")
 
     def test_a_long_note_is_whole_and_a_shorter_one_after_it_leaves_nothing_behind(self, journal):
         study = study_of(journal)
-        study.conclude(Conclusion("f", StepResult("coarse-grid", "pass", "long " * 2000)))
+        study.conclude(Conclusion("f", StepResult("coarse-grid", "pass", "long " * 2000)), {})
         assert self.read(loaded(journal)).count("long ") == 2000
-        study.conclude(Conclusion("g", StepResult("coarse-grid", "pass", "short")))
+        study.conclude(Conclusion("g", StepResult("coarse-grid", "pass", "short")), {})
         assert self.read(loaded(journal)) == "## coarse-grid: pass\n\nshort\n"
 
     def test_what_a_person_wrote_stays(self, journal):
@@ -427,15 +477,52 @@ class TestNotes:
 
         study = self.concluded(journal)
         save_note(loaded(journal), "mine")
-        study.conclude(Conclusion("g", StepResult("coarse-grid", "pass", "other")))
+        study.conclude(Conclusion("g", StepResult("coarse-grid", "pass", "other")), {})
         assert self.read(loaded(journal)) == "mine"
 
+    def test_what_a_person_wrote_stays_where_the_study_is_made_anew(self, journal):
+        from optuna_dashboard import save_note
 
-def test_a_journal_damaged_in_its_middle_is_said_with_the_way_out(journal):
+        self.concluded(journal)
+        save_note(loaded(journal), "mine")
+        save_note(optuna.trial.Trial(loaded(journal), trials(journal)[0]._trial_id), "on a trial")
+        other = study_of(journal, space={**SPACE, "lr": Range(1e-3, 2.0, log=True)})
+        finished(other, "worse", 0.8, lr=0.01)
+        finished(other, "best", 0.9, lr=0.1)
+        other.conclude(CONCLUSION, TUNED)
+        assert self.read(loaded(journal)) == "mine"
+        assert self.trial_notes(journal)[0] == "on a trial"
+        assert "## the best of coarse-grid" in self.trial_notes(journal)[1]
+
+    def test_one_that_is_not_the_best_any_more_loses_its_note(self, journal):
+        study = self.concluded(journal)
+        finished(study, "better", 0.95, lr=0.5)
+        study.conclude(Conclusion("g", RESULT), {"lr": 0.5})
+        assert list(self.trial_notes(journal)) == [2]
+
+    def test_a_kill_while_it_is_put_leaves_one_that_is_put_again(self, journal, tmp_path):
+        study = self.concluded(journal)
+        first = journal.read_bytes()
+        study.conclude(Conclusion("g", StepResult("coarse-grid", "pass", "second")), TUNED)
+        lines = journal.read_bytes()[len(first) :].splitlines(keepends=True)
+        cut = tmp_path / "cut.journal"
+        for count in range(len(lines)):
+            cut.write_bytes(first + b"".join(lines[:count]))
+            again = study_of(cut)
+            finished(again, "worse", 0.8, lr=0.01)
+            finished(again, "best", 0.9, lr=0.1)
+            again.conclude(Conclusion("h", StepResult("coarse-grid", "pass", "third")), TUNED)
+            assert self.read(loaded(cut)) == "## coarse-grid: pass\n\nthird\n"
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"op_co\x00de": 4,,}\n', b"[]\n", b'{"op_code": 99}\n', b'{"op_code": 4}\n', b"3\n"]
+)
+def test_a_journal_damaged_in_its_middle_is_said_with_the_way_out(journal, line):
     finished(study_of(journal), "a", 0.5, lr=0.1)
     lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([*lines[:2], b'{"op_co\x00de": 4,,}\n', *lines[3:]]))
-    with pytest.raises(UserError, match="is damaged; remove it"):
+    journal.write_bytes(b"".join([*lines[:2], line, *lines[3:]]))
+    with pytest.raises(UserError, match="is damaged; move it away"):
         study_of(journal)
 
 

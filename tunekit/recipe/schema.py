@@ -24,7 +24,16 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from tunekit.configuration import DataSpec, LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec, TrainingConfig, Values
+from tunekit.configuration import (
+    DataSpec,
+    LossSpec,
+    ModelSpec,
+    OptimizerSpec,
+    ScheduleSpec,
+    TrainingConfig,
+    Values,
+    digest,
+)
 from tunekit.recipe.text import ALIASES, NAMES, Lines, apply_overrides, kind_of, nearest, parse_yaml, set_path
 from tunekit.vocabulary import Facts, UserError
 
@@ -77,6 +86,18 @@ class StepSettings(_Model):
     """The steps' own settings, one field a step: `recipe_type` makes them from what the steps say."""
 
 
+def _not_searched(path: str) -> str:
+    """Why a key is no axis of the grid, or nothing where it is one."""
+    first = path.split(".")[0]
+    if path in ("lr", "weight_decay", "optimizer", "optimizer.lr", "optimizer.weight_decay"):
+        return "rates and weight decays have axes of their own (steps.coarse-grid)"
+    if (first == "data" and not path.startswith("data.augment")) or first in ("task", "metric"):
+        return "values on other data, or by another metric, cannot be compared"
+    if first in ("name", "seed", "device", "precision", "threads", "steps", "search"):
+        return "it is one for the whole run"
+    return ""
+
+
 class Recipe(_Model):
     """A whole recipe. Every key is explained in README."""
 
@@ -115,13 +136,20 @@ class Recipe(_Model):
         for path, values in self.search.items():
             if not values:
                 raise ValueError(f"search.{path}: the list of values is empty")
-            if path in ("seed", "name") or path.split(".")[0] in ("steps", "search"):
-                raise ValueError(f"search.{path}: cannot be searched; try model.args.…, optimizer.… or batch_size")
+            if reason := _not_searched(path):
+                raise ValueError(f"search.{path}: cannot be searched: {reason}; try model.args.… or batch_size")
+            trainings: dict[str, Any] = {}
             for value in values:
                 try:
-                    self._with({path: value}, drop_search=True)
+                    data = self._with({path: value}, drop_search=True).as_dict()
                 except UserError as error:
                     raise ValueError(f"search.{path}: {error}") from None
+                # Steps 3 to 5 train at a constant rate: of a schedule its warm-up alone is theirs.
+                data["schedule"] = data["schedule"]["args"].get("warmup")
+                key = digest(data)
+                if key in trainings:
+                    raise ValueError(f"search.{path}: {trainings[key]!r} and {value!r} are the same training")
+                trainings[key] = value
         return self
 
     def with_values(self, params: Values) -> Recipe:

@@ -119,7 +119,7 @@ class Step(Generic[S, H]):
     - `space` says what each parameter of the step's requests may be, whatever the plan adds later; it is asked once,
       with the records so far, before the first of them. Parameters outside of it are attributes of the trials;
     - `part` tells requests that another step would make, for searched values: their study is apart;
-    - `weighed` gives the values of the parameters by what they reached, of which it is told which parameters matter;
+    - `importance_data` gives the values of the parameters with what they reached, for which it is told what matters;
     - `order`: the step's trainings by how much their weights are wanted, the best first;
     - `takes`: how many trainings of the steps before it go on in this one, and so keep their weights;
     - `decides`: its hand-off is a Winner, the run's outcome, and makes best.yaml; gives the epochs of a final training;
@@ -139,13 +139,13 @@ class Step(Generic[S, H]):
     maximize: Callable[[Context[S]], bool] = lambda _context: False
     metric: Callable[[Context[S]], str] = lambda _context: "value"
     space: Callable[[Context[S], Sequence[Record]], Space] = lambda _context, _records: {}
-    part: Callable[[Training | Measurement], Part | None] = lambda _request: None
+    part: Callable[[Training | Measurement], Part | None] | None = None
     order: Callable[[Context[S], Sequence[Record]], Sequence[Record]] = _as_scored
     takes: Callable[[S], int] = lambda _settings: 0
     figure: Callable[[Context[S], StepResult, Sequence[Record]], Figure] | None = None
     work: Literal["trains", "measures", "reads"] = "trains"  # what it asks for: reading needs nothing of the person's
     reads_logs: bool = False  # it takes the log of any tool besides runs
-    weighed: Callable[[Context[S], Sequence[Record]], list[tuple[Values, float]]] | None = None
+    importance_data: Callable[[Context[S], Sequence[Record]], list[tuple[Values, float]]] | None = None
     decides: Callable[[Context[S]], int] | None = None
 
     def read_handoff(self, result: StepResult) -> H | None:

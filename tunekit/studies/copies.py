@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,16 +19,15 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tunekit.studies.storage import Journal, Reader, Snapshot, goes_on
+from tunekit.studies.notes import with_ids
+from tunekit.studies.reading import Reader, Snapshot, goes_on
+from tunekit.studies.storage import Journal
 
 ARTIFACT = "artifacts:"
 """How Optuna's attribute of a file begins, on a study or a trial."""
 
-LEFT_OUT = (ARTIFACT, "dashboard:artifacts:", "tunekit:dashboard:")
-"""System attributes that are not copied: of files in a store that is not known here, and marks of tunekit on notes."""
-
-OF_TRIAL = re.compile(r"dashboard:(\d+):(.*)", re.DOTALL)
-"""An attribute of a study that is about the trial with this id in its storage, as the notes on trials are."""
+LEFT_OUT = (ARTIFACT, "dashboard:artifacts:", "tunekit:")
+"""System attributes that are not copied: of files in a store that is not known here, and what tunekit alone reads."""
 
 Key = TypeVar("Key", str, int)
 
@@ -132,7 +130,8 @@ class RunCopy:
 
     @contextmanager
     def _anew_where_changed(self, name: str) -> Iterator[None]:
-        """A copy that was deleted in the browser, or a trial of which ended there, is made anew the next time."""
+        """A copy that was deleted in the browser, or a trial of which ended there, is made anew once the run is
+        written on."""
         try:
             yield
         except (KeyError, UpdateFinishedTrialError):
@@ -178,7 +177,7 @@ class _StudyCopy:
         for name, value in _changed(study.user_attrs, self._user_attrs):
             self._storage.set_study_user_attr(self._id, name, value)
         for name, value in _changed(_copied(study.system_attrs), self._system_attrs):
-            if (own := self._own(name)) is not None:
+            if (own := with_ids(name, self._ids)) is not None:
                 self._storage.set_study_system_attr(self._id, own, value)
         self._trials, self._user_attrs, self._system_attrs = study.trials, study.user_attrs, study.system_attrs
 
@@ -197,14 +196,6 @@ class _StudyCopy:
             storage.set_trial_system_attr(trial_id, name, value)
         if trial.state.is_finished():
             self._copies.set_state(trial_id, trial.state, trial)
-
-    def _own(self, name: str) -> str | None:
-        """The name of a study's attribute with the id that a trial has here; None where there is no such trial."""
-        about = OF_TRIAL.fullmatch(name)
-        if about is None:
-            return name
-        trial_id = self._ids.get(int(about[1]))
-        return None if trial_id is None else f"dashboard:{trial_id}:{about[2]}"
 
     def show(self, figure: Path) -> None:
         """Put the figure beside the study, in place of an earlier one, unless it stands there or there is none."""
@@ -232,4 +223,6 @@ def _copied(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _changed(now: Mapping[Key, Any], before: Mapping[Key, Any]) -> list[tuple[Key, Any]]:
-    return [(name, value) for name, value in now.items() if name not in before or before[name] != value]
+    """What is new or other than before; NaN, which differs from itself, is the same."""
+    same = {name for name, value in before.items() if name in now and repr(now[name]) == repr(value)}
+    return [(name, value) for name, value in now.items() if name not in same]

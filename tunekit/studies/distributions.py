@@ -21,30 +21,32 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 def _distribution(axis: Axis) -> BaseDistribution:
     if isinstance(axis, Choices):
-        return CategoricalDistribution(list(_stored(axis)))
+        return CategoricalDistribution(list(_categories(axis)))
     if isinstance(axis.low, int) and isinstance(axis.high, int):
         return IntDistribution(axis.low, axis.high, log=axis.log)
     return FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def stored(value: Any, axis: Axis) -> Any:
+def to_optuna(value: Any, axis: Axis) -> Any:
     """A value of an axis as Optuna stores it. Errors: ValueError where it is none."""
     if not isinstance(axis, Choices):
         return value
-    alike = {text: choice for text, choice in _stored(axis).items() if choice == value}
+    alike = {category: choice for category, choice in _categories(axis).items() if choice == value}
     if not alike:
         raise ValueError(f"{value!r} is none of {axis.values}")
-    return next((text for text, choice in alike.items() if type(choice) is type(value)), next(iter(alike)))
+    # 1 and true are equal, also within a list.
+    text = json.dumps(value)
+    return next((category for category, choice in alike.items() if json.dumps(choice) == text), next(iter(alike)))
 
 
-def read(drawn: Any, axis: Axis) -> Any:
+def from_optuna(drawn: Any, axis: Axis) -> Any:
     """The axis's own value (a list, say) for what Optuna drew; rates with three digits, as everywhere."""
     if isinstance(axis, Choices):
-        return _stored(axis)[drawn]
+        return _categories(axis)[drawn]
     return decimal(drawn) if isinstance(drawn, float) else drawn
 
 
-def _stored(axis: Choices) -> dict[Any, Any]:
+def _categories(axis: Choices) -> dict[Any, Any]:
     """The values by what Optuna takes as a category: itself where it can (a number, a word), or its JSON text. Where
     two of them are equal to Optuna, as 1 and true, all are text."""
     values = {plain(value): value for value in axis.values}
@@ -57,7 +59,7 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) or value is None else json.dumps(value)
 
 
-def rebased(trial: FrozenTrial, axes: Distributions) -> FrozenTrial | None:
+def on_axes(trial: FrozenTrial, axes: Distributions) -> FrozenTrial | None:
     """The trial on other distributions, or None where a value of it lies outside of them."""
     if not set(trial.params) <= set(axes):
         return None
@@ -74,4 +76,5 @@ def rebased(trial: FrozenTrial, axes: Distributions) -> FrozenTrial | None:
     except ValueError:
         return None
     moved.datetime_start, moved.datetime_complete = trial.datetime_start, trial.datetime_complete
+    moved._trial_id = trial._trial_id
     return moved

@@ -45,7 +45,7 @@ def importance(trials: Sequence[tuple[Values, float]], seed: int = 0) -> Importa
     columns, values = _columns(rows, axes), [value for _, value in rows]
     mixed = _confounded(rows, axes)
     if mixed is not None:
-        return Importance(withheld=f"{mixed[0]} and {mixed[1]} were not tried apart: each {mixed[1]} has its own")
+        return Importance(withheld=f"{mixed[0]} and {mixed[1]} were not tried apart: one follows from the other")
     explained = _explained(columns, values, seed)
     if explained < EXPLAINED:
         share = f"{max(0.0, explained):.0%}"
@@ -58,8 +58,15 @@ def importance(trials: Sequence[tuple[Values, float]], seed: int = 0) -> Importa
         params = {name: parameters[name] for name in axes}
         scratch.add_trial(optuna.trial.create_trial(value=value, params=params, distributions=dict(axes)))
     fanova = optuna.importance.FanovaImportanceEvaluator(seed=seed)
-    shares = optuna.importance.get_param_importances(scratch, evaluator=fanova, params=sorted(axes))
-    return Importance({name: round(float(share), 3) for name, share in shares.items()})
+    shares = fanova.evaluate(scratch, params=sorted(axes))  # of all variance: what they do together is nobody's
+    alone = sum(shares.values())
+    if alone < EXPLAINED:
+        return Importance(
+            withheld=f"each parameter alone explains little, {alone:.0%} in all: what one of them does depends on the "
+            "others"
+        )
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    return Importance({name: round(float(share), 3) for name, share in ordered})
 
 
 def _axis(tried: Sequence[Any], trials: int) -> BaseDistribution:
@@ -84,19 +91,21 @@ def _columns(rows: Sequence[tuple[Values, float]], axes: Distributions) -> dict[
 
 
 def _confounded(rows: Sequence[tuple[Values, float]], axes: Distributions) -> tuple[str, str] | None:
-    """A parameter whose logarithm hardly varies among trials of one value of another one, and that other one: each
-    batch size may have been given rates of its own, for example."""
+    """A parameter that follows from another one, and that one: its value is the same wherever the other's is, or its
+    logarithm hardly varies there. Each batch size may have been given rates of its own, for example."""
     import numpy as np
 
-    for first in axes:
-        tried = [values[first] for values, _ in rows]
-        if not all(isinstance(value, float) and value > 0 for value in tried):
+    for second, axis in axes.items():
+        if not isinstance(axis, CategoricalDistribution):
             continue
-        logs = np.log(tried)
-        for second, axis in axes.items():
-            if second == first or not isinstance(axis, CategoricalDistribution):
+        for first in sorted(axes.keys() - {second}):
+            pairs = {(values[first], values[second]) for values, _ in rows}
+            if len(pairs) == len(axis.choices):
+                return first, second
+            tried = [values[first] for values, _ in rows]
+            if not all(isinstance(value, float) and value > 0 for value in tried):
                 continue
-            others = [values[second] for values, _ in rows]
+            logs, others = np.log(tried), [values[second] for values, _ in rows]
             groups = [logs[[other == choice for other in others]] for choice in axis.choices]
             within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
             if within < (1 - CONFOUNDED) * float(((logs - logs.mean()) ** 2).sum()):

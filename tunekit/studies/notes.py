@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.storages import BaseStorage
@@ -15,28 +15,48 @@ from tunekit.vocabulary import StepResult
 PIECE = 2045
 """Characters of a note in one attribute, as optuna-dashboard cuts it: some databases hold no longer ones."""
 
+OF_TRIAL = re.compile(r"(tunekit:)?dashboard:(\d+):(.*)", re.DOTALL)
+"""An attribute of a study that is about the trial with this id in its storage, as the notes on trials are."""
+
+OF_DASHBOARD = ("dashboard:", "tunekit:dashboard:")
+"""How the attributes begin that notes are kept in, and the marks of those that are tunekit's."""
+
 
 def save_note(
     storage: BaseStorage, study_id: int, attrs: Mapping[str, Any], text: str, trial_id: int | None = None
 ) -> None:
-    """Put a note on a study, or on a trial of it. `attrs`: the study's system attributes. What a person has written
-    there stays, and this note is not put."""
+    """Put a note on a study, or on a trial of it. `attrs`: the study's system attributes. Where a person has written
+    one it stays: optuna-dashboard counts the versions of a note, and tunekit keeps the number of its own last one."""
     place = "dashboard:" if trial_id is None else f"dashboard:{trial_id}:"
-    version, digest = f"{place}note_ver", f"tunekit:{place}note"
-    standing = {name: value for name, value in attrs.items() if name.startswith(f"{place}note_str:")}
-    body = "".join(standing[name] for name in sorted(standing, key=lambda name: int(name.rpartition(":")[2])))
-    if body == text or (body and attrs.get(digest) != _digest(body)):
-        return
+    version, mark = f"{place}note_ver", f"tunekit:{place}note_ver"
+    newest, own = attrs.get(version, 0), attrs.get(mark, 0)
     pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
-    pieces += [""] * (len(standing) - len(pieces))
+    longest = sum(name.startswith(f"{place}note_str:") for name in attrs)
+    pieces += [""] * (longest - len(pieces))
+    standing = [attrs.get(f"{place}note_str:{number}") for number in range(len(pieces))]
+    if newest > own or (newest == own and standing == pieces):
+        return
+    # In this order, so that after a kill at any of them it is put again.
+    storage.set_study_system_attr(study_id, mark, newest + 1)
     for number, piece in enumerate(pieces):
         storage.set_study_system_attr(study_id, f"{place}note_str:{number}", piece)
-    storage.set_study_system_attr(study_id, digest, _digest(text))
-    storage.set_study_system_attr(study_id, version, attrs.get(version, 0) + 1)
+    storage.set_study_system_attr(study_id, version, newest + 1)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def noted_trials(attrs: Mapping[str, Any]) -> list[int]:
+    """Ids of the trials with notes of tunekit's."""
+    matches = [OF_TRIAL.fullmatch(name) for name in attrs]
+    return [int(match[2]) for match in matches if match and match[1]]
+
+
+def with_ids(name: str, ids: Mapping[int, int]) -> str | None:
+    """The name of an attribute that may be about a trial, with the id that the trial has elsewhere; None where it has
+    none there."""
+    match = OF_TRIAL.fullmatch(name)
+    if match is None:
+        return name
+    trial_id = ids.get(int(match[2]))
+    return None if trial_id is None else f"{match[1] or ''}dashboard:{trial_id}:{match[3]}"
 
 
 def study_note(name: str, result: StepResult) -> str:
@@ -48,26 +68,26 @@ def study_note(name: str, result: StepResult) -> str:
     if result.handoff:
         lines += ["", "| handed on | |", "| --- | --- |"]
         lines += [f"| {name} | {_cell(value)} |" for name, value in result.handoff.items()]
+    shares, withheld = (result.details.get(name) for name in ("importance", "importance_note"))
+    if shares or withheld:
+        told = ", ".join(f"{name} {share:.0%}" for name, share in (shares or {}).items())
+        lines += ["", f"Importance: {told or withheld}"]
     if result.next:
         lines += ["", f"Next: `{result.next}`"]
     return "\n".join(lines) + "\n"
 
 
-def trial_note(
-    trial: FrozenTrial, best: FrozenTrial | None, taken: FrozenTrial | None, metrics: list[str], step: str
-) -> str:
-    """What a trial reached and with which values; whether it is the best of its study, and the one that is taken."""
+def trial_note(trial: FrozenTrial, best: FrozenTrial, chosen: FrozenTrial, metrics: Sequence[str], step: str) -> str:
+    """What a trial reached and with which values; whether it is the best, or what is handed on."""
     reached = ", ".join(f"{name} {value:.6g}" for name, value in zip(metrics, trial.values or (), strict=True))
-    if taken is None or best is None or taken.number == best.number:
-        title = f"the best of {step}" if taken is None else f"the best of {step}, handed on"
-        other = ""
-    elif trial.number == taken.number:
+    if best.number == chosen.number:
+        title, other = f"the best of {step}", ""
+    elif trial.number == chosen.number:
         title = f"handed on by {step}"
-        other = f"trial {best.number} has the {'same' if best.values == taken.values else 'better'} value"
+        other = f"; trial {best.number} has the {'same' if best.values == chosen.values else 'better'} value"
     else:
-        title = f"the best value of {step}"
-        other = f"trial {taken.number} is handed on, as the study's note says"
-    lines = [f"## {title}", "", f"{reached}; {other}" if other else reached, "", "| | |", "| --- | --- |"]
+        title, other = f"the best value of {step}", f"; trial {chosen.number} is handed on, as the study's note says"
+    lines = [f"## {title}", "", f"{reached}{other}", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in trial.params.items()]
     lines += ["", f"Its files: `trainings/{trial.user_attrs['training']}`"]
     return "\n".join(lines) + "\n"

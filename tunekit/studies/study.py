@@ -1,62 +1,29 @@
-"""A study: trials begun, followed and ended, draws of Optuna's samplers, and what the study came to."""
+"""A study: trials begun, followed and ended, values drawn, and what the study came to, with its notes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
 from typing import Any
 
-import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tunekit.configuration import Values
 from tunekit.space import Space
-from tunekit.studies.distributions import distributions, plain, read, stored
-from tunekit.studies.notes import save_note, study_note, trial_note
-from tunekit.studies.opening import open_study
-from tunekit.vocabulary import Measurement, StepResult, Training
-
-STARTUP_TRIALS = 8  # drawn at random before TPE models anything
-CONCLUSION = "tunekit:conclusion"
-"""The study's system attribute with what nobody but tunekit reads of a conclusion."""
-
-SHOWN = ("verdict", "summary", "diagnosis", "handoff")
-"""Fields of a result that are attributes of the study; the others lie in CONCLUSION."""
+from tunekit.studies.conclusion import Conclusion, clear_conclusion, read_conclusion, write_conclusion
+from tunekit.studies.distributions import distributions, from_optuna, to_optuna
+from tunekit.studies.draws import Draws
+from tunekit.studies.notes import noted_trials, save_note, study_note, trial_note
+from tunekit.studies.opening import Plan, make_anew, open_study
+from tunekit.vocabulary import Measurement, Suggestion, Training
 
 _End = tuple[TrialState, float | None]  # how a trial ended, with its value
+PROGRESS = "iteration"  # the attribute of a trial with how far it is
 FAILED: _End = (TrialState.FAIL, None)
 PRUNED: _End = (TrialState.PRUNED, None)
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """What a step came to, and what that hangs on: equal `fingerprint`s need no second run."""
-
-    fingerprint: str
-    result: StepResult
-    causes: tuple[str, ...] = ()  # codes among its findings that explain what goes wrong later
-    handed_on: tuple[str, ...] = ()  # names of the trainings whose weights it hands on
-    trained: Mapping[str, int] = field(default_factory=dict)  # iterations of each training that it asked for, by key
-    tuned: Values = field(default_factory=dict)  # what it settles of the recipe, by dotted path
-
-    @classmethod
-    def read(cls, user_attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]) -> Conclusion | None:
-        """What a study's attributes say, or None where there is none, or one of another program's making."""
-        try:
-            content = dict(system_attrs[CONCLUSION])
-            shown = {name: user_attrs[name] for name in SHOWN if name in user_attrs}
-            content["result"] = StepResult.from_dict({**content["result"], **shown})
-            for name in ("causes", "handed_on"):
-                content[name] = tuple(content[name])
-            return cls(**content, tuned=user_attrs["tuned"])
-        except (ValueError, TypeError, KeyError):
-            return None
 
 
 class Study:
@@ -68,154 +35,191 @@ class Study:
         self._storage, self._space = storage, space
         self._axes = distributions(space)
         self._direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
-        self._study = open_study(storage, name, self._axes, metric, self._direction)
+        self._plan = Plan(self._axes, metric, self._direction)
+        self._study = open_study(storage, name, self._plan)
         self._study_id = storage.get_study_id_from_name(name)
         self._numbers: dict[str, int] = {}  # identity -> number
+        self._drawn: dict[str, int] = {}  # a draw's name -> number
+        self._draws: dict[str, Draws] = {}  # by series
         self._ends: dict[int, _End] = {}  # of those that have ended
         self._ids: dict[int, int] = {}  # number -> the storage's own id
-        self._reported: dict[int, set[int]] = {}  # of the running ones: positions that were reported
-        for trial in self._study.get_trials(deepcopy=False):
-            if (identity := trial.user_attrs.get("identity")) is not None:
-                self._numbers[identity], self._ids[trial.number] = trial.number, trial._trial_id
-                if trial.state == TrialState.RUNNING:
-                    self._reported[trial.number] = set(trial.intermediate_values)
-                else:
-                    self._ends[trial.number] = (trial.state, trial.value)
-
-    def begin(self, request: Training | Measurement, draw: str | None = None, anew: bool = False) -> int:
-        """The number of the trial of a request: the one that stands, running or ended, or a new one that begins now, as
-        after a failed one. `draw`: the draw that its values came from. Errors: ValueError where a value lies outside
-        its axis."""
-        identity = request.trial if draw is None else f"{draw}: {request.trial}"
-        number = self._numbers.get(identity)
-        if number is not None and not anew and self._ends.get(number) != FAILED:
-            return number
-        axes = [name for name in request.params if name in self._axes]
-        params = {name: stored(request.params[name], self._space[name]) for name in axes}
-        others = {name: value for name, value in request.params.items() if name not in axes}
-        # One entry in the storage, where ask() makes one for each parameter and looks through all trials besides. The
-        # step decides on the values: Optuna keeps the books.
-        trial = optuna.trial.create_trial(
-            state=TrialState.RUNNING,
-            params=params,
-            distributions={name: self._axes[name] for name in params},
-            user_attrs={
-                **others,
-                "identity": identity,
-                "purpose": request.purpose,
-                "round": request.round,
-                "training": request.config.folder,
-                **({"iterations": request.whole or request.until} if isinstance(request, Training) else {}),
-                **({} if draw is None else {"draw": draw}),
-            },
-        )
-        trial_id = self._storage.create_new_trial(self._study_id, trial)
-        number = self._storage.get_trial_number_from_id(trial_id)
-        self._numbers[identity], self._ids[number] = number, trial_id
-        self._reported[number] = set()
-        return number
-
-    def is_running(self, number: int) -> bool:
-        return number in self._reported
-
-    def report(self, number: int, points: Iterable[tuple[int, float]]) -> None:
-        """Values on the way of a running trial, by position; each position once, and only finite values."""
-        if not self.is_running(number):
-            return
-        for position, value in points:
-            if position not in self._reported[number] and math.isfinite(value):
-                self._reported[number].add(position)
-                with suppress(UpdateFinishedTrialError):  # an Optuna user ended it
-                    self._storage.set_trial_intermediate_value(self._ids[number], position, value)
-
-    def note(self, number: int, **attributes: Any) -> None:
-        """Attributes of a running trial."""
-        for name, value in attributes.items():
-            if self.is_running(number):
-                with suppress(UpdateFinishedTrialError):
-                    self._storage.set_trial_user_attr(self._ids[number], name, value)
-
-    def finish(self, number: int, value: float | None, reason: str = "", error: str | None = None) -> bool:
-        """End a trial with its value; without a finite one it is pruned, for a reason; with an error failed. False
-        where it had ended otherwise before: Optuna takes nothing back."""
-        # NaN would become a failed trial and infinity a finished one: neither may be told as a value.
-        end: _End
-        if error is not None:
-            end, said = FAILED, {"error": error}
-        elif value is None or not math.isfinite(value):
-            end, said = PRUNED, {"reason": reason}
-        else:
-            end, said = (TrialState.COMPLETE, value), {}
-        if not self.is_running(number):
-            return end == self._ends[number]
-        self.note(number, **said)
-        with suppress(UpdateFinishedTrialError):
-            self._storage.set_trial_state_values(self._ids[number], end[0], None if end[1] is None else [end[1]])
-        self._ends[number] = end
-        del self._reported[number]
-        return True
-
-    def running(self) -> list[int]:
-        """Trials of ours that have not ended, also those that a killed command left."""
-        return list(self._reported)
-
-    def suggest(self, number: int, sampler: str, seed: int, seen: int) -> tuple[str, dict[str, Any]]:
-        """The number-th draw of a sampler from the study's space: its name and its values, those drawn before a kill or
-        new ones.
-
-        The sampler is made anew from (seed, number) and sees the first `seen` draws in their order, so a continued run
-        draws what an uninterrupted one does, whichever worker was faster.
-        """
-        name = f"{sampler} {number}"
-        trials = {trial.user_attrs["draw"]: trial for trial in self._trials() if "draw" in trial.user_attrs}
-        if name in trials:
-            drawn = trials[name].params
-        else:
-            made: BaseSampler = (
-                RandomSampler(seed=seed + number)
-                if sampler == "random"
-                else TPESampler(seed=seed + number, n_startup_trials=STARTUP_TRIALS)
-            )
-            scratch = optuna.create_study(direction=self._direction, sampler=made)
-            before = [trials.get(f"{sampler} {earlier}") for earlier in range(seen)]
-            ended = (TrialState.COMPLETE, TrialState.PRUNED)
-            scratch.add_trials([trial for trial in before if trial is not None and trial.state in ended])
-            drawn = scratch.ask(self._axes).params
-        return name, {path: read(value, self._space[path]) for path, value in drawn.items()}
+        self._reported: dict[int, set[int]] = {}  # of the running ones: the steps that were reported
+        self._noted: set[int] = set()  # those that said on the way how far they were
+        self._asked: set[int] = set()  # those that were asked for since it was opened
+        for trial in self._trials():
+            identity = trial.user_attrs["identity"]
+            self._know(identity, trial.user_attrs.get("draw"), trial.number, trial._trial_id)
+            if trial.state == TrialState.RUNNING:
+                self._reported[trial.number] = set(trial.intermediate_values)
+                self._noted |= {trial.number} if PROGRESS in trial.user_attrs else set()
+            else:
+                self._ends[trial.number] = (trial.state, trial.value)
 
     def _trials(self) -> list[FrozenTrial]:
         """Those that a step asked for."""
         return [trial for trial in self._study.get_trials(deepcopy=False) if "identity" in trial.user_attrs]
 
-    def conclude(self, conclusion: Conclusion) -> None:
-        """Keep what the step came to, in the study, which owns it: as attributes of their own types, with a note on the
-        study and on its best trial. A kill in between leaves no conclusion."""
-        before = self._storage.get_study_system_attrs(self._study_id)
-        self._storage.set_study_system_attr(self._study_id, CONCLUSION, None)
-        content = conclusion.result.as_dict()
-        codes = [finding.code for finding in conclusion.result.findings]
-        shown = {name: content.pop(name) for name in SHOWN if name in content}
-        for name, value in {**shown, "codes": codes, "tuned": dict(conclusion.tuned)}.items():
-            self._study.set_user_attr(name, value)
-        save_note(self._storage, self._study_id, before, study_note(self._study.study_name, conclusion.result))
-        best, taken = self._noted(conclusion)
-        for trial in [trial for trial in (best, taken) if trial is not None]:
-            text = trial_note(trial, best, taken, self._study.metric_names or ["value"], conclusion.result.step)
-            save_note(self._storage, self._study_id, before, text, trial._trial_id)
-        kept = {name: value for name, value in vars(conclusion).items() if name != "tuned"}
-        self._storage.set_study_system_attr(self._study_id, CONCLUSION, {**kept, "result": content})
+    def _know(self, identity: str, draw: str | None, number: int, trial_id: int) -> None:
+        self._numbers[identity], self._ids[number] = number, trial_id
+        if draw is not None:
+            self._drawn[draw] = number
 
-    def _noted(self, conclusion: Conclusion) -> tuple[FrozenTrial | None, FrozenTrial | None]:
-        """The trial with the best value, and that of what is handed on: by its training, or by the tuned values."""
+    def begin(self, request: Training | Measurement, draw: str | None = None, anew: bool = False) -> int:
+        """The number of the trial of a request: the one that stands, running or ended, or a new one that begins now, as
+        after a failed one. `draw`: the draw that its values came from. Errors: ValueError where a value lies outside
+        its axis."""
+        identity = request.trial_identity if draw is None else f"{draw}: {request.trial_identity}"
+        number = self._numbers.get(identity)
+        if number is not None and not anew and self._ends.get(number) != FAILED:
+            self._asked.add(number)
+            return number
+        axes = [name for name in request.params if name in self._axes]
+        params = {name: to_optuna(request.params[name], self._space[name]) for name in axes}
+        attributes = {name: value for name, value in request.params.items() if name not in axes}
+        attributes |= {"identity": identity, "purpose": request.purpose, "round": request.round}
+        attributes["training"] = request.config.folder
+        if isinstance(request, Training):
+            attributes["iterations"] = request.whole or request.until
+        if draw is not None:
+            attributes["draw"] = draw
+        # One entry in the storage, where ask() makes one for each parameter and looks through all trials besides. The
+        # step decides on the values: Optuna keeps the books.
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=params,
+            distributions={name: self._axes[name] for name in axes},
+            user_attrs=attributes,
+        )
+        trial_id = self._storage.create_new_trial(self._study_id, trial)
+        number = self._storage.get_trial_number_from_id(trial_id)
+        self._know(identity, draw, number, trial_id)
+        self._reported[number] = set()
+        self._asked.add(number)
+        return number
+
+    def is_running(self, number: int) -> bool:
+        return number in self._reported
+
+    def report(self, number: int, values: Iterable[tuple[int, float]]) -> None:
+        """Intermediate values of a running trial, by step; each step once, and only finite values."""
+        for step, value in values:
+            if self.is_running(number) and step not in self._reported[number] and math.isfinite(value):
+                self._reported[number].add(step)
+                try:
+                    self._storage.set_trial_intermediate_value(self._ids[number], step, value)
+                except UpdateFinishedTrialError:
+                    self._ended_elsewhere(number)
+
+    def progress(self, number: int, iteration: int, train_loss: float | None) -> None:
+        """How far a running trial is."""
+        self._noted.add(number)
+        self._note(number, **{PROGRESS: iteration}, train_loss=train_loss)
+
+    def said_how_far(self, number: int) -> bool:
+        """Whether the trial has ever told its progress: then it tells its end too."""
+        return number in self._noted
+
+    def _note(self, number: int, **attributes: Any) -> None:
+        """Attributes of a running trial."""
+        for name, value in attributes.items():
+            if self.is_running(number):
+                try:
+                    self._storage.set_trial_user_attr(self._ids[number], name, value)
+                except UpdateFinishedTrialError:
+                    self._ended_elsewhere(number)
+
+    def finish(self, number: int, value: float | None, reason: str = "", error: str | None = None) -> bool:
+        """End a running trial with its value; without a finite one it is pruned, for a reason; with an error failed.
+        False where it had ended otherwise before, also by somebody else: Optuna takes nothing back."""
+        # NaN would become a failed trial and infinity a finished one: neither may be told as a value.
+        end: _End
+        if error is not None:
+            end = FAILED
+            self._note(number, error=error)
+        elif value is None or not math.isfinite(value):
+            end = PRUNED
+            self._note(number, reason=reason)
+        else:
+            end = TrialState.COMPLETE, value
+        if self.is_running(number):
+            try:
+                self._storage.set_trial_state_values(self._ids[number], end[0], None if end[1] is None else [end[1]])
+            except UpdateFinishedTrialError:
+                self._ended_elsewhere(number)
+            else:
+                self._ends[number] = end
+                del self._reported[number]
+        return self._ends[number] == end
+
+    def _ended_elsewhere(self, number: int) -> None:
+        """An Optuna user told a trial of ours."""
+        trial = self._storage.get_trial(self._ids[number])
+        self._ends[number] = (trial.state, trial.value)
+        del self._reported[number]
+
+    def suggest(self, request: Suggestion, seed: int) -> tuple[str, dict[str, Any]]:
+        """A draw from the study's axes: its name and its values, those drawn before a kill or new ones."""
+
+        def name(number: int) -> str:
+            return f"{request.series}, {number}"
+
+        def trial_of(number: int) -> FrozenTrial | None:
+            known = self._drawn.get(name(number))
+            return None if known is None else self._storage.get_trial(self._ids[known])
+
+        standing = trial_of(request.number)
+        if request.series not in self._draws:
+            self._draws[request.series] = Draws(request.sampler, seed, self._axes, self._direction)
+        draws = self._draws[request.series]
+        values = standing.params if standing else draws.draw(request.number, request.seen, trial_of)
+        drawn = {path: from_optuna(value, self._space[path]) for path, value in values.items()}
+        return name(request.number), drawn
+
+    def conclude(self, conclusion: Conclusion | None, tuned: Values) -> None:
+        """Keep what the step came to, in the study, with a note on it and on the trials that matter. None: it came to
+        nothing. `tuned`: the values of the recipe that it settles."""
+        if conclusion is None:
+            clear_conclusion(self._storage, self._study_id)
+            return
+        self._drop_what_was_not_asked_for()
+        attrs = self._storage.get_study_system_attrs(self._study_id)
+        save_note(self._storage, self._study_id, attrs, study_note(self._study.study_name, conclusion.result))
+        notes = dict.fromkeys(noted_trials(attrs), "") | self._trial_notes(conclusion, tuned)
+        for trial_id, text in notes.items():
+            save_note(self._storage, self._study_id, attrs, text, trial_id)
+        write_conclusion(self._storage, self._study_id, conclusion, tuned)
+
+    def _drop_what_was_not_asked_for(self) -> None:
+        """Trials of other settings, of attempts that failed before, or left by a command that was interrupted: what the
+        study holds is what the step came to, beside the trials of an Optuna user."""
+        trials = self._study.get_trials(deepcopy=False)
+        own = {trial.number for trial in trials if "identity" in trial.user_attrs}
+        if not own <= self._asked:
+            kept = [trial for trial in trials if trial.number not in own - self._asked]
+            self._study = make_anew(self._storage, self._study, self._plan, kept)
+            self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
+
+    def _trial_notes(self, conclusion: Conclusion, tuned: Values) -> dict[int, str]:
+        """Notes on the trial with the best value, and on that of what is handed on: by its training, or by the tuned
+        values. By the storage's own ids."""
         complete = [trial for trial in self._trials() if trial.state == TrialState.COMPLETE]
+        if not complete:
+            return {}
         sign = -1.0 if self._direction == StudyDirection.MAXIMIZE else 1.0
         # By its name among equals: their numbers follow from which worker was faster.
         complete.sort(key=lambda trial: (sign * (trial.value or 0.0), trial.user_attrs["identity"]))
-        tuned = {name: plain(value) for name, value in conclusion.tuned.items() if name in self._axes}
+        params = {name: value for name, value in tuned.items() if name in self._axes}
         by_training = [trial for trial in complete if trial.user_attrs["training"] in conclusion.handed_on]
-        by_values = [trial for trial in complete if tuned and trial.params == tuned]
-        taken = by_training or by_values
-        return complete[0] if complete else None, taken[0] if taken else None
+        by_values = [trial for trial in complete if params and self._values(trial) == params]
+        best, chosen = complete[0], (by_training or by_values or complete)[0]
+        metrics = self._study.metric_names or ["value"]
+        return {
+            trial._trial_id: trial_note(trial, best, chosen, metrics, conclusion.result.step)
+            for trial in (best, chosen)
+        }
+
+    def _values(self, trial: FrozenTrial) -> Values:
+        return {name: from_optuna(value, self._space[name]) for name, value in trial.params.items()}
 
 
 class Studies:
@@ -235,8 +239,18 @@ class Studies:
                 study_id = self._storage.get_study_id_from_name(self._prefix + step)
             except KeyError:
                 continue
-            user_attrs = self._storage.get_study_user_attrs(study_id)
-            conclusion = Conclusion.read(user_attrs, self._storage.get_study_system_attrs(study_id))
+            conclusion = read_conclusion(self._storage, study_id)
             if conclusion is not None:
                 conclusions[step] = conclusion
         return conclusions
+
+    def end_left(self, but: Collection[str]) -> None:
+        """Prune what an interrupted command left running in studies of searched values, but for some of them."""
+        for study in self._storage.get_all_studies():
+            name = study.study_name.removeprefix(self._prefix)
+            if not study.study_name.startswith(self._prefix) or "/" not in name or name in but:
+                continue
+            for trial in self._storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.RUNNING,)):
+                if "identity" in trial.user_attrs:
+                    self._storage.set_trial_user_attr(trial._trial_id, "reason", "not asked for any more")
+                    self._storage.set_trial_state_values(trial._trial_id, TrialState.PRUNED)

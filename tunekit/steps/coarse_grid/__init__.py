@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,13 +115,16 @@ def order(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Recor
     return [*first, *(record for record in scored if record not in first)]
 
 
-def weighed(context: Context[CoarseGrid], records: Sequence[Record]) -> list[tuple[Values, float]]:
-    """Cells with what they reached. One that diverged counts as the worst of them: else the rate that makes cells
-    diverge would seem to matter little."""
-    scored = scored_cells(context, records)
-    reached = [(record.params, value) for record in scored if (value := objective(context, record)) is not None]
-    gone = [record for record in records if not is_sweep(record) and not record.error and diverged(record)]
-    return [*reached, *((record.params, reached[-1][1]) for record in gone if reached)]
+def importance_data(context: Context[CoarseGrid], records: Sequence[Record]) -> list[tuple[Values, float]]:
+    """Cells with what they reached in as many epochs as all of them had: halving stops the worse ones early. One that
+    diverged counts as the worst: else the rate that makes cells diverge would seem to matter little."""
+    cells = _longest([record for record in records if not is_sweep(record) and not record.error])
+    sound = [record for record in cells if not diverged(record) and record.validations(context.metric)]
+    epochs = min((len(record.validations(context.metric)) for record in sound), default=0)
+    values = [(record.params, record.validations(context.metric)[epochs - 1][1]) for record in sound]
+    values = [(params, value) for params, value in values if finite(value)]
+    worst = (min if context.facts.maximize else max)((value for _, value in values), default=0.0)
+    return values + [(record.params, worst) for record in cells if values and diverged(record)]
 
 
 def _longest(cells: Sequence[Record]) -> list[Record]:
@@ -162,10 +166,16 @@ def _axes(context: Context[CoarseGrid], scored: Sequence[Record]) -> dict[str, d
         best: dict[str, tuple[Any, float | None]] = {}
         for record in scored:  # the best first
             setting = record.params[axis]
-            best.setdefault(str(setting), (setting, objective(context, record)))
-        ordered = sorted(best.values(), key=lambda item: (str(type(item[0])), item[0]))
+            best.setdefault(json.dumps(setting), (setting, objective(context, record)))
+        # Numbers by their size, anything else by its text.
+        ordered = sorted(best.values(), key=lambda item: _sortable(item[0]))
         axes[axis] = {short(v) if isinstance(v, float) else str(v): value for v, value in ordered}
     return {axis: values for axis, values in axes.items() if len(values) > 1}
+
+
+def _sortable(setting: Any) -> tuple[str, float, str]:
+    number = isinstance(setting, int | float) and not isinstance(setting, bool)
+    return type(setting).__name__ if not number else "", float(setting) if number else 0.0, json.dumps(setting)
 
 
 def _table(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequence[Record]) -> list[Values]:
@@ -286,5 +296,5 @@ STEP = Step(
     metric=lambda context: context.metric,
     space=space,
     part=part,
-    weighed=weighed,
+    importance_data=importance_data,
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 
 from tunekit.configuration import Values, decimal
 from tunekit.space import Axis, Choices, Range, Space
@@ -32,8 +32,8 @@ GROWTH = {"lr": 2.0, "weight_decay": 10.0}
 
 @dataclass(frozen=True)
 class CoarseGrid(Settings):
-    lr_factors: tuple[Positive, ...] = (0.5, 1.0, 2.0)
-    weight_decays: tuple[NonNegative, ...] = (0.0, 1e-5, 1e-4, 1e-3)
+    lr_factors: Annotated[tuple[Positive, ...], MinLen(1)] = (0.5, 1.0, 2.0)
+    weight_decays: Annotated[tuple[NonNegative, ...], MinLen(1)] = (0.0, 1e-5, 1e-4, 1e-3)
     epochs: Count | None = None  # None: enough for 200 iterations, within 1 to 5
     sampler: Literal["grid", "random", "tpe"] = "grid"
     trials: Count = 20  # for random and tpe
@@ -176,8 +176,11 @@ def _drawn(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Sugg
         return _cell(context, params, purpose=DRAWN, round_=wave)
 
     numbers = range(wave * WAVE, min((wave + 1) * WAVE, settings.trials))
-    seen = numbers.start
-    return [Suggestion(number, seen, settings.sampler, build, purpose=DRAWN, round=wave) for number in numbers]
+    series = f"{settings.sampler} over {budget(context, {})} iterations"
+    return [
+        Suggestion(number, numbers.start, settings.sampler, series, build, purpose=DRAWN, round=wave)
+        for number in numbers
+    ]
 
 
 def _drawn_space(context: Context[CoarseGrid]) -> Space:
