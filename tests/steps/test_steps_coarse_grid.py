@@ -330,8 +330,45 @@ class TestSearch:
         _, _, result = grid(
             answer, search={"model.args.hidden": [[64], [8]]}, model={"target": "mlp", "args": {"hidden": [64]}}
         )
-        assert "cells_failed" in codes(result)
+        assert "no_rate_for_value" in codes(result)
         assert result.handoff["model.args.hidden"] == [64]
+
+
+class TestSearchedValuesThatDoNotWork:
+    """They have no cells; the grid says so, and fails where none is left."""
+
+    def grid_of(self, values, answers):
+        """`answers`: by batch size, of the sweep's trainings."""
+
+        def answer(request):
+            size = request.config.batch_size
+            if "weight_decay" not in request.params and size in answers:
+                return answers[size](request)
+            return cell(request, 0.3, per_epoch=1280 // size)
+
+        return grid(answer, search={"batch_size": values})
+
+    def test_one_without_a_rate_is_named_beside_the_others(self):
+        flat = lambda request: trained(request, [2.3] * request.until)  # noqa: E731
+        _, records, result = self.grid_of([64, 16], {16: flat})
+        assert found(result, "no_rate_for_value").severity == "warn"
+        assert found(result, "no_rate_for_value").message == "batch_size 16 is left out: none of 9 rates works"
+        assert {r.params["batch_size"] for r in records if "weight_decay" in r.params} == {64}
+
+    def test_one_whose_sweep_failed_is_no_failed_cell(self):
+        _, _, result = self.grid_of([64, 16], {16: failed})
+        assert "RuntimeError: boom" in found(result, "no_rate_for_value").message
+        assert "cells_failed" not in codes(result)
+
+    def test_where_none_is_left_the_step_fails(self):
+        flat = lambda request: trained(request, [2.3] * request.until)  # noqa: E731
+        _, _, result = self.grid_of([32, 16], {32: flat, 16: exploded})
+        assert result.verdict == "fail"
+        assert {(item.code, item.severity) for item in result.findings} == {("no_rate_for_value", "fail")}
+
+
+def exploded(request):
+    return trained(request, exploding(2.3, request.until))
 
 
 class TestDrawn:

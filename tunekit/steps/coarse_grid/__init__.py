@@ -24,8 +24,9 @@ from tunekit.steps.coarse_grid.plan import (
     plan,
     scored_cells,
     space,
+    without_rate,
 )
-from tunekit.steps.context import Context, described
+from tunekit.steps.context import Context, described, same_values
 from tunekit.steps.lr_sweep import BEST_AT_EDGE
 from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.noise import ERRORS, Difference, diverged, finite, last_validation
@@ -71,7 +72,16 @@ WITHIN_NOISE = Code(
     ("prefer the simpler or the more regularised of them; the fine run looks at the best few",),
     "Dietterich, 'Approximate Statistical Tests', Neural Computation 1998 (paired comparison)",
 )
-CODES = (BEST_AT_EDGE, CELLS_DIVERGED, CELLS_FAILED, WITHIN_NOISE)
+NO_RATE_FOR_VALUE = Code(
+    "no_rate_for_value",
+    "warn",
+    "A searched value has no cells: no learning rate works for it.",
+    "Its own sweep, as in `lr-sweep`: no rate lowers the loss by more than its noise, or its trainings failed.",
+    "A value that the model cannot learn with, or that raises an error.",
+    ("look at its sweep's study, and take the value from `search` or mend it",),
+    citations.LECTURE,
+)
+CODES = (BEST_AT_EDGE, CELLS_DIVERGED, CELLS_FAILED, NO_RATE_FOR_VALUE, WITHIN_NOISE)
 
 
 def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
@@ -81,7 +91,7 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
         raise UserError(failed[0].error or "")
     scored = scored_cells(context, records)
     table, formats = _table(context, cells, scored), context.formats
-    findings = _findings(context, cells, scored, failed)
+    findings = [*_left_out(context, records, bool(scored)), *_findings(context, cells, scored)]
     if not scored:
         summary = f"None of {len(cells)} cells gave a value: all diverged or failed."
         return Judgement(summary, findings, table=table, formats=formats)
@@ -201,10 +211,22 @@ def _table(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequen
     return rows
 
 
-def _findings(
-    context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequence[Record], failed: Sequence[Record]
-) -> list[Finding]:
+def _left_out(context: Context[CoarseGrid], records: Sequence[Record], others: bool) -> list[Finding]:
+    """Searched values that have no cells. `others`: whether some cell has a value."""
     findings = []
+    for values in without_rate(context, records):
+        sweep = [record for record in records if is_sweep(record) and same_values(record, values)]
+        errors = [record.error for record in sweep if record.error]
+        why = f"its sweep failed: {errors[0]}" if errors else f"none of {len(sweep)} rates works"
+        message = f"{described(values)} is left out: {why}"
+        severity: Severity | None = None if others else "fail"
+        findings.append(NO_RATE_FOR_VALUE.finding(message, {"values": values}, severity=severity))
+    return findings
+
+
+def _findings(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequence[Record]) -> list[Finding]:
+    findings = []
+    failed = [record for record in cells if record.error]
     gone = [record for record in cells if not record.error and not _pruned(record) and record not in scored]
     if gone:
         lowest = min(record.params["lr"] for record in gone)

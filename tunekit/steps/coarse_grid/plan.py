@@ -117,6 +117,13 @@ def _rate_for(
     return (None, more) if more else (pick(read_curves(sound)), [])
 
 
+def without_rate(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Values]:
+    """Searched values for which no rate works, or whose sweep failed: they have no cells."""
+    if context.settings.sampler != "grid":
+        return []
+    return [fixed for fixed in _combinations(context, moving=True) if _rate_for(context, fixed, records) == (None, [])]
+
+
 def part(request: Training | Measurement) -> Part | None:
     """The sweep of a searched value that a request belongs to; None for cells."""
     return Part(lr_sweep, swept_values(request)) if request.purpose == SWEEP else None
