@@ -45,3 +45,11 @@ def without_seconds(path: Path) -> dict:
     result = json.loads(path.read_text())
     result["cost"].pop("seconds")
     return json.loads(json.dumps(result).replace(str(path.parent.parent), "RUN"))
+
+
+def files(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below a folder: its bytes, and when it was written."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes() if path.is_file() else b"", path.stat().st_mtime_ns)
+        for path in (folder, *folder.rglob("*"))
+    }

@@ -6,8 +6,9 @@ import optuna
 import pytest
 
 from tests.commands import FAST
-from tunekit.pipeline import open_run, open_studies, read_recipe
+from tunekit.pipeline import open_run, read_recipe
 from tunekit.rundir import find_run
+from tunekit.runstudies import open_studies
 from tunekit.studies import Conclusion, absolute, masked
 from tunekit.vocabulary import StepResult, UserError
 

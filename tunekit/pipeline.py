@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import signal
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from tunekit import rundir
@@ -23,17 +20,18 @@ from tunekit.layout import BEST, FACTS, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
-from tunekit.rundir import RunDir, RunFolder, read_run
+from tunekit.rundir import RunDir
+from tunekit.runstudies import open_studies
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
+from tunekit.stopping import stopping
 from tunekit.store import Store
-from tunekit.studies import MASK, Studies, absolute, import_importance, in_one_line, masked, open_storage, quiet
+from tunekit.studies import Studies, import_importance, in_one_line, quiet
 from tunekit.supervisor import Supervisor, Trained
 from tunekit.vocabulary import (
     UNKNOWN,
     Emit,
     Facts,
-    Interrupted,
     Measurement,
     Noted,
     StepResult,
@@ -113,7 +111,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
 @contextmanager
 def _owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Supervisor]:
     """The run under its lock, with its studies and its executor; what a killed command left behind is removed."""
-    with run.lock(), quiet(), in_one_line(), _stopping(options.budget_s) as stop:
+    with run.lock(), quiet(), in_one_line(), stopping(options.budget_s) as stop:
         Store(run.trainings).sweep()
         shared = run.path / SHARED
         shutil.rmtree(shared, ignore_errors=True)
@@ -126,32 +124,6 @@ def _owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Su
         finally:
             executor.close()
             shutil.rmtree(shared, ignore_errors=True)
-
-
-def open_studies(run: RunDir, given: str | None = None) -> Studies:
-    """The run's studies: in its journal, or in the storage that its first command gave, which the manifest remembers
-    (without the password, if there is one). Errors: UserError."""
-    kept = run.manifest().get("studies", {})
-    url = absolute(given) if given else kept.get("storage")
-    if given and masked(url) != kept.get("storage") and (kept or run.journal.exists()):
-        raise UserError(
-            f"--storage {masked(url)}: the studies of this run are in {kept.get('storage', run.journal)}; "
-            "leave --storage out, or start another run with --name"
-        )
-    if url is None:
-        return Studies(open_storage(run.journal))
-    if MASK in url:
-        raise _password_missing(run, url)
-    storage = open_storage(run.journal, url)
-    if not kept:
-        # Others' runs in one database may have the same name.
-        kept = {"storage": masked(url), "prefix": f"{run.name}-{uuid.uuid4().hex[:6]}/"}
-        run.note(studies=kept)
-    return Studies(storage, kept["prefix"])
-
-
-def _password_missing(run: RunFolder, url: str) -> UserError:
-    return UserError(f"{run.path}: its studies are in {url}, whose password is not kept: give --storage URL again")
 
 
 def _readers(options: Options) -> int:
@@ -244,33 +216,6 @@ def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
     run.write_recipe(BEST, recipe.as_dict(), comment)
 
 
-@contextmanager
-def _stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
-    """Ctrl-C, SIGTERM and the budget as something to ask for. A second Ctrl-C ends at once."""
-    asked: list[str] = []
-    deadline = None if budget_s is None else time.monotonic() + budget_s
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append("interrupted" if number == signal.SIGINT else "ended by SIGTERM")
-
-    def why() -> str | None:
-        if asked:
-            return asked[0]
-        return "the budget is used up" if deadline is not None and time.monotonic() > deadline else None
-
-    if threading.current_thread() is not threading.main_thread():
-        yield why
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield why
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def check(loaded: Loaded, device: str | None = None) -> Facts:
     """Build data, model, loss and optimizer of a recipe without training: what `tunekit validate` does. Imports torch.
 
@@ -340,48 +285,3 @@ def final_training(context: Context[Any], epochs: int | None) -> Training:
         args.setdefault("total", until)
     config = context.config(context.params, schedule=ScheduleSpec(schedule.name, args))
     return Training(config, until, context.params, purpose="the final model")
-
-
-def serve_dashboard(
-    paths: Sequence[Path], storage: str | None, port: int, ready: Callable[[str], None], warn: Callable[[str], None]
-) -> None:
-    """Serve the studies of runs in optuna-dashboard until the person ends it: `ready` is told its URL, `warn` what goes
-    wrong with a run meanwhile. Errors: UserError; Interrupted at the end."""
-    from tunekit.studies.copies import Source
-    from tunekit.studies.dashboard import serve
-
-    runs = list(dict.fromkeys(map(read_run, paths)))
-    urls = [_studies_url(run, storage) for run in runs]
-    if storage is not None and absolute(storage) not in urls:
-        raise UserError(f"--storage {masked(storage)}: none of these runs has its studies there; leave --storage out")
-    sources = []
-    for run, url, name in zip(runs, urls, _told_apart([run.path for run in runs]), strict=True):
-        figures = {step: run.figure(step) for step in run.steps()}
-        prefix = run.manifest().get("studies", {}).get("prefix", "")
-        sources.append(Source(name, run.journal, url, prefix, figures))
-    with quiet(), _stopping(None) as stop:
-        serve(sources, port, stop, ready, warn)
-        raise Interrupted(stop())
-
-
-def _studies_url(run: RunFolder, given: str | None) -> str | None:
-    """Where a run's studies are, None for its journal. `given`: with the password that the manifest does not keep."""
-    url: str | None = run.manifest().get("studies", {}).get("storage")
-    if given is not None and url == masked(absolute(given)):
-        return absolute(given)
-    if url is not None and MASK in url:
-        raise _password_missing(run, url)
-    return url
-
-
-def _told_apart(folders: Sequence[Path]) -> list[str]:
-    """The folders' names, each with as many of the folders above it as tell it from the others."""
-
-    def name(folder: Path) -> str:
-        for depth in range(1, len(folder.parts)):
-            end = folder.parts[-depth:]
-            if sum(other.parts[-depth:] == end for other in folders) == 1:
-                return "/".join(end)
-        return str(folder)
-
-    return [name(folder) for folder in folders]

@@ -226,7 +226,7 @@ def dashboard(
     ] = None,
 ) -> None:
     """Open the studies of runs in optuna-dashboard, also while they run; Ctrl-C ends it."""
-    from tunekit.pipeline import serve_dashboard
+    from tunekit.runstudies import serve_dashboard
 
     def ready(url: str) -> None:
         typer.echo(f"{url}\nthe runs are not written, and what is written in the browser is not kept; Ctrl-C ends it")
