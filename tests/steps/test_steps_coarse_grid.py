@@ -330,7 +330,7 @@ class TestSearch:
         _, _, result = grid(
             answer, search={"model.args.hidden": [[64], [8]]}, model={"target": "mlp", "args": {"hidden": [64]}}
         )
-        assert "no_rate_for_value" in codes(result)
+        assert "cells_failed" in codes(result)
         assert result.handoff["model.args.hidden"] == [64]
 
 
@@ -352,13 +352,15 @@ class TestSearchedValuesThatDoNotWork:
         flat = lambda request: trained(request, [2.3] * request.until)  # noqa: E731
         _, records, result = self.grid_of([64, 16], {16: flat})
         assert found(result, "no_rate_for_value").severity == "warn"
-        assert found(result, "no_rate_for_value").message == "batch_size 16 is left out: none of 9 rates works"
+        assert found(result, "no_rate_for_value").message == "batch_size 16 has no cells: none of 9 rates works"
         assert {r.params["batch_size"] for r in records if "weight_decay" in r.params} == {64}
 
-    def test_one_whose_sweep_failed_is_no_failed_cell(self):
+    def test_one_whose_sweep_failed_says_so_and_its_trials_are_no_cells(self):
         _, _, result = self.grid_of([64, 16], {16: failed})
-        assert "RuntimeError: boom" in found(result, "no_rate_for_value").message
-        assert "cells_failed" not in codes(result)
+        told = "batch_size 16 has no cells: its sweep failed: RuntimeError: boom"
+        assert [(item.code, item.message) for item in result.findings if item.code != "within_noise"] == [
+            ("cells_failed", told)
+        ]
 
     def test_where_none_is_left_the_step_fails(self):
         flat = lambda request: trained(request, [2.3] * request.until)  # noqa: E731

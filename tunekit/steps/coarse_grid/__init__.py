@@ -57,7 +57,7 @@ CELLS_DIVERGED = Code(
 CELLS_FAILED = Code(
     "cells_failed",
     "warn",
-    "Some cells of the grid raised an error, twice.",
+    "Some cells of the grid, or the sweep that they hang on, raised an error, twice.",
     "The error that the model, the loss or the data raised.",
     "Out of memory, or a value on a `search:` axis that the model cannot take.",
     ("read the error in result.json and run the step again: failed cells are tried anew",),
@@ -76,8 +76,8 @@ NO_RATE_FOR_VALUE = Code(
     "no_rate_for_value",
     "warn",
     "A searched value has no cells: no learning rate works for it.",
-    "Its own sweep, as in `lr-sweep`: no rate lowers the loss by more than its noise, or its trainings failed.",
-    "A value that the model cannot learn with, or that raises an error.",
+    "Its own sweep, as in `lr-sweep`: no rate lowers the loss by more than its noise.",
+    "A value that the model cannot learn with.",
     ("look at its sweep's study, and take the value from `search` or mend it",),
     citations.LECTURE,
 )
@@ -218,9 +218,9 @@ def _left_out(context: Context[CoarseGrid], records: Sequence[Record], others: b
         sweep = [record for record in records if is_sweep(record) and same_values(record, values)]
         errors = [record.error for record in sweep if record.error]
         why = f"its sweep failed: {errors[0]}" if errors else f"none of {len(sweep)} rates works"
-        message = f"{described(values)} is left out: {why}"
+        code = CELLS_FAILED if errors else NO_RATE_FOR_VALUE
         severity: Severity | None = None if others else "fail"
-        findings.append(NO_RATE_FOR_VALUE.finding(message, {"values": values}, severity=severity))
+        findings.append(code.finding(f"{described(values)} has no cells: {why}", {"values": values}, severity=severity))
     return findings
 
 
