@@ -217,10 +217,14 @@ def _left_out(context: Context[CoarseGrid], records: Sequence[Record], others: b
     for values in without_rate(context, records):
         sweep = [record for record in records if is_sweep(record) and same_values(record, values)]
         errors = [record.error for record in sweep if record.error]
-        why = f"its sweep failed: {errors[0]}" if errors else f"none of {len(sweep)} rates works"
-        code = CELLS_FAILED if errors else NO_RATE_FOR_VALUE
         severity: Severity | None = None if others else "fail"
-        findings.append(code.finding(f"{described(values)} has no cells: {why}", {"values": values}, severity=severity))
+        subject, evidence = f"{described(values)} has no cells", {"values": values}
+        if errors:
+            message = f"{subject}: its sweep failed: {errors[0]}"
+            findings.append(CELLS_FAILED.finding(message, evidence, severity=severity))
+        else:
+            message = f"{subject}: none of {len(sweep)} rates works"
+            findings.append(NO_RATE_FOR_VALUE.finding(message, evidence, severity=severity))
     return findings
 
 
