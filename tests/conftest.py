@@ -48,6 +48,14 @@ def make_config():
 
 
 @pytest.fixture
+def optuna_is_quiet():
+    from tunekit.studies import quiet
+
+    with quiet():
+        yield
+
+
+@pytest.fixture
 def fast(tmp_path: Path) -> Path:
     path = tmp_path / "fast.yaml"
     path.write_text(FAST)

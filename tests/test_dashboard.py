@@ -29,17 +29,9 @@ from tunekit.rundir import RunDir, find_run
 from tunekit.runstudies import distinct_names, open_studies, studies_url
 from tunekit.studies.storage import open_storage
 
+pytestmark = pytest.mark.usefixtures("optuna_is_quiet")
 LIMIT_S = 60
 RATE = FloatDistribution(1e-5, 1e-1, log=True)
-METRIC_NAMES = "study:metric_names"
-
-
-@pytest.fixture(autouse=True)
-def optuna_is_quiet():
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(before)
 
 
 @pytest.mark.parametrize(

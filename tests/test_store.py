@@ -309,8 +309,8 @@ class TestLease:
             pass
 
     def test_other_trainings_are_free(self, store, make_config):
-        with store.lease(make_config()), store.lease(make_config(seed=1), wait_s=0.05):
-            pass
+        with store.lease(make_config()) as first, store.lease(make_config(seed=1), wait_s=0.05) as second:
+            assert first.path != second.path
 
     def test_a_second_process_is_kept_out_until_the_first_dies(self, store, make_config):
         config = make_config()

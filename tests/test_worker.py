@@ -56,8 +56,10 @@ def test_going_on_gives_the_files_of_a_training_that_never_stopped(config, works
 def test_what_is_stored_is_not_trained_again(config, workspace, monkeypatch):
     advance(config, 10, workspace)
     monkeypatch.setattr("tunekit.training.loop.Session.__init__", lambda *args: pytest.fail("trained again"))
+    before = content(config, workspace)
     advance(config, 10, workspace)
     advance(config, 3, workspace)
+    assert content(config, workspace) == before
 
 
 def test_a_generator_that_is_closed_saves_where_it_is(config, workspace, whole, monkeypatch):

@@ -146,7 +146,9 @@ def test_a_fine_runs(top, factors, seeds, outcome):
 def test_without_a_grid_the_fine_run_has_the_recipes_own_values():
     """As with --keep-going."""
     context = context_of("fine-run", optimizer={"lr": 0.00123456, "weight_decay": 3e-4})
-    walk(context, Outcome(0.0, 0.0, math.inf, 0.0))
+    own = walk(context, Outcome(0.0, 0.0, math.inf, 0.0))["fine-run"]
+    assert own["lr"] == Range(8.64e-4, 1.73e-3, log=True)  # 0.7 and 1.4 times the recipe's, to three digits
+    assert 3e-4 in own["weight_decay"].values
 
 
 def test_the_sweep_of_a_searched_value_is_named_by_it():

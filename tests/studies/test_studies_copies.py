@@ -26,17 +26,9 @@ from tunekit.studies.reading import Reader
 from tunekit.studies.storage import open_storage
 from tunekit.vocabulary import UserError
 
-LIMIT_S = 60
+pytestmark = pytest.mark.usefixtures("optuna_is_quiet")
 RATE = FloatDistribution(1e-5, 1e-1, log=True)
 METRIC_NAMES = "study:metric_names"
-
-
-@pytest.fixture(autouse=True)
-def optuna_is_quiet():
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(before)
 
 
 @pytest.fixture
