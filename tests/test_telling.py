@@ -11,7 +11,7 @@ from tunekit.diagnosis.verdicts import verdicts
 from tunekit.layout import RECIPE
 from tunekit.pipeline import schema
 from tunekit.rundir import OWN_KEYS
-from tunekit.telling import command, is_persons, raised, refused, spelled
+from tunekit.telling import command, is_persons, raised, refused, spelled, visible
 from tunekit.vocabulary import Remedy
 
 
@@ -154,3 +154,18 @@ def test_the_remedies_of_every_verdict_name_commands_and_keys_that_there_are():
     for remedy in static:
         assert remedy.command in commands
         assert recipe.with_values({key: yaml.safe_load(spelled(value)) for key, value in remedy.set.items()})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, größer, 漢字, ☃", "plain, größer, 漢字, ☃"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("two\nlines\r", "two\\nlines\\r"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),  # read from right to left
+        ("\udcff", "\\udcff"),  # a byte of a file name that is no UTF-8
+        ("a\u00a0b", "a\u00a0b"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_written_out(text, shown):
+    assert visible(text) == shown

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sysconfig
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
@@ -14,6 +15,20 @@ from tunekit.vocabulary import Remedy
 
 OWN = Path(__file__).parent
 STANDARD = Path(sysconfig.get_path("stdlib"))
+
+
+def visible(text: object) -> str:
+    """A text on one line, as it may be printed: what a terminal would obey, or show as nothing, is written as Python
+    writes it. Everything that prints a word of somebody else's calls this.
+
+    >>> print(visible("run \x1b[2J\u202e.png"))
+    run \\x1b[2J\\u202e.png
+    """
+    return "".join(char if _is_seen(char) else char.encode("unicode_escape").decode() for char in str(text))
+
+
+def _is_seen(char: str) -> bool:
+    return char.isprintable() or unicodedata.category(char) == "Zs"  # of blanks Python calls one printable
 
 
 def raised(error: BaseException) -> str:

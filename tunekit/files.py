@@ -1,0 +1,60 @@
+"""Files that others may have left: opened where they are regular files, in folders that lead nowhere else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, to be read. A pipe without a writer would be waited for, and a device may have no end.
+
+    Errors: OSError; its strerror is for a person.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):  # asked first, for opening a device can do something
+        raise _not_regular(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # another one by now
+        os.close(descriptor)
+        raise _not_regular(path)
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The bytes of a regular file of at most `most` bytes. Errors: OSError."""
+    with open_regular(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"is larger than {most / 1e6:,.0f} MB", str(path))
+    return data
+
+
+def way_out(folder: Path) -> Path | None:
+    """The first thing below a folder through which what is read or written there would reach elsewhere: a link that
+    leaves it, or what is neither file nor folder. None where there is none. Errors: OSError."""
+    root = folder.resolve()
+    waiting = [root]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                if entry.is_symlink():
+                    if not path.resolve().is_relative_to(root):
+                        return path
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                elif not entry.is_file(follow_symlinks=False):
+                    try:
+                        if stat.S_ISREG(path.lstat().st_mode):
+                            continue
+                    except FileNotFoundError:
+                        continue  # another process removed it meanwhile
+                    return path
+    return None
+
+
+def _not_regular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "is no regular file", str(path))
