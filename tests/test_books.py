@@ -12,7 +12,7 @@ import pytest
 from tests.steps.hand_made import context_of, exploding, failed, falling, trained
 from tunekit.books import Books
 from tunekit.space import Choices
-from tunekit.studies import Conclusion, Studies, open_storage
+from tunekit.studies import Conclusion, Studies, open_journal
 from tunekit.vocabulary import Row, StepResult
 from tunekit.worker import Progress
 
@@ -21,7 +21,7 @@ SWEPT = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}}
 
 @pytest.fixture
 def storage(tmp_path):
-    return open_storage(tmp_path / "studies.journal")
+    return open_journal(tmp_path / "studies.journal")
 
 
 def answer(request):
@@ -98,10 +98,10 @@ def names(storage):
 def test_the_order_of_telling_changes_neither_results_nor_what_the_studies_hold(tmp_path, pruner, sampler):
     grid = {"pruner": pruner, "sampler": sampler, "trials": 14, "epochs": 4}
     context = context_of("coarse-grid", SWEPT, search={"batch_size": [64, 32]}, steps={"coarse-grid": grid})
-    once = open_storage(tmp_path / "once")
+    once = open_journal(tmp_path / "once")
     records = carry_out(context, once)
     for seed in range(3):
-        other = open_storage(tmp_path / str(seed))
+        other = open_journal(tmp_path / str(seed))
         again = carry_out(context, other, random.Random(seed))
         assert [r.request.identity for r in again] == [r.request.identity for r in records]
         assert names(other) == names(once)

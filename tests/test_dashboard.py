@@ -26,8 +26,8 @@ from tests.commands import FAST, files
 from tests.gate import command, gated
 from tunekit.pipeline import read_recipe
 from tunekit.rundir import RunDir, find_run
-from tunekit.runstudies import distinct_names, open_studies, studies_url
-from tunekit.studies.storage import open_storage
+from tunekit.runstudies import distinct_names, open_studies
+from tunekit.studies.storage import open_journal
 
 pytestmark = pytest.mark.usefixtures("optuna_is_quiet")
 LIMIT_S = 60
@@ -47,15 +47,15 @@ def test_runs_of_one_name_are_told_apart(folders, apart):
     assert distinct_names(list(map(Path, folders))) == apart
 
 
-def make_run(folder: Path, name: str = "r", storage: str | None = None) -> RunDir:
+def make_run(folder: Path, name: str = "r", url: str | None = None) -> RunDir:
     """A run whose learning rates were swept, as far as its study tells."""
     recipe = folder / "fast.yaml"
     recipe.parent.mkdir(parents=True, exist_ok=True)
     recipe.write_text(FAST)
     run = find_run(read_recipe(recipe), folder / "runs", name)
-    open_studies(run, storage)
+    open_studies(run, url)
     prefix = run.manifest().get("studies", {}).get("prefix", "")
-    study = optuna.create_study(storage=open_storage(run.journal, storage), study_name=f"{prefix}lr-sweep")
+    study = optuna.create_study(storage=url or open_journal(run.journal), study_name=f"{prefix}lr-sweep")
     study.add_trial(create_trial(value=0.5, params={"lr": 0.01}, distributions={"lr": RATE}))
     return run
 
@@ -66,29 +66,44 @@ class TestBadInput:
         assert (done.code, done.out) == (2, "")
         assert "is no run of tunekit" in done.err
 
-    def test_a_password_is_asked_for(self, tunekit, tmp_path):
+    @pytest.mark.parametrize(
+        ("storage", "why"),
+        [
+            (
+                "postgresql://me:***@host/db",
+                "postgresql://host/db, whose user and password are not kept: give --storage URL again",
+            ),
+            ("postgresql://host/db", "postgresql://host/db: give --storage postgresql://host/db"),
+            (
+                "sqlite:////nowhere/victim.db",
+                "sqlite:////nowhere/victim.db: give --storage sqlite:////nowhere/victim.db",
+            ),
+        ],
+    )
+    def test_a_database_that_only_the_run_names_is_not_opened(self, tunekit, tmp_path, storage, why):
         run = make_run(tmp_path)
-        run.note(studies={"storage": "postgresql://me:***@host/db", "prefix": "r-1/"})
+        run.note(studies={"storage": storage, "prefix": "r-1/"})
         done = tunekit("dashboard", run.path)
         assert done.code == 2
-        assert done.err == (
-            f"error: {run.path}: its studies are in postgresql://me:***@host/db, whose password is not kept: "
-            "give --storage URL again\n"
-        )
+        assert done.err == (f"error: {run.path}: its studies are in {why}, or set TUNEKIT_STORAGE\n")
 
-    def test_the_password_that_is_given_is_used_for_the_run_whose_storage_it_is(self, tmp_path):
-        mine, other = make_run(tmp_path), make_run(tmp_path, "s")
-        mine.note(studies={"storage": "postgresql://me:***@host/db", "prefix": "r-1/"})
-        given = "postgresql://me:secret@host/db"
-        assert [studies_url(run, given) for run in (mine, other)] == [given, None]
+    @pytest.mark.parametrize("told", ["--storage", "environment"])
+    def test_a_database_that_is_given_is_that_of_the_run_that_names_it(self, tmp_path, monkeypatch, told):
+        url = f"sqlite:///{tmp_path}/team.db"
+        make_run(tmp_path, "one", url)
+        make_run(tmp_path, "two")
+        if told == "environment":
+            monkeypatch.setenv("TUNEKIT_STORAGE", url)
+        given = ("--storage", url) if told == "--storage" else ()
+        with opened(tmp_path / "runs/one", tmp_path / "runs/two", *given, cwd=tmp_path) as (_, page):
+            assert sorted(study_names(page)) == ["one/lr-sweep", "two/lr-sweep"]
 
     def test_a_storage_of_another_run(self, tunekit, tmp_path):
         run = make_run(tmp_path)
         done = tunekit("dashboard", run.path, "--storage", "postgresql://me:secret@host/db")
         assert done.code == 2
         assert done.err == (
-            "error: --storage postgresql://me:***@host/db: none of these runs has its studies there; "
-            "leave --storage out\n"
+            "error: --storage postgresql://host/db: none of these runs has its studies there; leave --storage out\n"
         )
 
     def test_a_damaged_journal(self, tunekit, tmp_path):
@@ -97,7 +112,7 @@ class TestBadInput:
         run.journal.write_bytes(run.journal.read_bytes().replace(b"{", b"", 1))
         done = tunekit("dashboard", run.path, "--port", 0)
         assert (done.code, done.out) == (2, "")
-        assert done.err.startswith(f"error: {run.journal}: is damaged; move it away")
+        assert done.err.startswith(f"error: {run.journal}: is damaged; the next command")
         assert done.err.count("\n") == 1
 
     def test_a_port_that_is_taken(self, tunekit, tmp_path):
@@ -174,7 +189,8 @@ class TestCommand:
         same_name, in_database = make_run(tmp_path / "b"), make_run(tmp_path, "q", f"sqlite:///{tmp_path}/team.db")
         kept = [*(made.path for made in (run, same_name, in_database)), tmp_path / "team.db"]
         before = [files(path) for path in kept]
-        with opened(run.path, same_name.path, in_database.path, run.path, cwd=tmp_path) as (process, url):
+        words = (run.path, same_name.path, in_database.path, run.path, "--storage", f"sqlite:///{tmp_path}/team.db")
+        with opened(*words, cwd=tmp_path) as (process, url):
             assert sorted(study_names(url)) == ["a/runs/r/lr-sweep", "b/runs/r/lr-sweep", "q/lr-sweep"]
             [trial] = api(url, "studies/0")["trials"]
             assert (trial["values"], trial["params"][0]["param_external_value"]) == ([0.5], "0.01")
@@ -187,13 +203,13 @@ class TestCommand:
     def test_goes_on_beside_a_run_that_is_written_damaged_and_removed(self, tmp_path):
         run, other = make_run(tmp_path, "r"), make_run(tmp_path, "s")
         with opened(run.path, other.path, cwd=tmp_path) as (process, url):
-            optuna.create_study(storage=open_storage(run.journal), study_name="coarse-grid")
+            optuna.create_study(storage=open_journal(run.journal), study_name="coarse-grid")
             wait_for(lambda: "r/coarse-grid" in study_names(url))
             whole = run.journal.read_bytes()
             run.journal.write_bytes(whole + b"nonsense\n" + whole)
-            assert process.stderr.readline().startswith(f"warning: {run.journal}: is damaged; move it away")
+            assert process.stderr.readline().startswith(f"warning: {run.journal}: is damaged; the next command")
             shutil.rmtree(run.path)
-            optuna.create_study(storage=open_storage(other.journal), study_name="coarse-grid")
+            optuna.create_study(storage=open_journal(other.journal), study_name="coarse-grid")
             wait_for(lambda: "s/coarse-grid" in study_names(url))
             assert sorted(study_names(url)) == ["r/coarse-grid", "r/lr-sweep", "s/coarse-grid", "s/lr-sweep"]
             process.send_signal(signal.SIGINT)

@@ -17,7 +17,7 @@ from tunekit.space import Range
 from tunekit.steps import Context, Earlier
 from tunekit.steps.step import Handoff, Judgement, Settings, Step
 from tunekit.store import Store
-from tunekit.studies import Studies, open_storage
+from tunekit.studies import Studies, open_journal
 from tunekit.supervisor import Supervisor
 from tunekit.vocabulary import Code, Facts, Interrupted, Noted, Remedy, Row, StepFinished, Training, UserError
 from tunekit.worker import Progress, Workspace
@@ -92,7 +92,7 @@ def supervise(tmp_path):
     run = find_run(Loaded(recipe, tmp_path), tmp_path / "runs")
 
     def make(executor, stop=lambda: None, step=None, facts=FACTS, settings=None):
-        studies = Studies(open_storage(run.journal))
+        studies = Studies(open_journal(run.journal))
         told = []
         workspace = Workspace(str(run.trainings), str(tmp_path), "cpu")
         opened = replace(run, recipe=run.recipe.with_values(settings or {}))
@@ -320,7 +320,7 @@ def test_a_kill_in_the_middle_of_telling_changes_neither_the_result_nor_what_the
     lines = journal.read_bytes().splitlines(keepends=True)
 
     def contents():
-        study = optuna.load_study(study_name="coarse-grid", storage=open_storage(journal))
+        study = optuna.load_study(study_name="coarse-grid", storage=open_journal(journal))
         return sorted((t.state.name, t.value, str(t.params), str(t.user_attrs)) for t in study.trials), study.user_attrs
 
     whole = contents()

@@ -115,7 +115,7 @@ def _owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Su
         Store(run.trainings).sweep()
         shared = run.path / SHARED
         shutil.rmtree(shared, ignore_errors=True)
-        studies = open_studies(run, options.storage)
+        studies = open_studies(run, options.storage, lambda text: emit(Noted(text)))
         executor = make_executor(options.executor, options.jobs, options.ray_address)
         device = options.device or run.recipe.device
         workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))

@@ -2,72 +2,126 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tunekit.rundir import RunDir, RunFolder, read_run
 from tunekit.stopping import stopping
-from tunekit.studies import MASK, Studies, absolute, masked, open_storage, quiet
+from tunekit.studies import OPTION, Address, Studies, open_database, open_journal, quiet, read_address
 from tunekit.vocabulary import Interrupted, UserError
 
+Tell = Callable[[str], None]
 
-def open_studies(run: RunDir, given: str | None = None) -> Studies:
-    """The run's studies: in its journal, or in the storage that its first command gave, which the manifest remembers
-    (without the password, if there is one). Errors: UserError."""
-    kept = run.manifest().get("studies", {})
-    url = absolute(given) if given else kept.get("storage")
-    if given and masked(url) != kept.get("storage") and (kept or run.journal.exists()):
-        raise UserError(
-            f"--storage {masked(url)}: the studies of this run are in {kept.get('storage', run.journal)}; "
-            "leave --storage out, or start another run with --name"
-        )
-    if url is None:
-        return Studies(open_storage(run.journal))
-    if MASK in url:
-        raise _password_missing(run, url)
-    storage = open_storage(run.journal, url)
+
+def open_studies(run: RunDir, given: str | None = None, tell: Tell = lambda _text: None) -> Studies:
+    """The run's studies, to be written: in its journal, or in the storage that its first command gave, which the
+    manifest remembers by driver, host and database. `given`: a storage's URL, or a file that holds it. Errors:
+    UserError."""
+    kept, known = _kept(run), _known(run)
+    address = _given(run, given, known, is_new=not kept and not run.journal.exists())
+    if address is None and known is None:
+        return Studies(open_journal(run.journal, tell))
+    if address is None:
+        assert known is not None
+        if not known.complete:
+            raise _to_be_given(run, known)
+        if known.file is not None and not known.file.exists():
+            raise UserError(
+                f"{run.path}: its studies are in {known.shown}, which is gone: give --storage with its place"
+            )
+        address = known
+    storage = open_database(address)
+    place = {"storage": address.shown, "complete": address.complete}
+    if address.file is not None:
+        place["file"] = os.path.relpath(address.file, run.path)
+    # Others' runs in one database may have the same name.
+    prefix = str(kept.get("prefix") or f"{run.name}-{uuid.uuid4().hex[:6]}/")
+    if {**place, "prefix": prefix} != kept:
+        run.note(studies={**place, "prefix": prefix})
+    return Studies(storage, prefix)
+
+
+def studies_address(run: RunFolder, given: str | None = None) -> Address | None:
+    """Where a run's studies are to be read: None for its journal. A database that only the run names is not opened, for
+    the run may come from anybody. Errors: UserError."""
+    known = _known(run)
+    address = _given(run, given, known, is_new=False)
+    if address is None and known is not None:
+        raise _to_be_given(run, known)
+    return address
+
+
+def _kept(run: RunFolder) -> Mapping[str, Any]:
+    kept = run.manifest().get("studies")
+    return kept if isinstance(kept, dict) else {}
+
+
+def _known(run: RunFolder) -> Address | None:
+    """The storage that the manifest names; None for the journal. An SQLite file that moved with the run is found."""
+    kept = _kept(run)
     if not kept:
-        # Others' runs in one database may have the same name.
-        kept = {"storage": masked(url), "prefix": f"{run.name}-{uuid.uuid4().hex[:6]}/"}
-        run.note(studies=kept)
-    return Studies(storage, kept["prefix"])
+        return None
+    try:
+        known = read_address(str(kept["storage"]))
+    except (KeyError, UserError):
+        raise UserError(f"{run.path}: its manifest names a storage that cannot be read; give --storage again") from None
+    beside = kept.get("file")
+    if known.file is not None and isinstance(beside, str) and (run.path / beside).is_file():
+        return read_address(f"{known.shown.partition(':///')[0]}:///{run.path / beside}")
+    return Address(known.url, known.shown, known.complete and kept.get("complete") is not False)
 
 
-def _password_missing(run: RunFolder, url: str) -> UserError:
-    return UserError(f"{run.path}: its studies are in {url}, whose password is not kept: give --storage URL again")
+def _given(run: RunFolder, given: str | None, known: Address | None, is_new: bool) -> Address | None:
+    """The storage that was given with the command: it is the run's own, or another error. One of the environment is for
+    runs that are new, or have their studies there."""
+    if given is not None:
+        address = read_address(given)
+        same = known is not None and known.shown == address.shown
+        moved = known is not None and known.file is not None and not known.file.exists() and address.file is not None
+        if not (is_new or same or moved):
+            raise UserError(
+                f"--storage {address.shown}: the studies of this run are in {known.shown if known else run.journal}; "
+                "leave --storage out, or start another run with --name"
+            )
+        return address
+    if not os.environ.get(OPTION):
+        return None
+    address = read_address(os.environ[OPTION])
+    return address if is_new or (known is not None and known.shown == address.shown) else None
 
 
-def serve_dashboard(
-    paths: Sequence[Path], storage: str | None, port: int, ready: Callable[[str], None], warn: Callable[[str], None]
-) -> None:
-    """Serve the studies of runs in optuna-dashboard until the person ends it: `ready` is told its URL, `warn` what goes
-    wrong with a run meanwhile. Errors: UserError; Interrupted at the end."""
+def _to_be_given(run: RunFolder, known: Address) -> UserError:
+    if known.complete:
+        what = f": give --storage {shlex.quote(known.shown)}"
+    else:
+        what = ", whose user and password are not kept: give --storage URL again"
+    return UserError(f"{run.path}: its studies are in {known.shown}{what}, or set {OPTION}")
+
+
+def serve_dashboard(paths: Sequence[Path], storages: Sequence[str], port: int, ready: Tell, warn: Tell) -> None:
+    """Serve the studies of runs in optuna-dashboard until the person ends it. `storages`: where those of some are, in
+    no order; `ready` is told its URL, `warn` what goes wrong with a run meanwhile. Errors: UserError; Interrupted at
+    the end."""
     from tunekit.studies.copies import Source
     from tunekit.studies.dashboard import serve
 
     runs = list(dict.fromkeys(map(read_run, paths)))
-    urls = [studies_url(run, storage) for run in runs]
-    if storage is not None and absolute(storage) not in urls:
-        raise UserError(f"--storage {masked(storage)}: none of these runs has its studies there; leave --storage out")
+    given = {read_address(text).shown: text for text in storages}
+    known = {run: place.shown for run in runs if (place := _known(run)) is not None}
+    for shown in given.keys() - set(known.values()):
+        raise UserError(f"--storage {shown}: none of these runs has its studies there; leave --storage out")
     sources = []
-    for run, url, name in zip(runs, urls, distinct_names([run.path for run in runs]), strict=True):
+    for run, name in zip(runs, distinct_names([run.path for run in runs]), strict=True):
         figures = {step: run.figure(step) for step in run.steps()}
-        prefix = run.manifest().get("studies", {}).get("prefix", "")
-        sources.append(Source(name, run.journal, url, prefix, figures))
+        address = studies_address(run, given.get(known.get(run, "")))
+        sources.append(Source(name, run.journal, address, str(_kept(run).get("prefix", "")), figures))
     with quiet(), stopping(None) as stop:
         serve(sources, port, stop, ready, warn)
         raise Interrupted(stop())
-
-
-def studies_url(run: RunFolder, given: str | None) -> str | None:
-    """Where a run's studies are, None for its journal. `given`: with the password that the manifest does not keep."""
-    url: str | None = run.manifest().get("studies", {}).get("storage")
-    if given is not None and url == masked(absolute(given)):
-        return absolute(given)
-    if url is not None and MASK in url:
-        raise _password_missing(run, url)
-    return url
 
 
 def distinct_names(folders: Sequence[Path]) -> list[str]:

@@ -20,10 +20,11 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from tests.commands import files
+from tunekit.studies.address import read_address
 from tunekit.studies.copies import Copies, RunCopy, Source
 from tunekit.studies.notes import save_note
 from tunekit.studies.reading import Reader
-from tunekit.studies.storage import open_storage
+from tunekit.studies.storage import open_database, open_journal
 from tunekit.vocabulary import UserError
 
 pytestmark = pytest.mark.usefixtures("optuna_is_quiet")
@@ -46,12 +47,13 @@ def journal(tmp_path) -> Path:
 @pytest.fixture(params=["journal", "sqlite"])
 def source(request, journal) -> Source:
     """A run's studies in a journal, or in a database, without a figure."""
-    url = None if request.param == "journal" else f"sqlite:///{journal.parent}/team.db"
-    return Source("r", journal, url, "" if url is None else "r-1/")
+    if request.param == "journal":
+        return Source("r", journal)
+    return Source("r", journal, read_address(f"sqlite:///{journal.parent}/team.db"), "r-1/")
 
 
 def written(source: Source) -> BaseStorage:
-    return open_storage(source.journal, source.url)
+    return open_journal(source.journal) if source.address is None else open_database(source.address)
 
 
 def add_study(source: Source, name: str = "lr-sweep", direction: str = "minimize") -> optuna.Study:
@@ -256,7 +258,7 @@ class TestCopies:
 
     def test_only_the_runs_own_studies_of_a_database_are_copied(self, tmp_path, journal, copies):
         url = f"sqlite:///{tmp_path}/team.db"
-        mine, others = Source("r", journal, url, "r-1/"), Source("r", journal, url, "r-2/")
+        mine, others = Source("r", journal, read_address(url), "r-1/"), Source("r", journal, read_address(url), "r-2/")
         add_study(mine), add_study(others)
         RunCopy(mine, copies).refresh()
         assert names(copies.storage) == ["r/lr-sweep"]
@@ -293,8 +295,8 @@ class TestIdle:
 
     def test_what_was_not_written_since_is_not_read_again(self, source):
         study = add_study(source)
-        reader = Reader(source.journal, source.url, source.prefix)
-        file = source.journal if source.url is None else source.journal.with_name("team.db")
+        reader = Reader(source.journal, source.address, source.prefix)
+        file = source.journal if source.address is None else source.journal.with_name("team.db")
         assert len(reader.studies()) == 1
         assert len(reader.studies()) == 1  # by the file's clock the next write may come at the same time
         an_hour_later(file)
@@ -333,7 +335,7 @@ class TestRunsAreOnlyRead:
     def test_a_database_that_is_missing_is_not_made(self, tmp_path, journal, copies):
         url = f"sqlite:///{tmp_path}/none.db"
         with pytest.raises(UserError, match=r"none\.db: cannot be read: .*unable to open database file"):
-            RunCopy(Source("r", journal, url), copies).refresh()
+            RunCopy(Source("r", journal, read_address(url)), copies).refresh()
         assert not (tmp_path / "none.db").exists()
 
 
@@ -359,7 +361,7 @@ class TestDamage:
             file.write(b'{"op_code":2,"worker')
         run = RunCopy(source, copies)
         run.refresh()
-        study = optuna.load_study(study_name="lr-sweep", storage=open_storage(journal))
+        study = optuna.load_study(study_name="lr-sweep", storage=open_journal(journal))
         study.set_user_attr("verdict", "pass")
         run.refresh()
         assert_equal(source, copies)
@@ -374,7 +376,7 @@ class TestDamage:
         whole = journal.read_bytes()
         journal.write_bytes(whole + line + whole)
         for _ in range(2):
-            with pytest.raises(UserError, match=f"^{re.escape(str(journal))}: is damaged; move it away") as told:
+            with pytest.raises(UserError, match=f"^{re.escape(str(journal))}: is damaged; the next command") as told:
                 run.refresh()
             assert "\n" not in str(told.value)
         assert names(copies.storage) == ["r/lr-sweep"]

@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from tunekit.space import Choices, Range
-from tunekit.studies import Conclusion, Studies, Study, in_one_line, open_storage
+from tunekit.studies import Conclusion, Studies, Study, in_one_line, open_journal
 from tunekit.vocabulary import Finding, StepResult, Suggestion, UserError
 
 SPACE = {
@@ -43,11 +43,11 @@ class Asked:
 
 
 def study_of(journal, maximize=True, space=SPACE, metric="val_accuracy") -> Study:
-    return Studies(open_storage(journal)).study("coarse-grid", space, metric, maximize)
+    return Studies(open_journal(journal)).study("coarse-grid", space, metric, maximize)
 
 
 def loaded(journal, name="coarse-grid"):
-    return optuna.load_study(study_name=name, storage=open_storage(journal))
+    return optuna.load_study(study_name=name, storage=open_journal(journal))
 
 
 def trials(journal):
@@ -163,7 +163,7 @@ def test_a_trial_that_somebody_else_ended_stays_as_it_is_and_ours_is_another(jou
 def test_a_study_that_is_deleted_while_it_is_written_is_told_in_one_line(journal):
     study = study_of(journal)
     number = study.begin(Asked("a", {"lr": 0.1}))
-    optuna.delete_study(study_name="coarse-grid", storage=open_storage(journal))
+    optuna.delete_study(study_name="coarse-grid", storage=open_journal(journal))
 
     def go_on():
         study.finish(number, 0.5)
@@ -176,7 +176,7 @@ def test_a_study_that_is_deleted_while_it_is_written_is_told_in_one_line(journal
 
 
 def test_a_study_of_two_objectives_that_somebody_made_is_made_anew(journal):
-    optuna.create_study(study_name="coarse-grid", storage=open_storage(journal), directions=["minimize", "maximize"])
+    optuna.create_study(study_name="coarse-grid", storage=open_journal(journal), directions=["minimize", "maximize"])
     finished(study_of(journal), "a", 0.5, lr=0.1)
     assert loaded(journal).best_value == 0.5
 
@@ -246,7 +246,7 @@ class TestAxesThatWereChanged:
         for narrower in (0.2, 0.3):
             study_of(journal, space={**SPACE, "lr": Range(0.01, narrower, log=True)})
             assert [trial.params["lr"] for trial in trials(journal)] == [0.1]
-        assert {*optuna.get_all_study_names(open_storage(journal))} == {"coarse-grid", "coarse-grid, before 1"}
+        assert {*optuna.get_all_study_names(open_journal(journal))} == {"coarse-grid", "coarse-grid, before 1"}
         assert [trial.params["lr"] for trial in loaded(journal, "coarse-grid, before 1").trials] == [0.1, 0.9]
         assert loaded(journal).user_attrs["mine"] == "kept"
 
@@ -256,7 +256,7 @@ class TestAxesThatWereChanged:
         loaded(journal).add_trial(optuna.trial.create_trial(params={"lr": 0.9}, distributions={"lr": axis}, value=0.9))
         study_of(journal, space={**SPACE, "lr": Range(1e-5, 2.0, log=True)})
         assert [trial.params["lr"] for trial in trials(journal)] == [0.1, 0.9]
-        assert optuna.get_all_study_names(open_storage(journal)) == ["coarse-grid"]
+        assert optuna.get_all_study_names(open_journal(journal)) == ["coarse-grid"]
 
     def test_with_another_axis_every_trial_is_asked_for_again_and_has_it(self, journal):
         """One that lacks it would hide it from Optuna's samplers."""
@@ -362,7 +362,7 @@ class TestConclusion:
     def test_it_is_in_attributes_of_their_own_types_and_read_back_whole(self, journal):
         study = study_of(journal)
         study.conclude(CONCLUSION, TUNED)
-        assert Studies(open_storage(journal)).conclusions(["coarse-grid", "lr-sweep"]) == {"coarse-grid": CONCLUSION}
+        assert Studies(open_journal(journal)).conclusions(["coarse-grid", "lr-sweep"]) == {"coarse-grid": CONCLUSION}
         attributes = loaded(journal).user_attrs
         assert attributes["tuned"]["lr"] == 0.1
         assert attributes["handoff"] == RESULT.handoff
@@ -373,7 +373,7 @@ class TestConclusion:
         """What an Optuna user changes there is what later steps get."""
         study_of(journal).conclude(CONCLUSION, TUNED)
         loaded(journal).set_user_attr("handoff", {"lr": 0.2})
-        assert Studies(open_storage(journal)).conclusions(["coarse-grid"])["coarse-grid"].result.handoff == {"lr": 0.2}
+        assert Studies(open_journal(journal)).conclusions(["coarse-grid"])["coarse-grid"].result.handoff == {"lr": 0.2}
 
     def test_a_kill_while_it_is_told_leaves_the_whole_of_it_or_none(self, journal, tmp_path):
         """The journal cut after each line, as a kill may leave it."""
@@ -390,32 +390,32 @@ class TestConclusion:
         for count in range(len(lines) + 1):
             for torn in (b"", b'{"op_code": 3, "wor'):
                 cut.write_bytes(first + b"".join(lines[:count]) + torn)
-                seen.append(Studies(open_storage(cut)).conclusions(["coarse-grid"]).get("coarse-grid"))
+                seen.append(Studies(open_journal(cut)).conclusions(["coarse-grid"]).get("coarse-grid"))
         assert [group for group, _ in itertools.groupby(seen)] == [CONCLUSION, None, other]
 
     @pytest.mark.parametrize(("attribute", "value"), [("verdict", "banana"), ("handoff", None), ("handoff", "lr")])
     def test_attributes_that_were_made_nonsense_are_no_conclusion(self, journal, attribute, value):
         study_of(journal).conclude(CONCLUSION, TUNED)
         loaded(journal).set_user_attr(attribute, value)
-        assert Studies(open_storage(journal)).conclusions(["coarse-grid"]) == {}
+        assert Studies(open_journal(journal)).conclusions(["coarse-grid"]) == {}
 
     @pytest.mark.parametrize("attribute", [None, "text", {}, {"fingerprint": "f"}, {"result": 3}])
     def test_what_another_version_wrote_is_none(self, journal, attribute):
         study_of(journal).conclude(CONCLUSION, TUNED)
-        storage = open_storage(journal)
+        storage = open_journal(journal)
         storage.set_study_system_attr(storage.get_study_id_from_name("coarse-grid"), "tunekit:conclusion", attribute)
         assert Studies(storage).conclusions(["coarse-grid"]) == {}
 
     def test_two_runs_in_one_database_are_apart(self, tmp_path):
         url = f"sqlite:///{tmp_path}/team.db"
         for name in ("one", "two"):
-            studies = Studies(open_storage(tmp_path / "unused", url), f"{name}/")
+            studies = Studies(open_journal(tmp_path / "unused", url), f"{name}/")
             conclusion = Conclusion(name, RESULT)
             studies.study("coarse-grid", SPACE, "val_accuracy", True).conclude(conclusion, TUNED)
-        kept = Studies(open_storage(tmp_path / "unused", url), "two/").conclusions(["lr-sweep", "coarse-grid"])
+        kept = Studies(open_journal(tmp_path / "unused", url), "two/").conclusions(["lr-sweep", "coarse-grid"])
         assert kept == {"coarse-grid": conclusion}
         with pytest.raises(UserError, match="--storage nonsense"):
-            open_storage(tmp_path / "unused", "nonsense")
+            open_journal(tmp_path / "unused", "nonsense")
 
 
 class TestNotes:

@@ -222,7 +222,8 @@ def dashboard(
     run_paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One run or several.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on this machine; 0 for any free one.")] = 8080,
     storage: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where the studies are, if their URL has a password.")
+        list[str] | None,
+        typer.Option(metavar="URL|FILE", help="Where the studies of a run are, if not in its folder; may be repeated."),
     ] = None,
 ) -> None:
     """Open the studies of runs in optuna-dashboard, also while they run; Ctrl-C ends it."""
@@ -231,8 +232,11 @@ def dashboard(
     def ready(url: str) -> None:
         typer.echo(f"{url}\nthe runs are not written, and what is written in the browser is not kept; Ctrl-C ends it")
 
+    def warn(trouble: str) -> None:
+        typer.echo(f"warning: {trouble}", err=True)
+
     try:
-        serve_dashboard(run_paths, storage, port, ready, lambda trouble: typer.echo(f"warning: {trouble}", err=True))
+        serve_dashboard(run_paths, storage or (), port, ready, warn)
     except Interrupted as why:
         typer.echo(f"{why}; the dashboard is closed", err=True)
         raise typer.Exit(130) from None

@@ -50,7 +50,14 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto
 Budget = Annotated[
     str | None, typer.Option(metavar="TIME", help="Stop after so long (90s, 10m, 2h); can be continued.")
 ]
-Storage = Annotated[str | None, typer.Option(metavar="URL", help="Keep the studies in this Optuna storage instead.")]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL|FILE",
+        help="Keep the studies in this Optuna storage instead; a file that holds its URL, or TUNEKIT_STORAGE, keeps a "
+        "password off the command line.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, everything else on standard error.")]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on past a failed step or a missing hand-off.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]

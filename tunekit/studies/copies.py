@@ -19,6 +19,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from tunekit.studies.address import Address
 from tunekit.studies.notes import with_ids
 from tunekit.studies.reading import Reader, Snapshot, goes_on
 from tunekit.studies.storage import Journal
@@ -38,7 +39,7 @@ class Source:
 
     run: str
     journal: Path
-    url: str | None = None
+    address: Address | None = None
     prefix: str = ""
     figures: Mapping[str, Path] = field(default_factory=dict)
 
@@ -101,7 +102,7 @@ class RunCopy:
 
     def __init__(self, source: Source, copies: Copies) -> None:
         self._source, self._copies = source, copies
-        self._reader = Reader(source.journal, source.url, source.prefix)
+        self._reader = Reader(source.journal, source.address, source.prefix)
         self._studies: dict[str, _StudyCopy] = {}
 
     def refresh(self) -> None:

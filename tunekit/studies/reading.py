@@ -16,7 +16,8 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from tunekit.studies.storage import DAMAGE, damaged, masked, sqlite_file
+from tunekit.studies.address import Address
+from tunekit.studies.storage import DAMAGE, damaged, driver_said
 from tunekit.vocabulary import UserError
 
 SETTLED_S = 2.0  # age from which a file's time tells two writes apart: some file systems count in seconds
@@ -37,8 +38,8 @@ class Snapshot:
 class Reader:
     """The studies of a run, read while others may be writing them. `prefix`: of their names in the storage."""
 
-    def __init__(self, journal: Path, url: str | None = None, prefix: str = "") -> None:
-        self._journal, self._url, self._prefix = journal, url, prefix
+    def __init__(self, journal: Path, address: Address | None = None, prefix: str = "") -> None:
+        self._journal, self._address, self._prefix = journal, address, prefix
         self._storage: BaseStorage | None = None
         self._seen: tuple[int, ...] | None = None
 
@@ -48,7 +49,7 @@ class Reader:
 
     def studies(self) -> list[Snapshot] | None:
         """All of them, or None where nothing was written since the last call. Errors: UserError."""
-        if self._url is None and not self._journal.exists():
+        if self._address is None and not self._journal.exists():
             return None  # nothing was told yet, or the run was removed
         stamp = self._stamp()
         if stamp is not None and stamp == self._seen:
@@ -67,12 +68,12 @@ class Reader:
         return studies
 
     def _read(self) -> list[Snapshot]:
-        if self._url is not None:
+        address = self._address
+        if address is not None:
             try:
-                return self._snapshots(RDBStorage(_read_only(self._url), skip_table_creation=True))
+                return self._snapshots(RDBStorage(_read_only(address), skip_table_creation=True))
             except Exception as error:  # each database's driver has its own
-                cause = error.__cause__ or error  # of what Optuna says, the database's own words
-                raise UserError(f"{masked(self._url)}: cannot be read: {str(cause).partition(chr(10))[0]}") from None
+                raise UserError(f"{address.shown}: cannot be read: {driver_said(address, error)}") from None
         try:
             if self._storage is None:
                 self._storage = JournalStorage(_JournalToRead(self._journal))
@@ -94,7 +95,7 @@ class Reader:
     def _stamp(self) -> tuple[int, ...] | None:
         """Other numbers once the studies were written to; None where no file tells: of a server, and right after a
         write, for another one may have the same time by the file's clock."""
-        file = self._journal if self._url is None else sqlite_file(self._url)
+        file = self._journal if self._address is None else self._address.file
         if file is None:
             return None
         stamp: list[int] = []
@@ -145,11 +146,12 @@ class _JournalToRead(BaseJournalBackend):
         raise NotImplementedError("a journal to be read")
 
 
-def _read_only(url: str) -> str:
+def _read_only(address: Address) -> str:
     """The URL with which SQLite writes nothing: it would make a file that is missing. Others as they are."""
-    file = sqlite_file(url)
-    if file is None:
-        return url
-    scheme, _, path = url.partition(":///")
+    if address.file is None:
+        return address.url
+    scheme, _, path = address.url.partition(":///")
     options = path.partition("?")[2]
-    return f"{scheme}:///file:{quote(str(file))}?{f'{options}&' if options else ''}mode=ro&uri=true"
+    # Quoted twice: once for SQLite's own file: address, once for the URL that it stands in.
+    file = quote(quote(str(address.file)), safe="/")
+    return f"{scheme}:///file:{file}?{f'{options}&' if options else ''}mode=ro&uri=true"

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import optuna
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from tunekit.studies.address import Address
 from tunekit.vocabulary import UserError
 
 SYNC_S = 1.0  # seconds between two syncs of the journal to the disk
-MASK = "***"  # in place of a password
 DAMAGE = (ValueError, TypeError, KeyError, AttributeError, AssertionError)
 """What Optuna raises at a journal's line that is none of its own."""
 
@@ -35,43 +35,43 @@ def quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def sqlite_file(url: str) -> Path | None:
-    """The file of an SQLite URL; None of another one, or of one that is in SQLite's own words (:memory:, file:)."""
-    scheme, found, path = url.partition(":///")
-    file = path.partition("?")[0]
-    named = found and scheme.startswith("sqlite") and file and not file.startswith((":", "file:"))
-    return Path(file) if named else None
-
-
-def absolute(url: str) -> str:
-    """The URL of a SQLite file as it is known from every folder; others as they are."""
-    file = sqlite_file(url)
-    return url if file is None else url.replace(str(file), str(file.resolve()), 1)
-
-
-def masked(url: str) -> str:
-    """The URL without its password: what may be shown and kept."""
+def open_database(address: Address) -> BaseStorage:
+    """Any Optuna storage by its address. Errors: UserError."""
     try:
-        password = urlsplit(url).password
-    except ValueError:
-        return url
-    return url.replace(f":{password}@", f":{MASK}@", 1) if password else url
+        return RDBStorage(address.url)
+    except Exception as error:  # each database's driver has its own
+        raise UserError(f"--storage {address.shown}: cannot be opened: {driver_said(address, error)}") from None
 
 
-def open_storage(journal: Path, url: str | None = None) -> BaseStorage:
-    """The run's journal, or any Optuna storage by URL. To be called under the run's lock. Errors: UserError."""
-    if url is not None:
+def driver_said(address: Address, error: Exception) -> str:
+    """Of what Optuna says, the database's own words, in one line and without secrets."""
+    return address.without_secrets(str(error.__cause__ or error).strip().partition("\n")[0])
+
+
+def open_journal(journal: Path, tell: Callable[[str], object] = lambda _text: None) -> BaseStorage:
+    """The run's journal; one that is damaged is kept beside it, and another one begun, of which `tell` is told. To be
+    called under the run's lock. Errors: UserError."""
+    try:
+        _drop_torn_line(journal)
         try:
-            return RDBStorage(url)
-        except Exception as error:
-            raise UserError(f"--storage {masked(url)}: cannot be opened: {str(error).splitlines()[0]}") from None
-    _drop_torn_line(journal)
-    try:
-        return JournalStorage(Journal(journal))
-    except DAMAGE:
-        raise damaged(journal) from None
+            return JournalStorage(Journal(journal))
+        except DAMAGE:
+            kept = _put_aside(journal)
+        storage = JournalStorage(Journal(journal))
     except OSError as error:
         raise UserError(f"{journal}: cannot be opened: {error.strerror}") from None
+    tell(
+        f"{journal.name} was damaged: it is kept as {kept.name}, and filled anew from the trainings, which are whole "
+        "(trials that you added yourself are in that file alone)"
+    )
+    return storage
+
+
+def _put_aside(journal: Path) -> Path:
+    """Give a damaged journal a name that no file has."""
+    names = (f"{journal.name}.damaged{f'-{number}' if number else ''}" for number in count())
+    kept = next(path for name in names if not (path := journal.with_name(name)).exists())
+    return journal.rename(kept)
 
 
 NOT_FOUND = ("Record does not exist.",)  # what Optuna's storages say of a study or trial that is gone
@@ -96,8 +96,8 @@ def in_one_line() -> Iterator[None]:
 
 def damaged(journal: Path) -> UserError:
     return UserError(
-        f"{journal}: is damaged; move it away and give the run's command again: the trainings are kept, so the studies "
-        "fill anew without training (trials that you added yourself are in that file alone)"
+        f"{journal}: is damaged; the next command that goes on with the run keeps it under another name and fills the "
+        "studies anew from the trainings"
     )
 
 

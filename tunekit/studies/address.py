@@ -1,0 +1,88 @@
+"""Where an Optuna storage is, told without what opens it: user, password and options. Opens nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from tunekit.vocabulary import UserError
+
+MASK = "***"  # in place of a secret
+
+HOST = re.compile(r"[\w.-]*|[0-9A-Fa-f:.]+(%\w+)?")
+
+OPTION = "TUNEKIT_STORAGE"
+"""The variable of the environment that gives a storage where --storage does not."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A storage. `url` opens it, and is neither shown nor kept; `shown` has driver, host and database alone, and opens
+    it too where it is `complete`."""
+
+    url: str = field(repr=False)
+    shown: str
+    complete: bool
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite storage; None of another one, or of one that is in SQLite's own words."""
+        return sqlite_file(make_url(self.shown))
+
+    def without_secrets(self, text: str) -> str:
+        """What a database's driver says, without what of the URL is not shown."""
+        url = make_url(self.url)
+        secrets = [url.username, url.password, *(value for values in url.normalized_query.values() for value in values)]
+        for secret in sorted((str(secret) for secret in secrets if secret), key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return text
+
+
+def read_address(text: str) -> Address:
+    """The storage that a URL means, or the first line of a file that holds one. Errors: UserError, which repeats
+    nothing of a text that may hold a password."""
+    if "://" not in text:
+        text = _of_file(Path(text))
+    try:
+        url = make_url(text)
+    except (SQLAlchemyError, ValueError):
+        raise _unreadable() from None
+    local = url.drivername.startswith("sqlite")
+    # An @ that stands behind the first one, or before none, is likely part of a password that was cut in the middle.
+    if not HOST.fullmatch(url.host or "") or (url.host if local else "@" in (url.database or "")):
+        raise _unreadable()
+    file = sqlite_file(url)
+    if file is not None:
+        url = url.set(database=str(file.resolve()))
+        text = url.render_as_string(hide_password=False)
+    shown = URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+    secret = url.username or url.password or (url.query and not local)
+    return Address(text, shown, complete=not secret)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of an SQLite URL; None of another one, or of one that is in SQLite's own words (:memory:, file:)."""
+    named = url.drivername.startswith("sqlite") and url.database and not url.database.startswith((":", "file:"))
+    return Path(str(url.database)) if named else None
+
+
+def _of_file(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").strip().splitlines() if path.is_file() else []
+    except (OSError, ValueError):
+        lines = []
+    if not lines or "://" not in lines[0]:
+        raise _unreadable()
+    return lines[0].strip()
+
+
+def _unreadable() -> UserError:
+    return UserError(
+        f"--storage (or {OPTION}): what was given is not shown, for it may hold a password; it must be "
+        "driver://user:password@host/database or sqlite:///FILE, with @ : / ? # of a password written as "
+        "%40 %3A %2F %3F %23, or a file whose first line is such a URL"
+    )
