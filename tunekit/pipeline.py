@@ -15,13 +15,13 @@ from typing import Any
 
 from tunekit import rundir
 from tunekit.configuration import ScheduleSpec
-from tunekit.executors import auto_jobs, cores, make_executor
+from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
 from tunekit.layout import BEST, FACTS, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
 from tunekit.rundir import RunDir
-from tunekit.runstudies import open_studies
+from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
 from tunekit.stopping import stopping
@@ -90,9 +90,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         trains = any(step.work == "trains" for step in walked)
         options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
     with _owned(run, options, emit, shown) as supervisor:
-        # What only looks at records needs neither torch nor the person's code again.
-        facts = _kept_facts(run) if all(step.work == "reads" for step in walked) else None
-        facts = facts or _facts(supervisor)
+        facts = _facts(supervisor)
         if any(step.importance_data and run.result(step.name) is None for step in walked):
             threading.Thread(target=import_importance, daemon=True).start()
         results = []
@@ -106,6 +104,26 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
             if result.verdict == "fail" and not options.keep_going:
                 break
         return results
+
+
+def look(
+    path: Path, name: str, overrides: Sequence[str], storage: str | None, emit: Emit, shown: str
+) -> StepResult | None:
+    """A step that only reads, on what a run holds: nothing of the recipe's is imported, nothing is trained, and nothing
+    written outside the run. None where the run has not all that the step takes. Errors: UserError."""
+    run = rundir.open_run(schema(), path, tuple(overrides), folder=path)  # where its code lies is nothing to a reader
+    step, facts = get_step(name), _kept_facts(run)
+    if facts is None:
+        return None
+    studies_address(run, storage)  # a database that the run alone names is not opened
+    with run.lock(), quiet(), in_one_line():
+        studies = open_studies(run, storage, lambda text: emit(Noted(text)))
+        workspace = Workspace(str(run.trainings), str(run.folder), "cpu")
+        supervisor = Supervisor(run, studies, NoExecutor(), workspace, emit, shown)
+        context = make_context(step, run, facts, studies)
+        if any(context.handoff(needed) is None for needed in step.needs) or not supervisor.can_answer(context):
+            return None
+        return supervisor.run_step(context)
 
 
 @contextmanager
@@ -160,8 +178,10 @@ def _facts(supervisor: Supervisor) -> Facts:
 
 def _kept_facts(run: RunDir) -> Facts | None:
     """What an earlier command measured, where it did."""
-    values = run.manifest().get("facts")
-    return Facts.from_json(values) if values else None
+    try:
+        return Facts.from_json(run.manifest().get("facts"))
+    except ValueError:
+        return None
 
 
 def _clear(folder: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit import __version__
+from tunekit.files import read_regular, way_out
 from tunekit.layout import JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
 from tunekit.telling import command
@@ -27,6 +28,9 @@ RUN_FORMAT = 3
 
 OWN_KEYS = ("steps", "search")
 """Keys of a recipe that may change on a run: its trainings hang on all others."""
+
+MOST_BYTES = 500_000_000
+"""Of a manifest or a result that is read: more is none of ours."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -83,10 +87,10 @@ class RunFolder:
     def result(self, step: str) -> StepResult | None:
         """What a step said, or None where it has not finished."""
         try:
-            return StepResult.from_dict(json.loads((self.step_folder(step) / RESULT).read_text()))
-        except (FileNotFoundError, NotADirectoryError):
+            return StepResult.from_dict(_read_json(self.step_folder(step) / RESULT))
+        except OSError:
             return None
-        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+        except ValueError:
             return None  # damaged: it is written anew from the study
 
     def manifest(self) -> dict[str, Any]:
@@ -96,15 +100,16 @@ class RunFolder:
     def format(self) -> int:
         """What made it: only a run of this program's own RUN_FORMAT is trained on."""
         kind = self.manifest().get("format", 1)
-        return kind if isinstance(kind, int) else 0
+        return kind if type(kind) is int else 0
 
     def steps(self) -> list[str]:
         """The names of the run's steps in order; of an older run those that have a result."""
-        known = self.manifest().get("steps")
+        manifest = self.manifest()
+        known, recipe = manifest.get("steps"), manifest.get("recipe")
         if isinstance(known, list):
-            return [str(name) for name in known]
-        recipe = self.manifest().get("recipe")
-        listed = [str(name) for name in recipe.get("steps") or ()] if isinstance(recipe, dict) else []
+            return list(dict.fromkeys(name for name in known if _is_name(name)))
+        settings = recipe.get("steps") if isinstance(recipe, dict) else None
+        listed = [name for name in settings if _is_name(name)] if isinstance(settings, dict) else []
         results = sorted(self.path.glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
         return listed + [path.parent.name for path in results if path.parent.name not in listed]
 
@@ -143,8 +148,7 @@ class RunDir(RunFolder):
         try:
             lock.acquire()
         except Timeout:
-            owner = self.path / OWNER
-            pid = f" (process {owner.read_text().strip()})" if owner.exists() else ""
+            pid = _owner(self.path / OWNER)
             raise UserError(
                 f"{self.path}: another tunekit{pid} is working on this run; wait for it, or give --name for a new one"
             ) from None
@@ -159,38 +163,67 @@ class RunDir(RunFolder):
             lock.release()
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+def _is_name(value: object) -> bool:
+    """Whether a manifest's word can be the name of a folder in the run."""
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
+
+
+def _owner(path: Path) -> str:
     try:
-        found: dict[str, Any] = json.loads((path / MANIFEST).read_text())
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError):
+        pid = read_regular(path, 100).decode().strip()
+    except (OSError, ValueError):
+        return ""
+    return f" (process {pid})" if pid.isascii() and pid.isdecimal() else ""
+
+
+def _read_json(path: Path) -> Any:
+    """Errors: OSError; ValueError for what is no JSON."""
+    try:
+        return json.loads(read_regular(path, MOST_BYTES))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What the manifest of a run's folder says; {} where there is none, or none that can be read."""
+    try:
+        manifest = _read_json(path / MANIFEST)
+    except (OSError, ValueError):
         return {}
-    return found
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def is_run(path: Path) -> bool:
-    return path.is_dir() and (path / MANIFEST).is_file() and (path / RECIPE).is_file()
-
-
-def code_folder(path: Path) -> Path | None:
-    """Where the code of a recipe file lies that stands in a run's folder: recipe.yaml, best.yaml."""
-    folder = read_manifest(path.parent).get("recipe_folder")
-    return Path(folder) if folder else None
+    try:
+        return path.is_dir() and (path / MANIFEST).is_file() and (path / RECIPE).is_file()
+    except OSError:
+        return False
 
 
 def read_recipe(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) -> Loaded:
-    """A recipe file, wherever it lies. Errors: UserError."""
-    return load(schema, path, overrides, code_folder(path))
+    """A recipe file, wherever it lies; one in a run's folder (recipe.yaml, best.yaml) has its code where the run's
+    recipe has it. Errors: UserError."""
+    return load(schema, path, overrides, code_folder(path.parent))
 
 
 def read_run(path: Path) -> RunFolder:
-    """An existing run, to be read. Errors: UserError."""
+    """An existing run, to be read. Errors: UserError, also where something in it leads out of it: a run that somebody
+    sent would read or write files of whoever opens it."""
     if not is_run(path):
         raise UserError(f"{path}: is no run of tunekit (no {MANIFEST}); give a run's folder, below runs/ as a rule")
+    try:
+        way = way_out(path)
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
+    if way is not None:
+        what = f"is a link to {way.readlink()}, outside the run" if way.is_symlink() else "is neither file nor folder"
+        raise UserError(f"{way}: {what}; remove it: nothing is read or written through it")
     return RunFolder(path.resolve())
 
 
-def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) -> RunDir:
-    """An existing run, to go on with. `overrides` may change only `steps` and `search`. Errors: UserError."""
+def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = (), folder: Path | None = None) -> RunDir:
+    """An existing run, to go on with. `overrides` may change only `steps` and `search`. `folder`: where the recipe's
+    code is to be looked for if it is gone from where it was. Errors: UserError."""
     kind = read_run(path).format
     if kind != RUN_FORMAT:
         raise UserError(
@@ -204,11 +237,45 @@ def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) 
                 f"--set {text}: on a run only `steps` and `search` change, for its trainings hang on the rest; "
                 f"start another run with `{again}`"
             )
-    loaded = read_recipe(schema, path / RECIPE, overrides)
-    run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
+    folder = code_folder(path) or folder
+    if folder is None:
+        old = read_manifest(path).get("recipe_folder")
+        again = shlex.join(["tunekit", "run", "RECIPE", "--name", path.resolve().name])
+        raise UserError(
+            f"{path}: the folder of its recipe's code is gone ({old}); put it back, or give the recipe where it lies "
+            f"now: `{again}`"
+        )
+    own = load(schema, path / RECIPE, overrides, folder)
+    run = RunDir(path.resolve(), own.recipe, own.folder)
     if overrides:
-        run.write_recipe(RECIPE, loaded.recipe.as_dict(), "changed with --set")
+        run.write_recipe(RECIPE, own.recipe.as_dict(), "changed with --set")
     return run
+
+
+def code_folder(path: Path) -> Path | None:
+    """Where the code of a run's recipe lies: as the run has it beside itself, for both may have moved or been copied
+    together, else where it was. None where there is no such folder any more, or no run."""
+    manifest = read_manifest(path)
+    beside, before = manifest.get("recipe_beside"), manifest.get("recipe_folder")
+    places = [path.resolve() / beside] if isinstance(beside, str) else []
+    places += [Path(before)] if isinstance(before, str) else []
+    folders = [Path(os.path.normpath(place)) for place in places if place.is_dir()]
+    facts = manifest.get("facts")
+    sources = facts.get("sources") if isinstance(facts, dict) else None
+    wanted = [str(manifest.get("recipe_file") or ""), *(sources if isinstance(sources, dict) else ())]
+    # Of two folders the one with the recipe and its sources: a run may have moved alone, to beside anything.
+    whole = [folder for folder in folders if all((folder / name).exists() for name in wanted)]
+    return next(iter(whole or folders[::-1]), None)
+
+
+def _code_places(run: Path, loaded: Loaded) -> dict[str, Any]:
+    """How a manifest tells where the recipe's code lies."""
+    there = loaded.path is not None and loaded.path.parent.resolve() == loaded.folder
+    return {
+        "recipe_folder": str(loaded.folder),
+        "recipe_beside": os.path.relpath(loaded.folder, run),
+        "recipe_file": loaded.path.name if loaded.path is not None and there else None,
+    }
 
 
 def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
@@ -221,9 +288,9 @@ def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
             )
         path = runs_dir / name
         if is_run(path):
-            run = open_run(type(loaded.recipe), path)
+            run = open_run(type(loaded.recipe), path, folder=loaded.folder)
             if _equal(run, loaded):
-                return run
+                return _adopted(run, loaded)
             raise UserError(
                 f"--name {name}: {path} is a run of another recipe; choose another name or remove that folder"
             )
@@ -233,15 +300,23 @@ def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
     for path in _numbered(runs_dir, loaded.recipe.name):
         if is_run(path):
             with contextlib.suppress(UserError):
-                run = open_run(type(loaded.recipe), path)
+                run = open_run(type(loaded.recipe), path, folder=loaded.folder)
                 if not run.finished() and _equal(run, loaded):
-                    return run
+                    return _adopted(run, loaded)
     return _create_numbered(runs_dir, loaded)
 
 
 def _equal(run: RunDir, loaded: Loaded) -> bool:
     given = run.manifest().get("recipe")
     return given == loaded.recipe.as_dict() and run.folder == loaded.folder
+
+
+def _adopted(run: RunDir, loaded: Loaded) -> RunDir:
+    """The run, which remembers where the recipe lies now."""
+    places = _code_places(run.path, loaded)
+    if any(run.manifest().get(name) != place for name, place in places.items()):
+        run.note(**places)
+    return run
 
 
 def _numbered(runs_dir: Path, name: str) -> list[Path]:
@@ -283,7 +358,7 @@ def _create(path: Path, loaded: Loaded) -> RunDir:
     manifest = {
         "format": RUN_FORMAT,
         "steps": loaded.recipe.step_names(),
-        "recipe_folder": str(loaded.folder),
+        **_code_places(run.path, loaded),
         "recipe": loaded.recipe.as_dict(),
         "versions": versions(),
         "platform": platform.platform(),

@@ -32,6 +32,7 @@ from tunekit.vocabulary import (
     StepFinished,
     StepResult,
     StepStarted,
+    Suggestion,
     Training,
     UserError,
 )
@@ -95,6 +96,11 @@ class Supervisor:
         per_epoch = context.iterations_per_epoch()
         weights = str(self._store.entry(request.config).weights)
         return Trained(context.metric, best[2], best[1] / per_epoch, request.until // per_epoch, weights)
+
+    def can_answer(self, context: Context[Any]) -> bool:
+        """Whether all that the step asks for first is in the store."""
+        requests = context.step.plan(context, [])
+        return all(not isinstance(request, Suggestion) and _stands(self._store, request) for request in requests)
 
     def run_step(self, context: Context[Any]) -> StepResult:
         """Plan, run and judge a step, and write its result. Errors: UserError, Interrupted."""

@@ -280,11 +280,6 @@ class Finding:
     advice: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
-        remedies = tuple(Remedy(**item) for item in data.get("remedies", ()))
-        return cls(**{**data, "advice": tuple(data["advice"]), "remedies": remedies})
-
 
 @dataclass(frozen=True)
 class Code:
@@ -345,7 +340,7 @@ UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
 
 
 @dataclass(frozen=True)
-class StepResult:
+class StepResult(JsonData):
     """What a step says. `table` is the short table on the screen: rows of named cells. `remedies`: what to do next, the
     first of them in `next` as a command."""
 
@@ -371,11 +366,11 @@ class StepResult:
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> StepResult:
-        known = {"schema": 1, **{name: data[name] for name in cls.__dataclass_fields__ if name in data}}
-        findings = tuple(Finding.from_dict(item) for item in data["findings"])
-        remedies = tuple(Remedy(**item) for item in data.get("remedies", ()))
-        return cls(**{**known, "findings": findings, "remedies": remedies, "table": tuple(data.get("table", ()))})
+    def from_dict(cls, data: object) -> StepResult:
+        """Fields that this version does not know are left out. Errors: ValueError."""
+        if not isinstance(data, Mapping):
+            raise ValueError("a result is a mapping")
+        return cls.from_json({"schema": 1, **{name: data[name] for name in cls.__dataclass_fields__ if name in data}})
 
 
 @dataclass(frozen=True)

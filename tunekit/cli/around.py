@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tunekit.vocabulary import StepResult
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "reading")
 def recipes(as_json: Json = False) -> None:
     """List the recipes that come with tunekit."""
     from tunekit.recipe.shipped import shipped
@@ -48,7 +48,7 @@ def recipes(as_json: Json = False) -> None:
     typer.echo("\nnext: tunekit init NAME")
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "reading")
 def init(
     name: Annotated[str, typer.Argument(help="A recipe of `tunekit recipes`.")] = "digits",
     to: Annotated[Path | None, typer.Argument(help="The file to write; otherwise NAME.yaml here.")] = None,
@@ -70,7 +70,7 @@ def init(
     typer.echo(f"{goal} written; next: {shlex.join(['tunekit', 'run', str(goal)])}")
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "running")
 def validate(
     context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
@@ -91,7 +91,7 @@ def validate(
     typer.echo(f"next: {shlex.join(['tunekit', 'run', str(recipe), *as_given(context, ('as_json', 'debug'))])}")
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "running")
 def inspect(
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
     set_: Set = None,
@@ -109,7 +109,7 @@ def inspect(
         typer.echo(line)
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "running")
 def train(
     context: typer.Context,
     target: Target,
@@ -145,7 +145,7 @@ def train(
     )
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "reading")
 def status(
     run_path: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run; otherwise all of them.")] = None,
     runs_dir: RunsDir = RUNS,
@@ -169,7 +169,7 @@ def status(
         show_table(rows)
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "reading")
 def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")]) -> None:
     """Write report.html: one self-contained page of a run."""
     from tunekit.report.page import write_page
@@ -178,7 +178,7 @@ def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run."
     typer.echo(f"{write_page(read_run(run_path))} written")
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "reading")
 def explain(
     code: Annotated[
         str | None, typer.Argument(help="A code, such as initial_loss_high; otherwise all are listed.")
@@ -217,7 +217,7 @@ def explain(
         typer.echo(f"  - {line}")
 
 
-@command(AROUND_PANEL)
+@command(AROUND_PANEL, "reading")
 def dashboard(
     run_paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One run or several.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on this machine; 0 for any free one.")] = 8080,

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from tunekit.cli.options import (
-    RUNS,
     STEP_PANEL,
     Json,
     Set,
-    chosen,
+    Storage,
     command,
     make_screen,
-    open_target,
     print_json,
     seconds,
 )
-from tunekit.cli.steps import finish, walk
 from tunekit.steps import steps
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import Event, Noted, UserError
 
 if TYPE_CHECKING:
     from tunekit.diagnosis import Diagnosis
@@ -31,9 +28,8 @@ if TYPE_CHECKING:
 PLACE, READS_LOGS = next((place, step) for place, step in enumerate(steps(), start=1) if step.reads_logs)
 
 
-@command(STEP_PANEL, READS_LOGS.name, f"{PLACE}. {READS_LOGS.help}")
+@command(STEP_PANEL, "reading", READS_LOGS.name, f"{PLACE}. {READS_LOGS.help}")
 def diagnose(
-    context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A run, or any folder or file with a training log.")],
     format_: Annotated[
         str | None, typer.Option("--format", help="The log's format, where it is not recognised.")
@@ -51,6 +47,7 @@ def diagnose(
         str | None, typer.Option(metavar="CODES", help="Exit with 1 on these verdicts (a,b,...), and on no others.")
     ] = None,
     set_: Set = None,
+    storage: Storage = None,
     as_json: Json = False,
 ) -> None:
     """The step on a run that has all it needs; else, and with any option of a log's, the log."""
@@ -59,22 +56,50 @@ def diagnose(
     codes = _codes(fail_on)
     if watch:
         _watch(path, format_, train, val, seconds(idle) or 0.0, codes, as_json)
-    if is_run(path) and not (format_ or train or val or fail_on) and _can_go_on(read_run(path)):
-        options = chosen("1", "inline", None, None, None, True, None)
-        opened = open_target(str(path), set_, RUNS, None)
-        (result,) = walk(context, opened, [READS_LOGS.name], options, as_json)
-        if as_json:
-            source = {"format": "tunekit", "files": [opened[1]]}
-            print_json({**result.details, "source": source, "run": opened[1]})
-        finish(opened, [result], as_json=False)
+    if is_run(path):
+        run = read_run(path)
+        if not (format_ or train or val or fail_on) and _is_complete(run):
+            _diagnose_run(run, path, set_, storage, as_json)
     _diagnose_log(path, format_, train, val, figure, codes, as_json)
 
 
-def _can_go_on(run: RunFolder) -> bool:
-    """Whether the step has all that it needs; what is older or not so far is read as a log."""
+def _is_complete(run: RunFolder) -> bool:
+    """Whether the steps that this one needs have ended; what is older or not so far is read as a log."""
     from tunekit.rundir import RUN_FORMAT
 
     return run.format == RUN_FORMAT and all(run.result(step.name) for step in READS_LOGS.needs)
+
+
+def _diagnose_run(run: RunFolder, path: Path, set_: list[str] | None, storage: str | None, as_json: bool) -> None:
+    """The step on what the run holds; returns where that is not enough, and the run is to be read as a log."""
+    from tunekit.pipeline import look
+    from tunekit.report.figures import Painter, leaving_home_alone
+    from tunekit.report.page import write_page
+
+    screen, painter = make_screen(as_json), Painter(run)
+
+    def emit(event: Event) -> None:
+        screen.emit(event)
+        painter.emit(event)
+
+    shown = str(path)
+    try:
+        with leaving_home_alone():
+            result = look(path, READS_LOGS.name, set_ or (), storage, emit, shown)
+            painter.close()
+    except UserError as error:
+        if set_ or storage:
+            raise
+        screen.emit(Noted(f"{error}; read as a log"))
+        return
+    finally:
+        screen.close()
+    if result is None:
+        return
+    write_page(run)
+    if as_json:
+        print_json({**result.details, "source": {"format": "tunekit", "files": [shown]}, "run": shown})
+    raise typer.Exit(int(result.verdict == "fail"))
 
 
 def _diagnose_log(
@@ -88,12 +113,14 @@ def _diagnose_log(
 ) -> None:
     from tunekit.diagnosis import judge
     from tunekit.logs import read
+    from tunekit.report.figures import leaving_home_alone
     from tunekit.report.logs import show_logs, write_figure
 
     judged = [(log, judge(log)) for log in read(path, format_, train_, val)]
     if figure:
-        for log, diagnosis in judged:
-            typer.echo(f"{write_figure(log, diagnosis, path)} written", err=True)
+        with leaving_home_alone():
+            for log, diagnosis in judged:
+                typer.echo(f"{write_figure(log, diagnosis, path)} written", err=True)
     if as_json:
         first = judged[0][1].as_dict()
         runs = [{"name": log.name, **diagnosis.as_dict()} for log, diagnosis in judged]

@@ -9,7 +9,7 @@ import shlex
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -30,6 +30,13 @@ app = typer.Typer(
 )
 
 STEP_PANEL, AROUND_PANEL = "The steps", "Around them"
+
+Mark = Literal["running", "reading"]
+"""Whether a command runs the code that a recipe names, or imports none of it, trains nothing and writes nothing outside
+the run that it is given."""
+
+MARKS: dict[str, Mark] = {}
+"""The mark of each command, by its name."""
 
 Target = Annotated[
     str, typer.Argument(metavar="RECIPE|RUN", help="A recipe file, or a folder below runs/ to go on with.")
@@ -66,11 +73,13 @@ RUNS = Path("runs")
 
 
 def command(
-    panel: str, name: str | None = None, text: str | None = None
+    panel: str, mark: Mark, name: str | None = None, text: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Makes a function a command, with the options that every command has: --debug."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        MARKS[name or function.__name__] = mark
+
         @functools.wraps(function)
         def call(*args: Any, debug: bool, **values: Any) -> None:
             try:

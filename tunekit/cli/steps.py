@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tunekit.vocabulary import StepResult
 
 
-@command(STEP_PANEL)
+@command(STEP_PANEL, "running")
 def run(
     context: typer.Context,
     target: Target,
@@ -89,7 +89,7 @@ def _step_command(step: str, text: str) -> None:
         opened = open_target(target, set_, runs_dir, name)
         finish(opened, walk(context, opened, [step], options, as_json), as_json)
 
-    command(STEP_PANEL, step, text)(walk_one)
+    command(STEP_PANEL, "running", step, text)(walk_one)
 
 
 def walk(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tunekit.executors.base import Event, Executor
+from tunekit.executors.base import Event, Executor, NoExecutor
 
-__all__ = ["Event", "Executor", "auto_jobs", "cores", "make_executor", "visible_gpus"]
+__all__ = ["Event", "Executor", "NoExecutor", "auto_jobs", "cores", "make_executor", "visible_gpus"]
 
 
 def make_executor(name: str, jobs: int | None, address: str | None = None) -> Executor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from tunekit.telling import raised
@@ -47,6 +48,25 @@ class Executor(Protocol):
     def poll(self, timeout_s: float = 0.1) -> list[Event]: ...
     def cancel(self, handle: int) -> None: ...
     def close(self) -> None: ...
+
+
+class NoExecutor:
+    """An Executor of commands that read: what is not in the store is not made."""
+
+    capacity = 1
+
+    def submit(self, request: Training | Measurement, workspace: Workspace) -> int:
+        folder = Path(workspace.trainings) / request.config.folder
+        raise UserError(f"{folder}: is not there or damaged, and this command reads alone; give that of its step again")
+
+    def poll(self, timeout_s: float = 0.1) -> list[Event]:  # noqa: ARG002 - an Executor's; nothing is waited for
+        return []
+
+    def cancel(self, handle: int) -> None:
+        """There is nothing to stop."""
+
+    def close(self) -> None:
+        """There is nothing to stop."""
 
 
 def carry_out(

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import sys
+import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +22,6 @@ from tunekit.rundir import RunFolder, write_atomically
 from tunekit.vocabulary import Event, StepFinished
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Sheet
 
@@ -50,6 +53,22 @@ class Painter:
 
 def _write(figure: Callable[[], Figure], step: str, path: Path) -> None:
     write_atomically(path, draw(figure(), step))
+
+
+@contextmanager
+def leaving_home_alone() -> Iterator[None]:
+    """Matplotlib keeps a list of fonts in the person's home, and makes it where there is none. Within this it does not:
+    the list is made for this process alone."""
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"
+    if "matplotlib" in sys.modules or "MPLCONFIGDIR" in os.environ or any(kept.glob("fontlist-*.json")):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="tunekit-") as folder:
+        os.environ["MPLCONFIGDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["MPLCONFIGDIR"]
 
 
 def draw(figure: Figure, name: str = "") -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from typing import TYPE_CHECKING
 
 from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:  # it takes a while to import, and most runs have a journal
+    from sqlalchemy.engine import URL
 
 MASK = "***"  # in place of a secret
 
@@ -31,10 +32,14 @@ class Address:
     @property
     def file(self) -> Path | None:
         """The file of an SQLite storage; None of another one, or of one that is in SQLite's own words."""
+        from sqlalchemy.engine import make_url
+
         return sqlite_file(make_url(self.shown))
 
     def without_secrets(self, text: str) -> str:
         """What a database's driver says, without what of the URL is not shown."""
+        from sqlalchemy.engine import make_url
+
         url = make_url(self.url)
         secrets = [url.username, url.password, *(value for values in url.normalized_query.values() for value in values)]
         for secret in sorted((str(secret) for secret in secrets if secret), key=len, reverse=True):
@@ -45,6 +50,9 @@ class Address:
 def read_address(text: str) -> Address:
     """The storage that a URL means, or the first line of a file that holds one. Errors: UserError, which repeats
     nothing of a text that may hold a password."""
+    from sqlalchemy.engine import URL, make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
     if "://" not in text:
         text = _of_file(Path(text))
     try:
