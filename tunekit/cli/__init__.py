@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -12,7 +13,7 @@ from tunekit.cli import steps, logs  # isort: skip # the steps come first in --h
 
 # isort: split
 from tunekit.cli import around
-from tunekit.cli.options import app
+from tunekit.cli.options import app, say
 from tunekit.vocabulary import UserError
 
 __all__ = ["app", "around", "logs", "main", "steps"]
@@ -24,7 +25,7 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Show the vers
         from tunekit import __version__
         from tunekit.distribution import owner
 
-        typer.echo(f"tunekit {__version__} ({owner()})")
+        say(f"tunekit {__version__} ({owner()})")
         raise typer.Exit
 
 
@@ -34,27 +35,25 @@ def main() -> None:
         code = app(standalone_mode=False)
     except UserError as error:
         for line in str(error).splitlines():
-            typer.echo(f"error: {line}", err=True)
+            say(f"error: {line}", err=True)
         code = 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe had enough
         code = 0
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        typer.echo(
-            f"error: {place}{error.strerror or error}; free space or mend access, then repeat the command", err=True
-        )
+        say(f"error: {place}{error.strerror or error}; free space or mend access, then repeat the command", err=True)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted; the same command goes on from here", err=True)
+        say("interrupted; the same command goes on from here", err=True)
         code = 130
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
-            error.show()  # a usage error of the command line itself
+            usage = io.StringIO()  # of the command line itself
+            error.show(usage)
+            say(*usage.getvalue().splitlines(), err=True)
             code = error.exit_code
         else:
-            typer.echo(
-                f"error: {type(error).__name__}: {error} (this is a fault of tunekit; --debug shows where)", err=True
-            )
+            say(f"error: {type(error).__name__}: {error} (this is a fault of tunekit; --debug shows where)", err=True)
             code = 70
     sys.exit(code if isinstance(code, int) else 0)

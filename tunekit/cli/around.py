@@ -26,6 +26,7 @@ from tunekit.cli.options import (
     make_screen,
     open_target,
     print_json,
+    say,
     seconds,
     show_table,
 )
@@ -45,7 +46,7 @@ def recipes(as_json: Json = False) -> None:
         print_json([{**vars(recipe), "path": str(recipe.path)} for recipe in known])
         return
     show_table([{"name": recipe.name, "about": recipe.about} for recipe in known])
-    typer.echo("\nnext: tunekit init NAME")
+    say("", "next: tunekit init NAME")
 
 
 @command(AROUND_PANEL, "reading")
@@ -67,7 +68,7 @@ def init(
         shutil.copyfile(source, goal)
     except OSError as error:
         raise UserError(f"{goal}: cannot be written: {error.strerror}") from None
-    typer.echo(f"{goal} written; next: {shlex.join(['tunekit', 'run', str(goal)])}")
+    say(f"{goal} written; next: {shlex.join(['tunekit', 'run', str(goal)])}")
 
 
 @command(AROUND_PANEL, "running")
@@ -84,11 +85,11 @@ def validate(
     if as_json:
         print_json(facts.to_json())
         return
-    typer.echo(
+    say(
         f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
         f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
     )
-    typer.echo(f"next: {shlex.join(['tunekit', 'run', str(recipe), *as_given(context, ('as_json', 'debug'))])}")
+    say(f"next: {shlex.join(['tunekit', 'run', str(recipe), *as_given(context, ('as_json', 'debug'))])}")
 
 
 @command(AROUND_PANEL, "running")
@@ -106,7 +107,7 @@ def inspect(
         return
     show_table(report["splits"])
     for line in report["lines"]:
-        typer.echo(line)
+        say(line)
 
 
 @command(AROUND_PANEL, "running")
@@ -140,9 +141,7 @@ def train(
     if as_json:
         print_json(vars(model))
         return
-    typer.echo(
-        f"{model.metric} {model.value:.4g} at epoch {model.epoch:g} of {model.epochs}; weights in {model.weights}"
-    )
+    say(f"{model.metric} {model.value:.4g} at epoch {model.epoch:g} of {model.epochs}; weights in {model.weights}")
 
 
 @command(AROUND_PANEL, "reading")
@@ -161,7 +160,7 @@ def status(
         paths = sorted(path for path in (runs_dir.iterdir() if runs_dir.is_dir() else ()) if is_run(path))
         rows = [_run_row(path) for path in paths]
         if not rows and not as_json:
-            typer.echo(f"no runs in {runs_dir}; next: tunekit run RECIPE")
+            say(f"no runs in {runs_dir}; next: tunekit run RECIPE")
             return
     if as_json:
         print_json(rows)
@@ -175,7 +174,7 @@ def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run."
     from tunekit.report.page import write_page
     from tunekit.rundir import read_run
 
-    typer.echo(f"{write_page(read_run(run_path))} written")
+    say(f"{write_page(read_run(run_path))} written")
 
 
 @command(AROUND_PANEL, "reading")
@@ -208,13 +207,13 @@ def explain(
     if as_json:
         print_json({"code": code, **asdict(entry), "steps": said})
         return
-    typer.echo(f"{code} ({entry.severity}; {', '.join(said)})\n{entry.meaning}\n")
+    say(f"{code} ({entry.severity}; {', '.join(said)})", entry.meaning, "")
     for title, text in (("Measured", entry.measured), ("Usual causes", entry.causes), ("Source", entry.source)):
         if text:
-            typer.echo(f"{title}: {text}")
-    typer.echo("What to do:")
+            say(f"{title}: {text}")
+    say("What to do:")
     for line in entry.advice:
-        typer.echo(f"  - {line}")
+        say(f"  - {line}")
 
 
 @command(AROUND_PANEL, "reading")
@@ -230,15 +229,15 @@ def dashboard(
     from tunekit.runstudies import serve_dashboard
 
     def ready(url: str) -> None:
-        typer.echo(f"{url}\nthe runs are not written, and what is written in the browser is not kept; Ctrl-C ends it")
+        say(url, "the runs are not written, and what is written in the browser is not kept; Ctrl-C ends it")
 
     def warn(trouble: str) -> None:
-        typer.echo(f"warning: {trouble}", err=True)
+        say(f"warning: {trouble}", err=True)
 
     try:
         serve_dashboard(run_paths, storage or (), port, ready, warn)
     except Interrupted as why:
-        typer.echo(f"{why}; the dashboard is closed", err=True)
+        say(f"{why}; the dashboard is closed", err=True)
         raise typer.Exit(130) from None
 
 
@@ -251,9 +250,12 @@ def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:
 
 
 def _run_row(path: Path) -> dict[str, Any]:
-    from tunekit.rundir import RunFolder
+    from tunekit.rundir import read_run
 
-    opened = RunFolder(path)
+    try:
+        opened = read_run(path)
+    except UserError as error:
+        return {"run": str(path), "steps": "-", "step": "-", "verdict": "-", "summary": f"cannot be read: {error}"}
     names = opened.steps()
     done = [result for name in names if (result := opened.result(name))]
     last = done[-1] if done else None

@@ -16,6 +16,7 @@ from tunekit.cli.options import (
     command,
     make_screen,
     print_json,
+    say,
     seconds,
 )
 from tunekit.steps import steps
@@ -120,7 +121,7 @@ def _diagnose_log(
     if figure:
         with leaving_home_alone():
             for log, diagnosis in judged:
-                typer.echo(f"{write_figure(log, diagnosis, path)} written", err=True)
+                say(f"{write_figure(log, diagnosis, path)} written", err=True)
     if as_json:
         first = judged[0][1].as_dict()
         runs = [{"name": log.name, **diagnosis.as_dict()} for log, diagnosis in judged]

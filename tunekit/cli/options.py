@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tunekit.telling import visible
 from tunekit.vocabulary import Format, Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -184,6 +185,12 @@ def show_table(rows: Sequence[Mapping[str, Any]], limit: int = 50, formats: Mapp
     make_console().print(as_table(rows, limit, formats))
 
 
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, names and messages of others in them as text that a terminal does not obey."""
+    for line in lines:
+        typer.echo(visible(line), err=err)
+
+
 def print_json(data: Any) -> None:
     from tunekit.jsondata import plain
 
@@ -194,5 +201,5 @@ def interrupted(why: Interrupted, context: typer.Context, shown: str) -> None:
     """Say how to go on: on the run itself, which holds its recipe, its place and what --set changed."""
     settled = ("set_", "runs_dir", "name", "budget", "storage", "debug")
     again = shlex.join(["tunekit", str(context.info_name), shown, *as_given(context, settled)])
-    typer.echo(f"{why}; nothing is lost: `{again}` goes on from here", err=True)
+    say(f"{why}; nothing is lost: `{again}` goes on from here", err=True)
     raise typer.Exit(130)

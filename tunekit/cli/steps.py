@@ -29,6 +29,7 @@ from tunekit.cli.options import (
     make_screen,
     open_target,
     print_json,
+    say,
 )
 from tunekit.steps import step_names, steps
 from tunekit.vocabulary import Interrupted, UserError
@@ -97,12 +98,14 @@ def walk(
 ) -> list[StepResult]:
     """Carry steps out on a run, shown as they go."""
     from tunekit.pipeline import run_steps
+    from tunekit.report.console import line
     from tunekit.report.figures import Painter
 
     run_dir, shown = opened
     screen, painter = make_screen(as_json), Painter(run_dir)
     if not as_json:
-        screen.console.print(f"run {shown}\n")
+        screen.console.print(line(f"run {shown}"))
+        screen.console.print()
 
     def emit(event: Any) -> None:
         screen.emit(event)
@@ -130,12 +133,10 @@ def finish(opened: tuple[RunDir, str], results: list[StepResult], as_json: bool,
             {"run": shown, "results": [result.as_dict() for result in results]} if whole else results[0].as_dict()
         )
     elif whole and (run_dir.path / BEST).exists():
-        typer.echo(f"{shown}/{BEST} holds the tuned recipe, {shown}/{REPORT} the whole story")
+        say(f"{shown}/{BEST} holds the tuned recipe, {shown}/{REPORT} the whole story")
     failed = next((result for result in results if result.verdict == "fail"), None)
     if failed is not None and whole and results[-1] is failed and not as_json:
-        typer.echo(
-            f"stopped after {failed.step}: mend what it names and give the same command again, or add --keep-going"
-        )
+        say(f"stopped after {failed.step}: mend what it names and give the same command again, or add --keep-going")
     raise typer.Exit(1 if failed is not None else 0)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from tunekit.configuration import short
+from tunekit.telling import visible
 from tunekit.vocabulary import Advanced, Event, Finding, Format, Noted, StepResult, StepStarted
 
 ROWS = 10  # of a step's table on the screen; the rest stands in result.json
@@ -24,10 +24,15 @@ PLAIN_WIDTH = 110
 
 
 def make_console(stderr: bool = False) -> Console:
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH, no_color=True, soft_wrap=True)
+        console.no_color, console.soft_wrap, console.width = True, True, PLAIN_WIDTH
     return console
+
+
+def line(*parts: str | tuple[str, str]) -> Text:
+    """A line of texts, some with a style: none of them is markup, and a terminal obeys none."""
+    return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
 
 
 class Screen:
@@ -45,7 +50,7 @@ class Screen:
         elif isinstance(event, Advanced):
             self._advance(event)
         elif isinstance(event, Noted):
-            self.console.print(f"  note: {escape(event.text)}")
+            self.console.print(line(f"  note: {event.text}"))
         else:
             self.close()
             show_result(self.console, event.result, reused=event.reused)
@@ -75,9 +80,8 @@ class Screen:
         elif not self.console.is_terminal and time.monotonic() - self._told > PLAIN_S:
             self._told = time.monotonic()
             left = (event.total - event.done) * seconds / max(1, event.done)
-            self.console.print(
-                f"{event.step}: {event.done}/{event.total} iterations, {rate}, trials {trials}, about {left:.0f} s left"
-            )
+            done = f"{event.done}/{event.total} iterations, {rate}, trials {trials}"
+            self.console.print(line(f"{event.step}: {done}, about {left:.0f} s left"))
 
     def close(self) -> None:
         if self._progress is not None:
@@ -91,25 +95,25 @@ def show_result(console: Console, result: StepResult, reused: bool = False) -> N
     again = " (finished before)" if reused else ""
     seconds = result.cost.get("seconds")
     cost = "" if reused or seconds is None else f"  {seconds:.1f} s"
-    console.print(f"[bold]{result.step}[/] [{colour}]{result.verdict}[/]{again}{cost}")
-    console.print(f"  {escape(result.summary)}")
+    console.print(line((result.step, "bold"), " ", (result.verdict, colour), f"{again}{cost}"))
+    console.print(line(f"  {result.summary}"))
     if result.table and not reused:
         console.print(Padding(as_table(result.table, formats=result.formats), (0, 0, 0, 2), expand=False))
         if len(result.table) > ROWS:
-            console.print(f"  and {len(result.table) - ROWS} more in {result.step}/result.json")
+            console.print(line(f"  and {len(result.table) - ROWS} more in {result.step}/result.json"))
     for finding in result.findings:
         show_finding(console, finding, repeat=finding.message != result.summary)
     if result.next:
-        console.print(f"  next: [bold]{escape(result.next)}[/]")
+        console.print(line("  next: ", (result.next, "bold")))
     console.print()
 
 
 def show_finding(console: Console, finding: Finding, repeat: bool = True) -> None:
     colour = COLOURS[finding.severity]
-    message = f": {escape(finding.message)}" if repeat else ""
-    console.print(f"  [{colour}]{finding.severity}[/] {finding.code}{message}")
-    for line in finding.advice:
-        console.print(f"    - {escape(line)}")
+    message = f": {finding.message}" if repeat else ""
+    console.print(line("  ", (finding.severity, colour), f" {finding.code}{message}"))
+    for advice in finding.advice:
+        console.print(line(f"    - {advice}"))
 
 
 def as_table(
@@ -122,9 +126,9 @@ def as_table(
     for name in names:
         numeric = any(isinstance(row.get(name), int | float) for row in rows)
         # Where there is too little room the last column, the longest words as a rule, takes several lines.
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=name != names[-1])
+        table.add_column(line(name), justify="right" if numeric else "left", no_wrap=name != names[-1])
     for row in rows[:limit]:
-        table.add_row(*(Text(cell(row.get(name), formats.get(name))) for name in names))
+        table.add_row(*(line(cell(row.get(name), formats.get(name))) for name in names))
     return table
 
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from tunekit.charts import Figure, Line, Panel, Rule
 from tunekit.diagnosis import Diagnosis
 from tunekit.logs import Log
-from tunekit.report.console import COLOURS, as_table, show_finding, sparkline
+from tunekit.report.console import COLOURS, as_table, line, show_finding, sparkline
 from tunekit.report.figures import draw
 from tunekit.rundir import write_atomically
 from tunekit.vocabulary import Curve
@@ -23,26 +22,25 @@ def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None
     log, diagnosis = judged[0]
     colour = COLOURS[diagnosis.verdict]
     name = f"{log.name}: " if log.name else ""
-    console.print(
-        f"{escape(name)}[{colour} bold]{diagnosis.code}[/] ({diagnosis.verdict}, confidence {diagnosis.confidence})"
-    )
-    console.print(f"  {escape(diagnosis.summary)}")
+    told = f" ({diagnosis.verdict}, confidence {diagnosis.confidence})"
+    console.print(line(name, (diagnosis.code, f"{colour} bold"), told))
+    console.print(line(f"  {diagnosis.summary}"))
     for title, curve in (("train", log.train), ("val", log.val)):
-        line = sparkline(list(curve.y)) if curve is not None else ""
-        if line:
-            console.print(f"  {title:5} {line}")
+        drawn = sparkline(list(curve.y)) if curve is not None else ""
+        if drawn:
+            console.print(line(f"  {title:5} {drawn}"))
     for note in diagnosis.notes:
         show_finding(console, note)
     if diagnosis.dismissed:
         console.print("  considered and dismissed:")
         for item in diagnosis.dismissed[:4]:
-            console.print(f"    {item.code}: {escape(item.reason)}")
+            console.print(line(f"    {item.code}: {item.reason}"))
     if diagnosis.advice:
         console.print("  what to do:")
-        for line in diagnosis.advice:
-            console.print(f"    - {escape(line)}")
+        for advice in diagnosis.advice:
+            console.print(line(f"    - {advice}"))
     for remark in log.notes:
-        console.print(f"  of the file: {escape(remark)}")
+        console.print(line(f"  of the file: {remark}"))
     if len(judged) > 1:
         rows = [{"run": log.name, "verdict": d.code, "summary": d.summary} for log, d in judged]
         console.print(as_table(rows, 50))
