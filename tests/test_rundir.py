@@ -3,15 +3,18 @@
 import errno
 import json
 import os
+import re
 import shlex
+import shutil
 
 import pytest
 
 from tunekit import rundir
 from tunekit.pipeline import open_run, read_recipe, schema
 from tunekit.recipe.schema import Loaded
+from tunekit.rundir import find_run, read_run, with_commands
 from tunekit.steps import step_names
-from tunekit.vocabulary import Finding, StepResult, StorageError, UserError
+from tunekit.vocabulary import Finding, Remedy, StepResult, StorageError, UserError
 
 
 @pytest.fixture
@@ -137,3 +140,112 @@ def test_a_full_disk_leaves_the_old_file_and_no_part(tmp_path, monkeypatch):
         rundir.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+class TestWhatLeadsOutOfARun:
+    @pytest.fixture
+    def run(self, loaded, tmp_path):
+        run = find_run(loaded, tmp_path / "runs")
+        (tmp_path / "secret").write_text("secret")
+        return run
+
+    @pytest.mark.parametrize("name", ["studies.journal", "trainings/a", "lr-sweep", "recipe.yaml", "environment.json"])
+    def test_a_link_is_refused_with_its_place(self, run, tmp_path, name):
+        link = run.path / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / "secret")
+        for opens in (read_run, open_run):
+            with pytest.raises(
+                UserError, match=f"^{re.escape(str(link))}: is a link to .*secret, outside the run; rem"
+            ):
+                opens(run.path)
+
+    def test_a_pipe_is_refused(self, run):
+        os.mkfifo(run.path / "result.json")
+        with pytest.raises(UserError, match=r"result\.json: is neither file nor folder; remove it"):
+            read_run(run.path)
+
+    def test_a_link_within_and_a_run_behind_a_link_are_fine(self, run, tmp_path):
+        (run.path / "again.yaml").symlink_to("recipe.yaml")
+        (tmp_path / "link").symlink_to(run.path)
+        assert read_run(tmp_path / "link").path == run.path
+
+
+class TestMoved:
+    @pytest.fixture
+    def project(self, tmp_path):
+        """A recipe, a module beside it, and a run of it."""
+        place = tmp_path / "project"
+        place.mkdir()
+        (place / "net.py").write_text("def net(): pass\n")
+        (place / "r.yaml").write_text("name: r\ndata: {target: digits}\nmodel: {target: 'net:net'}\n")
+        find_run(read_recipe(place / "r.yaml"), place / "runs").note(facts={"sources": {"net.py": "1"}})
+        return place
+
+    def test_a_project_that_moved_goes_on(self, project, tmp_path):
+        moved = project.rename(tmp_path / "moved")
+        assert open_run(moved / "runs/r-001").folder == moved
+        assert find_run(read_recipe(moved / "r.yaml"), moved / "runs").name == "r-001"
+
+    def test_the_copy_of_a_project_is_on_its_own(self, project, tmp_path):
+        shutil.copytree(project, tmp_path / "copy")
+        assert open_run(tmp_path / "copy/runs/r-001").folder == tmp_path / "copy"
+        assert open_run(project / "runs/r-001").folder == project
+
+    def test_a_run_that_moved_alone_finds_its_code_where_it_was(self, project, tmp_path):
+        (tmp_path / "disk/runs").mkdir(parents=True)
+        moved = (project / "runs/r-001").rename(tmp_path / "disk/runs/r-001")
+        assert open_run(moved).folder == project
+
+    def test_code_that_is_gone_is_asked_for_and_found_by_the_recipe(self, project, tmp_path):
+        runs = (project / "runs").rename(tmp_path / "runs")
+        new = project.rename(tmp_path / "deep")
+        with pytest.raises(UserError, match=r"code is gone \(.*project\); .*`tunekit run RECIPE --name r-001"):
+            open_run(runs / "r-001")
+        assert read_run(runs / "r-001").name == "r-001"
+        loaded = read_recipe(new / "r.yaml")
+        for found in (find_run(loaded, runs, "r-001"), find_run(loaded, runs)):
+            assert (found.name, found.folder) == ("r-001", new)
+        assert open_run(runs / "r-001").folder == new
+
+    def test_the_best_recipe_works_where_the_run_lies_now(self, project, tmp_path):
+        moved = project.rename(tmp_path / "moved")
+        shutil.copy(moved / "runs/r-001/recipe.yaml", moved / "runs/r-001/best.yaml")
+        assert read_recipe(moved / "runs/r-001/best.yaml").folder == moved
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "[]",
+        "3",
+        '{"format": true}',
+        '{"format": "x", "steps": 3}',
+        '{"steps": [1, null, ["x"], "../../x", "/etc", ""]}',
+        '{"recipe": {"steps": [1]}}',
+        '{"recipe": {"steps": {"../x": 1}}}',
+        '{"recipe": "x", "facts": "x", "studies": "x", "versions": []}',
+        '{"recipe_folder": 3, "recipe_beside": [1], "facts": {"sources": 3}}',
+        "[" * 100_000,
+        "\xff",
+    ],
+)
+def test_a_manifest_of_anything_is_read(loaded, tmp_path, manifest):
+    run = find_run(loaded, tmp_path / "runs")
+    (run.path / "environment.json").write_text(manifest)
+    run = read_run(run.path)
+    assert run.steps() == []
+    assert isinstance(run.format, int)
+    assert not run.finished()
+
+
+def test_commands_name_the_run_as_it_is_typed_now():
+    finding = Finding("c", "warn", "m", advice=("words",), remedies=(Remedy("lr-sweep", {"a": 1}),))
+    result = StepResult("lr-sweep", "warn", "s", (finding,), remedies=(Remedy("coarse-grid"),))
+    once = with_commands(result, "runs/a")
+    assert once.next == "tunekit coarse-grid runs/a"
+    assert once.findings[0].advice[0] == "words"
+    assert "runs/a" in once.findings[0].advice[1]
+    assert with_commands(once, "runs/a") == once
+    assert with_commands(with_commands(once, "runs/b"), "runs/a") == once
+    assert with_commands(once, "runs/b").next == "tunekit coarse-grid runs/b"

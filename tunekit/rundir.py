@@ -9,7 +9,7 @@ import platform
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tunekit.files import read_regular, way_out
 from tunekit.layout import JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
 from tunekit.telling import command
-from tunekit.vocabulary import Remedy, StepResult, StorageError, UserError
+from tunekit.vocabulary import Finding, Remedy, StepResult, StorageError, UserError
 
 RUN_FORMAT = 3
 """Of a run folder: one of another format is read, and not trained on."""
@@ -58,6 +58,24 @@ def disk_error(path: Path, error: OSError) -> StorageError:
         f"{path}: cannot be written: {error.strerror or error}; free space or choose another place with --runs-dir, "
         "then give the same command again: nothing that was finished is lost"
     )
+
+
+def with_commands(result: StepResult, run: str) -> StepResult:
+    """A result with its remedies as commands on a run, as a person types it: in the findings' advice, and as what to do
+    next. Those that it had are replaced."""
+
+    def spelled(remedy: Remedy) -> str:
+        return command(remedy, run, OWN_KEYS, RECIPE)
+
+    def told(finding: Finding) -> Finding:
+        commands = tuple(f"`{spelled(remedy)}`" for remedy in finding.remedies)
+        words = tuple(line for line in finding.advice if not (commands and line.startswith("`tunekit ")))
+        return replace(finding, advice=(*words, *commands))
+
+    every = [*result.remedies, *(remedy for finding in result.findings for remedy in finding.remedies)]
+    remedies = tuple(remedy for place, remedy in enumerate(every) if remedy not in every[:place])
+    following = spelled(remedies[0]) if remedies else ""
+    return replace(result, findings=tuple(map(told, result.findings)), next=following, remedies=remedies)
 
 
 @dataclass(frozen=True)
@@ -114,7 +132,7 @@ class RunFolder:
         return listed + [path.parent.name for path in results if path.parent.name not in listed]
 
     def finished(self) -> bool:
-        return all(self.result(step) is not None for step in self.steps()[-1:])
+        return any(self.result(step) is not None for step in self.steps()[-1:])
 
 
 @dataclass(frozen=True)
@@ -256,16 +274,16 @@ def code_folder(path: Path) -> Path | None:
     """Where the code of a run's recipe lies: as the run has it beside itself, for both may have moved or been copied
     together, else where it was. None where there is no such folder any more, or no run."""
     manifest = read_manifest(path)
-    beside, before = manifest.get("recipe_beside"), manifest.get("recipe_folder")
-    places = [path.resolve() / beside] if isinstance(beside, str) else []
-    places += [Path(before)] if isinstance(before, str) else []
-    folders = [Path(os.path.normpath(place)) for place in places if place.is_dir()]
+    beside, before, name = (manifest.get(key) for key in ("recipe_beside", "recipe_folder", "recipe_file"))
     facts = manifest.get("facts")
     sources = facts.get("sources") if isinstance(facts, dict) else None
-    wanted = [str(manifest.get("recipe_file") or ""), *(sources if isinstance(sources, dict) else ())]
-    # Of two folders the one with the recipe and its sources: a run may have moved alone, to beside anything.
-    whole = [folder for folder in folders if all((folder / name).exists() for name in wanted)]
-    return next(iter(whole or folders[::-1]), None)
+    if isinstance(beside, str):
+        folder = Path(os.path.normpath(path.resolve() / beside))
+        # A run may have moved alone, to beside anything: its recipe tells, or else its sources.
+        marks = [name] if isinstance(name, str) else sources if isinstance(sources, dict) else ()
+        if folder.is_dir() and all((folder / mark).exists() for mark in marks):
+            return folder
+    return Path(before) if isinstance(before, str) and Path(before).is_dir() else None
 
 
 def _code_places(run: Path, loaded: Loaded) -> dict[str, Any]:

@@ -13,17 +13,15 @@ from typing import Any
 from tunekit.books import Books, why_unscored
 from tunekit.configuration import Values, digest
 from tunekit.executors import Event, Executor
-from tunekit.layout import RECIPE, RESULT
-from tunekit.rundir import OWN_KEYS, RunDir
+from tunekit.layout import RESULT
+from tunekit.rundir import RunDir, with_commands
 from tunekit.steps import AnyStep, Context, conclude
 from tunekit.steps.noise import best_validation
 from tunekit.store import Store
 from tunekit.studies import Conclusion, Studies, importance
-from tunekit.telling import command
 from tunekit.vocabulary import (
     Advanced,
     Emit,
-    Finding,
     Interrupted,
     Measurement,
     Noted,
@@ -108,9 +106,11 @@ class Supervisor:
         fingerprint = self.fingerprint(context)
         before = self.studies.conclusions([step.name]).get(step.name)
         if before is not None and before.fingerprint == fingerprint and self._stands(step, before):
-            self._show(before.result)
-            self.emit(StepFinished(before.result, (), reused=True))
-            return before.result
+            # Its commands name the run as it was typed then; it may have moved since.
+            result = with_commands(before.result, self.shown)
+            self._show(before.result, result)
+            self.emit(StepFinished(result, (), reused=True))
+            return result
         self.emit(StepStarted(step.name))
         started = time.monotonic()
         records: list[Record] = []
@@ -121,7 +121,7 @@ class Supervisor:
             data = step.importance_data(context, records)
             context = replace(context, importance=importance(data, context.recipe.seed))
         judgement = step.judge(context, records)
-        result = self._spelled(conclude(context, judgement))
+        result = with_commands(conclude(context, judgement), self.shown)
         trained = reach(records)
         earlier = self._earlier_reach(context)
         reused = sum(min(count, earlier.get(key, 0)) for key, count in trained.items())
@@ -153,23 +153,14 @@ class Supervisor:
         written = (self.run.step_folder(step.name) / RESULT).exists()
         return written and all(self._store.holds(name) for name in conclusion.handed_on)
 
-    def _show(self, result: StepResult) -> None:
-        """result.json shows what the study holds: where the two differ, the study counts."""
-        if self.run.result(result.step) != result:
+    def _show(self, held: StepResult, result: StepResult) -> None:
+        """result.json shows what the study holds, with the run's name as it is typed now: where the two differ, the
+        study counts."""
+        shown = self.run.result(result.step)
+        if shown is None or with_commands(shown, "") != with_commands(held, ""):
             self.emit(Noted(f"{result.step}/result.json was not what its study holds: the study counts, written anew"))
+        if shown != result:
             self.run.write_result(result)
-
-    def _spelled(self, result: StepResult) -> StepResult:
-        """The result with its remedies as commands: in the findings' advice, and as what to do next."""
-
-        def told(finding: Finding) -> Finding:
-            commands = (f"`{command(remedy, self.shown, OWN_KEYS, RECIPE)}`" for remedy in finding.remedies)
-            return replace(finding, advice=(*finding.advice, *commands))
-
-        following = command(result.remedies[0], self.shown, OWN_KEYS, RECIPE) if result.remedies else ""
-        every = [*result.remedies, *(remedy for finding in result.findings for remedy in finding.remedies)]
-        remedies = tuple(remedy for place, remedy in enumerate(every) if remedy not in every[:place])
-        return replace(result, findings=tuple(map(told, result.findings)), next=following, remedies=remedies)
 
     def fingerprint(self, context: Context[Any]) -> str:
         """What a step's result depends on: equal ones need no second run."""

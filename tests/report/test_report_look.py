@@ -76,7 +76,7 @@ def test_without_a_terminal_there_are_plain_lines(monkeypatch):
 
 def test_a_table_takes_its_columns_from_all_rows():
     table = as_table([{"a": 1}, {"a": 2, "b": "x"}])
-    assert [column.header for column in table.columns] == ["a", "b"]
+    assert [str(column.header) for column in table.columns] == ["a", "b"]
 
 
 def test_smoothing_keeps_a_constant_and_the_mean_of_noise():

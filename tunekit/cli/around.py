@@ -174,7 +174,7 @@ def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run."
     from tunekit.report.page import write_page
     from tunekit.rundir import read_run
 
-    say(f"{write_page(read_run(run_path))} written")
+    say(f"{write_page(read_run(run_path), str(run_path))} written")
 
 
 @command(AROUND_PANEL, "reading")

@@ -97,7 +97,7 @@ def _diagnose_run(run: RunFolder, path: Path, set_: list[str] | None, storage: s
         screen.close()
     if result is None:
         return
-    write_page(run)
+    write_page(run, shown)
     if as_json:
         print_json({**result.details, "source": {"format": "tunekit", "files": [shown]}, "run": shown})
     raise typer.Exit(int(result.verdict == "fail"))

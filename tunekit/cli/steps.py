@@ -127,7 +127,7 @@ def finish(opened: tuple[RunDir, str], results: list[StepResult], as_json: bool,
     from tunekit.report.page import write_page
 
     run_dir, shown = opened
-    write_page(run_dir)
+    write_page(run_dir, shown)
     if as_json:
         print_json(
             {"run": shown, "results": [result.as_dict() for result in results]} if whole else results[0].as_dict()

@@ -6,20 +6,24 @@ import base64
 from importlib import resources
 from pathlib import Path
 
+from tunekit.files import read_regular
 from tunekit.layout import BEST, REPORT
 from tunekit.report.console import cell
-from tunekit.rundir import RunFolder, write_atomically
+from tunekit.rundir import RunFolder, with_commands, write_atomically
 from tunekit.vocabulary import StepResult
 
+PNG = b"\x89PNG\r\n"
+MOST_BYTES = 20_000_000
 
-def write_page(run: RunFolder) -> Path:
-    """Write the page of what the run holds so far; returns its path."""
+
+def write_page(run: RunFolder, shown: str) -> Path:
+    """Write the page of what the run holds so far; returns its path. `shown`: the run as a person types it."""
     import jinja2
 
-    results = [result for step in run.steps() if (result := run.result(step)) is not None]
+    results = [with_commands(result, shown) for step in run.steps() if (result := run.result(step)) is not None]
     images = {result.step: _image(run.figure(result.step)) for result in results}
+    versions = run.manifest().get("versions")
     tables = {result.step: _table(result) for result in results}
-    best = run.path / BEST
     template = resources.files("tunekit.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     text = environment.from_string(template).render(
@@ -27,8 +31,8 @@ def write_page(run: RunFolder) -> Path:
         results=results,
         images=images,
         tables=tables,
-        best=best.read_text() if best.exists() else "",
-        versions=run.manifest().get("versions", {}),
+        best=_bytes(run.path / BEST).decode(errors="replace"),
+        versions=versions if isinstance(versions, dict) else {},
     )
     path = run.path / REPORT
     write_atomically(path, text.encode())
@@ -36,7 +40,16 @@ def write_page(run: RunFolder) -> Path:
 
 
 def _image(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode() if path.exists() else ""
+    data = _bytes(path)
+    return base64.b64encode(data).decode() if data.startswith(PNG) else ""
+
+
+def _bytes(path: Path) -> bytes:
+    """Of a file that a page may hold; none where there is no such one."""
+    try:
+        return read_regular(path, MOST_BYTES)
+    except OSError:
+        return b""
 
 
 def _table(result: StepResult) -> tuple[list[str], list[list[str]]] | None:
