@@ -73,6 +73,52 @@ def test_torn_last_lines_of_metrics_and_journal_are_left_out(tunekit, trained, u
     assert results(trained) == untouched
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-40] + b'{"op_code": 5}\n',  # its end was torn, and then written on
+        lambda data: data.replace(b"\n", b"\nnonsense\n", 3),
+        lambda data: data + b'{"op_code": 99, "worker_id": "a"}\n',
+        lambda data: data + b"[]\n",
+        lambda data: data[:100] + b"\0" * 4096 + data[100:],
+        lambda data: data + b"[" * 100_000 + b"\n",
+    ],
+    ids=["torn", "lines", "entry", "list", "zeros", "deep"],
+)
+def test_a_damaged_journal_is_put_aside_and_filled_anew_from_the_trainings(tunekit, trained, untouched, damage):
+    journal = trained / "studies.journal"
+    journal.write_bytes(damage(journal.read_bytes()))
+    damaged = journal.read_bytes()
+    done = tunekit("run", "fast.yaml", "--name", "r", "--jobs", 1)
+    assert done.code == 0, done.err
+    assert done.out.count("studies.journal was damaged: it is kept as studies.journal.damaged, and filled anew") == 1
+    assert (trained / "studies.journal.damaged").read_bytes() == damaged
+    again = results(trained)
+    for step, result in again.items():  # what was trained before counts as trained by nobody anew
+        assert result.pop("cost")["iterations"] <= untouched[step]["cost"]["iterations"]
+        assert result == {name: value for name, value in untouched[step].items() if name != "cost"}
+    assert again.keys() == untouched.keys()
+
+
+def test_a_project_that_moved_goes_on(tunekit, fast, tmp_path, untouched, monkeypatch):
+    place, moved = tmp_path / "project", tmp_path / "moved"
+    place.mkdir()
+    for path in [path for path in tmp_path.iterdir() if path.is_file()]:
+        path.rename(place / path.name)
+    monkeypatch.chdir(place)
+    done = tunekit(*TRAINED)
+    assert done.code == 0, done.err
+    monkeypatch.chdir(tmp_path)
+    place.rename(moved)
+    monkeypatch.chdir(moved)
+    done = tunekit("fine-run", "runs/r", "--jobs", 1)
+    assert done.code == 0, done.err
+    done = tunekit("run", "fast.yaml", "--name", "r", "--jobs", 1)
+    assert done.code == 0, done.err
+    assert done.out.count("finished before") == 5
+    assert results(moved / "runs/r") == untouched
+
+
 def test_a_worker_that_is_killed_costs_nothing(fast, tmp_path, untouched):
     with command("run", "fast.yaml", "--name", "r", "--jobs", "2", cwd=tmp_path, tickets=2) as (process, gate):
         for pid in gate.held(process):

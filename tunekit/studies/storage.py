@@ -20,7 +20,7 @@ from tunekit.studies.address import Address
 from tunekit.vocabulary import UserError
 
 SYNC_S = 1.0  # seconds between two syncs of the journal to the disk
-DAMAGE = (ValueError, TypeError, KeyError, AttributeError, AssertionError)
+DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, RecursionError)
 """What Optuna raises at a journal's line that is none of its own."""
 
 
@@ -52,8 +52,8 @@ def open_journal(journal: Path, tell: Callable[[str], object] = lambda _text: No
     """The run's journal; one that is damaged is kept beside it, and another one begun, of which `tell` is told. To be
     called under the run's lock. Errors: UserError."""
     try:
-        _drop_torn_line(journal)
         try:
+            _drop_torn_line(journal)
             return JournalStorage(Journal(journal))
         except DAMAGE:
             kept = _put_aside(journal)
@@ -102,14 +102,19 @@ def damaged(journal: Path) -> UserError:
 
 
 def _drop_torn_line(journal: Path) -> None:
-    """Cut off what a kill left of a last line: the next record would be written behind it, on the same line."""
+    """Cut off what a kill left of a last line: the next record would be written behind it, on the same line. Errors:
+    ValueError, RecursionError where the last whole line is damaged, which Optuna takes for one that is being written.
+    """
     try:
         with journal.open("rb+") as file:
             data = file.read()
-            if data and not data.endswith(b"\n"):
-                file.truncate(data.rfind(b"\n") + 1)
+            end = data.rfind(b"\n") + 1
+            if end < len(data):
+                file.truncate(end)
     except FileNotFoundError:
         return
+    if end:
+        json.loads(data[data.rfind(b"\n", 0, end - 1) + 1 : end])
 
 
 class Journal(JournalFileBackend):
