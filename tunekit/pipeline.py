@@ -16,7 +16,7 @@ from typing import Any
 from tunekit import rundir
 from tunekit.configuration import ScheduleSpec
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
-from tunekit.layout import BEST, FACTS, SHARED
+from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
@@ -158,17 +158,18 @@ def _facts(supervisor: Supervisor) -> Facts:
     """What is known before any step. Precision and threads are decided by the first command on a run and stay."""
     run = supervisor.run
     recipe = run.recipe
-    decided = run.manifest().get("decided", {})
-    args = DescribeArgs(
-        precision=decided.get("precision", recipe.precision),
-        threads=decided.get("threads", recipe.threads),
-        asked=time.time(),  # sources are looked at anew by each command: an edited one is noticed
-    )
+    decided = {"precision": recipe.precision, "threads": recipe.threads, **run.noted("decided")}
+    try:
+        # Sources are looked at anew by each command: an edited one is noticed.
+        args = DescribeArgs.from_json({**decided, "asked": time.time()})
+    except ValueError as error:
+        raise UserError(f"{run.path / MANIFEST}: `decided` is damaged: {error}; take it out") from None
     request = Measurement("describe", recipe.training_config(UNKNOWN), {}, args=args.to_json(), purpose="facts")
     folder = run.path / FACTS
     _clear(folder)
     facts = Facts.from_json(supervisor.ask(request, folder))
-    before = run.manifest().get("facts", {}).get("sources", facts.sources)
+    before = run.noted("facts").get("sources")
+    before = before if isinstance(before, dict) else facts.sources
     changed = sorted(name for name in {*before, *facts.sources} if before.get(name) != facts.sources.get(name))
     if changed:
         supervisor.emit(Noted(f"{', '.join(changed)} changed since the last command: earlier trainings are not reused"))

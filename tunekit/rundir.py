@@ -114,6 +114,11 @@ class RunFolder:
     def manifest(self) -> dict[str, Any]:
         return read_manifest(self.path)
 
+    def noted(self, name: str) -> Mapping[str, Any]:
+        """What the manifest holds by this name; empty where that is nothing, or nothing that can be read."""
+        value = self.manifest().get(name)
+        return value if isinstance(value, dict) else {}
+
     @property
     def format(self) -> int:
         """What made it: only a run of this program's own RUN_FORMAT is trained on."""

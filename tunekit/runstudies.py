@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tunekit.rundir import RunDir, RunFolder, read_run
 from tunekit.stopping import stopping
@@ -21,7 +20,7 @@ def open_studies(run: RunDir, given: str | None = None, tell: Tell = lambda _tex
     """The run's studies, to be written: in its journal, or in the storage that its first command gave, which the
     manifest remembers by driver, host and database. `given`: a storage's URL, or a file that holds it. Errors:
     UserError."""
-    kept, known = _kept(run), _known(run)
+    kept, known = run.noted("studies"), _known(run)
     address = _given(run, given, known, is_new=not kept and not run.journal.exists())
     if address is None and known is None:
         return Studies(open_journal(run.journal, tell))
@@ -55,14 +54,9 @@ def studies_address(run: RunFolder, given: str | None = None) -> Address | None:
     return address
 
 
-def _kept(run: RunFolder) -> Mapping[str, Any]:
-    kept = run.manifest().get("studies")
-    return kept if isinstance(kept, dict) else {}
-
-
 def _known(run: RunFolder) -> Address | None:
     """The storage that the manifest names; None for the journal. An SQLite file that moved with the run is found."""
-    kept = _kept(run)
+    kept = run.noted("studies")
     if not kept:
         return None
     try:
@@ -118,7 +112,7 @@ def serve_dashboard(paths: Sequence[Path], storages: Sequence[str], port: int, r
     for run, name in zip(runs, distinct_names([run.path for run in runs]), strict=True):
         figures = {step: run.figure(step) for step in run.steps()}
         address = studies_address(run, given.get(known.get(run, "")))
-        sources.append(Source(name, run.journal, address, str(_kept(run).get("prefix", "")), figures))
+        sources.append(Source(name, run.journal, address, str(run.noted("studies").get("prefix", "")), figures))
     with quiet(), stopping(None) as stop:
         serve(sources, port, stop, ready, warn)
         raise Interrupted(stop())
