@@ -40,7 +40,7 @@ def damaged(whole: Path, first: int, count: int, timeout: float) -> dict[str, in
     environment = {**os.environ, "HOME": str(whole / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, str(HERE / "calls.py"), str(whole), str(first), str(count)],
-        env={**environment, "MPLCONFIGDIR": str(whole / "home/../matplotlib"), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**environment, "MPLCONFIGDIR": str(whole.parent / "matplotlib"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=timeout,
