@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 from tunekit import rundir
 from tunekit.configuration import ScheduleSpec
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
+from tunekit.executors.base import failure
+from tunekit.guest import Visit, take_notes
 from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
@@ -24,7 +26,7 @@ from tunekit.rundir import RunDir
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
-from tunekit.stopping import stopping
+from tunekit.stopping import stopped_at_once, stopping
 from tunekit.store import Store
 from tunekit.studies import Studies, import_importance, in_one_line, quiet
 from tunekit.supervisor import Supervisor, Trained
@@ -32,6 +34,7 @@ from tunekit.vocabulary import (
     UNKNOWN,
     Emit,
     Facts,
+    Interrupted,
     Measurement,
     Noted,
     StepResult,
@@ -91,10 +94,10 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
     with _owned(run, options, emit, shown) as supervisor:
         facts = _facts(supervisor)
-        if any(step.importance_data and run.result(step.name) is None for step in walked):
-            threading.Thread(target=import_importance, daemon=True).start()
         results = []
         for step in walked:
+            if step.importance_data and run.result(step.name) is None:
+                threading.Thread(target=_import_early, daemon=True).start()
             context = make_context(step, run, facts, supervisor.studies)
             _require(context, options.keep_going, shown)
             result = supervisor.run_step(context)
@@ -124,6 +127,12 @@ def look(
         if any(context.handoff(needed) is None for needed in step.needs) or not supervisor.can_answer(context):
             return None
         return supervisor.run_step(context)
+
+
+def _import_early() -> None:
+    """What fails here, for the program ends meanwhile, is imported again where it is needed."""
+    with suppress(Exception):
+        import_importance()
 
 
 @contextmanager
@@ -237,6 +246,20 @@ def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
     run.write_recipe(BEST, recipe.as_dict(), comment)
 
 
+@contextmanager
+def _guest() -> Iterator[None]:
+    """The recipe's code in this process, with nothing to save. Errors: UserError, of what it raised as well."""
+    take_notes()
+    try:
+        with stopped_at_once(), Visit():
+            yield
+    except (UserError, Interrupted):
+        raise
+    except Exception as error:
+        # What was put back may be why.
+        raise UserError("; ".join([failure(0, error).error, *take_notes()])) from error
+
+
 def check(loaded: Loaded, device: str | None = None) -> Facts:
     """Build data, model, loss and optimizer of a recipe without training: what `tunekit validate` does. Imports torch.
 
@@ -249,8 +272,10 @@ def check(loaded: Loaded, device: str | None = None) -> Facts:
 
     recipe = loaded.recipe
     args = DescribeArgs(recipe.precision, recipe.threads)
-    bench = Workbench(loaded.folder, pick_device(device or recipe.device))
-    return describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
+    with _guest():
+        bench = Workbench(loaded.folder, pick_device(device or recipe.device))
+        facts = describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
+    return replace(facts, notes=(*facts.notes, *take_notes()))
 
 
 def inspect_data(loaded: Loaded) -> dict[str, Any]:
@@ -263,8 +288,11 @@ def inspect_data(loaded: Loaded) -> dict[str, Any]:
     from tunekit.training.workbench import Workbench
 
     context = Context(STEP, loaded.recipe, check(loaded, "cpu"))
-    measured = measure_data(Subject(context.config(), Workbench(loaded.folder, torch.device("cpu"))))
-    lines = [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
+    with _guest():
+        measured = measure_data(Subject(context.config(), Workbench(loaded.folder, torch.device("cpu"))))
+    notes = dict.fromkeys((*context.facts.notes, *take_notes()))
+    lines = [f"note: {note}" for note in notes]
+    lines += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
     samples = measured.samples
     if samples is None:
         return {"splits": [], "lines": lines, "data": {}}

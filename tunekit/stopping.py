@@ -1,7 +1,9 @@
-"""A request to stop (Ctrl-C, SIGTERM, a budget that is used up) as something to ask for."""
+"""A request to stop (Ctrl-C, SIGTERM, a budget that is used up): something to ask for, and what is done where nobody
+asks, for a person's code does not return."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -9,29 +11,102 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from tunekit.vocabulary import Interrupted
+
+GRACE_S = 5.0  # what a request to stop waits until somebody asks for it
+CODE = 130  # of a program that was interrupted
+SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
+
+
+class Stop(KeyboardInterrupt):
+    """A request to stop that waits no longer. A KeyboardInterrupt that a person's code raises is none."""
+
+
+def is_request(error: BaseException) -> bool:
+    """Whether an exception is a person's wish to stop, and not what their code raised: by our handlers, or by Python's
+    own where ours do not stand."""
+    if isinstance(error, Stop) or not isinstance(error, KeyboardInterrupt):
+        return isinstance(error, Stop)
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class _Request:
+    """What the handlers know: what was asked for, and whether Stop was raised for it."""
+
+    def __init__(self, grace_s: float) -> None:
+        self.grace_s, self.asked, self.raised = grace_s, "", False
+        self.process = os.getpid()
+
+    def take(self, number: int, _frame: FrameType | None = None) -> None:
+        if os.getpid() != self.process:  # one that a person's code has forked
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        if not self.asked:
+            if number not in SIGNALS:
+                return  # an alarm of a person's own
+            self.asked = SIGNALS[signal.Signals(number)]
+            if self.grace_s:
+                _alarm(self.grace_s)
+                return
+        if self.raised and number in SIGNALS:
+            # The code caught Stop and goes on.
+            os.write(2, b"interrupted, and ended at once: what was saved stays, and the same command goes on from it\n")
+            os._exit(CODE)
+        if not self.raised:
+            self.raised = True
+            raise Stop
+
+
+@contextmanager
+def _handled(request: _Request) -> Iterator[None]:
+    """The handlers, where they can be put: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [*SIGNALS, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])]
+    before = {number: signal.signal(number, request.take) for number in numbers}
+    try:
+        yield
+    finally:
+        _alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _alarm(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
 
 @contextmanager
 def stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
-    """Ctrl-C, SIGTERM and the budget as something to ask for. A second Ctrl-C ends at once."""
-    asked: list[str] = []
+    """Ctrl-C, SIGTERM and the budget as something to ask for. Where nobody asks in GRACE_S, and at a second Ctrl-C,
+    what runs is left at once; a further one, where it caught that, ends the process. Errors: Interrupted."""
+    request = _Request(GRACE_S)
     deadline = None if budget_s is None else time.monotonic() + budget_s
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append("interrupted" if number == signal.SIGINT else "ended by SIGTERM")
-
     def why() -> str | None:
-        if asked:
-            return asked[0]
+        if request.asked:
+            _alarm(0)
+            return request.asked
         return "the budget is used up" if deadline is not None and time.monotonic() > deadline else None
 
-    if threading.current_thread() is not threading.main_thread():
-        yield why
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield why
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with _handled(request):
+        try:
+            yield why
+        except Stop:
+            raise Interrupted(request.asked) from None
+
+
+@contextmanager
+def stopped_at_once() -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave what runs, for there is nothing to save; a second, where it caught that, ends the
+    process. Errors: Interrupted."""
+    request = _Request(0)
+    with _handled(request):
+        try:
+            yield
+        except Stop:
+            raise Interrupted(request.asked) from None

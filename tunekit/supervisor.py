@@ -64,6 +64,7 @@ class Supervisor:
     shown: str
     stop: Callable[[], str | None] = lambda: None
     _store: Store = field(init=False)
+    _noted: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self._store = Store(self.run.trainings)
@@ -244,7 +245,7 @@ class Supervisor:
                     raise UserError(event.error)
                 place = running[event.handle]
                 if event.progress is not None and event.progress.note:
-                    self.emit(Noted(event.progress.note))
+                    self._note(event.progress.note)
                 if event.is_last:
                     del running[event.handle]
                 if event.kind in ("failed", "lost") and attempts[place] < ATTEMPTS:
@@ -252,6 +253,12 @@ class Supervisor:
                     waiting.append(place)
                 else:
                     yield place, event
+
+    def _note(self, text: str) -> None:
+        """What several workers have to say, once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.emit(Noted(text))
 
     def _record(self, request: Training | Measurement, error: str | None) -> Record:
         entry = self._store.entry(request.config)

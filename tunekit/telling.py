@@ -37,7 +37,7 @@ def raised(error: BaseException) -> str:
     >>> raised(ValueError("no such layer"))
     'ValueError: no such layer'
     """
-    lines = str(error).strip().splitlines()
+    lines = _text(error).strip().splitlines()
     text = f"{type(error).__name__}{': ' + lines[0] if lines else ''}"
     places = list(_places(error))
     if len(lines) > 1 and re.match("Caught .*DataLoader worker", lines[0]):
@@ -47,7 +47,14 @@ def raised(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         places = [(error.filename, error.lineno or 0)]
     persons = [(Path(file).name, line) for file, line in places if is_persons(file)]
-    return f"{text} ({persons[-1][0]}, line {persons[-1][1]})" if persons else text
+    return visible(f"{text} ({persons[-1][0]}, line {persons[-1][1]})" if persons else text)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a class of a person's own
+        return ""
 
 
 def refused(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import chdir
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunekit.configuration import DataSpec
+from tunekit.guest import Visit, take_notes
 from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, SHARED
 from tunekit.store import Entry, Store, Table
 from tunekit.vocabulary import Measurement, Row, Training, UserError, judged_by
@@ -56,25 +57,43 @@ class Worker:
     def __init__(self) -> None:
         self._place: Workspace | None = None
         self._bench: Workbench | None = None
+        self._noted: set[str] = set()
 
     def work(self, request: Training | Measurement, workspace: Workspace) -> Generator[Progress]:
         """Carry a request out, yielding its progress. The result is what then stands in the store. Errors: UserError,
-        or what the person's code raised."""
+        or the Exception that the person's code raised."""
+        import torch  # noqa: F401 - before the person's code, so that what that changes of it is seen
+
         if isinstance(request, Training):
             running = self._advance(request, workspace)
+            latest = Progress(0, request.until)
         else:
             running = self._measure(request, workspace)
+            latest = Progress(0, 1)
         try:
             while True:
-                # The person's code sees the recipe's folder; between two news the caller has its own.
-                with chdir(workspace.folder):
-                    progress = next(running, None)
+                try:
+                    # The person's code sees the recipe's folder; between two news the caller has its own.
+                    with chdir(workspace.folder), Visit():
+                        progress = next(running, None)
+                except Exception:
+                    yield from self._news(latest)
+                    raise
+                latest = progress or latest
+                yield from self._news(latest)
                 if progress is None:
                     return
                 yield progress
         finally:
-            with chdir(workspace.folder):
+            with chdir(workspace.folder), Visit():
                 running.close()
+
+    def _news(self, latest: Progress) -> Iterator[Progress]:
+        """What was put back behind the person's code, each kind once."""
+        for note in take_notes():
+            if note not in self._noted:
+                self._noted.add(note)
+                yield replace(latest, rows=(), note=note)
 
     def _workbench(self, workspace: Workspace) -> Workbench:
         from tunekit.training.device import pick_device
@@ -214,8 +233,8 @@ class _Writer:
         )
 
     def flush(self) -> None:
-        if not self.rows:
-            return
+        if not self.rows or not self.session.whole:
+            return  # in the middle of an iteration the weights stand for none
         for losses in self.sample_losses:
             self.entry.append_losses(losses)
         self.entry.append(self.metric, self.rows)

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tunekit.executors import make_executor, visible_gpus
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.processes import ProcessExecutor
+from tunekit.stopping import stopping
 from tunekit.store import Store
 from tunekit.vocabulary import Measurement, Training
 from tunekit.worker import Workspace
@@ -17,6 +19,63 @@ from tunekit.worker import Workspace
 LIMIT_S = 240
 FINAL = {"done", "failed", "unusable", "storage", "lost"}
 KINDS = ["inline", "processes", "ray"]
+
+
+CHANGING = """
+import decimal, os, random, sys, warnings
+import numpy as np
+import torch
+from torch import nn
+{top}
+SHIFT = torch.randn(3)
+
+def data():
+    {data}
+    x = torch.randn(64, 3, dtype=torch.float32)
+    y = (x.sum(1) > 0).long()
+    return torch.utils.data.TensorDataset(x[:32], y[:32]), torch.utils.data.TensorDataset(x[32:], y[32:])
+
+class Net(nn.Module):
+    def __init__(self):
+        {init}
+        super().__init__()
+        self.last = nn.Linear(3, 2)
+    def forward(self, x):
+        {forward}
+        value = self.last(x + SHIFT.to(x)) * torch.ones(2)
+        {after}
+        return value
+"""
+NOTHING = dict.fromkeys(("top", "data", "init", "forward", "after"), "pass")
+CHANGES = {
+    "dtype": ({"top": "torch.set_default_dtype(torch.float64)"}, ["the default dtype to torch.float64; put back"]),
+    "dtype_later": (
+        {"after": "torch.set_default_dtype(torch.float64)"},
+        ["the default dtype to torch.float64; put back"],
+    ),
+    "device": ({"after": "torch.set_default_device('meta')"}, ["the default device to meta; put back"]),
+    "grad": ({"after": "torch.set_grad_enabled(False)"}, ["the grad mode to False; put back"]),
+    "threads": ({"data": "torch.set_num_threads(3)"}, ["torch's number of threads to 3; put back"]),
+    "strict": (
+        {"top": "torch.use_deterministic_algorithms(True); torch.set_float32_matmul_precision('medium')"},
+        ["the deterministic mode to 2; put back", "the float32 matmul precision to medium; put back"],
+    ),
+    "folder": ({"init": "os.chdir('/')"}, ["the current folder to /; put back"]),
+    "environment": (
+        {"init": "os.environ['TUNEKIT_SECRET'] = 'value'"},
+        ["environment variables (TUNEKIT_SECRET); put back"],
+    ),
+    "environment_of_the_module": (
+        {"top": "os.environ['TUNEKIT_LASTING'] = '2'", "forward": "x = x * float(os.environ['TUNEKIT_LASTING'])"},
+        [],
+    ),
+    "errors": ({"top": "np.seterr(all='raise')"}, ["what NumPy does at floating-point errors; put back"]),
+    "decimals": ({"init": "decimal.getcontext().prec = 3"}, ["the decimal context; put back"]),
+    "warnings": ({"top": "warnings.simplefilter('error')"}, ["warnings to errors; put back"]),
+    "draws": ({"forward": "x = x + np.random.rand() + random.random()"}, []),
+    "draws_of_the_module": ({"top": "OTHER = torch.randn(5), np.random.rand(), random.random()"}, []),
+}
+"""A person's code that changes something of its process: where, and what is noted of it."""
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +193,64 @@ class TestContract:
         assert event.kind == "unusable"
         assert event.error.startswith("model.target: no model 'mlpp'")
         assert "\n" not in event.error
+
+    @pytest.mark.parametrize("place", ["init", "forward"])
+    @pytest.mark.parametrize(
+        "ends",
+        [
+            "sys.exit(0)",
+            "raise KeyboardInterrupt('first\\nsecond')",
+            "raise GeneratorExit",
+            "raise asyncio.CancelledError",
+            "raise type('Mine', (BaseException,), {})",
+        ],
+    )
+    def test_what_would_end_the_program_is_told_with_its_line_and_the_next_request_runs(
+        self, executor, make_config, workspace, ends, place
+    ):
+        name = f"ends_{place}_{sum(map(ord, ends))}"
+        init, forward = (ends, "pass") if place == "init" else ("pass", ends)
+        (Path(workspace.folder) / f"{name}.py").write_text(
+            "import asyncio, sys\n"
+            "from torch import nn\n"
+            "class Net(nn.Linear):\n"
+            "    def __init__(self):\n"
+            "        super().__init__(2, 2)\n"
+            f"        {init}\n"
+            "    def forward(self, x):\n"
+            f"        {forward}\n"
+        )
+        config = make_config(model={"target": f"{name}:Net", "args": {}})
+        bad = executor.submit(Training(config, 5, {}, purpose="test"), workspace)
+        good = executor.submit(Training(make_config(), 5, {}, purpose="test"), workspace)
+        with stopping(None):  # where its handlers stand, a KeyboardInterrupt is the code's own
+            events = {event.handle: event for event in news_of(executor, bad, good) if event.kind in FINAL}
+        assert events[bad].kind == "unusable"
+        who, line = (f"model.target: {name}:Net", 6) if place == "init" else ("the recipe's code", 8)
+        assert events[bad].error.startswith(f"{who} raised ")
+        assert events[bad].error.endswith(f"({name}.py, line {line}), which would end the program")
+        assert "\n" not in events[bad].error
+        assert events[good].kind == "done"
+
+    @pytest.mark.parametrize("case", CHANGES)
+    def test_what_code_changes_of_its_process_makes_no_number_another(
+        self, executor, make_config, workspace, tmp_path, case
+    ):
+        """Trained here at once, and inline in three pieces with another training of the same code before."""
+        source, notes = CHANGES[case]
+        (Path(workspace.folder) / f"changes_{case}.py").write_text(CHANGING.format(**{**NOTHING, **source}))
+        config = make_config(
+            model={"target": f"changes_{case}:Net", "args": {}}, data={"target": f"changes_{case}:data"}, batch_size=8
+        )
+        events = news_of(executor, executor.submit(Training(config, 20, {}, purpose="test"), workspace))
+        assert events[-1].kind == "done", events[-1].error
+        told = [event.progress.note for event in events if event.progress is not None and event.progress.note]
+        assert [note.partition(" changed ")[2] for note in told] == notes
+        inline, other = InlineExecutor(), Workspace(str(tmp_path / "other" / "trainings"), workspace.folder, "cpu")
+        for seed, until in ((1, 4), (0, 3), (0, 8), (0, 20)):
+            request = Training(replace(config, seed=seed), until, {}, purpose="test")
+            assert news_of(inline, inline.submit(request, other))[-1].kind == "done"
+        assert metrics(config, other) == metrics(config, workspace)
 
     @pytest.mark.parametrize("error", ["EOFError", "BrokenPipeError", "ConnectionResetError", "FileNotFoundError"])
     def test_an_error_of_the_persons_files_is_no_error_of_the_pool_or_the_disk(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from typing import Annotated
 
@@ -14,7 +13,8 @@ from tunekit.cli import steps, logs  # isort: skip # the steps come first in --h
 # isort: split
 from tunekit.cli import around
 from tunekit.cli.options import app, say
-from tunekit.vocabulary import UserError
+from tunekit.streams import standard_output
+from tunekit.vocabulary import Interrupted, UserError
 
 __all__ = ["app", "around", "logs", "main", "steps"]
 
@@ -30,22 +30,28 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 
 def main() -> None:
-    """The program: one place where errors become a line and an exit code."""
+    """The program. Standard output is its own: what a person's code prints goes to standard error."""
+    with standard_output():
+        code = _outcome()
+    sys.exit(code)
+
+
+def _outcome() -> int:
+    """One place where errors become a line and an exit code."""
     try:
         code = app(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk is told
     except UserError as error:
         for line in str(error).splitlines():
             say(f"error: {line}", err=True)
         code = 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe had enough
-        code = 0
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         say(f"error: {place}{error.strerror or error}; free space or mend access, then repeat the command", err=True)
         code = 2
-    except (KeyboardInterrupt, typer.Abort):
-        say("interrupted; the same command goes on from here", err=True)
+    except (KeyboardInterrupt, Interrupted, typer.Abort) as why:
+        say(f"{why if isinstance(why, Interrupted) else 'interrupted'}; give the same command again", err=True)
         code = 130
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
@@ -56,4 +62,4 @@ def main() -> None:
         else:
             say(f"error: {type(error).__name__}: {error} (this is a fault of tunekit; --debug shows where)", err=True)
             code = 70
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0

@@ -6,8 +6,10 @@ import atexit
 import contextlib
 import os
 import sys
+import threading
 
 from tunekit.cli import main
+from tunekit.streams import others_alone
 
 
 def run() -> None:
@@ -26,6 +28,10 @@ def run() -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
         raise
+    finally:
+        others_alone()
+        if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+            atexit._run_exitfuncs()  # Python would wait first for a thread that a person's code has left
 
 
 if __name__ == "__main__":

@@ -89,6 +89,8 @@ def validate(
         f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
         f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
     )
+    for note in facts.notes:
+        say(f"note: {note}")
     say(f"next: {shlex.join(['tunekit', 'run', str(recipe), *as_given(context, ('as_json', 'debug'))])}")
 
 

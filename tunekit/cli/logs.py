@@ -161,6 +161,7 @@ def _watch(
     """Tell each change of the verdict until the log is idle, or until a verdict of --fail-on ends it."""
     from tunekit.diagnosis.watch import follow
     from tunekit.report.logs import show_logs
+    from tunekit.streams import is_read
 
     code = 0
     for log, diagnosis in follow(path, format_, train_, val, idle_s):
@@ -169,6 +170,6 @@ def _watch(
         else:
             show_logs(make_screen(False).console, [(log, diagnosis)])
         code = _exit_code(diagnosis, codes)
-        if codes is not None and code:
+        if (codes is not None and code) or not is_read():
             break
     raise typer.Exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
@@ -85,6 +86,8 @@ def command(
         def call(*args: Any, debug: bool, **values: Any) -> None:
             try:
                 function(*args, **values)
+            except KeyboardInterrupt:  # before or after what can be saved; Typer would end without a word
+                raise Interrupted("interrupted") from None
             except Exception as error:
                 if debug and not isinstance(error, typer.Exit):
                     traceback.print_exc()
@@ -187,8 +190,9 @@ def show_table(rows: Sequence[Mapping[str, Any]], limit: int = 50, formats: Mapp
 
 def say(*lines: str, err: bool = False) -> None:
     """Print lines, names and messages of others in them as text that a terminal does not obey."""
-    for line in lines:
-        typer.echo(visible(line), err=err)
+    with contextlib.suppress(OSError) if err else contextlib.nullcontext():  # a terminal that is gone
+        for line in lines:
+            typer.echo(visible(line), err=err)
 
 
 def print_json(data: Any) -> None:

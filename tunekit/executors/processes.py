@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import multiprocessing
 import os
 import signal
+import sys
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import FrameType
 
 from tunekit.executors.base import MEMORY_HINT, STILLBORN, STOP_S, Event, carry_out
+from tunekit.stopping import GRACE_S, Stop
 from tunekit.vocabulary import Measurement, Training, UserError
 from tunekit.worker import Worker, Workspace
 
 GREETING = "ready"
+HEARD = "stopping"  # a worker's answer to the end: it saves what it does, which is waited for
+KILL_S = 2.0  # what a worker that was told to end by SIGTERM has, until it is killed
 
 
 @dataclass
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    handle: int | None = None  # the request it carries out
+    handle: int | None = None  # of the request that it carries out
+    request: Training | Measurement | None = None
+    done: int = 0  # iterations, as far as it told
     greeted: bool = False  # it has imported what it needs
+    heard: bool = False  # it knows that it shall stop
+    terminated: float | None = None  # when it was told to end by SIGTERM
 
 
 class ProcessExecutor:
@@ -65,7 +74,7 @@ class ProcessExecutor:
                 item = self._waiting.popleft()
                 try:
                     worker.pipe.send(item)
-                    worker.handle = item[0]
+                    worker.handle, worker.request, worker.done = item[0], item[1], 0
                 except OSError:
                     self._waiting.appendleft(item)  # it died while idle: poll replaces it
 
@@ -91,12 +100,14 @@ class ProcessExecutor:
         with contextlib.suppress(EOFError, OSError):
             while worker.pipe.poll():
                 event = worker.pipe.recv()
-                if event == GREETING:
-                    worker.greeted = True
+                if not isinstance(event, Event):
+                    worker.greeted = worker.greeted or event == GREETING
+                    worker.heard = worker.heard or event == HEARD
                     continue
                 if event.handle != worker.handle:
                     continue  # of a request that was cancelled
                 events.append(event)
+                worker.done = event.progress.done if event.progress is not None else worker.done
                 if event.is_last:
                     worker.handle = None
         return events
@@ -108,7 +119,7 @@ class ProcessExecutor:
         events = self._receive(worker)
         worker.process.join()
         if worker.handle is not None:
-            events.append(Event(worker.handle, "lost", error=_cause(worker.process.exitcode)))
+            events.append(Event(worker.handle, "lost", error=_cause(worker.process.exitcode) + _doing(worker)))
         elif not worker.greeted:
             self._stillborn += 1
             if self._stillborn > STILLBORN:
@@ -134,15 +145,32 @@ class ProcessExecutor:
         self._closed = True
         self._waiting.clear()
         for worker in self._workers:
+            worker.heard = False  # of what it was told before
             with contextlib.suppress(OSError):
                 worker.pipe.send("stop")
                 worker.pipe.send("end")
-        for worker in self._workers:
-            worker.process.join(STOP_S)
-            if worker.process.is_alive():
-                worker.process.terminate()
+        try:
+            self._await_ends()
+        finally:
+            for worker in self._workers:  # also of an impatient person
+                worker.process.kill()
                 worker.process.join()
-            worker.pipe.close()
+                worker.pipe.close()
+
+    def _await_ends(self) -> None:
+        """Wait for workers that save what they do. One that does not even answer is in code that does not return."""
+        start = time.monotonic()
+        while alive := [worker for worker in self._workers if worker.process.is_alive()]:
+            wait([worker.process.sentinel for worker in alive], 0.05)
+            now = time.monotonic()
+            for worker in alive:
+                self._receive(worker)
+                if worker.terminated is not None:
+                    if now - worker.terminated > KILL_S:
+                        worker.process.kill()
+                elif now - start > (STOP_S if worker.heard else GRACE_S):
+                    worker.process.terminate()
+                    worker.terminated = now
 
 
 def _cause(code: int | None) -> str:
@@ -153,11 +181,26 @@ def _cause(code: int | None) -> str:
     return f"its worker process ended with exit code {code}"
 
 
+def _doing(worker: _Worker) -> str:
+    """What a lost worker was doing, and whose code: it may have ended itself."""
+    request = worker.request
+    assert request is not None, "it has a handle"
+    config = request.config
+    if isinstance(request, Training):
+        what = f"at iteration {worker.done} of training {config.folder}"
+    else:
+        what = f"as it measured {request.probe!r}"
+    parts = (config.data.target, config.model.target, config.loss.target, config.metric.split(" ")[-1])
+    own = ", ".join(part for part in parts if ":" in part)
+    return f", {what}" + (f" (with the code of {own})" if own else "")
+
+
 def _serve(pipe: Connection, gpu: str | None) -> None:
     """A worker's life: requests come, events go; it ends with its supervisor, of which the broken pipe tells."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says what to do
+    signal.signal(signal.SIGTERM, _end)
     worker = Worker()
     try:
         import torch  # while the supervisor still prepares the first request
@@ -169,16 +212,31 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
         while True:
             item = pipe.recv()
             if item == "end":
-                # Everything is on disk: that Python took apart what torch leaves behind would cost most of a second.
-                atexit.register(os._exit, 0)
-                return
+                _leave()
             if item == "stop":
                 continue  # what was to be stopped has ended by itself
             handle, request, workspace = item
             for event in carry_out(worker, handle, request, workspace, partial(_is_stopped, pipe)):
                 _tell(pipe, event)
-    except (EOFError, OSError, _Orphaned, KeyboardInterrupt):
-        return
+    except Stop:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)  # what was whole is saved; who asks why it ended learns it
+    except (EOFError, OSError, _Orphaned):
+        _leave()
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise Stop
+
+
+def _leave() -> None:
+    """Everything is on disk: Python would wait for threads of a person's, and take apart what torch leaves behind."""
+    for child in multiprocessing.active_children():
+        child.terminate()  # it reads data ahead
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    os._exit(0)
 
 
 class _Orphaned(BaseException):
@@ -187,7 +245,10 @@ class _Orphaned(BaseException):
 
 def _is_stopped(pipe: Connection) -> bool:
     try:
-        return pipe.poll() and pipe.recv() == "stop"
+        if not (pipe.poll() and pipe.recv() == "stop"):
+            return False
+        pipe.send(HEARD)
+        return True
     except (EOFError, OSError) as error:
         raise _Orphaned from error
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tunekit.guest import Visit, ended
 from tunekit.recipe.text import nearest
+from tunekit.stopping import is_request
 from tunekit.telling import is_persons, raised
 from tunekit.vocabulary import UserError
 
@@ -38,7 +40,8 @@ def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
     _serve(folder)
     known = set(sys.modules)
     try:
-        module = importlib.import_module(module_name)
+        with Visit(f"{key}: {target}: importing {module_name}", importing=True):
+            module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and module_name.split(".")[0] == error.name.split(".")[0]:
             raise UserError(
@@ -47,7 +50,9 @@ def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
         raise UserError(
             f"{key}: {target}: importing {module_name} needs {error.name!r}, which is not installed"
         ) from None
-    except (Exception, SystemExit) as error:  # a script without a main guard ends itself
+    except UserError:
+        raise
+    except Exception as error:
         raise UserError(f"{key}: {target}: importing {module_name} raised {raised(error)}") from None
     finally:
         for loaded in set(sys.modules) - known:
@@ -62,6 +67,12 @@ def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
     return target_object
 
 
+def construct(function: Callable[..., Any], key: str, target: str, /, *values: Any, **args: Any) -> Any:
+    """Call a person's function that builds something; what it changed of the process is put back. Errors: UserError."""
+    with Visit(f"{key}: {target}"):
+        return call(function, key, target, *values, **args)
+
+
 def call(function: Callable[..., Any], key: str, target: str, /, *values: Any, **args: Any) -> Any:
     """Call a person's function. Errors: UserError with what it raised and the line of theirs that did."""
     try:
@@ -70,6 +81,10 @@ def call(function: Callable[..., Any], key: str, target: str, /, *values: Any, *
         raise
     except Exception as error:
         raise UserError(f"{key}: {target} raised {raised(error)}") from error
+    except BaseException as error:
+        if is_request(error):
+            raise
+        raise ended(f"{key}: {target}", error) from error
 
 
 def local_modules(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -24,7 +25,9 @@ PLAIN_WIDTH = 110
 
 
 def make_console(stderr: bool = False) -> Console:
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    # The file as it is now: while a person's code runs, `sys.stdout` is another one, and live bars go on.
+    file = sys.stderr if stderr else sys.stdout
+    console = Console(file=file, stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not console.is_terminal:
         console.no_color, console.soft_wrap, console.width = True, True, PLAIN_WIDTH
     return console

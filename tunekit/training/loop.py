@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.configuration import TrainingConfig
+from tunekit.guest import numbers, put_back
 from tunekit.training.augment import build_augmentation
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
@@ -92,7 +93,9 @@ class Session:
             else None
         )
         self.iteration = 0
+        self.whole = True  # no iteration is under way, nor are the rows of one at hand
         self.dead = False
+        self._persons = runs_persons_code(config)
         self._epoch = -1
         self._order = torch.empty(0)
         self._block: dict[int, Batch] = {}
@@ -180,8 +183,10 @@ class Session:
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
         """Outputs of a batch in fp32; the arithmetic inside is in the configuration's precision."""
+        before = numbers()
         with self.autocast():
             answer = model(*batch.args, **batch.kwargs)
+        put_back(before, f"model.target: {self.config.model.target}")
         return self.task.outputs(answer).float()
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -203,12 +208,17 @@ class Session:
 
     def _advance(self, until: int) -> Chunk:
         """Train up to where losses are fetched next."""
-        pending = Pending()
+        pending, before = Pending(), numbers()
+        self.whole = False
         while True:
             self._step(pending)
+            put_back(before)  # else what an iteration computes would depend on where the training was taken up
             closes = self.iteration % self.validation_every == 0
             if closes or self.iteration % FETCH == 0 or self.iteration == until:
-                return self._fetch(pending, closes)
+                chunk = self._fetch(pending, closes)
+                put_back(before)
+                self.whole = True
+                return chunk
 
     def _step(self, pending: Pending) -> None:
         factor = self.factor(self.iteration)
@@ -217,7 +227,7 @@ class Session:
             for parameter in group["params"]:  # `zero_grad` does the same in twenty times the time
                 parameter.grad = None
         batch = self.batch(self.iteration)
-        seed_step(self.config.seed, self.iteration, self.device)
+        seed_step(self.config.seed, self.iteration, self.device, self._persons)
         batch = self.augment(batch)
         outputs = self.forward(self.model, batch)
         loss = self.task.loss(outputs, batch.targets)
@@ -325,3 +335,9 @@ class Session:
         except (RuntimeError, ValueError, KeyError) as error:
             raise UserError(f"checkpoint: does not fit the model: {str(error).splitlines()[0]}") from None
         self.iteration = int(content["iteration"])
+
+
+def runs_persons_code(config: TrainingConfig) -> bool:
+    """Whether code of a person's own runs in each iteration, which may draw from NumPy and `random`."""
+    parts = (config.task, config.metric, config.loss.target, config.model.target, config.optimizer.target)
+    return any(":" in part for part in parts)

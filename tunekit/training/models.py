@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.configuration import ModelSpec, Values
-from tunekit.recipe import call, resolve
+from tunekit.recipe import construct, resolve
 from tunekit.telling import refused
 from tunekit.training.data import Batch
 from tunekit.training.seeds import seed_everything
@@ -99,7 +99,9 @@ def build_model(spec: ModelSpec, folder: Path, sample: Batch, outputs: int | Non
     elif target.startswith("timm:"):
         model = _timm(target.partition(":")[2], outputs, pretrained, args)
     elif ":" in target:
-        model = call(resolve(target, folder, "model.target"), "model.target", target, **args)
+        function = resolve(target, folder, "model.target")
+        seed_everything(seed, "init")  # what its import drew, it draws but once in a process
+        model = construct(function, "model.target", target, **args)
     else:
         raise UserError(
             f"model.target: no model {target!r}; one of {', '.join(MODELS)}, torchvision:NAME, timm:NAME "

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tunekit.configuration import TrainingConfig, Values
-from tunekit.recipe import call, resolve
+from tunekit.recipe import construct, resolve
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
 
@@ -75,7 +75,7 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     else:
         function = resolve(target, folder, "optimizer.target")
         first = next(iter(inspect.signature(function).parameters), "")
-        optimizer = call(function, "optimizer.target", target, model if first == "model" else trained, **args)
+        optimizer = construct(function, "optimizer.target", target, model if first == "model" else trained, **args)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise UserError(f"optimizer.target: {target} must return one torch.optim.Optimizer")
     if not config.regularize:

@@ -13,11 +13,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tunekit.configuration import Subset
+from tunekit.guest import ended
+from tunekit.stopping import is_request
 from tunekit.training.data import Batch, Split, TensorSplit
 from tunekit.training.seeds import generator
 from tunekit.vocabulary import UserError
 
 READER_TIMEOUT_S = 120
+USER_ERROR = f"{UserError.__module__}.{UserError.__name__}: "  # before the text of one that comes from a reader
 
 Groups = Sequence[Any] | npt.NDArray[Any]
 """The group or the time of each sample."""
@@ -42,7 +45,14 @@ class BatchPlan(Dataset[Batch]):
         epoch, position = divmod(iteration, self.per_epoch)
         order = epoch_order(len(self.split), self.seed, epoch)
         indices = order[position * self.batch_size : (position + 1) * self.batch_size]
-        return self.split.batch(indices, self.seed, iteration)
+        try:
+            return self.split.batch(indices, self.seed, iteration)
+        except Exception:
+            raise
+        except BaseException as error:  # what ends a reader would be told without a place
+            if is_request(error):
+                raise
+            raise ended("data: the dataset", error) from error
 
     def stream(self, start: int, until: int, readers: int, pin: bool) -> Iterator[Batch]:
         """Batches `start` to `until - 1`, read ahead by worker processes. Errors: UserError where a reader hangs."""
@@ -57,6 +67,8 @@ class BatchPlan(Dataset[Batch]):
         )
         try:
             yield from loader
+        except UserError as error:
+            raise UserError(str(error).strip().splitlines()[-1].removeprefix(USER_ERROR)) from None
         except RuntimeError as error:
             if "timed out" not in str(error):
                 raise

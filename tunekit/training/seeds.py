@@ -20,10 +20,11 @@ def generator(seed: int, purpose: str, number: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed_for(seed, purpose, number))
 
 
-def seed_step(seed: int, iteration: int, device: torch.device) -> None:
-    """Seed what the k-th iteration draws on the device: dropout masks and augmentation.
+def seed_step(seed: int, iteration: int, device: torch.device, persons: bool = False) -> None:
+    """Seed what the k-th iteration draws on the device: dropout masks and augmentation; where `persons` code runs in
+    it, what that draws from NumPy and `random` too.
 
-    `torch.default_generator.manual_seed` costs a microsecond, `torch.manual_seed` seventy.
+    `torch.default_generator.manual_seed` costs a microsecond, `torch.manual_seed` seventy, the other two nine.
     """
     value = seed_for(seed, "step", iteration)
     torch.default_generator.manual_seed(value)
@@ -31,6 +32,9 @@ def seed_step(seed: int, iteration: int, device: torch.device) -> None:
         torch.cuda.default_generators[device.index or 0].manual_seed(value)
     elif device.type == "mps":
         torch.mps.manual_seed(value)
+    if persons:
+        np.random.seed(value % 2**32)  # noqa: NPY002 - the person's code may draw from the global generator
+        random.seed(value)
 
 
 def seed_everything(seed: int, purpose: str, number: int = 0) -> None:

@@ -17,11 +17,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from tunekit.configuration import DataSpec, digest
-from tunekit.recipe import call, resolve
+from tunekit.recipe import construct, resolve
 from tunekit.telling import refused
 from tunekit.training.data import Batch, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.memory import in_memory
 from tunekit.training.order import Groups, split_indices, tiny_subset
+from tunekit.training.seeds import seed_everything
 from tunekit.vocabulary import UserError
 
 
@@ -174,7 +175,9 @@ def load_parts(data: DataSpec, folder: Path) -> Parts:
         raise UserError(
             f"{key}: no source {target!r}; one of {', '.join(SOURCES)}, torchvision:NAME or module:callable"
         )
-    return _parts_of(call(resolve(target, folder, key), key, target, **args), target)
+    function = resolve(target, folder, key)
+    seed_everything(data.seed, "data")  # a split that it draws is the same in each process
+    return _parts_of(construct(function, key, target, **args), target)
 
 
 def read_splits(data: DataSpec, folder: Path) -> Splits:

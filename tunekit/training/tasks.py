@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tunekit.configuration import TrainingConfig, Values
-from tunekit.recipe import call, resolve
+from tunekit.recipe import call, construct, resolve
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
 
@@ -287,7 +287,7 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
     """The task of a configuration (its task, loss and metric). Errors: UserError."""
     name, loss, args = config.task, config.loss.target, dict(config.loss.args)
     if ":" in name:
-        task = call(resolve(name, folder, "task"), "task", name)
+        task = construct(resolve(name, folder, "task"), "task", name)
         if not hasattr(task, "loss") or not hasattr(task, "metric"):
             raise UserError(f"task: {name} needs the methods of tunekit.training.tasks.Task: subclass it")
         return task  # type: ignore[no-any-return]
@@ -307,7 +307,7 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         raise UserError(f"loss: no loss {loss!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
     own = resolve(loss, folder, "loss")
     if isinstance(own, type) and issubclass(own, nn.Module):
-        module = call(own, "loss", loss, **_with_tensors(args))
+        module = construct(own, "loss", loss, **_with_tensors(args))
         if not config.regularize and hasattr(module, "label_smoothing"):
             module.label_smoothing = 0.0
         return Task(name, module, metric, counts=metric.counts)

@@ -1,0 +1,264 @@
+"""What a person's code may do to the process that runs it, each by its smallest input."""
+
+from __future__ import annotations
+
+import decimal
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.commands import recipe, spawn
+from tunekit import guest
+from tunekit.guest import SETTINGS, Visit, take_notes
+from tunekit.stopping import Stop, stopping
+from tunekit.vocabulary import Interrupted, UserError
+
+LIMIT_S = 120
+
+CODE = """
+import os, subprocess, sys, time
+from pathlib import Path
+from torch import nn
+{top}
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(64, 10))
+        {init}
+    def forward(self, x):
+        {forward}
+        return super().forward(x)
+"""
+PLACES = dict.fromkeys(("top", "init", "forward"), "pass")
+
+
+def written(folder: Path, name: str, **code: str) -> Path:
+    """A recipe beside a network of such code."""
+    (folder / f"{name}.py").write_text(CODE.format(**{**PLACES, **code}))
+    return recipe(folder, model=f"{{target: '{name}:Net'}}")
+
+
+@pytest.fixture(autouse=True)
+def without_earlier_notes():
+    take_notes()
+
+
+CHANGES = {
+    "the current folder": lambda: os.chdir("/"),
+    "environment variables": lambda: os.environ.update(TUNEKIT_CHANGED="secret"),
+    "the recursion limit": lambda: sys.setrecursionlimit(12345),
+    "what Ctrl-C and SIGTERM do": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "what NumPy does at floating-point errors": lambda: np.seterr(all="raise"),
+    "the decimal context": lambda: setattr(decimal.getcontext(), "prec", 3),
+    "warnings to errors": lambda: warnings.simplefilter("error"),
+    "the locale": None,  # a machine may have but one
+}
+
+
+def test_every_setting_is_changed_here():
+    assert set(CHANGES) == {setting.name for setting in SETTINGS}
+
+
+@pytest.mark.parametrize("name", [name for name, change in CHANGES.items() if change])
+def test_what_code_changes_is_put_back_and_noted_without_values_that_may_be_secret(name):
+    [setting] = [setting for setting in SETTINGS if setting.name == name]
+    before = setting.read()
+    with Visit("model.target: m:Net"):
+        CHANGES[name]()
+        assert setting.read() != before
+    assert setting.read() == before
+    [note] = take_notes()
+    assert note.startswith(f"model.target: m:Net changed {name}")
+    assert note.endswith("; put back")
+    assert "secret" not in note
+
+
+def test_what_a_module_sets_for_its_functions_stays_whoever_is_around(monkeypatch):
+    monkeypatch.delenv("TUNEKIT_LASTING", raising=False)
+    with Visit():
+        with Visit("importing m", importing=True):
+            os.environ["TUNEKIT_LASTING"] = "1"
+        os.environ["TUNEKIT_PASSING"] = "1"
+    assert os.environ.pop("TUNEKIT_LASTING") == "1"
+    assert "TUNEKIT_PASSING" not in os.environ
+    assert take_notes() == [f"{guest.CODE} changed environment variables (TUNEKIT_PASSING); put back"]
+
+
+def test_places_of_imports_that_were_taken_out_come_back_and_those_that_came_stay():
+    before = list(sys.path)
+    with Visit():
+        sys.path[:] = ["/added"]
+    assert sys.path == ["/added", *before]
+    sys.path[:] = before
+
+
+def test_what_cannot_be_put_back_is_refused():
+    opened = torch.inference_mode()
+    with (
+        pytest.raises(UserError, match=r"changed the inference mode, which cannot be put back; .* `with`"),
+        Visit(),
+    ):
+        opened.__enter__()
+    opened.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("close", ["sys.stdout.close()", "os.close(1)", "os.close(2)"])
+def test_standard_streams_that_are_closed_are_opened_again_to_say_so(tmp_path, close):
+    done = spawn("validate", written(tmp_path, "closes_streams", init=close), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: model.target: closes_streams:Net closed standard output or error, where others write; leave them open\n"
+    )
+
+
+def test_more_threads_than_leave_room_are_refused(monkeypatch):
+    monkeypatch.setattr(guest, "MOST_THREADS", 2)
+    end = threading.Event()
+    threads = [threading.Thread(target=end.wait, daemon=True) for _ in range(3)]
+    with pytest.raises(UserError, match="m:Net left 3 threads running; at most 2"), Visit("m:Net"):
+        [thread.start() for thread in threads]
+    end.set()
+
+
+def test_what_code_prints_goes_to_standard_error(capsys):
+    with Visit():
+        print("theirs")
+    print("ours")
+    assert capsys.readouterr() == ("ours\n", "theirs\n")
+
+
+def test_a_keyboard_interrupt_is_the_codes_own_where_the_handlers_of_a_run_stand():
+    with pytest.raises(UserError, match="raised KeyboardInterrupt"), stopping(None), Visit():
+        raise KeyboardInterrupt
+    with pytest.raises(Interrupted, match="interrupted"), stopping(None), Visit():
+        [signal.raise_signal(signal.SIGINT) for _ in range(2)]
+
+
+def test_where_nobody_asks_what_runs_is_left(monkeypatch):
+    monkeypatch.setattr("tunekit.stopping.GRACE_S", 0.2)
+
+    def hangs():
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(LIMIT_S)
+
+    with pytest.raises(Interrupted, match="ended by SIGTERM"), stopping(None), Visit():
+        hangs()
+
+
+def test_where_somebody_asks_nothing_is_left(monkeypatch):
+    monkeypatch.setattr("tunekit.stopping.GRACE_S", 0.2)
+    with stopping(None) as why:
+        signal.raise_signal(signal.SIGINT)
+        assert why() == "interrupted"
+        time.sleep(0.5)
+
+
+def test_an_alarm_of_the_codes_own_is_no_request(monkeypatch):
+    with stopping(None) as why:
+        signal.raise_signal(signal.SIGALRM)
+        assert why() is None
+
+
+@pytest.mark.parametrize("jobs", [(), ("--jobs", "1"), ("--jobs", "2", "--executor", "processes")])
+def test_standard_output_is_json_alone(tmp_path, jobs):
+    says = "print('PRINTED'); os.write(1, b'RAW\\n'); os.system('echo CHILD'); sys.__stdout__.write('KEPT\\n')"
+    path = written(tmp_path, "prints_all", top=f"{says}\nimport atexit; atexit.register(print, 'LAST')", init=says)
+    done = spawn("check-init-loss" if jobs else "inspect", path, "--json", *jobs, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+    for word in ("PRINTED", "RAW", "CHILD", "KEPT", "LAST"):
+        assert done.stderr.count(word) >= (1 if word == "LAST" else 2) or "--executor" in jobs, word
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_standard_streams_are_no_error_and_lead_nothing_astray(tmp_path, closed):
+    path = written(tmp_path, "prints_raw", init="os.write(1, b'RAW'); print('PRINTED')")
+    line = f"{sys.executable} -m tunekit.cli validate {path} --json {closed}"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if closed == "2>&-":
+        json.loads(done.stdout)
+    assert "Error" not in done.stderr
+
+
+LOOP = "Path('hung').write_text('')\nwhile True: pass"
+DEAF = "Path('hung').write_text('')\nwhile True:\n  try: time.sleep(1)\n  except BaseException: pass"
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "code", "numbers", "told"),
+    [
+        (("validate",), "top", LOOP, [signal.SIGTERM], "ended by SIGTERM; give the same command again"),
+        (("run", "--jobs", "1"), "forward", LOOP, [signal.SIGINT], "goes on from here"),
+        (("validate",), "init", DEAF, [signal.SIGINT] * 2, "ended at once"),
+        (("run", "--jobs", "2"), "top", DEAF, [signal.SIGINT], "goes on from here"),
+    ],
+)
+def test_code_that_does_not_return_is_ended(tmp_path, words, place, code, numbers, told):
+    path = written(tmp_path, "hangs_here", **{place: f"exec({code!r})"})
+    command = [sys.executable, "-m", "tunekit.cli", words[0], str(path), *words[1:]]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            end = time.monotonic() + LIMIT_S
+            while not (tmp_path / "hung").exists():
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            for number in numbers:
+                time.sleep(0.5)
+                process.send_signal(number)
+            _, err = process.communicate(timeout=LIMIT_S)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_what_ends_a_reader_is_told_with_its_line(tmp_path):
+    (tmp_path / "ends_reader.py").write_text(
+        "import sys, torch\n"
+        "from torch.utils.data import Dataset, get_worker_info\n"
+        "class Drawn(Dataset):\n"
+        "    def __len__(self): return 640\n"
+        "    def __getitem__(self, i):\n"
+        "        if get_worker_info() is not None: sys.exit(0)\n"
+        "        return torch.randn(4) + i % 2, i % 2\n"
+        "def make(): return Drawn(), Drawn()\n"
+    )
+    path = recipe(tmp_path, data="{target: 'ends_reader:make'}")
+    done = spawn("lr-sweep", path, "--keep-going", "--jobs", "1", "--readers", "1", cwd=tmp_path)
+    assert "data: the dataset raised SystemExit: 0 (ends_reader.py, line 6)" in done.stdout + done.stderr
+
+
+def test_a_thread_that_imports_as_the_program_ends_says_nothing(monkeypatch, capsys):
+    from tunekit import pipeline
+
+    def ends():
+        raise RuntimeError("can't register atexit after shutdown")
+
+    monkeypatch.setattr(pipeline, "import_importance", ends)
+    thread = threading.Thread(target=pipeline._import_early)
+    thread.start()
+    thread.join()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_thread_that_code_leaves_is_not_waited_for(tmp_path):
+    path = written(
+        tmp_path, "leaves_thread", init="import threading; threading.Thread(target=time.sleep, args=(1e6,)).start()"
+    )
+    done = spawn("validate", path, cwd=tmp_path, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+
+
+def test_stop_is_an_interrupt_for_whoever_knows_no_better():
+    assert issubclass(Stop, KeyboardInterrupt)
