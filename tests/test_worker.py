@@ -74,6 +74,26 @@ def test_a_generator_that_is_closed_saves_where_it_is(config, workspace, whole, 
     assert content(config, workspace) == whole
 
 
+def test_what_ends_an_iteration_in_its_middle_saves_none_of_it(config, workspace, whole, monkeypatch):
+    """Ctrl-C may leave a training between its optimizer's step and the count of it."""
+    from tunekit.stopping import Stop
+    from tunekit.training import loop
+
+    def stops(session, pending):
+        step(session, pending)
+        if session.iteration == 17:
+            session.iteration -= 1
+            raise Stop
+
+    step = loop.Session._step
+    monkeypatch.setattr(loop.Session, "_step", stops)
+    with pytest.raises(Stop):
+        advance(config, 23, workspace)
+    monkeypatch.undo()
+    advance(config, 23, workspace)
+    assert content(config, workspace) == whole
+
+
 def damaged_checkpoint(path):
     data = bytearray((path / "checkpoint.pt").read_bytes())
     data[len(data) // 2] ^= 0xFF

@@ -251,8 +251,11 @@ def _guest() -> Iterator[None]:
     """The recipe's code in this process, with nothing to save. Errors: UserError, of what it raised as well."""
     take_notes()
     try:
-        with stopped_at_once(), Visit():
-            yield
+        with stopped_at_once():
+            import torch  # noqa: F401 - before the code, so that what that changes of it is seen
+
+            with Visit():
+                yield
     except (UserError, Interrupted):
         raise
     except Exception as error:
@@ -265,14 +268,14 @@ def check(loaded: Loaded, device: str | None = None) -> Facts:
 
     Errors: UserError with what does not fit.
     """
-    from tunekit.training.device import pick_device
-    from tunekit.training.probes import Subject
-    from tunekit.training.probes.describe import describe
-    from tunekit.training.workbench import Workbench
-
     recipe = loaded.recipe
     args = DescribeArgs(recipe.precision, recipe.threads)
     with _guest():
+        from tunekit.training.device import pick_device
+        from tunekit.training.probes import Subject
+        from tunekit.training.probes.describe import describe
+        from tunekit.training.workbench import Workbench
+
         bench = Workbench(loaded.folder, pick_device(device or recipe.device))
         facts = describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
     return replace(facts, notes=(*facts.notes, *take_notes()))

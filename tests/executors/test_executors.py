@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tunekit.executors import make_executor, visible_gpus
+from tunekit.executors.base import STOP_S
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.processes import ProcessExecutor
 from tunekit.stopping import stopping
@@ -383,6 +384,48 @@ def test_a_worker_that_is_killed_is_lost_and_the_pool_goes_on(pool, make_config,
     again += [pool.submit(Training(make_config(seed=6), 8, {}, purpose="test"), workspace)]
     assert {event.kind for event in news_of(pool, *again)} <= {"begun", "progress", "done"}
     assert entry_of(config, workspace).rows(8)["iteration"] == list(range(1, 9))
+
+
+@pytest.mark.parametrize(("ends", "why"), [("os._exit(3)", "with exit code 3"), ("os.abort()", "by SIGABRT")])
+def test_a_worker_whose_code_ends_it_is_lost_with_what_it_did_and_the_pool_goes_on(
+    pool, make_config, workspace, ends, why
+):
+    name = f"ends_{why.split()[-1]}"
+    (Path(workspace.folder) / f"{name}.py").write_text(
+        "import os\n"
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self): super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
+        f"    def forward(self, x): {ends}\n"
+    )
+    config = make_config(model={"target": f"{name}:Net", "args": {}})
+    bad = pool.submit(Training(config, 5, {}, purpose="test"), workspace)
+    good = pool.submit(Training(make_config(), 5, {}, purpose="test"), workspace)
+    events = {event.handle: event for event in news_of(pool, bad, good) if event.kind in FINAL}
+    assert events[bad].kind == "lost"
+    assert why in events[bad].error
+    assert f"at iteration 0 of training {config.folder} (with the code of {name}:Net)" in events[bad].error
+    assert events[good].kind == "done"
+
+
+def test_a_pool_whose_code_does_not_return_is_closed_in_seconds(make_config, workspace, monkeypatch):
+    monkeypatch.setattr("tunekit.executors.processes.GRACE_S", 0.5)
+    (Path(workspace.folder) / "deaf_z.py").write_text(
+        "import os, time\n"
+        "from pathlib import Path\n"
+        f"Path({str(workspace.folder)!r}, f'hung{{os.getpid()}}').touch()\n"
+        "while True:\n"
+        "    try: time.sleep(1)\n"
+        "    except BaseException: pass\n"
+    )
+    pool, config = ProcessExecutor(2), make_config(model={"target": "deaf_z:Net", "args": {}})
+    for seed in range(2):
+        pool.submit(Training(replace(config, seed=seed), 5, {}, purpose="test"), workspace)
+    news_until(pool, lambda _: len(list(Path(workspace.folder).glob("hung*"))) == 2)
+    start = time.monotonic()
+    pool.close()
+    assert time.monotonic() - start < 2 * STOP_S  # not STOP_S a worker, and on a busy machine
+    assert not any(worker.process.is_alive() for worker in pool._workers)
 
 
 def test_executors_are_made_by_name(monkeypatch):
