@@ -408,7 +408,45 @@ def test_around_commands(tunekit, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-def test_output_that_nobody_reads_is_no_error(tmp_path):
-    command = f"{sys.executable} -m tunekit.cli explain | head -1"
-    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
-    assert "Traceback" not in done.stderr
+class TestOutputThatNobodyReads:
+    """The command does its work, and its exit code is that of its verdict."""
+
+    def shell(self, words: str, after: str, folder: Path, **environment: str) -> Done:
+        line = f"set -o pipefail; {sys.executable} -m tunekit.cli {words} {after}"
+        environment = {**os.environ, **environment}
+        done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, env=environment)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    @pytest.mark.parametrize("words", ["explain", "recipes", "check-init-loss fast.yaml", "diagnose log.csv"])
+    @pytest.mark.parametrize("after", ["| head -c 1", "| true", ">&-", ">/dev/full 2>&-"])
+    def test_is_no_failure(self, fast, tmp_path, words, after):
+        (tmp_path / "log.csv").write_text("epoch,loss\n" + "".join(f"{n},{1 / n}\n" for n in range(1, 20)))
+        done = self.shell(words, after, tmp_path)
+        assert "Traceback" not in done.err
+        if after == ">/dev/full 2>&-":
+            assert done.code == 2  # a full disk is none of these
+            return
+        assert (done.code, done.err) == (0, "")
+        if "fast" in words:
+            assert (tmp_path / "runs/fast-001/check-init-loss/result.json").exists()
+            assert (tmp_path / "runs/fast-001/report.html").exists()
+
+    def test_a_failed_step_stays_one(self, fast, tmp_path):
+        done = self.shell(
+            "lr-sweep fast.yaml --jobs 1 --set steps.lr-sweep.high=1e-30 --set steps.lr-sweep.low=1e-31",
+            "| true",
+            tmp_path,
+        )
+        assert done.code == 1
+
+    @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+    def test_letters_that_the_terminal_does_not_have(self, tmp_path, encoding):
+        (tmp_path / "größe☃.csv").write_text("epoch,loss\n" + "".join(f"{n},{1 / n}\n" for n in range(1, 20)))
+        done = subprocess.run(
+            [sys.executable, "-m", "tunekit.cli", "diagnose", "größe☃.csv"],
+            cwd=tmp_path,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout

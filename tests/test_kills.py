@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from tests.commands import FAST, spawn, without_seconds
 from tests.gate import command, gated
 from tunekit.steps import step_names
 
+End = Callable[[subprocess.Popen], None]
+
 
 def kill_group(process: subprocess.Popen) -> None:
     """The supervisor and its workers, at once: the machine is gone."""
@@ -26,8 +29,16 @@ def kill_group(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def finish(folder: Path, words: tuple[str, ...], kills: int, longest: float, draw: random.Random) -> None:
-    """The command, killed `kills` times at random moments, then left to end."""
+def hang_up(process: subprocess.Popen) -> None:
+    """The terminal is closed."""
+    os.killpg(process.pid, signal.SIGHUP)
+    process.wait()
+
+
+def finish(
+    folder: Path, words: tuple[str, ...], kills: int, longest: float, draw: random.Random, end: End = kill_group
+) -> None:
+    """The command, ended `kills` times at random moments, then left to end."""
     count = 0
     while count < kills:
         process = subprocess.Popen(
@@ -42,11 +53,11 @@ def finish(folder: Path, words: tuple[str, ...], kills: int, longest: float, dra
             shutil.rmtree(folder / "runs")
             continue
         # Sometimes the supervisor alone: its workers must notice by themselves.
-        if count % 3 == 2:
+        if end is kill_group and count % 3 == 2:
             process.kill()
             process.wait()
         else:
-            kill_group(process)
+            end(process)
         count += 1
     done = spawn(*words, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -70,7 +81,7 @@ def assert_whole(run: Path) -> None:
             assert [line.partition(",")[0] for line in lines[1:-1]] == [str(k) for k in range(1, len(lines) - 1)]
 
 
-def check_kills(tmp_path: Path, recipe: str, kills: int, jobs: str, seed: int) -> None:
+def check_kills(tmp_path: Path, recipe: str, kills: int, jobs: str, seed: int, end: End = kill_group) -> None:
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "recipe.yaml").write_text(recipe)
@@ -79,7 +90,7 @@ def check_kills(tmp_path: Path, recipe: str, kills: int, jobs: str, seed: int) -
     done = spawn(*words, cwd=tmp_path / "whole")
     longest = time.monotonic() - started
     assert done.returncode == 0, done.stderr
-    finish(tmp_path / "killed", words, kills, longest, random.Random(seed))
+    finish(tmp_path / "killed", words, kills, longest, random.Random(seed), end)
     for step in step_names():
         whole, killed = (tmp_path / name / "runs/r" / step / "result.json" for name in ("whole", "killed"))
         assert without_seconds(killed) == without_seconds(whole), step
@@ -101,13 +112,38 @@ def test_twenty_kills_change_nothing(tmp_path, jobs):
     check_kills(tmp_path, digits, kills=20, jobs=jobs, seed=int(jobs))
 
 
-def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
+@pytest.mark.long
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_five_closed_terminals_change_nothing(tmp_path, jobs):
+    digits = (Path(__file__).parent.parent / "recipes" / "digits.yaml").read_text()
+    check_kills(tmp_path, digits, kills=5, jobs=jobs, seed=int(jobs), end=hang_up)
+
+
+def test_a_run_below_nohup_outlives_its_terminal(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(gated(FAST, tmp_path))
+    words = ("run", "recipe.yaml", "--name", "r", "--jobs", "2", "--to", "lr-sweep")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; it is inherited
+    try:
+        with command(*words, cwd=tmp_path, tickets=2) as (process, gate):
+            gate.held(process)
+            os.killpg(process.pid, signal.SIGHUP)
+            gate.open()
+            _, err = process.communicate()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert process.returncode == 0, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_and_a_closed_terminal_leave_a_run_that_goes_on(tmp_path, number):
     recipe = gated(FAST.replace("iterations: 30", "iterations: 100000"), tmp_path)
     (tmp_path / "recipe.yaml").write_text(recipe)
     words = ("run", "recipe.yaml", "--name", "r", "--jobs", "2", "--to", "lr-sweep")
     with command(*words, cwd=tmp_path, tickets=2) as (process, gate):
         gate.held(process)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
+        if number == signal.SIGHUP:
+            os.killpg(process.pid, number)  # the shell sends one more
         gate.open()
         _, err = process.communicate()
     assert process.returncode == 130, err

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, TextIO
 
-from tunekit.stopping import is_request
+from tunekit.stopping import SIGNALS, is_request
 from tunekit.telling import raised, visible
 from tunekit.vocabulary import UserError
 
@@ -121,11 +121,11 @@ def _environment(values: Mapping[str, str]) -> None:
 
 
 def _handlers() -> tuple[Any, ...]:
-    return tuple(map(signal.getsignal, (signal.SIGINT, signal.SIGTERM)))
+    return tuple(map(signal.getsignal, SIGNALS))
 
 
 def _set_handlers(handlers: tuple[Any, ...]) -> None:
-    for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers, strict=True):
+    for number, handler in zip(SIGNALS, handlers, strict=True):
         signal.signal(number, handler)
 
 

@@ -1,5 +1,5 @@
-"""A request to stop (Ctrl-C, SIGTERM, a budget that is used up): something to ask for, and what is done where nobody
-asks, for a person's code does not return."""
+"""A request to stop (Ctrl-C, SIGTERM, SIGHUP, a budget that is used up): something to ask for, and what is done where
+nobody asks, for a person's code does not return."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from tunekit.vocabulary import Interrupted
 GRACE_S = 5.0  # what a request to stop waits until somebody asks for it
 CODE = 130  # of a program that was interrupted
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
+HANGUP = getattr(signal, "SIGHUP", None)  # the terminal was closed
+if HANGUP is not None:
+    SIGNALS[HANGUP] = "ended by SIGHUP, for its terminal was closed"
 
 
 class Stop(KeyboardInterrupt):
@@ -43,6 +46,8 @@ class _Request:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
+        if self.asked and number == HANGUP:
+            return  # the terminal and the shell both send one, and nobody is impatient
         if not self.asked:
             if number not in SIGNALS:
                 return  # an alarm of a person's own
@@ -66,6 +71,8 @@ def _handled(request: _Request) -> Iterator[None]:
         yield
         return
     numbers = [*SIGNALS, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])]
+    if HANGUP is not None and signal.getsignal(HANGUP) is signal.SIG_IGN:
+        numbers.remove(HANGUP)  # by nohup: the run outlives its terminal
     before = {number: signal.signal(number, request.take) for number in numbers}
     try:
         yield
@@ -82,8 +89,8 @@ def _alarm(seconds: float) -> None:
 
 @contextmanager
 def stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
-    """Ctrl-C, SIGTERM and the budget as something to ask for. Where nobody asks in GRACE_S, and at a second Ctrl-C,
-    what runs is left at once; a further one, where it caught that, ends the process. Errors: Interrupted."""
+    """Ctrl-C, SIGTERM, SIGHUP and the budget as something to ask for. Where nobody asks in GRACE_S, and at a second
+    Ctrl-C, what runs is left at once; a further one, where it caught that, ends the process. Errors: Interrupted."""
     request = _Request(GRACE_S)
     deadline = None if budget_s is None else time.monotonic() + budget_s
 
@@ -102,8 +109,8 @@ def stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
 
 @contextmanager
 def stopped_at_once() -> Iterator[None]:
-    """Ctrl-C and SIGTERM leave what runs, for there is nothing to save; a second, where it caught that, ends the
-    process. Errors: Interrupted."""
+    """Ctrl-C, SIGTERM and SIGHUP leave what runs, for there is nothing to save; a second Ctrl-C, where it caught that,
+    ends the process. Errors: Interrupted."""
     request = _Request(0)
     with _handled(request):
         try:

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from tunekit.executors.base import MEMORY_HINT, STILLBORN, STOP_S, Event, carry_out
-from tunekit.stopping import GRACE_S, Stop
+from tunekit.stopping import GRACE_S, HANGUP, Stop
 from tunekit.vocabulary import Measurement, Training, UserError
 from tunekit.worker import Worker, Workspace
 
@@ -199,7 +199,9 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
     """A worker's life: requests come, events go; it ends with its supervisor, of which the broken pipe tells."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says what to do
+    for number in (signal.SIGINT, HANGUP):  # they reach the whole group; the supervisor says what to do
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     worker = Worker()
     try:
