@@ -1,9 +1,11 @@
+import io
 import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from tunekit.store import Store
 from tunekit.vocabulary import Measurement, StopRule, Training, UserError
@@ -249,3 +251,52 @@ def test_a_worker_reads_data_once_a_run(make_config, workspace, tmp_path, monkey
     other = Workspace(str(tmp_path / "other" / "trainings"), workspace.folder, "cpu")
     list(worker.work(Training(make_config(), 3, {}, purpose="test"), other))
     assert len(read) == 2
+
+
+def _unreadable() -> bytes:
+    return b"no archive of any version of torch\x00\x00"
+
+
+def _of_another_model() -> bytes:
+    return archive({"iteration": 10, "model": {"other": torch.zeros(1)}, "optimizer": {}, "averaged": None})
+
+
+def _of_another_shape() -> bytes:
+    return archive([1, 2, 3])
+
+
+def archive(content) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("make", [_unreadable, _of_another_model, _of_another_shape])
+def test_a_whole_checkpoint_that_cannot_be_loaded_is_said_and_trained_anew(config, workspace, whole, make):
+    advance(config, 10, workspace)
+    entry = entry_of(config, workspace)
+    entry.save("checkpoint.pt", make())
+    assert entry.checkpoint() is not None  # its checksum is right
+    notes = [progress.note for progress in advance(config, 23, workspace) if progress.note]
+    assert len(notes) == 1
+    assert notes[0].startswith(f"{entry.path.name}: its checkpoint: ")
+    assert notes[0].endswith("; it is trained anew")
+    assert content(config, workspace) == whole
+
+
+@pytest.mark.parametrize("make", [None, _unreadable])
+def test_what_is_measured_on_a_trained_model_is_the_same_without_its_checkpoint(make_config, workspace, make):
+    config = make_config(data={"subset": {"per_class": 2}}, batch_size=20, regularize=False)
+    measured = []
+    for place in (workspace, replace(workspace, trainings=str(Path(workspace.trainings).parent.with_name("b") / "t"))):
+        advance(config, 10, place)
+        entry = entry_of(config, place)
+        if measured and make is None:
+            entry.drop_checkpoint()
+        elif measured:
+            entry.save("checkpoint.pt", make())
+        request = Measurement("tiny-trained", config, {}, at=10, purpose="test")
+        list(Worker().work(request, place))
+        measured.append(entry.measurement(request.goal))
+    assert measured[0] == measured[1]
+    assert measured[0] is not None

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from tunekit import __version__
 from tunekit.files import read_regular, way_out
 from tunekit.layout import JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
+from tunekit.mending import advice
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
 from tunekit.telling import command
 from tunekit.vocabulary import Finding, Remedy, StepResult, StorageError, UserError
@@ -54,9 +55,10 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def disk_error(path: Path, error: OSError) -> StorageError:
+    mended = advice(error, "with --runs-dir")
     return StorageError(
-        f"{path}: cannot be written: {error.strerror or error}; free space or choose another place with --runs-dir, "
-        "then give the same command again: nothing that was finished is lost"
+        f"{path}: cannot be written: {error.strerror or error}; {f'{mended}, then ' if mended else ''}"
+        "give the same command again: nothing that was finished is lost"
     )
 
 

@@ -117,15 +117,10 @@ class Worker:
             bench = self._workbench(workspace)
             session = Session(request.config, bench)
             resumable = session.splits.shareable
-            had_checkpoint = entry.has_checkpoint()
-            state = entry.checkpoint() if resumable else None
-            if state is not None:
-                session.restore(state)
-                if entry.iterations() < session.iteration:
-                    # The metrics are damaged before the checkpoint: numbers that are gone must be computed again.
-                    session = Session(request.config, bench)
-            if had_checkpoint and resumable and session.iteration == 0:
-                yield Progress(0, request.until, note=f"{entry.path.name}: its files are damaged; it is trained anew")
+            if resumable:
+                session, damage = _continued(session, entry)
+                if damage:
+                    yield Progress(0, request.until, note=f"{entry.path.name}: {damage}; it is trained anew")
             writer = _Writer(entry, session)
             last = time.monotonic()
             course: list[Row] = []
@@ -155,14 +150,48 @@ class Worker:
             from tunekit.training.device import threads
             from tunekit.training.probes import PROBES, Subject
 
-            state = entry.checkpoint() if request.at else None
-            if request.at and state is None:
-                raise UserError(f"{entry.path}: no checkpoint to measure at iteration {request.at}")
             bench = self._workbench(workspace)
+            state = _state_at(request, entry, bench) if request.at else None
             with threads(request.config.threads):
                 values = PROBES[request.probe](Subject(request.config, bench, state, request.args))
             entry.save_measurement(request.goal, values.to_json())
             yield Progress(1, 1)
+
+
+def _continued(session: Session, entry: Entry) -> tuple[Session, str]:
+    """The session at the training's checkpoint, or at its start where there is none; and what is wrong with the files
+    where they are of no use."""
+    had_checkpoint = entry.has_checkpoint()
+    state = entry.checkpoint()
+    if state is None:
+        return session, "its files are damaged" if had_checkpoint else ""
+    try:
+        session.restore(state)
+    except UserError as error:
+        return type(session)(session.config, session.bench), f"its {error}"
+    if entry.iterations() < session.iteration:
+        # The metrics are damaged before the checkpoint: numbers that are gone must be computed again.
+        return type(session)(session.config, session.bench), "its files are damaged"
+    return session, ""
+
+
+def _state_at(request: Measurement, entry: Entry, bench: Workbench) -> bytes:
+    """The training as it stands at the iteration that is asked for: its checkpoint, or trained anew where that is gone
+    or of another iteration. Errors: UserError where it cannot be trained anew."""
+    from tunekit.training.loop import Session
+
+    session = Session(request.config, bench)
+    if session.splits.shareable and entry.iterations() >= request.at:
+        session, _ = _continued(session, entry)
+        if session.iteration > request.at:
+            session = Session(request.config, bench)
+        for _ in session.run(request.at):
+            pass  # its rows are stored already
+        return session.state()
+    state = entry.checkpoint()
+    if state is None:
+        raise UserError(f"{entry.path}: no checkpoint to measure at iteration {request.at}")
+    return state
 
 
 def _shared_splits(place: Path, data: DataSpec, key: str, folder: Path) -> Splits:

@@ -13,6 +13,7 @@ from tunekit.cli import steps, logs  # isort: skip # the steps come first in --h
 # isort: split
 from tunekit.cli import around
 from tunekit.cli.options import app, say
+from tunekit.mending import advice
 from tunekit.streams import standard_output
 from tunekit.vocabulary import Interrupted, UserError
 
@@ -48,7 +49,9 @@ def _outcome() -> int:
         code = 2
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        say(f"error: {place}{error.strerror or error}; free space or mend access, then repeat the command", err=True)
+        mended = advice(error)
+        then = f"; {mended}, then repeat the command" if mended else ""
+        say(f"error: {place}{error.strerror or error}{then}", err=True)
         code = 2
     except (KeyboardInterrupt, Interrupted, typer.Abort) as why:
         say(f"{why if isinstance(why, Interrupted) else 'interrupted'}; give the same command again", err=True)

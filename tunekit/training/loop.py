@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.configuration import TrainingConfig
 from tunekit.guest import numbers, put_back
+from tunekit.telling import raised
 from tunekit.training.augment import build_augmentation
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
@@ -324,17 +325,26 @@ class Session:
         return buffer.getvalue()
 
     def restore(self, state: bytes) -> None:
-        """Go on from `state()`. Errors: UserError where it belongs to another model."""
-        content = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+        """Go on from `state()`. Errors: UserError where this version of torch cannot read it, or where it belongs to
+        another model; the session is then half restored, and of no use."""
         self.base_rates  # noqa: B018 - taken before the saved, scheduled rates replace them
+        try:
+            content = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+            iteration = int(content["iteration"])
+        except (MemoryError, torch.OutOfMemoryError):
+            raise  # of this machine, not of the file
+        except Exception as error:  # torch's own, zip's or pickle's, or of content that is none of ours
+            raise UserError(f"checkpoint: cannot be loaded: {raised(error)}") from None
         try:
             self.model.load_state_dict(content["model"])
             self.optimizer.load_state_dict(content["optimizer"])
             if self.averaged is not None:
                 self.averaged.load_state_dict(content["averaged"])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
             raise UserError(f"checkpoint: does not fit the model: {str(error).splitlines()[0]}") from None
-        self.iteration = int(content["iteration"])
+        self.iteration = iteration
 
 
 def runs_persons_code(config: TrainingConfig) -> bool:
