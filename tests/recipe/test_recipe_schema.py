@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +82,69 @@ def test_all_faults_are_told_at_once_with_line_key_and_nearest_key(write):
         "line 14: seed: input should be greater than or equal to 0, not -1",
         "line 15: search.batch_size must be a list, such as [1, 2], not 3",
     }
+
+
+HEAD = "name: r\ndata: {target: digits}\nmodel: {target: mlp}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("batch_size: true", "batch_size"),
+        ("batch_size: yes", "batch_size"),
+        ("batch_size: '64'", "batch_size"),
+        ("seed: false", "seed"),
+        ("threads: true", "threads"),
+        ("ema: true", "ema"),
+        ("clip_grad_norm: on", "clip_grad_norm"),
+        ("optimizer: {lr: true}", "optimizer.lr"),
+        ("optimizer: {lr: '1e-3'}", "optimizer.lr"),
+        ("optimizer: {weight_decay: false}", "optimizer.weight_decay"),
+        ("steps: {fine-run: {epochs: yes}}", "steps.fine-run.epochs"),
+        ("steps: {fine-run: {lr_factors: [0.5, true]}}", "steps.fine-run.lr_factors.1"),
+        ("steps: {lr-sweep: {extend: true}}", "steps.lr-sweep.extend"),
+        ("steps: {overfit-tiny: {rates: ['1e-3']}}", "steps.overfit-tiny.rates.0"),
+        ("steps: {check-init-loss: {tolerance: true}}", "steps.check-init-loss.tolerance"),
+    ],
+)
+def test_what_is_no_number_is_none_wherever_one_is_wanted(write, text, key):
+    [fault] = faults_of(write(f"{HEAD}{text}\n"))
+    assert re.fullmatch(rf"line 4: {re.escape(key)} must be a (whole )?number, not (true|false|the text '.*')", fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("batch_size: 1000000000000000", "batch_size: .* equal to 1,000,000,000, not 1,000,000,000,000,000"),
+        ("threads: 1000000", "threads: .* equal to 4,096, not 1,000,000"),
+        ("optimizer: {lr: 1e7}", "optimizer.lr: .* equal to 1e.06, not 1e.07"),
+        ("steps: {fine-run: {epochs: 1000000000000}}", "steps.fine-run.epochs: .* equal to 1,000,000, not 1,000,000,0"),
+        ("steps: {fine-run: {seeds: 1000000000}}", "steps.fine-run: asks for 1,000,000,005 trials; .* most 10,000"),
+        ("steps: {check-init-loss: {initializations: 1000000000}}", "steps.check-init-loss: asks for 1,000,000,000 "),
+        ("steps: {coarse-grid: {sampler: tpe, trials: 1000000000}}", "steps.coarse-grid: asks for 1,000,000,000 "),
+        ("steps: {lr-sweep: {low: 1e-300}}", "steps.lr-sweep.low: .* equal to 1e-15, not 1e-300"),
+        ("steps: {lr-sweep: {high: 1e300}}", "steps.lr-sweep.high: .* equal to 1e.06, not 1e.300"),
+    ],
+)
+def test_what_no_run_could_carry_out_is_refused_with_its_number_and_the_limit(write, text, told):
+    [fault] = faults_of(write(f"{HEAD}{text}\n"))
+    assert re.match(f"line 4: {told}", fault), fault
+
+
+def test_a_grid_of_a_billion_cells_is_counted_and_not_built(write):
+    many = ", ".join(["1"] * 1000)
+    grid = f"steps: {{coarse-grid: {{lr_factors: [{many}], weight_decays: [{many}]}}}}\n"
+    [fault] = faults_of(write(f"{HEAD}{grid}search: {{batch_size: [{', '.join(map(str, range(1, 1001)))}]}}\n"))
+    assert fault == "line 4: steps.coarse-grid: asks for 1,000,000,000 trials; a step takes at most 10,000"
+
+
+def test_as_many_rates_as_a_text_can_hold_are_refused(write):
+    [fault] = faults_of(write(f"{HEAD}steps: {{overfit-tiny: {{rates: [{', '.join(['1e-3'] * 40_000)}]}}}}\n"))
+    assert fault == "line 4: steps.overfit-tiny: asks for 40,000 trials; a step takes at most 10,000"
+
+
+def test_a_whole_number_may_be_written_with_an_exponent(write):
+    assert load(write(f"{HEAD}batch_size: 1e3\noptimizer: {{lr: 1}}\n")).recipe.batch_size == 1000
 
 
 def test_a_tolerance_below_what_sound_networks_need_is_refused_with_its_reason(write):
@@ -165,7 +230,7 @@ class TestSearch:
             ("metric", ["accuracy", "balanced_accuracy"], "cannot be compared"),
             ("precision", ["fp32", "bf16"], "it is one for the whole run"),
             ("schedule", ["constant", "cosine"], "'constant' and 'cosine' are the same training"),
-            ("batch_size", [32, "32"], "32 and '32' are the same training"),
+            ("batch_size", [32, "32"], "search.batch_size: batch_size must be a whole number, not the text '32'"),
             ("batch_size", [32, 64, 32], "32 and 32 are the same training"),
             ("batch_size.x", [1], "batch_size"),
         ],
@@ -175,7 +240,13 @@ class TestSearch:
         with pytest.raises(UserError) as caught:
             load(path)
         assert message in str(caught.value)
-        assert str(caught.value).startswith(f"{path}, line ")
+        assert str(caught.value).startswith(f"{path}, line 4")
+
+    @pytest.mark.parametrize("value", ["true", "'32'", ".nan"])
+    def test_a_value_that_is_no_number_is_told_with_its_axis(self, write, value):
+        path = write(f"name: r\ndata: {{target: digits}}\nmodel: {{target: mlp}}\nsearch: {{batch_size: [{value}]}}\n")
+        [fault] = faults_of(path)
+        assert fault.startswith("line 4: search.batch_size: batch_size")
 
     def test_with_values_sets_tuned_values_and_refuses_wrong_ones(self):
         recipe = check(schema(), SMALL, {}, "r").with_values({"lr": 0.5, "weight_decay": 0.1, "model.args.hidden": [3]})

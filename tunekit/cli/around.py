@@ -117,7 +117,7 @@ def train(
     context: typer.Context,
     target: Target,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the training data; otherwise as the fine run.")
+        int | None, typer.Option(min=1, max=10**6, help="Passes over the training data; otherwise as the fine run.")
     ] = None,
     set_: Set = None,
     runs_dir: RunsDir = RUNS,

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import inspect
 import json
+import math
+import re
 import shlex
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +55,9 @@ RayAddress = Annotated[
 ]
 Readers = Annotated[
     int | None,
-    typer.Option(min=0, help="Processes a training that read data too large for memory; otherwise the cores left."),
+    typer.Option(
+        min=0, max=1000, help="Processes a training that read data too large for memory; otherwise the cores left."
+    ),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.")]
 Budget = Annotated[
@@ -72,6 +76,7 @@ KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on past a fail
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 RUNS = Path("runs")
+MOST_JOBS = 1024
 
 
 def command(
@@ -132,8 +137,8 @@ def workers(jobs: str) -> int | None:
     """A number of workers, or None for `auto`. Errors: UserError."""
     if jobs == "auto":
         return None
-    if not jobs.isdigit() or int(jobs) < 1:
-        raise UserError(f"--jobs {jobs}: a number of worker processes, or auto")
+    if not re.fullmatch("[0-9]{1,5}", jobs) or not 1 <= int(jobs) <= MOST_JOBS:
+        raise UserError(f"--jobs {jobs}: a number of worker processes, 1 to {MOST_JOBS:,}, or auto")
     return int(jobs)
 
 
@@ -171,8 +176,8 @@ def seconds(budget: str | None) -> float | None:
         seconds = float(number) * units[unit]
     except ValueError:
         raise UserError(f"--budget {budget}: a time such as 90s, 10m or 2h") from None
-    if not seconds > 0:
-        raise UserError(f"--budget {budget}: must be more than nothing")
+    if not 0 < seconds < math.inf:
+        raise UserError(f"--budget {budget}: must be more than nothing, and an end")
     return seconds
 
 

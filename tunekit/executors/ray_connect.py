@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -17,6 +18,7 @@ from tunekit.executors import cores
 from tunekit.vocabulary import Interrupted, UserError
 
 ADDRESS_FILE = "ray_current_cluster"  # where Ray notes the cluster that was started last on a machine
+HIGHEST_PORT = 65535
 
 
 def connect(jobs: int, address: str | None) -> tuple[ModuleType, bool]:
@@ -77,7 +79,7 @@ def _reachable(address: str) -> str:
         note = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray" / ADDRESS_FILE
         head = os.environ.get("RAY_ADDRESS") or (note.read_text().strip() if note.exists() else "")
     host, _, port = head.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > HIGHEST_PORT:
         raise UserError(f"--ray-address {address}: no cluster found; give HOST:PORT of its head, usually HOST:6379")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -12,9 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
+    GetCoreSchemaHandler,
     ValidationError,
     create_model,
     field_serializer,
@@ -22,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic_core import CoreSchema, ErrorDetails
 
 from tunekit.configuration import (
     DataSpec,
@@ -34,16 +33,30 @@ from tunekit.configuration import (
     Values,
     digest,
 )
+from tunekit.recipe.arguments import LARGEST
+from tunekit.recipe.numbers import only_numbers
 from tunekit.recipe.text import ALIASES, NAMES, Lines, apply_overrides, kind_of, nearest, parse_yaml, set_path
 from tunekit.vocabulary import Facts, UserError
 
 TASKS = ("classification", "binary", "multilabel", "regression")
+
+LONGEST_SHOWN = 60  # characters of a wrong value in a message
+
+# Far beyond what anyone asks for on purpose: more is a slip of the keyboard, and is said before anything is built.
+MOST_TRIALS = 10_000  # of a step
+HIGHEST_RATE = 1e6
+LARGEST_BATCH = 10**9
+MOST_THREADS = 4096
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid", populate_by_name=True, frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return only_numbers(source, handler)
 
 
 class Target(_Model):
@@ -65,8 +78,8 @@ class Model(Target):
 
 class Optimizer(Target):
     target: str = "adam"
-    lr: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 0.0
+    lr: float = Field(1e-3, gt=0, le=HIGHEST_RATE)
+    weight_decay: float = Field(0.0, ge=0, le=LARGEST)
 
 
 class Schedule(_Model):
@@ -109,12 +122,12 @@ class Recipe(_Model):
     metric: str = "auto"
     optimizer: Optimizer = Optimizer()
     schedule: Annotated[Schedule, _long_form(NAMES["schedule"])] = Schedule()
-    batch_size: PositiveInt = 64
-    clip_grad_norm: PositiveFloat | None = None
+    batch_size: int = Field(64, gt=0, le=LARGEST_BATCH)
+    clip_grad_norm: float | None = Field(None, gt=0, le=LARGEST)
     ema: float | None = Field(None, gt=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    threads: Annotated[PositiveInt | None, _auto] = None  # None: decided by the size of the model
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
+    threads: Annotated[int | None, _auto] = Field(None, gt=0, le=MOST_THREADS)  # None: decided by the size of the model
     seed: int = Field(0, ge=0, lt=2**31)
     steps: StepSettings = StepSettings()
     search: dict[str, list[Any]] = {}
@@ -132,6 +145,15 @@ class Recipe(_Model):
         return value
 
     @model_validator(mode="after")
+    def _trials_can_be_counted(self) -> Recipe:
+        for name in self.step_names():
+            asks_for = getattr(self.settings(name), "asks_for", None)
+            count = asks_for(self.search) if asks_for else 0
+            if count > MOST_TRIALS:
+                raise ValueError(f"steps.{name}: asks for {count:,} trials; a step takes at most {MOST_TRIALS:,}")
+        return self
+
+    @model_validator(mode="after")
     def _search_values_fit(self) -> Recipe:
         for path, values in self.search.items():
             if not values:
@@ -142,6 +164,10 @@ class Recipe(_Model):
             for value in values:
                 try:
                     data = self._with({path: value}, drop_search=True).as_dict()
+                except ValidationError as error:
+                    place = f"search.{path}"
+                    told = _explain(type(self), error.errors()[0], {}, place)
+                    raise ValueError(told.replace(f"{place}, line 1", place, 1)) from None
                 except UserError as error:
                     raise ValueError(f"search.{path}: {error}") from None
                 # Steps 3 to 5 train at a constant rate: of a schedule its warm-up alone is theirs.
@@ -290,7 +316,10 @@ _WANTED = {
 
 
 def _faults(schema: type[Recipe], error: ValidationError, lines: Lines, where: str) -> UserError:
-    return UserError("\n".join(dict.fromkeys(_explain(schema, fault, lines, where) for fault in error.errors())))
+    faults = error.errors()
+    inner = {fault["loc"][:-1] for fault in faults}  # a list without its wrong values is called too short as well
+    own = [fault for fault in faults if not (fault["type"] == "too_short" and fault["loc"] in inner)]
+    return UserError("\n".join(dict.fromkeys(_explain(schema, fault, lines, where) for fault in own)))
 
 
 def _explain(schema: type[Recipe], fault: ErrorDetails, lines: Lines, where: str) -> str:
@@ -306,14 +335,38 @@ def _explain(schema: type[Recipe], fault: ErrorDetails, lines: Lines, where: str
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
         return f"{place}: unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
     if kind == "value_error":
-        return f"{place}: {fault['ctx']['error']}"
+        text = str(fault["ctx"]["error"])
+        line = line if path else _line_of(text, lines)
+        place = "--set" if line == 0 else f"{where}, line {line}"
+        return f"{place}: {text}"
     if kind in _WANTED:
         got = "" if kind == "missing" else f", not {kind_of(fault['input'])}"
         return f"{place}: {key} {_WANTED[kind]}{got}"
     if kind == "string_pattern_mismatch" and key == "name":
         allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
         return f"{place}: {allowed}, not {fault['input']!r}"
-    return f"{place}: {key}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
+    return f"{place}: {key}: {_limit(fault)}, not {_shown(fault['input'])}"
+
+
+def _limit(fault: ErrorDetails) -> str:
+    """pydantic's words, a limit in them as a person writes it."""
+    limit = next((value for name, value in fault.get("ctx", {}).items() if name in ("ge", "gt", "le", "lt")), None)
+    words = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return words if limit is None else f"{words.rpartition(' ')[0]} {_shown(limit)}"
+
+
+def _shown(value: object) -> str:
+    """A number as a person reads it; of what is long its beginning."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = f"{value:,}" if isinstance(value, int) else repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def _line_of(text: str, lines: Lines) -> int:
+    """The line of the key that a text about the whole recipe begins with, or of the nearest around it."""
+    named = [path for path in lines if re.match(rf"{re.escape('.'.join(path))}[.:]", text)]
+    return lines[max(named, key=lambda path: len(".".join(path)))] if named else lines.get((), 1)
 
 
 def _keys_at(schema: type[Recipe], path: tuple[str, ...]) -> list[str]:

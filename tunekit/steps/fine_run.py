@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 from tunekit import citations
 from tunekit.charts import Figure, Line, Panel
@@ -17,7 +18,7 @@ from tunekit.steps.coarse_grid import WITHIN_NOISE
 from tunekit.steps.coarse_grid.plan import other_axes
 from tunekit.steps.context import Context, described
 from tunekit.steps.noise import Difference, best_validation, diverged, paired, sample_losses
-from tunekit.steps.step import Count, Judgement, Positive, Settings, Step
+from tunekit.steps.step import Count, Epochs, Judgement, Positive, Settings, Step
 from tunekit.steps.winner import Winner
 from tunekit.vocabulary import Code, Finding, Record, Remedy, StepResult, Training, UserError
 
@@ -33,9 +34,12 @@ OTHER_COUNTING = 0.05  # of its value: what a metric that is no share varies by 
 @dataclass(frozen=True)
 class FineRun(Settings):
     top: Count = 3
-    epochs: Count = 10
+    epochs: Epochs = 10
     lr_factors: tuple[Positive, ...] = (0.7, 1.4)
     seeds: Count = 3
+
+    def asks_for(self, search: Mapping[str, Sequence[Any]]) -> int:  # noqa: ARG002 - the grid's best have it already
+        return self.top + len(self.lr_factors) + self.seeds
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ LADDER = (1.0, 3.0)  # half-decades: 1, 3, 10, 30, ...
 CONFIRM = 2  # times the iterations for rates beyond the recipe's range: a high rate may look best and then blow up
 WORKS = 0.8  # share of the best drop that a working rate reaches
 NEARLY = 0.9  # share of the best drop for which a rate further from divergence is preferred
+LOWEST, HIGHEST = 1e-15, 1e6  # rates: beyond them nothing moves in fp32, or nothing stays finite
 LEAST_DROP = 0.02  # of the start's scale: less is no learning, whatever the noise
 
 
@@ -56,10 +57,10 @@ def beyond(rate: float, up: bool) -> float:
 
 @dataclass(frozen=True)
 class LrSweep(Settings):
-    low: Positive = 1e-5
-    high: Positive = 1e-1
+    low: Annotated[Positive, Ge(LOWEST)] = 1e-5
+    high: Annotated[Positive, Le(HIGHEST)] = 1e-1
     iterations: Count = 100
-    epochs: NonNegative = 0.0  # at least so many passes, where that is more
+    epochs: Annotated[NonNegative, Le(10**6)] = 0.0  # at least so many passes, where that is more
     weight_decay: NonNegative = 1e-4
     extend: Annotated[int, Ge(0), Le(6)] = 3  # further half-decades beyond an edge
 

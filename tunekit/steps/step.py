@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from tunekit.charts import Figure
 from tunekit.configuration import Values, digest
 from tunekit.jsondata import JsonData, plain
+from tunekit.recipe.arguments import LARGEST
 from tunekit.space import Space
 from tunekit.telling import spelled
 from tunekit.vocabulary import (
@@ -27,13 +28,18 @@ from tunekit.vocabulary import (
 )
 
 if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
     from tunekit.steps.context import Context
 
 LONGEST = 120  # characters of searched values in a study's name
 
-Count = Annotated[int, Gt(0)]
-Positive = Annotated[float, Gt(0)]
-NonNegative = Annotated[float, Ge(0)]
+# The limits are far beyond what anyone asks for on purpose.
+Count = Annotated[int, Gt(0), Le(10**9)]
+Epochs = Annotated[int, Gt(0), Le(10**6)]
+Positive = Annotated[float, Gt(0), Le(LARGEST)]
+NonNegative = Annotated[float, Ge(0), Le(LARGEST)]
 
 
 class Settings:
@@ -44,6 +50,17 @@ class Settings:
         "allow_inf_nan": False,
         "validate_default": True,
     }
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from tunekit.recipe.numbers import only_numbers
+
+        return only_numbers(source, handler)
+
+    def asks_for(self, search: Mapping[str, Sequence[Any]]) -> int:  # noqa: ARG002 - the recipe's `search`
+        """About how many trials the step makes with these settings. The recipe refuses what no run could carry out,
+        before anything is built."""
+        return 0
 
 
 @dataclass(frozen=True)

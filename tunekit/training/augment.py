@@ -12,9 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tunekit.configuration import Values
+from tunekit.recipe import check_arguments
 from tunekit.telling import refused
 from tunekit.training.data import Batch
 from tunekit.vocabulary import UserError
+
+WIDEST = 1000
+"""Pixels of padding: more would fill the memory with zeros."""
 
 
 def _chosen(x: Tensor, p: float) -> Tensor:
@@ -28,6 +32,8 @@ def flip(x: Tensor, p: float = 0.5) -> Tensor:
 
 def crop(x: Tensor, padding: int = 4) -> Tensor:
     """Shift images by up to `padding` pixels each way, zeros coming in: a random crop of the padded image."""
+    if not 0 <= padding <= WIDEST:
+        raise ValueError(f"padding: 0 to {WIDEST:,} pixels, not {padding:,}")
     batch, _, height, width = x.shape
     padded = F.pad(x, (padding,) * 4)
     rows = torch.randint(0, 2 * padding + 1, (batch, 1), device=x.device) + torch.arange(height, device=x.device)
@@ -98,6 +104,7 @@ def build_augmentation(entries: Sequence[str | Values]) -> Callable[[Batch], Bat
         name, args = (entry, {}) if isinstance(entry, str) else _entry(entry)
         if name not in AUGMENTATIONS:
             raise UserError(f"data.augment: no augmentation {name!r}; one of {', '.join(AUGMENTATIONS)}")
+        check_arguments(AUGMENTATIONS[name].apply, args, f"data.augment: {name}")
         try:
             AUGMENTATIONS[name].apply(torch.zeros(1, 1, 8, 8), **args)
         except (TypeError, ValueError, RuntimeError) as error:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.configuration import ModelSpec, Values
-from tunekit.recipe import construct, resolve
+from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.telling import refused
 from tunekit.training.data import Batch
 from tunekit.training.seeds import seed_everything
@@ -92,6 +92,7 @@ def build_model(spec: ModelSpec, folder: Path, sample: Batch, outputs: int | Non
     if target in MODELS:
         if not sample.args or not isinstance(sample.args[0], Tensor):
             raise UserError(f"model: {target} takes a single input tensor; give a model of your own (module:callable)")
+        check_arguments(MODELS[target], args, f"model.args: {target}")
         args = {"shape": tuple(sample.args[0].shape[1:]), "outputs": outputs or 1, **args}
         model = _built(MODELS[target], target, args)
     elif target.startswith("torchvision:"):

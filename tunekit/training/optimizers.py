@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tunekit.configuration import TrainingConfig, Values
-from tunekit.recipe import construct, resolve
+from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
 
@@ -95,6 +95,7 @@ def _by_name(target: str, trained: list[nn.Parameter], args: dict[str, Any]) -> 
         )
     if "fused" in inspect.signature(build).parameters and "fused" not in args:
         args["fused"] = all(parameter.is_floating_point() for parameter in trained)
+    check_arguments(build, args, f"optimizer.args: {target}")
     try:
         return build(trained, **{**entry.args, **args})
     except (TypeError, ValueError) as error:

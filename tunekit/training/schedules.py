@@ -7,8 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tunekit.configuration import ScheduleSpec
+from tunekit.recipe.arguments import check_arguments
+from tunekit.recipe.text import kind_of
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
+
+LONGEST_WARMUP = 10**9
+"""Iterations: more is no training."""
 
 
 def constant(_iteration: int) -> float:
@@ -73,9 +78,12 @@ def build_schedule(spec: ScheduleSpec) -> Callable[[int], float]:
     warmup = args.pop("warmup", 0)
     if name not in SCHEDULES:
         raise UserError(f"schedule: no schedule {name!r}; one of {', '.join(SCHEDULES)}")
-    if not isinstance(warmup, int) or warmup < 0:
-        raise UserError(f"schedule.args.warmup: a number of iterations, not {warmup!r}")
+    if isinstance(warmup, bool) or not isinstance(warmup, int) or warmup < 0:
+        raise UserError(f"schedule.args.warmup: a number of iterations, not {kind_of(warmup)}")
+    if warmup > LONGEST_WARMUP:
+        raise UserError(f"schedule.args.warmup: at most {LONGEST_WARMUP:,} iterations, not {warmup:,}")
     function = SCHEDULES[name].factor
+    check_arguments(function, args, f"schedule.args: {name}")
     try:
         function(1, **args)
     except (TypeError, ValueError, ArithmeticError) as error:

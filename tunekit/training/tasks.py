@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tunekit.configuration import TrainingConfig, Values
-from tunekit.recipe import call, construct, resolve
+from tunekit.recipe import call, check_arguments, construct, resolve
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
 
@@ -39,6 +40,7 @@ def _with_tensors(args: Values, dtype: torch.dtype | None = None, device: torch.
 def _weighted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Lets a recipe write lists where torch wants tensors."""
 
+    @wraps(function)
     def loss(outputs: Tensor, targets: Tensor, reduction: str = "mean", **args: Any) -> Tensor:
         return function(outputs, targets, reduction=reduction, **_with_tensors(args, outputs.dtype, outputs.device))
 
@@ -315,6 +317,7 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
 
 
 def _check_arguments(function: Callable[..., Tensor], name: str, args: Values) -> None:
+    check_arguments(function, args, f"loss.args: {name}")
     outputs = torch.zeros(2, 2)
     targets = torch.zeros(2, dtype=torch.long) if name in ("cross_entropy", "focal", "nll", "multi_margin") else outputs
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Lt
 
@@ -20,6 +21,9 @@ SOUND_TOLERANCE = 0.15  # sound networks start up to 11 % off theory (ResNet-18 
 class CheckInitLoss(Settings):
     initializations: Count = 3
     tolerance: Annotated[float, Lt(1)] = SOUND_TOLERANCE  # as a share of the expected loss
+
+    def asks_for(self, search: Mapping[str, Sequence[Any]]) -> int:  # noqa: ARG002 - nothing is searched here
+        return self.initializations
 
     def __post_init__(self) -> None:
         if self.tolerance < SOUND_TOLERANCE:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
 
@@ -16,7 +16,7 @@ from tunekit.steps.context import Context, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep import SWEEP, pick, plan_sweep, read_curves, swept_values
 from tunekit.steps.noise import Difference, diverged, finite, last_validation, paired, sample_losses
-from tunekit.steps.step import Count, NonNegative, Part, Positive, Settings
+from tunekit.steps.step import Count, Epochs, NonNegative, Part, Positive, Settings
 from tunekit.vocabulary import Measurement, Record, Request, Suggestion, Training
 
 CELL, ROW, DRAWN = "cell", "further row", "drawn cell"
@@ -34,11 +34,16 @@ GROWTH = {"lr": 2.0, "weight_decay": 10.0}
 class CoarseGrid(Settings):
     lr_factors: Annotated[tuple[Positive, ...], MinLen(1)] = (0.5, 1.0, 2.0)
     weight_decays: Annotated[tuple[NonNegative, ...], MinLen(1)] = (0.0, 1e-5, 1e-4, 1e-3)
-    epochs: Count | None = None  # None: enough for 200 iterations, within 1 to 5
+    epochs: Epochs | None = None  # None: enough for 200 iterations, within 1 to 5
     sampler: Literal["grid", "random", "tpe"] = "grid"
     trials: Count = 20  # for random and tpe
     pruner: Literal["none", "halving"] = "none"
     extend: Annotated[int, Ge(0), Le(6)] = 2  # further rows beyond an edge, at most
+
+    def asks_for(self, search: Mapping[str, Sequence[Any]]) -> int:
+        if self.sampler != "grid":
+            return self.trials
+        return len(self.lr_factors) * len(self.weight_decays) * math.prod(map(len, search.values()))
 
 
 def plan(context: Context[CoarseGrid], records: Sequence[Record]) -> Sequence[Request]:

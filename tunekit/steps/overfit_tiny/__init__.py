@@ -5,10 +5,10 @@ learned says what counts as learned; causes holds the codes and finds which of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import MinLen
 
@@ -20,7 +20,7 @@ from tunekit.steps.context import Context
 from tunekit.steps.noise import diverged, tail
 from tunekit.steps.overfit_tiny import causes
 from tunekit.steps.overfit_tiny.learned import best, reached, reached_text, score_column, solved, stop_rule
-from tunekit.steps.step import Count, Handoff, Judgement, Positive, Settings, Step
+from tunekit.steps.step import Count, Epochs, Handoff, Judgement, Positive, Settings, Step
 from tunekit.vocabulary import Finding, Measurement, Record, Request, StepResult, Training, UserError
 
 NAME = "overfit-tiny"
@@ -43,7 +43,10 @@ class OverfitTiny(Settings):
     per_class: Count = 10
     samples: Count = 32  # where there are no classes
     rates: Annotated[tuple[Positive, ...], MinLen(1)] | None = None  # None: the optimizer's own
-    epochs: Count = 300
+    epochs: Epochs = 300
+
+    def asks_for(self, search: Mapping[str, Sequence[Any]]) -> int:  # noqa: ARG002 - nothing is searched here
+        return len(self.rates or RATES)
 
 
 @dataclass(frozen=True)
