@@ -47,7 +47,7 @@ class Books:
     its training; a request without parameters is none. Nothing that a step comes to depends on the order of telling."""
 
     def __init__(self, context: Context[Any], studies: Studies) -> None:
-        self._context, self._studies = context, studies
+        self.context, self._studies = context, studies
         self._books: dict[str, _Book] = {}
         self._paused: dict[str, Entry] = {}  # by the trial's name: what a later round may go on with
 
@@ -57,7 +57,7 @@ class Books:
         entries = [self._entry(request, records) for request in requests]
         for left in self._paused.values():
             assert isinstance(left.request, Training)
-            epoch = left.request.until // self._context.iterations_per_epoch(left.request.params)
+            epoch = left.request.until // self.context.iterations_per_epoch(left.request.params)
             self._finish(left, None, f"not taken further than epoch {epoch}: others did better")
         self._paused.clear()
         return entries
@@ -65,7 +65,7 @@ class Books:
     def _entry(self, request: Request, records: Sequence[Record]) -> Entry:
         if isinstance(request, Suggestion):
             book = self._book(None, records)
-            draw, params = book.study.suggest(request, self._context.recipe.seed)
+            draw, params = book.study.suggest(request, self.context.recipe.seed)
             return Entry(request.build(params), book, draw)
         if not request.params:
             return Entry(request, None)
@@ -75,14 +75,14 @@ class Books:
         return replace(entry, number=paused.number) if paused else entry
 
     def _part(self, request: Training | Measurement) -> Part | None:
-        step = self._context.step
+        step = self.context.step
         return None if step.part is None else step.part(request)
 
     def _book(self, part: Part | None, records: Sequence[Record]) -> _Book:
         """The study of the step or of a part of it; opened, with its axes, when the first request for it is at hand."""
-        name = self._context.step.name if part is None else part.study
+        name = self.context.step.name if part is None else part.study
         if name not in self._books:
-            context = self._context if part is None else replace(self._context.of(part.step), following="")
+            context = self.context if part is None else replace(self.context.of(part.step), following="")
             step = context.step
             study = self._studies.study(
                 name, step.space(context, records), step.metric(context), step.maximize(context)
@@ -108,7 +108,7 @@ class Books:
             entry.book.study.progress(entry.number, progress.done, progress.loss)
 
     def _cell(self, row: Row, column: str) -> float | None:
-        metric = self._context.facts.metric
+        metric = self.context.facts.metric
         return dict(zip(columns(metric), cells(row, metric), strict=True)).get(column)
 
     def _intermediate_values(
@@ -116,7 +116,7 @@ class Books:
     ) -> list[tuple[int, float]]:
         """Of a column's values by iteration those that a trial keeps, however many are at hand; validations by epoch.
         The last of a training that has `ended` is one."""
-        spacing = self._context.iterations_per_epoch(request.params) if is_validation(column) else 1
+        spacing = self.context.iterations_per_epoch(request.params) if is_validation(column) else 1
         kept = [point for point in points if request.shows(point[0], spacing)] + list(points[-1:] if ended else ())
         return [(iteration // spacing, value) for iteration, value in kept if value is not None]
 
@@ -170,7 +170,7 @@ class Books:
                 asked = [record for record, part in zip(records, parts, strict=True) if part and part.study == name]
                 _conclude_part(book, asked, conclusion.fingerprint)
         own.study.conclude(conclusion, tuned)
-        if self._context.step.part is not None:
+        if self.context.step.part is not None:
             self._studies.end_left(self._books)
 
 

@@ -15,6 +15,9 @@ Values = Mapping[str, Any]
 FORMAT = 1
 """Part of every key: raise it when the training loop changes what a configuration computes."""
 
+TINY_VALIDATION = 16
+"""Passes between validations on a frozen subset, whose epoch is a single iteration."""
+
 
 @dataclass(frozen=True)
 class LossSpec:

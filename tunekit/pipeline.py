@@ -11,10 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunekit import rundir
-from tunekit.configuration import ScheduleSpec
+from tunekit.configuration import ScheduleSpec, Values
+from tunekit.diskroom import peak, shown
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
 from tunekit.executors.base import failure
 from tunekit.guest import Visit, take_notes
@@ -22,6 +23,7 @@ from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
+from tunekit.roomwatch import first_round, guessed_sizes
 from tunekit.rundir import RunDir
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
@@ -29,7 +31,7 @@ from tunekit.steps.winner import Winner
 from tunekit.stopping import stopped_at_once, stopping
 from tunekit.store import Store
 from tunekit.studies import Studies, import_importance, in_one_line, quiet
-from tunekit.supervisor import Supervisor, Trained
+from tunekit.supervisor import KEPT, Supervisor, Trained
 from tunekit.vocabulary import (
     UNKNOWN,
     Emit,
@@ -42,6 +44,9 @@ from tunekit.vocabulary import (
     UserError,
 )
 from tunekit.worker import Workspace
+
+if TYPE_CHECKING:
+    from tunekit.training.workbench import Workbench
 
 MOST_READERS = 8
 
@@ -291,14 +296,17 @@ def inspect_data(loaded: Loaded) -> dict[str, Any]:
     from tunekit.training.workbench import Workbench
 
     context = Context(STEP, loaded.recipe, check(loaded, "cpu"))
+    bench = Workbench(loaded.folder, torch.device("cpu"))
     with _guest():
-        measured = measure_data(Subject(context.config(), Workbench(loaded.folder, torch.device("cpu"))))
+        measured = measure_data(Subject(context.config(), bench))
+        disk = _disk_room(context, bench)
     notes = dict.fromkeys((*context.facts.notes, *take_notes()))
     lines = [f"note: {note}" for note in notes]
     lines += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
+    lines.append(disk["line"])
     samples = measured.samples
     if samples is None:
-        return {"splits": [], "lines": lines, "data": {}}
+        return {"splits": [], "lines": lines, "data": {}, "disk": disk}
     splits = [
         {
             "split": name,
@@ -312,7 +320,27 @@ def inspect_data(loaded: Loaded) -> dict[str, Any]:
     ]
     counts = (samples.labels and samples.labels.train) or {}
     lines = [*(f"class {label}: {count} training samples" for label, count in counts.items()), *lines]
-    return {"splits": splits, "lines": lines, "data": samples.to_json()}
+    return {"splits": splits, "lines": lines, "data": samples.to_json(), "disk": disk}
+
+
+def _disk_room(context: Context[Any], bench: Workbench) -> dict[str, Any]:
+    """What a run of this recipe will hold of the disk at least, as far as that is known before anything is trained."""
+    from tunekit.training.probes import PROBES, Subject
+
+    def measure(request: Measurement) -> Values:
+        values: Values = PROBES[request.probe](Subject(request.config, bench, args=request.args)).to_json()
+        return values
+
+    rounds = []
+    for step in steps():
+        with suppress(
+            Exception
+        ):  # of the person's model on few samples: step 2 tells it, and an estimate can do without
+            rounds.append(first_round(context.of(step), measure))
+    needed, free = peak(rounds, guessed_sizes(context.facts), KEPT), shutil.disk_usage(Path.cwd()).free
+    trainings = sum(map(len, rounds))
+    line = f"disk: a run takes {shown(needed)} or more for {trainings} trainings or more; {shown(free)} are free here"
+    return {"line": line, "trainings": trainings, "bytes": needed, "free": free}
 
 
 def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: int | None) -> Trained:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from tunekit.configuration import TrainingConfig, Values
+from tunekit.diskroom import Sizes
 from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, CONFIG, LOCKS, METRICS, VAL_LOSSES
 from tunekit.rundir import disk_error, write_atomically
 from tunekit.vocabulary import Row, UserError, cells, columns, judged_by
@@ -183,6 +184,18 @@ class Entry:
     def weights(self) -> Path:
         """The weights of the best epoch, for `torch.load(...)["model"]`."""
         return self.path / BEST_WEIGHTS
+
+    def metrics_bytes(self) -> int:
+        path = self.path / METRICS
+        return path.stat().st_size if path.exists() else 0
+
+    def sizes(self) -> Sizes | None:
+        """What its weights take of the disk, None where there is no checkpoint."""
+        try:
+            checkpoint = (self.path / CHECKPOINT).stat().st_size
+        except FileNotFoundError:
+            return None
+        return Sizes(checkpoint, self.weights.stat().st_size if self.weights.exists() else 0)
 
     def has_checkpoint(self) -> bool:
         return (self.path / CHECKPOINT).exists()

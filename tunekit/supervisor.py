@@ -14,6 +14,7 @@ from tunekit.books import Books, why_unscored
 from tunekit.configuration import Values, digest
 from tunekit.executors import Event, Executor
 from tunekit.layout import RESULT
+from tunekit.roomwatch import RoomWatch
 from tunekit.rundir import RunDir, with_commands
 from tunekit.steps import AnyStep, Context, conclude
 from tunekit.steps.noise import best_validation
@@ -37,6 +38,7 @@ from tunekit.vocabulary import (
 from tunekit.worker import Workspace, is_finished
 
 KEPT = 5  # trainings of a step whose weights stay
+UNDECIDING = ("device", "checkpoint_bytes", "weights_bytes")  # facts on which no result depends
 ATTEMPTS = 2  # a request that failed or lost its worker is tried once more
 
 
@@ -115,9 +117,9 @@ class Supervisor:
         self.emit(StepStarted(step.name))
         started = time.monotonic()
         records: list[Record] = []
-        books = Books(context, self.studies)
+        books, watch = Books(context, self.studies), RoomWatch(context, self._store, self.emit)
         while requests := step.plan(context, records):
-            records += self._round(context, books, requests, records)
+            records += self._round(books, watch, requests, records)
         if step.importance_data is not None:
             data = step.importance_data(context, records)
             context = replace(context, importance=importance(data, context.recipe.seed))
@@ -170,7 +172,7 @@ class Supervisor:
             recipe.pop(name)
         settings = recipe.pop("steps")
         names = (*context.earlier, context.step.name)
-        facts = {name: value for name, value in vars(context.facts).items() if name != "device"}
+        facts = {name: value for name, value in vars(context.facts).items() if name not in UNDECIDING}
         earlier = {
             name: [left.result.handoff, left.result.verdict, left.causes] for name, left in context.earlier.items()
         }
@@ -195,11 +197,13 @@ class Supervisor:
         return furthest
 
     def _round(
-        self, context: Context[Any], books: Books, requests: Sequence[Request], before: Sequence[Record]
+        self, books: Books, watch: RoomWatch, requests: Sequence[Request], before: Sequence[Record]
     ) -> list[Record]:
         """Carry all requests out, tell the studies as it goes, and return the records in the order of the requests."""
+        context = books.context
         entries = books.enter(requests, before)
         asked = [entry.request for entry in entries]
+        watch.begin(asked)
         records: dict[int, Record] = {}
         progress = _Progress(context.step.name, asked, len(before), self.emit)
         # A training that was given several threads takes several workers' cores.
@@ -213,6 +217,7 @@ class Supervisor:
             else:
                 records[place] = self._record(asked[place], None if event.kind == "done" else event.error)
                 books.end(entries[place], records[place])
+                watch.wrote(asked[place])
                 progress.finish(place)
         return [records[place] for place in range(len(asked))]
 

@@ -333,6 +333,8 @@ class Facts(JsonData):
     share: bool = False  # the metric lies between 0 and 1 and is shown in per cent
     notes: tuple[str, ...] = ()
     tiny_rate_factor: float = 1.0  # the optimizer's usual rates on a tiny set, over Adam's
+    checkpoint_bytes: int = 0  # of one training, about
+    weights_bytes: int = 0
 
 
 UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})

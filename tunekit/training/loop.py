@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tunekit.configuration import TrainingConfig
+from tunekit.configuration import TINY_VALIDATION, TrainingConfig
 from tunekit.guest import numbers, put_back
 from tunekit.telling import raised
 from tunekit.training.augment import build_augmentation
@@ -42,7 +42,6 @@ BLOCK_BYTES = 2**18
 WAITING_OUTPUTS = 2**16  # values of a batch's outputs that may be kept until the next fetch
 
 EVALUATION_BATCH = 1024
-TINY_VALIDATION = 16  # passes between validations on a frozen subset, whose epoch is a single iteration
 
 Losses = npt.NDArray[np.float32]
 

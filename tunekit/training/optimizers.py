@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tunekit.configuration import TrainingConfig, Values
+from tunekit.configuration import OptimizerSpec, TrainingConfig, Values
 from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
@@ -31,15 +31,16 @@ class Optimizer:
     target: str
     args: Values = field(default_factory=dict)
     tiny_rate_factor: float = 1.0  # its rates on the tiny set of step 2, over Adam's
+    states: int = 2  # tensors that it keeps of each parameter
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
     # Rates of plain gradient descent lie a decade above Adam's.
-    "sgd": Optimizer("SGD", tiny_rate_factor=10.0),
-    "momentum": Optimizer("SGD", {"momentum": 0.9}, tiny_rate_factor=10.0),
-    "nesterov": Optimizer("SGD", {"momentum": 0.9, "nesterov": True}, tiny_rate_factor=10.0),
-    "adagrad": Optimizer("Adagrad", tiny_rate_factor=10.0),
-    "rmsprop": Optimizer("RMSprop"),
+    "sgd": Optimizer("SGD", tiny_rate_factor=10.0, states=0),
+    "momentum": Optimizer("SGD", {"momentum": 0.9}, tiny_rate_factor=10.0, states=1),
+    "nesterov": Optimizer("SGD", {"momentum": 0.9, "nesterov": True}, tiny_rate_factor=10.0, states=1),
+    "adagrad": Optimizer("Adagrad", tiny_rate_factor=10.0, states=1),
+    "rmsprop": Optimizer("RMSprop", states=1),
     "adam": Optimizer("Adam"),
     "adamw": Optimizer("AdamW"),
 }
@@ -49,6 +50,13 @@ OPTIMIZERS: dict[str, Optimizer] = {
 def tiny_rate_factor(target: str) -> float:
     """What the rates of step 2 are multiplied by for an optimizer: 1 where nothing is known of it."""
     return OPTIMIZERS[target].tiny_rate_factor if target in OPTIMIZERS else 1.0
+
+
+def states(spec: OptimizerSpec) -> int:
+    """Tensors that an optimizer keeps of each parameter, as far as that is known before it has made a step."""
+    name = spec.target.removeprefix(f"{TORCH}:")
+    known = next((entry for own, entry in OPTIMIZERS.items() if name in (own, entry.target)), Optimizer(name))
+    return max(known.states, 1) if spec.args.get("momentum") else known.states
 
 
 def is_built_in(target: str) -> bool:

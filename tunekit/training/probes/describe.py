@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from tunekit.configuration import digest
+from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
 from tunekit.training.data import LoaderSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
-from tunekit.training.optimizers import tiny_rate_factor
+from tunekit.training.optimizers import states, tiny_rate_factor
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
@@ -36,6 +37,7 @@ def describe(subject: Subject) -> Facts:
         str(path.relative_to(bench.folder)): digest(path.read_text(errors="replace"))
         for path in local_modules(bench.folder)
     }
+    sizes = _sizes(session)
     return Facts(
         n_train=len(train),
         n_val=len(session.splits.val),
@@ -52,7 +54,16 @@ def describe(subject: Subject) -> Facts:
         shareable=session.splits.shareable,
         notes=tuple(session.splits.notes),
         tiny_rate_factor=tiny_rate_factor(config.optimizer.target),
+        checkpoint_bytes=sizes.checkpoint,
+        weights_bytes=sizes.best,
     )
+
+
+def _sizes(session: Session) -> Sizes:
+    """What the weights of a training will take of the disk, before there are any."""
+    tensors = [value for value in session.model.state_dict().values() if isinstance(value, Tensor)]
+    numbers = sum(value.numel() * value.element_size() for value in tensors)
+    return sizes_of(numbers, len(tensors), states(session.config.optimizer), session.averaged is not None)
 
 
 def _classes(kind: str, targets: object) -> int | None:
