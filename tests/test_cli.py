@@ -450,3 +450,15 @@ class TestOutputThatNobodyReads:
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout
+
+
+@pytest.mark.parametrize("jobs", ["²", "٣", "-1", "1e3", "9" * 5000, "99999"])
+def test_a_number_of_workers_is_written_in_plain_digits(tunekit, fast, jobs):
+    done = tunekit("run", fast, "--jobs", jobs)
+    assert done.code == 2
+    assert "a number of worker processes, 1 to 1,024, or auto" in done.err
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "one-cycle"])
+def test_a_schedule_whose_end_is_not_known_yet_is_sound(tunekit, fast, schedule):
+    assert tunekit("validate", fast, "--set", f"schedule={schedule}").code == 0

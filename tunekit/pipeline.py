@@ -350,18 +350,17 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: i
     with _owned(run, options, emit, shown) as supervisor:
         recipe, earlier = _tuned(run, supervisor.studies, step_names())
         context = Context(steps()[-1], recipe, _facts(supervisor), earlier)
-        return supervisor.train(final_training(context, epochs), context)
+        training = final_training(context, epochs)
+        run.note(final=training.config.folder)
+        return supervisor.train(training, context)
 
 
 def final_training(context: Context[Any], epochs: int | None) -> Training:
     """The tuned recipe to its end: a schedule that depends on the end gets the run's total."""
-    from tunekit.training.schedules import SCHEDULES
+    from tunekit.training.schedules import ending_at
 
     passes = [step.decides(context.of(step)) for step in steps() if step.decides is not None]
     until = (epochs or max(passes)) * context.iterations_per_epoch()
     schedule = context.recipe.schedule
-    args = dict(schedule.args)
-    if schedule.name in SCHEDULES and SCHEDULES[schedule.name].needs_total:
-        args.setdefault("total", until)
-    config = context.config(context.params, schedule=ScheduleSpec(schedule.name, args))
+    config = context.config(context.params, schedule=ending_at(ScheduleSpec(schedule.name, schedule.args), until))
     return Training(config, until, context.params, purpose="the final model")

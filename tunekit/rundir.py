@@ -141,6 +141,27 @@ class RunFolder:
     def finished(self) -> bool:
         return any(self.result(step) is not None for step in self.steps()[-1:])
 
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """The run, owned by this process. Errors: UserError where another one owns it."""
+        lock = FileLock(self.path / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            pid = _owner(self.path / OWNER)
+            raise UserError(
+                f"{self.path}: another tunekit{pid} is working on this run; wait for it, or give --name for a new one"
+            ) from None
+        except OSError as error:
+            raise disk_error(self.path, error) from None
+        try:
+            write_atomically(self.path / OWNER, str(os.getpid()).encode())
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                (self.path / OWNER).unlink()
+            lock.release()
+
 
 @dataclass(frozen=True)
 class RunDir(RunFolder):
@@ -165,27 +186,6 @@ class RunDir(RunFolder):
 
     def write_recipe(self, name: str, data: Mapping[str, Any], comment: str) -> None:
         write_atomically(self.path / name, f"# {comment}\n{as_yaml(data)}".encode())
-
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """The run, owned by this process. Errors: UserError where another one owns it."""
-        lock = FileLock(self.path / LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            pid = _owner(self.path / OWNER)
-            raise UserError(
-                f"{self.path}: another tunekit{pid} is working on this run; wait for it, or give --name for a new one"
-            ) from None
-        except OSError as error:
-            raise disk_error(self.path, error) from None
-        try:
-            write_atomically(self.path / OWNER, str(os.getpid()).encode())
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                (self.path / OWNER).unlink()
-            lock.release()
 
 
 def _is_name(value: object) -> bool:

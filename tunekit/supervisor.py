@@ -85,6 +85,10 @@ class Supervisor:
         """One training outside the steps: the final model. Errors: UserError, Interrupted."""
         progress = _Progress("train", [request], 0, self.emit)
         self.emit(StepStarted("train"))
+        entry = self._store.entry(request.config)
+        if _stands(self._store, request) and not entry.weights.exists():
+            entry.drop_checkpoint()  # its weights were removed: the same training again makes the same ones
+            entry.cut(0)
         for place, event in self._carry_out([request], self.workspace):
             if event.progress is not None:
                 progress.advance(place, event.progress.done)
@@ -95,7 +99,7 @@ class Supervisor:
         if best is None:
             raise UserError(f"the training diverged ({why_unscored(record)}); take a smaller rate")
         per_epoch = context.iterations_per_epoch()
-        weights = str(self._store.entry(request.config).weights)
+        weights = str(entry.weights)
         return Trained(context.metric, best[2], best[1] / per_epoch, request.until // per_epoch, weights)
 
     def can_answer(self, context: Context[Any]) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunekit.configuration import ScheduleSpec
-from tunekit.training.schedules import SCHEDULES, build_schedule
+from tunekit.training.schedules import SCHEDULES, build_schedule, ending_at
 from tunekit.vocabulary import UserError
 
 
@@ -78,3 +78,25 @@ def test_schedules_are_read_without_torch():
     code = "import sys, tunekit.training.schedules; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_schedule_that_depends_on_the_end_is_given_it_unless_the_recipe_says_it():
+    assert ending_at(ScheduleSpec("cosine", {"final": 0.1}), 7).args == {"final": 0.1, "total": 7}
+    assert ending_at(ScheduleSpec("cosine", {"total": 5}), 7).args == {"total": 5}
+    assert ending_at(ScheduleSpec("step"), 7) == ScheduleSpec("step")
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "told"),
+    [
+        ("constant", {"warmup": True}, "schedule.args.warmup: a number of iterations, not true"),
+        ("constant", {"warmup": 10**12}, "schedule.args.warmup: at most 1,000,000,000 iterations, not 1,000,"),
+        ("step", {"gamma": True}, "schedule.args: step: gamma must be a number, not true"),
+        ("cosine", {"total": True}, "schedule.args: cosine: total must be a number, not true"),
+        ("exponential", {"gamma": float("inf")}, "schedule.args: exponential: gamma must be a finite number, not inf"),
+    ],
+)
+def test_what_is_no_number_is_told(name, args, told):
+    with pytest.raises(UserError) as caught:
+        build_schedule(ScheduleSpec(name, args))
+    assert str(caught.value).startswith(told)

@@ -1,4 +1,4 @@
-"""The commands around the steps: recipes, init, validate, inspect, train, status, report, explain, dashboard."""
+"""The commands around the steps: recipes, init, validate, inspect, train, status, report, clean, explain, dashboard."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ from tunekit.cli.options import (
 from tunekit.vocabulary import Interrupted, UserError
 
 if TYPE_CHECKING:
+    from tunekit.cleaning import Cleaning
     from tunekit.vocabulary import StepResult
+
+SHOWN = 50  # rows of a table
 
 
 @command(AROUND_PANEL, "reading")
@@ -177,6 +180,66 @@ def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run."
     from tunekit.rundir import read_run
 
     say(f"{write_page(read_run(run_path), str(run_path))} written")
+
+
+@command(AROUND_PANEL, "reading")
+def clean(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove what a run can make again: checkpoints, and weights but for the winner's and the final model's.
+
+    Results, metrics, studies and figures stay. What goes is shown first, with the iterations that would make it again;
+    then it is asked for. Without a terminal nothing is removed unless --yes is given.
+    """
+    import sys
+
+    from tunekit.cleaning import cleaning, remove
+    from tunekit.rundir import read_run
+
+    with cleaning(read_run(run_path)) as found:
+        asks = not yes and not as_json and bool(found.goes) and sys.stdin.isatty()
+        if not as_json:
+            _show_cleaning(found)
+        removes = bool(found.goes) and (yes or (asks and typer.confirm("remove them?")))
+        if removes:
+            remove(found)
+    if as_json:
+        print_json(found.as_dict(removes))
+    elif removes:
+        say(f"{_megabytes(found.size)} freed; what is asked for again is trained anew, with the same numbers")
+    elif found.goes:
+        again = "" if asks else f"; `{shlex.join(['tunekit', 'clean', str(run_path), '--yes'])}` removes them"
+        say(f"nothing was removed{again}")
+
+
+def _show_cleaning(found: Cleaning) -> None:
+    """What goes, what it would take to make it again, and what stays."""
+    if not found.goes:
+        say("nothing to remove")
+        return
+    rows = [
+        {
+            "of": one.training or "what commands left behind",
+            "goes": ", ".join(path.name for path in one.files) if one.training else f"{len(one.files)} files",
+            "size": _megabytes(one.size),
+            "to make it again": f"{one.iterations:,} iterations" if one.training else "nothing",
+        }
+        for one in found.goes
+    ]
+    show_table(rows, SHOWN)
+    if len(rows) > SHOWN:
+        say(f"and {len(rows) - SHOWN} more; --json lists them all")
+    say(f"in all {_megabytes(found.size)}, {found.iterations:,} iterations; results, metrics and studies stay")
+    for path in found.stays:
+        say(f"stays: {path.relative_to(found.run.path)}")
+
+
+def _megabytes(size: int) -> str:
+    from tunekit.diskroom import shown
+
+    return shown(size)
 
 
 @command(AROUND_PANEL, "reading")

@@ -69,6 +69,13 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 
+def ending_at(spec: ScheduleSpec, total: int) -> ScheduleSpec:
+    """The schedule with the iterations after which it ends, where it depends on them and the recipe does not say."""
+    if spec.name not in SCHEDULES or not SCHEDULES[spec.name].needs_total:
+        return spec
+    return ScheduleSpec(spec.name, {"total": total, **spec.args})
+
+
 def build_schedule(spec: ScheduleSpec) -> Callable[[int], float]:
     """Factor on the base rate at iteration k (from 0). Every schedule takes `warmup`, iterations of linear rise.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from tunekit.training.models import has_convolutions
 from tunekit.training.optimizers import states, tiny_rate_factor
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
+from tunekit.training.schedules import ending_at
 from tunekit.training.sources import data_digests
 from tunekit.vocabulary import Facts
 
@@ -23,7 +26,8 @@ from tunekit.vocabulary import Facts
 def describe(subject: Subject) -> Facts:
     """What a command must know before its first step; `subject.args` are DescribeArgs."""
     config, bench, asked = subject.config, subject.bench, DescribeArgs.from_json(subject.args)
-    session = Session(config, bench)
+    # How long the training will be is not known yet.
+    session = Session(replace(config, schedule=ending_at(config.schedule, 1)), bench)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
     batch = session.batch(0)
