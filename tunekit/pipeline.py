@@ -32,6 +32,7 @@ from tunekit.stopping import stopped_at_once, stopping
 from tunekit.store import Store
 from tunekit.studies import Studies, import_importance, in_one_line, quiet
 from tunekit.supervisor import KEPT, Supervisor, Trained
+from tunekit.telling import READING
 from tunekit.vocabulary import (
     UNKNOWN,
     Emit,
@@ -264,8 +265,10 @@ def _guest() -> Iterator[None]:
     except (UserError, Interrupted):
         raise
     except Exception as error:
+        reading = any(note.startswith(READING) for note in getattr(error, "__notes__", ()))
+        told = f"{'data: ' if reading else ''}{failure(0, error).error}"
         # What was put back may be why.
-        raise UserError("; ".join([failure(0, error).error, *take_notes()])) from error
+        raise UserError("; ".join([told, *take_notes()])) from error
 
 
 def check(loaded: Loaded, device: str | None = None) -> Facts:

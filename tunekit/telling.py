@@ -14,6 +14,9 @@ from tunekit.configuration import short
 from tunekit.vocabulary import Remedy
 
 OWN = Path(__file__).parent
+READING = "reading"
+"""How a note begins that an error got on its way: of which sample it was raised."""
+
 STANDARD = Path(sysconfig.get_path("stdlib"))
 
 
@@ -38,16 +41,20 @@ def raised(error: BaseException) -> str:
     'ValueError: no such layer'
     """
     lines = _text(error).strip().splitlines()
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(READING)]
     text = f"{type(error).__name__}{': ' + lines[0] if lines else ''}"
     places = list(_places(error))
     if len(lines) > 1 and re.match("Caught .*DataLoader worker", lines[0]):
         # A reader's error arrives as text: its traceback, and what was raised in the last line.
         matches = (re.match(r'\s*File "(.+)", line (\d+)', line) for line in lines)
+        notes += [line for line in lines if line.startswith(READING)]
+        lines = [line for line in lines if not line.startswith(READING)]
         text, places = lines[-1], [(match[1], int(match[2])) for match in matches if match]
     if isinstance(error, SyntaxError) and error.filename:
         places = [(error.filename, error.lineno or 0)]
     persons = [(Path(file).name, line) for file, line in places if is_persons(file)]
-    return visible(f"{text} ({persons[-1][0]}, line {persons[-1][1]})" if persons else text)
+    text = f"{text} ({persons[-1][0]}, line {persons[-1][1]})" if persons else text
+    return visible(f"{text}, while {notes[-1]}" if notes else text)
 
 
 def _text(error: BaseException) -> str:

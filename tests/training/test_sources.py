@@ -1,10 +1,19 @@
+import io
+import os
+import re
+import struct
+import zlib
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tunekit.configuration import DataSpec
+from tunekit.telling import raised
+from tunekit.training.order import BatchPlan
 from tunekit.training.sources import data_digests, read_splits
 from tunekit.vocabulary import UserError
 
@@ -141,6 +150,157 @@ class TestImageFolder:
         (tmp_path / "empty").mkdir()
         with pytest.raises(UserError, match=r"data\.args\.path"):
             read_splits(spec(target="image-folder", args={"path": "empty"}), tmp_path)
+
+
+def _truncated(path):
+    whole = io.BytesIO()
+    Image.effect_noise((40, 40), 100).save(whole, "png")
+    path.write_bytes(whole.getvalue()[:400])
+
+
+def _chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _bomb(path):
+    """A header of 60,000 by 60,000 pixels, and next to nothing behind it."""
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + _chunk(b"IDAT", bytes(10)))
+
+
+class TestDamagedImages:
+    @pytest.fixture
+    def pets(self, tmp_path):
+        for name in ("cats", "dogs"):
+            (tmp_path / "pets" / name).mkdir(parents=True)
+            for i in range(20):
+                Image.new("RGB", (8, 8), (i,) * 3).save(tmp_path / "pets" / name / f"{i}.png")
+        return tmp_path / "pets"
+
+    @pytest.mark.parametrize(
+        ("damage", "told"),
+        [
+            (_truncated, "truncated"),
+            (Path.touch, "it is empty"),
+            (lambda path: path.write_text("no image"), "its 8 bytes are no image of a known format"),
+            (_bomb, "decompression bomb"),
+            (lambda path: os.mkfifo(path), "is no regular file"),
+            (lambda path: path.symlink_to(path.with_name("gone.png")), "No such file"),
+        ],
+    )
+    def test_the_file_is_named(self, pets, damage, told):
+        path = pets / "cats" / "17.png"
+        path.unlink()
+        damage(path)
+        with pytest.raises(UserError) as caught:
+            read_splits(spec(target="image-folder", args={"path": "pets", "size": 8}), pets.parent)
+        assert str(caught.value).startswith(f"data: {path}: cannot be read as an image: ")
+        assert told in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert "free space" not in str(caught.value)
+
+    def test_a_folder_that_is_called_like_an_image_is_none(self, pets):
+        (pets / "cats" / "x.png").mkdir()
+        splits = read_splits(spec(target="image-folder", args={"path": "pets", "size": 8}), pets.parent)
+        assert len(splits.train) + len(splits.val) == 40
+
+    @pytest.mark.parametrize("size", [0, -1, 10**9])
+    def test_a_size_that_no_image_has_is_refused(self, pets, size):
+        with pytest.raises(UserError, match=r"data\.args\.size: 1 to 8,192 pixels a side, not"):
+            read_splits(spec(target="image-folder", args={"path": "pets", "size": size}), pets.parent)
+
+
+class TestDamagedArrays:
+    def refused(self, folder, told):
+        with pytest.raises(UserError) as caught:
+            read_splits(spec(target="arrays", args={"path": "a.npz"}), folder)
+        assert told in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_a_member_that_is_damaged_is_named_with_its_file(self, tmp_path):
+        path = tmp_path / "a.npz"
+        np.savez(path, x=np.zeros((50, 3)), y=np.arange(50))
+        data = bytearray(path.read_bytes())
+        data[data.rindex(np.arange(50).tobytes()) + 9] ^= 0xFF
+        path.write_bytes(bytes(data))
+        self.refused(tmp_path, f"{path} cannot be read as .npz: its array 'y': Bad CRC-32")
+
+    def test_members_that_are_no_arrays_of_numbers_are_told(self, tmp_path):
+        np.savez(tmp_path / "a.npz", x=np.zeros((4, 3)), y=np.array(["a", "b", "a", "b"]))
+        self.refused(tmp_path, "data: the targets must be numbers, one row a sample, not <U1(4,)")
+        np.savez(tmp_path / "a.npz", x=np.float64(3), y=np.zeros(1))
+        self.refused(tmp_path, "data: the inputs must be numbers")
+        np.savez(tmp_path / "a.npz", x=np.array([None, {}]), y=np.zeros(2))
+        self.refused(tmp_path, "its array 'x': Object arrays cannot be loaded")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('a,y\n1,0\n"1,5",1\n2,0\n', "line 3 has 3 cells and the header 2; a comma between quotes counts too"),
+        ("a,y\n1,0\n\n1\n", "line 4 has 1 cells and the header 2"),
+    ],
+)
+def test_a_line_of_a_table_with_other_cells_is_named(tmp_path, text, told):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_splits(spec(target="table", args={"path": "t.csv", "target": "y"}), tmp_path)
+    assert str(caught.value).startswith(f"data.args.path: {tmp_path / 't.csv'} cannot be read as a table: {told}")
+
+
+OWN = """
+import torch
+
+class Own(torch.utils.data.Dataset):
+    def __init__(self, draws):
+        self.draws = draws
+    def __len__(self):
+        return 100
+    def __getitem__(self, i):
+        if i == 37:
+            raise ValueError("no such thing")
+        return torch.rand(3) if self.draws else torch.zeros(3), i % 2
+
+def make(draws):
+    return Own(draws), torch.utils.data.TensorDataset(torch.zeros(4, 3), torch.zeros(4).long())
+"""
+
+
+class TestOwnSamples:
+    def test_what_a_sample_raises_is_told_with_its_index_and_line(self, tmp_path):
+        (tmp_path / "own_src3.py").write_text(OWN)
+        with pytest.raises(UserError) as caught:
+            read_splits(spec(target="own_src3:make", args={"draws": False}), tmp_path)
+        assert str(caught.value) == "data: ValueError: no such thing (own_src3.py, line 11), while reading sample 37"
+
+    @pytest.mark.parametrize("readers", [0, 1])
+    def test_also_where_samples_are_read_batch_by_batch(self, tmp_path, readers):
+        (tmp_path / "own_src4.py").write_text(OWN)
+        train = read_splits(spec(target="own_src4:make", args={"draws": True}), tmp_path).train
+        with pytest.raises(ValueError, match="no such thing") as caught:
+            list(BatchPlan(train, 0, 10, 10).stream(0, 10, readers, pin=False))
+        assert raised(caught.value) == "ValueError: no such thing (own_src4.py, line 11), while reading sample 37"
+
+    @pytest.mark.parametrize("readers", [0, 1])
+    def test_a_readers_own_words_stay_one_line(self, tmp_path, readers):
+        own = OWN.replace("ValueError(", "UserError(").replace("import torch\n", f"import torch\n{IMPORT}\n", 1)
+        (tmp_path / "own_src5.py").write_text(own)
+        train = read_splits(spec(target="own_src5:make", args={"draws": True}), tmp_path).train
+        with pytest.raises(UserError) as caught:
+            list(BatchPlan(train, 0, 10, 10).stream(0, 10, readers, pin=False))
+        assert str(caught.value) == "no such thing"
+
+    def test_of_a_loader_the_batch_is_told(self, tmp_path):
+        (tmp_path / "own_src6.py").write_text(
+            f"{OWN}\ndef loads():\n    return torch.utils.data.DataLoader(\n"
+            "        Own(True), sampler=torch.utils.data.SubsetRandomSampler([1, 2, 3, 37]), batch_size=1)\n"
+        )
+        with pytest.raises(ValueError, match="no such thing") as caught:
+            read_splits(spec(target="own_src6:loads"), tmp_path)
+        assert re.search(r"while reading batch \d of the loader$", raised(caught.value))
+
+
+IMPORT = "from tunekit.vocabulary import UserError"
 
 
 @pytest.mark.parametrize(

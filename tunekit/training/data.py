@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from tunekit.telling import READING
 from tunekit.training.seeds import seed_everything
 from tunekit.vocabulary import UserError
 
@@ -168,7 +170,17 @@ class DatasetSplit:
         positions = indices if self.indices is None else self.indices[indices]
         if self.draws:
             seed_everything(seed, "sample", number)
-        return as_batch(self.collate([self.dataset[int(i)] for i in positions]))
+        return as_batch(self.collate([self._sample(int(i)) for i in positions]))
+
+    def _sample(self, index: int) -> Any:
+        """A sample; what it raises is told with its index, or with its file where the dataset lists them."""
+        try:
+            return self.dataset[index]
+        except UserError:
+            raise
+        except Exception as error:
+            error.add_note(f"{READING} {_file_of(self.dataset, index) or f'sample {index}'}")
+            raise
 
     def take(self, indices: Tensor) -> DatasetSplit:
         positions = indices if self.indices is None else self.indices[indices]
@@ -177,6 +189,14 @@ class DatasetSplit:
     def targets(self) -> Any:
         parts = [self.batch(part).targets for part in torch.split(torch.arange(len(self)), 256)]
         return torch.cat(parts) if parts and isinstance(parts[0], Tensor) else parts
+
+
+def _file_of(dataset: object, index: int) -> str | None:
+    """The file of a sample where the dataset lists them as torchvision's do."""
+    listed = getattr(dataset, "samples", None)
+    entry = listed[index] if isinstance(listed, list) and index < len(listed) else None
+    entry = entry[0] if isinstance(entry, tuple) and entry else entry
+    return str(entry) if isinstance(entry, str | PurePath) else None
 
 
 @dataclass(frozen=True)
@@ -190,8 +210,15 @@ class LoaderSplit:
         return self.length
 
     def batches(self) -> Iterator[Batch]:
-        for sample in self.loader:
-            yield as_batch(sample)
+        number = 0
+        try:
+            for sample in self.loader:
+                yield as_batch(sample)
+                number += 1
+        except Exception as error:
+            if not isinstance(error, UserError):
+                error.add_note(f"{READING} batch {number} of the loader")
+            raise
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,12 @@ def in_memory(dataset: Any, collate: Callable[[list[Any]], Any] | None = None) -
     try:
         parts = torch.split(torch.arange(len(dataset)), 256)
         return TensorSplit(Batch.joined([stays.batch(part) for part in parts]))
-    except RuntimeError:
-        return stays  # samples of different shapes
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, RuntimeError) and not hasattr(error, "__notes__"):
+            return stays  # samples of different shapes
+        raise UserError(f"data: {raised(error)}") from error
 
 
 def _by_rows(split: DatasetSplit, picks: Tensor, values: list[Any]) -> bool:

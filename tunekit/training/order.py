@@ -68,7 +68,9 @@ class BatchPlan(Dataset[Batch]):
         try:
             yield from loader
         except UserError as error:
-            raise UserError(str(error).strip().splitlines()[-1].removeprefix(USER_ERROR)) from None
+            # A reader's error arrives as text: its traceback, and what was raised in the last line.
+            *before, last = str(error).strip().splitlines()
+            raise (UserError(last.removeprefix(USER_ERROR)) if before else error) from None
         except RuntimeError as error:
             if "timed out" not in str(error):
                 raise

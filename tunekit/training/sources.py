@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from tunekit.configuration import DataSpec, digest
-from tunekit.recipe import construct, resolve
+from tunekit.files import open_regular
+from tunekit.mending import NETWORK, advice
+from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.telling import refused
 from tunekit.training.data import Batch, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.memory import in_memory
@@ -51,11 +54,17 @@ def digits() -> Parts:
 
 def arrays(path: Path, standardize: bool = False) -> Parts:
     """An .npz file with `x` and `y`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, and `groups` or `times`."""
+    member = ""
+    stored = {}
     try:
-        with zipfile.ZipFile(path), np.load(path) as file:
-            stored = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"data.args.path: {path} cannot be read as .npz: {error}") from None
+        with open_regular(path) as raw, zipfile.ZipFile(raw), np.load(raw) as file:
+            for name in file.files:
+                member = f"its array {name!r}: "
+                stored[name] = file[name]
+    except MemoryError:
+        raise
+    except Exception as error:  # of the system, zip, zlib, or NumPy's of what it finds
+        raise UserError(f"data.args.path: {path} cannot be read as .npz: {member}{why(error)}") from None
     if "x" not in stored or "y" not in stored:
         raise UserError(f"data.args.path: {path} needs arrays x and y; it has {', '.join(stored) or 'none'}")
     train, val, test = (
@@ -74,16 +83,17 @@ def table(
 ) -> Parts:
     """A .csv file with a header: numeric feature columns and one or several target columns."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with open_regular(path) as raw, io.TextIOWrapper(raw, encoding="utf-8") as file:
             header = [name.strip().strip('"') for name in file.readline().split(",")]
             lines = file.readlines()
         if not any(line.strip() for line in lines):
             raise UserError(f"data.args.path: {path} is empty: a header and rows of numbers are needed")
+        uneven = _uneven(lines, len(header))
+        if uneven:
+            raise ValueError(uneven)
         body = np.genfromtxt(lines, delimiter=",", dtype=np.float64, ndmin=2)
-        if body.shape[1] != len(header):
-            raise ValueError(f"its rows have {body.shape[1]} cells and its header {len(header)}")
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"data.args.path: {path} cannot be read as a table: {error}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"data.args.path: {path} cannot be read as a table: {why(error)}") from None
     targets = [target] if isinstance(target, str) else list(target)
     taken = [*targets, *([groups] if groups else [])]
     columns = features or [name for name in header if name not in taken]
@@ -102,19 +112,58 @@ def table(
     return Parts(_tensors(x, y), groups=at[groups] if groups else None, standardize=standardize)
 
 
+def _uneven(lines: Sequence[str], cells: int) -> str:
+    """The first line of a table whose cells are not as many as its header's, in words; nothing where there is none."""
+    for number, line in enumerate(lines, start=2):
+        text = line.partition("#")[0]  # what NumPy leaves out
+        if text.strip() and text.count(",") + 1 != cells:
+            quoted = "; a comma between quotes counts too: this reads numbers alone" if '"' in text else ""
+            return f"line {number} has {text.count(',') + 1} cells and the header {cells}{quoted}"
+    return ""
+
+
 def image_folder(path: Path, size: int = 64) -> Parts:
     """A folder with one subfolder of images a class (or train/ and val/ of such): uint8 [3, size, size]."""
     from torchvision.datasets import ImageFolder
 
+    if not 0 < size <= LARGEST_SIDE:
+        raise UserError(f"data.args.size: 1 to {LARGEST_SIDE:,} pixels a side, not {size:,}")
     if not path.is_dir():
         raise UserError(f"data.args.path: {path}: no such folder")
     folders = [path / name for name in ("train", "val", "test")] if (path / "train").is_dir() else [path]
     try:
-        sets = [ImageFolder(folder, transform=_image_transform(size)) for folder in folders if folder.is_dir()]
+        transform = _image_transform(size)
+        sets = [ImageFolder(folder, transform, loader=read_image) for folder in folders if folder.is_dir()]
     except FileNotFoundError as error:
         raise UserError(f"data.args.path: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise UserError(f"data.args.path: {error.filename or path}: cannot be read: {why(error)}") from None
     train, val, test = (*sets, None, None)[:3]
     return Parts(train, val, test, standardize=True)
+
+
+def read_image(path: str) -> Any:
+    """An image in RGB. Errors: UserError that names the file."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with open_regular(Path(path)) as file:
+            return Image.open(file).convert("RGB")
+    except MemoryError:
+        raise
+    except UnidentifiedImageError:
+        size = Path(path).stat().st_size
+        what = f"its {size:,} bytes are no image of a known format" if size else "it is empty"
+        raise UserError(f"data: {path}: cannot be read as an image: {what}") from None
+    except Exception as error:  # of the system, or Pillow's of what it finds
+        raise UserError(f"data: {path}: cannot be read as an image: {why(error)}") from None
+
+
+def why(error: Exception) -> str:
+    """Why a file cannot be read, on one line, with what mends it where the cause says that."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    mended = advice(error) if isinstance(error, OSError) else ""
+    return " ".join(f"{text}{f'; {mended}' if mended else ''}".split())
 
 
 def torchvision_set(name: str, root: Path, size: int | None = None, download: bool = False, **args: Any) -> Parts:
@@ -131,10 +180,13 @@ def torchvision_set(name: str, root: Path, size: int | None = None, download: bo
         except (TypeError, ValueError):
             continue  # this set names its splits in the other way
         except RuntimeError as error:
-            hint = "check data.args.root, or set data.args.download: true where there is a network"
-            raise UserError(
-                f"data: torchvision:{name} at {root}: {str(error).splitlines()[0].rstrip('.')}; {hint}"
-            ) from None
+            text = str(error).strip()
+            first = text.partition("\n")[0].rstrip(".:")
+            hint = "check data.args.root" if download else "check data.args.root, or set data.args.download: true"
+            hint = NETWORK if "urlopen error" in text else hint
+            raise UserError(f"data: torchvision:{name} at {root}: {first}; {hint}") from None
+        except OSError as error:
+            raise UserError(f"data: torchvision:{name} at {root}: {error.filename or ''} {why(error)}") from None
     if not sets:
         raise UserError(
             f"data.target: torchvision:{name} has neither train= nor split=; wrap it in a callable of your own"
@@ -155,6 +207,9 @@ PATHS = ("path", "root")
 """Arguments of built-in sources that are paths, relative to the recipe's folder."""
 
 
+LARGEST_SIDE = 8192
+"""Pixels: an image of more takes more memory than any training of it has."""
+
 ENDLESS = 10_000
 """Batches after which an iterable counts as a stream without an end."""
 
@@ -167,6 +222,7 @@ def load_parts(data: DataSpec, folder: Path) -> Parts:
         source: Callable[..., Parts] = SOURCES.get(target, torchvision_set)
         if target not in SOURCES:
             args = {"name": target.partition(":")[2], **args}
+        check_arguments(source, args, f"data.args: {target}")
         try:
             return source(**args)
         except TypeError as error:
@@ -238,6 +294,9 @@ def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
 
 
 def _tensors(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> TensorSplit:
+    for name, array in (("inputs", x), ("targets", y)):
+        if array.dtype.kind not in "biufc" or array.ndim == 0:
+            raise UserError(f"data: the {name} must be numbers, one row a sample, not {array.dtype}{array.shape}")
     if len(x) != len(y):
         raise UserError(f"data: {len(x)} inputs and {len(y)} targets")
     if len(x) == 0:
