@@ -212,8 +212,12 @@ def _shared_splits(place: Path, data: DataSpec, key: str, folder: Path) -> Split
             return splits
         place.mkdir(exist_ok=True)
         part = path.with_name(f".{key}.{os.getpid()}.part")
-        torch.save(packed, part)
-        part.replace(path)
+        try:
+            torch.save(packed, part)
+            part.replace(path)
+        except (OSError, RuntimeError):  # no room on the disk, of which torch makes an error of its own
+            part.unlink(missing_ok=True)
+            return splits
     return unpack(torch.load(path, mmap=True, weights_only=True))
 
 

@@ -2,6 +2,7 @@ import io
 import os
 import re
 import struct
+import urllib.error
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -298,6 +299,28 @@ class TestOwnSamples:
         with pytest.raises(ValueError, match="no such thing") as caught:
             read_splits(spec(target="own_src6:loads"), tmp_path)
         assert re.search(r"while reading batch \d of the loader$", raised(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("error", "download", "told"),
+    [
+        (RuntimeError("Dataset not found."), False, "not found; check data.args.root, or set data.args.download: true"),
+        (RuntimeError("File is corrupted."), True, "File is corrupted; check data.args.root"),
+        (RuntimeError("Error downloading a:\nTried b, <urlopen error no name>"), True, "a; look at the network"),
+        (urllib.error.URLError(ConnectionRefusedError(111, "Connection refused")), True, "look at the network"),
+        (PermissionError(13, "Permission denied", "/data"), True, "/data: Permission denied; mend access"),
+    ],
+)
+def test_a_torchvision_set_has_the_advice_of_its_cause(tmp_path, monkeypatch, error, download, told):
+    def broken(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr("torchvision.datasets.Broken", broken, raising=False)
+    with pytest.raises(UserError) as caught:
+        read_splits(spec(target="torchvision:Broken", args={"root": "x", "download": download}), tmp_path)
+    assert told in str(caught.value)
+    assert ("network" in told) is ("network" in str(caught.value))
+    assert "\n" not in str(caught.value)
 
 
 IMPORT = "from tunekit.vocabulary import UserError"

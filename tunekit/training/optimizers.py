@@ -77,6 +77,7 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     for name in ("lr", "weight_decay"):
         if name in args:
             raise UserError(f"optimizer.args.{name}: stands as optimizer.{name}, where the steps can tune it")
+    check_optimizer(config.optimizer)
     args = {"lr": config.lr, "weight_decay": config.weight_decay, **args}
     if is_built_in(target):
         optimizer = _by_name(target, trained, args)
@@ -92,19 +93,29 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     return optimizer
 
 
-def _by_name(target: str, trained: list[nn.Parameter], args: dict[str, Any]) -> torch.optim.Optimizer:
-    entry = OPTIMIZERS.get(target, Optimizer(target))
-    module, _, name = entry.target.rpartition(":")
+def check_optimizer(spec: OptimizerSpec) -> None:
+    """What can be said of an optimizer before there is one: building it imports torch's compiler, which takes a second.
+    Errors: UserError."""
+    if is_built_in(spec.target):
+        check_arguments(_class_of(spec.target), spec.args, f"optimizer.args: {spec.target}")
+
+
+def _class_of(target: str) -> Callable[..., torch.optim.Optimizer]:
+    module, _, name = OPTIMIZERS.get(target, Optimizer(target)).target.rpartition(":")
     build: Callable[..., torch.optim.Optimizer] | None = getattr(import_module(module or TORCH), name, None)
     if not (isinstance(build, type) and issubclass(build, torch.optim.Optimizer)):
         raise UserError(
             f"optimizer.target: no optimizer {target!r}; one of {', '.join(OPTIMIZERS)}, a class of torch.optim "
             "or module:callable"
         )
+    return build
+
+
+def _by_name(target: str, trained: list[nn.Parameter], args: dict[str, Any]) -> torch.optim.Optimizer:
+    build, own = _class_of(target), OPTIMIZERS.get(target, Optimizer(target)).args
     if "fused" in inspect.signature(build).parameters and "fused" not in args:
         args["fused"] = all(parameter.is_floating_point() for parameter in trained)
-    check_arguments(build, args, f"optimizer.args: {target}")
     try:
-        return build(trained, **{**entry.args, **args})
+        return build(trained, **{**own, **args})
     except (TypeError, ValueError) as error:
         raise UserError(f"optimizer.args: {target}: {refused(error)}") from None

@@ -186,7 +186,8 @@ def torchvision_set(name: str, root: Path, size: int | None = None, download: bo
             hint = NETWORK if "urlopen error" in text else hint
             raise UserError(f"data: torchvision:{name} at {root}: {first}; {hint}") from None
         except OSError as error:
-            raise UserError(f"data: torchvision:{name} at {root}: {error.filename or ''} {why(error)}") from None
+            place = f"{error.filename}: " if error.filename else ""
+            raise UserError(f"data: torchvision:{name} at {root}: {place}{why(error)}") from None
     if not sets:
         raise UserError(
             f"data.target: torchvision:{name} has neither train= nor split=; wrap it in a callable of your own"

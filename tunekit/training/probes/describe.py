@@ -15,7 +15,7 @@ from tunekit.training.data import LoaderSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
-from tunekit.training.optimizers import states, tiny_rate_factor
+from tunekit.training.optimizers import check_optimizer, states, tiny_rate_factor
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.schedules import ending_at
@@ -28,6 +28,7 @@ def describe(subject: Subject) -> Facts:
     config, bench, asked = subject.config, subject.bench, DescribeArgs.from_json(subject.args)
     # How long the training will be is not known yet.
     session = Session(replace(config, schedule=ending_at(config.schedule, 1)), bench)
+    check_optimizer(config.optimizer)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
     batch = session.batch(0)
