@@ -93,6 +93,14 @@ def test_what_a_module_sets_for_its_functions_stays_whoever_is_around(monkeypatc
     assert take_notes() == [f"{guest.CODE} changed environment variables (TUNEKIT_PASSING); put back"]
 
 
+def test_a_library_that_is_imported_meanwhile_is_not_laid_at_the_codes_door(monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/before")
+    with Visit():
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = "/after"
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/after"
+    assert take_notes() == []
+
+
 def test_places_of_imports_that_were_taken_out_come_back_and_those_that_came_stay():
     before = list(sys.path)
     with Visit():

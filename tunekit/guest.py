@@ -112,9 +112,18 @@ def _names(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     return f" ({visible(', '.join(changed[:5]))}{', ...' if len(changed) > 5 else ''})"
 
 
-def _environment(values: Mapping[str, str]) -> None:
-    for name in [name for name in os.environ if name not in values]:
-        del os.environ[name]
+LIBRARIES = ("TORCH", "PYTORCH", "KMP_", "OMP_")
+"""What the variables begin with that torch and scikit-learn set as they are imported, at whatever time that is."""
+
+
+def _environment() -> Mapping[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(LIBRARIES)}
+
+
+def _set_environment(values: Mapping[str, str]) -> None:
+    for name in _environment():
+        if name not in values:
+            del os.environ[name]
     for name, value in values.items():
         if os.environ.get(name) != value:
             os.environ[name] = value
@@ -172,7 +181,7 @@ def _import_places(places: list[str]) -> None:
 
 SETTINGS = (
     Setting("the current folder", os.getcwd, os.chdir, _to),
-    Setting("environment variables", lambda: dict(os.environ), _environment, _names, stays=True),
+    Setting("environment variables", _environment, _set_environment, _names, stays=True),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, _to, stays=True),
     Setting("what Ctrl-C and SIGTERM do", _handlers, _set_handlers),
     Setting("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v), _to),
