@@ -115,7 +115,7 @@ class Supervisor:
         if before is not None and before.fingerprint == fingerprint and self._stands(step, before):
             # Its commands name the run as it was typed then; it may have moved since.
             result = with_commands(before.result, self.shown)
-            self._show(before.result, result)
+            self._show(result)
             self.emit(StepFinished(result, (), reused=True))
             return result
         self.emit(StepStarted(step.name))
@@ -160,13 +160,12 @@ class Supervisor:
         written = (self.run.step_folder(step.name) / RESULT).exists()
         return written and all(self._store.holds(name) for name in conclusion.handed_on)
 
-    def _show(self, held: StepResult, result: StepResult) -> None:
-        """result.json shows what the study holds, with the run's name as it is typed now: where the two differ, the
-        study counts."""
+    def _show(self, result: StepResult) -> None:
+        """result.json shows what the study holds, however the run's name was typed: where the two differ, the study
+        counts."""
         shown = self.run.result(result.step)
-        if shown is None or with_commands(shown, "") != with_commands(held, ""):
+        if shown is None or with_commands(shown, "") != with_commands(result, ""):
             self.emit(Noted(f"{result.step}/result.json was not what its study holds: the study counts, written anew"))
-        if shown != result:
             self.run.write_result(result)
 
     def fingerprint(self, context: Context[Any]) -> str:

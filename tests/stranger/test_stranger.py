@@ -26,6 +26,7 @@ READING: dict[str, Callable[[Path], list[str]]] = {
     "diagnose": lambda run: ["diagnose", str(run)],
     "diagnose as a log": lambda run: ["diagnose", str(run), "--fail-on", "diverged"],
     "diagnose of a folder": lambda run: ["diagnose", str(run.parent)],
+    "clean": lambda run: ["clean", str(run), "--yes"],
     "dashboard": lambda run: ["dashboard", str(run), "--port", "0"],
 }
 """What reading commands are given of a run."""
