@@ -125,7 +125,7 @@ TRAPS: dict[str, Trap] = {
     "link: trainings": _link("trainings", "data"),
     "link: a step": _link("lr-sweep", "data"),
     "link: a result": _link("lr-sweep/result.json", "secret"),
-    "link: a figure": _link("lr-sweep/lr-sweep.png", "secret"),
+    "link: a figure": _link("lr-sweep/lr-sweep.png", "picture"),
     "link: best.yaml": _link("best.yaml", "secret"),
     "link: the page": _link("report.html", "secret"),
     "link: the lock": _link(".lock", "secret"),
@@ -146,6 +146,7 @@ def set_trap(name: str, sent: Path, folder: Path) -> tuple[Path, Path]:
     shutil.copytree(sent, run, symlinks=True)
     (victim / "data").mkdir(parents=True)
     (victim / "secret").write_text("SECRET: 7\n")
+    (victim / "picture").write_bytes(b"\x89PNG\r\n\x1a\n.SECRET")  # told in base64 where it is embedded
     (victim / "planted.db").touch()  # which SQLite takes for a database that is empty
     (victim / "data/metrics.csv").write_text("SECRET\n7\n")
     TRAPS[name](run, victim)
