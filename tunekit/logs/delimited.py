@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tunekit.logs.table import Column, Columns, Rows
 from tunekit.vocabulary import UserError
 
 BLOCK = 8_000_000
-"""Bytes taken apart at once: bounds the memory whatever the file's length."""
+"""Characters taken apart at once: bounds the memory whatever the file's length."""
 
 MISSING = frozenset(("", "na", "n/a", "#na#", "#n/a", "none", "null", "-", "--", "nil", "<na>", "missing"))
 _MISSING_BYTES = frozenset(word.encode() for word in MISSING) | {b"NA", b"None", b"N/A"}
@@ -33,8 +33,6 @@ _WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEi
 
 Wanted = Callable[[str], bool]
 """Whether a column of this name is read."""
-
-_FIRST_LINE = re.compile(rb"\A\s*[^\n]*\n?")
 
 
 @dataclass
@@ -73,7 +71,7 @@ def header(path: Path) -> list[str]:
     if len(lines) > 1:
         row = _fields(lines[1], separator)
         shaped = 2 * len(row) >= len(names)
-        if not (_is_header(row, names) or (shaped and any(number(cell) is not None for cell in row))):
+        if not (_is_header(row, frozenset(names)) or (shaped and any(number(cell) is not None for cell in row))):
             return []
     return names
 
@@ -91,12 +89,10 @@ def read(path: Path, wanted: Wanted) -> Cells:
         raise UserError(f"{path}: no line of column names at the top; add one, or give the format with --format")
     separator = delimiter(source.first_lines(path, 1)[0])
     cells = Cells()
-    data = source.load(path)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[: source.HEAD]:
-        data = source.text(path).encode()
-    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    for block in _blocks(_FIRST_LINE.sub(b"", data, count=1)):
-        if not (separator and _read_clean(block, names, separator, cells, wanted)):
+    for place, block in enumerate(source.blocks(path, BLOCK)):
+        if place == 0:  # without the names
+            block = block.lstrip().partition("\n")[2]
+        if not (separator and _read_clean(block.encode(), names, separator, cells, wanted)):
             names = _read_damaged(block, names, separator, cells, wanted)
     if cells.unreadable:
         cells.notes.append(f"{cells.unreadable} cells are no numbers; left out")
@@ -107,17 +103,10 @@ def read(path: Path, wanted: Wanted) -> Cells:
     return cells
 
 
-def _blocks(body: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(body):
-        end = start + BLOCK
-        cut = len(body) if end >= len(body) else body.find(b"\n", end) + 1 or len(body)
-        yield body[start:cut]
-        start = cut
-
-
 def _read_clean(block: bytes, names: list[str], separator: str, cells: Cells, wanted: Wanted) -> bool:
     """Read a block whose every row has as many cells as the header, without quotes. False: it is not one."""
+    if not block:
+        return True
     split = separator.encode()
     if not block.endswith(b"\n"):
         block += b"\n"
@@ -152,15 +141,16 @@ def _read_clean(block: bytes, names: list[str], separator: str, cells: Cells, wa
     return True
 
 
-def _read_damaged(block: bytes, names: list[str], separator: str, cells: Cells, wanted: Wanted) -> list[str]:
+def _read_damaged(block: str, names: list[str], separator: str, cells: Cells, wanted: Wanted) -> list[str]:
     """Read a block row by row; gives the header that holds at its end, since a file may repeat or change it."""
     columns: dict[str, tuple[list[int], list[float]]] = {}
-    for line in block.decode("utf-8", errors="replace").split("\n"):
+    known = frozenset(names)
+    for line in block.split("\n"):
         row = _fields(line, separator)
         if not any(row):
             continue
-        if _is_header(row, names):
-            names = row
+        if _is_header(row, known):
+            names, known = row, frozenset(row)
             cells.breaks.append(cells.count)
             continue
         cells.ragged += len(row) != len(names)
@@ -181,9 +171,9 @@ def _read_damaged(block: bytes, names: list[str], separator: str, cells: Cells, 
     return names
 
 
-def _is_header(row: list[str], names: list[str]) -> bool:
+def _is_header(row: list[str], names: frozenset[str]) -> bool:
     """A row without numbers that names at least two columns of the header that holds."""
-    return len(row) >= 2 and len(set(row) & set(names)) >= 2 and all(number(cell) is None for cell in row)
+    return len(row) >= 2 and len(names.intersection(row)) >= 2 and all(number(cell) is None for cell in row)
 
 
 def _fields(line: str, separator: str) -> list[str]:

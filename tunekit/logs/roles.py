@@ -63,7 +63,7 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
     for key, value in curves.items():
         if key.strip().lower() == name.strip().lower():
             return value
-    known = ", ".join(repr(key) for key in list(curves)[:20]) or "none with numbers"
+    known = ", ".join(repr(key[:80]) for key in list(curves)[:20]) or "none with numbers"
     raise UserError(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
+from tunekit.files import open_regular
 from tunekit.vocabulary import UserError
 
 HEAD = 65536
@@ -16,37 +22,54 @@ HEAD = 65536
 LIMIT = 2_000_000_000
 """Bytes of the largest log that is read: some 30 million rows."""
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+DOCUMENT = 300_000_000
+"""Bytes of the largest file that must be taken apart as one, as a JSON document: in memory it is ten times as large."""
+
+LINE = 16_000_000
+"""Characters of a line that are read at once; what is longer counts as several lines."""
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*+[A-Za-z]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)")  # each ends before the next begins
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Refused(UserError):
+    """What must not be read, nor anything below it, whatever else is there to be read."""
 
 
 def head(path: Path) -> bytes:
-    """The first bytes of a file; empty for what cannot be read."""
+    """The first bytes of a file; empty for what is no regular file or cannot be read."""
     try:
-        if not path.is_file():
-            return b""
         state = path.stat()
-        return _head(path, state.st_size, state.st_mtime_ns)
+        return _head(path, state.st_size, state.st_mtime_ns) if stat.S_ISREG(state.st_mode) else b""
     except (OSError, ValueError):
         return b""
 
 
 @lru_cache(maxsize=256)
 def _head(path: Path, _size: int, _changed: int) -> bytes:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(HEAD)
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a path is a regular file or a link to one; False too where that cannot be known."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
     """Files below a folder whose path fits a glob pattern, in order; none where the folder cannot be looked into."""
     try:
-        return sorted(item for item in folder.glob(pattern) if item.is_file())
+        return sorted(item for item in folder.glob(pattern) if is_regular(item))
     except OSError:
         return []
 
 
 def is_text(data: bytes) -> bool:
     """Without NUL bytes (UTF-16 with its mark excepted) and mostly printable."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if data[:2] in _UTF16:
         return True
     if b"\0" in data:
         return False
@@ -56,9 +79,11 @@ def is_text(data: bytes) -> bool:
 
 def decode(data: bytes) -> str:
     """Text of UTF-8 or UTF-16; other bytes are replaced, since names and numbers are ASCII in every log."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", errors="replace")
-    return data.decode("utf-8-sig", errors="replace")
+    return data.decode(_encoding(data), errors="replace")
+
+
+def _encoding(data: bytes) -> str:
+    return "utf-16" if data[:2] in _UTF16 else "utf-8-sig"
 
 
 def first_lines(path: Path, count: int = 5) -> list[str]:
@@ -75,51 +100,83 @@ def _first_lines(data: bytes) -> tuple[str, ...]:
     return tuple(line for line in lines if line)[:100]
 
 
-def load(path: Path) -> bytes:
-    """The whole file; UserError where it cannot be read."""
+@contextmanager
+def opened(path: Path, most: int = LIMIT) -> Iterator[BinaryIO]:
+    """A regular file of at most `most` bytes; UserError where it is none or cannot be read."""
     try:
-        size = path.stat().st_size
-        if size > LIMIT:
-            raise UserError(f"{path}: {size / 1e9:.1f} GB is more than a log has; cut it or log less often")
-        return path.read_bytes()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
+                raise UserError(f"{path}: {size / 1e9:.1f} GB is more than a log has; cut it or log less often")
+            yield file
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); check the path and its rights") from error
 
 
+@contextmanager
+def _as_text(path: Path, newline: str | None, most: int = LIMIT) -> Iterator[TextIO]:
+    """A file as text; UserError for a binary one."""
+    with opened(path, most) as file:
+        beginning = file.read(HEAD)
+        if not is_text(beginning):
+            raise UserError(f"{path}: is no text file; give the log itself, or its format with --format")
+        file.seek(0)
+        yield io.TextIOWrapper(file, _encoding(beginning), errors="replace", newline=newline)
+
+
 def text(path: Path) -> str:
-    """The whole file as text; UserError for a binary one."""
-    data = load(path)
-    if not is_text(data[:HEAD]):
-        raise UserError(f"{path}: is no text file; give the log itself, or its format with --format")
-    return decode(data)
+    """The whole of a file that is one document; UserError for a binary or too large one."""
+    with _as_text(path, "\n", DOCUMENT) as stream:
+        return stream.read()
+
+
+def lines(path: Path, newline: str | None = None) -> Iterator[str]:
+    """The lines of a text file with their ends. `newline` as `open` takes it: None ends lines at "\\r" too."""
+    with _as_text(path, newline) as stream:
+        yield from iter(partial(stream.readline, LINE), "")
+
+
+def blocks(path: Path, size: int) -> Iterator[str]:
+    """Whole lines of a text file, so many characters at once; a line that is longer than that is cut."""
+    with _as_text(path, None) as stream:
+        begun = ""
+        while piece := stream.read(size):
+            piece = begun + piece
+            end = piece.rfind("\n") + 1 or len(piece)
+            begun = piece[end:]
+            yield piece[:end]
+        if begun:
+            yield begun
 
 
 def log_lines(path: Path) -> Iterator[str]:
     """Lines without colour codes; of a progress bar's many states the last one that says something."""
-    for line in text(path).split("\n"):
-        if "\r" in line:
-            pieces = [piece for piece in line.split("\r") if piece.strip()]
-            line = pieces[-1] if pieces else ""
-        yield _ANSI.sub("", line) if "\x1b" in line else line
+    for line in lines(path, "\n"):
+        if "\x1b" in line:
+            line = _ANSI.sub("", line)
+        yield line.rstrip().rpartition("\r")[2] if "\r" in line else line.rstrip("\n")
 
 
-def json_lines(path: Path) -> tuple[list[dict[str, object]], list[str]]:
-    """The objects of a file with one JSON object a line, and notes of lines that are none and are left out."""
-    notes: list[str] = []
-    objects: list[dict[str, object]] = []
-    damaged = 0
-    lines = [line for line in text(path).splitlines() if line.strip()]
-    for place, line in enumerate(lines):
-        value = parse_json(line)
+def json_lines(path: Path, notes: list[str]) -> Iterator[dict[str, object]]:
+    """The objects of a file with one JSON object a line; `notes` takes what is said of lines that are none."""
+    count = damaged = 0
+    torn = False
+    for line in lines(path):
+        line = line.strip()
+        if not line:
+            continue
+        count += 1
+        torn = False
+        value = parse_json(line) if line[0] == "{" else None
         if isinstance(value, dict):
-            objects.append(value)
-        elif place == len(lines) - 1 and line.lstrip().startswith("{"):
-            notes.append("last line is torn; left out")
+            yield value
         else:
             damaged += 1
-    if damaged:
-        notes.append(f"{damaged} of {len(lines)} lines are no JSON objects; left out")
-    return objects, notes
+            torn = line[0] == "{"
+    if torn:
+        notes.append("last line is torn; left out")
+    if damaged > torn:
+        notes.append(f"{damaged - torn} of {count} lines are no JSON objects; left out")
 
 
 def parse_json(line: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,6 +22,9 @@ NAN_SHARE = 0.3
 
 JITTER = 0.2
 """Where more than this share of steps goes backwards, the rows are unsorted rather than several runs."""
+
+COLUMNS = 10_000
+"""Columns of a log that are looked at."""
 
 RUN_SHARE = 0.2
 """The last of several appended runs is judged, unless it has less than this share of the longest one's points."""
@@ -49,6 +53,9 @@ class Series:
         places, values = floats(x), floats(y)
         order = np.argsort(places, kind="stable")
         places, values = places[order], values[order]
+        if len(self.curves) >= COLUMNS:
+            self.say_full()
+            return
         last = np.append(places[1:] != places[:-1], True)
         added = curve(name, places[last], values[last], "iteration")
         if part(name).kind == "epoch":
@@ -56,18 +63,22 @@ class Series:
         else:
             self.curves[name] = added
 
+    def say_full(self) -> None:
+        self.notes.append(f"only the first {COLUMNS:,} columns are looked at")
+
 
 def from_records(records: Iterable[Mapping[str, object]]) -> Columns:
     """Columns of JSON objects: numbers only, one row an object; null is an empty cell."""
-    rows: dict[str, list[int]] = {}
-    values: dict[str, list[float]] = {}
+    cells: dict[str, tuple[array[int], array[float]]] = {}  # arrays, for a list holds an object a number
     for row, record in enumerate(records):
         for name, value in record.items():
             number = to_number(value)
-            if number is not None:
-                rows.setdefault(str(name), []).append(row)
-                values.setdefault(str(name), []).append(number)
-    return {name: Column(np.array(rows[name], np.int64), np.array(values[name])) for name in rows}
+            if number is None or (name not in cells and len(cells) >= COLUMNS):
+                continue
+            rows, values = cells.setdefault(name, (array("q"), array("d")))
+            rows.append(row)
+            values.append(number)
+    return {name: Column(np.array(rows, np.int64), np.array(values)) for name, (rows, values) in cells.items()}
 
 
 def to_number(value: object) -> float | None:
@@ -102,6 +113,8 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     epoch = _clock_column(columns, EPOCH_NAMES, 0) or _index_column(columns, total)
     x, unit = _clock(step, epoch, total, busiest)
     result = Series()
+    if len(columns) >= COLUMNS:
+        result.say_full()
     keep = _kept_rows(x, unit, data, breaks, result.notes)
     for name, column in data.items():
         inside = keep[column.rows]
@@ -209,9 +222,10 @@ def _kept_rows(x: Array, unit: str, data: Columns, breaks: Sequence[int], notes:
     if len(runs) > 1:
         notes.append(f"{len(runs)} runs in one log; the one from row {runs[chosen][0] + 1} on is judged")
     keep[:] = False
-    for start in runs[chosen]:
-        keep[:start] &= x[:start] < x[start]
-        keep[start : ends[start]] = True
+    resumed = np.inf  # the lowest x at which the run went on later: what lies there or behind was repeated
+    for start in reversed(runs[chosen]):
+        keep[start : ends[start]] = x[start : ends[start]] < resumed
+        resumed = min(resumed, x[start])
     if len(runs[chosen]) > 1:
         notes.append(f"resumed {len(runs[chosen]) - 1} times; repeated steps count once, by their last entry")
     return keep

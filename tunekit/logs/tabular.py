@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ from tunekit.logs.names import part, side
 from tunekit.logs.roles import assemble
 from tunekit.logs.table import Column, Columns, from_records, to_series
 from tunekit.vocabulary import UserError
+
+NAME = 80
+"""Characters of a name that are shown."""
 
 MANY = 50_000_000
 """Bytes from which only the columns whose names say something are read."""
@@ -53,7 +56,7 @@ def table_log(  # noqa: PLR0913 - all in which formats of tables differ
 
 def nothing(path: Path, columns: Sequence[str]) -> str:
     """The line for a readable file in which nothing is named like a loss or a metric."""
-    known = ", ".join(repr(column) for column in columns[:20]) or "none with numbers"
+    known = ", ".join(repr(column[:NAME]) for column in columns[:20]) or "none with numbers"
     return (
         f"{path}: no column reads as a loss or a validation metric; the columns are {known}; "
         "name them with --train COLUMN and --val COLUMN"
@@ -61,7 +64,7 @@ def nothing(path: Path, columns: Sequence[str]) -> str:
 
 
 def records_log(  # noqa: PLR0913 - likewise
-    records: Sequence[Mapping[str, object]],
+    records: Iterable[Mapping[str, object]],
     path: Path,
     format: str,
     train: str | None = None,
@@ -70,8 +73,22 @@ def records_log(  # noqa: PLR0913 - likewise
     name: str = "",
     notes: Sequence[str] = (),
 ) -> Log:
-    """The log in a list of JSON objects, oldest first."""
-    series = to_series(from_records(records))
+    """The log in JSON objects, oldest first. `notes` may grow while they are read."""
+    return columns_log(from_records(records), path, format, train, val, name=name, notes=notes)
+
+
+def columns_log(  # noqa: PLR0913 - likewise
+    columns: Columns,
+    path: Path,
+    format: str,
+    train: str | None = None,
+    val: str | None = None,
+    *,
+    name: str = "",
+    notes: Sequence[str] = (),
+) -> Log:
+    """The log in columns of numbers."""
+    series = to_series(columns)
     series.notes += notes
     return assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,27 +17,34 @@ from tunekit.logs.tabular import records_log
 LONGEST = 4000
 """Characters of a line that are looked at: a dumped configuration or array is no message."""
 
+NEAR = 200
+"""Characters before a number's words in which its split may be named."""
+
 SAID = 3
 """Times that a script says an epoch's result at most; more are the lines of its batches."""
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|NaN|NAN|inf|Inf|INF|infinity)"
+# Lines are anybody's: no quantifier gives back what another could take, or a line could cost the square of its length.
+_WORD = "nan|NaN|NAN|inf|Inf|INF|infinity"
+_NUMBER = rf"[-+]?+(?:(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?+|{_WORD})"
 _PAIR = re.compile(
-    r"(?P<words>[A-Za-z][A-Za-z0-9@_/.\-]*(?:[ _][A-Za-z][A-Za-z0-9@_/\-]*){0,3})"
-    r"\s*['\"]?\]?\)?\s*(?:[:=]|\bis\b|->)?\s*(?:tensor\()?[\[(]?\s*"
-    rf"(?P<number>{_NUMBER})(?P<percent>\s*%)?(?![\w/])(?:\s*\((?P<mean>{_NUMBER})\))?"
+    r"[0-9@_/.\-]*+"
+    rf"(?P<words>[A-Za-z][A-Za-z0-9@_/.\-]*+(?: (?!(?:{_WORD})(?![\w/]))[A-Za-z][A-Za-z0-9@_/\-]*+){{0,3}}+)"
+    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>)?+\s*+(?:tensor\()?+[\[(]?+\s*+"
+    rf"(?P<number>{_NUMBER})(?:\s*+%)?(?![\w/])(?:\s*+\((?P<mean>{_NUMBER})\))?+"
+    r"|[A-Za-z0-9@_/.\-]++"  # a word that no number follows, at once: none does from its middle on either
 )
-_EPOCH = re.compile(r"\bepochs?\b[\s:=#\[(-]*(\d+)(?:\s*(?:/|of)\s*(\d+))?", re.IGNORECASE)
-_BRACKET = re.compile(r"\[\s*(\d+)\s*/\s*(\d+)\s*\]")
-_STEP = re.compile(r"\b(?:step|iter|iteration|global[_ ]step|update)s?\b[\s:=#\[(]*(\d+)(?!\.?\d*%)", re.IGNORECASE)
-_BAR = re.compile(r"\d+%\|.*?\|\s*\d+/\d+|\[=*>?\.*\]|\bETA\b|\d+/\d+ \[")
-_INSIDE = re.compile(r"\b(?:batch|iter|iteration|step)\b[\s:=#\[(]*\d+", re.IGNORECASE)
+_EPOCH = re.compile(r"\bepochs?\b[\s:=#\[(-]*+(\d++)", re.IGNORECASE)
+_BRACKET = re.compile(r"\[\s*+(\d++)\s*+/\s*+\d++\s*+\]")
+_STEP = re.compile(r"\b(?:step|iter|iteration|global[_ ]step|update)s?\b[\s:=#\[(]*+(\d++)(?!\.?\d*+%)", re.IGNORECASE)
+_BAR = re.compile(r"\d%\|[^|]*+\|\s*+\d++/\d|\[=*+>?+\.*+\]|\bETA\b|(?<!\d)\d++/\d++ \[")
+_INSIDE = re.compile(r"\b(?:batch|iter|iteration|step)\b[\s:=#\[(]*+\d", re.IGNORECASE)
 _SIDES = {**dict.fromkeys(TRAIN, "train"), **dict.fromkeys(VAL | {"validate", "validating", "evaluating"}, "val")}
 _SIDES.update(dict.fromkeys(TEST, "test"))
 _TELLING = LOSS | ERRORS | SCORES | {"lr"}
 _NOT_CURVES = re.compile(r"(?i)\b(best|max|min|lowest|highest|maximum|minimum|improved|patience|elapsed|target)\b")
 
 
-@dataclass
+@dataclass(slots=True)
 class Line:
     """What one line says: where it stands (`epoch`, `step`, as far as it says) and its named numbers."""
 
@@ -51,9 +58,12 @@ def text_log(path: Path, format: str, train: str | None, val: str | None, name: 
     return records_log(records, path, format, train, val, name=name or path.stem)
 
 
-def as_records(lines: Iterable[str]) -> list[dict[str, float]]:
+def as_records(lines: Iterable[str]) -> Iterator[dict[str, float]]:
     """One record a line that says something; epochs and steps are carried down to lines that follow."""
-    parsed: list[Line] = []
+    return _by_epoch(_numbered(_parsed(lines)))
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[Line]:
     side = ""
     for text in lines:
         if len(text) > LONGEST or not any(char.isdigit() or char in "nN" for char in text):
@@ -62,9 +72,8 @@ def as_records(lines: Iterable[str]) -> list[dict[str, float]]:
             continue
         line = parse(text, side)
         if line is not None:
-            parsed.append(line)
+            yield line
             side = "" if "epoch" in line.clock and not line.values else side
-    return _numbered(parsed)
 
 
 def parse(text: str, heading: str = "") -> Line | None:
@@ -73,7 +82,9 @@ def parse(text: str, heading: str = "") -> Line | None:
     inside = bool(_BAR.search(text)) or ("epoch" in clock and bool(_INSIDE.search(text)))
     values: dict[str, float] = {}
     for match in _PAIR.finditer(text):
-        name = _name(match["words"], text[: match.start()], heading)
+        if match["words"] is None:
+            continue
+        name = _name(match["words"], text[max(0, match.start() - NEAR) : match.start()], heading)
         if not name:
             continue
         if inside and not part(name).level:
@@ -96,7 +107,7 @@ def _name(words: str, before: str, heading: str) -> str:
         return ""
     if _NOT_CURVES.search(words) or _NOT_CURVES.search(before[-24:]):
         return ""
-    side = _side(pieces) or _side(split(before[-200:])) or heading
+    side = _side(pieces) or _side(split(before)) or heading
     telling = pieces[last]
     if telling in ("err", "error") and not side:  # any program prints errors
         return ""
@@ -117,33 +128,35 @@ def _side(words: Sequence[str]) -> str:
     return next((_SIDES[word] for word in reversed(words) if word in _SIDES), "")
 
 
-def _numbered(lines: Sequence[Line]) -> list[dict[str, float]]:
+def _numbered(lines: Iterable[Line]) -> Iterator[dict[str, float]]:
     """Records with the epoch and step that hold at each; the lines of one epoch's summary stay apart."""
-    records: list[dict[str, float]] = []
     clock: dict[str, float] = {}
     for line in lines:
         clock |= line.clock
         if line.values:
-            records.append({**clock, **line.values})
-    return _by_epoch(records)
+            yield {**clock, **line.values}
 
 
-def _by_epoch(records: list[dict[str, float]]) -> list[dict[str, float]]:
+def _by_epoch(records: Iterator[dict[str, float]]) -> Iterator[dict[str, float]]:
     """One record an epoch, with its last values, where epochs are all that is counted and none has many lines.
 
     Training scripts say an epoch's result two or three times: as it ends, in a summary, in a table.
     """
-    if not records or any("step" in record or "epoch" not in record for record in records):
-        return records
     counts: Counter[tuple[float, str]] = Counter()
+    summaries: list[dict[str, float]] = []  # as long as it may be so
     for record in records:
-        counts.update((record["epoch"], name) for name in record if name != "epoch")
-    if max(counts.values(), default=0) > SAID:
-        return records
-    merged: list[dict[str, float]] = []
-    for record in records:
-        if merged and merged[-1]["epoch"] == record["epoch"]:
-            merged[-1].update(record)
-        else:
-            merged.append(dict(record))
-    return merged
+        summaries.append(record)
+        counts.update((record.get("epoch", 0.0), name) for name in record if name != "epoch")
+        often = any(counts[record.get("epoch", 0.0), name] > SAID for name in record if name != "epoch")
+        if often or "step" in record or "epoch" not in record:
+            yield from summaries
+            yield from records
+            return
+    merged: dict[str, float] = {}
+    for record in summaries:
+        if merged and merged["epoch"] != record["epoch"]:
+            yield merged
+            merged = {}
+        merged |= record
+    if merged:
+        yield merged

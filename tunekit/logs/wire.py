@@ -6,11 +6,16 @@ loads TensorFlow where it finds it) and on wandb, and it reads on where their ow
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
+from typing import BinaryIO
 
 LEVELDB_BLOCK = 32768
 """Bytes of a block of the LevelDB log format; no record's header crosses the border of two."""
+
+RECORD = 64_000_000
+"""Bytes of the largest record that is looked at: what is longer holds images or sound."""
 
 Field = tuple[int, int, int | bytes]
 """Number, wire type (0 varint, 1 eight bytes, 2 bytes, 5 four bytes), value."""
@@ -57,42 +62,60 @@ def fields(data: bytes) -> Iterator[Field]:
         yield number, kind, value
 
 
-def tfrecords(data: bytes) -> Iterator[bytes]:
-    """The records of a TFRecord file (length, checksum, bytes, checksum); Torn where it is cut."""
+def tfrecords(file: BinaryIO) -> Iterator[bytes]:
+    """The records of a TFRecord file (length, checksum, bytes, checksum) that are no longer than RECORD.
+
+    Torn where it is cut, and at an empty record: none is written, so that what follows are zeros of a full disk.
+    """
+    end = os.fstat(file.fileno()).st_size
     place = 0
-    while place < len(data):
-        if place + 12 > len(data):
+    while place < end:
+        header = file.read(12)
+        if len(header) < 12:
             raise Torn
-        (size,) = struct.unpack_from("<Q", data, place)
-        if place + 16 + size > len(data):
-            raise Torn
-        yield data[place + 12 : place + 12 + size]
+        (size,) = struct.unpack_from("<Q", header)
         place += 16 + size
+        if size == 0 or place > end:
+            raise Torn
+        if size > RECORD:
+            file.seek(size + 4, os.SEEK_CUR)
+        else:
+            yield file.read(size + 4)[:size]
 
 
-def leveldb_records(data: bytes, start: int) -> Iterator[bytes]:
-    """The records of a LevelDB log whose own header ends at `start`; Torn where it is cut.
+def leveldb_records(file: BinaryIO) -> Iterator[bytes]:
+    """The records of a LevelDB log from the place on at which the file stands; Torn where it is cut.
 
     Each fragment is checksum, length, type (1 whole, 2 first, 3 middle, 4 last); a block's last bytes may be padding.
     """
-    place = start
+    place = file.tell()
+    file.seek(0)
     pieces: list[bytes] = []
-    while place < len(data):
-        left = LEVELDB_BLOCK - place % LEVELDB_BLOCK
-        if left < 7:
-            place += left
-            continue
-        if place + 7 > len(data):
+    length = 0
+    while block := file.read(LEVELDB_BLOCK):
+        for kind, piece in _fragments(block, place):
+            if kind in (1, 2):
+                pieces, length = [], 0
+            length += len(piece)
+            if length > RECORD:
+                raise Torn
+            if piece:
+                pieces.append(piece)
+            if kind in (1, 4):
+                yield b"".join(pieces)
+                pieces, length = [], 0
+        place = 0
+
+
+def _fragments(block: bytes, place: int) -> Iterator[tuple[int, bytes]]:
+    """Type and bytes of the fragments of one block from a place on."""
+    while place <= LEVELDB_BLOCK - 7 and place < len(block):
+        if place + 7 > len(block):
             raise Torn
-        size, kind = struct.unpack_from("<HB", data, place + 4)
+        size, kind = struct.unpack_from("<HB", block, place + 4)
         if kind == 0 and size == 0:  # a block that was allotted and never filled
-            place += left
-            continue
-        if kind not in (1, 2, 3, 4) or place + 7 + size > len(data) or size > left - 7:
+            return
+        if kind not in (1, 2, 3, 4) or place + 7 + size > len(block):
             raise Torn
-        piece = data[place + 7 : place + 7 + size]
+        yield kind, block[place + 7 : place + 7 + size]
         place += 7 + size
-        pieces = [piece] if kind in (1, 2) else [*pieces, piece]
-        if kind in (1, 4):
-            yield b"".join(pieces)
-            pieces = []

@@ -18,5 +18,5 @@ def recognise(path: Path) -> float:
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
-    records, notes = source.json_lines(path)
-    return [records_log(records, path, NAME, train, val, name=path.stem, notes=notes)]
+    notes: list[str] = []
+    return [records_log(source.json_lines(path, notes), path, NAME, train, val, name=path.stem, notes=notes)]

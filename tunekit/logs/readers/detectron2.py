@@ -19,8 +19,9 @@ def recognise(path: Path) -> float:
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log. A run that met a NaN just ends: detectron2 raises instead of writing it."""
-    records, notes = source.json_lines(path)
-    renamed = [
-        {("val_loss" if key == "validation_loss" else key): value for key, value in item.items()} for item in records
-    ]
+    notes: list[str] = []
+    renamed = (
+        {("val_loss" if key == "validation_loss" else key): value for key, value in item.items()}
+        for item in source.json_lines(path, notes)
+    )
     return [records_log(renamed, path, NAME, train, val, notes=notes)]

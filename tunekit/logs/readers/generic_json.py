@@ -3,16 +3,21 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tunekit.logs import source
 from tunekit.logs.delimited import SPLIT_COLUMNS
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, side
-from tunekit.logs.table import from_records
-from tunekit.logs.tabular import nothing, records_log
+from tunekit.logs.table import Column, Columns, from_records, to_number
+from tunekit.logs.tabular import columns_log, nothing
 from tunekit.vocabulary import UserError
 
 NAME = "json"
 DESCRIPTION = "JSON lines, a JSON list of objects, or a JSON object of lists, with keys that name a loss"
+
+LONGEST = 200
+"""Characters of a name of nested objects; what is longer is data."""
 
 NESTED = ("history", "log", "logs", "metrics", "results", "train_log", "log_history", "epochs")
 """Keys under which a file of one object keeps its curves."""
@@ -32,34 +37,37 @@ def recognise(path: Path) -> float:
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log; UserError where the file holds nothing that reads as curves."""
     notes: list[str] = []
-    objects: Sequence[Mapping[str, object]] = _records(source.parse_json(source.text(path)))
-    if not objects:
-        objects, notes = source.json_lines(path)
-    records = [_flat(item) for item in objects]
-    log = records_log(records, path, NAME, train, val, name=path.stem, notes=notes)
+    columns = {} if _has_lines(path) else _columns(source.parse_json(source.text(path)))
+    if not columns:
+        columns = from_records(map(_flat, source.json_lines(path, notes)))
+    log = columns_log(columns, path, NAME, train, val, name=path.stem, notes=notes)
     if not log.points:
-        raise UserError(nothing(path, list(from_records(records))))
+        raise UserError(nothing(path, list(columns)))
     return [log]
 
 
-def _records(value: object) -> list[Mapping[str, object]]:
-    """A list of objects in whatever shape the file keeps them."""
-    if isinstance(value, list):
-        return [item for item in value if isinstance(item, dict)]
-    if not isinstance(value, dict):
-        return []
-    columns = {key: _column(item) for key, item in value.items()}
-    lists = {key: item for key, item in columns.items() if item}
-    if any(part(key).kind in ("loss", "error", "score") or part(key).side for key in lists):
-        rows = max(len(item) for item in lists.values())
-        return [{key: item[row] for key, item in lists.items() if row < len(item)} for row in range(rows)]
-    for key in NESTED:
-        if isinstance(value.get(key), dict | list):
-            return _records(value[key])
-    return []
+def _has_lines(path: Path) -> bool:
+    """Whether the file is JSON lines beyond doubt: its first two lines are objects, and one document is one."""
+    values = [source.parse_json(line) for line in source.first_lines(path, 2)]
+    return len(values) == 2 and all(isinstance(value, dict) for value in values)
 
 
-def _column(value: object) -> list[object]:
+def _columns(value: object) -> Columns:
+    """The columns of one document, in whatever shape it keeps them; none where it keeps none."""
+    while isinstance(value, dict):
+        lists = {key: numbers for key, item in value.items() if (numbers := _list(item))}
+        if any(part(key).kind in ("loss", "error", "score") or part(key).side for key in lists):
+            return {key: _column(numbers) for key, numbers in lists.items()}
+        value = next((value[key] for key in NESTED if isinstance(value.get(key), dict | list)), None)
+    return from_records(_flat(item) for item in value if isinstance(item, dict)) if isinstance(value, list) else {}
+
+
+def _column(values: Sequence[object]) -> Column:
+    numbers = [(row, number) for row, value in enumerate(values) if (number := to_number(value)) is not None]
+    return Column(np.array([row for row, _ in numbers], np.int64), np.array([number for _, number in numbers]))
+
+
+def _list(value: object) -> list[object]:
     """A list of numbers, or pandas' object of numbers by row number."""
     if isinstance(value, dict) and value and all(str(key).isdigit() for key in value):
         value = list(value.values())
@@ -72,7 +80,7 @@ def _flat(item: Mapping[str, object]) -> dict[str, object]:
     """Nested objects as `train/loss`; rows that name their split in a column likewise."""
     flat: dict[str, object] = {}
     for key, value in item.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and len(key) <= LONGEST:  # it is written before each name in it
             flat.update({f"{key}/{inner}": number for inner, number in value.items()})
         else:
             flat[key] = value

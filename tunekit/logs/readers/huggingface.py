@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tunekit.logs import source
 from tunekit.logs.log import Log
+from tunekit.logs.table import to_number
 from tunekit.logs.tabular import records_log
 from tunekit.vocabulary import UserError
 
@@ -34,7 +35,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     if not isinstance(history, list):
         raise UserError(f"{path}: is no complete trainer state (no log_history); the file may be cut short")
     notes: list[str] = []
-    records = [_point(item, notes) for item in history if isinstance(item, dict) and "train_runtime" not in item]
+    records = (_point(item, notes) for item in history if isinstance(item, dict) and "train_runtime" not in item)
     folder = path.parent.parent if path.parent.name.startswith("checkpoint-") else path.parent
     return [records_log(records, path, NAME, train, val, name=folder.name, notes=notes)]
 
@@ -44,9 +45,13 @@ def _states(folder: Path) -> list[Path]:
 
 
 def _position(path: Path) -> float:
-    state = source.parse_json(source.text(path))
-    step = state.get("global_step") if isinstance(state, dict) else None
-    return float(step) if isinstance(step, int) else -1.0
+    """How far a copy went; -1 where it does not say, cannot be read or is torn."""
+    try:
+        state = source.parse_json(source.text(path))
+    except UserError:
+        return -1.0
+    step = to_number(state.get("global_step")) if isinstance(state, dict) else None
+    return -1.0 if step is None or math.isnan(step) else step
 
 
 def _point(item: dict[str, object], notes: list[str]) -> dict[str, object]:

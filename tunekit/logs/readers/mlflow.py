@@ -17,7 +17,7 @@ MOST = 2000
 
 def recognise(path: Path) -> float:
     if path.is_dir():
-        return 0.95 if (path / "meta.yaml").is_file() and (path / "metrics").is_dir() else 0.0
+        return 0.95 if source.is_regular(path / "meta.yaml") and (path / "metrics").is_dir() else 0.0
     return 0.8 if path.parent.name == "metrics" and _is_metric(path) else 0.0
 
 
@@ -27,8 +27,10 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     metrics = folder / "metrics"
     if not metrics.is_dir():
         raise UserError(f"{path}: is no run of an MLflow file store (a folder with meta.yaml and metrics/)")
-    files = sorted(item for item in metrics.rglob("*") if item.is_file() and not item.name.startswith("."))
+    files = [item for item in source.matching(metrics, "**/*") if not item.name.startswith(".")]
     series = Series()
+    if len(files) > MOST:
+        series.notes.append(f"only the first {MOST:,} of {len(files):,} metrics are looked at")
     for file in files[:MOST]:
         name = file.relative_to(metrics).as_posix()
         if name.startswith("system/"):
@@ -50,7 +52,7 @@ def _points(file: Path, notes: list[str]) -> tuple[list[float], list[float]]:
     steps: list[float] = []
     values: list[float] = []
     damaged = 0
-    for line in source.text(file).splitlines():
+    for line in source.lines(file):
         words = line.split()
         try:
             value, step = float(words[1]), float(words[2]) if len(words) > 2 else 0.0
@@ -60,7 +62,7 @@ def _points(file: Path, notes: list[str]) -> tuple[list[float], list[float]]:
             damaged += bool(words)
     if damaged:
         notes.append(f"{damaged} lines of {file.name} are torn; left out")
-    if len(set(steps)) == 1 and len(steps) > 1:
+    if len(steps) > 1 and min(steps) == max(steps):
         steps = [float(place) for place in range(len(steps))]
     return steps, values
 

@@ -11,24 +11,24 @@ from tunekit.logs.tabular import records_log
 NAME = "nanogpt"
 DESCRIPTION = "nanoGPT output (`step 250: train loss 3.13, val loss 3.14`) and build-nanogpt log.txt (`250 val 3.2`)"
 
-_NUMBER = r"([-+]?\d+\.?\d*(?:e[-+]?\d+)?|nan|inf|-inf)"
-_ESTIMATE = re.compile(rf"^step (\d+): train loss {_NUMBER}(?:\s*\w+)?, val loss {_NUMBER}")
-_BATCH = re.compile(rf"^iter (\d+): loss {_NUMBER}")
-_BUILD = re.compile(rf"^(\d+) (train|val|hella) {_NUMBER}\s*$")
+_NUMBER = r"([-+]?\d++(?:\.\d*+)?(?:e[-+]?\d++)?|nan|inf|-inf)"
+_ESTIMATE = re.compile(rf"step (\d++): train loss {_NUMBER}(?:\s*+\w++)?, val loss {_NUMBER}")
+_BATCH = re.compile(rf"iter (\d++): loss {_NUMBER}")
+_BUILD = re.compile(rf"(\d++) (train|val|hella) {_NUMBER}$")
 
 
 def recognise(path: Path) -> float:
     data = source.head(path)
     if not data or not source.is_text(data):
         return 0.0
-    lines = source.decode(data).splitlines()
+    lines = [line.strip() for line in source.decode(data).splitlines()]
     known = sum(bool(_ESTIMATE.match(line) or _BATCH.match(line) or _BUILD.match(line)) for line in lines[:200])
     return 0.85 if known >= 2 or (known and any(_ESTIMATE.match(line) for line in lines[:200])) else 0.0
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log; the estimates over many batches are preferred to the losses of single ones."""
-    records = [record for line in source.log_lines(path) for record in _numbers(line.strip())]
+    records = (record for line in source.log_lines(path) for record in _numbers(line.strip()))
     name = path.parent.parent.name if path.name == "output.log" else path.stem
     return [records_log(records, path, NAME, train, val, name=name)]
 

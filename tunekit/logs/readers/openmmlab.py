@@ -1,5 +1,6 @@
 """OpenMMLab: mmcv's *.log.json and mmengine's scalars.json, both one JSON object a line."""
 
+import math
 from pathlib import Path
 
 from tunekit.logs import source
@@ -31,15 +32,15 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
         if scalars is None:
             raise UserError(f"{path}: holds no scalars.json; give the work_dir or its vis_data folder")
         path = scalars
-    records, notes = source.json_lines(path)
+    notes: list[str] = []
     folder = path.parent.parent if path.parent.name == "vis_data" else path.parent
-    points = _on_epochs([item for item in records if "env_info" not in item])
+    points = _on_epochs([item for item in source.json_lines(path, notes) if "env_info" not in item])
     return [records_log(points, path, NAME, train, val, name=folder.name, notes=notes)]
 
 
 def _scalars(folder: Path) -> Path | None:
     for candidate in (folder / "vis_data" / "scalars.json", folder / "scalars.json"):
-        if candidate.is_file() and b'"step"' in source.head(candidate):
+        if b'"step"' in source.head(candidate):
             return candidate
     return None
 
@@ -49,15 +50,7 @@ def _on_epochs(records: list[dict[str, object]]) -> list[dict[str, object]]:
     trained = [item for item in records if _is_train(item)]
     if all(to_number(item.get("epoch")) is None for item in trained):
         return [item if _is_train(item) else _prefixed(item, "step", item.get("step")) for item in records]
-    longest: dict[float, float] = {}
-    for item in trained:
-        epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
-        if epoch is not None and step is not None:
-            longest[epoch] = max(longest.get(epoch, 0.0), step)
-    ended = [last for epoch, last in longest.items() if epoch < max(longest)] or list(longest.values())
-    # whether iter begins anew each epoch
-    restarts = len(longest) == 1 or (len(longest) > 1 and max(longest.values()) <= 1.5 * min(ended))
-    length = max(longest.values()) if restarts else max(longest.values()) / max(longest)
+    length, restarts = _epoch_length(trained)
     points = []
     for item in records:
         epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
@@ -67,8 +60,23 @@ def _on_epochs(records: list[dict[str, object]]) -> list[dict[str, object]]:
             place = epoch - 1 + step / length if restarts else step / length
             points.append({**_without(item), "epoch": place})
         else:
-            points.append(_without(item))
+            points.append({**_without(item), "epoch": epoch})
     return points
+
+
+def _epoch_length(trained: list[dict[str, object]]) -> tuple[float, bool]:
+    """Iterations of an epoch, 0 where they are not counted, and whether the count begins anew each epoch."""
+    longest: dict[float, float] = {}
+    for item in trained:
+        epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
+        if epoch is not None and step is not None and math.isfinite(epoch) and math.isfinite(step):
+            longest[epoch] = max(longest.get(epoch, 0.0), step)
+    if not longest:
+        return 0.0, False
+    last, most = max(longest), max(longest.values())
+    if most <= 1.5 * min((steps for epoch, steps in longest.items() if epoch < last), default=most):
+        return most, True
+    return (most / last if last > 0 else 0.0), False
 
 
 def _is_train(item: dict[str, object]) -> bool:

@@ -1,6 +1,9 @@
 """TensorBoard event files: scalars and scalar tensors of one run, over its files and its split folders."""
 
+from __future__ import annotations
+
 import struct
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from tunekit.logs import source, wire
 from tunekit.logs.log import Log
 from tunekit.logs.names import side, split
 from tunekit.logs.roles import assemble
-from tunekit.logs.table import Series
+from tunekit.logs.table import COLUMNS, Series
 from tunekit.vocabulary import UserError
 
 NAME = "tensorboard"
@@ -18,17 +21,18 @@ DESCRIPTION = "TensorBoard event files (events.out.tfevents.*), scalars and tens
 
 MARK = "tfevents"
 FILES = f"*{MARK}*"
+VERSION = b"brain.Event:"  # what the first event of a file says
 
 DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
 """TensorProto's numbers for the types of a scalar, as NumPy names them."""
 
-Points = dict[str, tuple[list[int], list[float]]]
+Points = dict[str, "tuple[array[int], array[float]]"]
 
 
 def recognise(path: Path) -> float:
     if path.is_dir():
         return 0.93 if _files(path) else 0.0
-    return 0.95 if MARK in path.name else 0.0
+    return 0.95 if MARK in path.name or VERSION in source.head(path)[:64] else 0.0
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
@@ -40,7 +44,9 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     for prefix, files in groups.items():
         points: Points = {}
         for file in files:
-            _collect(source.load(file), points, series.notes, file.name)
+            _collect(file, points, series.notes)
+        if len(points) >= COLUMNS:
+            series.say_full()
         for tag, (steps, values) in points.items():
             _add(series, f"{prefix}/{tag}" if prefix else tag, steps, values, alone=len(points) == 1)
     files = [file for group in groups.values() for file in group]
@@ -59,27 +65,29 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     return {name: files for name, files in groups.items() if files}
 
 
-def _add(series: Series, name: str, steps: list[int], values: list[float], alone: bool) -> None:
+def _add(series: Series, name: str, steps: array[int], values: array[float], alone: bool) -> None:
     """One tag's points. A folder of `add_scalars` is named `Loss_train` and repeats `Loss` as its only tag."""
     prefix, _, tag = name.partition("/")
     if alone and tag and set(split(tag)) <= set(split(prefix)):
         name = prefix
-    series.add(name, steps, values)
+    series.add(name, np.array(steps), np.array(values))
 
 
-def _collect(data: bytes, points: Points, notes: list[str], file: str) -> None:
+def _collect(path: Path, points: Points, notes: list[str]) -> None:
     """Add a file's points; a later step that is smaller than the last means a restart, which overrides."""
     try:
-        for record in wire.tfrecords(data):
-            for tag, step, value in _scalars(record):
-                steps, values = points.setdefault(tag, ([], []))
+        with source.opened(path) as file:
+            for tag, step, value in (item for record in wire.tfrecords(file) for item in _scalars(record)):
+                if tag not in points and len(points) >= COLUMNS:
+                    continue
+                steps, values = points.setdefault(tag, (array("q"), array("d")))
                 while steps and steps[-1] > step:
                     steps.pop()
                     values.pop()
                 steps.append(step)
                 values.append(value)
     except wire.Torn:
-        notes.append(f"{file} ends within a record; read up to there")
+        notes.append(f"{path.name} ends within a record; read up to there")
 
 
 def _scalars(record: bytes) -> Iterator[tuple[str, int, float]]:
@@ -87,7 +95,7 @@ def _scalars(record: bytes) -> Iterator[tuple[str, int, float]]:
     step, summaries = 0, []
     for number, kind, value in wire.fields(record):
         if number == 2 and isinstance(value, int):
-            step = value if value < 1 << 63 else value - (1 << 64)
+            step = (value + (1 << 63)) % (1 << 64) - (1 << 63)  # an int64, its two's complement
         elif number == 5 and kind == 2 and isinstance(value, bytes):
             summaries.append(value)
     for summary in summaries:

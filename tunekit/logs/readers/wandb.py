@@ -6,6 +6,7 @@ Only the history is decoded. The same file holds e-mail addresses, hosts and rem
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from tunekit.logs import source, wire
 from tunekit.logs.log import Log
@@ -30,7 +31,7 @@ def recognise(path: Path) -> float:
     if path.is_dir():
         output = path / "files" / "output.log"
         run = re.match(r"(offline-)?run-", path.name) is not None
-        return 0.95 if source.matching(path, FILES) or (run and output.is_file()) else 0.0
+        return 0.95 if source.matching(path, FILES) or (run and source.is_regular(output)) else 0.0
     if path.suffix == ".wandb":
         return 0.95
     return 0.9 if source.head(path)[:4] == MARK else 0.0
@@ -45,7 +46,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     if best is not None and best.points:
         return [best]
     output = path / "files" / "output.log"
-    if output.is_file():
+    if source.is_regular(output):
         printed = text_log(output, NAME, train, val, name=path.name)
         if printed.points:
             return [printed]
@@ -55,20 +56,23 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 
 
 def _decoded(path: Path, train: str | None, val: str | None, name: str, strict: bool = True) -> Log:
-    data = source.load(path)
     notes: list[str] = []
-    records: list[dict[str, object]] = []
-    if data[:4] != MARK:
-        if strict and data:
-            raise UserError(f"{path}: does not begin like a .wandb file; it may be a Git LFS pointer: `git lfs pull`")
-        notes.append("the .wandb file is empty or no such file")
-        data = b""
+    with source.opened(path) as file:
+        mark = file.read(HEADER)[: len(MARK)]
+        if mark == MARK:
+            return records_log(_rows(file, notes), path, NAME, train, val, name=name, notes=notes)
+    if strict and mark:
+        raise UserError(f"{path}: does not begin like a .wandb file; it may be a Git LFS pointer: `git lfs pull`")
+    return records_log((), path, NAME, train, val, name=name, notes=["the .wandb file is empty or no such file"])
+
+
+def _rows(file: BinaryIO, notes: list[str]) -> Iterator[dict[str, object]]:
+    """The rows of the history in a .wandb file, whose header is read."""
     try:
-        for record in wire.leveldb_records(data, HEADER):
-            records += _history(record)
+        for record in wire.leveldb_records(file):
+            yield from _history(record)
     except wire.Torn:
         notes.append("the .wandb file ends within a record; read up to there")
-    return records_log(records, path, NAME, train, val, name=name, notes=notes)
 
 
 def _history(record: bytes) -> Iterator[dict[str, object]]:
@@ -78,8 +82,8 @@ def _history(record: bytes) -> Iterator[dict[str, object]]:
             row = dict(
                 _item(item) for field, _, item in wire.fields(value) if field == ITEM and isinstance(item, bytes)
             )
-            clocked = any(part(key).kind in ("step", "epoch") for key in row if not key.startswith("_"))
-            if "_step" in row and not clocked:
+            named = (key for key in row if not key.startswith("_"))
+            if "_step" in row and not any(part(key).kind in ("step", "epoch") for key in named):
                 row["step"] = row["_step"]
             yield {key: item for key, item in row.items() if key and not key.startswith("_")}
 
