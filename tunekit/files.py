@@ -35,14 +35,14 @@ def read_regular(path: Path, most: int) -> bytes:
 def way_out(folder: Path) -> Path | None:
     """The first thing below a folder through which what is read or written there would reach elsewhere: a link that
     leaves it, or what is neither file nor folder. None where there is none. Errors: OSError."""
-    root = folder.resolve()
+    root = Path(os.path.realpath(folder))
     waiting = [root]
     while waiting:
         with os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 path = Path(entry.path)
                 if entry.is_symlink():
-                    if not path.resolve().is_relative_to(root):
+                    if not Path(os.path.realpath(path)).is_relative_to(root):  # resolve() raises for a link to itself
                         return path
                 elif entry.is_dir(follow_symlinks=False):
                     waiting.append(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tunekit.diagnosis.judging import judge
 from tunekit.diagnosis.verdict import Diagnosis
+from tunekit.logs import source, stream
 from tunekit.logs.log import Log
 from tunekit.logs.search import read
 from tunekit.vocabulary import UserError
@@ -24,6 +25,10 @@ def follow(
     A log that is not there yet, or that nothing can be read from yet, is waited for. Errors: UserError where the time
     is up and nothing was ever read.
     """
+    if stream.is_stream(path):  # it ends once, and cannot be read again
+        log = read(path, format, train, val)[0]
+        yield log, judge(log)
+        return
     last_code: str | None = None
     failure: UserError | None = None
     seen: tuple[tuple[str, int, int], ...] | None = None
@@ -50,12 +55,11 @@ def follow(
 
 def _signature(path: Path) -> tuple[tuple[str, int, int], ...]:
     """Names, sizes and times of the files of a log."""
-    files = [path] if path.is_file() else sorted(path.rglob("*"))[:ENTRIES] if path.is_dir() else []
     states = []
-    for file in files:
+    for file in [path, *source.matching(path, "**/*")[:ENTRIES]]:
         try:
             state = file.stat()
-        except OSError:
-            continue  # it went away between being listed and being looked at
+        except (OSError, ValueError):
+            continue  # it went away between being listed and being looked at, or was never there
         states.append((str(file), state.st_size, state.st_mtime_ns))
     return tuple(states)

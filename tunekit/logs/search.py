@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from tunekit.logs import source, stream
 from tunekit.logs.log import Log, finite
 from tunekit.logs.readers import Reader, readers
 from tunekit.vocabulary import UserError
@@ -16,13 +20,13 @@ DEPTH = 8
 """Levels of folders below the path that are searched."""
 
 ENTRIES = 20_000
-"""Files and folders that are looked at before a search is given up as too wide."""
+"""Files and folders that are looked into before a search is given up as too wide."""
 
-FILES = 500
-"""Files of one folder that are looked into: more are data."""
+POINTS = 20_000_000
+"""Points of the runs that are kept at once, some 600 MB: of more the worst runs are left out."""
 
-RUNS = 100
-"""Runs that are read below one folder."""
+FAILURES = 3
+"""Files that cannot be read that are named beside those that can."""
 
 SURE = 0.5
 """A reader's score from which a file is of its format beyond doubt; weaker finds count only where none is sure."""
@@ -36,68 +40,179 @@ SKIPPED = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "en
     ("weights", "checkpoints", "artifacts", "images")
 )
 
+Readers = Mapping[str, Reader]
 Claim = tuple[float, Reader, Path]
 
 
+@np.errstate(all="ignore")  # numbers of 1e308 are read too; what overflows is infinite, as they nearly are
 def read(path: str | Path, format: str | None = None, train: str | None = None, val: str | None = None) -> list[Log]:
     """The logs at a path: a file, a run's folder, or a folder with runs somewhere below. The best run comes first.
 
-    `format` forces a reader by name, `train` and `val` the columns of the losses. UserError where nothing there is
-    a log that tunekit knows; a log of a known format without numbers comes back without points.
+    `-` is standard input; it and a named pipe are read to their end. `format` forces a reader by name, `train` and
+    `val` the columns of the losses. UserError where nothing there is a log that tunekit knows; a log of a known format
+    without numbers comes back without points. What was left out is said in the notes of the first.
     """
     path = Path(path)
-    try:
-        if not path.exists():
-            raise UserError(f"{path}: no such file or folder; give a log file or a folder with logs")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: is no path that can be opened ({error})") from error
-    if format is not None:
-        return _forced(path, format, train, val)
-    claims = find(path)
-    if not claims:
-        raise UserError(_unknown(path))
-    logs: list[Log] = []
-    failures: list[UserError] = []
-    for _, reader, file in claims:
+    if format is not None and format not in readers():
+        raise UserError(f"no format {format!r}; the formats are {', '.join(sorted(readers()))}")
+    if not stream.is_stream(path):
+        _check(path)
+        return _read_at(path, format, train, val)
+    with stream.spooled(path) as copy:
         try:
-            logs += _read(reader, file, train, val)
+            logs = _read_at(copy, format, train, val)
         except UserError as error:
-            failures.append(error)
-    if not logs:
-        raise failures[0]
-    if any(log.points for log in logs):
-        logs = [log for log in logs if log.points]
-    return sorted(logs, key=_rank)
+            raise UserError(str(error).replace(str(copy), str(path))) from error
+    return [replace(log, files=(str(path),)) for log in logs]
 
 
-def find(path: Path) -> list[Claim]:
-    """What is to be read at a path: the file or run folder itself, else the logs below, one format a folder."""
-    own = _best(path)
-    if own is not None:
-        return [own]
-    if not path.is_dir():
-        return []
-    claims: list[Claim] = []
+def _check(path: Path) -> None:
+    """UserError for a path at which there is nothing to be read."""
+    short = str(path) if len(str(path)) < 300 else f"{str(path)[:100]}..."
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if path.is_symlink():
+            raise UserError(f"{short}: is a link to {path.readlink()}, which is not there") from error
+        raise UserError(f"{short}: no such file or folder; give a log file or a folder with logs") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{short}: is no path that can be opened ({reason})") from error
+    if not path.is_dir() and not source.is_regular(path):
+        raise UserError(f"{short}: is a device or a socket; give a log file, a folder with logs or a named pipe")
+
+
+def _read_at(path: Path, format: str | None, train: str | None, val: str | None) -> list[Log]:
+    known: Readers = readers() if format is None else {format: readers()[format]}
+    found = _Found(train, val)
+    own = _best(path, known)
+    if own is None and format is not None and not path.is_dir():
+        own = (1.0, known[format], path)
+    if own is not None and (found.read([own]) or not path.is_dir()):
+        return found.best_first()
+    if path.is_dir():
+        _search(path, known, found)
+    if not (found.logs or found.empty or found.failures):
+        if format is not None:
+            raise UserError(f"{path}: holds nothing of the format {format!r} ({known[format].DESCRIPTION})")
+        raise UserError(_unknown(path))
+    return found.best_first()
+
+
+@dataclass
+class _Found:
+    """What a search has met so far: logs, what could not be read, and what else is to be told."""
+
+    train: str | None
+    val: str | None
+    logs: list[Log] = field(default_factory=list)  # those with points
+    empty: dict[tuple[str, ...], Log] = field(default_factory=dict)  # those without, by their files
+    failures: dict[str, UserError] = field(default_factory=dict)  # by text: a folder may fail for a file in it
+    notes: list[str] = field(default_factory=list)
+    points: int = 0
+    left_out: int = 0
+
+    def read(self, claims: Iterable[Claim]) -> bool:
+        """Read what is claimed. Whether that settles its folder: a log has points, or it must not be read."""
+        settled = False
+        for _, reader, path in claims:
+            try:
+                logs = _read(reader, path, self.train, self.val)
+            except UserError as error:
+                self.failures.setdefault(str(error), error)
+                settled |= isinstance(error, source.Refused)
+                continue
+            self.empty |= {log.files: log for log in logs if not log.points}
+            logs = [log for log in logs if log.points]
+            self.logs += logs
+            self.points += sum(log.points for log in logs)
+            settled |= bool(logs)
+            if self.points > POINTS:
+                self._leave_out()
+        return settled
+
+    def _leave_out(self) -> None:
+        """Keep the best runs, with half of the points that there is room for: so it is rarely done."""
+        ranked = sorted(self.logs, key=_rank)
+        points = np.cumsum([log.points for log in ranked])
+        self.logs = ranked[: max(1, int(np.searchsorted(points, POINTS // 2)))]
+        self.points = sum(log.points for log in self.logs)
+        self.left_out += len(ranked) - len(self.logs)
+
+    def best_first(self) -> list[Log]:
+        """The logs with points, else those without, in order and with what was left out; else the first failure."""
+        failures = list(self.failures.values())
+        if not self.logs and not self.empty:
+            raise failures[0]
+        first, *others = sorted(self.logs or self.empty.values(), key=_rank)
+        notes = [*self.notes, *(f"left out: {error}" for error in failures[:FAILURES])]
+        if len(failures) > FAILURES:
+            notes.append(f"left out: {len(failures) - FAILURES:,} more that cannot be read")
+        if self.left_out:
+            notes.append(f"left out: {self.left_out:,} more runs, which are not among the best")
+        return [replace(first, notes=(*first.notes, *notes)), *others]
+
+
+def _search(path: Path, known: Readers, found: _Found) -> None:
+    """Read the logs below a folder, one format a folder, nearest folders first.
+
+    What only may be a log is read where nothing sure is; where nothing can be read of the surest format of a folder,
+    the next is.
+    """
+    vague: list[list[list[Claim]]] = []
+    waiting = deque([(path, 0)])
     looked = 0
-    for folder, below, files in os.walk(path):
-        here = Path(folder)
-        depth = len(here.relative_to(path).parts)
-        below[:] = sorted(name for name in below if name not in SKIPPED and not name.startswith("."))
-        looked += len(below) + len(files)
-        whole = {name: claim for name in below if (claim := _best(here / name)) is not None}
-        below[:] = [name for name in below if name not in whole] if depth < DEPTH else []
-        claims += whole.values()
-        candidates = [name for name in sorted(files) if name[0] != "." and Path(name).suffix.lower() not in OTHER]
-        inside = [claim for name in candidates[:FILES] if (claim := _best(here / name))]
-        if inside:
-            top = max(score for score, _, _ in inside)
-            best = next(reader for score, reader, _ in inside if score == top)
-            claims += [claim for claim in inside if claim[1] is best]
-        if looked > ENTRIES:
-            break
-    if any(score >= SURE for score, _, _ in claims):
-        claims = [claim for claim in claims if claim[0] >= SURE]
-    return sorted(claims, key=lambda claim: natural(claim[2]))[:RUNS]
+    while waiting and looked < ENTRIES:
+        here, depth = waiting.popleft()
+        try:
+            folders, files = _listed(here)
+        except OSError as error:
+            found.notes.append(f"left out: {here} cannot be looked into ({error.strerror or error})")
+            continue
+        if len(files) > ENTRIES - looked:
+            found.notes.append(f"left out: {len(files) - ENTRIES + looked:,} of the {len(files):,} files of {here}")
+        ranked = _ranked(claim for file in files[: ENTRIES - looked] if (claim := _best(file, known)))
+        if not _read_surest(ranked, found, sure=True):
+            vague.append(ranked)
+        looked += len(files) + len(folders)
+        for folder in folders:
+            whole = _best(folder, known)
+            settled = whole is not None and found.read([whole])
+            if not settled and depth < DEPTH and not folder.is_symlink():
+                waiting.append((folder, depth + 1))
+    if waiting:
+        found.notes.append(f"left out: what lies in {waiting[0][0]} and behind it; {ENTRIES:,} files were looked into")
+    if not found.logs:
+        for ranked in vague:
+            _read_surest(ranked, found, sure=False)
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Folders and regular files of a folder that may hold logs, in order. Errors: OSError."""
+    folders, files = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = folder / entry.name
+            if entry.name.startswith("."):
+                continue
+            if path.suffix.lower() not in OTHER and source.is_regular(path):
+                files.append(path)
+            elif entry.name not in SKIPPED and _is_folder(path):
+                folders.append(path)
+    return sorted(folders, key=natural), sorted(files, key=natural)
+
+
+def _ranked(claims: Iterable[Claim]) -> list[list[Claim]]:
+    """The claims on the files of one folder by reader, the reader that is surest of one of them first."""
+    groups: dict[str, list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault(claim[1].NAME, []).append(claim)
+    return sorted(groups.values(), key=lambda group: -max(score for score, _, _ in group))
+
+
+def _read_surest(ranked: Sequence[Sequence[Claim]], found: _Found, sure: bool) -> bool:
+    """Read the sure or the other claims of the first reader that gives a log with points."""
+    return any(found.read(claim for claim in group if (claim[0] >= SURE) == sure) for group in ranked)
 
 
 def natural(path: Path) -> list[str]:
@@ -105,11 +220,21 @@ def natural(path: Path) -> list[str]:
     return [piece.zfill(12) if piece.isdigit() else piece for piece in re.split(r"(\d+)", str(path))]
 
 
-def _best(path: Path) -> Claim | None:
-    """The reader that knows the path best, of equals the first by name."""
-    scores = [(reader.recognise(path), name) for name, reader in readers().items()]
-    score, name = max(scores, key=lambda pair: (pair[0], pair[1]))
-    return (score, readers()[name], path) if score > 0 else None
+def _best(path: Path, known: Readers) -> Claim | None:
+    """The reader that knows the path best, of equals the last by name; None too for a path that cannot be looked at."""
+    try:
+        scores = [(reader.recognise(path), name) for name, reader in known.items()]
+    except OSError:
+        return None
+    score, name = max(scores)
+    return (score, known[name], path) if score > 0 else None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _read(reader: Reader, path: Path, train: str | None, val: str | None) -> list[Log]:
@@ -121,27 +246,13 @@ def _read(reader: Reader, path: Path, train: str | None, val: str | None) -> lis
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); check the path and its rights") from error
 
 
-def _forced(path: Path, format: str, train: str | None, val: str | None) -> list[Log]:
-    known = readers()
-    if format not in known:
-        raise UserError(f"no format {format!r}; the formats are {', '.join(sorted(known))}")
-    reader = known[format]
-    if path.is_dir() and not reader.recognise(path):
-        files = [file for file in sorted(path.rglob("*"), key=natural) if file.is_file()]
-        matching = [file for file in files[:ENTRIES] if reader.recognise(file)][:RUNS]
-        if not matching:
-            raise UserError(f"{path}: holds nothing of the format {format!r} ({reader.DESCRIPTION})")
-        return sorted((log for file in matching for log in _read(reader, file, train, val)), key=_rank)
-    return sorted(_read(reader, path, train, val), key=_rank)
-
-
 def _unknown(path: Path) -> str:
     what = "no log that tunekit knows below it" if path.is_dir() else "not a log that tunekit knows"
     names = ", ".join(sorted(readers()))
     return f"{path}: {what}; name its format with --format ({names}) and its columns with --train and --val"
 
 
-def _rank(log: Log) -> tuple[float, ...]:
+def _rank(log: Log) -> tuple[object, ...]:
     """Order of several runs: those with both curves first, then the best validation, then the best training."""
     _, train = finite(log.train)
     _, val = finite(log.val)
@@ -153,4 +264,4 @@ def _rank(log: Log) -> tuple[float, ...]:
         _, values = finite(metric.val)
         score = float(np.max(values)) if metric.maximize and len(values) else 0.0
     level = float(np.min(val)) if len(val) else float(np.min(train)) if len(train) else np.inf
-    return -complete, broken, -score, level, -log.points
+    return -complete, broken, -score, level, -log.points, *(natural(Path(file)) for file in log.files[:1])

@@ -1,13 +1,17 @@
 """tunekit's own run folders and their trainings, with what the run's steps handed on."""
 
+import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from tunekit.configuration import Values
+from tunekit.files import way_out
 from tunekit.layout import CONFIG, MANIFEST, METRICS, RECIPE, RESULT, TRAININGS
 from tunekit.logs import delimited, source
 from tunekit.logs.log import Log, Procedure
+from tunekit.logs.table import to_number
 from tunekit.logs.tabular import table_log
 from tunekit.vocabulary import UserError, columns
 
@@ -23,21 +27,34 @@ OLDER = {"range": "sweep_range", "expected_loss": "expected_loss"}
 
 def recognise(path: Path) -> float:
     if path.is_dir():
-        if (path / TRAININGS).is_dir() and ((path / RECIPE).is_file() or _trainings(path)):
+        if (path / TRAININGS).is_dir() and (source.is_regular(path / RECIPE) or _trainings(path)):
             return 0.99
-        return 0.98 if (path / METRICS).is_file() and recognise(path / METRICS) else 0.0
+        return 0.98 if recognise(path / METRICS) else 0.0
     return 0.98 if path.suffix == ".csv" and delimited.header(path)[:4] == HEADER else 0.0
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
-    """One log: of a run the training that the last of its steps names, else the longest one."""
-    if path.is_file():
-        return [_log(path, train, val)]
-    if (path / TRAININGS).is_dir():
+    """One log: of a run the training that the last of its steps names, else the longest one.
+
+    Refused where the run leads elsewhere: somebody else made it, who would choose what is read.
+    """
+    if path.is_dir() and (path / TRAININGS).is_dir():
+        _refuse_way_out(path)
         return [_of_run(path, train, val)]
-    if (path / METRICS).is_file():
-        return [_log(path / METRICS, train, val)]
+    file = path / METRICS if path.is_dir() else path
+    run = _run_of(file)
+    if run is not None:
+        _refuse_way_out(run)
+    if source.is_regular(file):
+        return [_log(file, train, val)]
     raise UserError(f"{path}: is no tunekit run (no trainings folder) and no training (no metrics.csv)")
+
+
+def _refuse_way_out(run: Path) -> None:
+    leak = way_out(run)
+    if leak is not None:
+        what = f"a link to {leak.readlink()}" if leak.is_symlink() else "neither a file nor a folder"
+        raise source.Refused(f"{run / leak.relative_to(run.resolve())}: leads out of the run ({what}); remove it")
 
 
 def _of_run(run: Path, train: str | None, val: str | None) -> Log:
@@ -45,12 +62,18 @@ def _of_run(run: Path, train: str | None, val: str | None) -> Log:
     if not trainings:
         return Log(NAME, (str(run),), run.name, notes=("the run has no training yet",), procedure=procedure_of(run))
     handoffs = [result.get("handoff") for result in _results(run)]
-    named = [str(handoff.get("training")) for handoff in handoffs if isinstance(handoff, dict)]
-    named = [name for name in named if name in trainings]
+    spoken = [handoff.get("training") for handoff in handoffs if isinstance(handoff, dict)]
+    named = [name for name in spoken if isinstance(name, str) and name in trainings]
     chosen = trainings[named[-1]] if named else max(trainings.values(), key=lambda file: file.stat().st_size)
     notes = () if named else ("no step has named its best training yet: the longest is judged",)
     log = _log(chosen, train, val)
     return replace(log, name=run.name, notes=(*log.notes, *notes))
+
+
+def _run_of(file: Path) -> Path | None:
+    """The run that a training's metrics.csv lies in; None where it lies alone."""
+    trainings = Path(os.path.abspath(file)).parent.parent  # noqa: PTH100 - absolute() keeps the dots of ../metrics.csv
+    return trainings.parent if trainings.name == TRAININGS else None
 
 
 def _trainings(run: Path) -> dict[str, Path]:
@@ -61,7 +84,8 @@ def _log(file: Path, train: str | None, val: str | None) -> Log:
     config = _json(file.parent / CONFIG)
     model = config.get("model")
     arguments = model.get("args") if isinstance(model, dict) else None
-    known = procedure_of(file.parent.parent.parent) if file.parent.parent.name == TRAININGS else Procedure()
+    run = _run_of(file)
+    known = Procedure() if run is None else procedure_of(run)
     procedure = replace(
         known,
         lr=_number(config.get("lr")),
@@ -90,7 +114,8 @@ def procedure_of(run: Path) -> Procedure:
 def _results(run: Path) -> Iterator[Values]:
     """What the steps said, in the order of the steps that the run's manifest lists, else of their ends."""
     steps = _json(run / MANIFEST).get("steps")
-    order = {str(step): place for place, step in enumerate(steps)} if isinstance(steps, list) else {}
+    steps = [step for step in steps if isinstance(step, str)] if isinstance(steps, list) else []
+    order = {step: place for place, step in enumerate(steps)}
     files = [
         (order.get(file.parent.name, -1), file.stat().st_mtime_ns, file) for file in source.matching(run, f"*/{RESULT}")
     ]
@@ -99,12 +124,11 @@ def _results(run: Path) -> Iterator[Values]:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    number = None if isinstance(value, str) else to_number(value)
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _json(path: Path) -> Values:
-    if not path.is_file():
-        return {}
     try:
         value = source.parse_json(source.text(path))
     except UserError:
