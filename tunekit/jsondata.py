@@ -101,7 +101,10 @@ def _scalar(kind: object, data: object, place: str) -> object:
     if kind is float and isinstance(data, str) and data in NOT_FINITE:
         return NOT_FINITE[data]
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
+        try:
+            return float(data)
+        except OverflowError:
+            _refuse(f"a number of {len(str(abs(data)))} digits", place, "a number that a float holds")
     if type(data) is kind:
         return data
     names: dict[object, str] = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}

@@ -42,6 +42,10 @@ def test_a_curve_in_one_line_falls_and_leaves_out_what_is_not_finite():
     assert line == "█▇▆▅▄▃▂▁"
     assert sparkline([math.nan, 1.0, math.inf, 2.0]) == "▁█"
     assert sparkline([1.0]) == ""
+    assert sparkline([1e308] * 4 + [-1e308] * 4) == "████▁▁▁▁"
+    assert sparkline([0.0, 5e-324]) == "▁█"
+    assert sparkline([0.0, 0.0]) == "▁▁"
+    assert sparkline([1e308] * 200).strip("▁") == ""
     assert len(sparkline([math.sin(k) for k in range(100_000)])) == 60
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -144,31 +145,45 @@ def _read_clean(block: bytes, names: list[str], separator: str, cells: Cells, wa
 def _read_damaged(block: str, names: list[str], separator: str, cells: Cells, wanted: Wanted) -> list[str]:
     """Read a block row by row; gives the header that holds at its end, since a file may repeat or change it."""
     columns: dict[str, tuple[list[int], list[float]]] = {}
-    known = frozenset(names)
+    known, heads = frozenset(names), [_Head.of(name, wanted) for name in names]
     for line in block.split("\n"):
         row = _fields(line, separator)
         if not any(row):
             continue
         if _is_header(row, known):
-            names, known = row, frozenset(row)
+            names = row
+            known, heads = frozenset(names), [_Head.of(name, wanted) for name in names]
             cells.breaks.append(cells.count)
             continue
         cells.ragged += len(row) != len(names)
-        for name, cell in zip(names, row, strict=False):
+        for head, cell in zip(heads, row, strict=False):
             value = number(cell, decimal_comma=separator == ";")
             if value is not None:
-                if wanted(name):
-                    rows, values = columns.setdefault(name, ([], []))
+                if head.wanted:
+                    rows, values = columns.setdefault(head.name, ([], []))
                     rows.append(cells.count)
                     values.append(value)
-            elif name.lower() in SPLIT_COLUMNS:
+            elif head.splits:
                 cells.splits[cells.count] = cell
-            elif cell.lower() not in MISSING:
-                cells.unreadable += bool(part(name).kind)
+            elif head.tells and cell.lower() not in MISSING:
+                cells.unreadable += 1
         cells.count += 1
     for name, (rows, values) in columns.items():
         cells.add(name, rows, values)
     return names
+
+
+class _Head(NamedTuple):
+    """What is to be known of a column for each of its cells."""
+
+    name: str
+    wanted: bool
+    splits: bool  # its words say whose numbers a row holds
+    tells: bool  # its name says what its numbers are
+
+    @classmethod
+    def of(cls, name: str, wanted: Wanted) -> _Head:
+        return cls(name, wanted(name), name.lower() in SPLIT_COLUMNS, bool(part(name).kind))
 
 
 def _is_header(row: list[str], names: frozenset[str]) -> bool:
@@ -191,7 +206,7 @@ def _fields(line: str, separator: str) -> list[str]:
 def number(cell: str, decimal_comma: bool = False) -> float | None:
     """The number in a cell: plain, with a percent sign, or inside tensor(...) or [...]; None for none."""
     cell = (cell.replace(",", ".") if decimal_comma else cell).strip().rstrip("%")
-    wrapped = _WRAPPED.match(cell)
+    wrapped = _WRAPPED.match(cell) if "[" in cell or "(" in cell else None
     try:
         return float(wrapped[1] if wrapped else cell)
     except ValueError:

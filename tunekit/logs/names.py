@@ -57,6 +57,12 @@ PREFERENCE = _words(
 )
 """Which metric a person looks at first where a log has many."""
 
+_LEARNING_RATE = re.compile(r"learning.?rate", re.IGNORECASE)
+_CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[-_:.](?=[0-9])|(?<=0\.5):0\.")
+_AVERAGE_PRECISION = re.compile(r"(map|ap|AP)[_@-]?(?=[0-9])")
+_CAMEL = re.compile(r"([a-z0-9])([A-Z])")
+_NO_LETTER = re.compile(r"[^A-Za-z0-9]+")
 _GLUED = re.compile(
     r"^(train|training|tr|validation|valid|val|eval|dev|test)"
     r"(loss|acc|accuracy|acc1|acc5|err|error|f1|auc|iou|miou|dice|mae|mse|rmse|lr)$"
@@ -74,7 +80,7 @@ class Part:
     total: bool = False
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def part(name: str) -> Part:
     """The part that a name announces.
 
@@ -100,13 +106,18 @@ def part(name: str) -> Part:
 def split(name: str) -> list[str]:
     """Lower-case words: CamelCase, separators and glued pairs such as `trainloss` taken apart."""
     text = name.strip().replace("mAP", "map").replace("mIoU", "miou").replace("IoU", "iou").replace("LR", "lr")
-    text = re.sub(r"(?i)learning.?rate", "lr", text)
-    text = re.sub(r"(?i)cross.?entropy", "xent", text)
-    text = re.sub(r"(?<=[0-9])[-_:.](?=[0-9])|(?<=0\.5):0\.", "", text.replace("0.5:0.95", "5095"))
-    text = re.sub(r"(map|ap|AP)[_@-]?(?=[0-9])", r"\1", text)
-    text = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text)
+    lowered = text.lower()  # what a name does not hold is not looked for: a log may have very many names
+    if "learning" in lowered:
+        text = _LEARNING_RATE.sub("lr", text)
+    if "cross" in lowered:
+        text = _CROSS_ENTROPY.sub("xent", text)
+    text = _BETWEEN_DIGITS.sub("", text.replace("0.5:0.95", "5095"))
+    if "ap" in lowered:
+        text = _AVERAGE_PRECISION.sub(r"\1", text)
+    if lowered != text:
+        text = _CAMEL.sub(r"\1_\2", text).lower()
     words: list[str] = []
-    for word in re.split(r"[^A-Za-z0-9]+", text.lower()):
+    for word in _NO_LETTER.split(text):
         glued = _GLUED.match(word)
         words += glued.groups() if glued else [word] if word else []
     return ["accuracy" if word == "acc" else word for word in words]

@@ -218,7 +218,8 @@ def _kept_rows(x: Array, unit: str, data: Columns, breaks: Sequence[int], notes:
             runs.append([start])
     ends = dict(zip(starts, [*starts[1:], len(x)], strict=True))
     sizes = [float(np.sum(weight[run[0] : ends[run[-1]]])) for run in runs]
-    chosen = max(i for i, size in enumerate(sizes) if size >= RUN_SHARE * max(sizes))
+    least = RUN_SHARE * max(sizes)
+    chosen = max(i for i, size in enumerate(sizes) if size >= least)
     if len(runs) > 1:
         notes.append(f"{len(runs)} runs in one log; the one from row {runs[chosen][0] + 1} on is judged")
     keep[:] = False

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from tunekit.logs import source
@@ -40,7 +41,9 @@ _BAR = re.compile(r"\d%\|[^|]*+\|\s*+\d++/\d|\[=*+>?+\.*+\]|\bETA\b|(?<!\d)\d++/
 _INSIDE = re.compile(r"\b(?:batch|iter|iteration|step)\b[\s:=#\[(]*+\d", re.IGNORECASE)
 _SIDES = {**dict.fromkeys(TRAIN, "train"), **dict.fromkeys(VAL | {"validate", "validating", "evaluating"}, "val")}
 _SIDES.update(dict.fromkeys(TEST, "test"))
+_SHORTEST_SIDES = [word for word in _SIDES if not any(other in word for other in _SIDES if other != word)]
 _TELLING = LOSS | ERRORS | SCORES | {"lr"}
+_NO_DIGITS = str.maketrans("123456789", "0" * 9)
 _NOT_CURVES = re.compile(r"(?i)\b(best|max|min|lowest|highest|maximum|minimum|improved|patience|elapsed|target)\b")
 
 
@@ -66,8 +69,10 @@ def as_records(lines: Iterable[str]) -> Iterator[dict[str, float]]:
 def _parsed(lines: Iterable[str]) -> Iterator[Line]:
     side = ""
     for text in lines:
+        if not text:
+            continue
         if len(text) > LONGEST or not any(char.isdigit() or char in "nN" for char in text):
-            if len(text) < 80:  # a heading
+            if len(text) < 80 and _says(text.lower(), *_SHORTEST_SIDES):  # a heading
                 side = _side(split(text)) or side
             continue
         line = parse(text, side)
@@ -78,13 +83,16 @@ def _parsed(lines: Iterable[str]) -> Iterator[Line]:
 
 def parse(text: str, heading: str = "") -> Line | None:
     """What a line says, or None for one without epoch, step or named numbers."""
-    clock = _clock(text)
-    inside = bool(_BAR.search(text)) or ("epoch" in clock and bool(_INSIDE.search(text)))
+    lowered = text.lower()
+    bar = ("[" in text or "%|" in text or "ETA" in text) and _BAR.search(text) is not None
+    clock = _clock(text, lowered, bar)
+    inside = bar or ("epoch" in clock and _says(lowered, "batch", "iter", "step") and bool(_INSIDE.search(text)))
     values: dict[str, float] = {}
     for match in _PAIR.finditer(text):
         if match["words"] is None:
             continue
-        name = _name(match["words"], text[max(0, match.start() - NEAR) : match.start()], heading)
+        before = text[max(0, match.start() - NEAR) : match.start()].translate(_NO_DIGITS)
+        name = _name(match["words"][-NEAR:], before, heading)
         if not name:
             continue
         if inside and not part(name).level:
@@ -93,14 +101,25 @@ def parse(text: str, heading: str = "") -> Line | None:
     return Line(clock, values) if clock or values else None
 
 
-def _clock(text: str) -> dict[str, float]:
-    epoch = _EPOCH.search(text) or (None if _BAR.search(text) else _BRACKET.search(text))
-    places = {"epoch": epoch, "step": _STEP.search(text)}
-    return {name: float(match[1]) for name, match in places.items() if match}
+def _clock(text: str, lowered: str, bar: bool) -> dict[str, float]:
+    epoch = _EPOCH.search(text) if "epoch" in lowered else None
+    if epoch is None and not bar and "[" in text:
+        epoch = _BRACKET.search(text)
+    step = _STEP.search(text) if _says(lowered, "step", "iter", "update") else None
+    return {name: float(match[1]) for name, match in (("epoch", epoch), ("step", step)) if match}
 
 
+def _says(lowered: str, *words: str) -> bool:
+    """Whether one of the words is in a text: a hundredth of the time that a search by regular expression takes."""
+    return any(word in lowered for word in words)
+
+
+@lru_cache(maxsize=4096)
 def _name(words: str, before: str, heading: str) -> str:
-    """A column's name from the words before a number: its telling word, its split, nothing else."""
+    """A column's name from the words before a number: its telling word, its split, nothing else.
+
+    `before`: what stands before them, its digits all zeros so that lines that differ in numbers alone are one case.
+    """
     pieces = split(words)
     last = next((place for place in range(len(pieces) - 1, -1, -1) if pieces[place] in _TELLING), None)
     if last is None or len(pieces) - 1 - last > 1:

@@ -153,8 +153,9 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
         return ""
     count = min(width, len(finite))
     edges = [k * len(finite) // count for k in range(count + 1)]
-    means = [sum(finite[a:b]) / (b - a) for a, b in pairwise(edges)]
+    peak = max(map(abs, finite)) or 1.0  # as shares of it no sum and no difference overflows
+    means = [sum(value / peak for value in finite[a:b]) / (b - a) for a, b in pairwise(edges)]
     low, high = min(means), max(means)
     blocks = "▁▂▃▄▅▆▇█"
-    scale = (len(blocks) - 1) / (high - low) if high > low else 0.0
-    return "".join(blocks[round((mean - low) * scale)] for mean in means)
+    span = high - low or 1.0
+    return "".join(blocks[round((mean - low) / span * (len(blocks) - 1))] for mean in means)

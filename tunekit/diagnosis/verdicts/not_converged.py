@@ -55,10 +55,14 @@ def judge(m: Measures) -> Outcome:
     return Outcome(True, text, evidence, min(relative / FALLING, gain / TO_GAIN))
 
 
+MOST_EPOCHS = 1e6
+"""Epochs above which a log counts something else."""
+
+
 def remedies(m: Measures, _known: Procedure) -> tuple[Remedy, ...]:
     """The same run twice as long."""
     _, epochs = finite(m.log.epochs)
-    if not len(epochs):
+    if not len(epochs) or epochs[-1] > MOST_EPOCHS:
         return ()
     return (Remedy("fine-run", {"steps.fine-run.epochs": max(2, round(2 * float(epochs[-1])))}),)
 

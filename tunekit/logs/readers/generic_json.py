@@ -1,5 +1,6 @@
 """JSON of no known tool: one object a line, a list of objects, or an object of lists (Keras history.json)."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -63,8 +64,13 @@ def _columns(value: object) -> Columns:
 
 
 def _column(values: Sequence[object]) -> Column:
-    numbers = [(row, number) for row, value in enumerate(values) if (number := to_number(value)) is not None]
-    return Column(np.array([row for row, _ in numbers], np.int64), np.array([number for _, number in numbers]))
+    rows, numbers = array("q"), array("d")
+    for row, value in enumerate(values):
+        number = to_number(value)
+        if number is not None:
+            rows.append(row)
+            numbers.append(number)
+    return Column(np.array(rows, np.int64), np.array(numbers))
 
 
 def _list(value: object) -> list[object]:

@@ -1,6 +1,7 @@
 """OpenMMLab: mmcv's *.log.json and mmengine's scalars.json, both one JSON object a line."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from tunekit.logs import source
@@ -45,23 +46,22 @@ def _scalars(folder: Path) -> Path | None:
     return None
 
 
-def _on_epochs(records: list[dict[str, object]]) -> list[dict[str, object]]:
+def _on_epochs(records: list[dict[str, object]]) -> Iterator[dict[str, object]]:
     """Training at fractions of epochs, validation at their ends; at steps where no entry counts epochs."""
     trained = [item for item in records if _is_train(item)]
     if all(to_number(item.get("epoch")) is None for item in trained):
-        return [item if _is_train(item) else _prefixed(item, "step", item.get("step")) for item in records]
+        yield from (item if _is_train(item) else _prefixed(item, "step", item.get("step")) for item in records)
+        return
     length, restarts = _epoch_length(trained)
-    points = []
     for item in records:
         epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
         if not _is_train(item):
-            points.append(_prefixed(item, "epoch", item.get("epoch", item.get("step"))))
+            yield _prefixed(item, "epoch", item.get("epoch", item.get("step")))
         elif epoch is not None and step is not None and length > 0:
             place = epoch - 1 + step / length if restarts else step / length
-            points.append({**_without(item), "epoch": place})
+            yield {**_without(item), "epoch": place}
         else:
-            points.append({**_without(item), "epoch": epoch})
-    return points
+            yield {**_without(item), "epoch": epoch}
 
 
 def _epoch_length(trained: list[dict[str, object]]) -> tuple[float, bool]:
