@@ -197,7 +197,7 @@ def test_nothing_is_removed_through_a_link_that_leaves_the_run(tunekit, run, tmp
     (outside / "checkpoint.pt").write_bytes(b"precious")
     (run / place).symlink_to(outside)
     before = contents(run)
-    refused(tunekit("clean", run, "--yes"), "leads out of the run")
+    refused(tunekit("clean", run, "--yes"), "outside the run")
     assert contents(run) == before
     assert (outside / "checkpoint.pt").exists()
 

@@ -15,14 +15,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tunekit.files import way_out
 from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, CONFIG, FACTS, LOCKS, METRICS, SHARED
 from tunekit.rundir import RUN_FORMAT, RunFolder, disk_error
-from tunekit.telling import visible
 from tunekit.vocabulary import UserError
 
 TRAINING_NAME = re.compile(r"lr[\w.+-]+_wd[\w.+-]+_s\d+-[0-9a-f]{12}", re.ASCII)
-STEP_NAME = re.compile(r"[\w-]+")
 PART_NAME = re.compile(r"\..+\.\d+\.part", re.ASCII)
 """What a file is called while it is written."""
 
@@ -76,17 +73,12 @@ class Cleaning:
 
 @contextlib.contextmanager
 def cleaning(run: RunFolder) -> Iterator[Cleaning]:
-    """What can go from a run, which is this process's own meanwhile. Errors: UserError where it is at work, where it
-    was made by another version, or where something in it leads out of it."""
+    """What can go from a run, which is this process's own meanwhile. Errors: UserError where it is at work, or was made
+    by another version."""
     if run.format != RUN_FORMAT:
         raise UserError(
             f"{run.path}: was made by another version of tunekit (format {run.format}, this one has {RUN_FORMAT}), "
             "which alone could make its weights again; remove what you can do without by hand"
-        )
-    leads_out = way_out(run.path)
-    if leads_out is not None:
-        raise UserError(
-            f"{visible(leads_out)}: leads out of the run: nothing is removed; take it away, and clean again"
         )
     with run.lock():
         yield look(run)
@@ -135,17 +127,12 @@ def remove(found: Cleaning) -> None:
 
 def _winner(run: RunFolder) -> str | None:
     """The training that the last step with a hand-off names."""
-    for step in reversed(_steps(run)):
+    for step in reversed(run.steps()):
         result = run.result(step)
         name = result.handoff.get("training") if result else None
         if isinstance(name, str):
             return name
     return None
-
-
-def _steps(run: RunFolder) -> list[str]:
-    """The run's steps; what a manifest names that is none could lie anywhere."""
-    return [step for step in run.steps() if STEP_NAME.fullmatch(step)]
 
 
 def _is_final(run: RunFolder, folder: Path) -> bool:
@@ -160,7 +147,7 @@ def _is_final(run: RunFolder, folder: Path) -> bool:
 
 def _left_behind(run: RunFolder) -> Iterator[Path]:
     """Files that commands leave when they are killed, and what they make again for themselves."""
-    steps = [run.step_folder(step) for step in _steps(run)]
+    steps = [run.step_folder(step) for step in run.steps()]
     for folder in [run.path, run.trainings, *_folders(run.trainings), *filter(_is_folder, steps)]:
         yield from (path for path in _files(folder) if PART_NAME.fullmatch(path.name))
     for name, pattern in LEFTOVERS.items():
