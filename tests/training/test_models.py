@@ -128,3 +128,8 @@ def test_a_cnn_of_flat_samples_is_told():
         built("cnn", shape=(64,))
     with pytest.raises(UserError, match="single input tensor"):
         build_model(ModelSpec("mlp"), None, Batch((), {"x": torch.zeros(2)}, torch.zeros(2)), 2, 0)
+
+
+def test_weights_that_torchvision_does_not_know_are_told():
+    with pytest.raises(UserError, match=r"no weights or option 'resnet18\.pth'; .*module:callable"):
+        built("torchvision:resnet18", (3, 8, 8), weights="resnet18.pth")

@@ -43,7 +43,7 @@ class Address:
         url = make_url(self.url)
         secrets = [url.username, url.password, *(value for values in url.normalized_query.values() for value in values)]
         for secret in sorted((str(secret) for secret in secrets if secret), key=len, reverse=True):
-            text = text.replace(secret, MASK)
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", lambda _match: MASK, text)
         return text
 
 

@@ -121,6 +121,11 @@ def build_model(spec: ModelSpec, folder: Path, sample: Batch, outputs: int | Non
 def _built(build: Callable[..., nn.Module], name: str, args: Values) -> nn.Module:
     try:
         return build(**args)
+    except LookupError as error:
+        raise UserError(
+            f"model.args: {name}: no weights or option {error}; weights of your own, in a file, are loaded by a function "
+            "of yours: model.target: module:callable"
+        ) from None
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"model.args: {name}: {refused(error)}") from None
 
