@@ -123,8 +123,8 @@ def _built(build: Callable[..., nn.Module], name: str, args: Values) -> nn.Modul
         return build(**args)
     except LookupError as error:
         raise UserError(
-            f"model.args: {name}: no weights or option {error}; weights of your own, in a file, are loaded by a function "
-            "of yours: model.target: module:callable"
+            f"model.args: {name}: no weights or option {error}; weights of your own, in a file, are loaded by a "
+            "function of yours: model.target: module:callable"
         ) from None
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"model.args: {name}: {refused(error)}") from None
