@@ -35,25 +35,32 @@ def read_regular(path: Path, most: int) -> bytes:
 def way_out(folder: Path) -> Path | None:
     """The first thing below a folder through which what is read or written there would reach elsewhere: a link that
     leaves it, or what is neither file nor folder. None where there is none. Errors: OSError."""
-    root = Path(os.path.realpath(folder))
+    root = os.path.realpath(folder)
     waiting = [root]
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                path = Path(entry.path)
-                if entry.is_symlink():
-                    if not Path(os.path.realpath(path)).is_relative_to(root):  # resolve() raises for a link to itself
-                        return path
-                elif entry.is_dir(follow_symlinks=False):
-                    waiting.append(path)
-                elif not entry.is_file(follow_symlinks=False):
-                    try:
-                        if stat.S_ISREG(path.lstat().st_mode):
-                            continue
-                    except FileNotFoundError:
-                        continue  # another process removed it meanwhile
-                    return path
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif not entry.is_file(follow_symlinks=False) and _leads_out(entry.path, root):
+                        return Path(entry.path)
+        except FileNotFoundError:
+            if place == root:
+                raise  # else its owner has removed it meanwhile
     return None
+
+
+def _leads_out(path: str, root: str) -> bool:
+    """Whether what is neither file nor folder is more than a link within the root."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return False  # its owner has removed it meanwhile
+    if stat.S_ISLNK(mode):  # realpath goes round a link to itself, where resolve() raises
+        return not Path(os.path.realpath(path)).is_relative_to(root)
+    return not stat.S_ISREG(mode)
 
 
 def _not_regular(path: Path) -> OSError:
