@@ -14,30 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit import rundir
-from tunekit.configuration import ScheduleSpec, Values
-from tunekit.diskroom import peak, shown
+from tunekit.configuration import ScheduleSpec
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
-from tunekit.executors.base import failure
-from tunekit.guest import Visit, take_notes
 from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
-from tunekit.roomwatch import first_round, guessed_sizes
 from tunekit.rundir import RunDir
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
-from tunekit.stopping import stopped_at_once, stopping
+from tunekit.stopping import stopping
 from tunekit.store import Store
 from tunekit.studies import Studies, import_importance, in_one_line, quiet
-from tunekit.supervisor import KEPT, Supervisor, Trained
-from tunekit.telling import READING
+from tunekit.supervisor import Supervisor, Trained
 from tunekit.vocabulary import (
     UNKNOWN,
     Emit,
     Facts,
-    Interrupted,
     Measurement,
     Noted,
     StepResult,
@@ -47,7 +41,7 @@ from tunekit.vocabulary import (
 from tunekit.worker import Workspace
 
 if TYPE_CHECKING:
-    from tunekit.training.workbench import Workbench
+    pass
 
 MOST_READERS = 8
 
@@ -250,100 +244,6 @@ def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
     comment = f"{run.name}: {winner.metric} {winner.value:.4g}; weights in {best.weights.relative_to(run.path)}"
     recipe = context.recipe.with_values(winner.tuned).with_training(best.config)
     run.write_recipe(BEST, recipe.as_dict(), comment)
-
-
-@contextmanager
-def _guest() -> Iterator[None]:
-    """The recipe's code in this process, with nothing to save. Errors: UserError, of what it raised as well."""
-    take_notes()
-    try:
-        with stopped_at_once():
-            import torch  # noqa: F401 - before the code, so that what that changes of it is seen
-
-            with Visit():
-                yield
-    except (UserError, Interrupted):
-        raise
-    except Exception as error:
-        reading = any(note.startswith(READING) for note in getattr(error, "__notes__", ()))
-        told = f"{'data: ' if reading else ''}{failure(0, error).error}"
-        # What was put back may be why.
-        raise UserError("; ".join([told, *take_notes()])) from error
-
-
-def check(loaded: Loaded, device: str | None = None) -> Facts:
-    """Build data, model, loss and optimizer of a recipe without training: what `tunekit validate` does. Imports torch.
-
-    Errors: UserError with what does not fit.
-    """
-    recipe = loaded.recipe
-    args = DescribeArgs(recipe.precision, recipe.threads)
-    with _guest():
-        from tunekit.training.device import pick_device
-        from tunekit.training.probes import Subject
-        from tunekit.training.probes.describe import describe
-        from tunekit.training.workbench import Workbench
-
-        bench = Workbench(loaded.folder, pick_device(device or recipe.device))
-        facts = describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
-    return replace(facts, notes=(*facts.notes, *take_notes()))
-
-
-def inspect_data(loaded: Loaded) -> dict[str, Any]:
-    """The data probe of a recipe as rows and lines for a person. Errors: UserError."""
-    import torch
-
-    from tunekit.steps.check_init_loss import STEP, data
-    from tunekit.training.probes import Subject
-    from tunekit.training.probes.dataset import measure_data
-    from tunekit.training.workbench import Workbench
-
-    context = Context(STEP, loaded.recipe, check(loaded, "cpu"))
-    bench = Workbench(loaded.folder, torch.device("cpu"))
-    with _guest():
-        measured = measure_data(Subject(context.config(), bench))
-        disk = _disk_room(context, bench)
-    notes = dict.fromkeys((*context.facts.notes, *take_notes()))
-    lines = [f"note: {note}" for note in notes]
-    lines += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
-    lines.append(disk["line"])
-    samples = measured.samples
-    if samples is None:
-        return {"splits": [], "lines": lines, "data": {}, "disk": disk}
-    splits = [
-        {
-            "split": name,
-            "size": split.size,
-            "features": split.inputs and split.inputs.features,
-            "mean": split.inputs and split.inputs.mean,
-            "std": split.inputs and split.inputs.std,
-            "constant_features": split.inputs and split.inputs.constant_features,
-        }
-        for name, split in (("train", samples.train), ("val", samples.val))
-    ]
-    counts = (samples.labels and samples.labels.train) or {}
-    lines = [*(f"class {label}: {count} training samples" for label, count in counts.items()), *lines]
-    return {"splits": splits, "lines": lines, "data": samples.to_json(), "disk": disk}
-
-
-def _disk_room(context: Context[Any], bench: Workbench) -> dict[str, Any]:
-    """What a run of this recipe will hold of the disk at least, as far as that is known before anything is trained."""
-    from tunekit.training.probes import PROBES, Subject
-
-    def measure(request: Measurement) -> Values:
-        values: Values = PROBES[request.probe](Subject(request.config, bench, args=request.args)).to_json()
-        return values
-
-    rounds = []
-    for step in steps():
-        with suppress(
-            Exception
-        ):  # of the person's model on few samples: step 2 tells it, and an estimate can do without
-            rounds.append(first_round(context.of(step), measure))
-    needed, free = peak(rounds, guessed_sizes(context.facts), KEPT), shutil.disk_usage(Path.cwd()).free
-    trainings = sum(map(len, rounds))
-    line = f"disk: a run takes {shown(needed)} or more for {trainings} trainings or more; {shown(free)} are free here"
-    return {"line": line, "trainings": trainings, "bytes": needed, "free": free}
 
 
 def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: int | None) -> Trained:

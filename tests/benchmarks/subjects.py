@@ -19,7 +19,7 @@ def recipe_path(name: str) -> Path:
 
 def facts_of(loaded: Loaded) -> Facts:
     """What a run would know of a recipe before its first step. Errors: UserError where its data are not here."""
-    from tunekit.pipeline import check
+    from tunekit.inspection import check
 
     return check(loaded, "cpu")
 

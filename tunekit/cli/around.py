@@ -82,7 +82,8 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a recipe: its keys, and that data, model and loss can be built and fit each other."""
-    from tunekit.pipeline import check, read_recipe
+    from tunekit.inspection import check
+    from tunekit.pipeline import read_recipe
 
     facts = check(read_recipe(recipe, set_ or ()))
     if as_json:
@@ -104,7 +105,8 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Report on a recipe's data: sizes, values, classes, duplicates within and across the splits."""
-    from tunekit.pipeline import inspect_data, read_recipe
+    from tunekit.inspection import inspect_data
+    from tunekit.pipeline import read_recipe
 
     report = inspect_data(read_recipe(recipe, set_ or ()))
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ from tunekit.cli.options import (
     open_target,
     print_json,
     say,
+    show_table,
 )
 from tunekit.steps import step_names, steps
 from tunekit.vocabulary import Interrupted, UserError
@@ -57,16 +59,34 @@ def run(
     storage: Storage = None,
     as_json: Json = False,
     keep_going: KeepGoing = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained at least, and stop.")] = False,
 ) -> None:
     """Walk all steps; an unfinished run of an equal recipe is continued."""
     names = step_names()
     if to is not None and to not in names:
         raise UserError(f"--to {to}: no such step; one of {', '.join(names)}")
     options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
+    if dry_run:
+        _show_outlook(Path(target), set_ or (), as_json)
+        return
     walked = names if to is None else names[: names.index(to) + 1]
     opened = open_target(target, set_, runs_dir, name)
     results = walk(context, opened, walked, options, as_json)
     finish(opened, results, as_json, whole=True)
+
+
+def _show_outlook(target: Path, set_: Sequence[str], as_json: bool) -> None:
+    """What a run of a recipe, or of a run's own, trains at least; no run is made."""
+    from tunekit.inspection import dry_run
+    from tunekit.layout import RECIPE
+    from tunekit.pipeline import read_recipe
+
+    outlook = dry_run(read_recipe(target / RECIPE if target.is_dir() else target, set_))
+    if as_json:
+        print_json(outlook.as_dict())
+        return
+    show_table(outlook.rows)
+    say("first rounds alone: what they come to decides on more", outlook.disk)
 
 
 def _step_command(step: str, text: str) -> None:

@@ -1,0 +1,157 @@
+"""A recipe looked at without a run: whether it is sound, its data, and what a run of it will train. Runs its code."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunekit.configuration import Values
+from tunekit.diskroom import Planned, peak, shown
+from tunekit.executors.base import failure
+from tunekit.guest import Visit, take_notes
+from tunekit.measured import DescribeArgs
+from tunekit.recipe import Loaded
+from tunekit.roomwatch import first_round, guessed_sizes
+from tunekit.steps import Context, steps
+from tunekit.stopping import stopped_at_once
+from tunekit.supervisor import KEPT
+from tunekit.telling import READING
+from tunekit.vocabulary import UNKNOWN, Facts, Interrupted, Measurement, UserError
+
+if TYPE_CHECKING:
+    from tunekit.training.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run trains at least, as far as that is known before anything is trained: each step's first round."""
+
+    rounds: Mapping[str, Sequence[Planned]]
+    bytes: int  # of the disk
+    free: int
+
+    @property
+    def trainings(self) -> int:
+        return sum(map(len, self.rounds.values()))
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a step that trains."""
+        return [
+            {"step": name, "trainings": len(planned), "iterations": sum(one.iterations for one in planned)}
+            for name, planned in self.rounds.items()
+            if planned
+        ]
+
+    @property
+    def disk(self) -> str:
+        needed = f"{shown(self.bytes)} or more for {self.trainings} trainings or more"
+        return f"disk: a run takes {needed}; {shown(self.free)} are free here"
+
+    def as_dict(self) -> dict[str, Any]:
+        numbers = {"trainings": self.trainings, "bytes": self.bytes, "free": self.free}
+        return {"line": self.disk, **numbers, "steps": self.rows}
+
+
+@contextmanager
+def _guest() -> Iterator[None]:
+    """The recipe's code in this process, with nothing to save. Errors: UserError, of what it raised as well."""
+    take_notes()
+    try:
+        with stopped_at_once():
+            import torch  # noqa: F401 - before the code, so that what that changes of it is seen
+
+            with Visit():
+                yield
+    except (UserError, Interrupted):
+        raise
+    except Exception as error:
+        reading = any(note.startswith(READING) for note in getattr(error, "__notes__", ()))
+        told = f"{'data: ' if reading else ''}{failure(0, error).error}"
+        # What was put back may be why.
+        raise UserError("; ".join([told, *take_notes()])) from error
+
+
+def check(loaded: Loaded, device: str | None = None) -> Facts:
+    """Build data, model, loss and optimizer of a recipe without training: what `tunekit validate` does. Imports torch.
+
+    Errors: UserError with what does not fit.
+    """
+    recipe = loaded.recipe
+    args = DescribeArgs(recipe.precision, recipe.threads)
+    with _guest():
+        from tunekit.training.device import pick_device
+        from tunekit.training.probes import Subject
+        from tunekit.training.probes.describe import describe
+        from tunekit.training.workbench import Workbench
+
+        bench = Workbench(loaded.folder, pick_device(device or recipe.device))
+        facts = describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
+    return replace(facts, notes=(*facts.notes, *take_notes()))
+
+
+def inspect_data(loaded: Loaded) -> dict[str, Any]:
+    """The data probe of a recipe as rows and lines for a person. Errors: UserError."""
+    import torch
+
+    from tunekit.steps.check_init_loss import STEP, data
+    from tunekit.training.probes import Subject
+    from tunekit.training.probes.dataset import measure_data
+    from tunekit.training.workbench import Workbench
+
+    context = Context(STEP, loaded.recipe, check(loaded, "cpu"))
+    bench = Workbench(loaded.folder, torch.device("cpu"))
+    with _guest():
+        measured = measure_data(Subject(context.config(), bench))
+        seen = _outlook(context, bench)
+    notes = dict.fromkeys((*context.facts.notes, *take_notes()))
+    lines = [f"note: {note}" for note in notes]
+    lines += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
+    lines.append(seen.disk)
+    samples = measured.samples
+    if samples is None:
+        return {"splits": [], "lines": lines, "data": {}, "disk": seen.as_dict()}
+    splits = [
+        {
+            "split": name,
+            "size": split.size,
+            "features": split.inputs and split.inputs.features,
+            "mean": split.inputs and split.inputs.mean,
+            "std": split.inputs and split.inputs.std,
+            "constant_features": split.inputs and split.inputs.constant_features,
+        }
+        for name, split in (("train", samples.train), ("val", samples.val))
+    ]
+    counts = (samples.labels and samples.labels.train) or {}
+    lines = [*(f"class {label}: {count} training samples" for label, count in counts.items()), *lines]
+    return {"splits": splits, "lines": lines, "data": samples.to_json(), "disk": seen.as_dict()}
+
+
+def dry_run(loaded: Loaded) -> Outlook:
+    """What a run of the recipe trains at least. Errors: UserError."""
+    import torch
+
+    from tunekit.training.workbench import Workbench
+
+    context = Context(steps()[0], loaded.recipe, check(loaded, "cpu"))
+    with _guest():
+        return _outlook(context, Workbench(loaded.folder, torch.device("cpu")))
+
+
+def _outlook(context: Context[Any], bench: Workbench) -> Outlook:
+    from tunekit.training.probes import PROBES, Subject
+
+    def measure(request: Measurement) -> Values:
+        values: Values = PROBES[request.probe](Subject(request.config, bench, args=request.args)).to_json()
+        return values
+
+    rounds = {}
+    for step in steps():
+        with suppress(Exception):  # of the person's model on few samples: step 2 tells it, and this can do without
+            rounds[step.name] = first_round(context.of(step), measure)
+    needed = peak(rounds.values(), guessed_sizes(context.facts), KEPT)
+    return Outlook(rounds, needed, shutil.disk_usage(Path.cwd()).free)
