@@ -9,7 +9,7 @@ from tests.commands import FAST
 from tunekit.pipeline import open_run, read_recipe
 from tunekit.rundir import find_run
 from tunekit.runstudies import open_studies
-from tunekit.studies import Conclusion, read_address
+from tunekit.studies import Conclusion, given_address, read_address
 from tunekit.vocabulary import StepResult, UserError
 
 
@@ -121,6 +121,8 @@ SECRETS = [
     "nosuch://me:secret@host/db",
     "sqlite://me:secret@host/db",
     "mysql+nosuch://me:secret@host/db",
+    "postgresql://host/db;password=secret",
+    "postgresql://host/db%3Fpassword=secret",
 ]
 
 
@@ -173,4 +175,4 @@ def test_a_relative_file_is_known_from_every_folder(tmp_path, monkeypatch):
     for url in ("sqlite:////data/team.db", "sqlite:///:memory:", "sqlite://", "postgresql://me@host/db"):
         assert read_address(url).url == url
     (tmp_path / "url").write_text("sqlite:///team.db\n")
-    assert read_address("url").url == f"sqlite:///{tmp_path}/team.db"
+    assert given_address("url").url == f"sqlite:///{tmp_path}/team.db"

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import subprocess
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from tunekit.diagnosis.verdicts import verdicts
 from tunekit.layout import RECIPE
 from tunekit.pipeline import schema
 from tunekit.rundir import OWN_KEYS
-from tunekit.telling import command, is_persons, raised, refused, spelled, visible
+from tunekit.telling import command, is_persons, pasted, raised, refused, spelled, visible
 from tunekit.vocabulary import Remedy
 
 
@@ -169,3 +170,28 @@ def test_the_remedies_of_every_verdict_name_commands_and_keys_that_there_are():
 )
 def test_what_a_terminal_would_obey_is_written_out(text, shown):
     assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain",
+        "with blank",
+        "a\x1b[31mb",
+        "two\nlines",
+        "bell\x07",
+        "\u202eevil",
+        "it's\x07",
+        "back\\slash\x01",
+        "\udcff",
+        "$x\t`y`",
+    ],
+)
+def test_a_word_that_is_told_is_read_back_by_a_shell(name):
+    told = visible(pasted("printf", "%s", name))
+    done = subprocess.run(["bash", "-c", told], capture_output=True, env={"LC_ALL": "C.UTF-8"})
+    assert done.stdout.decode(errors="surrogateescape") == name
+
+
+def test_a_path_that_begins_with_a_dash_is_no_option():
+    assert command(Remedy("lr-sweep"), "-r", OWN_KEYS, RECIPE) == "tunekit lr-sweep ./-r"

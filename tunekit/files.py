@@ -52,6 +52,16 @@ def way_out(folder: Path) -> Path | None:
     return None
 
 
+def leads_out(folder: Path) -> str:
+    """What `way_out` finds, as a sentence that names it and what to do; nothing where it finds nothing. Errors:
+    OSError."""
+    way = way_out(folder)
+    if way is None:
+        return ""
+    what = f"is a link to {way.readlink()}, outside the run" if way.is_symlink() else "is neither file nor folder"
+    return f"{way}: {what}; remove it: nothing is read or written through it"
+
+
 def _leads_out(path: str, root: str) -> bool:
     """Whether what is neither file nor folder is more than a link within the root."""
     try:

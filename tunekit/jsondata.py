@@ -31,6 +31,25 @@ class JsonData:
         return value
 
 
+MOST_DEEP = 100
+"""Levels of lists and mappings in what is read: none of ours has a tenth of them, and what walks them calls itself."""
+
+
+def is_deep(value: object) -> bool:
+    """Whether JSON data are nested more deeply than any of ours."""
+    level = [value]
+    for _ in range(MOST_DEEP):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def plain(value: Any) -> Any:
     """The value as strict JSON data: numbers that are not finite become words, tuples and arrays lists."""
     if hasattr(value, "tolist"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import threading
 import time
@@ -20,7 +19,7 @@ from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
-from tunekit.rundir import RunDir
+from tunekit.rundir import RunDir, RunFolder
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
@@ -28,6 +27,7 @@ from tunekit.stopping import stopping
 from tunekit.store import Store
 from tunekit.studies import Studies, import_importance, in_one_line, quiet
 from tunekit.supervisor import Supervisor, Trained
+from tunekit.telling import as_path, pasted
 from tunekit.vocabulary import (
     UNKNOWN,
     Emit,
@@ -109,24 +109,27 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         return results
 
 
-def look(
-    path: Path, name: str, overrides: Sequence[str], storage: str | None, emit: Emit, shown: str
+def judge_stored(
+    folder: RunFolder, name: str, overrides: Sequence[str], storage: str | None, emit: Emit, shown: str
 ) -> StepResult | None:
     """A step that only reads, on what a run holds: nothing of the recipe's is imported, nothing is trained, and nothing
-    written outside the run. None where the run has not all that the step takes. Errors: UserError."""
-    run = rundir.open_run(schema(), path, tuple(overrides), folder=path)  # where its code lies is nothing to a reader
+    written but the step's result and conclusion. `overrides` hold for this once. None where the run has not all that
+    the step takes. Errors: UserError."""
+    # Where the recipe's code lies is nothing to a reader.
+    run = rundir.with_recipe(schema(), folder, folder.path, tuple(overrides), folder=folder.path)
     step, facts = get_step(name), _kept_facts(run)
     if facts is None:
         return None
     studies_address(run, storage)  # a database that the run alone names is not opened
-    with run.lock(), quiet(), in_one_line():
-        studies = open_studies(run, storage, lambda text: emit(Noted(text)))
-        workspace = Workspace(str(run.trainings), str(run.folder), "cpu")
-        supervisor = Supervisor(run, studies, NoExecutor(), workspace, emit, shown)
-        context = make_context(step, run, facts, studies)
-        if any(context.handoff(needed) is None for needed in step.needs) or not supervisor.can_answer(context):
-            return None
-        return supervisor.run_step(context)
+    with run.lock(), quiet():
+        studies = open_studies(run, storage)
+        with in_one_line(studies.address):
+            workspace = Workspace(str(run.trainings), str(run.folder), "cpu")
+            supervisor = Supervisor(run, studies, NoExecutor(), workspace, emit, shown)
+            context = make_context(step, run, facts, studies)
+            if any(context.handoff(needed) is None for needed in step.needs) or not supervisor.can_answer(context):
+                return None
+            return supervisor.run_step(context)
 
 
 def _import_early() -> None:
@@ -138,7 +141,7 @@ def _import_early() -> None:
 @contextmanager
 def _owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Supervisor]:
     """The run under its lock, with its studies and its executor; what a killed command left behind is removed."""
-    with run.lock(), quiet(), in_one_line(), stopping(options.budget_s) as stop:
+    with run.lock(), quiet(), stopping(options.budget_s) as stop:
         Store(run.trainings).sweep()
         shared = run.path / SHARED
         shutil.rmtree(shared, ignore_errors=True)
@@ -147,7 +150,8 @@ def _owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Su
         device = options.device or run.recipe.device
         workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))
         try:
-            yield Supervisor(run, studies, executor, workspace, emit, shown, stop)
+            with in_one_line(studies.address):
+                yield Supervisor(run, studies, executor, workspace, emit, shown, stop)
         finally:
             executor.close()
             shutil.rmtree(shared, ignore_errors=True)
@@ -229,7 +233,7 @@ def _tuned(run: RunDir, studies: Studies, names: Sequence[str]) -> tuple[Recipe,
 def _require(context: Context[Any], keep_going: bool, shown: str) -> None:
     for needed in context.step.needs:
         if context.handoff(needed) is None and not keep_going:
-            command = shlex.join(["tunekit", needed.name, shown])
+            command = pasted("tunekit", needed.name, as_path(shown))
             raise UserError(
                 f"{context.step.name}: needs {needed.hands_on} from {needed.name}; run `{command}` first, "
                 "or add --keep-going to take the recipe's own values"

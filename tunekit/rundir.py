@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -17,11 +16,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit import __version__
-from tunekit.files import read_regular, way_out
+from tunekit.files import leads_out, read_regular
+from tunekit.jsondata import is_deep
 from tunekit.layout import JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
 from tunekit.mending import advice
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
-from tunekit.telling import command
+from tunekit.telling import as_path, command, pasted
 from tunekit.vocabulary import Finding, Remedy, StepResult, StorageError, UserError
 
 RUN_FORMAT = 3
@@ -99,19 +99,22 @@ class RunFolder:
         return self.path / JOURNAL
 
     def step_folder(self, step: str) -> Path:
+        if not _is_name(step):
+            raise ValueError(f"{step!r} is no name of a step")
         return self.path / step
 
     def figure(self, step: str) -> Path:
-        return self.path / step / f"{step}.png"
+        return self.step_folder(step) / f"{step}.png"
 
     def result(self, step: str) -> StepResult | None:
         """What a step said, or None where it has not finished."""
         try:
-            return StepResult.from_dict(_read_json(self.step_folder(step) / RESULT))
+            result = StepResult.from_dict(_read_json(self.step_folder(step) / RESULT))
         except OSError:
             return None
         except ValueError:
             return None  # damaged: it is written anew from the study
+        return result if result.step == step else None
 
     def manifest(self) -> dict[str, Any]:
         return read_manifest(self.path)
@@ -204,9 +207,12 @@ def _owner(path: Path) -> str:
 def _read_json(path: Path) -> Any:
     """Errors: OSError; ValueError for what is no JSON."""
     try:
-        return json.loads(read_regular(path, MOST_BYTES))
+        data = json.loads(read_regular(path, MOST_BYTES))
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        data = None
+    if data is None or is_deep(data):
+        raise ValueError("nested too deeply")
+    return data
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -237,23 +243,36 @@ def read_run(path: Path) -> RunFolder:
     if not is_run(path):
         raise UserError(f"{path}: is no run of tunekit (no {MANIFEST}); give a run's folder, below runs/ as a rule")
     try:
-        way = way_out(path)
+        way = leads_out(path)
     except OSError as error:
         raise UserError(f"{error.filename or path}: cannot be read: {error.strerror}") from None
-    if way is not None:
-        what = f"is a link to {way.readlink()}, outside the run" if way.is_symlink() else "is neither file nor folder"
-        raise UserError(f"{way}: {what}; remove it: nothing is read or written through it")
+    if way:
+        raise UserError(way)
     return RunFolder(path.resolve())
 
 
 def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = (), folder: Path | None = None) -> RunDir:
-    """An existing run, to go on with. `overrides` may change only `steps` and `search`. `folder`: where the recipe's
-    code is to be looked for if it is gone from where it was. Errors: UserError."""
-    kind = read_run(path).format
+    """An existing run, to go on with. `overrides` may change only `steps` and `search`, and are kept. `folder`: where
+    the recipe's code is to be looked for if it is gone from where it was. Errors: UserError."""
+    run = with_recipe(schema, read_run(path), path, overrides, folder)
+    if overrides:
+        run.write_recipe(RECIPE, run.recipe.as_dict(), "changed with --set")
+    return run
+
+
+def with_recipe(
+    schema: type[Recipe],
+    run: RunFolder,
+    path: Path,
+    overrides: tuple[str, ...] = (),
+    folder: Path | None = None,
+) -> RunDir:
+    """A run that was opened at a path, with its recipe; nothing is written. Errors: UserError."""
+    kind = run.format
     if kind != RUN_FORMAT:
         raise UserError(
             f"{path}: was made by another version of tunekit (format {kind}, this one has {RUN_FORMAT}): it can be "
-            f"read, not trained on; start another run with `{shlex.join(['tunekit', 'run', str(path / RECIPE)])}`"
+            f"read, not trained on; start another run with `{pasted('tunekit', 'run', as_path(path / RECIPE))}`"
         )
     for text in overrides:
         if read_override(text)[0].split(".")[0] not in OWN_KEYS:
@@ -265,16 +284,13 @@ def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = (), 
     folder = code_folder(path) or folder
     if folder is None:
         old = read_manifest(path).get("recipe_folder")
-        again = shlex.join(["tunekit", "run", "RECIPE", "--name", path.resolve().name])
+        again = pasted("tunekit", "run", "RECIPE", "--name", path.resolve().name)
         raise UserError(
             f"{path}: the folder of its recipe's code is gone ({old}); put it back, or give the recipe where it lies "
             f"now: `{again}`"
         )
     own = load(schema, path / RECIPE, overrides, folder)
-    run = RunDir(path.resolve(), own.recipe, own.folder)
-    if overrides:
-        run.write_recipe(RECIPE, own.recipe.as_dict(), "changed with --set")
-    return run
+    return RunDir(run.path, own.recipe, own.folder)
 
 
 def code_folder(path: Path) -> Path | None:
@@ -323,17 +339,17 @@ def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
             raise UserError(f"--name {name}: {path} exists and is no run of tunekit; choose another name")
         return _create(path, loaded)
     for path in _numbered(runs_dir, loaded.recipe.name):
-        if is_run(path):
-            with contextlib.suppress(UserError):
-                run = open_run(type(loaded.recipe), path, folder=loaded.folder)
-                if not run.finished() and _equal(run, loaded):
-                    return _adopted(run, loaded)
+        there = RunFolder(path)
+        if is_run(path) and there.format == RUN_FORMAT and _equal(there, loaded) and not there.finished():
+            # What is wrong with it is told: another run instead would begin anew without a word.
+            return _adopted(open_run(type(loaded.recipe), path, folder=loaded.folder), loaded)
     return _create_numbered(runs_dir, loaded)
 
 
-def _equal(run: RunDir, loaded: Loaded) -> bool:
+def _equal(run: RunFolder, loaded: Loaded) -> bool:
+    """Whether a run is of this recipe: its code lies there, or is gone from where it was."""
     given = run.manifest().get("recipe")
-    return given == loaded.recipe.as_dict() and run.folder == loaded.folder
+    return given == loaded.recipe.as_dict() and code_folder(run.path) in (loaded.folder, None)
 
 
 def _adopted(run: RunDir, loaded: Loaded) -> RunDir:

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from tunekit.rundir import RunDir, RunFolder, read_run
 from tunekit.stopping import stopping
-from tunekit.studies import OPTION, Address, Studies, open_database, open_journal, quiet, read_address
+from tunekit.studies import OPTION, Address, Studies, given_address, open_database, open_journal, quiet, read_address
 from tunekit.vocabulary import Interrupted, UserError
 
 Tell = Callable[[str], None]
 
 
-def open_studies(run: RunDir, given: str | None = None, tell: Tell = lambda _text: None) -> Studies:
+def open_studies(run: RunDir, given: str | None = None, tell: Tell | None = None) -> Studies:
     """The run's studies, to be written: in its journal, or in the storage that its first command gave, which the
-    manifest remembers by driver, host and database. `given`: a storage's URL, or a file that holds it. Errors:
-    UserError."""
+    manifest remembers by driver, host and database. `given`: a storage's URL, or a file that holds it. `tell` is told
+    of a damaged journal that is put aside; where there is none it is refused. Errors: UserError."""
     kept, known = run.noted("studies"), _known(run)
     address = _given(run, given, known, is_new=not kept and not run.journal.exists())
     if address is None and known is None:
@@ -41,7 +41,7 @@ def open_studies(run: RunDir, given: str | None = None, tell: Tell = lambda _tex
     prefix = str(kept.get("prefix") or f"{run.name}-{uuid.uuid4().hex[:6]}/")
     if {**place, "prefix": prefix} != kept:
         run.note(studies={**place, "prefix": prefix})
-    return Studies(storage, prefix)
+    return Studies(storage, prefix, address)
 
 
 def studies_address(run: RunFolder, given: str | None = None) -> Address | None:
@@ -73,7 +73,7 @@ def _given(run: RunFolder, given: str | None, known: Address | None, is_new: boo
     """The storage that was given with the command: it is the run's own, or another error. One of the environment is for
     runs that are new, or have their studies there."""
     if given is not None:
-        address = read_address(given)
+        address = given_address(given)
         same = known is not None and known.shown == address.shown
         moved = known is not None and known.file is not None and not known.file.exists() and address.file is not None
         if not (is_new or same or moved):
@@ -84,7 +84,7 @@ def _given(run: RunFolder, given: str | None, known: Address | None, is_new: boo
         return address
     if not os.environ.get(OPTION):
         return None
-    address = read_address(os.environ[OPTION])
+    address = given_address(os.environ[OPTION])
     return address if is_new or (known is not None and known.shown == address.shown) else None
 
 
@@ -104,7 +104,7 @@ def serve_dashboard(paths: Sequence[Path], storages: Sequence[str], port: int, r
     from tunekit.studies.dashboard import serve
 
     runs = list(dict.fromkeys(map(read_run, paths)))
-    given = {read_address(text).shown: text for text in storages}
+    given = {given_address(text).shown: text for text in storages}
     known = {run: place.shown for run in runs if (place := _known(run)) is not None}
     for shown in given.keys() - set(known.values()):
         raise UserError(f"--storage {shown}: none of these runs has its studies there; leave --storage out")

@@ -41,7 +41,7 @@ def raised(error: BaseException) -> str:
     'ValueError: no such layer'
     """
     lines = _text(error).strip().splitlines()
-    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(READING)]
+    notes = [note for note in _notes(error) if note.startswith(READING)]
     text = f"{type(error).__name__}{': ' + lines[0] if lines else ''}"
     places = list(_places(error))
     if len(lines) > 1 and re.match("Caught .*DataLoader worker", lines[0]):
@@ -57,10 +57,24 @@ def raised(error: BaseException) -> str:
     return visible(f"{text}, while {notes[-1]}" if notes else text)
 
 
+def _notes(error: BaseException) -> list[str]:
+    notes = getattr(error, "__notes__", None)
+    return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+
+
+def without_credentials(text: str) -> str:
+    """A text without what stands before the host of a URL in it: it may be a password, given in the wrong place.
+
+    >>> without_credentials("no such option: postgresql://me:secret@host/db")
+    'no such option: postgresql://***@host/db'
+    """
+    return re.sub(r"([A-Za-z][\w+.-]*://)\S*@", r"\1***@", text)
+
+
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # a class of a person's own
+    except BaseException:  # of a class of a person's own, which may do anything
         return ""
 
 
@@ -89,6 +103,37 @@ def _places(error: BaseException) -> Iterator[tuple[str, int]]:
         trace = trace.tb_next
 
 
+def pasted(*words: object) -> str:
+    """Words as a shell takes them. What `visible` would write out is written so that the shell reads it back.
+
+    >>> print(pasted("tunekit", "status", "my runs/a"), pasted("a\x1bb"))
+    tunekit status 'my runs/a' $'a\\x1bb'
+    """
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: object) -> str:
+    text = str(word)
+    if text == visible(text):
+        return shlex.quote(text)
+    letters = (_byte(char) if "\udc80" <= char <= "\udcff" else visible(char) for char in _escaped(text))
+    return f"$'{''.join(letters)}'"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _byte(char: str) -> str:
+    """A byte of a file name that is no UTF-8, as Python keeps it."""
+    return f"\\x{ord(char) - 0xDC00:02x}"
+
+
+def as_path(name: object) -> str:
+    """A path as it can stand among a command's words: one that begins with a dash would be an option."""
+    return f"./{name}" if str(name).startswith("-") else str(name)
+
+
 def command(remedy: Remedy, run: str, own_keys: Sequence[str], recipe: str) -> str:
     """A remedy as the command that carries it out on a run, quoted for a shell.
 
@@ -104,7 +149,7 @@ def command(remedy: Remedy, run: str, own_keys: Sequence[str], recipe: str) -> s
     if beyond and parent != "runs":
         target += ["--runs-dir", parent]
     sets = [word for key, value in remedy.set.items() for word in ("--set", f"{key}={spelled(value)}")]
-    return shlex.join(["tunekit", name, *target, *sets])
+    return pasted("tunekit", name, as_path(target[0]), *target[1:], *sets)
 
 
 OF_RECIPES = ("validate", "inspect")

@@ -132,3 +132,17 @@ def main(reader: str, folder: Path, names: set[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], Path(sys.argv[2]), set(sys.argv[3:]))
+
+
+@pytest.mark.parametrize("place", ["trainings", "trainings/x", "trainings/x/metrics.csv", "notes"])
+def test_a_link_out_of_a_run_is_not_followed_from_below_either(tmp_path, place):
+    """The run may come from anybody, and the person looks into a part of it."""
+    run = tmp_path / "run"
+    (run / "trainings/x").mkdir(parents=True)
+    (run / "notes").mkdir()
+    (run / "environment.json").write_text("{}")
+    (tmp_path / "secret.csv").write_text("epoch,loss\n1,2\n2,1\n")
+    (run / "trainings/x/metrics.csv").symlink_to(tmp_path / "secret.csv")
+    (run / "notes/log.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(UserError, match=r"is a link to .*secret\.csv, outside the run"):
+        read(run / place)

@@ -8,6 +8,7 @@ from hand_made import carry_out, codes, context_of, exploding, failed, falling, 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunekit.pipeline import read_recipe
 from tunekit.steps import lr_sweep
 from tunekit.vocabulary import UserError
 
@@ -297,3 +298,11 @@ def test_the_start_is_that_of_the_lowest_rate_for_all():
     records = sweep(context, lambda rate, count: falling(2.3, 0.2, count, speed=2.0) if rate == 1e-2 else [2.3] * count)
     assert lr_sweep.read_curves(records)[1e-2].drop == pytest.approx(2.1, abs=0.01)
     assert lr_sweep.read_curves([replace(r) for r in records])[1e-2].start == pytest.approx(2.3)
+
+
+def test_a_range_that_is_upside_down_is_refused(tmp_path):
+    (tmp_path / "r.yaml").write_text(
+        "name: r\ndata: {target: digits}\nmodel: {target: mlp}\nsteps:\n  lr-sweep: {low: 10, high: 0.1}\n"
+    )
+    with pytest.raises(UserError, match=r"r\.yaml, line 5: .*low: 10 is above .*high, 0\.1"):
+        read_recipe(tmp_path / "r.yaml")

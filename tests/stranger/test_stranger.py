@@ -63,6 +63,7 @@ class Watched:
             calls.append({"words": words(run), "run": str(run), "victim": str(victim)})
             self.victims[trap] = victim
         self.before = {trap: contents(victim) for trap, victim in self.victims.items()}
+        self.given = {trap: given(Path(call["run"])) for trap, call in zip(traps, calls, strict=True)}
         (folder / "calls.json").write_text(json.dumps(calls))
         self.sprung_file = folder / "sprung"
         environment = {
@@ -103,6 +104,12 @@ class Watched:
         return harm
 
 
+def given(run: Path) -> dict[str, bytes]:
+    """What no reading command changes in a run; of the journal what stands there already."""
+    names = ("recipe.yaml", "environment.json", "best.yaml", "studies.journal")
+    return {name: (run / name).read_bytes() for name in names if (run / name).is_file()}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -121,6 +128,10 @@ def test_no_trap_springs_when_it_is_read(sent, tmp_path, command):
     assert harm == {}
     assert watched.sprung == set()
     assert (watched.home, watched.left) == ([], [])
+    for trap, run in watched.runs.items():
+        after = given(run)
+        assert after.pop("studies.journal", b"").startswith(watched.given[trap].pop("studies.journal", b"")), trap
+        assert after == watched.given[trap], trap
     codes = {trap: answer["code"] for trap, answer in watched.answers.items()}
     assert {trap for trap, code in codes.items() if code not in (0, 1, 2, 130)} == set(), watched.answers
     for trap, answer in watched.answers.items():

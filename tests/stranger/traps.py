@@ -88,6 +88,51 @@ def _names_that_leave(run: Path, victim: Path) -> None:
     path.write_text(json.dumps(result))
 
 
+def _result_of_another_step(run: Path, victim: Path) -> None:
+    """A figure is looked for beside a result, by the step's name."""
+    path = run / "fine-run/result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "step": str(victim / "pic")}))
+
+
+def _conclusion_of_another_step(run: Path, victim: Path) -> None:
+    """A result is written where its step has its folder."""
+    path = run / "studies.journal"
+    path.write_text(path.read_text().replace('"step":"diagnose"', f'"step":"{victim}/made"'))
+    (run / "diagnose/result.json").unlink()
+
+
+def _settings_of_figures(run: Path, victim: Path) -> None:
+    """What matplotlib takes from the current folder, and LaTeX started by it."""
+    (run.parent / "matplotlibrc").write_text("text.usetex: True\n")
+    shutil.rmtree(run / "diagnose")
+
+
+def _nested_deeply(run: Path, victim: Path) -> None:
+    deep = "[" * 700 + "]" * 700
+    path = run / "fine-run/result.json"
+    path.write_text(path.read_text().replace('"details": {', f'"details": {{"x": {deep},', 1))
+
+
+def _words_that_are_no_text(run: Path, victim: Path) -> None:
+    path = run / "fine-run/result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "summary": "\ud800\u202e<script>alert(1)</script>"}))
+    shutil.rmtree(run / "diagnose")
+
+
+def _other_metric(run: Path, victim: Path) -> None:
+    """The manifest's facts and the trainings contradict each other."""
+    facts = json.loads((run / "environment.json").read_text())["facts"]
+    _manifest(run, facts={**facts, "metric": "f1"})
+    shutil.rmtree(run / "diagnose")
+
+
+def _hard_link(run: Path, victim: Path) -> None:
+    shutil.copy(run / "studies.journal", victim / "journal")
+    (run / "studies.journal").unlink()
+    os.link(victim / "journal", run / "studies.journal")
+    shutil.rmtree(run / "diagnose")
+
+
 def _pipe(name: str) -> Trap:
     def set_trap(run: Path, victim: Path) -> None:
         (run / name).unlink(missing_ok=True)
@@ -116,6 +161,14 @@ TRAPS: dict[str, Trap] = {
     "nothing but a result": _bare,
     "no trainings": _no_trainings,
     "names that leave": _names_that_leave,
+    "a result that names another step": _result_of_another_step,
+    "a conclusion that names another step": _conclusion_of_another_step,
+    "settings of figures": _settings_of_figures,
+    "nested deeply": _nested_deeply,
+    "words that are no text": _words_that_are_no_text,
+    "another metric": _other_metric,
+    "a hard link": _hard_link,
+    "a storage in a file": _storage("{victim}/url"),
     "YAML objects": _yaml_objects,
     "pickles": _pickles,
     "a storage on SQLite": _storage("sqlite:///{victim}/planted.db"),
@@ -146,7 +199,9 @@ def set_trap(name: str, sent: Path, folder: Path) -> tuple[Path, Path]:
     shutil.copytree(sent, run, symlinks=True)
     (victim / "data").mkdir(parents=True)
     (victim / "secret").write_text("SECRET: 7\n")
-    (victim / "picture").write_bytes(b"\x89PNG\r\n\x1a\n.SECRET")  # told in base64 where it is embedded
+    for picture in ("picture", "pic.png"):  # told in base64 where one is embedded
+        (victim / picture).write_bytes(b"\x89PNG\r\n\x1a\n.SECRET")
+    (victim / "url").write_text("postgresql://SECRET.example/db\n")
     (victim / "planted.db").touch()  # which SQLite takes for a database that is empty
     (victim / "data/metrics.csv").write_text("SECRET\n7\n")
     TRAPS[name](run, victim)

@@ -76,8 +76,17 @@ class TestArrays:
         [
             ({"x": np.zeros((3, 1)), "y": np.zeros(2)}, "3 inputs and 2 targets"),
             ({"x": np.zeros((0, 1)), "y": np.zeros(0)}, "the dataset is empty"),
-            ({"inputs": np.zeros(3)}, "needs arrays x and y; it has inputs"),
+            ({"inputs": np.zeros(3)}, "has no x and no y; it has inputs"),
             ({"x": np.zeros((1, 1)), "y": np.zeros(1)}, "1 sample cannot be split"),
+            (
+                {"x": np.zeros((3, 1)), "y": np.zeros(3), "x_val": np.zeros((3, 1))},
+                r"a\.npz has no y_val; it has",
+            ),
+            (
+                {"x": np.zeros((3, 2)), "y": np.zeros(3), "x_val": np.zeros((3, 7)), "y_val": np.zeros(3)},
+                r"a\.npz: inputs of one sample differ in shape: \(2,\), \(7,\)",
+            ),
+            ({"x": np.array("abc"), "y": np.zeros(3)}, r"a\.npz: the inputs must be numbers"),
         ],
     )
     def test_what_does_not_fit_is_told(self, tmp_path, arrays, message):
@@ -228,9 +237,9 @@ class TestDamagedArrays:
 
     def test_members_that_are_no_arrays_of_numbers_are_told(self, tmp_path):
         np.savez(tmp_path / "a.npz", x=np.zeros((4, 3)), y=np.array(["a", "b", "a", "b"]))
-        self.refused(tmp_path, "data: the targets must be numbers, one row a sample, not <U1(4,)")
+        self.refused(tmp_path, "a.npz: the targets must be numbers, one row a sample, not <U1(4,)")
         np.savez(tmp_path / "a.npz", x=np.float64(3), y=np.zeros(1))
-        self.refused(tmp_path, "data: the inputs must be numbers")
+        self.refused(tmp_path, "a.npz: the inputs must be numbers")
         np.savez(tmp_path / "a.npz", x=np.array([None, {}]), y=np.zeros(2))
         self.refused(tmp_path, "its array 'x': Object arrays cannot be loaded")
 
@@ -370,3 +379,21 @@ def test_data_digests_change_with_a_files_content(tmp_path):
     assert data_digests(data, tmp_path) == first
     path.write_bytes(b"1234")
     assert data_digests(data, tmp_path) != first
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"path": 5, "target": "y"}, r"data\.args\.path: must be a path, not 5"),
+        ({"path": None, "target": "y"}, r"data\.args\.path: must be a path, not nothing"),
+        ({"path": "t\0.csv", "target": "y"}, r"data\.args\.path: must be a path"),
+        ({"path": "t.csv", "target": []}, r"data\.args\.target: names no column"),
+        ({"path": "t.csv", "target": "y", "features": ["y"]}, r"data\.args\.features: 'y' is the target"),
+        ({"path": "t.csv", "target": "y", "features": True}, r"data\.args: table: "),
+        ({"path": "t.csv", "target": "z"}, r"column 'z' of .*t\.csv holds no number in 1 rows, first in row 2 below"),
+    ],
+)
+def test_arguments_of_a_table_that_mean_nothing_are_told(tmp_path, args, message):
+    (tmp_path / "t.csv").write_text("x,y,z\n1,0,1\n2,1,nan\n3,0,0\n")
+    with pytest.raises(UserError, match=message):
+        read_splits(spec(target="table", args=args), tmp_path)

@@ -15,6 +15,7 @@ from tunekit.cli import around
 from tunekit.cli.options import app, say
 from tunekit.mending import advice
 from tunekit.streams import standard_output
+from tunekit.telling import without_credentials
 from tunekit.vocabulary import Interrupted, UserError
 
 __all__ = ["app", "around", "logs", "main", "steps"]
@@ -45,7 +46,7 @@ def _outcome() -> int:
             sys.stdout.flush()  # a full disk is told
     except UserError as error:
         for line in str(error).splitlines():
-            say(f"error: {line}", err=True)
+            say(f"error: {without_credentials(line)}", err=True)
         code = 2
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
@@ -60,7 +61,7 @@ def _outcome() -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             usage = io.StringIO()  # of the command line itself
             error.show(usage)
-            say(*usage.getvalue().splitlines(), err=True)
+            say(*without_credentials(usage.getvalue()).splitlines(), err=True)
             code = error.exit_code
         else:
             say(f"error: {type(error).__name__}: {error} (this is a fault of tunekit; --debug shows where)", err=True)

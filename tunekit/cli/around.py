@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +29,7 @@ from tunekit.cli.options import (
     seconds,
     show_table,
 )
+from tunekit.telling import as_path, pasted
 from tunekit.vocabulary import Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def init(
         shutil.copyfile(source, goal)
     except OSError as error:
         raise UserError(f"{goal}: cannot be written: {error.strerror}") from None
-    say(f"{goal} written; next: {shlex.join(['tunekit', 'run', str(goal)])}")
+    say(f"{goal} written; next: {pasted('tunekit', 'run', as_path(goal))}")
 
 
 @command(AROUND_PANEL, "running")
@@ -95,7 +95,7 @@ def validate(
     )
     for note in facts.notes:
         say(f"note: {note}")
-    say(f"next: {shlex.join(['tunekit', 'run', str(recipe), *as_given(context, ('as_json', 'debug'))])}")
+    say(f"next: {pasted('tunekit', 'run', as_path(recipe), *as_given(context, ('as_json', 'debug')))}")
 
 
 @command(AROUND_PANEL, "running")
@@ -201,7 +201,7 @@ def clean(
     from tunekit.rundir import read_run
 
     with cleaning(read_run(run_path)) as found:
-        asks = not yes and not as_json and bool(found.goes) and sys.stdin.isatty()
+        asks = not yes and not as_json and bool(found.goes) and sys.stdin is not None and sys.stdin.isatty()
         if not as_json:
             _show_cleaning(found)
         removes = bool(found.goes) and (yes or (asks and typer.confirm("remove them?")))
@@ -212,7 +212,7 @@ def clean(
     elif removes:
         say(f"{_megabytes(found.size)} freed; what is asked for again is trained anew, with the same numbers")
     elif found.goes:
-        again = "" if asks else f"; `{shlex.join(['tunekit', 'clean', str(run_path), '--yes'])}` removes them"
+        again = "" if asks else f"; `{pasted('tunekit', 'clean', as_path(run_path), '--yes')}` removes them"
         say(f"nothing was removed{again}")
 
 

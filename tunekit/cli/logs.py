@@ -20,11 +20,15 @@ from tunekit.cli.options import (
     seconds,
 )
 from tunekit.steps import steps
+from tunekit.telling import raised
 from tunekit.vocabulary import Event, Noted, UserError
 
 if TYPE_CHECKING:
     from tunekit.diagnosis import Diagnosis
     from tunekit.rundir import RunFolder
+
+CONTRADICTION = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a run raises whose files somebody else has written, each of them well formed and none the other's."""
 
 PLACE, READS_LOGS = next((place, step) for place, step in enumerate(steps(), start=1) if step.reads_logs)
 
@@ -73,7 +77,7 @@ def _is_complete(run: RunFolder) -> bool:
 
 def _diagnose_run(run: RunFolder, path: Path, set_: list[str] | None, storage: str | None, as_json: bool) -> None:
     """The step on what the run holds; returns where that is not enough, and the run is to be read as a log."""
-    from tunekit.pipeline import look
+    from tunekit.pipeline import judge_stored
     from tunekit.report.figures import Painter, leaving_home_alone
     from tunekit.report.page import write_page
 
@@ -86,12 +90,15 @@ def _diagnose_run(run: RunFolder, path: Path, set_: list[str] | None, storage: s
     shown = str(path)
     try:
         with leaving_home_alone():
-            result = look(path, READS_LOGS.name, set_ or (), storage, emit, shown)
+            result = judge_stored(run, READS_LOGS.name, set_ or (), storage, emit, shown)
             painter.close()
     except UserError as error:
         if set_ or storage:
             raise
         screen.emit(Noted(f"{error}; read as a log"))
+        return
+    except CONTRADICTION as error:
+        screen.emit(Noted(f"{shown}: what it holds does not fit together ({raised(error)}); read as a log"))
         return
     finally:
         screen.close()

@@ -8,7 +8,6 @@ import inspect
 import json
 import math
 import re
-import shlex
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tunekit.telling import visible
+from tunekit.telling import as_path, pasted, visible
 from tunekit.vocabulary import Format, Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -209,6 +208,6 @@ def print_json(data: Any) -> None:
 def interrupted(why: Interrupted, context: typer.Context, shown: str) -> None:
     """Say how to go on: on the run itself, which holds its recipe, its place and what --set changed."""
     settled = ("set_", "runs_dir", "name", "budget", "storage", "debug")
-    again = shlex.join(["tunekit", str(context.info_name), shown, *as_given(context, settled)])
+    again = pasted("tunekit", str(context.info_name), as_path(shown), *as_given(context, settled))
     say(f"{why}; nothing is lost: `{again}` goes on from here", err=True)
     raise typer.Exit(130)

@@ -72,7 +72,7 @@ def run(
     walked = names if to is None else names[: names.index(to) + 1]
     opened = open_target(target, set_, runs_dir, name)
     results = walk(context, opened, walked, options, as_json)
-    finish(opened, results, as_json, whole=True)
+    finish(opened, results, as_json, whole=True, keep_going=keep_going)
 
 
 def _show_outlook(target: Path, set_: Sequence[str], as_json: bool) -> None:
@@ -141,7 +141,13 @@ def walk(
         painter.close()
 
 
-def finish(opened: tuple[RunDir, str], results: list[StepResult], as_json: bool, whole: bool = False) -> None:
+def finish(
+    opened: tuple[RunDir, str],
+    results: list[StepResult],
+    as_json: bool,
+    whole: bool = False,
+    keep_going: bool = False,
+) -> None:
     """Write the page, print what is asked for, and end with the verdict as exit code."""
     from tunekit.layout import BEST, REPORT
     from tunekit.report.page import write_page
@@ -155,7 +161,7 @@ def finish(opened: tuple[RunDir, str], results: list[StepResult], as_json: bool,
     elif whole and (run_dir.path / BEST).exists():
         say(f"{shown}/{BEST} holds the tuned recipe, {shown}/{REPORT} the whole story")
     failed = next((result for result in results if result.verdict == "fail"), None)
-    if failed is not None and whole and results[-1] is failed and not as_json:
+    if failed is not None and whole and results[-1] is failed and not (as_json or keep_going):
         say(f"stopped after {failed.step}: mend what it names and give the same command again, or add --keep-going")
     raise typer.Exit(1 if failed is not None else 0)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tunekit.files import leads_out
+from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import source, stream
 from tunekit.logs.log import Log, finite
 from tunekit.logs.readers import Reader, readers
@@ -80,6 +82,10 @@ def _check(path: Path) -> None:
         raise UserError(f"{short}: is no path that can be opened ({reason})") from error
     if not path.is_dir() and not source.is_regular(path):
         raise UserError(f"{short}: is a device or a socket; give a log file, a folder with logs or a named pipe")
+    # What lies in a run of tunekit may come from anybody, also where no reader of runs looks at it.
+    inside = next((folder for folder in path.absolute().parents if (folder / MANIFEST).is_file()), None)
+    if inside is not None and (inside / TRAININGS).is_dir() and (way := leads_out(inside)):
+        raise source.Refused(way)
 
 
 def _read_at(path: Path, format: str | None, train: str | None, val: str | None) -> list[Log]:

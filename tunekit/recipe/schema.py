@@ -35,12 +35,21 @@ from tunekit.configuration import (
 )
 from tunekit.recipe.arguments import LARGEST
 from tunekit.recipe.numbers import only_numbers
-from tunekit.recipe.text import ALIASES, NAMES, Lines, apply_overrides, kind_of, nearest, parse_yaml, set_path
+from tunekit.recipe.text import (
+    ALIASES,
+    NAMES,
+    Lines,
+    apply_overrides,
+    kind_of,
+    nearest,
+    parse_yaml,
+    set_path,
+    shortened,
+)
 from tunekit.vocabulary import Facts, UserError
 
 TASKS = ("classification", "binary", "multilabel", "regression")
 
-LONGEST_SHOWN = 60  # characters of a wrong value in a message
 
 # Far beyond what anyone asks for on purpose: more is a slip of the keyboard, and is said before anything is built.
 MOST_TRIALS = 10_000  # of a step
@@ -340,7 +349,10 @@ def _explain(schema: type[Recipe], fault: ErrorDetails, lines: Lines, where: str
         place = "--set" if line == 0 else f"{where}, line {line}"
         return f"{place}: {text}"
     if kind in _WANTED:
-        got = "" if kind == "missing" else f", not {kind_of(fault['input'])}"
+        value = fault["input"]
+        if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
+            return f"{place}: {key}: {shortened(str(value))} is more than any computer's numbers hold"
+        got = "" if kind == "missing" else f", not {kind_of(value)}"
         return f"{place}: {key} {_WANTED[kind]}{got}"
     if kind == "string_pattern_mismatch" and key == "name":
         allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
@@ -359,8 +371,7 @@ def _shown(value: object) -> str:
     """A number as a person reads it; of what is long its beginning."""
     if isinstance(value, float):
         return f"{value:g}"
-    text = f"{value:,}" if isinstance(value, int) else repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return shortened(f"{value:,}" if isinstance(value, int) else repr(value))
 
 
 def _line_of(text: str, lines: Lines) -> int:

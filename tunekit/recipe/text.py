@@ -147,7 +147,9 @@ class _Builder:
 
     def scalar(self, node: yaml.Node) -> object:
         try:
-            value = self.loader.construct_object(node)
+            # 12:30 is text, as in YAML 1.2; to YAML 1.1 it is a number to the base of sixty.
+            sixties = node.tag.endswith((":int", ":float")) and ":" in str(node.value)
+            value = str(node.value) if sixties else self.loader.construct_object(node)
             if isinstance(value, str):
                 value.encode()  # "\ud800" is half a character
             elif value is not None and not isinstance(value, bool | int | float):
@@ -169,8 +171,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def kind_of(value: object) -> str:
     if value is None:
         return "nothing"
-    names = {dict: "a mapping", list: "a list", bool: str(value).lower(), str: f"the text {value!r}"}
-    return names.get(type(value), repr(value))
+    names = {dict: "a mapping", list: "a list", bool: str(value).lower(), str: f"the text {shortened(repr(value))}"}
+    return names.get(type(value), shortened(repr(value)))
+
+
+LONGEST_SHOWN = 60
+"""Characters of a value in a message."""
+
+
+def shortened(text: str) -> str:
+    """A text, or the beginning of what is long."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def as_yaml(data: Mapping[str, object]) -> str:

@@ -10,7 +10,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class Painter:
 
     def emit(self, event: Event) -> None:
         if isinstance(event, StepFinished) and event.figure is not None:
+            import_plainly()
             path = self.run.figure(event.result.step)
             self._drawn.append(self._pool.submit(_write, event.figure, event.result.step, path))
 
@@ -73,9 +74,21 @@ def leaving_home_alone() -> Iterator[None]:
 
 def draw(figure: Figure, name: str = "") -> bytes:
     """The figure as PNG, its title with a name in front."""
+    import_plainly()
+    import matplotlib as mpl
+
     buffer = io.BytesIO()
-    drawn(figure, name).savefig(buffer, format="png", dpi=DPI)
+    with mpl.rc_context(mpl.rcParamsDefault):
+        drawn(figure, name).savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
+
+
+def import_plainly() -> None:
+    """Import matplotlib without a look at the current folder, whose `matplotlibrc` may be anybody's and have programs
+    started. In the main thread: the folder is that of the whole process."""
+    if "matplotlib" not in sys.modules:
+        with chdir(Path(__file__).parent):
+            import matplotlib as mpl  # noqa: F401
 
 
 def drawn(figure: Figure, name: str = "") -> Sheet:

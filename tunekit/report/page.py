@@ -35,7 +35,7 @@ def write_page(run: RunFolder, shown: str) -> Path:
         versions=versions if isinstance(versions, dict) else {},
     )
     path = run.path / REPORT
-    write_atomically(path, text.encode())
+    write_atomically(path, text.encode(errors="backslashreplace"))  # a folder's name may be no UTF-8
     return path
 
 

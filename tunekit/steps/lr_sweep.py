@@ -57,12 +57,16 @@ def beyond(rate: float, up: bool) -> float:
 
 @dataclass(frozen=True)
 class LrSweep(Settings):
-    low: Annotated[Positive, Ge(LOWEST)] = 1e-5
-    high: Annotated[Positive, Le(HIGHEST)] = 1e-1
-    iterations: Count = 100
+    low: Annotated[Positive, Ge(LOWEST), Le(HIGHEST)] = 1e-5
+    high: Annotated[Positive, Ge(LOWEST), Le(HIGHEST)] = 1e-1
+    iterations: Annotated[Count, Le(10**7)] = 100
     epochs: Annotated[NonNegative, Le(10**6)] = 0.0  # at least so many passes, where that is more
     weight_decay: NonNegative = 1e-4
     extend: Annotated[int, Ge(0), Le(6)] = 3  # further half-decades beyond an edge
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"steps.{NAME}.low: {self.low:g} is above steps.{NAME}.high, {self.high:g}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ in optuna-dashboard, importance which parameters matter. reading, copies and das
 write nothing in them.
 """
 
-from tunekit.studies.address import OPTION, Address, read_address
+from tunekit.studies.address import OPTION, Address, given_address, read_address
 from tunekit.studies.conclusion import Conclusion
 from tunekit.studies.importance import import_importance, importance
 from tunekit.studies.storage import in_one_line, open_database, open_journal, quiet
@@ -18,6 +18,7 @@ __all__ = [
     "Conclusion",
     "Studies",
     "Study",
+    "given_address",
     "import_importance",
     "importance",
     "in_one_line",

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from tunekit.files import read_regular
 from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:  # it takes a while to import, and most runs have a journal
@@ -14,7 +16,13 @@ if TYPE_CHECKING:  # it takes a while to import, and most runs have a journal
 
 MASK = "***"  # in place of a secret
 
+MOST_BYTES = 10_000
+"""Of a file that holds a URL."""
+
 HOST = re.compile(r"[\w.-]*|[0-9A-Fa-f:.]+(%\w+)?")
+
+DATABASE = re.compile(r"[\w./ -]*")
+"""Of a server; that of SQLite is a file, whatever its name."""
 
 OPTION = "TUNEKIT_STORAGE"
 """The variable of the environment that gives a storage where --storage does not."""
@@ -42,26 +50,30 @@ class Address:
 
         url = make_url(self.url)
         secrets = [url.username, url.password, *(value for values in url.normalized_query.values() for value in values)]
+        secrets += [quote(str(secret), safe="") for secret in secrets if secret]  # as it may have been typed
         for secret in sorted((str(secret) for secret in secrets if secret), key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", lambda _match: MASK, text)
         return text
 
 
+def given_address(text: str) -> Address:
+    """The storage that a person gives: a URL, or a file whose first line is one. Errors: UserError."""
+    return read_address(text if "://" in text else _of_file(Path(text)))
+
+
 def read_address(text: str) -> Address:
-    """The storage that a URL means, or the first line of a file that holds one. Errors: UserError, which repeats
-    nothing of a text that may hold a password."""
+    """The storage that a URL means. Errors: UserError, which repeats nothing of a text that may hold a password."""
     from sqlalchemy.engine import URL, make_url
     from sqlalchemy.exc import SQLAlchemyError
 
-    if "://" not in text:
-        text = _of_file(Path(text))
     try:
         url = make_url(text)
     except (SQLAlchemyError, ValueError):
         raise _unreadable() from None
     local = url.drivername.startswith("sqlite")
-    # An @ that stands behind the first one, or before none, is likely part of a password that was cut in the middle.
-    if not HOST.fullmatch(url.host or "") or (url.host if local else "@" in (url.database or "")):
+    # What looks like no host and no name of a database is likely part of a password that was cut in the middle.
+    named = url.host is None if local else DATABASE.fullmatch(url.database or "")
+    if not HOST.fullmatch(url.host or "") or not named:
         raise _unreadable()
     file = sqlite_file(url)
     if file is not None:
@@ -80,7 +92,7 @@ def sqlite_file(url: URL) -> Path | None:
 
 def _of_file(path: Path) -> str:
     try:
-        lines = path.read_text(encoding="utf-8").strip().splitlines() if path.is_file() else []
+        lines = read_regular(path, MOST_BYTES).decode().strip().splitlines()
     except (OSError, ValueError):
         lines = []
     if not lines or "://" not in lines[0]:

@@ -9,6 +9,7 @@ from typing import get_args
 from optuna.storages import BaseStorage
 
 from tunekit.configuration import Values
+from tunekit.jsondata import is_deep
 from tunekit.vocabulary import StepResult, Verdict
 
 CONCLUSION = "tunekit:conclusion"
@@ -29,18 +30,24 @@ class Conclusion:
     trained: Mapping[str, int] = field(default_factory=dict)  # iterations of each training that it asked for, by key
 
 
-def read_conclusion(storage: BaseStorage, study_id: int) -> Conclusion | None:
-    """What a study came to, or None where there is nothing, or what another version of this program wrote."""
+def read_conclusion(storage: BaseStorage, study_id: int, step: str) -> Conclusion | None:
+    """What the study of a step came to, or None where there is nothing, or what another version of this program wrote,
+    or of another step."""
     user_attrs, system_attrs = storage.get_study_user_attrs(study_id), storage.get_study_system_attrs(study_id)
     try:
         content = dict(system_attrs[CONCLUSION])
+        if is_deep(content):
+            return None
         shown = {name: user_attrs[name] for name in SHOWN if name in user_attrs}
         if shown["verdict"] not in get_args(Verdict) or not isinstance(shown["handoff"], dict):
             return None
         result = StepResult.from_dict({**content["result"], **shown})
-        causes, handed_on = tuple(content["causes"]), tuple(content["handed_on"])
-        return Conclusion(content["fingerprint"], result, causes, handed_on, content["trained"])
-    except (ValueError, TypeError, KeyError):
+        causes, handed_on = (tuple(map(str, content[name])) for name in ("causes", "handed_on"))
+        trained = {str(key): int(count) for key, count in content["trained"].items()}
+        if result.step != step:
+            return None
+        return Conclusion(str(content["fingerprint"]), result, causes, handed_on, trained)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None
 
 

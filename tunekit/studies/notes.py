@@ -15,7 +15,7 @@ from tunekit.vocabulary import StepResult
 PIECE = 2045
 """Characters of a note in one attribute, as optuna-dashboard cuts it: some databases hold no longer ones."""
 
-OF_TRIAL = re.compile(r"(tunekit:)?dashboard:(\d+):(.*)", re.DOTALL)
+OF_TRIAL = re.compile(r"(tunekit:)?dashboard:([0-9]{1,18}):(.*)", re.DOTALL)
 """An attribute of a study that is about the trial with this id in its storage, as the notes on trials are."""
 
 OF_DASHBOARD = ("dashboard:", "tunekit:dashboard:")

@@ -43,19 +43,24 @@ def open_database(address: Address) -> BaseStorage:
         raise UserError(f"--storage {address.shown}: cannot be opened: {driver_said(address, error)}") from None
 
 
-def driver_said(address: Address, error: Exception) -> str:
+def driver_said(address: Address | None, error: Exception) -> str:
     """Of what Optuna says, the database's own words, in one line and without secrets."""
-    return address.without_secrets(str(error.__cause__ or error).strip().partition("\n")[0])
+    text = str(error.__cause__ or error).strip().partition("\n")[0]
+    return text if address is None else address.without_secrets(text)
 
 
-def open_journal(journal: Path, tell: Callable[[str], object] = lambda _text: None) -> BaseStorage:
-    """The run's journal; one that is damaged is kept beside it, and another one begun, of which `tell` is told. To be
-    called under the run's lock. Errors: UserError."""
+def open_journal(journal: Path, tell: Callable[[str], object] | None = None) -> BaseStorage:
+    """The run's journal. One that is damaged is kept beside it, and another one begun, of which `tell` is told; where
+    there is none it is refused. To be called under the run's lock. Errors: UserError."""
     try:
         try:
+            if journal.exists() and journal.stat().st_nlink > 1:
+                raise UserError(f"{journal}: has another name elsewhere (a hard link): replace it by a copy of its own")
             _drop_torn_line(journal)
             return JournalStorage(Journal(journal))
         except DAMAGE:
+            if tell is None:
+                raise damaged(journal) from None
             kept = _put_aside(journal)
         storage = JournalStorage(Journal(journal))
     except OSError as error:
@@ -78,13 +83,12 @@ NOT_FOUND = ("Record does not exist.",)  # what Optuna's storages say of a study
 
 
 @contextmanager
-def in_one_line() -> Iterator[None]:
-    """What a storage raises while a step works with it. Errors: UserError."""
+def in_one_line(address: Address | None = None) -> Iterator[None]:
+    """What a storage raises while a step works with it; `address`: of a database. Errors: UserError."""
     try:
         yield
     except OptunaError as error:
-        cause = error.__cause__ or error  # of what Optuna says, the database's own words
-        why = str(cause).partition("\n")[0]
+        why = driver_said(address, error)
     except KeyError as error:
         if error.args != NOT_FOUND:
             raise

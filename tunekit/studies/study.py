@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tunekit.configuration import Values
 from tunekit.space import Space
+from tunekit.studies.address import Address
 from tunekit.studies.conclusion import Conclusion, clear_conclusion, read_conclusion, write_conclusion
 from tunekit.studies.distributions import distributions, from_optuna, to_optuna
 from tunekit.studies.draws import Draws
@@ -223,10 +224,10 @@ class Study:
 
 
 class Studies:
-    """The studies of one run, opened when asked for."""
+    """The studies of one run, opened when asked for. `address`: of the database that they are in, if they are."""
 
-    def __init__(self, storage: BaseStorage, prefix: str = "") -> None:
-        self._storage, self._prefix = storage, prefix
+    def __init__(self, storage: BaseStorage, prefix: str = "", address: Address | None = None) -> None:
+        self._storage, self._prefix, self.address = storage, prefix, address
 
     def study(self, name: str, space: Space, metric: str, maximize: bool) -> Study:
         return Study(self._storage, self._prefix + name, space, metric, maximize)
@@ -239,7 +240,7 @@ class Studies:
                 study_id = self._storage.get_study_id_from_name(self._prefix + step)
             except KeyError:
                 continue
-            conclusion = read_conclusion(self._storage, study_id)
+            conclusion = read_conclusion(self._storage, study_id, step)
             if conclusion is not None:
                 conclusions[step] = conclusion
         return conclusions

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tunekit.configuration import Values
-from tunekit.files import way_out
+from tunekit.files import leads_out
 from tunekit.layout import CONFIG, MANIFEST, METRICS, RECIPE, RESULT, TRAININGS
 from tunekit.logs import delimited, source
 from tunekit.logs.log import Log, Procedure
@@ -51,10 +51,9 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 
 
 def _refuse_way_out(run: Path) -> None:
-    leak = way_out(run)
-    if leak is not None:
-        what = f"a link to {leak.readlink()}" if leak.is_symlink() else "neither a file nor a folder"
-        raise source.Refused(f"{run / leak.relative_to(run.resolve())}: leads out of the run ({what}); remove it")
+    way = leads_out(run)
+    if way:
+        raise source.Refused(way)
 
 
 def _of_run(run: Path, train: str | None, val: str | None) -> Log:
