@@ -1,5 +1,6 @@
 import io
 import math
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tunekit.stopping import Stop
 from tunekit.store import Store
 from tunekit.vocabulary import Measurement, StopRule, Training, UserError
-from tunekit.worker import Worker, Workspace
+from tunekit.worker import Worker, Workspace, _Writer
 
 
 @pytest.fixture
@@ -78,7 +80,6 @@ def test_a_generator_that_is_closed_saves_where_it_is(config, workspace, whole, 
 
 def test_what_ends_an_iteration_in_its_middle_saves_none_of_it(config, workspace, whole, monkeypatch):
     """Ctrl-C may leave a training between its optimizer's step and the count of it."""
-    from tunekit.stopping import Stop
     from tunekit.training import loop
 
     def stops(session, pending):
@@ -94,6 +95,95 @@ def test_what_ends_an_iteration_in_its_middle_saves_none_of_it(config, workspace
     monkeypatch.undo()
     advance(config, 23, workspace)
     assert content(config, workspace) == whole
+
+
+@pytest.mark.parametrize("part", ["", "scores"])
+def test_what_ends_a_training_while_its_rows_are_handed_over_saves_none_of_them(
+    config, workspace, whole, monkeypatch, part
+):
+    def stops(writer, chunk):
+        if chunk.rows[-1].iteration == 15:
+            if part:
+                monkeypatch.setattr(writer, part, None)  # adding to it raises in the middle
+            else:
+                raise Stop
+        add(writer, chunk)
+
+    add = _Writer.add
+    monkeypatch.setattr(_Writer, "add", stops)
+    monkeypatch.setattr("tunekit.worker.FLUSH_S", 0.0)
+    with pytest.raises(TypeError if part else Stop):
+        advance(config, 23, workspace)
+    monkeypatch.undo()
+    assert 0 < entry_of(config, workspace).iterations() < 15
+    assert not any(progress.note for progress in advance(config, 23, workspace))
+    assert content(config, workspace) == whole
+
+
+class Stops:
+    """Raises Stop after one write to the disk of many, by its number; `torn`: of which the end is missing."""
+
+    def __init__(self, monkeypatch, place: int, torn: bool = False) -> None:
+        self.calls, self.place, self.torn = 0, place, torn
+        self.fsync, self.replace = os.fsync, Path.replace
+        monkeypatch.setattr(os, "fsync", self._fsync)
+        monkeypatch.setattr(Path, "replace", lambda path, target: self._done(self.replace(path, target)))
+
+    def _fsync(self, descriptor: int) -> None:
+        self.fsync(descriptor)
+        if self.torn and self.calls == self.place:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - 7)
+        self._done()
+
+    def _done(self, _: object = None) -> None:
+        self.calls += 1
+        if self.calls == self.place + 1:
+            raise Stop
+
+
+def trained(config, workspace):
+    """A writer with 23 iterations and four validations that are not saved yet."""
+    from tunekit.training.loop import Session
+
+    with Store(Path(workspace.trainings)).lease(config) as entry:
+        session = Session(config, Worker()._workbench(workspace))
+        writer = _Writer(entry, session)
+        for chunk in session.run(23):
+            writer.add(chunk)
+        return writer
+
+
+def files(writer) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in writer.entry.path.iterdir()}
+
+
+WRITES = 4 + 1 + 2 * 2  # sample losses, rows, and two files that are replaced
+
+
+def test_a_flush_makes_as_many_writes_as_are_stopped_below(config, workspace, monkeypatch):
+    writer, counted = trained(config, workspace), Stops(monkeypatch, -1)
+    writer.flush()
+    assert counted.calls == WRITES
+
+
+@pytest.mark.parametrize("torn", [False, True])
+@pytest.mark.parametrize("place", range(WRITES))
+def test_a_flush_that_is_stopped_anywhere_leaves_the_same_files_when_it_is_made_again(
+    config, workspace, tmp_path, monkeypatch, place, torn
+):
+    other = replace(workspace, trainings=str(tmp_path / "undisturbed/trainings"))
+    undisturbed = trained(config, other)
+    undisturbed.flush()
+    writer = trained(config, workspace)
+    with monkeypatch.context() as patch:
+        Stops(patch, place, torn)
+        with pytest.raises(Stop):
+            writer.flush()
+    writer.flush()
+    assert files(writer) == files(undisturbed)
+    for where in (workspace, other):
+        assert not any(progress.note for progress in advance(config, 31, where))
+    assert files(writer) == files(undisturbed)
 
 
 def damaged_checkpoint(path):
@@ -144,6 +234,27 @@ def test_a_loss_that_is_not_finite_is_stored_and_final(make_config, workspace):
     before = (entry.path / "metrics.csv").read_bytes()
     advance(config, 400, workspace)
     assert (entry.path / "metrics.csv").read_bytes() == before
+
+
+def test_the_best_weights_before_a_loss_that_is_not_finite_are_kept(config, workspace, monkeypatch):
+    from tunekit.training import loop
+
+    def fetch(session, pending, closes):
+        chunk = fetched(session, pending, closes)
+        if session.iteration > 10:
+            session.dead = True
+            chunk.rows[-1] = chunk.rows[-1]._replace(train_loss=math.nan, val_loss=None, val_metric=None)
+            return loop.Chunk(chunk.rows)
+        return chunk
+
+    fetched = loop.Session._fetch
+    monkeypatch.setattr(loop.Session, "_fetch", fetch)
+    advance(config, 23, workspace)
+    entry = entry_of(config, workspace)
+    assert entry.rows()["val_accuracy"].count(None) < entry.iterations()
+    assert entry.weights.exists()
+    assert not entry.lacks_weights()
+    assert entry.checkpoint() is None
 
 
 def test_the_rule_of_a_step_ends_a_training_that_another_step_can_continue(make_config, workspace):
@@ -300,3 +411,46 @@ def test_what_is_measured_on_a_trained_model_is_the_same_without_its_checkpoint(
         measured.append(entry.measurement(request.goal))
     assert measured[0] == measured[1]
     assert measured[0] is not None
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"[]", b"\xff", b"[" * 50_000])
+def test_what_is_no_answer_is_measured_again(config, workspace, content):
+    with Store(Path(workspace.trainings)).lease(config) as entry:
+        (entry.path / "a.json").write_bytes(content)
+        assert entry.measurement("a") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"[" * 50_000, b'{"data": 3}'])
+def test_a_training_whose_configuration_is_damaged_is_told(config, workspace, content):
+    store = Store(Path(workspace.trainings))
+    with store.lease(config) as entry:
+        assert store.by_name(entry.path.name).path == entry.path
+    (entry.path / "config.json").write_bytes(content)
+    with pytest.raises(UserError, match="is gone or damaged"):
+        store.by_name(entry.path.name)
+
+
+@pytest.mark.parametrize("place", ["..", "../elsewhere", "lr1/../../elsewhere", ""])
+def test_a_name_that_leads_elsewhere_is_no_trainings(config, workspace, place):
+    store = Store(Path(workspace.trainings))
+    advance(config, 3, workspace)
+    entry = entry_of(config, workspace)
+    shutil.copytree(entry.path, store.root.parent / "elsewhere")
+    for name in ("config.json", "metrics.csv"):
+        for folder in (store.root, store.root.parent):
+            shutil.copy(entry.path / name, folder)
+    (store.root / "lr1").mkdir()
+    assert store.holds(entry.path.name)
+    for name in (place, str(entry.path)):
+        assert not store.holds(name)
+        with pytest.raises(UserError, match="is gone or damaged"):
+            store.by_name(name)
+
+
+def test_a_configuration_of_another_training_leads_nowhere_else(config, workspace):
+    store = Store(Path(workspace.trainings))
+    with store.lease(config) as entry:
+        text = (entry.path / "config.json").read_text()
+    (entry.path / "config.json").write_text(text.replace('"seed": 0', '"seed": "../../x"'))
+    with pytest.raises(UserError, match="is gone or damaged"):
+        store.by_name(entry.path.name)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -30,6 +31,14 @@ def read_regular(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"is larger than {most / 1e6:,.0f} MB", str(path))
     return data
+
+
+def read_json(path: Path, most: int) -> Any:
+    """What a regular file of at most `most` bytes says. Errors: OSError; ValueError for what is no JSON."""
+    try:
+        return json.loads(read_regular(path, most))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def way_out(folder: Path) -> Path | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +19,13 @@ from filelock import FileLock, Timeout
 
 from tunekit.configuration import TrainingConfig, Values
 from tunekit.diskroom import Sizes
+from tunekit.files import read_json
 from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, CONFIG, LOCKS, METRICS, VAL_LOSSES
-from tunekit.rundir import disk_error, write_atomically
+from tunekit.rundir import MOST_BYTES, disk_error, write_atomically
 from tunekit.vocabulary import Row, UserError, cells, columns, judged_by
 
 SEAL_BYTES = 8  # hexadecimal digits of a CRC-32
+NAME = re.compile(r"\w[\w.+-]*", re.ASCII)  # of a training's folder: no place outside
 HEADER_BYTES = 4  # val_losses.bin begins with the number of validation samples, little-endian uint32
 
 Table = dict[str, list[Any]]
@@ -40,16 +44,21 @@ class Store:
         return Entry(self.root / config.folder, config)
 
     def by_name(self, name: str) -> Entry:
-        """The entry of a training by its folder's name. Errors: UserError where it is gone."""
+        """The entry of a training by its folder's name. Errors: UserError where it is gone, or the name of none."""
         try:
-            config = TrainingConfig.from_dict(json.loads((self.root / name / CONFIG).read_text()))
-        except (OSError, ValueError, TypeError, KeyError):
+            if not NAME.fullmatch(name):
+                raise ValueError("no training's name")
+            config = TrainingConfig.from_dict(read_json(self.root / name / CONFIG, MOST_BYTES))
+            if config.folder != name:
+                raise ValueError("the configuration of another training")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             raise UserError(f"{self.root / name}: is gone or damaged; give the command of its step again") from None
         return self.entry(config)
 
     def holds(self, name: str) -> bool:
         """Whether a training of this name has been recorded."""
-        return (self.root / name / METRICS).exists() and (self.root / name / CONFIG).exists()
+        folder = self.root / name
+        return bool(NAME.fullmatch(name)) and (folder / METRICS).exists() and (folder / CONFIG).exists()
 
     @contextlib.contextmanager
     def lease(self, config: TrainingConfig, wait_s: float = 60.0) -> Iterator[Entry]:
@@ -119,27 +128,34 @@ class Entry:
         validations = len(self.val_losses())
         return ends[validations] - 1 if validations < len(ends) else len(numbers)
 
-    def append(self, metric: str, rows: Sequence[Row]) -> None:
-        """Add rows of a training that is judged by a metric to metrics.csv, with its header where it is new.
+    def append(self, metric: str, rows: Sequence[Row], start: int | None = None) -> int:
+        """Add rows of a training that is judged by a metric to metrics.csv, with its header where it is new; returns
+        the file's size in bytes. `start`: the size before, where what was interrupted may have added them already.
 
         Errors: UserError on a full disk.
         """
-        path = self.path / METRICS
-        lines = [",".join(columns(metric))] if not path.exists() else []
+        start = self.metrics_bytes() if start is None else start
+        lines = [",".join(columns(metric))] if start == 0 else []
         lines += [",".join("" if cell is None else _text(cell) for cell in cells(row, metric)) for row in rows]
-        self._append(path, "".join(f"{line}\n" for line in lines).encode())
+        data = "".join(f"{line}\n" for line in lines).encode()
+        self._write(self.path / METRICS, start, data)
+        return start + len(data)
 
-    def append_losses(self, losses: Losses) -> None:
-        """Add the losses of the validation samples, float32 [n_val], of one more validation."""
-        path = self.path / VAL_LOSSES
+    def append_losses(self, losses: Losses, validation: int | None = None) -> None:
+        """Add the losses of the validation samples, float32 [n_val], of one more validation. `validation`: its number
+        (from 0), where what was interrupted may have added them already."""
+        validation = len(self.val_losses()) if validation is None else validation
         data = losses.astype("<f4").tobytes()
-        if not path.exists():
-            data = len(losses).to_bytes(HEADER_BYTES, "little") + data
-        self._append(path, data)
+        start = HEADER_BYTES + validation * len(data)
+        if validation == 0:
+            start, data = 0, len(losses).to_bytes(HEADER_BYTES, "little") + data
+        self._write(self.path / VAL_LOSSES, start, data)
 
-    def _append(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, start: int, data: bytes) -> None:
+        """Write at a place of a file: once more is the same file."""
         try:
-            with path.open("ab") as file:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb") as file:
+                file.seek(start)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -185,6 +201,14 @@ class Entry:
         """The weights of the best epoch, for `torch.load(...)["model"]`."""
         return self.path / BEST_WEIGHTS
 
+    def lacks_weights(self) -> bool:
+        """Whether the weights of the best epoch are gone: a validation with a finite metric has some."""
+        if self.weights.exists():
+            return False
+        rows = self.rows()
+        scores = rows.get(f"val_{judged_by(rows)}", ())
+        return any(score is not None and math.isfinite(score) for score in scores)
+
     def metrics_bytes(self) -> int:
         path = self.path / METRICS
         return path.stat().st_size if path.exists() else 0
@@ -227,10 +251,10 @@ class Entry:
     def measurement(self, identity: str) -> Values | None:
         """What a probe found earlier, or None."""
         try:
-            values: Values = json.loads((self.path / f"{identity}.json").read_text())
-        except (FileNotFoundError, ValueError):  # damaged, also where it is no text any more
+            values = read_json(self.path / f"{identity}.json", MOST_BYTES)
+        except (OSError, ValueError):  # damaged, also where it is no text any more
             return None
-        return values
+        return values if isinstance(values, dict) else None
 
     def save_measurement(self, identity: str, values: Values) -> None:
         write_atomically(self.path / f"{identity}.json", json.dumps(values).encode())

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Generator, Iterator
 from contextlib import chdir
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from tunekit.vocabulary import Measurement, Row, Training, UserError, judged_by
 
 if TYPE_CHECKING:  # torch is imported when something is trained
     from tunekit.training.data import Splits
-    from tunekit.training.loop import Chunk, Losses, Session
+    from tunekit.training.loop import Chunk, Session
     from tunekit.training.memory import Packed
     from tunekit.training.workbench import Workbench
 
@@ -227,6 +227,23 @@ def _size(packed: Packed) -> int:
     return sum(int(value.nbytes) for value in (*train["args"], *train["kwargs"].values()))
 
 
+@dataclass
+class _Unsaved:
+    """What a session has made since the last flush, and where in the files it belongs."""
+
+    metrics_bytes: int
+    validations: int
+    chunks: list[Chunk] = field(default_factory=list)
+    best_weights: bytes | None = None
+
+    def is_of(self, session: Session) -> bool:
+        """Whether it goes up to where the session stands: what ends a training may do so between any two lines."""
+        if not self.chunks:
+            return False
+        last = self.chunks[-1].rows[-1]
+        return not math.isfinite(last.train_loss) if session.dead else last.iteration == session.iteration
+
+
 class _Writer:
     """Rows of a session on their way to the store: metrics first, then the checkpoint that stands for them."""
 
@@ -242,20 +259,18 @@ class _Writer:
         scored = [value for value in table.get(f"val_{metric.name}", ()) if value is not None]
         self.sign = 1.0 if metric.maximize else -1.0
         self.best = max((self.sign * value for value in scored if math.isfinite(value)), default=-math.inf)
-        self.best_weights: bytes | None = None
-        self.rows: list[Row] = []
-        self.sample_losses: list[Losses] = []
+        validations = sum(value is not None for value in table.get("val_loss", ()))
+        self.unsaved = _Unsaved(entry.metrics_bytes(), validations)
 
     def add(self, chunk: Chunk) -> None:
-        self.rows += chunk.rows
         self.losses += [row.train_loss for row in chunk.rows]
         self.scores += [row.train_metric for row in chunk.rows]
         if chunk.sample_losses is not None:
-            self.sample_losses.append(chunk.sample_losses)
             score = chunk.rows[-1].val_metric
             if score is not None and math.isfinite(score) and self.sign * score > self.best:
                 self.best = self.sign * score
-                self.best_weights = self.session.weights()
+                self.unsaved.best_weights = self.session.weights()
+        self.unsaved.chunks.append(chunk)
 
     def ends(self, request: Training) -> bool:
         stop, start = request.stop, self.checked
@@ -266,18 +281,22 @@ class _Writer:
         )
 
     def flush(self) -> None:
-        if not self.rows or not self.session.whole:
+        """Save what is not saved yet. Where it is interrupted, the next one writes the same to the same places."""
+        unsaved = self.unsaved
+        if not self.session.whole or not unsaved.is_of(self.session):
             return  # in the middle of an iteration the weights stand for none
-        for losses in self.sample_losses:
-            self.entry.append_losses(losses)
-        self.entry.append(self.metric, self.rows)
+        every = [chunk.sample_losses for chunk in unsaved.chunks if chunk.sample_losses is not None]
+        for number, losses in enumerate(every, start=unsaved.validations):
+            self.entry.append_losses(losses, number)
+        rows = [row for chunk in unsaved.chunks for row in chunk.rows]
+        size = self.entry.append(self.metric, rows, unsaved.metrics_bytes)
+        if unsaved.best_weights is not None:
+            self.entry.save(BEST_WEIGHTS, unsaved.best_weights)
         if self.session.dead:
             self.entry.drop_checkpoint()  # not finite: stored and final
         else:
-            if self.best_weights is not None:
-                self.entry.save(BEST_WEIGHTS, self.best_weights)
             self.entry.save(CHECKPOINT, self.session.state())
-        self.rows, self.sample_losses, self.best_weights = [], [], None
+        self.unsaved = _Unsaved(size, unsaved.validations + len(every))
         self.flushed = time.monotonic()
 
 
