@@ -1,11 +1,13 @@
 """The supervisor on steps and executors made for the test: what is run again, reused, told and given up."""
 
 import json
+import math
 import shutil
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 
@@ -263,6 +265,94 @@ def test_a_step_whose_training_was_removed_is_carried_out_again(supervise):
     supervisor, context, _ = supervise(executor, step=step)
     assert supervisor.run_step(context).handoff == result.handoff
     assert [request.config.folder for request in executor.submitted] == [gone]
+
+
+class Validating(Scripted):
+    """Trains with one validation, at its end, and leaves weights where that has a finite score."""
+
+    score = 0.9
+
+    def submit(self, request, workspace):
+        if not self.script.get(request.config.lr):
+            with Store(Path(workspace.trainings)).lease(request.config) as entry:
+                start = entry.iterations() + 1
+                scores = [None] * (request.until - start) + [self.score]
+                rows = [Row(i, i / 10, request.config.lr, 1.0, 0.5, v, v) for i, v in enumerate(scores, start)]
+                entry.append("accuracy", rows)
+                entry.append_losses(np.zeros(3, np.float32))
+                if math.isfinite(self.score):
+                    entry.save("best.pt", b"weights of %d" % request.until)
+        return super().submit(request, workspace)
+
+
+def handing_on(**changes):
+    """A step that hands on the first of its trainings."""
+
+    def judge(context, records):
+        return Judgement("", handoff=Rate(0.1, (records[0].request.config.folder,)))
+
+    return replace(step_of(**changes), judge=judge)
+
+
+REMOVED = "its weights were removed; it is trained anew"
+
+
+def restored(told):
+    return [event.text for event in told if isinstance(event, Noted) and event.text.endswith(REMOVED)]
+
+
+def test_weights_that_were_removed_are_made_again_before_a_step_hands_them_on(supervise):
+    supervisor, context, told = supervise(Validating(), step=handing_on())
+    (name,) = supervisor.run_step(context).handoff["best"]
+    assert not restored(told)
+    weights = supervisor.run.trainings / name / "best.pt"
+    for settings in (None, {"steps.coarse-grid.epochs": 2}):
+        weights.unlink()
+        supervisor, context, told = supervise(executor := Validating(), step=handing_on(), settings=settings)
+        supervisor.run_step(context)
+        assert [request.config.folder for request in executor.submitted] == [name]
+        assert restored(told) == [f"{name}: {REMOVED}"]
+        assert weights.exists()
+        supervisor, context, told = supervise(executor := Validating(), step=handing_on(), settings=settings)
+        supervisor.run_step(context)
+        assert told[-1].reused
+        assert not executor.submitted
+
+
+def test_weights_are_made_again_to_where_the_rows_end_that_another_step_has_added(supervise):
+    supervisor, context, _ = supervise(Validating(), step=step_of("lr-sweep", until=30))
+    supervisor.run_step(context)
+    for path in supervisor.run.trainings.glob("*/best.pt"):
+        path.unlink()
+    supervisor, context, _ = supervise(executor := Validating(), step=handing_on(until=20))
+    (name,) = supervisor.run_step(context).handoff["best"]
+    assert [request.until for request in executor.submitted] == [30]
+    assert Store(supervisor.run.trainings).by_name(name).iterations() == 30
+
+
+def test_a_training_without_a_finite_validation_is_not_trained_anew(supervise, monkeypatch):
+    monkeypatch.setattr(Validating, "score", math.nan)
+    for count in (2, 0, 0):
+        supervisor, context, told = supervise(executor := Validating(), step=handing_on())
+        supervisor.run_step(context)
+        assert len(executor.submitted) == count
+        assert not restored(told)
+
+
+def test_a_step_that_was_killed_while_it_made_weights_again_is_judged_again(supervise):
+    supervisor, context, _ = supervise(Validating(), step=handing_on())
+    (name,) = supervisor.run_step(context).handoff["best"]
+    weights = supervisor.run.trainings / name / "best.pt"
+    weights.unlink()
+    supervisor, context, _ = supervise(Validating({0.1: ["failed", "failed"]}), step=handing_on())
+    with pytest.raises(UserError, match="it broke"):
+        supervisor.run_step(context)
+    with Store(supervisor.run.trainings).lease(context.config({"lr": 0.1})) as entry:
+        entry.append("accuracy", [Row(1, 0.1, 0.1, 1.0, 0.5, None, None)])  # what a kill leaves
+    supervisor, context, told = supervise(Validating(), step=handing_on())
+    supervisor.run_step(context)
+    assert not told[-1].reused
+    assert weights.exists()
 
 
 def test_a_step_whose_hand_off_has_another_shape_by_now_concludes_anew(supervise):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tunekit.books import Books, why_unscored
-from tunekit.configuration import Values, digest
+from tunekit.configuration import TrainingConfig, Values, digest
 from tunekit.executors import Event, Executor
 from tunekit.layout import RESULT
 from tunekit.roomwatch import RoomWatch
@@ -31,6 +32,7 @@ from tunekit.vocabulary import (
     StepFinished,
     StepResult,
     StepStarted,
+    StopRule,
     Suggestion,
     Training,
     UserError,
@@ -83,24 +85,42 @@ class Supervisor:
 
     def train(self, request: Training, context: Context[Any]) -> Trained:
         """One training outside the steps: the final model. Errors: UserError, Interrupted."""
-        progress = _Progress("train", [request], 0, self.emit)
         self.emit(StepStarted("train"))
-        entry = self._store.entry(request.config)
-        if _stands(self._store, request) and not entry.weights.exists():
-            entry.drop_checkpoint()  # its weights were removed: the same training again makes the same ones
-            entry.cut(0)
-        for place, event in self._carry_out([request], self.workspace):
-            if event.progress is not None:
-                progress.advance(place, event.progress.done)
-            elif event.is_last and event.kind != "done":
-                raise UserError(event.error)
+        self._train("train", [request])
+        self._restore_weights("train", [request.config])
         record = self._record(request, None)
         best = best_validation(record, context.metric, context.facts.maximize)
         if best is None:
             raise UserError(f"the training diverged ({why_unscored(record)}); take a smaller rate")
         per_epoch = context.iterations_per_epoch()
-        weights = str(entry.weights)
+        weights = str(self._store.entry(request.config).weights)
         return Trained(context.metric, best[2], best[1] / per_epoch, request.until // per_epoch, weights)
+
+    def _train(self, step: str, requests: Sequence[Training]) -> None:
+        """Trainings of which none may fail. Errors: UserError, Interrupted."""
+        progress = _Progress(step, requests, 0, self.emit)
+        for place, event in self._carry_out(requests, self.workspace):
+            if event.progress is not None:
+                progress.advance(place, event.progress.done)
+            elif event.is_last and event.kind != "done":
+                raise UserError(event.error)
+
+    def _restore_weights(self, step: str, configs: Iterable[TrainingConfig]) -> None:
+        """Trainings whose best weights were removed, again, each as far as its rows go: the same training makes the
+        same weights. Errors: UserError, Interrupted."""
+        requests = []
+        for config in configs:
+            if self._store.entry(config).lacks_weights():
+                self._note(f"{config.folder}: its weights were removed; it is trained anew")
+                # Without its result the step is judged again: this may be killed.
+                (self.run.step_folder(step) / RESULT).unlink(missing_ok=True)
+                with self._store.lease(config) as entry:
+                    until = len(entry.rows()["iteration"])
+                    entry.drop_checkpoint()
+                    entry.cut(0)
+                requests.append(Training(config, until, {}, StopRule(math.inf), purpose="weights"))
+        if requests:
+            self._train(step, requests)
 
     def can_answer(self, context: Context[Any]) -> bool:
         """Whether all that the step asks for first is in the store."""
@@ -128,6 +148,9 @@ class Supervisor:
             data = step.importance_data(context, records)
             context = replace(context, importance=importance(data, context.recipe.seed))
         judgement = step.judge(context, records)
+        handed_on = judgement.handoff.trainings if judgement.handoff is not None else ()
+        configs = {record.request.config.folder: record.request.config for record in records}
+        self._restore_weights(step.name, [configs[name] for name in handed_on if name in configs])
         result = with_commands(conclude(context, judgement), self.shown)
         trained = reach(records)
         earlier = self._earlier_reach(context)
@@ -141,7 +164,6 @@ class Supervisor:
         explaining = {code.name for code in step.codes() if code.explains_later}
         named = [finding.code for finding in result.findings if finding.severity != "note"]
         causes = tuple(code for code in dict.fromkeys(named) if code in explaining)
-        handed_on = judgement.handoff.trainings if judgement.handoff is not None else ()
         tuned = judgement.handoff.tuned if judgement.handoff is not None else {}
         books.conclude(Conclusion(fingerprint, result, causes, handed_on, trained), tuned, records)
         self.run.write_result(result)
@@ -152,13 +174,19 @@ class Supervisor:
 
     def _stands(self, step: AnyStep, conclusion: Conclusion) -> bool:
         """Whether a conclusion needs no second look: without its file the step was killed before it could show itself,
-        by its figure too; and the trainings that it hands on may have been removed."""
+        by its figure too; and the trainings that it hands on may have been removed, or their weights."""
         try:
             step.read_handoff(conclusion.result)
         except ValueError:
             return False  # the step was changed since
-        written = (self.run.step_folder(step.name) / RESULT).exists()
-        return written and all(self._store.holds(name) for name in conclusion.handed_on)
+        if not (self.run.step_folder(step.name) / RESULT).exists():
+            return False
+        try:
+            handed_on = [self._store.by_name(name) for name in conclusion.handed_on if self._store.holds(name)]
+        except UserError:
+            return False  # damaged
+        whole = [entry for entry in handed_on if not entry.lacks_weights()]
+        return len(whole) == len(conclusion.handed_on)
 
     def _show(self, result: StepResult) -> None:
         """result.json shows what the study holds, however the run's name was typed: where the two differ, the study
