@@ -49,15 +49,29 @@ def weights(run: Path) -> list[str]:
 
 
 def winner(run: Path) -> str:
-    return json.loads((run / "fine-run/result.json").read_text())["handoff"]["training"]
+    return handed_on(run, "fine-run")
 
 
-def test_results_stay_and_of_weights_the_winners_alone(tunekit, run):
+def handed_on(run: Path, step: str) -> str:
+    return json.loads((run / step / "result.json").read_text())["handoff"]["training"]
+
+
+def best(*trainings: str) -> list[str]:
+    """Where the weights of trainings lie."""
+    return sorted({f"trainings/{name}/best.pt" for name in trainings})
+
+
+def wanted(run: Path) -> list[str]:
+    """The weights of what a step names: the grid's best cell, and the winner, which the diagnosis is of."""
+    return best(handed_on(run, "coarse-grid"), winner(run))
+
+
+def test_results_stay_and_of_weights_those_that_a_step_hands_on(tunekit, run):
     before = contents(run)
     done = tunekit("clean", run, "--yes")
     assert done.code == 0, done.err
     after = contents(run)
-    assert weights(run) == [f"trainings/{winner(run)}/best.pt"]
+    assert weights(run) == wanted(run)
     assert is_sound((run / weights(run)[0]).read_bytes())
     assert {name for name in before if name.endswith(RESULTS) and ".facts" not in name} <= set(after)
     assert all(after[name] == before[name] for name in after)
@@ -98,7 +112,7 @@ def test_json_names_every_file_with_its_bytes_and_iterations(tunekit, run):
     files = [name for one in said["goes"] for name in one["files"]]
     assert said["removed"] is False
     assert said["bytes"] == sum((run / name).stat().st_size for name in files)
-    assert said["stays"] == [f"trainings/{winner(run)}/best.pt"]
+    assert said["stays"] == wanted(run)
     assert set(weights(run)) == {name for name in files if name.endswith(".pt")} | set(said["stays"])
     for one in said["goes"]:
         if one["training"]:
@@ -116,7 +130,7 @@ def test_a_cleaned_run_stands_and_can_be_read(tunekit, run):
     done = tunekit("run", run, "--jobs", 1)
     assert done.code == 0
     assert done.out.count("(finished before)") == 6
-    assert weights(run) == [f"trainings/{winner(run)}/best.pt"]
+    assert weights(run) == wanted(run)
 
 
 def test_a_cleaned_run_goes_on_to_the_numbers_of_one_that_was_not_cleaned(tunekit, run):
@@ -139,7 +153,72 @@ def test_the_final_model_stays(tunekit, run):
     trained = json.loads(tunekit("train", run, "--epochs", 2, "--json").out)["weights"]
     assert Path(trained).parent.name != winner(run)
     assert tunekit("clean", run, "--yes").code == 0
-    assert weights(run) == sorted([f"trainings/{winner(run)}/best.pt", str(Path(trained).relative_to(run))])
+    assert weights(run) == sorted([*wanted(run), str(Path(trained).relative_to(run))])
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def another(run: Path) -> str:
+    """A training with weights that no step names."""
+    return next(Path(path).parent.name for path in weights(run) if path.endswith("best.pt") and path not in wanted(run))
+
+
+def test_the_winner_stays_that_was_found_after_the_diagnosis(tunekit, run):
+    after = another(run)
+    change(run / "fine-run/result.json", handoff={"training": after})
+    assert handed_on(run, "diagnose") != after
+    assert tunekit("clean", run, "--yes").code == 0
+    assert weights(run) == best(after, handed_on(run, "diagnose"), handed_on(run, "coarse-grid"))
+
+
+def test_what_best_yaml_names_stays(tunekit, run):
+    named = another(run)
+    shutil.rmtree(run / "fine-run")
+    shutil.rmtree(run / "diagnose")
+    lines = (run / "best.yaml").read_text().splitlines()
+    lines[0] = lines[0].rpartition("trainings/")[0] + f"trainings/{named}/best.pt"
+    (run / "best.yaml").write_text("\n".join(lines))
+    assert tunekit("clean", run, "--yes").code == 0
+    assert weights(run) == best(named, handed_on(run, "coarse-grid"))
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_text("[" * 50_000)], ids=["gone", "damaged"])
+def test_where_no_result_can_be_read_all_best_weights_stay(tunekit, run, harm):
+    before = weights(run)
+    for path in run.glob("*/result.json"):
+        harm(path)
+    assert tunekit("clean", run, "--yes").code == 0
+    assert weights(run) == [path for path in before if path.endswith("best.pt")]
+
+
+def test_where_one_result_is_damaged_all_best_weights_stay(tunekit, run):
+    before = weights(run)
+    (run / "fine-run/result.json").write_text("{")
+    assert tunekit("clean", run, "--yes").code == 0
+    assert weights(run) == [path for path in before if path.endswith("best.pt")]
+
+
+def test_a_training_whose_configuration_is_nested_too_deeply_keeps_its_best_weights(tunekit, run):
+    name = another(run)
+    (run / "trainings" / name / "config.json").write_text("[" * 50_000)
+    assert tunekit("clean", run, "--yes").code == 0
+    assert weights(run) == sorted([*wanted(run), *best(name)])
+
+
+def test_more_trainings_than_a_process_may_open_files(run):
+    for number in range(300):
+        (run / f".locks/{number:012x}.lock").touch()
+    code = (
+        "import resource, sys\nfrom tunekit import cli\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))\n"
+        f"sys.argv = ['tunekit', 'clean', {str(run)!r}, '--yes']\ncli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not (run / ".locks").exists()
+    assert weights(run) == wanted(run)
 
 
 def test_what_is_a_persons_own_stays_and_what_was_half_written_goes(tunekit, run):
@@ -243,3 +322,26 @@ def test_a_final_model_that_was_removed_is_made_again(tunekit, run):
     first.unlink()
     again = tunekit("train", run, "--epochs", 2, "--json")
     assert Path(json.loads(again.out)["weights"]).read_bytes() == made
+
+
+def named_in_best_yaml(run: Path) -> Path:
+    return run / (run / "best.yaml").read_text().splitlines()[0].split("weights in ")[1]
+
+
+@pytest.mark.parametrize("changes", [(), ("--set", "steps.fine-run.epochs=1")], ids=["as it was", "another winner"])
+def test_weights_that_were_removed_are_made_again_before_a_step_hands_them_on(tunekit, run, changes):
+    other = run.parent / "other"
+    shutil.copytree(run, other)
+    for path in run.glob("trainings/*/*.pt"):
+        path.unlink()
+    for path in (run, other):
+        done = tunekit("run", path, "--jobs", 1, *changes)
+        assert done.code == 0, done.err
+        assert (" its weights were removed; it is trained anew" in done.out) is (path == run)
+    made = named_in_best_yaml(run)
+    assert made.read_bytes() == (other / made.relative_to(run)).read_bytes()
+    assert set(wanted(run)) <= set(weights(run))
+    for path in run.glob("trainings/*/metrics.csv"):
+        assert path.read_bytes() == (other / path.relative_to(run)).read_bytes()
+    again = tunekit("run", run, "--jobs", 1)
+    assert again.out.count("(finished before)") == 6

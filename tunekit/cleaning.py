@@ -6,7 +6,6 @@ Only what tunekit itself names is touched: a person's own files stay wherever th
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, CONFIG, FACTS, LOCKS, METRICS, SHARED
-from tunekit.rundir import RUN_FORMAT, RunFolder, disk_error
+from tunekit.files import open_regular, read_json
+from tunekit.layout import BEST, BEST_WEIGHTS, CHECKPOINT, CONFIG, FACTS, LOCKS, METRICS, RESULT, SHARED
+from tunekit.rundir import MOST_BYTES, RUN_FORMAT, RunFolder, disk_error
 from tunekit.vocabulary import UserError
 
 TRAINING_NAME = re.compile(r"lr[\w.+-]+_wd[\w.+-]+_s\d+-[0-9a-f]{12}", re.ASCII)
+BEST_COMMENT = re.compile(rf"# .*weights in trainings/({TRAINING_NAME.pattern})/{BEST_WEIGHTS}\s*", re.ASCII)
+"""The line with which best.yaml begins."""
 PART_NAME = re.compile(r"\..+\.\d+\.part", re.ASCII)
 """What a file is called while it is written."""
 
@@ -86,12 +88,12 @@ def cleaning(run: RunFolder) -> Iterator[Cleaning]:
 
 def look(run: RunFolder) -> Cleaning:
     """What can go, as it stands."""
-    winner = _winner(run)
+    wanted = _wanted(run)
     goes: list[Removable] = []
     stays: list[Path] = []
     for folder in _folders(run.trainings):
         best = folder / BEST_WEIGHTS
-        kept = _is_file(best) and (folder.name == winner or _is_final(run, folder))
+        kept = _is_file(best) and (wanted is None or folder.name in wanted or _is_final(run, folder))
         if kept:
             stays.append(best)
         weights = [path for path in (folder / CHECKPOINT, best) if _is_file(path) and not (kept and path == best)]
@@ -106,33 +108,72 @@ def look(run: RunFolder) -> Cleaning:
 def remove(found: Cleaning) -> None:
     """Remove what goes. Errors: UserError where a worker that outlived its command still trains, or where a file
     cannot be removed; what has gone by then is gone, and the rest goes another time."""
-    with contextlib.ExitStack() as held:
-        for path in [path for one in found.goes for path in one.files if path.suffix == ".lock"]:
-            try:
-                held.enter_context(FileLock(path, timeout=0))
-            except Timeout:
-                raise UserError(
-                    f"{found.run.path}: a process still trains in this run ({path.name}); wait for it or end it"
-                ) from None
-        for path in [path for one in found.goes for path in one.files]:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise disk_error(path, error) from None
+    locks = {path.stem: path for one in found.goes for path in one.files if path.suffix == ".lock"}
+    for lock in locks.values():  # before anything goes; and none is kept, for a process has few descriptors
+        with _held(found.run, lock):
+            pass
+    for one in found.goes:
+        if one.training is not None:
+            with _held(found.run, locks.get(one.training.rpartition("-")[2])):
+                _unlink(one.files)
+    for path in [path for one in found.goes if one.training is None for path in one.files]:
+        with _held(found.run, path if path.suffix == ".lock" else None):
+            _unlink([path])
     for name in LEFTOVERS:
         for folder in [*_folders(found.run.path / name), found.run.path / name]:
             with contextlib.suppress(OSError):  # not there, or something of the person's lies in it
                 folder.rmdir()
 
 
-def _winner(run: RunFolder) -> str | None:
-    """The training that the last step with a hand-off names."""
-    for step in reversed(run.steps()):
-        result = run.result(step)
-        name = result.handoff.get("training") if result else None
-        if isinstance(name, str):
-            return name
-    return None
+def _unlink(files: Sequence[Path]) -> None:
+    for path in files:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_error(path, error) from None
+
+
+@contextlib.contextmanager
+def _held(run: RunFolder, lock: Path | None) -> Iterator[None]:
+    """A training's lock, where it has one. Errors: UserError where a process holds it."""
+    if lock is None:
+        yield
+        return
+    held = FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except Timeout:
+        raise UserError(
+            f"{run.path}: a process still trains in this run ({lock.name}); wait for it or end it"
+        ) from None
+    except OSError as error:
+        raise disk_error(lock, error) from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _wanted(run: RunFolder) -> set[str] | None:
+    """The trainings that a step's result names, for a later step may be of before an earlier one was given again, and
+    the one that best.yaml means. None where a result cannot be read, or there is none: it cannot be said."""
+    results = {step: run.result(step) for step in run.steps()}
+    read = [result for result in results.values() if result is not None]
+    damaged = any(result is None and (run.step_folder(step) / RESULT).exists() for step, result in results.items())
+    if damaged or not read:
+        return None
+    named = [result.handoff.get("training") for result in read]
+    return {name for name in (*named, _best_training(run)) if isinstance(name, str)}
+
+
+def _best_training(run: RunFolder) -> str | None:
+    """The training whose weights best.yaml names."""
+    try:
+        with open_regular(run.path / BEST) as file:
+            comment = BEST_COMMENT.fullmatch(file.readline(1000).decode(errors="replace"))
+    except OSError:
+        return None
+    return comment[1] if comment else None
 
 
 def _is_final(run: RunFolder, folder: Path) -> bool:
@@ -140,7 +181,7 @@ def _is_final(run: RunFolder, folder: Path) -> bool:
     if folder.name == run.manifest().get("final"):
         return True
     try:
-        return bool(json.loads((folder / CONFIG).read_text())["schedule"]["name"] != "constant")
+        return bool(read_json(folder / CONFIG, MOST_BYTES)["schedule"]["name"] != "constant")
     except (OSError, ValueError, KeyError, TypeError):
         return True  # unreadable: it cannot be said, and so it stays
 
