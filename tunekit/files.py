@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tunekit.jsondata import is_deep
+
 
 def open_regular(path: Path) -> BinaryIO:
     """A regular file, to be read. A pipe without a writer would be waited for, and a device may have no end.
@@ -36,9 +38,12 @@ def read_regular(path: Path, most: int) -> bytes:
 def read_json(path: Path, most: int) -> Any:
     """What a regular file of at most `most` bytes says. Errors: OSError; ValueError for what is no JSON."""
     try:
-        return json.loads(read_regular(path, most))
+        data = json.loads(read_regular(path, most))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if is_deep(data):
+        raise ValueError("nested too deeply")
+    return data
 
 
 def way_out(folder: Path) -> Path | None:

@@ -16,8 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit import __version__
-from tunekit.files import leads_out, read_regular
-from tunekit.jsondata import is_deep
+from tunekit.files import leads_out, read_json, read_regular
 from tunekit.layout import JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
 from tunekit.mending import advice
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
@@ -109,7 +108,7 @@ class RunFolder:
     def result(self, step: str) -> StepResult | None:
         """What a step said, or None where it has not finished."""
         try:
-            result = StepResult.from_dict(_read_json(self.step_folder(step) / RESULT))
+            result = StepResult.from_dict(read_json(self.step_folder(step) / RESULT, MOST_BYTES))
         except OSError:
             return None
         except ValueError:
@@ -204,21 +203,10 @@ def _owner(path: Path) -> str:
     return f" (process {pid})" if pid.isascii() and pid.isdecimal() else ""
 
 
-def _read_json(path: Path) -> Any:
-    """Errors: OSError; ValueError for what is no JSON."""
-    try:
-        data = json.loads(read_regular(path, MOST_BYTES))
-    except RecursionError:
-        data = None
-    if data is None or is_deep(data):
-        raise ValueError("nested too deeply")
-    return data
-
-
 def read_manifest(path: Path) -> dict[str, Any]:
     """What the manifest of a run's folder says; {} where there is none, or none that can be read."""
     try:
-        manifest = _read_json(path / MANIFEST)
+        manifest = read_json(path / MANIFEST, MOST_BYTES)
     except (OSError, ValueError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
