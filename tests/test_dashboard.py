@@ -25,7 +25,8 @@ from optuna.trial import create_trial
 from tests.commands import FAST, files
 from tests.gate import command, gated
 from tunekit.pipeline import read_recipe
-from tunekit.rundir import RunDir, find_run
+from tunekit.rundir import RunDir
+from tunekit.runs import find_run
 from tunekit.runstudies import distinct_names, open_studies
 from tunekit.studies.storage import open_journal
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.commands import FAST
 from tunekit.pipeline import open_run, read_recipe
-from tunekit.rundir import find_run
+from tunekit.runs import find_run
 from tunekit.runstudies import open_studies
 from tunekit.studies import Conclusion, given_address, read_address
 from tunekit.vocabulary import StepResult, UserError

@@ -14,7 +14,7 @@ import pytest
 from tunekit.executors import Event
 from tunekit.pipeline import schema
 from tunekit.recipe.schema import Loaded
-from tunekit.rundir import find_run
+from tunekit.runs import find_run
 from tunekit.space import Range
 from tunekit.steps import Context, Earlier
 from tunekit.steps.step import Handoff, Judgement, Settings, Step

@@ -20,6 +20,7 @@ from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
 from tunekit.rundir import RunDir, RunFolder
+from tunekit.runs import find_run
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
 from tunekit.steps.winner import Winner
@@ -65,7 +66,7 @@ def open_run(path: Path, overrides: Sequence[str] = ()) -> RunDir:
 def find(target: Path, overrides: Sequence[str], runs_dir: Path, name: str | None = None) -> RunDir:
     """The run that a recipe file or a run folder means: one to go on with, or a new one. Errors: UserError."""
     if not target.is_dir():
-        return rundir.find_run(read_recipe(target, overrides), runs_dir, name)
+        return find_run(read_recipe(target, overrides), runs_dir, name)
     if name is not None:
         raise UserError(f"--name {name}: {target} is a run already; --name goes with a recipe")
     return open_run(target, overrides)

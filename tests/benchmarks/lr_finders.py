@@ -148,7 +148,7 @@ def by_lr_sweep(kind: str, optimizer: str, seed: int) -> tuple[float | None, int
     """The rate that step 3 hands on, and the iterations it took."""
     from tunekit.pipeline import Options, run_steps, schema
     from tunekit.recipe import Loaded
-    from tunekit.rundir import find_run
+    from tunekit.runs import find_run
 
     recipe = {
         "name": f"{kind}-{optimizer}",

@@ -21,7 +21,7 @@ from tunekit import pipeline
 from tunekit.executors import make_executor, ray_cluster
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.ray_cluster import RayExecutor, _cause, _Needs
-from tunekit.rundir import find_run
+from tunekit.runs import find_run
 from tunekit.steps import step_names
 from tunekit.vocabulary import Training, UserError
 from tunekit.worker import Workspace
