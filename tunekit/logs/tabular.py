@@ -12,7 +12,7 @@ from tunekit.logs.delimited import Cells
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, side
 from tunekit.logs.roles import assemble
-from tunekit.logs.table import Column, Columns, from_records, to_series
+from tunekit.logs.table import COLUMNS, Column, Columns, from_records, to_series
 from tunekit.vocabulary import UserError
 
 NAME = 80
@@ -87,8 +87,15 @@ def columns_log(  # noqa: PLR0913 - likewise
     name: str = "",
     notes: Sequence[str] = (),
 ) -> Log:
-    """The log in columns of numbers."""
+    """The log in columns of numbers; of too many those with a name that says something come first."""
+    full = len(columns) > COLUMNS
+    if full:
+        named = [name for name in columns if part(name).kind]
+        kept = set(list(dict.fromkeys([*named, *columns]))[:COLUMNS])
+        columns = {name: column for name, column in columns.items() if name in kept}
     series = to_series(columns)
+    if full:
+        series.say_full()
     series.notes += notes
     return assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
 
