@@ -153,6 +153,7 @@ def _lists(size: int) -> bytes:
 
 JSON: Shapes = objects('{"loss": 1, "epoch": 1}') | {
     "keys beside a list": _lists,
+    "short lists": lambda size: json.dumps({"loss": [1, 1], **{f"k{k}": [1] for k in range(size // 14)}}).encode(),
     "a list of objects": repeat('{"loss":1},', "{}]", "["),
     "a list of lists": repeat("[],", "[]]", "["),
     "a list of numbers": repeat("1,", "1]}", '{"loss":['),

@@ -30,7 +30,13 @@ QUICK = {
     **dict.fromkeys(("tunekit", "lightning", "keras", "ultralytics", "fastai", "timm"), TABLES),
     "csv": {"epochs that begin anew", "brackets", "commas", "rows of many columns", "zeros behind the beginning"},
     **dict.fromkeys(("openmmlab", "detectron2", "deit"), OBJECTS),
-    "json": {"keys beside a list", "history in history", "names in a long name", "opening brackets alone"},
+    "json": {
+        "keys beside a list",
+        "short lists",
+        "history in history",
+        "names in a long name",
+        "opening brackets alone",
+    },
     "huggingface": {"deep", "deep objects", "zeros", "steps"},
     "nanogpt": {"digits of an estimate", "digits of a step", "escapes that are not ended", "one line of letters"},
     "text": {"pieces", "snake case", "blanks", "digits of a number", "digits of a step", "digits, points", "bars"}
