@@ -359,3 +359,31 @@ def test_as_batch_takes_lists_as_tuples():
     batch = as_batch([torch.zeros(2, 3), torch.ones(2)])
     assert len(batch.args) == 1
     assert len(batch) == 2
+
+
+def test_of_a_sample_that_cannot_be_read_its_file_is_told_and_a_text_is_not(tmp_path):
+    (tmp_path / "here.png").write_text("")
+    file = str(tmp_path / "here.png")
+
+    def unreadable(_index):
+        raise ValueError
+
+    listed = Samples(unreadable)
+    listed.samples = [
+        (file, 0),
+        file,
+        tmp_path / "gone.png",
+        (tmp_path / "gone.png", 1),
+        "a private text",
+        ("a private text", 1),
+        "private " * 2000,
+        "private\0",
+        (file, "and", "more"),
+    ]
+    split, told = DatasetSplit(listed), []
+    for index in range(len(listed.samples)):
+        with pytest.raises(ValueError) as caught:
+            split.batch(torch.tensor([index]))
+        told += [note.removeprefix("reading ") for note in caught.value.__notes__]
+    gone = str(tmp_path / "gone.png")
+    assert told == [file, file, gone, gone, *(f"sample {index}" for index in range(4, 9))]

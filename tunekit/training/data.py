@@ -3,6 +3,7 @@ stands in sources.py."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -191,12 +192,18 @@ class DatasetSplit:
         return torch.cat(parts) if parts and isinstance(parts[0], Tensor) else parts
 
 
+LONGEST_PATH = 300  # letters; what is longer is a text
+
+
 def _file_of(dataset: object, index: int) -> str | None:
-    """The file of a sample where the dataset lists them as torchvision's do."""
+    """The file of a sample where the dataset lists them as torchvision's do: (path, class), or the path alone. A string
+    that names no file may be the sample itself, and private."""
     listed = getattr(dataset, "samples", None)
     entry = listed[index] if isinstance(listed, list) and index < len(listed) else None
-    entry = entry[0] if isinstance(entry, tuple) and entry else entry
-    return str(entry) if isinstance(entry, str | PurePath) else None
+    path = entry[0] if isinstance(entry, tuple) and len(entry) == 2 else entry
+    if isinstance(path, str):
+        return path if len(path) < LONGEST_PATH and os.path.isfile(path) else None  # noqa: PTH113 - it never raises
+    return str(path) if isinstance(path, PurePath) else None
 
 
 @dataclass(frozen=True)
