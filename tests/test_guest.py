@@ -56,11 +56,12 @@ CHANGES = {
     "the current folder": lambda: os.chdir("/"),
     "environment variables": lambda: os.environ.update(TUNEKIT_CHANGED="secret"),
     "the recursion limit": lambda: sys.setrecursionlimit(12345),
-    "what Ctrl-C and SIGTERM do": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "what signals do": lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN),
     "what NumPy does at floating-point errors": lambda: np.seterr(all="raise"),
     "the decimal context": lambda: setattr(decimal.getcontext(), "prec", 3),
     "warnings to errors": lambda: warnings.simplefilter("error"),
     "the locale": None,  # a machine may have but one
+    "cuDNN's flags": lambda: setattr(torch.backends.cudnn, "benchmark", True),
 }
 
 
@@ -78,8 +79,104 @@ def test_what_code_changes_is_put_back_and_noted_without_values_that_may_be_secr
     assert setting.read() == before
     [note] = take_notes()
     assert note.startswith(f"model.target: m:Net changed {name}")
-    assert note.endswith("; put back")
+    assert "; put back" in note
     assert "secret" not in note
+
+
+def test_what_becomes_of_an_open_autocast_is_nothing_of_the_next():
+    with Visit():
+        torch.autocast("cpu").__enter__()
+    layer = torch.nn.Linear(1, 1, bias=False)
+    for value in (1.0, 2.0):
+        torch.nn.init.constant_(layer.weight, value)
+        with torch.autocast("cpu"):
+            assert layer(torch.ones(1, 1)).item() == value  # and no weight is remembered
+
+
+NUMBERS = {
+    "the default dtype": lambda: torch.set_default_dtype(torch.float64),
+    "the grad mode": lambda: torch.set_grad_enabled(False),
+    "the deterministic mode": lambda: torch.use_deterministic_algorithms(True),
+    "the float32 matmul precision": lambda: torch.set_float32_matmul_precision("high"),
+    "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "the anomaly detection": lambda: torch.autograd.set_detect_anomaly(True),
+    "the default device": lambda: torch.set_default_device("meta"),
+    "the autocast": lambda: torch.autocast("cpu").__enter__(),
+    "which attentions torch takes": lambda: torch.backends.cuda.enable_flash_sdp(False),
+    "the flushing of denormal numbers": lambda: torch.set_flush_denormal(True),
+    "the inference mode": None,  # which cannot be put back
+}
+
+
+def test_every_number_is_changed_here():
+    assert set(NUMBERS) == {number.name for number in guest._table()}
+
+
+@pytest.mark.parametrize("name", [name for name, change in NUMBERS.items() if change])
+def test_what_torch_computes_by_is_put_back_and_noted(name):
+    before = guest.numbers()
+    with Visit("model.target: m:Net"):
+        NUMBERS[name]()
+        assert guest.numbers() != before
+    assert guest.numbers() == before
+    [note] = take_notes()
+    assert note.startswith(f"model.target: m:Net changed {name}")
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        (lambda: torch.set_float32_matmul_precision("high"), "high"),
+        (lambda: setattr(torch.backends.cuda.matmul, "allow_tf32", True), "high"),
+        (lambda: setattr(torch.backends.cuda.matmul, "fp32_precision", "tf32"), "one of `fp32_precision`"),
+    ],
+)
+def test_whoever_asks_for_tf32_is_told_what_a_recipe_has_instead(change, value):
+    if "fp32" in value and not hasattr(torch.backends, "fp32_precision"):
+        pytest.skip("torch has it from 2.9 on")
+    with Visit("m:Net"):
+        change()
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert take_notes() == [
+        f"m:Net changed the float32 matmul precision to {value}; put back: "
+        "a recipe has `precision: bf16` to compute faster, and none for TF32"
+    ]
+
+
+def test_what_cannot_be_put_back_is_told_and_all_else_is_put_back(tmp_path, monkeypatch):
+    (tmp_path / "before").mkdir()
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "before")
+
+    def leaves():
+        os.chdir(tmp_path / "inside")
+        (tmp_path / "before").rmdir()
+        os.environ["TUNEKIT_CHANGED"] = "1"
+        torch.set_default_dtype(torch.float64)
+
+    told = r"^m:Net: the current folder cannot be put back: \[Errno 2\] [^;]*before'$"
+    with pytest.raises(UserError, match=told), Visit("m:Net"):
+        leaves()
+    assert "TUNEKIT_CHANGED" not in os.environ
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_folder_that_code_takes_away_under_itself_is_left(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inside").mkdir()
+    with Visit("m:Net"):
+        os.chdir(tmp_path / "inside")
+        (tmp_path / "inside").rmdir()
+    assert Path.cwd() == tmp_path
+    assert take_notes() == ["m:Net changed the current folder; put back"]
+
+
+def test_what_cannot_be_put_back_behind_an_error_is_noted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(guest, "SETTINGS", (guest.Setting("it", lambda: object(), lambda _: 1 / 0),))
+    with pytest.raises(ValueError, match="theirs"), Visit("m:Net"):
+        raise ValueError("theirs")
+    assert take_notes() == ["m:Net: it cannot be put back: division by zero"]
 
 
 def test_what_a_module_sets_for_its_functions_stays_whoever_is_around(monkeypatch):
@@ -128,13 +225,18 @@ def test_standard_streams_that_are_closed_are_opened_again_to_say_so(tmp_path, c
     )
 
 
-def test_more_threads_than_leave_room_are_refused(monkeypatch):
+def test_more_threads_than_leave_room_are_refused_in_however_many_visits_they_came(monkeypatch):
     monkeypatch.setattr(guest, "MOST_THREADS", 2)
+    monkeypatch.setattr(guest, "_threads", [])
     end = threading.Event()
     threads = [threading.Thread(target=end.wait, daemon=True) for _ in range(3)]
+    for thread in threads[:2]:
+        with Visit("m:Net"):
+            thread.start()
     with pytest.raises(UserError, match="m:Net left 3 threads running; at most 2"), Visit("m:Net"):
-        [thread.start() for thread in threads]
+        threads[2].start()
     end.set()
+    [thread.join() for thread in threads]
 
 
 def test_what_code_prints_goes_to_standard_error(capsys):
@@ -155,6 +257,7 @@ def test_where_nobody_asks_what_runs_is_left(monkeypatch):
     monkeypatch.setattr("tunekit.stopping.GRACE_S", 0.2)
 
     def hangs():
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.raise_signal(signal.SIGTERM)
         time.sleep(LIMIT_S)
 
@@ -162,18 +265,55 @@ def test_where_nobody_asks_what_runs_is_left(monkeypatch):
         hangs()
 
 
-def test_where_somebody_asks_nothing_is_left(monkeypatch):
-    monkeypatch.setattr("tunekit.stopping.GRACE_S", 0.2)
+def test_where_somebody_asks_nothing_is_left():
     with stopping(None) as why:
         signal.raise_signal(signal.SIGINT)
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
         assert why() == "interrupted"
-        time.sleep(0.5)
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+        signal.raise_signal(signal.SIGALRM)  # of the code's own, late
 
 
-def test_an_alarm_of_the_codes_own_is_no_request(monkeypatch):
+def test_an_alarm_of_the_codes_own_is_no_request():
     with stopping(None) as why:
         signal.raise_signal(signal.SIGALRM)
         assert why() is None
+
+
+@pytest.fixture
+def alarms():
+    """SIGALRM and its timer as a test likes them; the numbers that came."""
+    came = []
+    before = signal.signal(signal.SIGALRM, lambda number, _frame: came.append(number))
+    yield came
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_timer_that_a_caller_has_set_goes_on_afterwards(alarms, asked):
+    signal.setitimer(signal.ITIMER_REAL, 1000, 500)
+    with stopping(None) as why:
+        if asked:
+            signal.raise_signal(signal.SIGINT)
+            why()
+        else:
+            signal.alarm(900)  # the code's own, which would find nobody afterwards
+    left, every = signal.getitimer(signal.ITIMER_REAL)
+    assert 900 < left < 1000
+    assert every == 500
+    assert alarms == []
+
+
+def test_a_timer_that_a_caller_has_set_and_that_ran_out_meanwhile_is_told_afterwards(alarms):
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    with stopping(None):
+        time.sleep(0.05)
+        assert alarms == []
+    end = time.monotonic() + LIMIT_S
+    while not alarms and time.monotonic() < end:
+        time.sleep(0.001)
+    assert alarms == [signal.SIGALRM]
 
 
 @pytest.mark.parametrize("jobs", [(), ("--jobs", "1"), ("--jobs", "2", "--executor", "processes")])

@@ -11,22 +11,27 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
-from tunekit.stopping import SIGNALS, is_request
+from tunekit.stopping import HANDLED, is_request
+from tunekit.streams import Kept
 from tunekit.telling import raised, visible
 from tunekit.vocabulary import UserError
 
 CODE = "the recipe's code"
 MOST_THREADS = 256
-"""Threads that a stretch of a person's code may leave running: with thousands, nothing of ours could start one."""
+"""Threads that a person's code may leave running in a process: with thousands, nothing of ours could start one."""
 
 Numbers = tuple[object, ...]
-"""What torch computes by, in the order of NUMBERS."""
+"""What torch computes by, in the order of `_table`."""
 
 _notes: list[str] = []
 _open: list[Visit] = []
+_threads: list[int] = []
+"""How many there were at the process's first visit."""
 
 
 def take_notes() -> list[str]:
@@ -41,39 +46,96 @@ def ended(who: str, error: BaseException) -> UserError:
     return UserError(f"{who} raised {raised(error)}, which would end the program")
 
 
-def _torch() -> Any:
-    return sys.modules["torch"]
+class Number(NamedTuple):
+    """Something of torch that changes what is computed. `instead`: what a recipe has for it."""
+
+    name: str
+    read: Callable[[], object]
+    write: Callable[[Any], object]
+    instead: str = ""
 
 
-NUMBERS: Mapping[str, Callable[[Any], object]] = {
-    "the default dtype": lambda value: _torch().set_default_dtype(value),
-    "the grad mode": lambda value: _torch().set_grad_enabled(value),
-    "the inference mode": lambda _value: None,  # only what opened it can close it
-    "the deterministic mode": lambda value: _torch().set_deterministic_debug_mode(value),
-    "the float32 matmul precision": lambda value: _torch().set_float32_matmul_precision(value),
-    "torch's number of threads": lambda value: _torch().set_num_threads(value),
-    "the anomaly detection": lambda value: _torch().autograd.set_detect_anomaly(value),
-    "the default device": lambda _value: _torch().set_default_device(None),
-}
-"""What of torch changes a number, and what writes it."""
+@cache
+def _table() -> tuple[Number, ...]:
+    """A default device shows as a mode on torch's stack: to ask for it would take five times as long as all else."""
+    torch = sys.modules["torch"]
+    return (
+        Number("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
+        Number("the grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
+        Number("the inference mode", torch.is_inference_mode_enabled, lambda _: None),  # only what opened it closes it
+        Number("the deterministic mode", torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+        Number("the float32 matmul precision", _matmul_precision, torch.set_float32_matmul_precision, FASTER),
+        Number("torch's number of threads", torch.get_num_threads, torch.set_num_threads, "a recipe has `threads`"),
+        Number("the anomaly detection", torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+        Number(
+            "the default device",
+            torch._C._len_torch_function_stack,
+            lambda _: torch.set_default_device(None),
+            "a recipe has `device`",
+        ),
+        Number("the autocast", _autocast, _set_autocast, "a recipe has `precision`"),
+        Number("which attentions torch takes", _attentions, _set_attentions),
+        Number("the flushing of denormal numbers", _flushes, torch.set_flush_denormal),
+    )
+
+
+FASTER = "a recipe has `precision: bf16` to compute faster, and none for TF32"
+
+
+def _matmul_precision() -> object:
+    try:
+        return sys.modules["torch"].get_float32_matmul_precision()
+    except RuntimeError:
+        return "one of `fp32_precision`"  # once that is set, torch refuses to answer
+
+
+def _autocast() -> tuple[object, ...]:
+    """For CPU and GPU, and how many are open, which torch tells as it changes."""
+    torch = sys.modules["torch"]
+    torch.autocast_increment_nesting()
+    return (
+        torch.autocast_decrement_nesting(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_autocast_dtype("cpu"),
+        torch.is_autocast_enabled("cuda"),
+        torch.get_autocast_dtype("cuda"),
+    )
+
+
+def _set_autocast(values: tuple[Any, ...]) -> None:
+    torch = sys.modules["torch"]
+    depth, *states = values
+    for device, enabled, dtype in zip(("cpu", "cuda"), states[::2], states[1::2], strict=True):
+        torch.set_autocast_enabled(device, enabled)
+        torch.set_autocast_dtype(device, dtype)
+    while _autocast()[0] != depth:
+        torch.autocast_decrement_nesting()
+    torch.clear_autocast_cache()  # the weights as they were cast: they are kept while one is open
+
+
+def _attentions() -> tuple[bool, ...]:
+    cuda = sys.modules["torch"].backends.cuda
+    return cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.math_sdp_enabled(), cuda.cudnn_sdp_enabled()
+
+
+def _set_attentions(values: tuple[bool, ...]) -> None:
+    cuda = sys.modules["torch"].backends.cuda
+    writers = (cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp, cuda.enable_math_sdp, cuda.enable_cudnn_sdp)
+    for write, value in zip(writers, values, strict=True):
+        write(value)
+
+
+SMALLEST = sys.float_info.min  # of those that are no denormal numbers
+
+
+def _flushes() -> bool:
+    """Whether denormal numbers are taken for zero, which torch sets and does not tell."""
+    return SMALLEST * 0.5 == 0
 
 
 def numbers() -> Numbers:
-    """Read in less than a microsecond, so after each iteration. A default device shows as a mode on torch's stack: to
-    ask for it would take five times as long as all else."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return ()
-    return (
-        torch.get_default_dtype(),
-        torch.is_grad_enabled(),
-        torch.is_inference_mode_enabled(),
-        torch.get_deterministic_debug_mode(),
-        torch.get_float32_matmul_precision(),
-        torch.get_num_threads(),
-        torch.is_anomaly_enabled(),
-        torch._C._len_torch_function_stack(),
-    )
+    """Read in some microseconds, so after each iteration."""
+    return tuple([number.read() for number in _table()]) if "torch" in sys.modules else ()
 
 
 def put_back(before: Numbers, who: str = CODE) -> None:
@@ -81,14 +143,32 @@ def put_back(before: Numbers, who: str = CODE) -> None:
     after = numbers()
     if not before or after == before:
         return
-    device = str(_torch().get_default_device())
-    for (name, write), old, new in zip(NUMBERS.items(), before, after, strict=True):
-        if old != new:
-            write(old)
-            _notes.append(f"{who} changed {name} to {device if name == 'the default device' else new}; put back")
-    for name, old, new in zip(NUMBERS, before, numbers(), strict=True):
-        if old != new:
-            raise UserError(f"{who} changed {name}, which cannot be put back; change it in a `with` block alone")
+    device = str(sys.modules["torch"].get_default_device())
+    troubles = []
+    for number, old, new in zip(_table(), before, after, strict=True):
+        if old == new:
+            continue
+        try:
+            number.write(old)
+        except Exception as error:  # whatever torch has for it
+            troubles.append(_trouble(who, number.name, error))
+        else:
+            told = device if number.name == "the default device" else new
+            to = "" if isinstance(told, tuple) else f" to {told}"
+            _note(f"{who} changed {number.name}{to}", number.instead)
+    for number, old, new in zip(_table(), before, numbers(), strict=True):
+        if old != new and not troubles:
+            troubles.append(f"{who} changed {number.name}, which cannot be put back; change it in a `with` block alone")
+    if troubles:
+        raise UserError("; ".join(troubles))
+
+
+def _note(change: str, instead: str) -> None:
+    _notes.append(f"{change}; put back{': ' if instead else ''}{instead}")
+
+
+def _trouble(who: str, name: str, error: Exception) -> str:
+    return f"{who}: {name} cannot be put back: {visible(str(error).partition(chr(10))[0])}"
 
 
 class Setting(NamedTuple):
@@ -100,16 +180,25 @@ class Setting(NamedTuple):
     write: Callable[[Any], object]
     told: Callable[[Any, Any], str] = lambda _before, _after: ""
     stays: bool = False
+    instead: str = ""
 
 
 def _to(_before: object, after: object) -> str:
-    return f" to {visible(after)}"
+    return f" to {visible(after)}" if after is not None else ""
 
 
-def _names(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """The variables and no values, which may be secret."""
+def _names(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    """The names that changed and no values, which may be secret."""
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return f" ({visible(', '.join(changed[:5]))}{', ...' if len(changed) > 5 else ''})"
+
+
+def _folder() -> str | None:
+    """None where it is gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return None
 
 
 LIBRARIES = ("TORCH", "PYTORCH", "KMP_", "OMP_")
@@ -130,12 +219,13 @@ def _set_environment(values: Mapping[str, str]) -> None:
 
 
 def _handlers() -> tuple[Any, ...]:
-    return tuple(map(signal.getsignal, SIGNALS))
+    return tuple(map(signal.getsignal, HANDLED))
 
 
 def _set_handlers(handlers: tuple[Any, ...]) -> None:
-    for number, handler in zip(SIGNALS, handlers, strict=True):
-        signal.signal(number, handler)
+    for number, handler in zip(HANDLED, handlers, strict=True):
+        if signal.getsignal(number) != handler:
+            signal.signal(number, handler)
 
 
 def _errors_of_numpy() -> Any:
@@ -174,25 +264,45 @@ def _no_longer_strict(count: int) -> None:
     warnings._filters_mutated()  # type: ignore[attr-defined]
 
 
+def _flags_of_cudnn() -> Mapping[str, object] | None:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    cudnn = torch.backends.cudnn
+    flags: dict[str, object] = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+    try:
+        flags["allow_tf32"] = cudnn.allow_tf32
+    except RuntimeError:  # as torch calls it where convolutions and recurrent layers differ
+        flags["allow_tf32"] = None
+    return flags
+
+
+def _set_flags_of_cudnn(values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        if value is not None:
+            setattr(sys.modules["torch"].backends.cudnn, name, value)
+
+
 def _import_places(places: list[str]) -> None:
     """Those that were taken out come back; those that came stay, for what is imported from them later."""
     sys.path[:] = [*sys.path, *(place for place in places if place not in sys.path)]
 
 
 SETTINGS = (
-    Setting("the current folder", os.getcwd, os.chdir, _to),
+    Setting("the current folder", _folder, os.chdir, _to),
     Setting("environment variables", _environment, _set_environment, _names, stays=True),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, _to, stays=True),
-    Setting("what Ctrl-C and SIGTERM do", _handlers, _set_handlers),
+    Setting("what signals do", _handlers, _set_handlers),
     Setting("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v), _to),
     Setting("what NumPy does at floating-point errors", _errors_of_numpy, _set_errors_of_numpy),
     Setting("the decimal context", _arithmetic, _set_arithmetic),
     Setting("warnings to errors", _strict, _no_longer_strict),
+    Setting("cuDNN's flags", _flags_of_cudnn, _set_flags_of_cudnn, _names, instead="a recipe has no key for them"),
 )
 
 
 class Visit:
-    """A stretch of a person's code. Not for what runs in each iteration: it takes about 0.1 ms.
+    """A stretch of a person's code. Not for what runs in each iteration: it takes some 0.3 ms.
 
     Errors: UserError for what would end the program, and for what cannot be put back.
     """
@@ -204,59 +314,54 @@ class Visit:
         self.settings = [setting.read() for setting in SETTINGS]
         self.places = list(sys.path)
         self.numbers = numbers()
-        self.threads = threading.active_count()
-        self.streams = sys.stdout, sys.stderr
-        self.descriptors = {number: _duplicate(number) for number in (1, 2)}
-        sys.stdout = sys.stderr
+        if not _threads:
+            _threads.append(threading.active_count())
+        self.streams = Kept()
         _open.append(self)
         if self.importing:
             _seed()
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> None:
         _open.remove(self)
-        trouble = self._close_streams()
+        troubles = [] if self.streams.put_back() else [f"{self.who} {CLOSED}"]
+        troubles += self._put_back()
         try:
-            self._put_back()
-            put_back(self.numbers or _fresh(), self.who)
-        except (OSError, ValueError, UserError) as other:
-            trouble = trouble or str(other)
-        if error is None:
-            more = threading.active_count() - self.threads
-            if more > MOST_THREADS:
-                trouble = trouble or f"{self.who} left {more} threads running; at most {MOST_THREADS}"
-            if trouble:
-                raise UserError(trouble)
-        elif not isinstance(error, Exception) and not is_request(error):
+            put_back(self.numbers, self.who)
+        except UserError as trouble:
+            troubles.append(str(trouble))
+        more = threading.active_count() - _threads[0]
+        if more > MOST_THREADS:
+            troubles.append(f"{self.who} left {more} threads running; at most {MOST_THREADS}")
+        if error is None and troubles:
+            raise UserError("; ".join(troubles))
+        _notes.extend(troubles)
+        if error is not None and not isinstance(error, Exception) and not is_request(error):
             raise ended(self.who, error) from error
 
-    def _put_back(self) -> None:
+    def _put_back(self) -> list[str]:
+        """Each setting on its own; those that cannot be put back, each in a line."""
         _import_places(self.places)
-        for place, (setting, before) in enumerate(zip(SETTINGS, self.settings, strict=True)):
-            after = setting.read()
-            if after == before:
-                continue
-            if setting.stays and self.importing:
-                for visit in _open:
-                    visit.settings[place] = after
-            elif before is not None and before != {}:
-                setting.write(before)
-                _notes.append(f"{self.who} changed {setting.name}{setting.told(before, after)}; put back")
+        troubles = []
+        for place, setting in enumerate(SETTINGS):
+            try:
+                self._put_back_one(place, setting)
+            except Exception as error:  # the folder is gone, a lock of a library's own: each has its errors
+                troubles.append(_trouble(self.who, setting.name, error))
+        return troubles
 
-    def _close_streams(self) -> str:
-        """Standard output and error as they were; what was closed, in one line."""
-        whole = True
-        for number, (kept, identity) in self.descriptors.items():
-            if kept is None:
-                continue
-            if _identity(number) != identity:
-                os.dup2(kept, number)
-                whole = False
-            os.close(kept)
-        sys.stdout, sys.stderr = self.streams
-        if getattr(sys.stderr, "closed", False):
-            sys.stderr = _written_to(2)
-            whole = False
-        return "" if whole else f"{self.who} closed standard output or error, where others write; leave them open"
+    def _put_back_one(self, place: int, setting: Setting) -> None:
+        before, after = self.settings[place], setting.read()
+        if after == before:
+            return
+        if setting.stays and self.importing:
+            for visit in _open:
+                visit.settings[place] = after
+        elif before is not None and before != {}:
+            setting.write(before)
+            _note(f"{self.who} changed {setting.name}{setting.told(before, after)}", setting.instead)
+
+
+CLOSED = "closed standard output or error, where others write; leave them open"
 
 
 def _seed() -> None:
@@ -264,26 +369,3 @@ def _seed() -> None:
     for name, seed in (("random", "seed"), ("numpy.random", "seed"), ("torch", "manual_seed")):
         if name in sys.modules:
             getattr(sys.modules[name], seed)(0)
-
-
-def _fresh() -> Numbers:
-    """What torch computes by where it was loaded by the code itself."""
-    torch = sys.modules.get("torch")
-    return (torch.float32, True, False, 0, "highest", torch.get_num_threads(), False, 0) if torch else ()
-
-
-def _identity(number: int) -> tuple[int, int] | None:
-    try:
-        status = os.fstat(number)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _duplicate(number: int) -> tuple[int | None, tuple[int, int] | None]:
-    identity = _identity(number)
-    return (None if identity is None else os.dup(number)), identity
-
-
-def _written_to(number: int) -> TextIO:
-    return open(number, "w", buffering=1, errors="backslashreplace", closefd=False)

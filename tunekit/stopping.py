@@ -14,11 +14,13 @@ from types import FrameType
 from tunekit.vocabulary import Interrupted
 
 GRACE_S = 5.0  # what a request to stop waits until somebody asks for it
-CODE = 130  # of a program that was interrupted
+EXIT_CODE = 130  # of a program that was interrupted
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
 HANGUP = getattr(signal, "SIGHUP", None)  # the terminal was closed
 if HANGUP is not None:
     SIGNALS[HANGUP] = "ended by SIGHUP, for its terminal was closed"
+ALARM = getattr(signal, "SIGALRM", None)  # what ends the grace period
+HANDLED = (*SIGNALS, *([ALARM] if ALARM is not None else []))
 
 
 class Stop(KeyboardInterrupt):
@@ -28,10 +30,11 @@ class Stop(KeyboardInterrupt):
 def is_request(error: BaseException) -> bool:
     """Whether an exception is a person's wish to stop, and not what their code raised: by our handlers, or by Python's
     own where ours do not stand."""
-    if isinstance(error, Stop) or not isinstance(error, KeyboardInterrupt):
-        return isinstance(error, Stop)
-    main = threading.current_thread() is threading.main_thread()
-    return main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if isinstance(error, Stop):
+        return True
+    if not isinstance(error, KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
+        return False
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class _Request:
@@ -39,6 +42,7 @@ class _Request:
 
     def __init__(self, grace_s: float) -> None:
         self.grace_s, self.asked, self.raised = grace_s, "", False
+        self.waiting = False  # for the alarm, which is ours until then
         self.process = os.getpid()
 
     def take(self, number: int, _frame: FrameType | None = None) -> None:
@@ -48,43 +52,55 @@ class _Request:
             return
         if self.asked and number == HANGUP:
             return  # the terminal and the shell both send one, and nobody is impatient
+        if number == ALARM and not self.waiting:
+            return  # of a person's own
         if not self.asked:
-            if number not in SIGNALS:
-                return  # an alarm of a person's own
             self.asked = SIGNALS[signal.Signals(number)]
+            if self.grace_s and ALARM is not None:
+                signal.signal(ALARM, self.take)  # the code may have put its own, or ignore it
+                self.waiting = True
+                _set_timer(self.grace_s)
             if self.grace_s:
-                _alarm(self.grace_s)
                 return
         if self.raised and number in SIGNALS:
             # The code caught Stop and goes on.
             os.write(2, b"interrupted, and ended at once: what was saved stays, and the same command goes on from it\n")
-            os._exit(CODE)
+            os._exit(EXIT_CODE)
         if not self.raised:
             self.raised = True
             raise Stop
 
+    def heard(self) -> None:
+        """Somebody has asked: the alarm is not needed."""
+        if self.waiting:
+            self.waiting = False
+            _set_timer(0)
+
 
 @contextmanager
 def _handled(request: _Request) -> Iterator[None]:
-    """The handlers, where they can be put: in the main thread."""
+    """The handlers, where they can be put: in the main thread. A caller's timer is held meanwhile, and goes on."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [*SIGNALS, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])]
+    numbers = list(HANDLED)
     if HANGUP is not None and signal.getsignal(HANGUP) is signal.SIG_IGN:
         numbers.remove(HANGUP)  # by nohup: the run outlives its terminal
+    start, (left_s, every_s) = time.monotonic(), _set_timer(0)
     before = {number: signal.signal(number, request.take) for number in numbers}
     try:
         yield
     finally:
-        _alarm(0)
+        _set_timer(0)
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if left_s:
+            _set_timer(max(left_s - (time.monotonic() - start), 1e-3), every_s)
 
 
-def _alarm(seconds: float) -> None:
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+def _set_timer(seconds: float, every_s: float = 0) -> tuple[float, float]:
+    """What sends SIGALRM, where there is such a thing; the one that stood before: seconds left, and between two."""
+    return signal.setitimer(signal.ITIMER_REAL, seconds, every_s) if ALARM is not None else (0.0, 0.0)
 
 
 @contextmanager
@@ -96,7 +112,7 @@ def stopping(budget_s: float | None) -> Iterator[Callable[[], str | None]]:
 
     def why() -> str | None:
         if request.asked:
-            _alarm(0)
+            request.heard()
             return request.asked
         return "the budget is used up" if deadline is not None and time.monotonic() > deadline else None
 

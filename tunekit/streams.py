@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 OUT, ERR = 1, 2
 
@@ -90,10 +90,45 @@ def _is_descriptor(stream: object) -> bool:
 def _opened(number: int) -> None:
     """A descriptor that the caller closed leads nowhere: a file that is opened next would have its number, and what
     others print in it."""
-    try:
-        os.fstat(number)
-    except OSError:
+    if _identity(number) is None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         if nowhere != number:
             os.dup2(nowhere, number)
             os.close(nowhere)
+
+
+class Kept:
+    """Standard output and error as they stand, while a person's code has them: what it prints goes to the second."""
+
+    def __init__(self) -> None:
+        self.streams = sys.stdout, sys.stderr
+        self.identities = {number: _identity(number) for number in (OUT, ERR)}
+        self.copies = {number: os.dup(number) for number, identity in self.identities.items() if identity is not None}
+        sys.stdout = sys.stderr
+
+    def put_back(self) -> bool:
+        """Whether they were whole; what was closed is open again."""
+        whole = True
+        for number, copy in self.copies.items():
+            if _identity(number) != self.identities[number]:
+                os.dup2(copy, number)
+                whole = False
+            os.close(copy)
+        sys.stdout, sys.stderr = self.streams
+        if getattr(sys.stderr, "closed", False):
+            sys.stderr = _written_to(ERR)
+            whole = False
+        return whole
+
+
+def _identity(number: int) -> tuple[int, int] | None:
+    """Of the file that a descriptor leads to; None where it is closed."""
+    try:
+        status = os.fstat(number)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _written_to(number: int) -> TextIO:
+    return open(number, "w", buffering=1, errors="backslashreplace", closefd=False)

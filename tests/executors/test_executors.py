@@ -61,6 +61,8 @@ CHANGES = {
         {"top": "torch.use_deterministic_algorithms(True); torch.set_float32_matmul_precision('medium')"},
         ["the deterministic mode to 2; put back", "the float32 matmul precision to medium; put back"],
     ),
+    "autocast": ({"after": "torch.autocast('cpu').__enter__()"}, ["the autocast; put back"]),
+    "denormals": ({"top": "torch.set_flush_denormal(True)"}, ["the flushing of denormal numbers to True; put back"]),
     "folder": ({"init": "os.chdir('/')"}, ["the current folder to /; put back"]),
     "environment": (
         {"init": "os.environ['TUNEKIT_SECRET'] = 'value'"},
@@ -246,7 +248,7 @@ class TestContract:
         events = news_of(executor, executor.submit(Training(config, 20, {}, purpose="test"), workspace))
         assert events[-1].kind == "done", events[-1].error
         told = [event.progress.note for event in events if event.progress is not None and event.progress.note]
-        assert [note.partition(" changed ")[2] for note in told] == notes
+        assert [note.partition(" changed ")[2].partition(": a recipe has ")[0] for note in told] == notes
         inline, other = InlineExecutor(), Workspace(str(tmp_path / "other" / "trainings"), workspace.folder, "cpu")
         for seed, until in ((1, 4), (0, 3), (0, 8), (0, 20)):
             request = Training(replace(config, seed=seed), until, {}, purpose="test")
