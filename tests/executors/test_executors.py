@@ -430,6 +430,38 @@ def test_a_pool_whose_code_does_not_return_is_closed_in_seconds(make_config, wor
     assert not any(worker.process.is_alive() for worker in pool._workers)
 
 
+@pytest.mark.parametrize(("seconds", "limit_s", "saved"), [(3, LIMIT_S, True), (1e6, 4, False)])
+def test_a_pool_that_is_closed_waits_for_a_worker_that_saves_already(
+    make_config, workspace, monkeypatch, seconds, limit_s, saved
+):
+    """It does not ask meanwhile whether it shall stop; and code that hangs as it is saved has STOP_S."""
+    monkeypatch.setattr("tunekit.executors.processes.GRACE_S", 2)
+    monkeypatch.setattr("tunekit.executors.processes.KILL_S", 0.1)
+    monkeypatch.setattr("tunekit.executors.processes.STOP_S", limit_s)
+    (Path(workspace.folder) / "saves_long.py").write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self): super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
+        "    calls = 0\n"
+        "    def forward(self, x):\n"
+        "        self.calls += 1\n"
+        "        return super().forward(x)\n"
+        "    def state_dict(self, *args, **words):\n"
+        "        if self.calls >= 5:\n"
+        f"            Path({str(workspace.folder)!r}, 'saving').touch()\n"
+        f"            time.sleep({seconds})\n"
+        "        return super().state_dict(*args, **words)\n"
+    )
+    pool, config = ProcessExecutor(1), make_config(model={"target": "saves_long:Net", "args": {}})
+    pool.submit(Training(config, 5, {}, purpose="test"), workspace)
+    news_until(pool, lambda _: (Path(workspace.folder) / "saving").exists())
+    pool.close()
+    assert not any(worker.process.is_alive() for worker in pool._workers)
+    assert entry_of(config, workspace).has_checkpoint() is saved
+
+
 def test_executors_are_made_by_name(monkeypatch):
     assert isinstance(make_executor("auto", 1), InlineExecutor)
     assert isinstance(make_executor("inline", 8), InlineExecutor)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -19,10 +20,11 @@ from types import FrameType
 from tunekit.executors.base import MEMORY_HINT, STILLBORN, STOP_S, Event, carry_out
 from tunekit.stopping import GRACE_S, HANGUP, Stop
 from tunekit.vocabulary import Measurement, Training, UserError
-from tunekit.worker import Worker, Workspace
+from tunekit.worker import Worker, Workspace, _Writer
 
 GREETING = "ready"
 HEARD = "stopping"  # a worker's answer to the end: it saves what it does, which is waited for
+LISTEN_S = 0.2  # how often a worker that saves looks whether it shall stop
 KILL_S = 2.0  # what a worker that was told to end by SIGTERM has, until it is killed
 
 
@@ -165,10 +167,12 @@ class ProcessExecutor:
             now = time.monotonic()
             for worker in alive:
                 self._receive(worker)
+                if worker.heard and now - start <= STOP_S:
+                    continue
                 if worker.terminated is not None:
                     if now - worker.terminated > KILL_S:
                         worker.process.kill()
-                elif now - start > (STOP_S if worker.heard else GRACE_S):
+                elif now - start > GRACE_S:
                     worker.process.terminate()
                     worker.terminated = now
 
@@ -204,10 +208,12 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
             signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     worker = Worker()
+    news = _News(pipe)
+    threading.Thread(target=_listen, args=(news, threading.get_ident()), daemon=True).start()
     try:
         import torch  # while the supervisor still prepares the first request
 
-        pipe.send(GREETING)
+        news.send(GREETING)
         if not pipe.poll():
             import torch._dynamo  # noqa: F401 - idle as yet: torch's optimizers import it, which takes a second
 
@@ -218,8 +224,8 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
             if item == "stop":
                 continue  # what was to be stopped has ended by itself
             handle, request, workspace = item
-            for event in carry_out(worker, handle, request, workspace, partial(_is_stopped, pipe)):
-                _tell(pipe, event)
+            for event in carry_out(worker, handle, request, workspace, partial(_is_stopped, news)):
+                _tell(news, event)
     except Stop:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # what was whole is saved; who asks why it ended learns it
@@ -245,18 +251,48 @@ class _Orphaned(BaseException):
     """The supervisor is gone: nobody listens at the other end of the pipe. No error of the request that is running."""
 
 
-def _is_stopped(pipe: Connection) -> bool:
+class _News:
+    """A worker's end of its pipe, where two threads tell."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe, self._lock = pipe, threading.Lock()
+
+    def send(self, item: object) -> None:
+        with self._lock:
+            self.pipe.send(item)
+
+
+def _listen(news: _News, main: int) -> None:
+    """Answer for the main thread while it saves: it does not ask then, and to write a large checkpoint takes long."""
+    with contextlib.suppress(OSError):  # the supervisor is gone, as the main thread will see
+        while True:
+            time.sleep(LISTEN_S)
+            if _saves(sys._current_frames().get(main)) and news.pipe.poll():
+                news.send(HEARD)
+
+
+def _saves(frame: FrameType | None) -> bool:
+    """Whether rows, weights or a checkpoint are on their way to the store."""
+    saving = (_Writer.add.__code__, _Writer.flush.__code__)
+    while frame is not None:
+        if frame.f_code in saving:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_stopped(news: _News) -> bool:
     try:
-        if not (pipe.poll() and pipe.recv() == "stop"):
+        if not (news.pipe.poll() and news.pipe.recv() == "stop"):
             return False
-        pipe.send(HEARD)
+        news.send(HEARD)
         return True
     except (EOFError, OSError) as error:
         raise _Orphaned from error
 
 
-def _tell(pipe: Connection, event: Event) -> None:
+def _tell(news: _News, event: Event) -> None:
     try:
-        pipe.send(event)
+        news.send(event)
     except OSError as error:
         raise _Orphaned from error
