@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import importlib
 import json
 import os
 import signal
@@ -21,6 +22,8 @@ from tests.commands import recipe, spawn
 from tunekit import guest
 from tunekit.guest import SETTINGS, Visit, take_notes
 from tunekit.stopping import Stop, stopping
+from tunekit.training.data import DatasetSplit
+from tunekit.training.order import BatchPlan
 from tunekit.vocabulary import Interrupted, UserError
 
 LIMIT_S = 120
@@ -216,13 +219,20 @@ def test_what_cannot_be_put_back_is_refused():
     opened.__exit__(None, None, None)
 
 
-@pytest.mark.parametrize("close", ["sys.stdout.close()", "os.close(1)", "os.close(2)"])
-def test_standard_streams_that_are_closed_are_opened_again_to_say_so(tmp_path, close):
-    done = spawn("validate", written(tmp_path, "closes_streams", init=close), cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "error: model.target: closes_streams:Net closed standard output or error, where others write; leave them open\n"
+def test_standard_streams_that_are_closed_are_opened_again_to_say_so(tmp_path):
+    (tmp_path / "closes.py").write_text(
+        "import os, sys\n"
+        "from tunekit.guest import Visit\n"
+        "from tunekit.vocabulary import UserError\n"
+        "for close in (lambda: sys.stdout.close(), lambda: os.close(1), lambda: os.close(2)):\n"
+        "    try:\n"
+        "        with Visit('m:Net'): close()\n"
+        "    except UserError as error: print(error, file=sys.stderr, flush=True)\n"
+        "    os.write(1, b'whole\\n')\n"
     )
+    done = subprocess.run([sys.executable, "closes.py"], cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S)
+    line = "m:Net closed standard output or error, where others write; leave them open\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, 3 * "whole\n", 3 * line)
 
 
 def test_more_threads_than_leave_room_are_refused_in_however_many_visits_they_came(monkeypatch):
@@ -316,18 +326,18 @@ def test_a_timer_that_a_caller_has_set_and_that_ran_out_meanwhile_is_told_afterw
     assert alarms == [signal.SIGALRM]
 
 
-@pytest.mark.parametrize("jobs", [(), ("--jobs", "1"), ("--jobs", "2", "--executor", "processes")])
-def test_standard_output_is_json_alone(tmp_path, jobs):
+@pytest.mark.parametrize("words", [("inspect",), ("check-init-loss", "--jobs", "2", "--executor", "processes")])
+def test_standard_output_is_json_alone(tmp_path, words):
     says = "print('PRINTED'); os.write(1, b'RAW\\n'); os.system('echo CHILD'); sys.__stdout__.write('KEPT\\n')"
     path = written(tmp_path, "prints_all", top=f"{says}\nimport atexit; atexit.register(print, 'LAST')", init=says)
-    done = spawn("check-init-loss" if jobs else "inspect", path, "--json", *jobs, cwd=tmp_path)
+    done = spawn(words[0], path, "--json", *words[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
     for word in ("PRINTED", "RAW", "CHILD", "KEPT", "LAST"):
-        assert done.stderr.count(word) >= (1 if word == "LAST" else 2) or "--executor" in jobs, word
+        assert done.stderr.count(word) >= (1 if word == "LAST" else 2) or "--executor" in words, word
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
 def test_closed_standard_streams_are_no_error_and_lead_nothing_astray(tmp_path, closed):
     path = written(tmp_path, "prints_raw", init="os.write(1, b'RAW'); print('PRINTED')")
     line = f"{sys.executable} -m tunekit.cli validate {path} --json {closed}"
@@ -339,16 +349,27 @@ def test_closed_standard_streams_are_no_error_and_lead_nothing_astray(tmp_path, 
 
 
 LOOP = "Path('hung').write_text('')\nwhile True: pass"
-DEAF = "Path('hung').write_text('')\nwhile True:\n  try: time.sleep(1)\n  except BaseException: pass"
+DEAF = """
+Path('hung').write_text('')
+while True:
+    try: time.sleep(1e6)
+    except BaseException as error: Path('caught').write_text(type(error).__name__)
+"""
+
+
+def seen(path: Path) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not path.exists():
+        assert time.monotonic() < end, path
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
     ("words", "place", "code", "numbers", "told"),
     [
-        (("validate",), "top", LOOP, [signal.SIGTERM], "ended by SIGTERM; give the same command again"),
         (("run", "--jobs", "1"), "forward", LOOP, [signal.SIGINT], "goes on from here"),
-        (("validate",), "init", DEAF, [signal.SIGINT] * 2, "ended at once"),
-        (("run", "--jobs", "2"), "top", DEAF, [signal.SIGINT], "goes on from here"),
+        (("validate",), "init", DEAF, [signal.SIGTERM, signal.SIGINT], "ended at once"),
+        (("run", "--jobs", "2"), "top", DEAF, [signal.SIGTERM], "goes on from here"),
     ],
 )
 def test_code_that_does_not_return_is_ended(tmp_path, words, place, code, numbers, told):
@@ -356,12 +377,8 @@ def test_code_that_does_not_return_is_ended(tmp_path, words, place, code, number
     command = [sys.executable, "-m", "tunekit.cli", words[0], str(path), *words[1:]]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            end = time.monotonic() + LIMIT_S
-            while not (tmp_path / "hung").exists():
-                assert time.monotonic() < end
-                time.sleep(0.05)
-            for number in numbers:
-                time.sleep(0.5)
+            for number, name in zip(numbers, ("hung", "caught"), strict=False):
+                seen(tmp_path / name)
                 process.send_signal(number)
             _, err = process.communicate(timeout=LIMIT_S)
         finally:
@@ -371,7 +388,7 @@ def test_code_that_does_not_return_is_ended(tmp_path, words, place, code, number
     assert "Traceback" not in err
 
 
-def test_what_ends_a_reader_is_told_with_its_line(tmp_path):
+def test_what_ends_a_reader_is_told_with_its_line(tmp_path, monkeypatch):
     (tmp_path / "ends_reader.py").write_text(
         "import sys, torch\n"
         "from torch.utils.data import Dataset, get_worker_info\n"
@@ -380,11 +397,12 @@ def test_what_ends_a_reader_is_told_with_its_line(tmp_path):
         "    def __getitem__(self, i):\n"
         "        if get_worker_info() is not None: sys.exit(0)\n"
         "        return torch.randn(4) + i % 2, i % 2\n"
-        "def make(): return Drawn(), Drawn()\n"
     )
-    path = recipe(tmp_path, data="{target: 'ends_reader:make'}")
-    done = spawn("lr-sweep", path, "--keep-going", "--jobs", "1", "--readers", "1", cwd=tmp_path)
-    assert "data: the dataset raised SystemExit: 0 (ends_reader.py, line 6)" in done.stdout + done.stderr
+    monkeypatch.syspath_prepend(tmp_path)
+    train = importlib.import_module("ends_reader").Drawn()
+    plan = BatchPlan(DatasetSplit(train), seed=0, batch_size=8, per_epoch=80)
+    with pytest.raises(UserError, match=r"^data: the dataset raised SystemExit: 0 \(ends_reader.py, line 6\)"):
+        next(plan.stream(0, 1, readers=1, pin=False))
 
 
 def test_a_thread_that_imports_as_the_program_ends_says_nothing(monkeypatch, capsys):
