@@ -326,7 +326,7 @@ def test_a_timer_that_a_caller_has_set_and_that_ran_out_meanwhile_is_told_afterw
     assert alarms == [signal.SIGALRM]
 
 
-@pytest.mark.parametrize("words", [("inspect",), ("check-init-loss", "--jobs", "2", "--executor", "processes")])
+@pytest.mark.parametrize("words", [("inspect",), ("check-init-loss", "--jobs", "1", "--executor", "processes")])
 def test_standard_output_is_json_alone(tmp_path, words):
     says = "print('PRINTED'); os.write(1, b'RAW\\n'); os.system('echo CHILD'); sys.__stdout__.write('KEPT\\n')"
     path = written(tmp_path, "prints_all", top=f"{says}\nimport atexit; atexit.register(print, 'LAST')", init=says)
@@ -369,10 +369,10 @@ def seen(path: Path) -> None:
     [
         (("run", "--jobs", "1"), "forward", LOOP, [signal.SIGINT], "goes on from here"),
         (("validate",), "init", DEAF, [signal.SIGTERM, signal.SIGINT], "ended at once"),
-        (("run", "--jobs", "2"), "top", DEAF, [signal.SIGTERM], "goes on from here"),
     ],
 )
 def test_code_that_does_not_return_is_ended(tmp_path, words, place, code, numbers, told):
+    """Here; of workers in test_executors.py."""
     path = written(tmp_path, "hangs_here", **{place: f"exec({code!r})"})
     command = [sys.executable, "-m", "tunekit.cli", words[0], str(path), *words[1:]]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -190,7 +190,7 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove what a run can make again: checkpoints, and weights but for the winner's and the final model's.
+    """Remove what a run can make again: checkpoints, and weights but for those that its results or best.yaml name.
 
     Results, metrics, studies and figures stay. What goes is shown first, with the iterations that would make it again;
     then it is asked for. Without a terminal nothing is removed unless --yes is given.
