@@ -52,6 +52,7 @@ class TestRaised:
         [
             (ValueError("first\nsecond"), "ValueError: first"),
             (ValueError(), "ValueError"),
+            (ValueError("a" * 100_000), f"ValueError: {'a' * 500}…"),
             (SyntaxError("bad", ("/home/a/net.py", 3, 1, "x")), "SyntaxError: bad (net.py, line 3)"),
         ],
     )

@@ -34,6 +34,10 @@ def _is_seen(char: str) -> bool:
     return char.isprintable() or unicodedata.category(char) == "Zs"  # of blanks Python calls one printable
 
 
+MOST_TOLD = 500
+"""Characters of what was raised: more is data, not a message."""
+
+
 def raised(error: BaseException) -> str:
     """What was raised, by its type and first line, with the innermost line of the person's code that led to it.
 
@@ -42,7 +46,9 @@ def raised(error: BaseException) -> str:
     """
     lines = _text(error).strip().splitlines()
     notes = [note for note in _notes(error) if note.startswith(READING)]
-    text = f"{type(error).__name__}{': ' + lines[0] if lines else ''}"
+    first = lines[0] if lines else ""
+    told = first if len(first) <= MOST_TOLD else f"{first[:MOST_TOLD]}…"
+    text = f"{type(error).__name__}{': ' + told if told else ''}"
     places = list(_places(error))
     if len(lines) > 1 and re.match("Caught .*DataLoader worker", lines[0]):
         # A reader's error arrives as text: its traceback, and what was raised in the last line.

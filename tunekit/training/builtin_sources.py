@@ -151,7 +151,7 @@ def image_folder(path: Path, size: int = 64) -> Parts:
         transform = _image_transform(size)
         sets = [ImageFolder(folder, transform, loader=read_image) for folder in folders if folder.is_dir()]
     except FileNotFoundError as error:
-        raise UserError(f"data.args.path: {str(error).splitlines()[0]}") from None
+        raise UserError(f"data.args.path: {path}: {str(error).splitlines()[0]}") from None
     except OSError as error:
         raise UserError(f"data.args.path: {error.filename or path}: cannot be read: {why(error)}") from None
     train, val, test = (*sets, None, None)[:3]
