@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -244,6 +245,19 @@ class _Unsaved:
         return not math.isfinite(last.train_loss) if session.dead else last.iteration == session.iteration
 
 
+SAVING = threading.Event()
+"""Set while rows, weights or a checkpoint are on their way to the store: then a worker answers nobody."""
+
+
+@contextmanager
+def _saving() -> Iterator[None]:
+    SAVING.set()
+    try:
+        yield
+    finally:
+        SAVING.clear()
+
+
 class _Writer:
     """Rows of a session on their way to the store: metrics first, then the checkpoint that stands for them."""
 
@@ -269,7 +283,8 @@ class _Writer:
             score = chunk.rows[-1].val_metric
             if score is not None and math.isfinite(score) and self.sign * score > self.best:
                 self.best = self.sign * score
-                self.unsaved.best_weights = self.session.weights()
+                with _saving():
+                    self.unsaved.best_weights = self.session.weights()
         self.unsaved.chunks.append(chunk)
 
     def ends(self, request: Training) -> bool:
@@ -285,6 +300,10 @@ class _Writer:
         unsaved = self.unsaved
         if not self.session.whole or not unsaved.is_of(self.session):
             return  # in the middle of an iteration the weights stand for none
+        with _saving():
+            self._save(unsaved)
+
+    def _save(self, unsaved: _Unsaved) -> None:
         every = [chunk.sample_losses for chunk in unsaved.chunks if chunk.sample_losses is not None]
         for number, losses in enumerate(every, start=unsaved.validations):
             self.entry.append_losses(losses, number)

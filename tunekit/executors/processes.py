@@ -20,7 +20,7 @@ from types import FrameType
 from tunekit.executors.base import MEMORY_HINT, STILLBORN, STOP_S, Event, carry_out
 from tunekit.stopping import GRACE_S, HANGUP, Stop
 from tunekit.vocabulary import Measurement, Training, UserError
-from tunekit.worker import Worker, Workspace, _Writer
+from tunekit.worker import SAVING, Worker, Workspace
 
 GREETING = "ready"
 HEARD = "stopping"  # a worker's answer to the end: it saves what it does, which is waited for
@@ -209,7 +209,7 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
     signal.signal(signal.SIGTERM, _end)
     worker = Worker()
     news = _News(pipe)
-    threading.Thread(target=_listen, args=(news, threading.get_ident()), daemon=True).start()
+    threading.Thread(target=_listen, args=(news,), daemon=True).start()
     try:
         import torch  # while the supervisor still prepares the first request
 
@@ -262,23 +262,13 @@ class _News:
             self.pipe.send(item)
 
 
-def _listen(news: _News, main: int) -> None:
+def _listen(news: _News) -> None:
     """Answer for the main thread while it saves: it does not ask then, and to write a large checkpoint takes long."""
     with contextlib.suppress(OSError):  # the supervisor is gone, as the main thread will see
         while True:
             time.sleep(LISTEN_S)
-            if _saves(sys._current_frames().get(main)) and news.pipe.poll():
+            if SAVING.is_set() and news.pipe.poll():
                 news.send(HEARD)
-
-
-def _saves(frame: FrameType | None) -> bool:
-    """Whether rows, weights or a checkpoint are on their way to the store."""
-    saving = (_Writer.add.__code__, _Writer.flush.__code__)
-    while frame is not None:
-        if frame.f_code in saving:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _is_stopped(news: _News) -> bool:
