@@ -369,6 +369,7 @@ def seen(path: Path) -> None:
     [
         (("run", "--jobs", "1"), "forward", LOOP, [signal.SIGINT], "goes on from here"),
         (("validate",), "init", DEAF, [signal.SIGTERM, signal.SIGINT], "ended at once"),
+        (("validate",), "init", DEAF, [signal.SIGINT], "ended at once"),
     ],
 )
 def test_code_that_does_not_return_is_ended(tmp_path, words, place, code, numbers, told):

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from tunekit.stopping import HANDLED, is_request
+from tunekit.stopping import HANDLED, has_left, is_request
 from tunekit.streams import Kept
 from tunekit.telling import raised, visible
 from tunekit.vocabulary import UserError
@@ -335,7 +335,9 @@ class Visit:
         if error is None and troubles:
             raise UserError("; ".join(troubles))
         _notes.extend(troubles)
-        if error is not None and not isinstance(error, Exception) and not is_request(error):
+        if error is not None and is_request(error):
+            has_left()
+        elif error is not None and not isinstance(error, Exception):
             raise ended(self.who, error) from error
 
     def _put_back(self) -> list[str]:

@@ -14,6 +14,7 @@ from types import FrameType
 from tunekit.vocabulary import Interrupted
 
 GRACE_S = 5.0  # what a request to stop waits until somebody asks for it
+CAUGHT_S = 10.0  # what code that has caught Stop may go on for, or our own take to save, until the process is ended
 EXIT_CODE = 130  # of a program that was interrupted
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
 HANGUP = getattr(signal, "SIGHUP", None)  # the terminal was closed
@@ -56,25 +57,37 @@ class _Request:
             return  # of a person's own
         if not self.asked:
             self.asked = SIGNALS[signal.Signals(number)]
-            if self.grace_s and ALARM is not None:
-                signal.signal(ALARM, self.take)  # the code may have put its own, or ignore it
-                self.waiting = True
-                _set_timer(self.grace_s)
             if self.grace_s:
+                self._wait(self.grace_s)
                 return
-        if self.raised and number in SIGNALS:
+        if self.raised:
             # The code caught Stop and goes on.
             os.write(2, b"interrupted, and ended at once: what was saved stays, and the same command goes on from it\n")
             os._exit(EXIT_CODE)
-        if not self.raised:
-            self.raised = True
-            raise Stop
+        self.raised = True
+        self._wait(CAUGHT_S)
+        raise Stop
+
+    def _wait(self, seconds: float) -> None:
+        if ALARM is not None:
+            signal.signal(ALARM, self.take)  # the code may have put its own, or ignore it
+            self.waiting = True
+            _set_timer(seconds)
 
     def heard(self) -> None:
-        """Somebody has asked: the alarm is not needed."""
+        """Somebody has asked, or Stop has left the code: the alarm is not needed."""
         if self.waiting:
             self.waiting = False
             _set_timer(0)
+
+
+_requests: list[_Request] = []
+
+
+def has_left() -> None:
+    """Stop has left a person's code: what follows is our own, and may take its time to save."""
+    for request in _requests:
+        request.heard()
 
 
 @contextmanager
@@ -86,12 +99,14 @@ def _handled(request: _Request) -> Iterator[None]:
     numbers = list(HANDLED)
     if HANGUP is not None and signal.getsignal(HANGUP) is signal.SIG_IGN:
         numbers.remove(HANGUP)  # by nohup: the run outlives its terminal
+    _requests.append(request)
     start, (left_s, every_s) = time.monotonic(), _set_timer(0)
     before = {number: signal.signal(number, request.take) for number in numbers}
     try:
         yield
     finally:
         _set_timer(0)
+        _requests.remove(request)
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if left_s:
