@@ -107,7 +107,8 @@ class TestBadInput:
 
     def test_runs_dir_that_is_a_file(self, tunekit, fast, tmp_path):
         (tmp_path / "file").write_text("")
-        self.check(tunekit("run", fast, "--runs-dir", "file"), "file")
+        for more in ((), ("--name", "x")):
+            self.check(tunekit("run", fast, "--runs-dir", "file", *more), "file: is not a folder; choose another place")
 
     def test_step_without_its_hand_off_names_the_command(self, tunekit, fast):
         self.check(tunekit("coarse-grid", fast, "--name", "bare", "--jobs", 1), "tunekit lr-sweep runs/bare")

@@ -86,19 +86,25 @@ def _create_numbered(runs_dir: Path, loaded: Loaded) -> RunDir:
         path = runs_dir / f"{loaded.recipe.name}-{number:03d}"
         try:
             path.mkdir(parents=True)
-        except FileExistsError:
+        except (FileExistsError, NotADirectoryError):
             if path.exists():
                 continue  # another process took this number
-            raise UserError(f"{runs_dir}: is not a folder; choose another place with --runs-dir") from None
+            raise _no_folder(runs_dir) from None
         except OSError as error:
             raise disk_error(path, error) from None
         return _create(path, loaded)
+
+
+def _no_folder(path: Path) -> UserError:
+    return UserError(f"{path}: is not a folder; choose another place with --runs-dir")
 
 
 def _create(path: Path, loaded: Loaded) -> RunDir:
     try:
         path.mkdir(parents=True, exist_ok=True)
         (path / TRAININGS).mkdir(exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise _no_folder(path.parent) from None
     except OSError as error:
         raise disk_error(path, error) from None
     run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
