@@ -23,6 +23,14 @@ from tunekit.steps import step_names
 End = Callable[[subprocess.Popen], None]
 
 
+@pytest.fixture(autouse=True)
+def with_a_terminal():
+    """What these tests run below may ignore SIGHUP, as nohup does, and commands would inherit that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def kill_group(process: subprocess.Popen) -> None:
     """The supervisor and its workers, at once: the machine is gone."""
     os.killpg(process.pid, signal.SIGKILL)
