@@ -124,7 +124,7 @@ def _step(folder: Path, trials: int) -> tuple[float, StepResult]:
     from tunekit.pipeline import schema
     from tunekit.rundir import RunDir
     from tunekit.steps import Context
-    from tunekit.studies import Studies, open_storage
+    from tunekit.studies import Studies, open_journal
     from tunekit.supervisor import Supervisor
     from tunekit.worker import Workspace
 
@@ -133,7 +133,7 @@ def _step(folder: Path, trials: int) -> tuple[float, StepResult]:
     facts = Facts(1437, 360, VALIDATIONS, "accuracy", True, 10, 1000, 1, "fp32", "cpu", {})
     run, answers = RunDir(folder, recipe, folder), Answers()
     started = time.perf_counter()
-    studies = Studies(open_storage(run.journal))
+    studies = Studies(open_journal(run.journal))
     supervisor = Supervisor(run, studies, answers, Workspace("", "", "cpu"), lambda event: None, "runs/grid")
     supervisor._store = answers  # type: ignore[assignment]
     result = supervisor.run_step(Context(grid(trials), recipe, facts))
