@@ -302,7 +302,9 @@ def test_a_manifest_names_no_place_outside(tunekit, run, tmp_path):
 def test_a_run_of_another_format_is_left_alone(tunekit, run):
     manifest = json.loads((run / "environment.json").read_text())
     (run / "environment.json").write_text(json.dumps({**manifest, "format": 2}))
+    before = contents(run)
     refused(tunekit("clean", run, "--yes"), "another version of tunekit (format 2")
+    assert contents(run) == before
 
 
 def test_it_imports_nobodys_code(run):

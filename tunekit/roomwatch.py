@@ -26,19 +26,17 @@ class RoomWatch:
     def begin(self, requests: Sequence[Training | Measurement]) -> None:
         """A round is about to be carried out."""
         trainings = [request for request in requests if isinstance(request, Training)]
-        for request in trainings:
-            self._measure(request)
         self._planned = [self._left(request) for request in trainings]
         self._tell()
 
     def wrote(self, request: Training | Measurement) -> None:
         """A request has ended: what it wrote tells what the others will."""
-        if isinstance(request, Training) and self._measure(request):
+        if isinstance(request, Training) and self._learn(self._store.entry(request.config).sizes()):
             self._tell()
 
-    def _measure(self, request: Training) -> bool:
-        """Take the sizes of a training's files for those of the others; whether that changes them."""
-        seen = self._store.entry(request.config).sizes()
+    def _learn(self, seen: Sizes | None) -> bool:
+        """Take the sizes of a training's files, where it has some, for those of the others; whether that changes
+        them."""
         if seen is None:
             return False
         before, self._sizes = self._sizes, self._sizes.at_least(seen) if self._measured else seen
@@ -48,9 +46,9 @@ class RoomWatch:
     def _left(self, request: Training) -> Planned:
         """What is missing of a training, by the length of its metrics: reading them all would take a second look."""
         entry = self._store.entry(request.config)
-        left = max(0, request.until - entry.metrics_bytes() // ROW_BYTES)
-        begins = left > 0 and entry.sizes() is None
-        return planned(self._context, request, left, begins)
+        left, sizes = max(0, request.until - entry.metrics_bytes() // ROW_BYTES), entry.sizes()
+        self._learn(sizes)
+        return planned(self._context, request, left, begins=left > 0 and sizes is None)
 
     def _tell(self) -> None:
         needed, free = room(self._planned, self._sizes), shutil.disk_usage(self._store.root.parent).free
