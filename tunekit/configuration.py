@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 Values = Mapping[str, Any]
@@ -117,7 +118,7 @@ class TrainingConfig:
         }
         return cls(**{**data, **parts})
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Twelve hex digits of the SHA-256 of the configuration's canonical JSON."""
         return digest(self.as_dict())
