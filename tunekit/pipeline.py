@@ -22,7 +22,7 @@ from tunekit.recipe.shipped import by_name
 from tunekit.rundir import RunDir, RunFolder
 from tunekit.runs import find_run
 from tunekit.runstudies import open_studies, studies_address
-from tunekit.steps import Context, Earlier, Step, get_step, step_names, steps
+from tunekit.steps import Context, Earlier, Step, codes, get_step, step_names, steps
 from tunekit.steps.winner import Winner
 from tunekit.stopping import stopping
 from tunekit.store import Store
@@ -50,7 +50,7 @@ MOST_READERS = 8
 @cache
 def schema() -> type[Recipe]:
     """The recipe with the settings of all steps."""
-    return recipe_type({step.name: step.settings for step in steps()})
+    return recipe_type({step.name: step.settings for step in steps()}, codes)
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Loaded:

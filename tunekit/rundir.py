@@ -23,7 +23,7 @@ from tunekit.vocabulary import Finding, Remedy, StepResult, StorageError, UserEr
 RUN_FORMAT = 3
 """Of a run folder: one of another format is read, and not trained on."""
 
-OWN_KEYS = ("steps", "search")
+OWN_KEYS = ("steps", "search", "accept")  # of a recipe, on which no training hangs
 """Keys of a recipe that may change on a run: its trainings hang on all others."""
 
 MOST_BYTES = 500_000_000
@@ -237,7 +237,7 @@ def read_run(path: Path) -> RunFolder:
 
 
 def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = (), folder: Path | None = None) -> RunDir:
-    """An existing run, to go on with. `overrides` may change only `steps` and `search`, and are kept. `folder`: where
+    """An existing run, to go on with. `overrides` may change only OWN_KEYS, and are kept. `folder`: where
     the recipe's code is to be looked for if it is gone from where it was. Errors: UserError."""
     run = with_recipe(schema, read_run(path), path, overrides, folder)
     if overrides:
@@ -263,8 +263,8 @@ def with_recipe(
         if read_override(text)[0].split(".")[0] not in OWN_KEYS:
             again = command(Remedy("run", dict(map(read_override, overrides))), str(path), OWN_KEYS, RECIPE)
             raise UserError(
-                f"--set {text}: on a run only `steps` and `search` change, for its trainings hang on the rest; "
-                f"start another run with `{again}`"
+                f"--set {text}: on a run only `steps`, `search` and `accept` change, for its trainings hang on the "
+                f"rest; start another run with `{again}`"
             )
     folder = code_folder(path) or folder
     if folder is None:

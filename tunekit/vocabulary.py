@@ -17,6 +17,7 @@ Severity = Literal["note", "warn", "fail"]
 Verdict = Literal["pass", "warn", "fail"]
 Format = Literal["rate", "share"]
 """How a number is shown: rates short (3e-3), shares of one in per cent; others with four digits."""
+SPLITS = 16  # random splits of the validation samples into two halves, over which a metric is kept
 POINTS = 50  # of a training's course, that a study keeps
 SCHEMA = 2
 """Of result.json: raised when a field of it changes its meaning."""
@@ -216,13 +217,18 @@ def judged_by(header: Iterable[str]) -> str | None:
 class Record:
     """What came back for a request. `rows` are columns of equal length, one entry an iteration, named by `columns`;
     validations are None but at the ends of epochs. `val_losses` has one array a validation: the loss of every
-    validation sample, in order. Equal to itself alone: two may hold the same arrays.
+    validation sample, in order. `val_scores` likewise what each sample gives to a metric that is a mean over samples
+    (its share of right answers, its error); nothing for another metric. `val_halves`: the metric over both halves of
+    SPLITS fixed random splits of the validation samples, first halves and second ones in turn. Equal to itself alone:
+    two may hold the same arrays.
     """
 
     request: Training | Measurement
     rows: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     values: Values = field(default_factory=dict)  # what a probe measured
     val_losses: Any = ()  # float32 [validations, n_val]
+    val_scores: Any = ()  # float32 [validations, n_val], or ()
+    val_halves: Any = ()  # float32 [validations, 2 * SPLITS], or ()
     error: str | None = None
 
     @property

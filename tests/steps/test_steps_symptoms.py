@@ -47,6 +47,20 @@ def test_warnings_keep_their_severity():
     assert found(judged(context, records), "narrow_range").severity == "warn"
 
 
+def test_a_code_that_the_recipe_accepts_is_a_note_and_stays_in_the_result():
+    context = context_of("lr-sweep", accept=["all_diverged"])
+    result = swept(context)
+    finding = found(result, "all_diverged")
+    assert (finding.severity, result.verdict) == ("note", "pass")
+    assert finding.message.endswith("; accepted in the recipe")
+    assert result.handoff == {}
+
+
+def test_what_is_accepted_must_be_a_code_that_exists():
+    with pytest.raises(ValueError, match=r"no finding is called 'class_imbalanc' \(did you mean 'class_imb"):
+        context_of("lr-sweep", accept=["class_imbalanc"])
+
+
 def said(step, code, context):
     """The result of a step that says this code alone."""
     (spoken,) = (other for other in get_step(step).codes() if other.name == code)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -115,7 +116,7 @@ def _not_searched(path: str) -> str:
         return "rates and weight decays have axes of their own (steps.coarse-grid)"
     if (first == "data" and not path.startswith("data.augment")) or first in ("task", "metric"):
         return "values on other data, or by another metric, cannot be compared"
-    if first in ("name", "seed", "device", "precision", "threads", "steps", "search"):
+    if first in ("name", "seed", "device", "precision", "threads", "steps", "search", "accept"):
         return "it is one for the whole run"
     return ""
 
@@ -140,6 +141,7 @@ class Recipe(_Model):
     seed: int = Field(0, ge=0, lt=2**31)
     steps: StepSettings = StepSettings()
     search: dict[str, list[Any]] = {}
+    accept: list[str] = []  # codes whose findings are notes
 
     @field_serializer("threads")
     def _threads_text(self, value: int | None) -> int | str:
@@ -253,14 +255,26 @@ class Recipe(_Model):
         )
 
 
-def recipe_type(settings: Mapping[str, type]) -> type[Recipe]:
-    """The recipe with these steps' settings (dataclasses) under `steps`, by the steps' names."""
+def recipe_type(settings: Mapping[str, type], codes: Callable[[], Collection[str]] = tuple) -> type[Recipe]:
+    """The recipe with these steps' settings (dataclasses) under `steps`, by the steps' names. `codes`: all that a step
+    may say, asked for where a recipe accepts some."""
+
+    def known(name: str) -> str:
+        names = codes()
+        if name not in names:
+            raise ValueError(f"accept: no finding is called {name!r}{nearest(name, names)}; see `tunekit explain`")
+        return name
+
     fields: dict[str, Any] = {
         _field(name): (kind, Field(default_factory=dict, validate_default=True, alias=name))
         for name, kind in settings.items()
     }
     steps = create_model("Steps", __base__=StepSettings, **fields)
-    return create_model("Recipe", __base__=Recipe, steps=(steps, Field(default_factory=dict, validate_default=True)))
+    own: dict[str, Any] = {
+        "steps": (steps, Field(default_factory=dict, validate_default=True)),
+        "accept": (list[Annotated[str, AfterValidator(known)]], []),
+    }
+    return create_model("Recipe", __base__=Recipe, **own)
 
 
 def _field(step: str) -> str:

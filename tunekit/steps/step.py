@@ -176,12 +176,13 @@ AnyStep = Step[Any, Any]
 def conclude(context: Context[S], judgement: Judgement) -> StepResult:
     """The step's result: its verdict is that of its gravest finding; symptoms of earlier faults name their cause."""
     codes = {code.name: code for code in context.step.codes()}
-    findings = tuple(_as_symptom(finding, codes[finding.code], context.causes) for finding in judgement.findings)
+    accepted = tuple(_as_accepted(finding, context.recipe.accept) for finding in judgement.findings)
+    findings = tuple(_as_symptom(finding, codes[finding.code], context.causes) for finding in accepted)
     following = judgement.next or (Remedy(context.following) if context.following else None)
     handoff = judgement.handoff
     return StepResult(
         step=context.step.name,
-        verdict=worst(judgement.findings),
+        verdict=worst(accepted),
         summary=judgement.summary,
         findings=findings,
         handoff=plain(handoff.to_json()) if handoff is not None else {},
@@ -192,6 +193,13 @@ def conclude(context: Context[S], judgement: Judgement) -> StepResult:
         remedies=() if following is None else (following,),
         diagnosis=judgement.diagnosis,
     )
+
+
+def _as_accepted(finding: Finding, accepted: Sequence[str]) -> Finding:
+    """What the recipe says that its writer knows better is a note."""
+    if finding.code not in accepted or finding.severity == "note":
+        return finding
+    return replace(finding, severity="note", message=f"{finding.message}; accepted in the recipe", remedies=())
 
 
 def _as_symptom(finding: Finding, code: Code, causes: Sequence[str]) -> Finding:

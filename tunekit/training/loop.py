@@ -29,7 +29,7 @@ from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.regularizers import without_regularizers
 from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
-from tunekit.training.tasks import build_task
+from tunekit.training.tasks import Outputs, build_task, main_tensor
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import Row, UserError
 
@@ -182,7 +182,12 @@ class Session:
         return next(self._loader)
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Outputs of a batch in fp32; the arithmetic inside is in the configuration's precision."""
+        """The tensor among the outputs of a batch that probes look at, in fp32."""
+        return main_tensor(self.answer(model, batch))
+
+    def answer(self, model: nn.Module, batch: Batch) -> Outputs:
+        """Outputs of a batch in fp32, as the loss takes them; the arithmetic inside is in the configuration's
+        precision."""
         before = numbers()
         with self.autocast():
             answer = model(*batch.args, **batch.kwargs)

@@ -18,6 +18,8 @@ from tunekit.recipe import call, check_arguments, construct, resolve
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
 
+Outputs = Any
+"""What a model gives of a batch: a tensor or, for a loss of the person's own that takes them, several parts."""
 Loss = Callable[[Tensor, Tensor], Tensor]
 Counts = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
@@ -147,6 +149,22 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def main_tensor(outputs: Outputs) -> Tensor:
+    """The tensor among a model's outputs that is looked at: itself, its `logits`, or its first part.
+
+    Errors: UserError."""
+    if isinstance(outputs, Tensor):
+        return outputs
+    logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
+    if logits is None and isinstance(outputs, tuple | list) and outputs:
+        logits = outputs[0]
+    if not isinstance(logits, Tensor):
+        raise UserError(
+            f"model: forward() must return a tensor or something with `logits`, not {type(outputs).__name__}"
+        )
+    return logits
+
+
 class Task:
     """Loss and metric for a kind of target. A person's own task (module:Class) overrides what it needs.
 
@@ -165,18 +183,9 @@ class Task:
         self._sample_loss = sample_loss  # the same loss with reduction="none", where it is built in
         self._middle: float | None = None  # the output at which a binary decision turns, once it is known
 
-    def outputs(self, answer: object) -> Tensor:
-        """The tensor of outputs in what the model returned: itself, or its `logits`."""
-        if isinstance(answer, Tensor):
-            return answer
-        logits = answer.get("logits") if isinstance(answer, Mapping) else getattr(answer, "logits", None)
-        if logits is None and isinstance(answer, tuple | list) and answer:
-            logits = answer[0]
-        if not isinstance(logits, Tensor):
-            raise UserError(
-                f"model: forward() must return a tensor or something with `logits`, not {type(answer).__name__}"
-            )
-        return logits
+    def outputs(self, answer: object) -> Outputs:
+        """What of a model's answer goes to the loss and the metric."""
+        return main_tensor(answer)
 
     def targets(self, targets: object, outputs: Tensor) -> Any:
         """Targets in the type and shape that the loss takes with these outputs."""
