@@ -1,0 +1,37 @@
+"""The fixed random splits of a validation set into two halves, over which what is chosen on one is scored on the other.
+
+All trainings of a run have the same splits: they follow from the number of samples alone. NumPy only.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from tunekit.vocabulary import SPLITS
+
+SEED = 20  # of the splits: another one is another set of them
+
+
+@lru_cache(maxsize=8)
+def halves(samples: int) -> npt.NDArray[np.bool_]:
+    """Whether a sample is of a split's first half: [SPLITS, samples], not to be written to. Of an odd number the second
+    half has one more; fewer than two samples have no halves, and give [0, samples]."""
+    count = SPLITS if samples >= 2 else 0
+    draw = np.random.Generator(np.random.PCG64(SEED))
+    members = np.zeros((count, samples), dtype=np.bool_)
+    for row in members:
+        row[draw.permutation(samples)[: samples // 2]] = True
+    members.setflags(write=False)
+    return members
+
+
+def half_means(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Means over both halves of every split, [validations, 2 * SPLITS], of results by sample, [validations, samples]:
+    of split k the first half at column 2k, the second at 2k + 1."""
+    results = np.asarray(values, dtype=np.float64)
+    first = halves(results.shape[1]).T
+    both = np.stack([results @ (half / np.maximum(1, half.sum(axis=0))) for half in (first, ~first)], axis=2)
+    return both.reshape(len(results), both.shape[1] * 2)
