@@ -16,7 +16,7 @@ from tests.commands import FAST, spawn, without_seconds
 from tunekit.rundir import read_run
 from tunekit.store import is_sound
 
-RESULTS = ("config.json", "metrics.csv", "val_losses.bin", "result.json")
+RESULTS = ("config.json", "metrics.csv", "validations.bin", "result.json")
 
 
 @pytest.fixture(scope="module")

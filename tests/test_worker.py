@@ -35,7 +35,7 @@ def entry_of(config, workspace):
 
 def content(config, workspace):
     path = entry_of(config, workspace).path
-    return (path / "metrics.csv").read_bytes(), (path / "val_losses.bin").read_bytes()
+    return (path / "metrics.csv").read_bytes(), (path / "validations.bin").read_bytes()
 
 
 def advance(config, until, workspace, **stop):
@@ -211,7 +211,7 @@ def rows_after_the_checkpoint(path):
         rows_after_the_checkpoint,
         lambda path: (path / "checkpoint.pt").unlink(),
         lambda path: (path / "metrics.csv").unlink(),
-        lambda path: (path / "val_losses.bin").unlink(),
+        lambda path: (path / "validations.bin").unlink(),
         lambda path: (path / "metrics.csv").write_bytes(b""),
     ],
     ids=["checkpoint", "row", "rows", "no checkpoint", "no metrics", "no losses", "empty metrics"],

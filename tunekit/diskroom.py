@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 ROW_BYTES = 70  # of metrics.csv, an iteration
-LOSS_BYTES = 4  # of val_losses.bin, a sample and validation
+SAMPLE_BYTES = 8  # of validations.bin, a sample and validation: its loss and its score
 ARCHIVE_BYTES, TENSOR_BYTES = 2000, 350  # of a torch archive besides its numbers: once, and for each tensor
 SAID_FROM = 0.1  # of what is free: less needs no word
 
@@ -48,7 +48,7 @@ def room(planned: Iterable[Planned], sizes: Sizes) -> int:
     of them."""
     total = 0
     for one in planned:
-        total += one.iterations * ROW_BYTES + one.validations * one.samples * LOSS_BYTES
+        total += one.iterations * ROW_BYTES + one.validations * one.samples * SAMPLE_BYTES
         if one.begins:
             total += sizes.checkpoint + (sizes.best if one.validations else 0)
     return total

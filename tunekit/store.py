@@ -20,18 +20,32 @@ from filelock import FileLock, Timeout
 from tunekit.configuration import TrainingConfig, Values
 from tunekit.diskroom import Sizes
 from tunekit.files import read_json
-from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, CONFIG, LOCKS, METRICS, VAL_LOSSES
+from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, CONFIG, LOCKS, METRICS, VALIDATIONS
 from tunekit.rundir import MOST_BYTES, disk_error, write_atomically
 from tunekit.vocabulary import Row, UserError, cells, columns, judged_by
 
 SEAL_BYTES = 8  # hexadecimal digits of a CRC-32
 NAME = re.compile(r"\w[\w.+-]*", re.ASCII)  # of a training's folder: no place outside
-HEADER_BYTES = 4  # val_losses.bin begins with the number of validation samples, little-endian uint32
+COUNTS = 3  # validations.bin begins with how many losses, scores and halves a validation has, little-endian uint32
+HEADER_BYTES = 4 * COUNTS
 
 Table = dict[str, list[Any]]
 """The columns of metrics.csv by name: numbers, None where a validation is not due."""
 
 Losses = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Validations:
+    """What validations gave, float32: by sample the losses and what each gives to the metric, [validations, n_val], and
+    the metric over halves, [validations, 2 * SPLITS]; of what is not kept [validations, 0]."""
+
+    losses: Losses
+    scores: Losses
+    halves: Losses
+
+    def __len__(self) -> int:
+        return len(self.losses)
 
 
 class Store:
@@ -142,14 +156,19 @@ class Entry:
         return start + len(data)
 
     def append_losses(self, losses: Losses, validation: int | None = None) -> None:
-        """Add the losses of the validation samples, float32 [n_val], of one more validation. `validation`: its number
-        (from 0), where what was interrupted may have added them already."""
-        validation = len(self.val_losses()) if validation is None else validation
-        data = losses.astype("<f4").tobytes()
+        """Add a validation that has losses alone."""
+        self.append_validation(losses, validation=validation)
+
+    def append_validation(self, *parts: Losses, validation: int | None = None) -> None:
+        """Add one more validation: the losses of its samples, their scores, the metric over halves. `validation`: its
+        number (from 0), where what was interrupted may have added it already."""
+        validation = len(self.validations()) if validation is None else validation
+        counts = [len(part) for part in parts] + [0] * (COUNTS - len(parts))
+        data = b"".join(np.asarray(part, dtype="<f4").tobytes() for part in parts)
         start = HEADER_BYTES + validation * len(data)
         if validation == 0:
-            start, data = 0, len(losses).to_bytes(HEADER_BYTES, "little") + data
-        self._write(self.path / VAL_LOSSES, start, data)
+            start, data = 0, np.array(counts, dtype="<u4").tobytes() + data
+        self._write(self.path / VALIDATIONS, start, data)
 
     def _write(self, path: Path, start: int, data: bytes) -> None:
         """Write at a place of a file: once more is the same file."""
@@ -164,17 +183,25 @@ class Entry:
 
     def val_losses(self, validations: int | None = None) -> Losses:
         """Losses of the validation samples, float32 [validations, n_val], as a view of the file; [0, 0] for none."""
-        path = self.path / VAL_LOSSES
+        return self.validations(validations).losses
+
+    def validations(self, validations: int | None = None) -> Validations:
+        """The first so many validations, or all, as views of the file."""
+        path = self.path / VALIDATIONS
         size = path.stat().st_size if path.exists() else 0
-        samples = 0
+        counts = [0] * COUNTS
         if size > HEADER_BYTES:
             with path.open("rb") as file:
-                samples = int.from_bytes(file.read(HEADER_BYTES), "little")
-        count = (size - HEADER_BYTES) // (4 * samples) if samples else 0
+                counts = np.frombuffer(file.read(HEADER_BYTES), dtype="<u4").tolist()
+        each = sum(counts)
+        count = (size - HEADER_BYTES) // (4 * each) if each else 0
         count = count if validations is None else min(count, validations)
         if count == 0:
-            return np.empty((0, 0), np.float32)
-        return np.memmap(path, dtype="<f4", mode="r", offset=HEADER_BYTES, shape=(count, samples))
+            nothing = np.empty((0, 0), np.float32)
+            return Validations(nothing, nothing, nothing)
+        whole = np.memmap(path, dtype="<f4", mode="r", offset=HEADER_BYTES, shape=(count, each))
+        losses, scores = counts[0], counts[0] + counts[1]
+        return Validations(whole[:, :losses], whole[:, losses:scores], whole[:, scores:])
 
     def cut(self, iteration: int) -> Table:
         """Drop all rows and losses after an iteration (where the checkpoint stands); returns the rows that stay."""
@@ -187,13 +214,14 @@ class Entry:
             if not count:
                 path.unlink()
         validations = sum(value is not None for value in rows.get("val_loss", ()))
-        losses = self.path / VAL_LOSSES
-        if losses.exists():
+        whole = self.path / VALIDATIONS
+        if whole.exists():
             if validations:
-                samples = self.val_losses().shape[1]
-                os.truncate(losses, HEADER_BYTES + 4 * samples * validations)
+                found = self.validations()
+                each = sum(part.shape[1] for part in (found.losses, found.scores, found.halves))
+                os.truncate(whole, HEADER_BYTES + 4 * each * validations)
             else:
-                losses.unlink()
+                whole.unlink()
         return rows
 
     @property

@@ -304,7 +304,8 @@ class Supervisor:
             return Record(request, values=entry.measurement(request.goal) or {})
         rows = entry.rows(request.until)
         validations = sum(value is not None for value in rows.get("val_loss", ()))
-        return Record(request, rows=rows, val_losses=entry.val_losses(validations))
+        found = entry.validations(validations)
+        return Record(request, rows=rows, val_losses=found.losses, val_scores=found.scores, val_halves=found.halves)
 
 
 def _stands(store: Store, request: Training | Measurement) -> bool:

@@ -181,7 +181,7 @@ class Row(NamedTuple):
     epoch: float
     lr: float
     train_loss: float
-    train_metric: float
+    train_metric: float | None  # None where that of a batch says nothing of the whole
     val_loss: float | None  # at the ends of epochs
     val_metric: float | None
 

@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -267,7 +267,7 @@ class _Writer:
         metric = session.task.metric
         self.metric = metric.name
         self.losses: list[float] = list(table.get("train_loss", ()))
-        self.scores: list[float] = list(table.get(f"train_{metric.name}", ()))
+        self.scores = _shown(table.get(f"train_{metric.name}", ()))
         self.checked = 0
         self.flushed = time.monotonic()
         scored = [value for value in table.get(f"val_{metric.name}", ()) if value is not None]
@@ -278,8 +278,8 @@ class _Writer:
 
     def add(self, chunk: Chunk) -> None:
         self.losses += [row.train_loss for row in chunk.rows]
-        self.scores += [row.train_metric for row in chunk.rows]
-        if chunk.sample_losses is not None:
+        self.scores += _shown(row.train_metric for row in chunk.rows)
+        if chunk.evaluation is not None:
             score = chunk.rows[-1].val_metric
             if score is not None and math.isfinite(score) and self.sign * score > self.best:
                 self.best = self.sign * score
@@ -304,9 +304,9 @@ class _Writer:
             self._save(unsaved)
 
     def _save(self, unsaved: _Unsaved) -> None:
-        every = [chunk.sample_losses for chunk in unsaved.chunks if chunk.sample_losses is not None]
-        for number, losses in enumerate(every, start=unsaved.validations):
-            self.entry.append_losses(losses, number)
+        every = [chunk.evaluation for chunk in unsaved.chunks if chunk.evaluation is not None]
+        for number, one in enumerate(every, start=unsaved.validations):
+            self.entry.append_validation(one.sample_losses, one.sample_scores, one.halves, validation=number)
         rows = [row for chunk in unsaved.chunks for row in chunk.rows]
         size = self.entry.append(self.metric, rows, unsaved.metrics_bytes)
         if unsaved.best_weights is not None:
@@ -319,10 +319,15 @@ class _Writer:
         self.flushed = time.monotonic()
 
 
+def _shown(scores: Iterable[float | None]) -> list[float]:
+    """Scores of training batches; NaN where a batch's says nothing of the whole."""
+    return [math.nan if score is None else score for score in scores]
+
+
 def is_finished(request: Training, rows: Table) -> bool:
     """Whether the stored rows answer the request: its budget is used, or its rule ended it."""
     losses = rows.get("train_loss", [])
     if len(losses) >= request.until:
         return True
-    scores = rows.get(f"train_{judged_by(rows)}", [])
+    scores = _shown(rows.get(f"train_{judged_by(rows)}", ()))
     return request.stop.diverged_at(losses) is not None or request.stop.solved_at(losses, scores) is not None

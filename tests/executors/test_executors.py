@@ -357,7 +357,7 @@ def test_all_executors_write_the_same_bytes(pool, ray_pool, make_config, tmp_pat
         news_of(executor, executor.submit(Training(config, 12, {}, purpose="test"), place))
         places.append(place)
     assert len({metrics(config, place) for place in places}) == 1
-    assert len({(entry_of(config, place).path / "val_losses.bin").read_bytes() for place in places}) == 1
+    assert len({(entry_of(config, place).path / "validations.bin").read_bytes() for place in places}) == 1
 
 
 def test_workers_of_ray_make_room_for_those_with_more_threads(ray_pool, make_config, workspace):

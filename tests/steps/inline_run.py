@@ -1,6 +1,7 @@
 """Carries a step out in this process and in memory: probes and trainings by tunekit's own code, no run folder."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +68,21 @@ def _trained(request: Training, bench: Workbench) -> tuple[Record, bytes]:
     session = Session(request.config, bench)
     metric = session.task.metric.name
     rows: list[Row] = []
-    sample_losses = []
+    evaluations = []
     for chunk in session.run(request.until):
         rows += chunk.rows
-        if chunk.sample_losses is not None:
-            sample_losses.append(chunk.sample_losses)
-        losses, scores = [row.train_loss for row in rows], [row.train_metric for row in rows]
+        if chunk.evaluation is not None:
+            evaluations.append(chunk.evaluation)
+        losses = [row.train_loss for row in rows]
+        scores = [math.nan if row.train_metric is None else row.train_metric for row in rows]
         if request.stop.diverged_at(losses) is not None or request.stop.solved_at(losses, scores) is not None:
             break
     table = zip(*(cells(row, metric) for row in rows), strict=True)
     named = dict(zip(columns(metric), map(list, table), strict=True))
-    return Record(request, rows=named, val_losses=np.array(sample_losses)), session.state()
+    losses, scores, by_half = (
+        np.array([getattr(one, name) for one in evaluations]) for name in ("sample_losses", "sample_scores", "halves")
+    )
+    return Record(request, rows=named, val_losses=losses, val_scores=scores, val_halves=by_half), session.state()
 
 
 def spoken(result: StepResult) -> dict[str, str]:

@@ -34,8 +34,8 @@ def rows_of(chunks):
     rows, samples = [], []
     for chunk in chunks:
         rows += chunk.rows
-        if chunk.sample_losses is not None:
-            samples.append(chunk.sample_losses)
+        if chunk.evaluation is not None:
+            samples.append(chunk.evaluation.sample_losses)
     return rows, samples
 
 
@@ -346,4 +346,4 @@ def test_scores_of_batches_that_waited_are_each_batchs_own_accuracy(make_config,
     answers[2][1][:7] = -100  # not counted
     alone = [float(session.task.score(outputs, targets)) for outputs, targets in answers]
     by_hand = [float((o.argmax(1) == t)[t >= 0].float().mean()) for o, t in answers]
-    assert session._scores(Pending(answers=answers)).tolist() == alone == pytest.approx(by_hand)
+    assert session._scores(Pending(answers=answers)) == alone == pytest.approx(by_hand)

@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from tests.conftest import config_of
-from tunekit.training.tasks import LOSSES, METRICS, build_task, focal
+from tunekit.training.losses import LOSSES, focal
+from tunekit.training.metrics import METRICS
+from tunekit.training.tasks import build_task
 from tunekit.vocabulary import UserError
 
 C = 10
@@ -198,15 +200,15 @@ class TestMetrics:
     def test_each_by_hand(self):
         outputs = torch.tensor([[3.0, 1.0], [0.0, 1.0], [2.0, 1.0], [2.0, 1.0]])
         targets = torch.tensor([0, 1, 1, 0])
-        assert float(METRICS["accuracy"].compute(outputs, targets)) == 0.75
-        assert float(METRICS["balanced_accuracy"].compute(outputs, targets)) == 0.75
+        assert float(METRICS["accuracy"].over(outputs, targets)) == 0.75
+        assert float(METRICS["balanced_accuracy"].over(outputs, targets)) == 0.75
         imbalanced = torch.tensor([0, 1, 0, 1])
-        assert float(METRICS["balanced_accuracy"].compute(outputs, imbalanced)) == pytest.approx(0.75)
-        assert float(METRICS["balanced_accuracy"].compute(outputs, torch.tensor([0, 1, 1, 1]))) == pytest.approx(2 / 3)
+        assert float(METRICS["balanced_accuracy"].over(outputs, imbalanced)) == pytest.approx(0.75)
+        assert float(METRICS["balanced_accuracy"].over(outputs, torch.tensor([0, 1, 1, 1]))) == pytest.approx(2 / 3)
         guess, truth = torch.tensor([1.0, 2.0, 5.0]), torch.tensor([1.0, 4.0, 4.0])
-        assert float(METRICS["mae"].compute(guess, truth)) == 1.0
-        assert float(METRICS["rmse"].compute(guess, truth)) == pytest.approx(math.sqrt(5 / 3))
-        assert float(METRICS["r2"].compute(guess, truth)) == pytest.approx(1 - 5 / 6)
+        assert float(METRICS["mae"].over(guess, truth)) == 1.0
+        assert float(METRICS["rmse"].over(guess, truth)) == pytest.approx(math.sqrt(5 / 3))
+        assert float(METRICS["r2"].over(guess, truth)) == pytest.approx(1 - 5 / 6)
 
     def test_accuracy_of_a_binary_task_is_by_the_sign_of_the_logit(self):
         task = task_of("binary")
@@ -298,12 +300,11 @@ def test_a_persons_task_is_used_as_it_is(tmp_path):
     )
     task = task_of("own_task_t:Mine", folder=tmp_path)
     assert float(task.loss(torch.tensor([[3.0]]), torch.tensor([[1.0]]))) == 2.0
-    assert task.counts is None  # what it does in `score` is its own affair
 
 
 def test_shares_decisions_and_counts_are_said_by_the_metric():
-    assert {name for name, metric in METRICS.items() if metric.share} == {"accuracy", "balanced_accuracy"}
+    assert {name for name, metric in METRICS.items() if metric.share} == {"accuracy", "balanced_accuracy", "f1"}
     assert task_of("binary").metric.share
     assert [task_of(kind).metric.decides for kind in ("classification", "binary", "multilabel")] == [False, True, True]
-    assert [task_of(kind).counts is None for kind in ("classification", "binary", "regression")] == [False, True, True]
-    assert task_of(metric="balanced_accuracy").counts is None
+    assert [task_of(kind).metric.counts for kind in ("classification", "binary", "regression")] == [True, True, False]
+    assert not task_of(metric="balanced_accuracy").metric.counts

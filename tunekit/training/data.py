@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, default_collate
 
 from tunekit.telling import READING
 from tunekit.training.seeds import seed_everything
+from tunekit.training.structure import changed, joined, tensors
 from tunekit.vocabulary import UserError
 
 TARGET_KEYS = ("labels", "label", "targets", "target", "y")
@@ -25,25 +26,26 @@ TARGET_KEYS = ("labels", "label", "targets", "target", "y")
 class Batch:
     """What the model is called with (`model(*args, **kwargs)`) and the targets: first dimension = samples."""
 
-    args: tuple[Tensor, ...]
+    args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     targets: Any
+    count: int | None = None  # samples, where that is known otherwise than by the targets' first dimension
 
     def __len__(self) -> int:
-        return len(self.targets)
+        if self.count is not None:
+            return self.count
+        first = next(tensors(self.targets), None)
+        return len(self.targets) if first is None or not first.dim() else len(first)
 
     @property
     def inputs(self) -> list[Any]:
         return [*self.args, *self.kwargs.values()]
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """The batch with every tensor changed; what is no tensor stays."""
-
-        def changed(value: Any) -> Any:
-            return change(value) if isinstance(value, Tensor) else value
-
-        kwargs = {name: changed(value) for name, value in self.kwargs.items()}
-        return Batch(tuple(map(changed, self.args)), kwargs, changed(self.targets))
+        """The batch with every tensor in it changed; what is no tensor stays."""
+        kwargs = {name: changed(value, change) for name, value in self.kwargs.items()}
+        args = tuple(changed(value, change) for value in self.args)
+        return Batch(args, kwargs, changed(self.targets, change), self.count)
 
     def pin_memory(self) -> Batch:
         """Called by DataLoader, so that copies to a GPU run beside its arithmetic."""
@@ -54,10 +56,10 @@ class Batch:
 
     @classmethod
     def joined(cls, batches: Sequence[Batch]) -> Batch:
-        """Batches of tensors, one after the other."""
-        args = tuple(torch.cat(column) for column in zip(*(batch.args for batch in batches), strict=True))
-        kwargs = {name: torch.cat([batch.kwargs[name] for batch in batches]) for name in batches[0].kwargs}
-        return cls(args, kwargs, torch.cat([batch.targets for batch in batches]))
+        """Batches of tensors, one after the other. Errors: RuntimeError where their shapes differ."""
+        args = tuple(joined(column) for column in zip(*(batch.args for batch in batches), strict=True))
+        kwargs = {name: joined([batch.kwargs[name] for batch in batches]) for name in batches[0].kwargs}
+        return cls(args, kwargs, joined([batch.targets for batch in batches]))
 
 
 def as_batch(sample: object) -> Batch:
@@ -138,7 +140,7 @@ class TensorSplit:
 
     def take(self, indices: Tensor) -> TensorSplit:
         """`index_select` copies whole rows: on bytes six times as fast as indexing."""
-        indices = indices.to(self.stored.targets.device)
+        indices = indices.to(next(tensors(self.stored.targets)).device)
         return replace(self, stored=self.stored.each(lambda value: value.index_select(0, indices)))
 
     def targets(self) -> Any:
@@ -171,7 +173,8 @@ class DatasetSplit:
         positions = indices if self.indices is None else self.indices[indices]
         if self.draws:
             seed_everything(seed, "sample", number)
-        return as_batch(self.collate([self._sample(int(i)) for i in positions]))
+        batch = as_batch(self.collate([self._sample(int(i)) for i in positions]))
+        return batch if len(batch) == len(positions) else replace(batch, count=len(positions))
 
     def _sample(self, index: int) -> Any:
         """A sample; what it raises is told with its index, or with its file where the dataset lists them."""
@@ -189,7 +192,8 @@ class DatasetSplit:
 
     def targets(self) -> Any:
         parts = [self.batch(part).targets for part in torch.split(torch.arange(len(self)), 256)]
-        return torch.cat(parts) if parts and isinstance(parts[0], Tensor) else parts
+        widths = {part.shape[1:] if isinstance(part, Tensor) else None for part in parts}
+        return torch.cat(parts) if len(widths) == 1 and None not in widths else parts
 
 
 LONGEST_PATH = 300  # letters; what is longer is a text
@@ -226,6 +230,32 @@ class LoaderSplit:
             if not isinstance(error, UserError):
                 error.add_note(f"{READING} batch {number} of the loader")
             raise
+
+
+@dataclass(frozen=True)
+class BatchesSplit:
+    """Validation batches from a loader, kept as they came: of different widths, or no tensors."""
+
+    stored: tuple[Batch, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.stored))
+
+    def batch(self, indices: Tensor, seed: int = 0, number: int = 0) -> Batch:  # noqa: ARG002 - a Split's; none draws
+        """Samples of the batch in which the first of them lies. Errors: UserError where they have no rows."""
+        start, wanted = 0, indices.tolist()
+        for batch in self.stored:
+            if wanted and wanted[0] < start + len(batch):
+                inside = torch.tensor([index - start for index in wanted if index < start + len(batch)])
+                return replace(batch.each(lambda value: value[inside]), count=len(inside))  # noqa: B023 - at once
+            start += len(batch)
+        raise UserError("data: the validation batches have no such samples")
+
+    def take(self, indices: Tensor) -> Split:
+        return BatchesSplit((self.batch(indices),))
+
+    def targets(self) -> Any:
+        return [batch.targets for batch in self.stored]
 
 
 @dataclass(frozen=True)

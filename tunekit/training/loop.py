@@ -9,10 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -21,15 +18,17 @@ from tunekit.configuration import TINY_VALIDATION, TrainingConfig
 from tunekit.guest import numbers, put_back
 from tunekit.telling import raised
 from tunekit.training.augment import build_augmentation
-from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Split, TensorSplit
+from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
+from tunekit.training.evaluation import Evaluation, Tally, largest_output
 from tunekit.training.models import has_convolutions
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.regularizers import without_regularizers
 from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
-from tunekit.training.tasks import Outputs, build_task, main_tensor
+from tunekit.training.structure import by_rows, changed, tensors
+from tunekit.training.tasks import Outputs, Task, any_tensor, build_task
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import Row, UserError
 
@@ -41,26 +40,18 @@ BLOCK_BYTES = 2**18
 
 WAITING_OUTPUTS = 2**16  # values of a batch's outputs that may be kept until the next fetch
 
-EVALUATION_BATCH = 1024
+EVALUATION_BATCH = 1024  # samples that validation takes at once, where their tensors are small
+EVALUATION_BYTES = 2**24  # of the largest of these tensors: else validation takes batches of the recipe's size
 
-Losses = npt.NDArray[np.float32]
+SETTLING = 64  # samples by whose outputs a task finds out how outputs are read
 
 
 @dataclass
 class Chunk:
-    """Rows of some iterations; `sample_losses` [n_val] where the last of them closed an epoch."""
+    """Rows of some iterations; `evaluation` where the last of them closed an epoch."""
 
     rows: list[Row]
-    sample_losses: Losses | None = None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The model over a split: mean loss, metric (NaN where the metric is the loss), loss of each sample."""
-
-    loss: float
-    score: float
-    sample_losses: Losses
+    evaluation: Evaluation | None = None
 
 
 @dataclass
@@ -68,7 +59,7 @@ class Pending:
     """What the device holds of the iterations since the last fetch."""
 
     losses: list[Tensor] = field(default_factory=list)
-    scores: list[Tensor] = field(default_factory=list)
+    scores: list[Tensor | None] = field(default_factory=list)  # None: not shown for training
     answers: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # outputs and targets that wait for their score
     rates: list[float] = field(default_factory=list)
 
@@ -85,6 +76,7 @@ class Session:
             self.splits = bench.splits(config)
             self.task = build_task(config, bench.folder)
             self.model = self._built_model()
+            self._settle()
         self.factor = build_schedule(config.schedule)
         self.augment = build_augmentation(config.data.augment if config.regularize else ())
         self.averaged = (
@@ -101,6 +93,7 @@ class Session:
         self._block: dict[int, Batch] = {}
         self._loader: Iterator[Batch] | None = None
         self._ahead: Iterator[Batch] | None = None
+        self._at_once: int | None = None  # samples that validation takes at once, when it is known
 
     def _built_model(self) -> nn.Module:
         train = self.splits.train
@@ -114,6 +107,21 @@ class Session:
         if not self.config.regularize:
             without_regularizers(model)
         return model
+
+    def _settle(self) -> None:
+        """How outputs are read, where that is not plain: from those of the first samples, in eval mode, which leaves no
+        trace in the model."""
+        train = self.splits.train
+        if isinstance(train, LoaderSplit):
+            batch = next(train.batches())
+        else:
+            batch = train.batch(torch.arange(min(SETTLING, self.config.batch_size, len(train))))
+        if self.task.needs_settling(batch.targets):
+            self.model.eval()
+            with torch.no_grad():
+                batch = batch.to(self.device)
+                self.task.settle(self.answer(self.model, batch), batch.targets)
+            self.model.train()
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -183,7 +191,7 @@ class Session:
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
         """The tensor among the outputs of a batch that probes look at, in fp32."""
-        return main_tensor(self.answer(model, batch))
+        return any_tensor(self.answer(model, batch))
 
     def answer(self, model: nn.Module, batch: Batch) -> Outputs:
         """Outputs of a batch in fp32, as the loss takes them; the arithmetic inside is in the configuration's
@@ -192,7 +200,8 @@ class Session:
         with self.autocast():
             answer = model(*batch.args, **batch.kwargs)
         put_back(before, f"model.target: {self.config.model.target}")
-        return self.task.outputs(answer).float()
+        outputs = self.task.outputs(answer)
+        return outputs.float() if isinstance(outputs, Tensor) else changed(outputs, _in_fp32)
 
     def autocast(self) -> AbstractContextManager[object]:
         if self.config.precision != "bf16":
@@ -234,7 +243,7 @@ class Session:
         batch = self.batch(self.iteration)
         seed_step(self.config.seed, self.iteration, self.device, self._persons)
         batch = self.augment(batch)
-        outputs = self.forward(self.model, batch)
+        outputs = self.answer(self.model, batch)
         loss = self.task.loss(outputs, batch.targets)
         loss.backward()
         if self.config.clip_grad_norm is not None:
@@ -244,7 +253,9 @@ class Session:
             self.averaged.update_parameters(self.model)
         self.iteration += 1
         pending.losses.append(loss.detach())
-        if self._scores_wait and outputs.dim() == 2 and outputs.numel() <= WAITING_OUTPUTS:
+        if not self._shows_metric:
+            pending.scores.append(None)
+        elif self._scores_wait and outputs.dim() == 2 and outputs.numel() <= WAITING_OUTPUTS:
             pending.answers.append((outputs.detach(), batch.targets))
         else:
             with torch.no_grad():
@@ -253,8 +264,8 @@ class Session:
 
     def _fetch(self, pending: Pending, closes: bool) -> Chunk:
         losses = torch.stack(pending.losses).float().tolist()
-        by_loss = self.task.metric.compute is None
-        scores = losses if by_loss else self._scores(pending).float().tolist()
+        by_loss = self.task.metric.is_loss
+        scores = losses if by_loss else self._scores(pending)
         first = self.iteration - len(losses) + 1
         rows: list[Row] = []
         for offset, (loss, score, rate) in enumerate(zip(losses, scores, pending.rates, strict=True)):
@@ -268,46 +279,72 @@ class Session:
         evaluation = self.evaluate()
         score = evaluation.loss if by_loss else evaluation.score
         rows[-1] = rows[-1]._replace(val_loss=evaluation.loss, val_metric=score)
-        return Chunk(rows, evaluation.sample_losses)
+        return Chunk(rows, evaluation)
+
+    @cached_property
+    def _shows_metric(self) -> bool:
+        """Whether the metric of a batch says something of the whole: it is a mean over samples, or the batch is all."""
+        task = self.task
+        means = task.metric.shares is not None and type(task).score is Task.score
+        return not task.metric.is_loss and (means or task.averages or self.config.data.subset is not None)
 
     @cached_property
     def _scores_wait(self) -> bool:
         """Whether the scores of several batches, all of one size, can be computed at once: counts are the same numbers
         either way."""
-        return self.task.counts is not None and isinstance(self.splits.train, TensorSplit)
+        own = type(self.task).score is not Task.score
+        return self.task.metric.counts and not own and isinstance(self.splits.train, TensorSplit)
 
-    def _scores(self, pending: Pending) -> Tensor:
-        counts = self.task.counts
-        if counts is None or not pending.answers:
-            return torch.stack(pending.scores)
+    def _scores(self, pending: Pending) -> list[float | None]:
+        if not pending.answers:
+            shown = [score for score in pending.scores if score is not None]
+            values = iter(torch.stack(shown).float().tolist() if shown else ())
+            return [None if score is None else next(values) for score in pending.scores]
         outputs, targets = (torch.cat(column) for column in zip(*pending.answers, strict=True))
-        right, known = counts(outputs, self.task.targets(targets, outputs))
-        batches = len(pending.answers)
-        return right.view(batches, -1).sum(1) / known.view(batches, -1).sum(1)
+        shares = self.task.shares(outputs, targets)
+        assert shares is not None, "only such scores wait"
+        top, bottom = (share.view(len(pending.answers), -1).sum(1) for share in shares)
+        scores: list[float | None] = self.task.metric.ratio(top, bottom).float().tolist()
+        return scores
 
     @torch.inference_mode()
-    def evaluate(self) -> Evaluation:
-        """Loss and metric over the validation split in eval mode, with the averaged weights where there are some."""
+    def evaluate(self, split: Split | None = None) -> Evaluation:
+        """Loss and metric over the validation split (or another) in eval mode, with the averaged weights where there
+        are some: batch by batch, with no more at once than a training batch holds."""
         model = self.model if self.averaged is None else self.averaged
         model.eval()
-        val = self.splits.val
-        outputs, targets = [], []
-        for indices in torch.arange(len(val)).split(max(EVALUATION_BATCH, self.config.batch_size)):
-            batch = val.batch(indices).to(self.device)
-            outputs.append(self.forward(model, batch))
-            targets.append(batch.targets)
+        tally = Tally(self.task, self.config.batch_size)
+        for batch in self._in_batches(self.splits.val if split is None else split):
+            batch = batch.to(self.device)
+            if self._at_once is None:
+                with largest_output(model) as largest:
+                    outputs = self.answer(model, batch)
+                self._at_once = self._room(outputs, batch, largest[0])
+            else:
+                outputs = self.answer(model, batch)
+            tally.add(outputs, batch.targets, len(batch))
+            del outputs
         self.model.train()
-        return self.judge_outputs(torch.cat(outputs), torch.cat(targets) if isinstance(targets[0], Tensor) else targets)
+        return tally.evaluation()
 
-    def judge_outputs(self, outputs: Tensor, targets: Any) -> Evaluation:
-        """Loss and metric of gathered outputs. The loss is taken over batches of the recipe's size, so that a loss
-        that depends on the batch means the same in training and validation."""
-        size = self.config.batch_size
-        pairs = list(zip(outputs.split(size), targets.split(size), strict=True))
-        losses = torch.stack([self.task.loss(o, t) * len(o) for o, t in pairs]).sum() / len(outputs)
-        score = self.task.score(outputs, targets)
-        samples = self.task.sample_losses(outputs, targets)
-        return Evaluation(float(losses), float(score), samples.float().cpu().numpy().astype(np.float32))
+    def _in_batches(self, split: Split) -> Iterator[Batch]:
+        """A batch of the recipe's size first, by which it is decided how many samples are taken at once."""
+        if isinstance(split, BatchesSplit):
+            yield from split.stored
+            return
+        first = min(self.config.batch_size, len(split))
+        yield split.batch(torch.arange(first))
+        if first < len(split):
+            for indices in torch.arange(first, len(split)).split(self._at_once or self.config.batch_size):
+                yield split.batch(indices)
+
+    def _room(self, outputs: Outputs, batch: Batch, largest: int) -> int:
+        """Samples that validation takes at once: a multiple of the recipe's batch size."""
+        size, count = self.config.batch_size, len(batch)
+        if not (by_rows(outputs, count) and by_rows(batch.targets, count)):
+            return size
+        largest = max(largest, *(part.nbytes for part in tensors([outputs, batch.inputs])), 1)
+        return size * max(1, min(EVALUATION_BATCH // size, EVALUATION_BYTES * count // (largest * size)))
 
     def state(self) -> bytes:
         """Everything that the next iteration needs, as a torch archive (its entries carry checksums)."""
@@ -349,6 +386,10 @@ class Session:
                 raise
             raise UserError(f"checkpoint: does not fit the model: {str(error).splitlines()[0]}") from None
         self.iteration = iteration
+
+
+def _in_fp32(part: Tensor) -> Tensor:
+    return part.float() if part.is_floating_point() else part
 
 
 def runs_persons_code(config: TrainingConfig) -> bool:

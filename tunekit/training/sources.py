@@ -16,10 +16,11 @@ from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.recipe.text import kind_of, shortened
 from tunekit.telling import refused
 from tunekit.training.builtin_sources import PATHS, SOURCES, Parts, torchvision_set, why
-from tunekit.training.data import Batch, LoaderSplit, Normalize, Split, Splits, TensorSplit
+from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.memory import in_memory
 from tunekit.training.order import split_indices, tiny_subset
 from tunekit.training.seeds import seed_everything
+from tunekit.training.structure import by_rows
 from tunekit.vocabulary import UserError
 
 ENDLESS = 10_000
@@ -177,7 +178,14 @@ def _loader(loader: Any) -> LoaderSplit:
 
 def _collected(split: Split | LoaderSplit) -> Split:
     """Validation from a loader: one pass, kept."""
-    return TensorSplit(Batch.joined(list(split.batches()))) if isinstance(split, LoaderSplit) else split
+    if not isinstance(split, LoaderSplit):
+        return split
+    batches = list(split.batches())
+    whole = all(by_rows([batch.inputs, batch.targets], len(batch)) for batch in batches)
+    try:
+        return TensorSplit(Batch.joined(batches)) if whole else BatchesSplit(tuple(batches))
+    except RuntimeError:
+        return BatchesSplit(tuple(batches))
 
 
 def _normalized(split: Split, normalize: Normalize) -> Split:

@@ -5,132 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tunekit.configuration import TrainingConfig, Values
-from tunekit.recipe import call, check_arguments, construct, resolve
-from tunekit.telling import refused
+from tunekit.configuration import TrainingConfig
+from tunekit.recipe import construct, resolve
+from tunekit.training.axes import Reading, find_reading
+from tunekit.training.losses import LOSSES, OF_CLASSES, Own, check_loss, with_tensors
+from tunekit.training.metrics import BINARY_ACCURACY, METRICS, Metric, Shares
+from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.vocabulary import UserError
 
 Outputs = Any
 """What a model gives of a batch: a tensor or, for a loss of the person's own that takes them, several parts."""
-Loss = Callable[[Tensor, Tensor], Tensor]
-Counts = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Loss = Callable[[Any, Any], Tensor]
 REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
 """What a loss raises for outputs or targets that it does not take (a person's own comes as UserError)."""
-WEIGHTS = ("weight", "pos_weight")
-"""Arguments of losses that are lists in a recipe and tensors for torch."""
-
-
-def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str = "mean") -> Tensor:
-    """Focal loss (1 - p)^gamma * -ln p over logits [B, C] and classes [B] (Lin et al., ICCV 2017)."""
-    cross = F.cross_entropy(outputs, targets, reduction="none")
-    losses = (1 - torch.exp(-cross)) ** gamma * cross
-    return losses if reduction == "none" else losses.mean()
-
-
-def _with_tensors(args: Values, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Values:
-    return {k: torch.tensor(v, dtype=dtype, device=device) if k in WEIGHTS else v for k, v in args.items()}
-
-
-def _weighted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Lets a recipe write lists where torch wants tensors."""
-
-    @wraps(function)
-    def loss(outputs: Tensor, targets: Tensor, reduction: str = "mean", **args: Any) -> Tensor:
-        return function(outputs, targets, reduction=reduction, **_with_tensors(args, outputs.dtype, outputs.device))
-
-    return loss
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross_entropy": _weighted(F.cross_entropy),
-    "bce": _weighted(F.binary_cross_entropy_with_logits),
-    "mse": F.mse_loss,
-    "l1": F.l1_loss,
-    "huber": F.huber_loss,
-    "smooth_l1": F.smooth_l1_loss,
-    "focal": focal,
-    "nll": _weighted(F.nll_loss),
-    "multi_margin": F.multi_margin_loss,
-}
-"""Built-in losses: outputs, targets, reduction and arguments of the recipe's `loss.args`."""
-
-
-def right_and_known(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """For every sample (and position): whether the largest output [B, C, ...] is the target [B, ...] (or its largest),
-    and whether it counts. Labels that are no class (-1, -100, 255: markers for "unknown", which the loss leaves out)
-    do not."""
-    if targets.shape == outputs.shape:
-        right = outputs.argmax(1) == targets.argmax(1)
-        return right, torch.ones_like(right)
-    known = (targets >= 0) & (targets < outputs.shape[1])
-    return (outputs.argmax(1) == targets) & known, known
-
-
-def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Share of the samples (and positions) that count whose largest output is the target."""
-    right, known = right_and_known(outputs, targets)
-    return right.sum() / known.sum()
-
-
-def binary_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Share of logits on the right side of zero."""
-    return ((outputs > 0) == (targets > 0.5)).float().mean()
-
-
-def balanced_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean over the classes of the share of each that is found."""
-    right = (outputs.argmax(1) == targets).float()
-    shares = [right[targets == label].mean() for label in torch.unique(targets)]
-    return torch.stack(shares).mean()
-
-
-def mae(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean absolute error."""
-    return (outputs - targets).abs().mean()
-
-
-def rmse(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Root mean squared error."""
-    return (outputs - targets).square().mean().sqrt()
-
-
-def r2(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Share of the targets' variance explained."""
-    return 1 - (outputs - targets).square().sum() / (targets - targets.mean(0)).square().sum().clamp_min(1e-12)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric by name: outputs and targets to a scalar, and its direction. `loss` means the loss itself."""
-
-    name: str
-    compute: Callable[[Tensor, Tensor], Tensor] | None
-    maximize: bool
-    share: bool = False  # it lies between 0 and 1, and is shown in per cent
-    decides: bool = False  # it asks on which side of zero outputs lie: probabilities are moved there first
-    counts: Counts | None = None  # it is the share of what is right among what counts
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("loss", None, False),
-        Metric("accuracy", accuracy, True, share=True, counts=right_and_known),
-        Metric("balanced_accuracy", balanced_accuracy, True, share=True),
-        Metric("mae", mae, False),
-        Metric("rmse", rmse, False),
-        Metric("r2", r2, True),
-    )
-}
-BINARY_ACCURACY = Metric("accuracy", binary_accuracy, True, share=True, decides=True)
 
 
 @dataclass(frozen=True)
@@ -165,27 +58,49 @@ def main_tensor(outputs: Outputs) -> Tensor:
     return logits
 
 
+def any_tensor(outputs: Outputs) -> Tensor:
+    """The main tensor, or the first that there is. Errors: UserError where there is none."""
+    try:
+        return main_tensor(outputs)
+    except UserError:
+        first = next(tensors(outputs), None)
+        if first is None:
+            raise
+        return first
+
+
+def with_main(outputs: Outputs, main: Tensor) -> Outputs:
+    """The outputs with another main tensor in the place of theirs."""
+    old = any_tensor(outputs)
+    return changed(outputs, lambda part: main if part is old else part)
+
+
 class Task:
     """Loss and metric for a kind of target. A person's own task (module:Class) overrides what it needs.
 
-    `kind` is classification, binary, multilabel or regression; outputs are [B, C] (classification) or as targets.
+    `kind` is classification, binary, multilabel or regression; outputs are [B, C], [B, C, ...] or [B, ..., C]
+    (classification) or as targets. `settle` is told the outputs of a first batch.
     """
 
-    counts: Counts | None = None  # the metric's, where `score` is that metric and nothing of a person's own
+    notes: tuple[str, ...] = ()  # what a person should know of how outputs are read
+    own_loss = False  # it is called with all that the model gave
+    in_shape = False  # the loss compares outputs and targets of one shape
+    sample_loss: Loss | None = None  # the same loss with reduction="none", where it is built in
+    averages = False  # a metric of the person's own is a mean over samples
+    reading: Reading | None = None
+    _middle: float | None = None  # the output at which a binary decision turns, once it is known
+    _vectorized = True  # until a loss shows that it is not
 
-    def __init__(
-        self, kind: str, loss: Loss, metric: Metric, sample_loss: Loss | None = None, counts: Counts | None = None
-    ) -> None:
+    def __init__(self, kind: str, loss: Loss, metric: Metric, sample_loss: Loss | None = None) -> None:
         self.kind = kind
         self.criterion = loss
         self.metric = metric
-        self.counts = counts
-        self._sample_loss = sample_loss  # the same loss with reduction="none", where it is built in
-        self._middle: float | None = None  # the output at which a binary decision turns, once it is known
+        self.sample_loss = sample_loss
 
     def outputs(self, answer: object) -> Outputs:
-        """What of a model's answer goes to the loss and the metric."""
-        return main_tensor(answer)
+        """What of a model's answer goes to the loss and the metric: the tensor of outputs or, for a loss of the
+        person's own, all parts."""
+        return answer if self.own_loss and next(tensors(answer), None) is not None else main_tensor(answer)
 
     def targets(self, targets: object, outputs: Tensor) -> Any:
         """Targets in the type and shape that the loss takes with these outputs."""
@@ -198,33 +113,113 @@ class Task:
                 targets = targets[:, 0]
             return targets.float() if targets.is_floating_point() else targets.long()
         targets = targets.float()
-        if targets.shape != outputs.shape and targets.numel() == outputs.numel():
-            targets = targets.view(outputs.shape)
+        if targets.shape != outputs.shape and _without_ones(targets) == _without_ones(outputs):
+            targets = targets.reshape(outputs.shape)
         return targets
 
-    def loss(self, outputs: Tensor, targets: object) -> Tensor:
-        """The person's loss over a batch: a scalar."""
-        return self.criterion(outputs, self.targets(targets, outputs))
+    def loss(self, outputs: Outputs, targets: object) -> Tensor:
+        """The loss over a batch: a scalar."""
+        main = any_tensor(outputs)
+        wanted = self.targets(targets, main)
+        if self.own_loss:
+            value = self.criterion(outputs, wanted)
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                given = (
+                    f"one of shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+                )
+                raise UserError(f"loss: must return a scalar tensor, not {given}; average over the batch")
+            return value.reshape(())
+        return self.criterion(*self._compared(main, wanted))
 
-    def sample_losses(self, outputs: Tensor, targets: object) -> Tensor:
-        """The loss of every sample by itself, [B]."""
-        wanted = self.targets(targets, outputs)
-        if self._sample_loss is not None:
-            return self._sample_loss(outputs, wanted).reshape(len(outputs), -1).mean(1)
-        try:
-            return torch.func.vmap(lambda o, t: self.criterion(o.unsqueeze(0), t.unsqueeze(0)))(outputs, wanted)
-        except Exception:  # data-dependent control flow cannot be vectorised: one sample at a time
-            return torch.stack([self.criterion(outputs[i : i + 1], wanted[i : i + 1]) for i in range(len(outputs))])
+    def _compared(self, outputs: Tensor, targets: Any) -> tuple[Tensor, Any]:
+        """Outputs and targets as a built-in loss takes them. Errors: UserError where their shapes do not fit."""
+        if not isinstance(targets, Tensor):
+            raise UserError(
+                f"loss: targets that are a {type(targets).__name__} need a loss of your own: "
+                "module:callable(outputs, targets)"
+            )
+        if self.in_shape:
+            if outputs.shape != targets.shape:
+                raise UserError(
+                    f"loss: takes outputs and targets of one shape, and the model gives {list(outputs.shape)} for "
+                    f"targets {list(targets.shape)}; mend the model's last layer, the task or the loss"
+                )
+            return outputs, targets
+        last = outputs.dim() > 2 and outputs.shape[:-1] == targets.shape and outputs.shape[2:] != targets.shape[1:]
+        return outputs.movedim(-1, 1) if last else outputs, targets
 
-    def score(self, outputs: Tensor, targets: object) -> Tensor:
-        """The metric over a batch: a scalar; NaN where the loss itself is the metric."""
-        if self.metric.compute is None:
-            return outputs.new_full((), math.nan)
+    def sample_losses(self, outputs: Outputs, targets: object) -> Tensor:
+        """The loss of every sample by itself, [B]; the batch's for each where outputs or targets have no rows by
+        sample."""
+        main = any_tensor(outputs)
+        size = len(main)
+        wanted = self.targets(targets, main)
+        if self.sample_loss is not None and isinstance(wanted, Tensor):
+            compared = self._compared(main, wanted)
+            if main.dim() == 2 or self.in_shape:
+                return self.sample_loss(*compared).reshape(size, -1).mean(1)
+        if not (by_rows(outputs, size) and by_rows(wanted, size)):
+            return self.loss(outputs, targets).detach().expand(size)
+        own = self.criterion if self.own_loss else lambda o, t: self.criterion(*self._compared(o, t))
+        if self._vectorized:
+            try:
+                return torch.func.vmap(lambda o, t: own(_alone(o), _alone(t)))(outputs, wanted)
+            except Exception:  # data-dependent control flow cannot be vectorised: one sample at a time
+                self._vectorized = False
+        parts = (slice(k, k + 1) for k in range(size))
+        return torch.stack([own(rows(outputs, part), rows(wanted, part)) for part in parts])
+
+    def settle(self, outputs: Outputs, targets: object) -> None:
+        """Learn from a first batch how outputs are read, and whether the metric applies to them. Where it does not, the
+        loss takes its place."""
+        main = any_tensor(outputs)
+        wanted = self.targets(targets, main)
+        metric = self.metric
+        if metric.own:
+            self.averages = _averages(metric, outputs, wanted)
+        if metric.is_loss or metric.own or type(self).score is not Task.score:
+            return
+        fits = isinstance(wanted, Tensor) and wanted.shape == main.shape
+        if self.kind == "classification" and isinstance(wanted, Tensor) and not fits:
+            if not wanted.is_floating_point():
+                self.reading = find_reading(lambda o, t: self.loss(with_main(outputs, o), t), main, wanted)
+            fits = self.reading is not None
+        if not fits:
+            shapes = f"outputs {list(main.shape)}"
+            if isinstance(wanted, Tensor):
+                shapes = f"{shapes} and targets {list(wanted.shape)}"
+            self.notes = (f"{metric.name} does not apply to {shapes}: validation is judged by the loss",)
+            self.metric = METRICS["loss"]
+
+    def needs_settling(self, targets: object) -> bool:
+        """Whether what `settle` finds out is not plain from the start: of a built-in loss of single classes or of
+        targets like the outputs it is."""
+        plain = isinstance(targets, Tensor) and (self.kind != "classification" or targets.dim() == 1)
+        return self.own_loss or self.metric.own or not plain
+
+    def score(self, outputs: Outputs, targets: object) -> Tensor:
+        """The metric over all that is given: a scalar; NaN where the loss itself is the metric."""
+        if self.metric.own:
+            return self.metric.over(outputs, self.targets(targets, any_tensor(outputs)))
+        return self.metric.over(*self._read(outputs, targets))
+
+    def shares(self, outputs: Outputs, targets: object) -> Shares | None:
+        """What each sample adds to the metric's numerator and denominator; None where it is no such ratio."""
+        if self.metric.shares is None or type(self).score is not Task.score:
+            return None
+        return self.metric.shares(*self._read(outputs, targets))
+
+    def _read(self, outputs: Outputs, targets: object) -> tuple[Tensor, Any]:
+        """Outputs [B, C, ...] or like the targets, and targets, as the built-in metrics take them."""
+        main = any_tensor(outputs).float()
+        wanted = self.targets(targets, main)
         if self.metric.decides:
             if self._middle is None:
-                self._middle = 0.5 if takes_probabilities(self, outputs, targets) else 0.0
-            outputs = outputs - self._middle
-        return self.metric.compute(outputs.float(), self.targets(targets, outputs))
+                self._middle = 0.5 if takes_probabilities(self, main, targets) else 0.0
+            main = main - self._middle
+        if self.kind == "classification" and self.reading is not None:
+            return self.reading.aligned(main, wanted)
+        return main, wanted
 
     def output_size(self, targets: object) -> int | None:
         """How many outputs a built-in model needs for these targets; None where they do not tell."""
@@ -243,21 +238,68 @@ class Task:
         if not isinstance(known, Tensor):
             return constants
         if self.kind == "classification":
-            if known.dim() == 1 and outputs.dim() == 2:
-                counted = known[(known >= 0) & (known < outputs.shape[1])]  # without ignore_index
-                counts = torch.bincount(counted, minlength=outputs.shape[1])
-                share = (counts / counts.sum().clamp_min(1)).clamp_min(1e-6)
-                constants["prior"] = share.log().to(outputs).expand_as(outputs)
-        elif self.kind in ("binary", "multilabel"):
+            return self._constant_classes(constants, outputs, known)
+        if known.shape[1:] != outputs.shape[1:]:
+            return constants
+        if self.kind in ("binary", "multilabel"):
             share = known.mean(0).clamp(1e-6, 1 - 1e-6)
             constants["prior"] = torch.logit(share).expand_as(outputs)
         else:
             constants["prior"] = known.mean(0).expand_as(outputs)
             constants["median"] = known.median(0).values.expand_as(outputs)
-        # A model that ends in log_softmax gives log-probabilities: zero logits become log(1 / C).
-        if self.kind == "classification" and outputs.dim() == 2:
-            constants = {name: torch.log_softmax(value, 1) for name, value in constants.items()}
         return constants
+
+    def _constant_classes(self, constants: dict[str, Tensor], outputs: Tensor, known: Tensor) -> dict[str, Tensor]:
+        reading = self.reading or Reading()
+        shaped = reading.outputs(outputs)
+        classes = known.shape != outputs.shape and known.dim() >= 1 and outputs.dim() >= 2
+        if classes and (self.reading is not None or (known.dim() == 1 and outputs.dim() == 2)):
+            counted = known[(known >= 0) & (known < shaped.shape[1])]  # without ignore_index
+            counts = torch.bincount(counted.flatten(), minlength=shaped.shape[1])
+            share = (counts / counts.sum().clamp_min(1)).clamp_min(1e-6)
+            prior = share.log().to(outputs).view(1, -1, *[1] * (shaped.dim() - 2)).expand_as(shaped)
+            constants["prior"] = prior if reading.axis == 1 else prior.movedim(1, reading.axis)
+        # A model that ends in log_softmax gives log-probabilities: zero logits become log(1 / C).
+        if outputs.dim() >= 2:
+            return {name: torch.log_softmax(value, reading.axis) for name, value in constants.items()}
+        return constants
+
+
+def _without_ones(value: Tensor) -> list[int]:
+    return [size for size in value.shape if size != 1]
+
+
+def _alone(value: Any) -> Any:
+    """A sample as a batch of one."""
+    return changed(value, lambda part: part.unsqueeze(0))
+
+
+@torch.no_grad()
+def _averages(metric: Metric, outputs: Outputs, targets: Any) -> bool:
+    """Whether a metric of a batch is the mean of its parts', by their sizes, as an accuracy is and an average precision
+    is not: asked of these outputs and of random ones, since of outputs that know nothing much is the same."""
+    size = len(any_tensor(outputs))
+    if size < 4 or not by_rows(outputs, size) or not by_rows(targets, size):
+        return False
+    draw = torch.Generator().manual_seed(0)
+
+    def noisy(part: Tensor) -> Tensor:
+        return part + part.float().std().clamp_min(1.0) * torch.randn(part.shape, generator=draw).to(part.device)
+
+    for tried in (outputs, changed(outputs, lambda part: noisy(part) if part.is_floating_point() else part)):
+        for cut in (size // 2, size // 4):
+            try:
+                both = float(metric.over(tried, targets))
+                first, second = (
+                    float(metric.over(rows(tried, part), rows(targets, part)))
+                    for part in (slice(0, cut), slice(cut, size))
+                )
+            except Exception:  # of a part that it does not take: a metric of the whole
+                return False
+            mean = (cut * first + (size - cut) * second) / size
+            if not math.isclose(both, mean, rel_tol=1e-4, abs_tol=1e-6):
+                return False
+    return True
 
 
 def takes_logits(task: Task, outputs: Tensor, targets: object) -> bool:
@@ -309,30 +351,21 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         if not config.regularize:
             args.pop("label_smoothing", None)
         function = LOSSES[loss]
-        _check_arguments(function, loss, args)
+        check_loss(function, loss, args)
         unreduced = {**args, "reduction": "none"}
-        return Task(
-            name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced), metric.counts
-        )
+        task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
+        task.in_shape = loss not in OF_CLASSES
+        return task
     if ":" not in loss:
         raise UserError(f"loss: no loss {loss!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
     own = resolve(loss, folder, "loss")
     if isinstance(own, type) and issubclass(own, nn.Module):
-        module = construct(own, "loss", loss, **_with_tensors(args))
-        if not config.regularize and hasattr(module, "label_smoothing"):
-            module.label_smoothing = 0.0
-        return Task(name, module, metric, counts=metric.counts)
-    return Task(name, lambda o, t: call(own, "loss", loss, o, t, **args), metric, counts=metric.counts)
-
-
-def _check_arguments(function: Callable[..., Tensor], name: str, args: Values) -> None:
-    check_arguments(function, args, f"loss.args: {name}")
-    outputs = torch.zeros(2, 2)
-    targets = torch.zeros(2, dtype=torch.long) if name in ("cross_entropy", "focal", "nll", "multi_margin") else outputs
-    try:
-        function(outputs, targets, **{key: value for key, value in args.items() if key not in WEIGHTS})
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"loss.args: {name}: {refused(error)}") from None
+        own, args = construct(own, "loss", loss, **with_tensors(args)), {}
+        if not config.regularize and hasattr(own, "label_smoothing"):
+            own.label_smoothing = 0.0
+    task = Task(name, Own(own, f"loss: {loss}", args, main_tensor), metric)
+    task.own_loss = True
+    return task
 
 
 def _metric(name: str, task: str, folder: Path) -> Metric:
@@ -344,7 +377,12 @@ def _metric(name: str, task: str, folder: Path) -> Metric:
     if direction in ("max", "min") and ":" in target:
         function = resolve(target, folder, "metric")
         label = target.rpartition(":")[2]
-        return Metric(label, lambda o, t: torch.as_tensor(function(o, t), dtype=torch.float32), direction == "max")
+        own = Own(function, f"metric: {target}", {}, main_tensor)
+
+        def whole(outputs: Any, targets: Any) -> Tensor:
+            return torch.as_tensor(own(outputs, targets), dtype=torch.float32)
+
+        return Metric(label, direction == "max", whole=whole, own=True)
     raise UserError(
         f"metric: no metric {name!r}; one of {', '.join(METRICS)}, or `max module:callable` or `min module:callable`"
     )
