@@ -19,7 +19,7 @@ from tunekit.roomwatch import first_round, guessed_sizes
 from tunekit.steps import Context, steps
 from tunekit.stopping import stopped_at_once
 from tunekit.supervisor import KEPT
-from tunekit.telling import READING
+from tunekit.telling import READING, raised
 from tunekit.vocabulary import UNKNOWN, Facts, Interrupted, Measurement, UserError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _guest() -> Iterator[None]:
 
 
 def check(loaded: Loaded, device: str | None = None) -> Facts:
-    """Build data, model, loss and optimizer of a recipe without training: what `tunekit validate` does. Imports torch.
+    """Build data, model, loss and optimizer of a recipe without training. Imports torch.
 
     Errors: UserError with what does not fit.
     """
@@ -92,6 +92,47 @@ def check(loaded: Loaded, device: str | None = None) -> Facts:
         bench = Workbench(loaded.folder, pick_device(device or recipe.device))
         facts = describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
     return replace(facts, notes=(*facts.notes, *take_notes()))
+
+
+def validate(loaded: Loaded, device: str | None = None) -> Facts:
+    """A recipe rehearsed: every value is a number, and one step of a training and a look at validation go through, with
+    each searched value too. What `tunekit validate` does. Errors: UserError with what does not fit."""
+    facts = check(loaded, device)
+    with _guest():
+        from tunekit.steps.check_init_loss import STEP, data
+        from tunekit.training.device import pick_device
+        from tunekit.training.loop import Session
+        from tunekit.training.probes import Subject
+        from tunekit.training.probes.dataset import measure_data
+        from tunekit.training.rehearsal import rehearse
+        from tunekit.training.workbench import Workbench
+
+        bench = Workbench(loaded.folder, pick_device(device or loaded.recipe.device))
+        context = Context(STEP, loaded.recipe, facts)
+        found = data.judge(measure_data(Subject(context.config(), bench)), context)
+        damaged = [finding.message for finding in found if finding.code == data.INPUT_NOT_FINITE.name]
+        if damaged:
+            raise UserError("\n".join(f"data: {message}" for message in damaged))
+        rehearse(Session(context.config(), bench))
+        for path, values in loaded.recipe.search.items():
+            for value in values:
+                if loaded.recipe.get(path) != value:
+                    with _told_of(f"search.{path}: {value!r}"):
+                        rehearse(Session(context.config({path: value}), bench))
+    return replace(facts, notes=tuple(dict.fromkeys((*facts.notes, *take_notes()))))
+
+
+@contextmanager
+def _told_of(place: str) -> Iterator[None]:
+    """What is raised, told with where it comes from."""
+    try:
+        yield
+    except (UserError, Interrupted) as error:
+        if isinstance(error, Interrupted):
+            raise
+        raise UserError(f"{place}: {error}") from error
+    except Exception as error:
+        raise UserError(f"{place}: {raised(error, ours=True)}") from error
 
 
 def inspect_data(loaded: Loaded) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from tunekit.vocabulary import (
     Measurement,
     Noted,
     StepResult,
+    StorageError,
     Training,
     UserError,
 )
@@ -101,7 +102,14 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
                 threading.Thread(target=_import_early, daemon=True).start()
             context = make_context(step, run, facts, supervisor.studies)
             _require(context, options.keep_going, shown)
-            result = supervisor.run_step(context)
+            try:
+                result = supervisor.run_step(context)
+            except StorageError:
+                raise
+            except UserError as error:
+                if not options.keep_going:
+                    raise
+                result = supervisor.give_up(context, error)
             results.append(result)
             if step.decides is not None and result.handoff:
                 write_best(run, context, result)
@@ -187,6 +195,9 @@ def _facts(supervisor: Supervisor) -> Facts:
     changed = sorted(name for name in {*before, *facts.sources} if before.get(name) != facts.sources.get(name))
     if changed:
         supervisor.emit(Noted(f"{', '.join(changed)} changed since the last command: earlier trainings are not reused"))
+    for note in facts.notes:
+        if note not in (run.noted("facts").get("notes") or ()):
+            supervisor.emit(Noted(note))
     run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=facts.to_json())
     return facts
 

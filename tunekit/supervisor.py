@@ -19,6 +19,7 @@ from tunekit.roomwatch import RoomWatch
 from tunekit.rundir import RunDir, with_commands
 from tunekit.steps import AnyStep, Context, conclude
 from tunekit.steps.noise import best_validation
+from tunekit.steps.step import STEP_FAILED, Judgement
 from tunekit.store import Store
 from tunekit.studies import Conclusion, Studies, importance
 from tunekit.vocabulary import (
@@ -170,6 +171,15 @@ class Supervisor:
         self._tidy(context, records, handed_on)
         figure = partial(step.figure, context, result, records) if step.figure else None
         self.emit(StepFinished(result, tuple(records), figure=figure))
+        return result
+
+    def give_up(self, context: Context[Any], error: UserError) -> StepResult:
+        """A step that could not be carried out, where the run goes on: its result is shown and written, but concludes
+        nothing, so that the next command tries again."""
+        judgement = Judgement(f"{context.step.name} could not be carried out.", [STEP_FAILED.finding(str(error))])
+        result = with_commands(conclude(context, judgement), self.shown)
+        self.run.write_result(result)
+        self.emit(StepFinished(result, ()))
         return result
 
     def _stands(self, step: AnyStep, conclusion: Conclusion) -> bool:

@@ -38,8 +38,9 @@ MOST_TOLD = 500
 """Characters of what was raised: more is data, not a message."""
 
 
-def raised(error: BaseException) -> str:
-    """What was raised, by its type and first line, with the innermost line of the person's code that led to it.
+def raised(error: BaseException, ours: bool = False) -> str:
+    """What was raised, by its type and first line, with the innermost line of the person's code that led to it, or
+    (`ours`) else of ours.
 
     >>> raised(ValueError("no such layer"))
     'ValueError: no such layer'
@@ -58,8 +59,11 @@ def raised(error: BaseException) -> str:
         text, places = lines[-1], [(match[1], int(match[2])) for match in matches if match]
     if isinstance(error, SyntaxError) and error.filename:
         places = [(error.filename, error.lineno or 0)]
-    persons = [(Path(file).name, line) for file, line in places if is_persons(file)]
-    text = f"{text} ({persons[-1][0]}, line {persons[-1][1]})" if persons else text
+    shown = [(Path(file).name, line) for file, line in places if is_persons(file)]
+    if not shown and ours:
+        own = ((Path(file), line) for file, line in places if Path(file).is_relative_to(OWN))
+        shown = [(str(file.relative_to(OWN.parent)), line) for file, line in own]
+    text = f"{text} ({shown[-1][0]}, line {shown[-1][1]})" if shown else text
     return visible(f"{text}, while {notes[-1]}" if notes else text)
 
 

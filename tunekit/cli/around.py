@@ -81,11 +81,11 @@ def validate(
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Check a recipe: its keys, and that data, model and loss can be built and fit each other."""
-    from tunekit.inspection import check
+    """Check a recipe: its keys, and that a batch goes through data, model, loss, metric and optimizer."""
+    from tunekit.inspection import validate as rehearsed
     from tunekit.pipeline import read_recipe
 
-    facts = check(read_recipe(recipe, set_ or ()))
+    facts = rehearsed(read_recipe(recipe, set_ or ()))
     if as_json:
         print_json(facts.to_json())
         return

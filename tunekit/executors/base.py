@@ -100,6 +100,6 @@ def failure(handle: int, error: Exception) -> Event:
         return Event(handle, "storage", error=str(error))
     if isinstance(error, UserError):
         return Event(handle, "unusable", error=str(error))
-    text = raised(error)
+    text = raised(error, ours=True)
     memory = isinstance(error, MemoryError) or "out of memory" in text.lower()
     return Event(handle, "failed", error=f"{text}; {MEMORY_HINT}" if memory else text)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from tunekit.steps.context import Context, Earlier
-from tunekit.steps.step import AnyStep, Step, conclude
+from tunekit.steps.step import STEP_FAILED, AnyStep, Step, conclude
 from tunekit.vocabulary import Code
 
 __all__ = ["ORDER", "AnyStep", "Context", "Earlier", "Step", "codes", "conclude", "get_step", "step_names", "steps"]
@@ -38,6 +38,6 @@ def codes() -> Mapping[str, tuple[Code, list[str]]]:
     """Every code with the steps that say it, in their order."""
     said: dict[str, tuple[Code, list[str]]] = {}
     for step in steps():
-        for code in step.codes():
+        for code in (*step.codes(), STEP_FAILED):
             said.setdefault(code.name, (code, []))[1].append(step.name)
     return said

@@ -172,10 +172,21 @@ class Step(Generic[S, H]):
 
 AnyStep = Step[Any, Any]
 
+STEP_FAILED = Code(
+    "step_failed",
+    "fail",
+    "The step could not be carried out: something of the recipe's raised an error.",
+    "What the model, the data, the loss, the metric or the optimizer raised, twice.",
+    "A fault in the code that the message names.",
+    ("mend what the message names and give the step's command again",),
+    "",
+)
+"""Of any step, where a run goes on past it (`--keep-going`); else the error ends the command."""
+
 
 def conclude(context: Context[S], judgement: Judgement) -> StepResult:
     """The step's result: its verdict is that of its gravest finding; symptoms of earlier faults name their cause."""
-    codes = {code.name: code for code in context.step.codes()}
+    codes = {code.name: code for code in (*context.step.codes(), STEP_FAILED)}
     accepted = tuple(_as_accepted(finding, context.recipe.accept) for finding in judgement.findings)
     findings = tuple(_as_symptom(finding, codes[finding.code], context.causes) for finding in accepted)
     following = judgement.next or (Remedy(context.following) if context.following else None)

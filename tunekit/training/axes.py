@@ -79,15 +79,34 @@ def find_reading(loss: Callable[[Any, Any], Tensor], outputs: Tensor, targets: T
     return fitting[best] if losses[best] < CLEARLY * level else usual
 
 
+def any_label_will_do(loss: Callable[[Any, Any], Tensor], one: Reading, outputs: Tensor, targets: Tensor) -> bool:
+    """Whether a loss is as low where the outputs are certain of the next class as of the right one: then it asks which
+    samples are alike, and no output stands for a class."""
+    classes = outputs.shape[one.axis]
+    known = (targets >= 0) & (targets < classes)
+    turned = torch.where(known, (targets + 1) % classes, targets)
+    level = _at_certainty(loss, one, outputs, targets, sure=0.0)
+    right, wrong = (_at_certainty(loss, one, outputs, targets, said, normal=False) for said in (targets, turned))
+    return max(right, wrong) < CLEARLY * level and math.isclose(right, wrong, rel_tol=0.05, abs_tol=0.05 * level)
+
+
 @torch.no_grad()
-def _at_certainty(
-    loss: Callable[[Any, Any], Tensor], one: Reading, outputs: Tensor, targets: Tensor, sure: float = SURE
+def _at_certainty(  # noqa: PLR0913 - what is certain of what, and how
+    loss: Callable[[Any, Any], Tensor],
+    one: Reading,
+    outputs: Tensor,
+    targets: Tensor,
+    said: Tensor | None = None,
+    sure: float = SURE,
+    normal: bool = True,
 ) -> float:
-    """The loss of log-probabilities that are certain of each target; NaN where it does not take them."""
+    """The loss of log-probabilities (or scores that are not `normal`) that are certain of each target, or of what is
+    `said` in its place; NaN where it does not take them."""
     scores = torch.zeros_like(one.outputs(outputs))
-    part, wanted = one.aligned(scores if one.axis == 1 else scores.movedim(1, one.axis), targets)
+    claimed = targets if said is None else said
+    part, wanted = one.aligned(scores if one.axis == 1 else scores.movedim(1, one.axis), claimed)
     part.scatter_(1, wanted.clamp(0, scores.shape[1] - 1)[:, None], sure)  # a view: it writes into `scores`
-    logits = torch.log_softmax(scores, 1)
+    logits = torch.log_softmax(scores, 1) if normal else scores
     try:
         return float(loss(logits if one.axis == 1 else logits.movedim(1, one.axis), targets))
     except Exception:  # of a loss that does not take such outputs, whatever it raises

@@ -314,7 +314,7 @@ class Session:
         model = self.model if self.averaged is None else self.averaged
         model.eval()
         tally = Tally(self.task, self.config.batch_size)
-        for batch in self._in_batches(self.splits.val if split is None else split):
+        for batch in self.in_batches(self.splits.val if split is None else split):
             batch = batch.to(self.device)
             if self._at_once is None:
                 with largest_output(model) as largest:
@@ -327,7 +327,7 @@ class Session:
         self.model.train()
         return tally.evaluation()
 
-    def _in_batches(self, split: Split) -> Iterator[Batch]:
+    def in_batches(self, split: Split) -> Iterator[Batch]:
         """A batch of the recipe's size first, by which it is decided how many samples are taken at once."""
         if isinstance(split, BatchesSplit):
             yield from split.stored

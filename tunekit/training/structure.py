@@ -40,11 +40,16 @@ def rows(value: Any, picks: slice | Tensor) -> Any:
 
 
 def joined(values: Sequence[Any]) -> Any:
-    """Values of one structure, the rows of one after those of the other. Errors: RuntimeError for unequal shapes."""
+    """Values of one structure, the rows of one after those of the other. Errors: RuntimeError for unequal shapes,
+    TypeError for what is no tensor and not the same in all."""
     first = values[0]
     if isinstance(first, Tensor):
         return torch.cat(list(values))
     kinds = [_parts(value) for value in values]
+    if not kinds[0]:
+        if any(value != first for value in values):
+            raise TypeError(f"values of type {type(first).__name__} have no rows")
+        return first
     return _made_of(first, [(kinds[0][k][0], joined([kind[k][1] for kind in kinds])) for k in range(len(kinds[0]))])
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from tunekit.configuration import TrainingConfig
 from tunekit.recipe import construct, resolve
-from tunekit.training.axes import Reading, find_reading
+from tunekit.training.axes import Reading, any_label_will_do, find_reading
 from tunekit.training.losses import LOSSES, OF_CLASSES, Own, check_loss, with_tensors
+from tunekit.training.meaning import averages_over_samples, prefers_wrong
 from tunekit.training.metrics import BINARY_ACCURACY, METRICS, Metric, Shares
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.vocabulary import UserError
@@ -84,6 +85,7 @@ class Task:
 
     notes: tuple[str, ...] = ()  # what a person should know of how outputs are read
     own_loss = False  # it is called with all that the model gave
+    asks_metric = True  # the recipe names the metric; else it is the task's, where outputs mean what it takes them for
     in_shape = False  # the loss compares outputs and targets of one shape
     sample_loss: Loss | None = None  # the same loss with reduction="none", where it is built in
     averages = False  # a metric of the person's own is a mean over samples
@@ -175,8 +177,8 @@ class Task:
         main = any_tensor(outputs)
         wanted = self.targets(targets, main)
         metric = self.metric
-        if metric.own:
-            self.averages = _averages(metric, outputs, wanted)
+        if metric.own or type(self).score is not Task.score:
+            self.averages = averages_over_samples(self.score, outputs, targets)
         if metric.is_loss or metric.own or type(self).score is not Task.score:
             return
         fits = isinstance(wanted, Tensor) and wanted.shape == main.shape
@@ -184,12 +186,26 @@ class Task:
             if not wanted.is_floating_point():
                 self.reading = find_reading(lambda o, t: self.loss(with_main(outputs, o), t), main, wanted)
             fits = self.reading is not None
-        if not fits:
+        if not fits or not (self.asks_metric or not self.own_loss or self._means(outputs, main, wanted)):
             shapes = f"outputs {list(main.shape)}"
             if isinstance(wanted, Tensor):
                 shapes = f"{shapes} and targets {list(wanted.shape)}"
-            self.notes = (f"{metric.name} does not apply to {shapes}: validation is judged by the loss",)
+            why = "under this loss" if fits else "that do not go together"
+            self.notes = (f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",)
             self.metric = METRICS["loss"]
+
+    def _means(self, outputs: Outputs, main: Tensor, targets: Any) -> bool:
+        """Whether a loss of the person's own takes outputs for what the task's metric takes them for. Distances,
+        embeddings and parts of which none is known to be the prediction are not."""
+        if self.kind == "regression":
+            return isinstance(outputs, Tensor) or _has_logits(outputs)
+
+        def loss(part: Tensor, wanted: Any) -> Tensor:
+            return self.loss(with_main(outputs, part), wanted)
+
+        if self.kind == "classification":
+            return self.reading is None or not any_label_will_do(loss, self.reading, main, targets)
+        return not prefers_wrong(loss, targets)
 
     def needs_settling(self, targets: object) -> bool:
         """Whether what `settle` finds out is not plain from the start: of a built-in loss of single classes or of
@@ -265,6 +281,10 @@ class Task:
         return constants
 
 
+def _has_logits(outputs: Outputs) -> bool:
+    return (isinstance(outputs, Mapping) and "logits" in outputs) or hasattr(outputs, "logits")
+
+
 def _without_ones(value: Tensor) -> list[int]:
     return [size for size in value.shape if size != 1]
 
@@ -274,46 +294,19 @@ def _alone(value: Any) -> Any:
     return changed(value, lambda part: part.unsqueeze(0))
 
 
-@torch.no_grad()
-def _averages(metric: Metric, outputs: Outputs, targets: Any) -> bool:
-    """Whether a metric of a batch is the mean of its parts', by their sizes, as an accuracy is and an average precision
-    is not: asked of these outputs and of random ones, since of outputs that know nothing much is the same."""
-    size = len(any_tensor(outputs))
-    if size < 4 or not by_rows(outputs, size) or not by_rows(targets, size):
-        return False
-    draw = torch.Generator().manual_seed(0)
-
-    def noisy(part: Tensor) -> Tensor:
-        return part + part.float().std().clamp_min(1.0) * torch.randn(part.shape, generator=draw).to(part.device)
-
-    for tried in (outputs, changed(outputs, lambda part: noisy(part) if part.is_floating_point() else part)):
-        for cut in (size // 2, size // 4):
-            try:
-                both = float(metric.over(tried, targets))
-                first, second = (
-                    float(metric.over(rows(tried, part), rows(targets, part)))
-                    for part in (slice(0, cut), slice(cut, size))
-                )
-            except Exception:  # of a part that it does not take: a metric of the whole
-                return False
-            mean = (cut * first + (size - cut) * second) / size
-            if not math.isclose(both, mean, rel_tol=1e-4, abs_tol=1e-6):
-                return False
-    return True
-
-
-def takes_logits(task: Task, outputs: Tensor, targets: object) -> bool:
+def takes_logits(task: Task, outputs: Outputs, targets: object) -> bool:
     """Whether the loss takes scores of any size. For several classes: it does not change when a constant is added to
     all of them. Otherwise: for a target of 1 an output of 4 is still better than 1, and for 0 one of -4 than 0."""
     if task.kind == "regression" or not isinstance(targets, Tensor):
         return False
-    if task.kind == "classification" and outputs.dim() >= 2 and outputs.shape[1] > 1:
+    main = any_tensor(outputs)
+    if task.kind == "classification" and main.dim() >= 2 and max(main.shape[1:]) > 1:
         try:
-            here, there = (float(task.loss(outputs + shift, targets)) for shift in (0.0, 3.0))
+            here, there = (float(task.loss(with_main(outputs, main + shift), targets)) for shift in (0.0, 3.0))
         except REFUSALS:
             return False
         return math.isfinite(there) and abs(here - there) <= 1e-3 * (1 + abs(here))
-    return all(gain > 0 for gain in _gains(task, outputs, targets))
+    return all(gain > 0 for gain in _gains(task, main, targets))
 
 
 def takes_probabilities(task: Task, outputs: Tensor, targets: object) -> bool:
@@ -364,7 +357,7 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         if not config.regularize and hasattr(own, "label_smoothing"):
             own.label_smoothing = 0.0
     task = Task(name, Own(own, f"loss: {loss}", args, main_tensor), metric)
-    task.own_loss = True
+    task.own_loss, task.asks_metric = True, config.metric != "auto"
     return task
 
 

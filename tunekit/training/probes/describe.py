@@ -20,6 +20,7 @@ from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.schedules import ending_at
 from tunekit.training.sources import data_digests
+from tunekit.training.tasks import any_tensor
 from tunekit.vocabulary import Facts
 
 
@@ -33,8 +34,8 @@ def describe(subject: Subject) -> Facts:
     train = session.splits.train
     batch = session.batch(0)
     with torch.no_grad():
-        outputs = session.forward(session.model, batch)
-        if labels_fit(session.task, outputs, batch.targets):  # where they do not, step 1 says it by name
+        outputs = session.answer(session.model, batch)
+        if labels_fit(session.task, any_tensor(outputs), batch.targets):  # where they do not, step 1 says it by name
             session.task.loss(outputs, batch.targets)  # what else does not fit is said here
     session.augment(batch)
     targets = session.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
@@ -57,7 +58,7 @@ def describe(subject: Subject) -> Facts:
         device=str(bench.device),
         sources={**modules, **data_digests(config.data, bench.folder)},
         shareable=session.splits.shareable,
-        notes=tuple(session.splits.notes),
+        notes=(*session.splits.notes, *session.task.notes),
         tiny_rate_factor=tiny_rate_factor(config.optimizer.target),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,

@@ -15,6 +15,7 @@ from tunekit.configuration import Values
 from tunekit.measured import Gradient, Gradients, Units
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.tasks import any_tensor
 
 MOST_UNITS = 4096  # units of a layer looked at
 STIRRED = 0.1  # standard deviation given to scales that start at zero
@@ -114,8 +115,8 @@ def measure_gradients(session: Session, batch: Batch) -> tuple[Gradients, tuple[
     model.zero_grad(set_to_none=True)
     try:
         with _Watch(lambda: stack[-1] if stack else "forward") as watch:
-            outputs = session.forward(model, batch)
-        flow.note("outputs", (), outputs)
+            outputs = session.answer(model, batch)
+        flow.note("outputs", (), any_tensor(outputs))
         loss = session.task.loss(outputs, batch.targets)
     finally:
         for hook in hooks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from tunekit.training.probes.dependence import measure_dependence
 from tunekit.training.probes.gradients import measure_gradients, stirred
 from tunekit.training.probes.losses import halves, labels_fit, measure_losses, target_range
 from tunekit.training.probes.subject import Subject
-from tunekit.training.tasks import takes_logits
+from tunekit.training.tasks import any_tensor, takes_logits
 
 BATCHES = 8  # real batches looked at
 SAMPLES = 1024  # at most so many samples in all
@@ -28,9 +29,10 @@ def measure_initial(subject: Subject) -> InitialMeasured:
     model, task = session.model, session.task
     model.train()
     with torch.no_grad():
-        outputs = [session.forward(model, batch) for batch in batches]
+        answers = [session.answer(model, batch) for batch in batches]
+    outputs = [any_tensor(answer) for answer in answers]
     fits = all(labels_fit(task, out, batch.targets) for out, batch in zip(outputs, batches, strict=True))
-    loss = _loss(session, batches, outputs) if fits else None
+    loss = _loss(session, batches, answers) if fits else None
     stretched = _stretched(session, batches[0])
     with stirred(model):
         dependence = measure_dependence(session, batches[0])
@@ -47,7 +49,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
     )
 
 
-def _loss(session: Session, batches: list[Batch], outputs: list[Tensor]) -> LossMeasured:
+def _loss(session: Session, batches: list[Batch], outputs: list[Any]) -> LossMeasured:
     trained, evaluated, expected = measure_losses(session, batches, outputs)
     over_halves = halves(session, batches[0])
     logits = takes_logits(session.task, outputs[0], batches[0].targets)

@@ -11,13 +11,14 @@ from torch import Tensor
 from tunekit.measured import Expectation, Knowledge, Targets
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.tasks import REFUSALS, Task, takes_logits
+from tunekit.training.structure import by_rows, rows
+from tunekit.training.tasks import REFUSALS, Outputs, Task, any_tensor, takes_logits, with_main
 
 IGNORED = -100  # torch's ignore_index
 
 
 def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
-    """Whether a classification loss takes these labels with these outputs [B, C, ...].
+    """Whether a classification loss takes these labels with these outputs, [B, C, ...] or [B, ..., C].
 
     Labels outside 0 to C - 1 may be a marker that the loss leaves out. It is asked on the CPU: a GPU does not survive
     the answer.
@@ -26,8 +27,8 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
         return True
     if targets.shape == outputs.shape or not targets.numel():
         return True
-    known = targets[targets != IGNORED]
-    if not len(known) or (float(known.min()) >= 0 and float(known.max()) < outputs.shape[1]):
+    known, axis = targets[targets != IGNORED], _axis(task)
+    if not len(known) or (float(known.min()) >= 0 and float(known.max()) < outputs.shape[axis]):
         return True
     try:
         return math.isfinite(float(task.loss(outputs.detach().cpu(), targets.cpu())))
@@ -48,66 +49,83 @@ def target_range(targets: object) -> Targets | None:
 
 
 def measure_losses(
-    session: Session, batches: list[Batch], outputs: list[Tensor]
+    session: Session, batches: list[Batch], outputs: list[Outputs]
 ) -> tuple[float, float, tuple[Expectation, ...]]:
-    """Mean loss in train mode and in eval mode, and the loss of outputs without knowledge on the same targets."""
+    """Mean loss in train mode and in eval mode, and the loss of outputs without knowledge on the same targets.
+    `outputs`: what the model gave of the batches in train mode."""
     task, model = session.task, session.model
     with torch.no_grad():
         trained = mean([float(task.loss(out, b.targets)) for out, b in zip(outputs, batches, strict=True)])
         model.eval()
-        again = [session.forward(model, batch) for batch in batches]
+        again = [session.answer(model, batch) for batch in batches]
         evaluated = mean([float(task.loss(out, b.targets)) for out, b in zip(again, batches, strict=True)])
         model.train()
         return trained, evaluated, _expected(session, batches, outputs)
 
 
-def _expected(session: Session, batches: list[Batch], outputs: list[Tensor]) -> tuple[Expectation, ...]:
+def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) -> tuple[Expectation, ...]:
     task = session.task
-    every = torch.cat([b.targets for b in batches]) if isinstance(batches[0].targets, Tensor) else None
-    form = _form(session, outputs, batches)
+    every = _together(batches)
+    form, axis = _form(session, outputs, batches), _axis(task)
     losses: dict[str, list[float]] = {}
     for out, batch in zip(outputs, batches, strict=True):
-        targets = batch.targets if every is None else every
-        shaped = out if every is None else out[:1].expand(len(every), *out.shape[1:])
+        main, targets = any_tensor(out), batch.targets if every is None else every
+        shaped = main if every is None else main[:1].expand(len(every), *main.shape[1:])
         for name, constant in task.constant_outputs(shaped, targets).items():
             try:
-                loss = float(task.loss(_as(form, constant)[: len(out)], batch.targets))
+                loss = float(task.loss(with_main(out, _as(form, constant, axis)[: len(main)]), batch.targets))
             except REFUSALS:
                 continue
             losses.setdefault(name, []).append(loss)
     return tuple(Expectation(name, mean(losses[name])) for name in get_args(Knowledge) if name in losses)
 
 
-def _form(session: Session, outputs: list[Tensor], batches: list[Batch]) -> str:
+def _together(batches: list[Batch]) -> Tensor | None:
+    """The targets of all batches; None where they are no tensors of one width."""
+    targets = [batch.targets for batch in batches]
+    try:
+        return torch.cat(targets) if all(isinstance(one, Tensor) and one.dim() for one in targets) else None
+    except RuntimeError:
+        return None
+
+
+def _axis(task: Task) -> int:
+    return task.reading.axis if task.reading else 1
+
+
+def _form(session: Session, outputs: list[Outputs], batches: list[Batch]) -> str:
     """What the model gives: scores, log-probabilities, or probabilities for a loss that takes these."""
-    every = torch.cat(outputs)
-    several = every.dim() >= 2 and every.shape[1] > 1
-    if several and float(every.double().logsumexp(1).abs().max()) < 1e-3:
+    every, axis = [any_tensor(out) for out in outputs], _axis(session.task)
+    several = every[0].dim() > axis and every[0].shape[axis] > 1
+    if several and max(float(out.double().logsumexp(axis).abs().max()) for out in every) < 1e-3:
         return "log-probabilities"
-    within = float(every.min()) >= 0 and float(every.max()) <= 1
+    within = min(float(out.min()) for out in every) >= 0 and max(float(out.max()) for out in every) <= 1
     if session.task.kind == "regression" or not within or takes_logits(session.task, outputs[0], batches[0].targets):
         return "scores"
     return "probabilities"
 
 
-def _as(form: str, constant: Tensor) -> Tensor:
+def _as(form: str, constant: Tensor, axis: int) -> Tensor:
     if form == "log-probabilities":
-        return torch.log_softmax(constant, 1)
+        return torch.log_softmax(constant, axis)
     if form == "probabilities":
-        return torch.softmax(constant, 1) if constant.dim() >= 2 and constant.shape[1] > 1 else torch.sigmoid(constant)
+        several = constant.dim() > axis and constant.shape[axis] > 1
+        return torch.softmax(constant, axis) if several else torch.sigmoid(constant)
     return constant
 
 
 def halves(session: Session, batch: Batch) -> float:
     """Loss of a batch over the mean loss of its halves, at constant outputs: 1 for a mean, 2 for a sum."""
     half = len(batch) // 2
-    if half < 1 or not isinstance(batch.targets, Tensor):
-        return 1.0
     with torch.no_grad():
-        outputs = session.forward(session.model, batch)[: 2 * half]
-        targets = batch.targets[: 2 * half]
-        whole = float(session.task.loss(outputs, targets))
-        parts = [float(session.task.loss(outputs[p], targets[p])) for p in (slice(0, half), slice(half, 2 * half))]
+        outputs = session.answer(session.model, batch)
+    if half < 1 or not (by_rows(outputs, len(batch)) and by_rows(batch.targets, len(batch))):
+        return 1.0
+    both, first, second = (slice(0, 2 * half), slice(0, half), slice(half, 2 * half))
+    with torch.no_grad():
+        whole, *parts = (
+            float(session.task.loss(rows(outputs, part), rows(batch.targets, part))) for part in (both, first, second)
+        )
     part = mean(parts)
     return whole / part if part else 1.0
 

@@ -1,0 +1,114 @@
+"""Validation in a stream: the same numbers as over all outputs at once, and no more memory than a training batch."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.conftest import config_of
+from tunekit.halves import halves
+from tunekit.training.evaluation import Tally
+from tunekit.training.metrics import METRICS
+from tunekit.training.tasks import build_task
+
+DRAW = torch.Generator().manual_seed(0)
+N = 53
+
+
+def task_of(kind="classification", metric="auto", loss="auto", folder=None):
+    return build_task(config_of(task=kind, metric=metric, loss={"target": loss, "args": {}}), folder)
+
+
+def in_stream(task, outputs, targets, sizes, batch_size=8):
+    tally, start = Tally(task, batch_size), 0
+    for size in sizes:
+        part = slice(start, start + size)
+        tally.add(outputs[part], targets[part], size)
+        start += size
+    assert start == len(outputs)
+    return tally.evaluation()
+
+
+CASES = {
+    "accuracy": ("classification", torch.randn(N, 4, generator=DRAW), torch.randint(0, 4, (N,), generator=DRAW)),
+    "balanced_accuracy": (
+        "classification",
+        torch.randn(N, 4, generator=DRAW),
+        torch.randint(0, 4, (N,), generator=DRAW),
+    ),
+    "f1": ("classification", torch.randn(N, 4, generator=DRAW), torch.randint(0, 4, (N,), generator=DRAW)),
+    "mae": ("regression", torch.randn(N, 2, generator=DRAW), torch.randn(N, 2, generator=DRAW)),
+    "rmse": ("regression", torch.randn(N, 2, generator=DRAW), torch.randn(N, 2, generator=DRAW)),
+    "r2": ("regression", torch.randn(N, 2, generator=DRAW), torch.randn(N, 2, generator=DRAW)),
+    "loss": ("regression", torch.randn(N, 2, generator=DRAW), torch.randn(N, 2, generator=DRAW)),
+}
+
+
+@pytest.mark.parametrize("metric", CASES)
+@pytest.mark.parametrize("sizes", [(53,), (8, 45), (16, 16, 16, 5)])
+def test_in_a_stream_every_metric_is_what_it_is_over_all_at_once(metric, sizes):
+    kind, outputs, targets = CASES[metric]
+    task = task_of(kind, metric)
+    found = in_stream(task, outputs, targets, sizes)
+    assert found.loss == pytest.approx(float(task.loss(outputs, targets)), rel=1e-5)
+    assert found.sample_losses.mean() == pytest.approx(found.loss, rel=1e-5)
+    if metric == "loss":
+        assert math.isnan(found.score)
+        return
+    assert found.score == pytest.approx(float(METRICS[metric].over(outputs, targets)), rel=1e-5)
+    for place, first in enumerate(halves(N)):
+        for half, members in enumerate((first, ~first)):
+            picks = torch.tensor(members)
+            value = found.halves[2 * place + half]
+            if not np.isnan(value):  # a metric of the whole is not computed for every split
+                assert value == pytest.approx(float(METRICS[metric].over(outputs[picks], targets[picks])), rel=1e-4)
+    assert np.isfinite(found.halves[:8]).all()
+    if metric in ("accuracy", "mae"):
+        assert found.sample_scores.mean() == pytest.approx(found.score, rel=1e-5)
+
+
+def test_words_that_do_not_count_are_in_no_accuracy():
+    logits = torch.randn(6, 7, 5, generator=DRAW)
+    tags = torch.randint(0, 5, (6, 7), generator=DRAW)
+    tags[0, 2:] = tags[3, 1:] = -100
+    task = task_of()
+    task.settle(logits, tags)
+    found = in_stream(task, logits, tags, (4, 2), batch_size=4)
+    right = (logits.argmax(2) == tags)[tags >= 0].float()
+    assert found.score == pytest.approx(float(right.mean()))
+    assert found.sample_losses[0] == pytest.approx(float(F.cross_entropy(logits[0], tags[0])), rel=1e-5)
+
+
+def test_a_metric_of_the_whole_split_is_not_the_mean_of_batches(tmp_path):
+    (tmp_path / "whole_t.py").write_text(
+        "def spread(outputs, targets): return (outputs - targets).square().mean().sqrt() + outputs.std()\n"
+        "def error(outputs, targets): return (outputs - targets).abs().mean()\n"
+    )
+    _, outputs, targets = CASES["mae"]
+    whole, mean = (task_of("regression", f"min whole_t:{name}", folder=tmp_path) for name in ("spread", "error"))
+    for task in (whole, mean):
+        task.settle(outputs, targets)
+    assert (whole.averages, mean.averages) == (False, True)
+    found = in_stream(whole, outputs, targets, (16, 16, 16, 5))
+    assert found.score == pytest.approx(float((outputs - targets).square().mean().sqrt() + outputs.std()), rel=1e-5)
+
+
+def test_batches_of_different_widths_and_targets_of_several_parts(tmp_path):
+    (tmp_path / "widths_t.py").write_text(
+        "import torch.nn.functional as F\n"
+        "def loss(outputs, targets):\n"
+        "    made, code = outputs\n"
+        "    return (made - targets['x']).square().mean() + code.square().mean()\n"
+    )
+    task = task_of("regression", loss="widths_t:loss", folder=tmp_path)
+    tally = Tally(task, 4)
+    for width in (3, 5):
+        made, code = torch.randn(4, width, generator=DRAW), torch.randn(4, 2, generator=DRAW)
+        task.settle((made, code), {"x": made})
+        tally.add((made, code), {"x": torch.zeros(4, width)}, 4)
+    found = tally.evaluation()
+    assert task.metric.name == "loss"
+    assert found.sample_losses.shape == (8,)
+    assert found.sample_losses.mean() == pytest.approx(found.loss, rel=1e-5)

@@ -1,0 +1,30 @@
+"""A recipe rehearsed before anything is kept: one step of a training, and a look at its validation."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import torch
+
+from tunekit.training.evaluation import Tally
+from tunekit.training.loop import Session
+from tunekit.training.probes.losses import labels_fit
+from tunekit.training.tasks import any_tensor
+
+
+def rehearse(session: Session) -> None:
+    """Model, loss and optimizer on a batch of training, model, loss and metric on one of validation. What does not fit
+    raises as it would in a run; labels that the outputs do not fit are step 1's to name."""
+    batch = session.batch(0)
+    if not labels_fit(session.task, any_tensor(session.answer(session.model, batch)), batch.targets):
+        return
+    for _ in session.run(1):
+        pass
+    model = session.model
+    model.eval()
+    tally = Tally(session.task, session.config.batch_size)
+    with torch.inference_mode():
+        for one in islice(session.in_batches(session.splits.val), 1):
+            batch = one.to(session.device)
+            tally.add(session.answer(model, batch), batch.targets, len(batch))
+        tally.evaluation()
