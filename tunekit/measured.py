@@ -37,6 +37,7 @@ class Inputs(JsonData):
     std: float  # over samples and features
     features: int  # values a sample
     constant_features: int  # of them equal in all samples
+    are_bytes: bool = False  # whole numbers from 0 to 255, and some above 1
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,14 @@ class Gradient(JsonData):
 
 
 @dataclass(frozen=True)
+class Origin(JsonData):
+    """The operation that first gave a number that is not finite out of finite ones, or that drew a random number."""
+
+    operation: str  # as torch calls it: sqrt, log, div
+    place: str = ""  # file and line of the person's code, else the layer; nothing where neither is known
+
+
+@dataclass(frozen=True)
 class Gradients(JsonData):
     """One backward pass; weights that start at exactly zero are stirred for it."""
 
@@ -165,7 +174,8 @@ class Gradients(JsonData):
     flow: tuple[Gradient, ...]  # at the outputs of each layer, likewise; the last is the network's own
     unreached: tuple[str, ...]  # parameters without a gradient
     unreached_share: float  # of the numbers that train
-    finite: bool
+    finite: bool  # over several batches
+    origin: Origin | None = None  # of what is not finite
 
 
 @dataclass(frozen=True)
@@ -189,6 +199,14 @@ class LossMeasured(JsonData):
     takes_logits: bool  # scores of any size, and no probabilities
     gradients: Gradients
     units: tuple[Units, ...]
+    origin: Origin | None = None  # of a loss that is not finite
+    at_outputs: float | None = (
+        None  # norm of its gradient there, the largest of several batches; None: outputs have none
+    )
+    elsewhere: float | None = None  # the same at random outputs
+    slope: float | None = (
+        None  # what it changes by where 1 is added to all outputs, if it goes on so; None: it does not
+    )
 
 
 @dataclass(frozen=True)
@@ -208,6 +226,8 @@ class Dependence(JsonData):
     others: float  # of the other samples of its batch
     noise: float | None = None  # changes that rounding explains; None: gradients, which have none
     rows: int | None = None  # of the outputs, where there are not as many as samples
+    spread: float | None = None  # of the outputs over the samples, over their size
+    time_first: tuple[str, ...] = ()  # layers that take the first axis for time and were given samples along it
 
 
 @dataclass(frozen=True)
@@ -215,7 +235,70 @@ class Decay(JsonData):
     """Sum of squared weights before and after a step of the optimizer at zero gradient."""
 
     before: float
-    after: float
+    after: float  # with the recipe's weight decay
+    without: float | None = None  # with a weight decay of zero
+    asked: bool = True  # by the recipe; otherwise it was tried with another
+
+
+@dataclass(frozen=True)
+class Repeated(JsonData):
+    """One batch several times in eval mode: the largest change of an output, over the outputs' root mean square."""
+
+    change: float
+    same_draws: float  # where each pass begins with the same random numbers
+    draws: tuple[Origin, ...] = ()  # what draws
+
+
+@dataclass(frozen=True)
+class Outside(JsonData):
+    """Tensors that the gradient reaches and that the model's parameters() do not name."""
+
+    names: tuple[str, ...]
+    numbers: int  # in them
+    of_loss: bool  # reached from the loss alone
+    optimized: bool  # the optimizer holds them all the same
+
+
+@dataclass(frozen=True)
+class Normalization(JsonData):
+    """A BatchNorm layer that normalises by its batch, over one batch in train mode."""
+
+    layer: str
+    momentum: float | None
+    calls: int
+    values: int  # a channel's, in a batch of the recipe's size
+    moved: bool  # its running statistics
+    frozen: bool  # its weights do not train
+    apart: float = 0.0  # how far the inputs of its calls lie from each other, in their standard deviations
+
+
+@dataclass(frozen=True)
+class Identical(JsonData):
+    """A weight whose units (rows) are all equal at the start."""
+
+    name: str
+    units: int
+    apart: float  # largest difference between them after some steps, over the largest movement
+    moved: float  # largest movement
+
+
+@dataclass(frozen=True)
+class Rate(JsonData):
+    """What a learning rate becomes in one parameter group of the person's own optimizer."""
+
+    numbers: int  # in its parameters
+    lr: float  # of the group
+    fixed: bool  # a step moves its parameters as far whatever the recipe's rate
+
+
+@dataclass(frozen=True)
+class Optimizing(JsonData):
+    """What an optimizer of the person's own does with the model's parameters."""
+
+    rates: tuple[Rate, ...]
+    idle: tuple[str, ...]  # parameters with requires_grad that it does not hold, or at a rate of zero
+    idle_share: float  # of the numbers that should train
+    frozen_moved: tuple[str, ...]  # parameters without requires_grad that a step moves
 
 
 @dataclass(frozen=True)
@@ -230,7 +313,12 @@ class InitialMeasured(JsonData):
     dependence: Dependence | None  # None: inputs that are no tensors, or a single sample
     frozen: tuple[str, ...]  # parameters whose requires_grad is off
     normalizes_input: bool  # the first layer is a normalisation
-    decay: Decay | None  # None: no weight decay, or an optimizer of torch, which applies it by construction
+    decay: Decay | None  # None: an optimizer of torch, which applies it by construction
+    optimizing: Optimizing | None = None  # None: likewise
+    repeated: Repeated | None = None  # None: two passes in eval mode could not be made
+    outside: tuple[Outside, ...] = ()
+    normalizations: tuple[Normalization, ...] = ()
+    identical: tuple[Identical, ...] = ()
 
 
 @dataclass(frozen=True)

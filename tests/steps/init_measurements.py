@@ -129,7 +129,7 @@ SPEAKS = {
     "one feature moved": ("split_mismatch", {"shift__feature_shift": 2.0, "shift__feature_z": 30.0}, {}),
     "a class never trained": ("split_mismatch", {"labels__val": {0: 5, 11: 3}}, {}),
     "loss above": ("initial_loss_high", {}, {"loss__train_mode": 3.2, "outputs__std": 1.6}),
-    "loss not finite": ("initial_loss_high", {}, {"loss__train_mode": math.nan}),
+    "loss not finite": ("initial_loss_not_finite", {}, {"loss__train_mode": math.nan}),
     "loss below": ("initial_loss_low", {}, {"loss__train_mode": 1.2, "loss__eval_mode": 1.2}),
     "trained weights with large outputs": (
         "initial_loss_low",

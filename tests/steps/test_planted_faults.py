@@ -134,7 +134,7 @@ FAULTS = {
     "last layer scaled by 40": ("logits_too_large", case("scaled_head")),
     "last layer of one output scaled by 40": ("logits_too_large", case("scaled_head", **BINARY)),
     "targets of a thousandth": ("initial_loss_high", case(**REGRESSION, data_args={"std": 1e-3})),
-    "logarithm of negative outputs": ("initial_loss_high", case(loss="planted_models:log_of_outputs")),
+    "logarithm of negative outputs": ("initial_loss_not_finite", case(loss="planted_models:log_of_outputs")),
     "weights that have seen the data": ("initial_loss_low", case("trained")),
     "squared errors summed": ("loss_not_averaged", case(**REGRESSION, loss="planted_models:summed_squares")),
     "seven outputs for four classes": ("class_count_mismatch", case(model_args={"outputs": 7})),

@@ -145,7 +145,7 @@ class TestExplained:
         nothing = {"outputs__finite": False, "loss__train_mode": math.nan, "loss__gradients__finite": False}
         assert codes(judge(bad, nothing)) == ["input_not_finite"]
         alone = judge({}, nothing)
-        assert "log, sqrt or division in forward()" in found(alone, "initial_loss_high").advice[0]
+        assert "log, sqrt or division in forward()" in found(alone, "initial_loss_not_finite").advice[0]
 
     def test_constant_inputs_explain_dead_units_and_leaks(self):
         data = {"train__inputs__constant_features": 64, "train__inputs__std": 0.0, "duplicates__shared__share": 1.0}

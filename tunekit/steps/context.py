@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -107,6 +107,11 @@ class Context(Generic[S]):
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def named_few(names: Sequence[str], most: int = 4) -> str:
+    """The first of some names in a sentence, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def described(params: Values) -> str:

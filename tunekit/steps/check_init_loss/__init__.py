@@ -1,7 +1,7 @@
 """Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
 
 Each module judges one thing that the probes measured and holds the codes that it says: data, labels, outputs, loss,
-gradients, wiring. model puts those of the model in order.
+finiteness, gradients, units, norms, wiring, randomness, optimizer. model puts those of the model in order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ from tunekit.charts import Bars, Figure, Line, Panel, Rule
 from tunekit.configuration import Values
 from tunekit.measured import DataMeasured, InitialMeasured
 from tunekit.space import Range, Space
-from tunekit.steps.check_init_loss import data, gradients, labels, loss, model, outputs, wiring
+from tunekit.steps.check_init_loss import (
+    data,
+    finiteness,
+    gradients,
+    labels,
+    loss,
+    model,
+    norms,
+    optimizer,
+    outputs,
+    randomness,
+    units,
+    wiring,
+)
 from tunekit.steps.check_init_loss.settings import NAME, CheckInitLoss, Here
 from tunekit.steps.step import Handoff, Judgement, Step
 from tunekit.vocabulary import Code, Measurement, Record, Request, StepResult, UserError
@@ -25,6 +38,11 @@ CODES: tuple[Code, ...] = (
     *data.CODES,
     *wiring.CODES,
     *gradients.CODES,
+    *finiteness.CODES,
+    *randomness.CODES,
+    *norms.CODES,
+    *units.CODES,
+    *optimizer.CODES,
 )
 
 THE_DATA = "the data"
@@ -36,12 +54,12 @@ class StartingLoss(Handoff):
     """The initial loss, and what an untrained network should have: by which theory."""
 
     initial_loss: float
-    expected_loss: float
+    expected_loss: float | None  # None: none is finite
     expected: str
 
     @property
     def known(self) -> Values:
-        return {"expected_loss": self.expected_loss}
+        return {} if self.expected_loss is None else {"expected_loss": self.expected_loss}
 
 
 def plan(context: Here, records: Sequence[Record]) -> list[Request]:
@@ -86,8 +104,7 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
         summary = "The initial loss could not be computed: labels and outputs do not fit each other."
     else:
         handoff = StartingLoss(initial_loss.loss, initial_loss.expected, initial_loss.theory)
-        off = f"{100 * (initial_loss.off or 0.0):.0f} % off"
-        summary = f"Initial loss {initial_loss.loss:.4g}, expected {initial_loss.expectation}: {off}."
+        summary = initial_loss.told
     table = [{"initialisation": seed, **_row(measured)} for seed, measured in initial.items()]
     return Judgement(summary, findings, handoff, table)
 
@@ -118,7 +135,8 @@ def figure(_context: Here, result: StepResult, records: Sequence[Record]) -> Fig
     ]
     if result.handoff:
         start = StartingLoss.from_json(result.handoff)
-        bars.append(Rule(y=start.expected_loss, label=f"expected: {start.expected}", dashed=True))
+        if start.expected_loss is not None:
+            bars.append(Rule(y=start.expected_loss, label=f"expected: {start.expected}", dashed=True))
     left = Panel(bars, "seed of the initialisation", "loss", ticks=seeds, legend="")
     axis = "root mean square of the gradient"
     right = Panel(lines, "layer, from the input", axis, y_scale="log", legend="")

@@ -53,6 +53,10 @@ INPUT_NOT_NORMALIZED = fault(
     ("subtract the training mean and divide by the training standard deviation",),
     "CS231n course notes, neural-networks-2 (data preprocessing)",
 )
+BYTES = (
+    "divide by 255: the inputs are whole numbers from 0 to 255, as pixels are stored",
+    "then subtract the training mean and divide by the training standard deviation",
+)
 CONFLICTING_LABELS = fault(
     "conflicting_labels",
     "warn",
@@ -160,7 +164,8 @@ def _scale(train: Split) -> list[Finding]:
     if not (std > SCALE_HIGH or 0 < std < SCALE_LOW or (std > 0 and abs(mean) > MEAN_HIGH * std)):
         return []
     message = f"the inputs have mean {mean:.3g} and standard deviation {std:.3g}; about 0 and 1 train best"
-    return [INPUT_NOT_NORMALIZED.finding(message, {"mean": mean, "std": std})]
+    advice = BYTES if train.inputs.are_bytes else None
+    return [INPUT_NOT_NORMALIZED.finding(message, {"mean": mean, "std": std}, advice=advice)]
 
 
 def _shift(samples: Samples, context: Here) -> list[Finding]:

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from tunekit.citations import GLOROT
 from tunekit.measured import InitialMeasured
+from tunekit.steps.check_init_loss.finiteness import mending_gradient, named, placed
 from tunekit.steps.check_init_loss.settings import fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
@@ -39,8 +40,12 @@ EXPLODING_GRADIENTS = fault(
     "fail",
     "Gradients grow on their way to the first layers, or are huge.",
     f"The same ratio above {EXPLODED:g}, and above {EXPLODED_APART:g} without its largest step: not by a single layer; "
-    "or a gradient that is not finite.",
-    "Initial weights that are too large in depth, or inputs that are not normalised.",
+    "or a gradient that is NaN or infinite in some batches though the loss is finite; torch's anomaly mode then "
+    "tells from "
+    "which operation.",
+    "Initial weights that are too large in depth, or inputs that are not normalised; not finite: sqrt, log, "
+    "division or a "
+    "norm at zero.",
     ("use He or Xavier initialisation or normalisation layers", "clip the gradient: `clip_grad_norm: 1.0`"),
     f"{GLOROT}; Pascanu et al., ICML 2013",
 )
@@ -63,15 +68,19 @@ def judge(initial: Sequence[InitialMeasured]) -> list[Finding]:
     if not measured:
         return []
     if not all(gradients.finite for gradients in measured):
-        return [EXPLODING_GRADIENTS.finding("a gradient of the untrained network is NaN or infinite")]
+        origin = next((gradients.origin for gradients in measured if gradients.origin is not None), None)
+        message = "a gradient of the untrained network is NaN or infinite, though its loss is finite"
+        if origin is not None:
+            message = f"{message}: it comes from {placed(origin)}"
+        return [EXPLODING_GRADIENTS.finding(message, named(origin), advice=mending_gradient(origin))]
     ratios, apart = [], []
     for gradients in measured:
         sizes = [layer.gradient for layer in gradients.flow]
         if len(gradients.weights) < DEEP or len(sizes) < 2 or sizes[-1] == 0:
             return []
         ratios.append(sizes[0] / sizes[-1])
-        steps = [first / second for first, second in pairwise(sizes) if second > 0]
-        apart.append(ratios[-1] / max(steps, default=1.0))
+        largest = max((first / second for first, second in pairwise(sizes) if second > 0), default=1.0)
+        apart.append(ratios[-1] / largest if largest > 0 else 0.0)
     name = measured[0].flow[0].name
     evidence = {"ratio": fmean(ratios), "layer": name}
     if max(ratios) < FADING:

@@ -28,7 +28,7 @@ INITIAL_LOSS_HIGH = fault(
     "Mean loss over several initialisations, weight decay left out, against this loss on outputs that know nothing or "
     "only how often each target occurs (ln C for cross-entropy, ln 2 for binary, E[y^2] for squared error): above the "
     f"largest of them by more than {_TOLERANCE}, with outputs of a scale above {LOGITS_MODEST:g}; in a regression by "
-    f"more than {100 * REGRESSION_TOLERANCE:g} %, whatever the scale. Or outputs or a loss that are not finite.",
+    f"more than {100 * REGRESSION_TOLERANCE:g} %, whatever the scale.",
     "The last layer starts too large, labels and outputs do not belong together, or the loss is not the one meant.",
     (
         "look at the last layer's initialisation: its outputs should start near zero",
@@ -41,8 +41,11 @@ INITIAL_LOSS_LOW = fault(
     "fail",
     "The untrained network's loss lies below what a network without knowledge can have.",
     f"The same mean loss, in train and in eval mode: below the least of those values by more than {_TOLERANCE}, in a "
-    f"regression by more than {100 * REGRESSION_LOW:g} %, where the weights are not pretrained.",
-    "Trained weights were loaded, the label leaks into the input, or the loss is averaged over too much.",
+    f"regression by more than {100 * REGRESSION_LOW:g} %, where the weights are not pretrained. Or a "
+    "cross-entropy below "
+    "zero, which no probabilities have.",
+    "Trained weights were loaded, the label leaks into the input, the loss is averaged over too much, or it takes "
+    "log-probabilities and gets logits.",
     (
         "if the weights are pretrained on purpose, say `pretrained: true` under `model` in the recipe",
         "look for the label, or something made from it, among the inputs",
@@ -60,7 +63,43 @@ LOSS_NOT_AVERAGED = fault(
     ("average the loss over the batch (reduction='mean'): otherwise the rate depends on the batch size",),
     f"{LECTURE} (step 1)",
 )
-CODES = (INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW, LOSS_NOT_AVERAGED)
+LOSS_WITHOUT_GRADIENT = fault(
+    "loss_without_gradient",
+    "fail",
+    "The loss does not tell the outputs where to go: its gradient is zero everywhere.",
+    "The gradient of the loss with respect to the outputs of several real batches, and with random numbers of "
+    "once and ten "
+    "times their size added: exactly zero at all of them, or none at all.",
+    "A loss of rounded or chosen outputs (argmax, round, a comparison), .item() or detach() in it, or samples "
+    "that it leaves "
+    "out whole (CTC with zero_infinity and fewer frames than letters, a mask that holds nothing).",
+    (
+        "count the samples that the loss keeps: a mask, ignore_index or zero_infinity may leave out all of them",
+        "give CTC at least as many frames as letters (one more for each letter that is repeated)",
+        "replace argmax, round or comparisons in the loss by something with a slope: cross_entropy, a soft maximum",
+    ),
+    "torch.nn.CTCLoss (zero_infinity); torch.autograd",
+)
+CODES = (INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW, LOSS_NOT_AVERAGED, LOSS_WITHOUT_GRADIENT)
+
+NEVER_NEGATIVE = (
+    "auto",
+    "cross_entropy",
+    "bce",
+    "focal",
+    "nll",
+    "CrossEntropyLoss",
+    "BCEWithLogitsLoss",
+    "BCELoss",
+    "NLLLoss",
+)
+"""Losses of a classification that are the negative logarithm of a probability, by their names in a recipe."""
+
+LOG_SOFTMAX = (
+    "end the model in log_softmax: the loss takes log-probabilities",
+    "or take `loss: cross_entropy`, which has log_softmax inside",
+)
+SOFT_TARGETS = ("check the targets: cross-entropy is below zero only where they are beyond 0 and 1",)
 
 THEORY: dict[Knowledge, str] = {
     "zero": "the loss at outputs of zero",
@@ -75,19 +114,31 @@ class InitialLoss:
 
     loss: float  # train mode
     evaluated: float  # eval mode
-    expected: float  # the expectation that the loss lies nearest to
+    expected: float | None  # the expectation that the loss lies nearest to; None: none is finite
     theory: str  # what that one is
     lowest: float  # of all expectations
     highest: float
 
     @property
     def expectation(self) -> str:
-        return f"{self.expected:.4g} ({self.theory})"
+        return "unknown" if self.expected is None else f"{self.expected:.4g} ({self.theory})"
+
+    @property
+    def told(self) -> str:
+        """The loss and what was expected, in a sentence; without a distance where there is nothing to measure it by."""
+        if not math.isfinite(self.loss):
+            where = ", at outputs that know nothing either" if self.expected is None else ""
+            return f"Initial loss {self.loss:g}: it is not finite{where}."
+        if self.expected is None:
+            return f"Initial loss {self.loss:.4g}; of outputs that know nothing it is not finite, or could not be had."
+        if self.off is None:
+            return f"Initial loss {self.loss:.4g}, expected {self.expectation}: no share can be told of zero."
+        return f"Initial loss {self.loss:.4g}, expected {self.expectation}: {100 * self.off:.0f} % off."
 
     @property
     def off(self) -> float | None:
         """Distance from the expectation, as a share of it."""
-        return abs(self.loss / self.expected - 1) if self.expected else None
+        return abs(self.loss / self.expected - 1) if self.expected and math.isfinite(self.loss) else None
 
 
 def mean_loss(initial: Sequence[InitialMeasured]) -> InitialLoss | None:
@@ -103,8 +154,8 @@ def mean_loss(initial: Sequence[InitialMeasured]) -> InitialLoss | None:
             several.setdefault(expectation.knowledge, []).append(expectation.loss)
     expected = {knowledge: value for knowledge, values in several.items() if math.isfinite(value := fmean(values))}
     if not expected:
-        return InitialLoss(loss, evaluated, loss, "no expectation for this loss", -math.inf, math.inf)
-    nearest = min(expected, key=lambda knowledge: abs(expected[knowledge] - loss))
+        return InitialLoss(loss, evaluated, None, "no expectation for this loss", -math.inf, math.inf)
+    nearest = min(expected, key=lambda knowledge: abs(expected[knowledge] - loss) if math.isfinite(loss) else 0.0)
     zero = expected.get("zero")
     if zero is not None and abs(expected[nearest] - zero) < SAME * abs(zero):
         nearest = "zero"
@@ -121,10 +172,25 @@ def _theory(value: float, knowledge: Knowledge, measured: InitialMeasured) -> st
     return THEORY[knowledge]
 
 
-def not_finite() -> list[Finding]:
-    """Said of outputs that are NaN or infinite though the inputs are not."""
-    message = "the untrained model's outputs are NaN or infinite for real, finite inputs"
-    return [INITIAL_LOSS_HIGH.finding(message, advice=("look for log, sqrt or division in forward()",))]
+def wants_log_probabilities(initial: Sequence[InitialMeasured]) -> bool:
+    """Whether the loss falls by what is added to all outputs, and is below zero: of log-probabilities it never is."""
+    losses = [one.loss for one in initial]
+    return all(
+        loss is not None and loss.slope is not None and loss.slope < 0 and max(loss.train_mode, loss.eval_mode) < 0
+        for loss in losses
+    )
+
+
+def without_gradient(initial: Sequence[InitialMeasured]) -> list[Finding]:
+    """A loss that is flat at the outputs of every initialisation, and wherever else it was asked."""
+    losses = [one.loss for one in initial if one.loss is not None]
+    if not losses or not all(loss.at_outputs == 0 and loss.elsewhere == 0 for loss in losses):
+        return []
+    value = losses[0].train_mode
+    message = (
+        f"the loss is {value:.3g}, and its gradient is exactly zero at the outputs and at random numbers in their place"
+    )
+    return [LOSS_WITHOUT_GRADIENT.finding(message, {"initial_loss": value, "gradient": 0.0})]
 
 
 def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
@@ -132,8 +198,10 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
     measured, regression = mean_loss(initial), initial[0].kind == "regression"
     if measured is None:
         return []
-    if not math.isfinite(measured.loss):
-        return [INITIAL_LOSS_HIGH.finding("the untrained network's loss is not finite")]
+    if not regression and measured.loss < 0 and measured.evaluated < 0:
+        below = _below_zero(initial, measured, context)
+        if below:
+            return below
     if not math.isfinite(measured.highest) or measured.lowest <= 0:
         return []  # a loss that is zero or less without knowledge has no scale to judge by
     tolerance = context.settings.tolerance
@@ -151,8 +219,24 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
     excused = context.recipe.model.pretrained or INPUT_CONSTANT.name in known
     if measured.loss < low and measured.evaluated < low and not excused:
         least = f"{measured.lowest:.4g}, the least that can be had without knowledge"
-        return [INITIAL_LOSS_LOW.finding(f"initial loss {measured.loss:.4g} is below {least}", evidence)]
+        falls = all(one.loss and one.loss.slope and one.loss.slope < 0 for one in initial)
+        return [
+            INITIAL_LOSS_LOW.finding(
+                f"initial loss {measured.loss:.4g} is below {least}", evidence, advice=LOG_SOFTMAX if falls else None
+            )
+        ]
     return []
+
+
+def _below_zero(initial: Sequence[InitialMeasured], measured: InitialLoss, context: Here) -> list[Finding]:
+    """A negative logarithm of what should be a probability, below zero. Other losses may be: Dice, correlations."""
+    name = context.recipe.loss.target.rpartition(":")[2].rpartition(".")[2]
+    linear = wants_log_probabilities(initial)
+    if not linear and name not in NEVER_NEGATIVE:
+        return []
+    message = f"initial loss {measured.loss:.4g}: the negative logarithm of a probability is never below 0"
+    advice = LOG_SOFTMAX if linear else SOFT_TARGETS
+    return [INITIAL_LOSS_LOW.finding(message, {"initial_loss": measured.loss}, advice=advice)]
 
 
 def averaged(initial: Sequence[InitialMeasured]) -> list[Finding]:

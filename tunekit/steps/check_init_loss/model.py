@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunekit.measured import InitialMeasured
-from tunekit.steps.check_init_loss import gradients, labels, loss, outputs, wiring
+from tunekit.steps.check_init_loss import (
+    finiteness,
+    gradients,
+    labels,
+    loss,
+    norms,
+    optimizer,
+    outputs,
+    randomness,
+    units,
+    wiring,
+)
 from tunekit.steps.check_init_loss.data import INPUT_CONSTANT, INPUT_NOT_FINITE
 from tunekit.steps.check_init_loss.settings import Here
 from tunekit.vocabulary import Code, Finding
@@ -13,31 +24,37 @@ from tunekit.vocabulary import Code, Finding
 
 def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
     """Findings on the model. `known`: codes found in the data, which explain some of what is seen here."""
+    first = initial[0]
+    wires = [*wiring.parameters(first, context), *wiring.outside(first), *optimizer.judge(initial, context)]
     finite = all(one.outputs.finite for one in initial)
     if not finite and INPUT_NOT_FINITE.name in known:
-        return wiring.parameters(initial[0], context)  # whatever else shows follows from these inputs
-    findings = _values(initial, context, known)
-    findings += loss.averaged(initial)
-    findings += wiring.parameters(initial[0], context)
+        return wires  # whatever else shows follows from these inputs
+    flat = loss.without_gradient(initial)
+    findings = _values(initial, context, known, bool(flat))
+    finite = finite and not _says(finiteness.INITIAL_LOSS_NOT_FINITE, findings)
+    findings += [*flat, *loss.averaged(initial), *wires, *randomness.judge(initial), *norms.judge(initial, context)]
     constant = INPUT_CONSTANT.name in known
     # Equal inputs switch the same units off for all samples: then that is no fault of the layer.
     dead = [] if constant else gradients.dead_units(initial)
-    dependence = wiring.dependence(initial, explained=bool(dead) or constant)
-    findings += dead
-    if finite and not dead and not constant and not _says(wiring.INPUT_IGNORED, dependence):
+    same = [] if constant or flat or not finite else units.judge(initial)
+    dependence = wiring.dependence(initial, explained=bool(dead) or bool(same) or constant)
+    findings += [*dead, *same]
+    if finite and not dead and not same and not flat and not constant and not _says(wiring.INPUT_IGNORED, dependence):
         flow = gradients.judge(initial)
         if _says(gradients.EXPLODING_GRADIENTS, flow):
             follow = (outputs.LOGITS_TOO_LARGE.name, loss.INITIAL_LOSS_HIGH.name)
             findings = [finding for finding in findings if finding.code not in follow]
         findings += flow
-    return [*findings, *dependence, *wiring.decay(initial[0])]
+    return [*findings, *dependence]
 
 
-def _values(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
-    """Labels, outputs and the loss: the first that speaks explains those after it."""
+def _values(initial: Sequence[InitialMeasured], context: Here, known: set[str], flat: bool) -> list[Finding]:
+    """Labels, outputs and the loss: the first that speaks explains those after it. `flat`: the loss has no gradient."""
     findings = labels.judge(initial, context)
-    if not findings and not all(one.outputs.finite for one in initial):
-        return loss.not_finite()
+    if not findings and INPUT_NOT_FINITE.name not in known:
+        findings = finiteness.judge(initial)
+    if flat:
+        return findings
     findings = findings or outputs.judge(initial, context, known)
     if all(finding.code == outputs.LOGITS_TOO_LARGE.name for finding in findings):
         value = loss.judge(initial, context, known)

@@ -8,7 +8,7 @@ from statistics import fmean
 from tunekit.citations import GLOROT, KARPATHY
 from tunekit.measured import STRETCH, InitialMeasured
 from tunekit.steps.check_init_loss.data import INPUT_NOT_NORMALIZED
-from tunekit.steps.check_init_loss.loss import mean_loss
+from tunekit.steps.check_init_loss.loss import mean_loss, wants_log_probabilities
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
@@ -21,9 +21,12 @@ PRESSED = 0.5  # share of the stretched outputs that lie at a bound
 OUTPUTS_ARE_PROBABILITIES = fault(
     "outputs_are_probabilities",
     "fail",
-    "The model ends in softmax or sigmoid, and the loss applies it again.",
+    "The model ends in softmax or sigmoid, and the loss applies it again or takes log-probabilities.",
     "Outputs of real batches: all within [0, 1] and every row summing to 1 (softmax), or all within [0, 1] (sigmoid) "
-    f"also for inputs {STRETCH:g} times as large, while the loss takes logits. The initial loss alone looks right.",
+    f"also for inputs {STRETCH:g} times as large, while the loss takes logits. The initial loss alone looks "
+    "right. Or rows "
+    "that sum to 1 under a loss that is below zero and falls by what is added to all outputs: it takes "
+    "log-probabilities.",
     "A Softmax or Sigmoid layer at the end of the model.",
     ("return the logits: remove the Softmax or Sigmoid at the end of the model",),
     "torch.nn.CrossEntropyLoss and BCEWithLogitsLoss, which take logits",
@@ -53,6 +56,11 @@ CODES = (OUTPUTS_ARE_PROBABILITIES, OUTPUTS_CLIPPED, LOGITS_TOO_LARGE)
 
 Range = tuple[float, float]
 
+LOGARITHM = (
+    "end the model in log_softmax instead of softmax",
+    "or return the logits and take `loss: cross_entropy`, which has both inside",
+)
+
 
 def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
     takes_logits = all(one.loss is not None and one.loss.takes_logits for one in initial)
@@ -64,11 +72,13 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
         if all(off is not None and off < BOUNDARY for off in sums):
             return []  # a softmax over the samples: batch_leak says so
         return [_probabilities(initial, ranges)]
+    if _softmax(initial) and within_0_and_1 and wants_log_probabilities(initial):
+        return [_no_logarithm(initial)]
     return _cut_off(initial, everywhere, takes_logits) or (_large(initial, context, known) if takes_logits else [])
 
 
 def _probabilities(initial: Sequence[InitialMeasured], ranges: Sequence[Range]) -> Finding:
-    softmax = all(one.outputs.row_sum_off is not None and one.outputs.row_sum_off < BOUNDARY for one in initial)
+    softmax = _softmax(initial)
     layer = "softmax" if softmax else "sigmoid"
     stretched = f"even for inputs {STRETCH:g} times as large" if initial[0].stretched else "without exception"
     shown = "and every row sums to 1" if softmax else stretched
@@ -77,13 +87,28 @@ def _probabilities(initial: Sequence[InitialMeasured], ranges: Sequence[Range]) 
     return OUTPUTS_ARE_PROBABILITIES.finding(message, evidence)
 
 
+def _softmax(initial: Sequence[InitialMeasured]) -> bool:
+    return all(one.outputs.row_sum_off is not None and one.outputs.row_sum_off < BOUNDARY for one in initial)
+
+
+def _no_logarithm(initial: Sequence[InitialMeasured]) -> Finding:
+    value = fmean(one.loss.train_mode for one in initial if one.loss is not None)
+    message = (
+        f"every row of the outputs sums to 1, and the loss takes log-probabilities: it is {value:.3g}, where "
+        "the negative "
+        "logarithm of a probability is never below 0"
+    )
+    evidence = {"initial_loss": value, "layer": "softmax"}
+    return OUTPUTS_ARE_PROBABILITIES.finding(message, evidence, advice=LOGARITHM)
+
+
 def _cut_off(initial: Sequence[InitialMeasured], everywhere: Sequence[Range], takes_logits: bool) -> list[Finding]:
     """ReLU, tanh or sigmoid at the end, where the loss wants more than they can give: scores of any size, or targets
     beyond their bounds (more than a twentieth of them on one side)."""
-    zeros = [one.outputs.zeros for one in initial]
+    zeros = [one.outputs.zeros for one in initial]  # all of them where a ReLU at the end happens to be off, or none
     targets = initial[0].targets if initial[0].kind == "regression" else None
     below_zero = targets is not None and targets.low < 0
-    cut = all(low >= 0 for low, _ in everywhere) and all(ZEROS < share < 1 - ZEROS for share in zeros)
+    cut = all(low >= 0 for low, _ in everywhere) and any(ZEROS < share < 1 - ZEROS for share in zeros)
     if cut and (takes_logits or below_zero):
         message = (
             f"no output is below zero and {percent(fmean(zeros))} are exactly zero: the last layer is cut off at zero"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunekit.citations import KARPATHY, LECTURE
+from tunekit.citations import KARPATHY
 from tunekit.measured import InitialMeasured
 from tunekit.steps.check_init_loss.settings import Here, fault
-from tunekit.steps.context import percent
+from tunekit.steps.context import named_few, percent
 from tunekit.vocabulary import Finding, Severity
 
 LEAKED = 1e-6  # effect of another sample over a sample's own
+CONSTANT = 1e-6  # spread of the outputs over the samples, over their size: what rounding leaves
 SIDE_BRANCH = 0.05  # share of the parameters without a gradient, below which it is no body that was cut off
 
 FROZEN_PARAMETERS = fault(
@@ -39,28 +40,51 @@ BATCH_LEAK = fault(
     "In eval mode, the gradient of one sample's outputs with respect to every input of the batch: that of the others "
     f"must be zero (at most {LEAKED:g} of its own).",
     "A view or reshape where a transpose was meant, or a sum over the wrong dimension.",
-    ("look for reshape, view, mean or softmax over the batch dimension in forward()",),
+    (
+        "look for reshape, view, mean or softmax over the batch dimension in forward()",
+        "recurrent and attention layers take time first: give them `batch_first=True` where samples come first",
+    ),
     f"{KARPATHY} (use backprop to chart dependencies)",
 )
 INPUT_IGNORED = fault(
     "input_ignored",
     "fail",
     "The outputs do not depend on the inputs.",
-    "The gradient of the outputs with respect to the inputs is zero, and other inputs give the same outputs.",
-    "The input is overwritten, multiplied by zero or detached in forward().",
-    ("follow the input through forward()",),
+    "The gradient of the outputs with respect to the inputs is zero and other inputs give the same outputs; or "
+    "the outputs' "
+    f"spread over the samples is below {CONSTANT:g} of their size. Weights that start at exactly zero are "
+    "stirred for it.",
+    "The input is overwritten, multiplied by zero or detached in forward(); a softmax or a normalisation over "
+    "an axis of one.",
+    (
+        "follow the input through forward(): where do two different samples become the same?",
+        "look for softmax, LayerNorm or BatchNorm over an axis of length one, which gives a constant",
+    ),
     f"{KARPATHY} (input-independent baseline)",
 )
-REGULARIZATION_NOT_ADDED = fault(
-    "regularization_not_added",
+PARAMETERS_OUTSIDE_MODEL = fault(
+    "parameters_outside_model",
     "fail",
-    "The regularisation that the recipe asks for changes nothing.",
-    "For an optimizer of the person's own: with weight decay, one step at zero gradient must shrink the weights.",
-    "The optimizer drops the argument, or its parameter groups set their own weight decay of zero.",
-    ("pass weight_decay on to the optimizer's parameter groups",),
-    f"{LECTURE} (step 1: turn on weight decay, the loss must go up)",
+    "The model computes with weights that its parameters() do not name.",
+    "The leaves of the loss's graph that take a gradient, in two passes, against model.parameters(), the "
+    "buffers and the "
+    "inputs. A warning where they belong to the loss, or where the optimizer holds them all the same.",
+    "Layers in a plain Python list or dictionary, a tensor with requires_grad as a plain attribute, parameters "
+    "of a loss. "
+    "They stay as they start, and are not in the weights that are saved.",
+    (
+        "keep the layers in nn.ModuleList or nn.ModuleDict, not in a plain list or dictionary",
+        "make a tensor that is trained an nn.Parameter of a module",
+    ),
+    "torch.nn.ModuleList; pytorch/pytorch#666",
 )
-CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, REGULARIZATION_NOT_ADDED)
+CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, PARAMETERS_OUTSIDE_MODEL)
+
+OF_LOSS = (
+    "make the loss's parameters a part of the model, and return them beside the outputs: what trains is "
+    "model.parameters()",
+    "if they are meant to be fixed, set their requires_grad to False",
+)
 
 
 def parameters(measured: InitialMeasured, context: Here) -> list[Finding]:
@@ -68,12 +92,12 @@ def parameters(measured: InitialMeasured, context: Here) -> list[Finding]:
     findings = []
     frozen = measured.frozen
     if frozen and not context.recipe.model.pretrained:
-        message = f"{len(frozen)} parameters do not train (requires_grad is off): {_names(frozen)}"
+        message = f"{len(frozen)} parameters do not train (requires_grad is off): {named_few(frozen)}"
         findings.append(FROZEN_PARAMETERS.finding(message, {"parameters": frozen[:20]}))
     gradients = measured.loss.gradients if measured.loss else None
     if gradients and gradients.unreached:
         names, share = gradients.unreached, gradients.unreached_share
-        message = f"no gradient reaches {_names(names)} ({percent(share)} of the parameters)"
+        message = f"no gradient reaches {named_few(names)} ({percent(share)} of the parameters)"
         # A side branch that a pretrained body brings along is small; a body cut off is not.
         severity: Severity | None = "warn" if share < SIDE_BRANCH else None
         evidence = {"parameters": names[:20], "share": share}
@@ -81,8 +105,23 @@ def parameters(measured: InitialMeasured, context: Here) -> list[Finding]:
     return findings
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+def outside(measured: InitialMeasured) -> list[Finding]:
+    """Weights that autograd meets and the model does not name."""
+    findings = []
+    for part in measured.outside:
+        whose = "the loss" if part.of_loss else "forward()"
+        kept = "the optimizer holds them, but they are not saved with the model"
+        fate = kept if part.optimized else "they do not train, and are not saved"
+        message = f"{whose} computes with {named_few(part.names)} ({part.numbers} numbers) outside the model: {fate}"
+        findings.append(
+            PARAMETERS_OUTSIDE_MODEL.finding(
+                message,
+                {"parameters": part.names[:20], "numbers": part.numbers},
+                severity="warn" if part.of_loss or part.optimized else None,
+                advice=OF_LOSS if part.of_loss else None,
+            )
+        )
+    return findings
 
 
 def dependence(initial: Sequence[InitialMeasured], explained: bool) -> list[Finding]:
@@ -96,14 +135,21 @@ def dependence(initial: Sequence[InitialMeasured], explained: bool) -> list[Find
             "in eval mode the outputs of one sample change with other samples of its batch "
             f"(effect {first.others:.2g}; of its own input {first.own:.2g})"
         )
-        return [BATCH_LEAK.finding(message, {k: v for k, v in first.to_json().items() if v is not None})]
-    if not explained and all(one.own == 0 for one in measured):
-        return [INPUT_IGNORED.finding("the outputs do not depend on the inputs: the gradient to them is zero")]
-    return []
-
-
-def decay(measured: InitialMeasured) -> list[Finding]:
-    if measured.decay is None or measured.decay.after < measured.decay.before:
+        advice = None
+        if first.time_first:
+            layers = named_few(first.time_first)
+            message = f"{message}; {layers} takes the first axis for time, and the samples lie along it"
+            advice = (f"give {layers} `batch_first=True`, or transpose what goes in and comes out",)
+        evidence = {k: v for k, v in first.to_json().items() if v not in (None, [])}
+        return [BATCH_LEAK.finding(message, evidence, advice=advice)]
+    if explained:
         return []
-    message = "a step of the optimizer at zero gradient does not shrink the weights: weight_decay does not reach it"
-    return [REGULARIZATION_NOT_ADDED.finding(message, measured.decay.to_json())]
+    if all(one.own == 0 for one in measured):
+        return [INPUT_IGNORED.finding("the outputs do not depend on the inputs: the gradient to them is zero")]
+    spreads = [one.spread for one in measured]
+    if all(spread is not None and spread < CONSTANT for spread in spreads):
+        message = (
+            f"the outputs are the same for all samples, to {max(spread or 0.0 for spread in spreads):.1g} of their size"
+        )
+        return [INPUT_IGNORED.finding(message, {"spread": spreads[0]})]
+    return []

@@ -19,6 +19,7 @@ from tunekit.training.tasks import KINDS
 WHOLE = 200_000  # samples of a split in memory that are all looked at
 SAMPLE = 1_000  # samples read of a split that is not in memory
 EXAMPLES = 5  # indices named
+BYTE = 255  # the largest
 NARROW = 64  # features, above which equal rows are no coincidence anyway
 
 
@@ -53,6 +54,7 @@ class _Looked:
         self.count = 0
         self.base = self.total = self.square = np.zeros(0)
         self.bad: list[int] = []
+        self.lowest, self.highest, self.whole = 0.0, 0.0, True
         self._scan()
 
     def _scan(self) -> None:
@@ -75,6 +77,8 @@ class _Looked:
         """Sums of [n, F] about the first sample: a constant feature then has a standard deviation of exactly zero."""
         if self.total.size == 0:
             self.base, self.total, self.square = flat[0], np.zeros(flat.shape[1]), np.zeros(flat.shape[1])
+        self.lowest, self.highest = min(self.lowest, float(flat.min())), max(self.highest, float(flat.max()))
+        self.whole = self.whole and bool((flat == np.round(flat)).all())
         if flat.shape[1] == self.total.size:
             off = flat - self.base
             self.total = self.total + off.sum(0)
@@ -111,6 +115,7 @@ class _Looked:
             std=float(np.sqrt((self.stds**2).mean() + self.means.var())),
             features=int(self.total.size),
             constant_features=int((self.stds <= 1e-12 * (1 + np.abs(self.means))).sum()),
+            are_bytes=self.whole and self.lowest >= 0 and 1 < self.highest <= BYTE,
         )
 
     def diversity(self, rows: int) -> float | None:

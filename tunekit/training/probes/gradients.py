@@ -15,9 +15,14 @@ from tunekit.configuration import Values
 from tunekit.measured import Gradient, Gradients, Units
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.probes.asking import asked
+from tunekit.training.probes.finiteness import origin_of_gradient
+from tunekit.training.probes.places import at_work
 from tunekit.training.tasks import any_tensor
 
 MOST_UNITS = 4096  # units of a layer looked at
+SMALL = 10**6  # parameters of a model whose gradient is taken over all batches: a NaN may come from few samples
+FEW = 2  # batches otherwise
 STIRRED = 0.1  # standard deviation given to scales that start at zero
 
 
@@ -100,24 +105,22 @@ def _varies(values: Tensor) -> float:
     return float(flat.std(0).square().mean().sqrt()) / size if len(flat) > 1 and size > 0 else 0.0
 
 
-def measure_gradients(session: Session, batch: Batch) -> tuple[Gradients, tuple[Units, ...]]:
-    """One backward pass: gradients by weight and by layer, parameters without one; and how many units are off."""
-    model = session.model
-    stack: list[str] = []
-    hooks = []
+def measure_gradients(session: Session, batches: list[Batch]) -> tuple[Gradients, tuple[Units, ...]]:
+    """One backward pass: gradients by weight and by layer, parameters without one; and how many units are off. Some
+    more batches are asked whether their gradients are finite."""
+    model, batch = session.model, batches[0]
     flow = _Flow()
-    for name, module in model.named_modules():
-        if name:
-            hooks.append(module.register_forward_pre_hook(lambda _m, _i, name=name: stack.append(name)))
-            hooks.append(module.register_forward_hook(lambda _m, _i, _o: _leave(stack)))
-        if next(module.parameters(recurse=False), None) is not None:
-            hooks.append(module.register_forward_hook(lambda _m, i, o, name=name: flow.note(name, i, o)))
+    hooks = [
+        module.register_forward_hook(lambda _m, i, o, name=name: flow.note(name, i, o))
+        for name, module in model.named_modules()
+        if next(module.parameters(recurse=False), None) is not None
+    ]
     model.zero_grad(set_to_none=True)
     try:
-        with _Watch(lambda: stack[-1] if stack else "forward") as watch:
-            outputs = session.answer(model, batch)
-        flow.note("outputs", (), any_tensor(outputs))
-        loss = session.task.loss(outputs, batch.targets)
+        with at_work(model) as stack, _Watch(lambda: stack[-1] if stack else "forward") as watch:
+            answer = session.answer(model, batch)
+        flow.note("outputs", (), any_tensor(answer))
+        loss = session.task.loss(answer, batch.targets)
     finally:
         for hook in hooks:
             hook.remove()
@@ -128,23 +131,42 @@ def measure_gradients(session: Session, batch: Batch) -> tuple[Gradients, tuple[
     loss.backward()
     none = [(name, p) for name, p in trained if p.grad is None]
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    weights = tuple(
+        Gradient(name, _rms(p.grad))
+        for name, p in trained
+        if p.grad is not None and p.dim() >= 2 and id(p) not in embeddings
+    )
+    bad = _first_not_finite(session, batches)
     gradients = Gradients(
-        weights=tuple(
-            Gradient(name, _rms(p.grad))
-            for name, p in trained
-            if p.grad is not None and p.dim() >= 2 and id(p) not in embeddings
-        ),
+        weights=weights,
         flow=flow.sizes(),
         unreached=tuple(name for name, _ in none),
         unreached_share=sum(p.numel() for _, p in none) / max(1, sum(p.numel() for _, p in trained)),
-        finite=all(bool(torch.isfinite(p.grad).all()) for _, p in trained if p.grad is not None),
+        finite=bad is None,
+        origin=None if bad is None else asked(lambda: origin_of_gradient(session, bad)),
     )
     model.zero_grad(set_to_none=True)
     return gradients, units
 
 
-def _leave(stack: list[str]) -> None:
-    stack.pop()
+def _first_not_finite(session: Session, batches: list[Batch]) -> Batch | None:
+    """The first batch whose gradients are not finite; those of the first of all are at hand."""
+    parameters = [p for p in session.model.parameters() if p.requires_grad]
+    if not _finite(parameters):
+        return batches[0]
+    small = sum(p.numel() for p in parameters) <= SMALL
+    for batch in batches[1:] if small else batches[1:FEW]:
+        session.model.zero_grad(set_to_none=True)
+        loss = session.task.loss(session.answer(session.model, batch), batch.targets)
+        if loss.requires_grad:
+            loss.backward()
+        if not _finite(parameters):
+            return batch
+    return None
+
+
+def _finite(parameters: list[nn.Parameter]) -> bool:
+    return all(bool(torch.isfinite(p.grad).all()) for p in parameters if p.grad is not None)
 
 
 def _rms(value: Tensor) -> float:

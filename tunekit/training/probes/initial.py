@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tunekit.measured import STRETCH, Decay, InitialMeasured, LossMeasured, Outputs, Stretched
+from tunekit.measured import STRETCH, InitialMeasured, LossMeasured, Origin, Outputs, Stretched
 from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.loop import Session
-from tunekit.training.optimizers import is_built_in
+from tunekit.training.probes.asking import asked
+from tunekit.training.probes.demands import measure_demands
 from tunekit.training.probes.dependence import measure_dependence
+from tunekit.training.probes.finiteness import origin_of_loss
 from tunekit.training.probes.gradients import measure_gradients, stirred
 from tunekit.training.probes.losses import halves, labels_fit, measure_losses, target_range
+from tunekit.training.probes.norms import measure_normalizations
+from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay, measure_optimizing
+from tunekit.training.probes.parameters import measure_identical, measure_outside
+from tunekit.training.probes.repeats import measure_repeated
 from tunekit.training.probes.subject import Subject
 from tunekit.training.tasks import any_tensor, takes_logits
 
@@ -26,16 +34,20 @@ def measure_initial(subject: Subject) -> InitialMeasured:
     """One initialisation (config.seed), weight decay left out, in fp32."""
     session = Session(replace(subject.config, precision="fp32"), subject.bench)
     batches = _batches(session)
-    model, task = session.model, session.task
+    model, task, first = session.model, session.task, batches[0]
     model.train()
+    normalizations = asked(lambda: measure_normalizations(session, first)) or ()
     with torch.no_grad():
         answers = [session.answer(model, batch) for batch in batches]
     outputs = [any_tensor(answer) for answer in answers]
     fits = all(labels_fit(task, out, batch.targets) for out, batch in zip(outputs, batches, strict=True))
+    own = has_own_optimizer(session)
+    if own:
+        _ = session.optimizer  # what it holds is asked for below
     loss = _loss(session, batches, answers) if fits else None
-    stretched = _stretched(session, batches[0])
+    stretched = asked(lambda: _stretched(session, first))
     with stirred(model):
-        dependence = measure_dependence(session, batches[0])
+        dependence = asked(lambda: measure_dependence(session, first))
     return InitialMeasured(
         kind=task.kind,
         outputs=_outputs(outputs),
@@ -45,17 +57,47 @@ def measure_initial(subject: Subject) -> InitialMeasured:
         dependence=dependence,
         frozen=tuple(name for name, parameter in model.named_parameters() if not parameter.requires_grad),
         normalizes_input=_normalizes_input(model),
-        decay=_decay(session),
+        repeated=asked(lambda: measure_repeated(session, first)),
+        outside=(asked(lambda: measure_outside(session, first)) or ()) if fits else (),
+        normalizations=normalizations,
+        identical=(asked(lambda: measure_identical(session, first)) or ()) if fits else (),
+        # These leave the model in double precision, and stand last.
+        optimizing=asked(lambda: measure_optimizing(session)) if own else None,
+        decay=asked(lambda: measure_decay(session)) if own else None,
     )
 
 
-def _loss(session: Session, batches: list[Batch], outputs: list[Any]) -> LossMeasured:
-    trained, evaluated, expected = measure_losses(session, batches, outputs)
+def _loss(session: Session, batches: list[Batch], answers: list[Any]) -> LossMeasured:
+    trained, evaluated, expected = measure_losses(session, batches, answers)
     over_halves = halves(session, batches[0])
-    logits = takes_logits(session.task, outputs[0], batches[0].targets)
+    logits = takes_logits(session.task, answers[0], batches[0].targets)
+    demands = measure_demands(session, batches, answers)
     with stirred(session.model):
-        gradients, units = measure_gradients(session, batches[0])
-    return LossMeasured(trained, evaluated, expected, over_halves, logits, gradients, units)
+        gradients, units = measure_gradients(session, batches)
+    return LossMeasured(
+        train_mode=trained,
+        eval_mode=evaluated,
+        expected=expected,
+        over_halves=over_halves,
+        takes_logits=logits,
+        gradients=gradients,
+        units=units,
+        origin=None if math.isfinite(trained) and math.isfinite(evaluated) else _origin(session, batches, trained),
+        at_outputs=demands.at_outputs,
+        elsewhere=demands.elsewhere,
+        slope=demands.slope,
+    )
+
+
+def _origin(session: Session, batches: list[Batch], trained: float) -> Origin | None:
+    """The operation behind a loss that is not finite, in the mode where it is not."""
+    model = session.model
+    model.train(not math.isfinite(trained))
+    try:
+        every = (asked(partial(origin_of_loss, session, batch)) for batch in batches)
+        return next((origin for origin in every if origin is not None), None)
+    finally:
+        model.train()
 
 
 def _targets(session: Session, batches: list[Batch]) -> object:
@@ -96,20 +138,29 @@ def _batches(session: Session) -> list[Batch]:
 
 
 def _outputs(outputs: list[Tensor]) -> Outputs:
-    every = torch.cat(outputs).double()
-    several = every.dim() >= 2 and every.shape[1] > 1
-    about = every - every.mean(1, keepdim=True) if several else None
+    """Of batches that may differ in length: everything is gathered batch by batch."""
+    several = all(out.dim() >= 2 and out.shape[1] > 1 for out in outputs)
+    flat = torch.cat([out.double().flatten() for out in outputs])
+    about = [(out.double() - out.double().mean(1, keepdim=True)).flatten() for out in outputs] if several else [flat]
+    shapes = {tuple(out.shape[1:]) for out in outputs}
     return Outputs(
-        shape=tuple(every.shape[1:]),
-        lowest=float(every.min()),
-        highest=float(every.max()),
-        rms=float(every.square().mean().sqrt()),
-        std=float(every.std() if about is None else about.square().mean().sqrt()) if every.numel() > 1 else 0.0,
-        zeros=float((every == 0).double().mean()),
-        finite=bool(torch.isfinite(every).all()),
-        row_sum_off=float((every.sum(1) - 1).abs().max()) if several else None,
-        column_sum_off=max(float((batch.sum(0) - 1).abs().max()) for batch in outputs) if several else None,
+        shape=tuple(outputs[0].shape[1:]) if len(shapes) == 1 else tuple(max(outputs, key=Tensor.numel).shape[1:]),
+        lowest=float(flat.min()),
+        highest=float(flat.max()),
+        rms=float(flat.square().mean().sqrt()),
+        std=(float(torch.cat(about).square().mean().sqrt()) if several else float(flat.std()))
+        if flat.numel() > 1
+        else 0.0,
+        zeros=float((flat == 0).double().mean()),
+        finite=bool(torch.isfinite(flat).all()),
+        row_sum_off=max(_row_sum_off(out) for out in outputs) if several else None,
+        column_sum_off=max(float((out.sum(0) - 1).abs().max()) for out in outputs) if several else None,
     )
+
+
+def _row_sum_off(outputs: Tensor) -> float:
+    """How far sums over the classes lie from 1; they stand on the second axis or on the last."""
+    return min(float((outputs.double().sum(axis) - 1).abs().max()) for axis in {1, outputs.dim() - 1})
 
 
 def _stretched(session: Session, batch: Batch) -> Stretched | None:
@@ -118,9 +169,11 @@ def _stretched(session: Session, batch: Batch) -> Stretched | None:
         return None
     model = session.model
     model.eval()
-    with torch.no_grad():
-        outputs = session.forward(model, batch.each(_larger))
-    model.train()
+    try:
+        with torch.no_grad():
+            outputs = session.forward(model, batch.each(_larger))
+    finally:
+        model.train()
     low, high = float(outputs.min()), float(outputs.max())
     near = 0.01 * (high - low)
     at_bounds = float(((outputs <= low + near) | (outputs >= high - near)).float().mean()) if high > low else 0.0
@@ -129,19 +182,3 @@ def _stretched(session: Session, batch: Batch) -> Stretched | None:
 
 def _larger(value: Tensor) -> Tensor:
     return value * STRETCH if value.is_floating_point() else value
-
-
-def _decay(session: Session) -> Decay | None:
-    """For an optimizer of the person's own: what a step at zero gradient does to the weights under weight decay.
-
-    torch's own optimizers apply it by construction and are spared (building one imports torch's compiler).
-    """
-    if session.config.weight_decay == 0 or is_built_in(session.config.optimizer.target):
-        return None
-    weights = [p for p in session.model.parameters() if p.requires_grad and p.dim() >= 2]
-    before = sum(float(p.detach().double().square().sum()) for p in weights)
-    for parameter in session.model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    session.optimizer.step()
-    after = sum(float(p.detach().double().square().sum()) for p in weights)
-    return Decay(before, after)

@@ -1,0 +1,100 @@
+"""BatchNorm: statistics that never move, that come from a single sample, or that two places share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunekit.measured import InitialMeasured, Normalization
+from tunekit.steps.check_init_loss.settings import Here, fault
+from tunekit.steps.context import named_few
+from tunekit.vocabulary import Finding
+
+FEW = 2  # values a channel, of which little but the sign is left
+APART = 0.5  # standard deviations between the means, or half the logarithm of the variances' ratio
+SOURCE = "Ioffe and Szegedy, 'Batch Normalization', ICML 2015; torch.nn.BatchNorm2d"
+
+STATISTICS_NOT_UPDATED = fault(
+    "statistics_not_updated",
+    "fail",
+    "BatchNorm's running statistics never move.",
+    "Running mean and variance of every BatchNorm layer in train mode, before and after a real batch: unchanged.",
+    "momentum=0 (in torch it is the weight of what comes in; elsewhere it is that of what was), or statistics that are "
+    "put back.",
+    (
+        "set BatchNorm's momentum to 0.1, torch's default (a momentum of 0.9 or 0.99 elsewhere is 0.1 or 0.01 here)",
+        "if the statistics are fixed on purpose, keep these layers in eval mode also while training",
+    ),
+    SOURCE,
+)
+NORMALIZED_BY_FEW = fault(
+    "normalized_by_few",
+    "warn",
+    "BatchNorm normalises by a single sample.",
+    f"Values of a channel in a batch of the recipe's size: at most {FEW}; or BatchNorm at a batch size of 1. "
+    "Their mean and "
+    "variance say little of the data, and eval mode uses others.",
+    "A batch size of 1 or 2, or a pooled map of one pixel.",
+    ("use a larger batch size", "use GroupNorm or LayerNorm, which do not look at the batch"),
+    "Wu and He, 'Group Normalization', ECCV 2018",
+)
+SHARED_STATISTICS = fault(
+    "shared_statistics",
+    "warn",
+    "One BatchNorm layer normalises at two places whose values differ.",
+    f"Calls of a BatchNorm layer in one forward pass: several, whose inputs differ by more than {APART:g} standard "
+    "deviations or in scale by more than a factor of e to that (the channel in the middle).",
+    "One instance that is used twice: its running statistics are a mixture that fits neither place in eval mode.",
+    ("build a BatchNorm layer of its own for each place",),
+    SOURCE,
+)
+CODES = (STATISTICS_NOT_UPDATED, NORMALIZED_BY_FEW, SHARED_STATISTICS)
+
+
+def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
+    layers = initial[0].normalizations
+    return [*_fixed(layers), *_few(layers, context), *_shared([one.normalizations for one in initial])]
+
+
+def _fixed(layers: Sequence[Normalization]) -> list[Finding]:
+    fixed = [layer for layer in layers if not layer.moved]
+    if not fixed:
+        return []
+    momentum = fixed[0].momentum
+    message = (
+        f"a batch in train mode leaves the running statistics of {named_few([layer.layer for layer in fixed])} as they "
+        f"were (momentum {momentum if momentum is not None else 'None'}): eval mode normalises by their start"
+    )
+    evidence = {"layers": [layer.layer for layer in fixed[:20]], "momentum": momentum}
+    return [STATISTICS_NOT_UPDATED.finding(message, evidence)]
+
+
+def _few(layers: Sequence[Normalization], context: Here) -> list[Finding]:
+    alone = context.recipe.batch_size == 1 and context.facts.shareable
+    few = [layer for layer in layers if alone or layer.values <= FEW]
+    if not few:
+        return []
+    least = min(few, key=lambda layer: layer.values)
+    sample = ", of one sample" if alone else ""
+    message = (
+        f"{named_few([layer.layer for layer in few])} normalise by {least.values} values a channel{sample}, at a batch "
+        f"size of {context.recipe.batch_size}"
+    )
+    return [NORMALIZED_BY_FEW.finding(message, {"layers": [layer.layer for layer in few[:20]], "values": least.values})]
+
+
+def _shared(every: Sequence[Sequence[Normalization]]) -> list[Finding]:
+    """Layers that are apart in every initialisation."""
+    apart: dict[str, list[Normalization]] = {}
+    for layer in (layer for layers in every for layer in layers):
+        if layer.calls > 1 and layer.apart > APART:
+            apart.setdefault(layer.layer, []).append(layer)
+    shared = [seen[0] for seen in apart.values() if len(seen) == len(every)]
+    if not shared:
+        return []
+    first = shared[0]
+    message = (
+        f"{named_few([layer.layer for layer in shared])}: used {first.calls} times in one pass, on values that lie "
+        f"{first.apart:.2g} standard deviations apart"
+    )
+    evidence = {"layers": [layer.layer for layer in shared[:20]], "calls": first.calls, "apart": first.apart}
+    return [SHARED_STATISTICS.finding(message, evidence)]

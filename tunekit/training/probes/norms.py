@@ -1,0 +1,98 @@
+"""BatchNorm layers over one batch in train mode: how many values they see, and whether their statistics move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tunekit.measured import Normalization
+from tunekit.training.data import Batch
+from tunekit.training.loop import Session
+
+ENOUGH = 16  # values a channel, below which two calls cannot be told apart
+
+
+@dataclass
+class _Seen:
+    momentum: float | None
+    before: tuple[Tensor, Tensor] | None  # running mean and variance
+    values: list[int] = field(default_factory=list)  # a channel's, in each call
+    inputs: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # mean and variance by channel
+
+
+def measure_normalizations(session: Session, batch: Batch) -> tuple[Normalization, ...]:
+    model = session.model
+    norms = {
+        name: module for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    }
+    if not norms:
+        return ()
+    seen: dict[str, _Seen] = {}
+    hooks = [module.register_forward_pre_hook(_look(name, seen)) for name, module in norms.items()]
+    model.train()
+    try:
+        with torch.no_grad():
+            session.forward(model, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    share = session.config.batch_size / max(1, len(batch)) if session.splits.shareable else 1.0
+    return tuple(_measured(name, norms[name], layer, share) for name, layer in seen.items())
+
+
+def _look(name: str, seen: dict[str, _Seen]) -> Callable[[nn.Module, Any], None]:
+    def look(module: Any, inputs: tuple[Tensor, ...]) -> None:
+        if not module.training:
+            return  # it is held in eval mode on purpose
+        x = inputs[0].detach()
+        layer = seen.setdefault(name, _Seen(module.momentum, _statistics(module)))
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        layer.values.append(x.numel() // max(1, x.shape[1]))
+        layer.inputs.append((x.double().mean(axes), x.double().var(axes, unbiased=False)))
+
+    return look
+
+
+def _statistics(module: Any) -> tuple[Tensor, Tensor] | None:
+    if module.running_mean is None or module.running_var is None:
+        return None
+    return module.running_mean.clone(), module.running_var.clone()
+
+
+def _measured(name: str, module: Any, seen: _Seen, share: float) -> Normalization:
+    after = _statistics(module)
+    moved = after is None or seen.before is None
+    if after is not None and seen.before is not None:
+        moved = any(not torch.equal(old, new) for old, new in zip(seen.before, after, strict=True))
+    weights = list(module.parameters(recurse=False))
+    return Normalization(
+        layer=name,
+        momentum=seen.momentum,
+        calls=len(seen.values),
+        values=max(1, round(min(seen.values) * share)),
+        moved=moved,
+        frozen=bool(weights) and not any(p.requires_grad for p in weights),
+        apart=_apart(seen),
+    )
+
+
+def _apart(seen: _Seen) -> float:
+    """The largest distance of a call's inputs from the first's: of the means in standard deviations, or of the scales
+    by the logarithm of their ratio; of the channel in the middle."""
+    if len(seen.inputs) < 2 or min(seen.values) < ENOUGH:
+        return 0.0
+    (mean, var), *others = seen.inputs
+    floor = 1e-12
+    ways = [
+        way
+        for other_mean, other_var in others
+        for way in (
+            (other_mean - mean).abs() / (0.5 * (var + other_var)).clamp_min(floor).sqrt(),
+            0.5 * (other_var.clamp_min(floor) / var.clamp_min(floor)).log().abs(),
+        )
+    ]
+    return max(float(way.median()) for way in ways)
