@@ -11,11 +11,20 @@ from hypothesis import strategies as st
 
 from tunekit import measured
 from tunekit.jsondata import JsonData
-from tunekit.measured import DataMeasured, DescribeArgs, Expectation, InitialMeasured, Labels, TinySet, TinyTrained
+from tunekit.measured import (
+    DataMeasured,
+    DescribeArgs,
+    Expectation,
+    InitialMeasured,
+    Labels,
+    TinySet,
+    TinyTrained,
+    UsageMeasured,
+)
 from tunekit.vocabulary import Facts
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda x: st.lists(x, max_size=2))
-WHOLE = [Facts, DescribeArgs, DataMeasured, InitialMeasured, TinySet, TinyTrained]
+WHOLE = [Facts, DescribeArgs, DataMeasured, InitialMeasured, TinySet, TinyTrained, UsageMeasured]
 
 
 def mappings(kind):

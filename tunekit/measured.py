@@ -37,7 +37,8 @@ class Inputs(JsonData):
     std: float  # over samples and features
     features: int  # values a sample
     constant_features: int  # of them equal in all samples
-    are_bytes: bool = False  # whole numbers from 0 to 255, and some above 1
+    highest: float = 0.0
+    bytes: bool = False  # whole numbers within 0 and 255
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,15 @@ class Shift(JsonData):
 
 @dataclass(frozen=True)
 class Labels(JsonData):
-    """Targets of both splits."""
+    """Targets of both splits. Negative classes are markers, and are not counted where a sample has several."""
 
     lowest: float | None  # None: none is finite
     highest: float | None
-    train: Mapping[int, int] | None  # samples by class; None: the targets are no classes
+    train: Mapping[int, int] | None  # samples (or positions) by class; None: the targets are no classes, or too many
     val: Mapping[int, int] | None
+    axes: int = 0  # of one sample's targets: 1 for a class a token, 2 for one a pixel
+    same: bool = False  # all training targets are equal
+    broken: int = 0  # training targets of a classification that are no whole numbers
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,50 @@ class Duplicates(JsonData):
 
 
 @dataclass(frozen=True)
+class Reading(JsonData):
+    """The same training samples read several times. A pair: one sample under two seeds."""
+
+    samples: int  # read
+    differ: int  # of them, that one seed gave otherwise the second time
+    example: int | None  # the first of these
+    moved: int  # pairs whose picture was flipped, turned, shifted or resized where that changes its mask
+    followed: int  # of them, whose mask was so too
+    how: str  # the commonest movement; empty where there is none
+    redrawn: int  # pairs of equal inputs and other targets
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Windows(JsonData):
+    """Validation windows and training windows that are pieces of one series."""
+
+    share: float  # of the validation windows that overlap with a training window at another place
+    same: float  # of them that equal a training window
+    shift: int  # steps between two of the commonest pairs
+    length: int  # steps
+    looked_at: int  # validation windows
+
+
+@dataclass(frozen=True)
+class GroupsShared(JsonData):
+    """Groups that samples of both splits belong to."""
+
+    groups: int  # in all
+    shared: int  # of them, in both splits
+    share: float  # of the validation samples, that belong to these
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Samples(JsonData):
     train: Split
     val: Split
     shift: Shift | None  # None: inputs of other sizes, or tokens
     labels: Labels | None  # None: a task of the person's own, or targets that are no tensor
     duplicates: Duplicates
+    reading: Reading | None = None  # None: samples in memory
+    windows: Windows | None = None  # None: no series
+    groups: GroupsShared | None = None  # None: the data name no groups
 
 
 @dataclass(frozen=True)
@@ -319,6 +361,82 @@ class InitialMeasured(JsonData):
     outside: tuple[Outside, ...] = ()
     normalizations: tuple[Normalization, ...] = ()
     identical: tuple[Identical, ...] = ()
+
+
+@dataclass(frozen=True)
+class InputUse(JsonData):
+    """An input that differs between samples."""
+
+    name: str
+    used: bool  # other samples' values of it change what the model gives
+    masks: bool  # it is zeros and ones, several a sample
+
+
+@dataclass(frozen=True)
+class Later(JsonData):
+    """Largest changes of outputs that are held against the next input, when all inputs after one position change."""
+
+    before: float  # up to that position
+    after: float
+    position: int
+    positions: int  # in all
+
+
+@dataclass(frozen=True)
+class Padded(JsonData):
+    """An input whose sequences end in padding."""
+
+    share: float  # of its positions
+    effect: float | None  # of less padding on outputs at real positions, in standard deviations of these; None: unknown
+    told: bool  # another input is their mask, or their lengths
+    in_loss: float  # share of padding among the positions that the loss counts; 0 where outputs have no positions
+
+
+@dataclass(frozen=True)
+class Ignored(JsonData):
+    """Class targets that the loss leaves out."""
+
+    share: float
+    marker: int  # their value
+    targets: int  # looked at
+
+
+@dataclass(frozen=True)
+class Direction(JsonData):
+    """The metric of right and of wrong outputs."""
+
+    right: float
+    wrong: float
+    maximize: bool  # as the recipe has it
+    made: bool  # right outputs were made of the targets; else they followed the loss downhill
+
+
+@dataclass(frozen=True)
+class Column(JsonData):
+    """One target of a regression (of many, all together)."""
+
+    mean: float
+    std: float
+    start: float  # mean of the untrained model's outputs
+    share: float  # of the loss of outputs that are off by one standard deviation in every column
+
+
+@dataclass(frozen=True)
+class Columns(JsonData):
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class UsageMeasured(JsonData):
+    """What model, loss and metric make of one real batch (probe `usage`). None: it does not apply, or could not be
+    asked."""
+
+    inputs: tuple[InputUse, ...] = ()  # empty: a single one
+    later: Later | None = None
+    padded: Padded | None = None
+    ignored: Ignored | None = None
+    direction: Direction | None = None
+    columns: Columns | None = None
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,19 @@ import pytest
 from hand_made import codes, context_of, failed, found, judged
 from init_measurements import INITIAL, SAMPLES, SILENT, SPEAKS, changed, expectations, flow
 
-from tunekit.measured import DataMeasured, Dependence, Labels, NotFinite, Stretched, Targets, Units
+from tunekit.measured import DataMeasured, Dependence, Labels, NotFinite, Stretched, Targets, Units, UsageMeasured
 from tunekit.steps import check_init_loss
 from tunekit.steps.check_init_loss.loss import INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW
 from tunekit.vocabulary import Record, UserError
 
 
-def judge(data=None, initial=None, context=None, initializations=3):
+def judge(data=None, initial=None, context=None, initializations=3, usage=None):
     """The step over these changes to sound measurements; a list for `initial` gives each initialisation its own."""
     context = context or context_of("check-init-loss")
     several = initial if isinstance(initial, list) else [initial or {}] * initializations
     requests = check_init_loss.plan(context, [])
     measured = [DataMeasured(changed(SAMPLES, **(data or {}))), *[changed(INITIAL, **item) for item in several]]
+    measured.append(changed(UsageMeasured(), **(usage or {})))
     records = [Record(request, values=item.to_json()) for request, item in zip(requests, measured, strict=True)]
     return judged(context, records)
 
@@ -45,8 +46,8 @@ def test_sound_measurements_pass_in_silence():
 
 def test_the_data_once_and_several_initialisations():
     requests = check_init_loss.plan(context_of("check-init-loss", seed=5), [])
-    assert [request.probe for request in requests] == ["data", "initial", "initial", "initial"]
-    assert [request.config.seed for request in requests] == [5, 5, 6, 7]
+    assert [request.probe for request in requests] == ["data", "initial", "initial", "initial", "usage"]
+    assert [request.config.seed for request in requests] == [5, 5, 6, 7, 5]
     assert check_init_loss.plan(context_of("check-init-loss"), [Record(requests[0])]) == []
 
 
@@ -264,7 +265,7 @@ def test_data_that_cannot_be_indexed_are_said_and_the_model_is_still_judged():
     requests = check_init_loss.plan(context, [])
     summed = changed(INITIAL, loss__over_halves=2.0)
     records = [Record(requests[0], values=DataMeasured(None).to_json())]
-    records += [Record(request, values=summed.to_json()) for request in requests[1:]]
+    records += [Record(request, values=summed.to_json()) for request in requests[1:-1]]
     assert codes(judged(context, records)) == ["not_repeatable", "loss_not_averaged"]
 
 

@@ -32,7 +32,7 @@ SAID = {
 }
 """Codes that people and their scripts rely on, by the step that says them and what each does to its verdict."""
 
-UNSOURCED = {"cells_failed", "not_repeatable", "fine_run_lengthened"}
+UNSOURCED = {"batch_is_everything", "cells_failed", "not_repeatable", "fine_run_lengthened"}
 """Codes that say what tunekit itself saw and that no paper, page or slide stands behind."""
 
 

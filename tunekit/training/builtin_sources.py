@@ -31,6 +31,7 @@ class Parts:
     test: Any = None
     groups: Groups | None = None  # of each training sample
     standardize: bool = False  # normalise with the training split's own statistics
+    grouped: bool = True  # `groups` are groups, and no times
 
 
 def digits() -> Parts:
@@ -73,7 +74,7 @@ def arrays(path: Path, standardize: bool = False) -> Parts:
     except UserError as error:
         raise UserError(f"data.args.path: {path}: {str(error).removeprefix('data: ')}") from None
     groups = stored.get("groups", stored.get("times"))
-    return Parts(train, val, test, groups, standardize)
+    return Parts(train, val, test, groups, standardize, grouped="groups" in stored)
 
 
 def table(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from tunekit.measured import GroupsShared
 from tunekit.telling import READING
 from tunekit.training.seeds import seed_everything
 from tunekit.training.structure import changed, joined, tensors
@@ -266,6 +267,7 @@ class Splits:
     val: Split
     test: Split | None = None
     notes: tuple[str, ...] = ()
+    groups: GroupsShared | None = None  # where the data name the group of each sample
 
     @property
     def shareable(self) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset, default_collate
 
+from tunekit.measured import GroupsShared
 from tunekit.telling import raised
 from tunekit.training.data import Batch, DatasetSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.seeds import seed_everything
@@ -19,7 +20,7 @@ from tunekit.vocabulary import UserError
 
 MEMORY_LIMIT = 4 * 2**30  # bytes; a larger dataset is read batch by batch
 Packed = dict[str, dict[str, Any]]
-"""Splits by name: args, kwargs and labels as tensors, and what they are normalised with."""
+"""Splits by name: args, kwargs and labels as tensors, and what they are normalised with; and groups that they share."""
 
 SAME_TWICE = 8  # samples read twice to find out whether reading draws random numbers
 
@@ -119,16 +120,20 @@ def pack(splits: Splits) -> Packed | None:
             "labels": stored.targets,
             "normalize": None if normalize is None else [normalize.mean, normalize.scale],
         }
+    if splits.groups is not None:
+        packed["groups"] = splits.groups.to_json()
     return packed
 
 
 def unpack(packed: Packed) -> Splits:
     """What `pack` made, as splits again."""
+    groups = None if "groups" not in packed else GroupsShared.from_json(packed["groups"])
     splits = {
         name: TensorSplit(
             Batch(tuple(part["args"]), part["kwargs"], part["labels"]),
             None if part["normalize"] is None else Normalize(*part["normalize"]),
         )
         for name, part in packed.items()
+        if name != "groups"
     }
-    return Splits(splits["train"], splits["val"], splits.get("test"))
+    return Splits(splits["train"], splits["val"], splits.get("test"), groups=groups)

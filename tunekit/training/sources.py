@@ -17,6 +17,7 @@ from tunekit.recipe.text import kind_of, shortened
 from tunekit.telling import refused
 from tunekit.training.builtin_sources import PATHS, SOURCES, Parts, torchvision_set, why
 from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
+from tunekit.training.grouping import divided_groups, given_groups, shared_groups
 from tunekit.training.memory import in_memory
 from tunekit.training.order import split_indices, tiny_subset
 from tunekit.training.seeds import seed_everything
@@ -77,7 +78,10 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
         known = _strata(targets) if isinstance(targets, Tensor) else None
         groups = parts.groups if parts.groups is not None else getattr(parts.train, f"{data.split}s", None)
         first, second = split_indices(known, len(train), data.val_fraction, data.split, data.seed, groups)
+        shared = shared_groups(*divided_groups(parts, data.split, first, second))
         train, val = train.take(first), train.take(second)
+    else:
+        shared = shared_groups(*given_groups(parts))
     if parts.standardize and isinstance(train, TensorSplit):
         normalize = Normalize.fit(train.stored.args[0])
         train, val = _normalized(train, normalize), _normalized(val, normalize)
@@ -85,7 +89,7 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
     for name, split in (("training", train), ("validation", val)):
         if len(split) == 0:
             raise UserError(f"data: the {name} split is empty")
-    return Splits(train, val, test, notes)
+    return Splits(train, val, test, notes, shared)
 
 
 def reduced(whole: Splits, data: DataSpec) -> Splits:

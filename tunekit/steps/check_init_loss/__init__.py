@@ -1,7 +1,8 @@
 """Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
 
-Each module judges one thing that the probes measured and holds the codes that it says: data, labels, outputs, loss,
-finiteness, gradients, units, norms, wiring, randomness, optimizer. model puts those of the model in order.
+Each module judges one thing that the probes measured and holds the codes that it says: data, reading, splits, labels,
+targets, sequence, outputs, loss, finiteness, gradients, units, norms, wiring, randomness, optimizer. model puts those of
+the model in order.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from tunekit.charts import Bars, Figure, Line, Panel, Rule
 from tunekit.configuration import Values
-from tunekit.measured import DataMeasured, InitialMeasured
+from tunekit.measured import DataMeasured, InitialMeasured, UsageMeasured
 from tunekit.space import Range, Space
 from tunekit.steps.check_init_loss import (
     data,
@@ -24,12 +25,16 @@ from tunekit.steps.check_init_loss import (
     optimizer,
     outputs,
     randomness,
+    reading,
+    sequence,
+    splits,
+    targets,
     units,
     wiring,
 )
 from tunekit.steps.check_init_loss.settings import NAME, CheckInitLoss, Here
 from tunekit.steps.step import Handoff, Judgement, Step
-from tunekit.vocabulary import Code, Measurement, Record, Request, StepResult, UserError
+from tunekit.vocabulary import Code, Finding, Measurement, Record, Request, StepResult, UserError
 
 CODES: tuple[Code, ...] = (
     *loss.CODES,
@@ -43,10 +48,15 @@ CODES: tuple[Code, ...] = (
     *norms.CODES,
     *units.CODES,
     *optimizer.CODES,
+    *reading.CODES,
+    *splits.CODES,
+    *targets.CODES,
+    *sequence.CODES,
 )
 
 THE_DATA = "the data"
 INITIALISATION = "an initialisation"
+USAGE = "what model, loss and metric make of a batch"
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,8 @@ class StartingLoss(Handoff):
 
 
 def plan(context: Here, records: Sequence[Record]) -> list[Request]:
-    """The data once, and several initialisations of the model; weight decay zero where losses are measured."""
+    """The data once, several initialisations of the model (weight decay zero where losses are measured), and what is
+    made of one batch."""
     if records:
         return []
     requests: list[Request] = [Measurement("data", context.config(), {}, purpose=THE_DATA)]
@@ -71,7 +82,7 @@ def plan(context: Here, records: Sequence[Record]) -> list[Request]:
         # The weight decay of the recipe stays in the configuration: whether it acts is measured too.
         seed = {"seed": context.recipe.seed + number}
         requests.append(Measurement("initial", context.config(seed), seed, purpose=INITIALISATION))
-    return requests
+    return [*requests, Measurement("usage", context.config(), {}, purpose=USAGE)]
 
 
 def space(context: Here, _records: Sequence[Record]) -> Space:
@@ -92,12 +103,15 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
         if record.error:
             raise UserError(record.error)
     [samples] = [DataMeasured.from_json(r.values) for r in records if r.request.purpose == THE_DATA]
-    initial = {r.params["seed"]: InitialMeasured.from_json(r.values) for r in records if r.request.purpose != THE_DATA}
+    by_seed = [(r.params["seed"], r.values) for r in records if r.request.purpose == INITIALISATION]
+    initial = {seed: InitialMeasured.from_json(values) for seed, values in by_seed}
+    usage = next((UsageMeasured.from_json(r.values) for r in records if r.request.purpose == USAGE), UsageMeasured())
     each = list(initial.values())
     findings = data.judge(samples, context)
     if all(one.normalizes_input for one in each):
         findings = [finding for finding in findings if finding.code != data.INPUT_NOT_NORMALIZED.name]
-    findings += model.judge(each, context, {finding.code for finding in findings})
+    of_model = model.judge(each, context, {finding.code for finding in findings})
+    findings += [*of_model, *_of_usage(usage, context, {finding.code for finding in [*findings, *of_model]})]
     initial_loss = loss.mean_loss(each)
     handoff = None
     if initial_loss is None:
@@ -107,6 +121,13 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
         summary = initial_loss.told
     table = [{"initialisation": seed, **_row(measured)} for seed, measured in initial.items()]
     return Judgement(summary, findings, handoff, table)
+
+
+def _of_usage(usage: UsageMeasured, context: Here, known: set[str]) -> list[Finding]:
+    """What one batch shows, but for what another finding explains."""
+    explained = known & {loss.INITIAL_LOSS_HIGH.name, outputs.OUTPUTS_CLIPPED.name, targets.SINGLE_CLASS.name}
+    scale = [] if explained else targets.scale(usage)
+    return [*scale, *targets.direction(usage, context), *sequence.judge(usage), *targets.batches(context)]
 
 
 def _row(measured: InitialMeasured) -> Values:

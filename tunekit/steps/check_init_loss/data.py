@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit.citations import KARPATHY
 from tunekit.measured import DataMeasured, Labels, Samples, Split
-from tunekit.steps.check_init_loss import labels
+from tunekit.steps.check_init_loss import labels, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
@@ -21,6 +21,7 @@ SEVERAL = 20  # ... where there are more than so many
 FEW_FEATURES = 16  # below this, samples coincide by nature
 SOME_DUPLICATES = 0.05  # share of training samples that occur twice, above which coincidence is usual
 COPIES = 0.9  # distinct values of one feature over distinct rows, above which equal rows are copies, no coincidence
+DIM = 100  # whole numbers within 0 and 255 that reach so far are bytes
 FEW_SHIFTED = 0.5  # share of the features, below which a shift is told of the feature and not of the split
 
 INPUT_NOT_FINITE = fault(
@@ -52,10 +53,6 @@ INPUT_NOT_NORMALIZED = fault(
     "Raw pixel values (0 to 255) or features in their own units.",
     ("subtract the training mean and divide by the training standard deviation",),
     "CS231n course notes, neural-networks-2 (data preprocessing)",
-)
-BYTES = (
-    "divide by 255: the inputs are whole numbers from 0 to 255, as pixels are stored",
-    "then subtract the training mean and divide by the training standard deviation",
 )
 CONFLICTING_LABELS = fault(
     "conflicting_labels",
@@ -123,10 +120,14 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *not_finite,
         *_scale(samples.train),
         *_shift(samples, context),
+        *targets.single(samples.labels),
         *_unseen(samples.labels),
         *labels.shares(samples.labels, context),
+        *labels.broken(samples.labels),
         *labels.imbalance(samples.labels),
         *_duplicates(samples),
+        *splits.judge(samples.windows, samples.groups),
+        *reading.judge(samples.reading),
     ]
 
 
@@ -164,7 +165,12 @@ def _scale(train: Split) -> list[Finding]:
     if not (std > SCALE_HIGH or 0 < std < SCALE_LOW or (std > 0 and abs(mean) > MEAN_HIGH * std)):
         return []
     message = f"the inputs have mean {mean:.3g} and standard deviation {std:.3g}; about 0 and 1 train best"
-    advice = BYTES if train.inputs.are_bytes else None
+    advice = None
+    if train.inputs.bytes and train.inputs.highest > DIM:
+        advice = (
+            f"divide by 255, then subtract the mean ({mean / 255:.3g}) and divide by the standard deviation "
+            f"({std / 255:.3g}); for pictures channel by channel",
+        )
     return [INPUT_NOT_NORMALIZED.finding(message, {"mean": mean, "std": std}, advice=advice)]
 
 
@@ -194,11 +200,14 @@ def _shift(samples: Samples, context: Here) -> list[Finding]:
 def _unseen(both: Labels | None) -> list[Finding]:
     if both is None or both.train is None or both.val is None:
         return []
+    if both.axes == 1 and len(both.train) > labels.FEW_TOKENS:
+        return []  # a word that training lacks is no fault of the split
     unseen = sorted(set(both.val) - set(both.train), key=str)
     if not unseen:
         return []
     message = f"classes {', '.join(map(str, unseen[:5]))} occur in validation but never in training"
-    return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]})]
+    severity: Severity | None = "note" if both.axes == 1 else "warn" if both.axes else None
+    return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]}, severity=severity)]
 
 
 def _duplicates(samples: Samples) -> list[Finding]:

@@ -10,6 +10,8 @@ from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.vocabulary import Code, Finding, Severity
 
 IMBALANCE = 10.0  # most frequent class over rarest (SageMaker Debugger)
+PIXEL_IMBALANCE = 100.0  # the same of pixels: background is ten times the rest in sound pictures
+FEW_TOKENS = 50  # classes of tokens that are tags; words are as frequent as they are
 FAR_MORE = 1.5  # outputs over classes; below, a class may just not occur in these data
 
 CLASS_COUNT_MISMATCH = fault(
@@ -35,7 +37,8 @@ CLASS_IMBALANCE = Code(
     "class_imbalance",
     "warn",
     "Some classes are far rarer than others.",
-    f"The most frequent class more than {IMBALANCE:g} times the rarest.",
+    f"The most frequent class more than {IMBALANCE:g} times the rarest; of classes a pixel {PIXEL_IMBALANCE:g} times "
+    f"(a note above {IMBALANCE:g} times, as of classes a token).",
     "The data are so; accuracy then says little.",
     ("judge by a metric that sees the rare classes", "weigh the loss or sample by class"),
     f"Amazon SageMaker Debugger, ClassImbalance (threshold {IMBALANCE:g})",
@@ -47,9 +50,11 @@ CODES = (CLASS_COUNT_MISMATCH, LABELS_OUT_OF_RANGE, CLASS_IMBALANCE)
 def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     """Classes against outputs."""
     first, classes = initial[0], context.facts.classes
-    if first.kind != "classification" or not first.outputs.shape or classes is None:
+    if first.kind != "classification" or not first.outputs.shape:
         return []
     outputs = first.outputs.shape[0]
+    if classes is None:
+        return _unfit(first, outputs)
     if first.loss is None:
         low, high = (first.targets.lowest, first.targets.highest) if first.targets else (0, classes - 1)
         if outputs < classes and low >= 0 and high < classes:
@@ -67,6 +72,27 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     return []
 
 
+def _unfit(first: InitialMeasured, outputs: int) -> list[Finding]:
+    """Classes of tokens or pixels that the loss does not take with these outputs."""
+    targets = first.targets
+    if first.loss is not None or targets is None or (targets.lowest >= 0 and targets.highest < outputs):
+        return []
+    message = (
+        f"labels reach from {targets.lowest:g} to {targets.highest:g}; the loss does not take them with outputs of "
+        f"shape {list(first.outputs.shape)}"
+    )
+    evidence = {"outputs": outputs, "min": targets.lowest, "max": targets.highest}
+    return [LABELS_OUT_OF_RANGE.finding(message, evidence)]
+
+
+def broken(labels: Labels | None) -> list[Finding]:
+    """Classes that are cut to whole numbers before the loss sees them."""
+    if labels is None or not labels.broken:
+        return []
+    message = f"{labels.broken} class labels are no whole numbers (such as 0.5) and are cut to the class below"
+    return [LABELS_OUT_OF_RANGE.finding(message, {"broken": labels.broken}, severity="note")]
+
+
 def shares(labels: Labels | None, context: Here) -> list[Finding]:
     """Targets of binary and multi-label losses are shares: within 0 and 1. (A loss of the person's own may differ.)"""
     loss = context.recipe.loss.target
@@ -82,11 +108,17 @@ def shares(labels: Labels | None, context: Here) -> list[Finding]:
 
 def imbalance(labels: Labels | None) -> list[Finding]:
     counts = labels.train if labels else None
-    if counts is None or len(counts) < 2:
+    if labels is None or counts is None or len(counts) < 2:
+        return []
+    tokens, pixels = labels.axes == 1, labels.axes > 1
+    if tokens and len(counts) > FEW_TOKENS:
         return []
     rare, common = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     ratio = counts[common] / counts[rare]
     if ratio <= IMBALANCE:
         return []
-    message = f"class {common} has {counts[common]} training samples, class {rare} has {counts[rare]}: {ratio:.0f} to 1"
-    return [CLASS_IMBALANCE.finding(message, {"ratio": ratio, "common": common, "rare": rare})]
+    what = "training tokens" if tokens else "training pixels" if pixels else "training samples"
+    message = f"class {common} has {counts[common]} {what}, class {rare} has {counts[rare]}: {ratio:.0f} to 1"
+    severity: Severity | None = "note" if tokens or (pixels and ratio <= PIXEL_IMBALANCE) else None
+    evidence = {"ratio": ratio, "common": common, "rare": rare}
+    return [CLASS_IMBALANCE.finding(message, evidence, severity=severity)]

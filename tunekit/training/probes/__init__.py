@@ -10,6 +10,7 @@ from tunekit.training.probes.describe import describe
 from tunekit.training.probes.initial import measure_initial
 from tunekit.training.probes.subject import Subject
 from tunekit.training.probes.tiny import measure_tiny_set, measure_tiny_trained
+from tunekit.training.probes.usage import measure_usage
 
 __all__ = ["PROBES", "Subject"]
 
@@ -17,6 +18,7 @@ PROBES: Mapping[str, Callable[[Subject], JsonData]] = {
     "describe": describe,
     "data": measure_data,
     "initial": measure_initial,
+    "usage": measure_usage,
     "tiny-set": measure_tiny_set,
     "tiny-trained": measure_tiny_trained,
 }

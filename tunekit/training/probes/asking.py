@@ -1,16 +1,17 @@
-"""How a probe asks something of a person's model without harm: what it draws is put back, and a question that the model
-does not take costs its answer, not the run."""
+"""How probes ask something of a person's code without harm: what it draws is put back, and a question that it does not
+take costs its answer, not the run. Measures nothing."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -20,20 +21,24 @@ def asked(question: Callable[[], T]) -> T | None:
         return question()
     except (MemoryError, torch.OutOfMemoryError):
         raise  # of this machine, not of the model
-    except Exception:
+    except Exception:  # whatever a model, a loss or a data set has for what it never meets in a training
         return None
 
 
+def answered(question: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """The same, and random numbers stay as they were."""
+    with undisturbed():
+        return asked(lambda: question(*args, **kwargs))
+
+
 @contextmanager
-def draws_put_back(device: torch.device) -> Iterator[None]:
-    """The generators of torch, NumPy and `random` are afterwards as they were."""
-    state, numpys, pythons = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+def undisturbed() -> Iterator[None]:
+    """The global generators of torch, NumPy and random, put back at the end."""
+    state, python = np.random.get_state(), random.getstate()  # noqa: NPY002 - the person's code may draw from it
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
     try:
-        yield
+        with torch.random.fork_rng(devices=devices):
+            yield
     finally:
-        torch.set_rng_state(state)
-        if on_device is not None:
-            torch.cuda.set_rng_state(on_device, device)
-        np.random.set_state(numpys)  # noqa: NPY002
-        random.setstate(pythons)
+        np.random.set_state(state)  # noqa: NPY002
+        random.setstate(python)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +14,17 @@ from torch import Tensor
 from tunekit import measured
 from tunekit.measured import Conflicts, DataMeasured, Duplicates, Inputs, Labels, NotFinite, Samples, Shared, Shift
 from tunekit.training.data import Batch, LoaderSplit, Split, TensorSplit
+from tunekit.training.probes.asking import answered
+from tunekit.training.probes.reading import measure_reading
 from tunekit.training.probes.subject import Subject
+from tunekit.training.probes.windows import measure_windows
 from tunekit.training.tasks import KINDS
 
 WHOLE = 200_000  # samples of a split in memory that are all looked at
 SAMPLE = 1_000  # samples read of a split that is not in memory
 EXAMPLES = 5  # indices named
-BYTE = 255  # the largest
 NARROW = 64  # features, above which equal rows are no coincidence anyway
+MOST_CLASSES = 256  # of tokens or pixels, that are counted one by one
 
 
 def measure_data(subject: Subject) -> DataMeasured:
@@ -34,8 +38,11 @@ def measure_data(subject: Subject) -> DataMeasured:
             train=train.numbers(),
             val=val.numbers(),
             shift=_shift(train, val),
-            labels=_labels(train.targets, val.targets) if subject.config.task in KINDS else None,
+            labels=_labels(train.targets, val.targets, subject.config.task) if subject.config.task in KINDS else None,
             duplicates=_duplicates(train, val),
+            reading=answered(measure_reading, splits.train),
+            windows=answered(measure_windows, train.batches, val.batches) if train.whole and val.whole else None,
+            groups=splits.groups,
         )
     )
 
@@ -50,11 +57,11 @@ class _Looked:
         self.batches: list[Batch] = [split.batch(part) for part in self.picks.split(2048)]
         self.raw = split if isinstance(split, TensorSplit) else None
         targets = [batch.targets for batch in self.batches]
-        self.targets = torch.cat(targets) if targets and isinstance(targets[0], Tensor) else None
-        self.count = 0
+        self.targets = _joined(targets)
+        self.measurement = _measurement(self.batches[0]) if self.batches else None
+        self.count, self.highest, self.bytes = 0, -np.inf, True
         self.base = self.total = self.square = np.zeros(0)
         self.bad: list[int] = []
-        self.lowest, self.highest, self.whole = 0.0, 0.0, True
         self._scan()
 
     def _scan(self) -> None:
@@ -65,31 +72,39 @@ class _Looked:
         position = 0
         for batch, stored in zip(self.batches, self._stored(), strict=True):
             for value in stored:
-                if value.is_floating_point():
+                if value.is_floating_point() and value.dim() and not _is_additive_mask(value):
                     finite = torch.isfinite(value.reshape(len(value), -1)).all(1)
                     self.bad += [int(self.picks[position + i]) for i in (~finite).nonzero().flatten().tolist()]
-            first = _first(batch)
+            first = self.first(batch)
             if first is not None:
                 self._add(torch.nan_to_num(first.reshape(len(first), -1).double(), 0.0, 0.0, 0.0).numpy())
-            position += len(batch)
+            position += 2048
 
     def _add(self, flat: npt.NDArray[np.float64]) -> None:
         """Sums of [n, F] about the first sample: a constant feature then has a standard deviation of exactly zero."""
         if self.total.size == 0:
             self.base, self.total, self.square = flat[0], np.zeros(flat.shape[1]), np.zeros(flat.shape[1])
-        self.lowest, self.highest = min(self.lowest, float(flat.min())), max(self.highest, float(flat.max()))
-        self.whole = self.whole and bool((flat == np.round(flat)).all())
         if flat.shape[1] == self.total.size:
             off = flat - self.base
             self.total = self.total + off.sum(0)
             self.square = self.square + (off * off).sum(0)
             self.count += len(flat)
+            self.highest = max(self.highest, float(flat.max()))
+            self.bytes = self.bytes and float(flat.min()) >= 0 and self.highest <= 255 and not (flat % 1).any()
 
     def _stored(self) -> list[list[Tensor]]:
         """The inputs of each batch as stored where they are in memory, else as the model gets them."""
         if self.raw is None:
             return [_inputs(batch) for batch in self.batches]
         return [[value[picks] for value in self.raw.stored.inputs] for picks in self.picks.split(2048)]
+
+    @property
+    def whole(self) -> bool:
+        return len(self.picks) == self.size
+
+    def first(self, batch: Batch) -> Tensor | None:
+        """The input that is a measurement."""
+        return None if self.measurement is None else _inputs(batch)[self.measurement]
 
     @property
     def means(self) -> npt.NDArray[np.float64]:
@@ -115,7 +130,8 @@ class _Looked:
             std=float(np.sqrt((self.stds**2).mean() + self.means.var())),
             features=int(self.total.size),
             constant_features=int((self.stds <= 1e-12 * (1 + np.abs(self.means))).sum()),
-            are_bytes=self.whole and self.lowest >= 0 and 1 < self.highest <= BYTE,
+            highest=self.highest,
+            bytes=self.bytes,
         )
 
     def diversity(self, rows: int) -> float | None:
@@ -123,7 +139,7 @@ class _Looked:
         rows do not coincide by chance: they are copies."""
         if not 0 < self.total.size <= NARROW:
             return None
-        firsts = [_first(batch) for batch in self.batches]
+        firsts = [self.first(batch) for batch in self.batches]
         flat = torch.cat([value.reshape(len(value), -1) for value in firsts if value is not None])
         return max(len(column.unique()) for column in flat.T) / max(1, rows)
 
@@ -141,12 +157,26 @@ def _inputs(batch: Batch) -> list[Tensor]:
     return [value for value in batch.inputs if isinstance(value, Tensor)]
 
 
-def _first(batch: Batch) -> Tensor | None:
-    """The first input that is a measurement; wide integers are tokens, whose scale means nothing."""
-    for value in _inputs(batch):
-        if value.is_floating_point() or value.dtype == torch.uint8:
-            return value
-    return None
+def _measurement(batch: Batch) -> int | None:
+    """The place among the inputs of the first that is a measurement; wide integers are tokens, whose scale means
+    nothing, and so do zeros and ones beside another input: they are its mask."""
+    inputs = _inputs(batch)
+    numbers = [i for i, value in enumerate(inputs) if value.is_floating_point() or value.dtype == torch.uint8]
+    masks = [i for i in numbers if bool(((inputs[i] == 0) | (inputs[i] == 1)).all()) or _is_additive_mask(inputs[i])]
+    return next((i for i in numbers if i not in masks or len(inputs) == 1), None)
+
+
+def _is_additive_mask(value: Tensor) -> bool:
+    """Zeros and minus infinity: what attention adds to its scores."""
+    barred = torch.isneginf(value)
+    return bool(barred.any()) and bool((barred | (value == 0)).all())
+
+
+def _joined(targets: list[Any]) -> Tensor | None:
+    """Targets of all batches; None where they are no tensors, or of differing widths."""
+    if not targets or not all(isinstance(value, Tensor) and value.dim() for value in targets):
+        return None
+    return torch.cat(targets) if len({value.shape[1:] for value in targets}) == 1 else None
 
 
 def _shift(train: _Looked, val: _Looked) -> Shift | None:
@@ -171,17 +201,29 @@ def _shift(train: _Looked, val: _Looked) -> Shift | None:
     )
 
 
-def _labels(train: Tensor | None, val: Tensor | None) -> Labels | None:
+def _labels(train: Tensor | None, val: Tensor | None, task: str) -> Labels | None:
     if train is None or val is None:
         return None
     both = torch.cat([train.flatten().float(), val.flatten().float()])
     both = both[torch.isfinite(both)]
-    classes = train.dim() == 1 and not train.is_floating_point()
+    classes = task == "classification" and not train.is_floating_point() and train.dim() > 1
+    positions = classes and train.shape != (len(train), 1)
+    if (train.dim() == 1 and not train.is_floating_point()) or (classes and not positions):
+        counts = [_counts(targets.flatten()) for targets in (train, val)]
+    else:
+        counts = [_counts(targets[targets >= 0]) for targets in (train, val)] if positions else []
+    if positions and max(map(len, counts)) > MOST_CLASSES:
+        counts = []
+    as_classes = task == "classification" and train.is_floating_point() and train.dim() == 1
+    finite = train[torch.isfinite(train)] if train.is_floating_point() else train
     return Labels(
         lowest=float(both.min()) if len(both) else None,
         highest=float(both.max()) if len(both) else None,
-        train=_counts(train) if classes else None,
-        val=_counts(val) if classes else None,
+        train=counts[0] if counts else None,
+        val=counts[1] if counts else None,
+        axes=train.dim() - 1 if positions else 0,
+        same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
+        broken=int((finite != finite.round()).sum()) if as_classes else 0,
     )
 
 

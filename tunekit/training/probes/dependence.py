@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tunekit.measured import Dependence
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.probes.asking import draws_put_back
+from tunekit.training.probes.asking import undisturbed
 from tunekit.training.seeds import seed_everything
 
 ROLLS = (1, 2, 3)  # by so many places are samples exchanged, until the outputs change
@@ -39,7 +39,7 @@ def measure_dependence(session: Session, batch: Batch) -> Dependence | None:
     sample = size // 2
     model.eval()
     try:
-        with draws_put_back(session.device):
+        with undisturbed():
             floats = any(value.is_floating_point() for value in inputs)
             dependence = _by_gradient(outputs, inputs, sample) if floats else None
             if dependence is None or dependence.own == 0:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tunekit.measured import Origin, Repeated
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.probes.asking import draws_put_back
+from tunekit.training.probes.asking import undisturbed
 from tunekit.training.probes.places import Calls, at_work, name_of, persons_line
 from tunekit.training.seeds import seed_everything
 
@@ -23,7 +23,7 @@ def measure_repeated(session: Session, batch: Batch) -> Repeated | None:
     model = session.model
     model.eval()
     try:
-        with draws_put_back(session.device):
+        with undisturbed():
             seed_everything(session.config.seed, "repeated", 0)
             first = session.forward(model, batch)
             again = session.forward(model, batch)

@@ -1,0 +1,259 @@
+"""Outputs a position: the target that the loss pairs with each, whether they see later inputs, what padding does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tunekit.measured import Ignored, Later, Padded
+from tunekit.training.data import Batch
+from tunekit.training.loop import Session
+from tunekit.training.probes.padding import Padding, find_padding
+from tunekit.training.tasks import main_tensor
+
+NEXT = 0.9  # share of the outputs that are held against the input one step on
+FEW = 8  # positions, below which nothing is said
+SHORT = 0.75  # of the width: sequences that are no longer are cut, to see what padding changes
+
+Answer = Callable[[Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What the loss makes of outputs [B, T, ...]: for every position whether it counts, and the class that it wants."""
+
+    axis: int  # of the positions in the outputs
+    counts: Tensor  # [B, T]
+    wanted: Tensor | None  # [B, T]; None: outputs are no scores of classes
+
+
+def find_pairing(session: Session, batch: Batch, width: int) -> Pairing | None:
+    """By the loss's gradient at the outputs: zero where nothing is asked, least at the class that is wanted. None where
+    outputs have no axis of about `width` positions."""
+    gradient = _gradient(session, batch)
+    if gradient is None:
+        return None
+    rows = len(batch)
+    if gradient.dim() == 2 and len(gradient) != rows and len(gradient) % rows == 0:
+        gradient = gradient.view(rows, -1, gradient.shape[1])  # positions that the model has flattened
+    axes = [axis for axis in range(1, gradient.dim()) if abs(gradient.shape[axis] - width) <= 1]
+    if gradient.dim() not in (2, 3) or not axes:
+        return None
+    # Of scores of classes a loss's gradient sums to zero.
+    axis = min(axes, key=lambda one: _sums_off(gradient.movedim(one, 1)))
+    moved = gradient.movedim(axis, 1)
+    counts = moved.abs().reshape(*moved.shape[:2], -1).sum(2) > 0
+    scores = moved.dim() == 3 and moved.shape[2] > 2 and _sums_off(moved) < 1e-3
+    return Pairing(axis, counts, moved.argmin(2) if scores else None)
+
+
+def _gradient(session: Session, batch: Batch) -> Tensor | None:
+    """Of the loss at the outputs, in eval mode; None where there is none, or where it is not finite."""
+    answer = session.answer(session.model.eval(), batch)
+    outputs = main_tensor(answer)
+    if isinstance(answer, Tensor):
+        answer = outputs = outputs.detach().requires_grad_()
+    loss = session.task.loss(answer, batch.targets)
+    gradient: Tensor | None = torch.autograd.grad(loss, outputs, allow_unused=True)[0]
+    return gradient if gradient is not None and bool(torch.isfinite(gradient).all()) else None
+
+
+def _sums_off(gradient: Tensor) -> float:
+    """How far a gradient [B, T, C] is from summing to zero over its last axis, as a share of its size."""
+    return float(gradient.sum(-1).abs().sum() / gradient.abs().sum().clamp_min(1e-30)) if gradient.dim() == 3 else 1.0
+
+
+def measure_later(session: Session, batch: Batch) -> Later | None:
+    """What other inputs at later positions change of the outputs before them. None where outputs are not held against
+    the input one step on."""
+    for place, value in enumerate(batch.inputs):
+        predicted = _predicts_next(session, batch, value) if isinstance(value, Tensor) else None
+        if predicted is not None:
+            return _later(session, batch, place, *predicted)
+    return None
+
+
+def _predicts_next(session: Session, batch: Batch, value: Tensor) -> tuple[int, Tensor] | None:
+    """The outputs' axis of positions, and which positions [B, T] are held against the next input."""
+    if value.dim() == 2 and not value.is_floating_point() and value.dtype != torch.bool:
+        pairing = find_pairing(session, batch, value.shape[1])
+        if pairing is None or pairing.wanted is None:
+            return None
+        here, following = _matches(pairing, value, 0), _matches(pairing, value, 1)
+        if following is None or here is None or here[1] >= NEXT or following[1] < NEXT:
+            return None
+        return pairing.axis, following[0]
+    targets = batch.targets
+    if value.dim() < 2 or not value.is_floating_point() or not isinstance(targets, Tensor):
+        return None
+    if targets.dim() == value.dim() - 1:
+        targets = targets.unsqueeze(-1)
+    if targets.shape != value.shape or value.shape[1] < 3 or not targets.is_floating_point():
+        return None
+    following_equal = torch.isclose(targets[:, :-1], value[:, 1:]).float().mean()
+    if float(following_equal) < NEXT or float(torch.isclose(targets, value).float().mean()) >= NEXT:
+        return None
+    return 1, torch.ones(targets.shape[:2], dtype=torch.bool, device=value.device)
+
+
+def _matches(pairing: Pairing, tokens: Tensor, step: int) -> tuple[Tensor, float] | None:
+    """Where the wanted class is the token `step` positions on, and the share of this among what counts."""
+    assert pairing.wanted is not None
+    width = min(pairing.wanted.shape[1], tokens.shape[1] - step)
+    counts = pairing.counts[:, :width]
+    if int(counts.sum()) < FEW:
+        return None
+    equal = (pairing.wanted[:, :width] == tokens[:, step : step + width]) & counts
+    matched = torch.zeros_like(pairing.counts)
+    matched[:, :width] = equal
+    return matched, float(equal.sum() / counts.sum())
+
+
+@torch.no_grad()
+def _later(session: Session, batch: Batch, place: int, axis: int, held: Tensor) -> Later | None:
+    """Everything after the middle of what is held against the next input is exchanged."""
+    value = batch.inputs[place]
+    cut = int(held.nonzero()[:, 1].median())
+    if cut + 1 >= value.shape[1]:
+        return None
+    changed = value.clone()
+    changed[:, cut + 1 :] = _others(value)[:, cut + 1 :]
+    answer = repeatable(session)
+    outputs = _positions(answer(batch), axis, batch)
+    again = _positions(answer(batch), axis, batch)
+    other = _positions(answer(exchanged(batch, {place: changed})), axis, batch)
+    if outputs.shape != other.shape or not torch.equal(outputs, again):
+        return None
+    change = (outputs - other).abs().reshape(*outputs.shape[:2], -1).amax(2)
+    early = held[:, : outputs.shape[1]].clone()
+    early[:, cut + 1 :] = False
+    before = change[:, : early.shape[1]][early]
+    after = change[:, cut + 1 :]
+    if not before.numel() or not after.numel() or float(after.max()) == 0:
+        return None
+    return Later(before=float(before.max()), after=float(after.max()), position=cut, positions=value.shape[1])
+
+
+def _others(value: Tensor) -> Tensor:
+    """Other tokens of the same vocabulary (padding stays), or other numbers, at every place."""
+    if value.is_floating_point():
+        return value.roll(1, 0) + torch.randn(value.shape, generator=torch.Generator().manual_seed(0)).to(value)
+    padding = find_padding(value)
+    known = value.unique()
+    if padding is not None:
+        known = known[known != padding.token]
+    exchanged_tokens = known.roll(1)[torch.searchsorted(known, value).clamp_max(len(known) - 1)]
+    return exchanged_tokens if padding is None else torch.where(padding.real, exchanged_tokens, value)
+
+
+def _positions(outputs: Tensor, axis: int, batch: Batch) -> Tensor:
+    """Outputs as [B, T, ...]."""
+    if outputs.dim() == 2 and len(outputs) != len(batch):
+        return outputs.view(len(batch), -1, outputs.shape[1])
+    return outputs.movedim(axis, 1)
+
+
+def repeatable(session: Session) -> Answer:
+    """Outputs in the mode that the model is in, whatever it draws the same each time."""
+
+    def answer(batch: Batch) -> Tensor:
+        torch.manual_seed(0)
+        return session.forward(session.model, batch)
+
+    return answer
+
+
+def exchanged(batch: Batch, values: Mapping[int, Tensor]) -> Batch:
+    """The batch with other inputs at these places (of `batch.inputs`)."""
+    inputs = [values.get(place, value) for place, value in enumerate(batch.inputs)]
+    split = len(batch.args)
+    return Batch(tuple(inputs[:split]), dict(zip(batch.kwargs, inputs[split:], strict=True)), batch.targets)
+
+
+def measure_padded(session: Session, batch: Batch) -> Padded | None:
+    """The share of padding in the first input that has any, what it changes of the outputs at real positions, and its
+    share of what the loss counts."""
+    for place, value in enumerate(batch.inputs):
+        padding = find_padding(value)
+        if padding is None:
+            continue
+        pairing = find_pairing(session, batch, value.shape[1])
+        in_loss = 0.0
+        if pairing is not None:
+            width = min(pairing.counts.shape[1], value.shape[1])
+            counts, real = pairing.counts[:, :width], padding.real[:, :width]
+            # In front of padding that is predicted stands the last real step: what follows it ends the sequence.
+            in_loss = float((counts & ~real).sum() / counts.sum().clamp_min(1))
+        return Padded(
+            share=float((~padding.real).float().mean()),
+            effect=None if padding.left else _effect(session, batch, place, padding, pairing),
+            told=any(_tells(other, padding) for other in batch.inputs),
+            in_loss=in_loss,
+        )
+    return None
+
+
+def _tells(value: object, padding: Padding) -> bool:
+    """Whether an input is a mask or the lengths of these sequences."""
+    if not isinstance(value, Tensor) or (value.is_floating_point() and value.dim() != 2):
+        return False
+    if value.dim() == 1:
+        return bool((value == padding.lengths).all())
+    if value.shape != padding.real.shape:
+        return False
+    mask = value != 0
+    return torch.equal(mask, padding.real) or torch.equal(mask, ~padding.real)
+
+
+@torch.no_grad()
+def _effect(session: Session, batch: Batch, place: int, padding: Padding, pairing: Pairing | None) -> float | None:
+    """Short sequences as they are and with less padding: the median change of their outputs at real positions, in
+    standard deviations of the outputs."""
+    full = padding.real.shape[1]
+    lengths = padding.lengths
+    rows = (lengths <= SHORT * full).nonzero()[:, 0]
+    if len(rows) < 2:
+        return None
+    width = int(lengths[rows].max())
+    short = batch.each(lambda value: value[rows] if value.dim() and len(value) == len(padding.real) else value)
+    cut = {}
+    for other, value in enumerate(short.inputs):
+        if isinstance(value, Tensor) and value.dim() >= 2 and value.shape[1] == full:
+            theirs = find_padding(batch.inputs[other])
+            if other == place or theirs is None or torch.equal(theirs.real, padding.real):
+                both = value.dim() >= 3 and value.shape[2] == full and not value.is_floating_point()
+                cut[other] = value[:, :width, :width] if both else value[:, :width]
+    session.model.eval()
+    answer = repeatable(session)
+    wide, narrow = answer(short), answer(exchanged(short, cut))
+    spread = float(wide.double().std())
+    if wide.shape == narrow.shape:
+        change = (wide - narrow).reshape(len(wide), -1).double().square().mean(1).sqrt()
+    elif pairing is not None and wide.dim() == narrow.dim():
+        wide, narrow = _positions(wide, pairing.axis, short)[:, :width], _positions(narrow, pairing.axis, short)
+        real = padding.real[rows][:, :width]
+        change = (wide - narrow).reshape(*wide.shape[:2], -1).double().square().mean(2).sqrt()[real]
+    else:
+        return None
+    return float(change.median()) / spread if spread > 0 else None
+
+
+def measure_ignored(session: Session, batch: Batch) -> Ignored | None:
+    """The share of the class targets that the loss leaves out: those of one value, without a gradient anywhere."""
+    targets = batch.targets
+    if session.task.kind != "classification" or not isinstance(targets, Tensor) or targets.is_floating_point():
+        return None
+    gradient = _gradient(session, batch)
+    if gradient is None:
+        return None
+    for axis in (1, gradient.dim() - 1):
+        counts = gradient.abs().sum(axis) > 0
+        if counts.shape != targets.shape or bool(counts.all()):
+            continue
+        markers, known = targets[~counts].unique(), targets[counts]
+        if len(markers) == 1 and not bool((known == markers[0]).any()):
+            return Ignored(share=float((~counts).float().mean()), marker=int(markers[0]), targets=targets.numel())
+    return None
