@@ -150,13 +150,6 @@ class TensorSplit:
     def to(self, device: torch.device) -> TensorSplit:
         return TensorSplit(self.stored.to(device), self.normalize and self.normalize.to(device))
 
-    def blank(self) -> TensorSplit:
-        """The same targets with inputs of zeros: the control of step 2."""
-        zeros = replace(self.stored.each(torch.zeros_like), targets=self.stored.targets)
-        if self.normalize is not None:
-            zeros = replace(zeros, args=(zeros.args[0].float(), *zeros.args[1:]))
-        return TensorSplit(zeros)
-
 
 @dataclass(frozen=True)
 class DatasetSplit:
@@ -191,10 +184,32 @@ class DatasetSplit:
         positions = indices if self.indices is None else self.indices[indices]
         return replace(self, indices=positions)
 
+    def kept(self, seed: int) -> DatasetSplit:
+        """The same samples as they are read once, whatever the dataset draws."""
+        seed_everything(seed, "sample", 0)
+        return DatasetSplit(_Kept([self._sample(int(i)) for i in self.positions]), self.collate, draws=False)
+
+    @property
+    def positions(self) -> Tensor:
+        return torch.arange(len(self)) if self.indices is None else self.indices
+
     def targets(self) -> Any:
         parts = [self.batch(part).targets for part in torch.split(torch.arange(len(self)), 256)]
         widths = {part.shape[1:] if isinstance(part, Tensor) else None for part in parts}
         return torch.cat(parts) if len(widths) == 1 and None not in widths else parts
+
+
+@dataclass(frozen=True)
+class _Kept(Dataset[Any]):
+    """Samples that were read."""
+
+    samples: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.samples[index]
 
 
 LONGEST_PATH = 300  # letters; what is longer is a text

@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 from tunekit.configuration import Subset
 from tunekit.guest import ended
 from tunekit.stopping import is_request
-from tunekit.training.data import Batch, Split, TensorSplit
+from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.seeds import generator
 from tunekit.vocabulary import UserError
 
+LARGEST = 500  # samples of a tiny set
 READER_TIMEOUT_S = 120
 USER_ERROR = f"{UserError.__module__}.{UserError.__name__}: "  # before the text of one that comes from a reader
 
@@ -85,23 +86,37 @@ def _as_it_is(batch: object) -> object:
 
 
 def tiny_subset(split: Split, spec: Subset, seed: int) -> Split:
-    """A small fixed subset: `per_class` samples of each class, or `samples` of them; at most 500. Frozen."""
+    """A small fixed subset: `per_class` samples of each class, or `samples` of them; at most LARGEST. Frozen."""
     targets = split.targets()
     order = torch.randperm(len(split), generator=generator(seed, "subset"))
     if spec.per_class is not None and isinstance(targets, Tensor) and targets.dim() == 1:
         labels = targets.cpu()[order].long()
         classes = torch.unique(labels)
-        each = max(1, min(spec.per_class, 500 // max(1, len(classes))))
-        picks = torch.cat([order[labels == label][:each] for label in classes])[:500]
+        each = max(1, min(spec.per_class, LARGEST // max(1, len(classes))))
+        picks = torch.cat([order[labels == label][:each] for label in classes])[:LARGEST]
     else:
-        picks = order[: min(spec.samples or 32, 500)]
+        picks = order[: min(spec.samples or 32, LARGEST)]
     subset = split.take(picks)
     if isinstance(subset, TensorSplit):
         return subset
     batch = subset.batch(torch.arange(len(subset)), seed, 0)
     if all(isinstance(value, Tensor) for value in (*batch.inputs, batch.targets)):
         return TensorSplit(batch)  # one draw of the augmentation, kept
-    return subset
+    return subset.kept(seed) if isinstance(subset, DatasetSplit) else subset
+
+
+def first_samples(split: LoaderSplit) -> TensorSplit | None:
+    """The first samples of what cannot be indexed, as many as a tiny set is taken from. None: its batches are no
+    tensors that can stand one below the other."""
+    batches: list[Batch] = []
+    for batch in split.batches():
+        batches.append(batch)
+        if sum(map(len, batches)) >= LARGEST:
+            break
+    try:
+        return TensorSplit(Batch.joined(batches))
+    except (RuntimeError, TypeError, ValueError, KeyError):
+        return None
 
 
 def split_indices(

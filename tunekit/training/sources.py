@@ -16,10 +16,11 @@ from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.recipe.text import kind_of, shortened
 from tunekit.telling import refused
 from tunekit.training.builtin_sources import PATHS, SOURCES, Parts, torchvision_set, why
+from tunekit.training.control import BlankLoader, blanked
 from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.grouping import divided_groups, given_groups, shared_groups
 from tunekit.training.memory import in_memory
-from tunekit.training.order import split_indices, tiny_subset
+from tunekit.training.order import first_samples, split_indices, tiny_subset
 from tunekit.training.seeds import seed_everything
 from tunekit.training.structure import by_rows
 from tunekit.vocabulary import UserError
@@ -94,11 +95,17 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
 
 def reduced(whole: Splits, data: DataSpec) -> Splits:
     """The few samples that `data.subset` names, for training and validation alike; or all, where it names none."""
-    if data.subset is None or isinstance(whole.train, LoaderSplit):
+    if data.subset is None:
         return whole
-    train = tiny_subset(whole.train, data.subset, data.seed)
-    if data.blank and isinstance(train, TensorSplit):
-        train = train.blank()
+    every = whole.train
+    if isinstance(every, LoaderSplit):
+        first = first_samples(every)
+        if first is None:  # batches that cannot be taken apart: all of them are learned, in their own order
+            return replace(whole, train=BlankLoader(every.loader, len(every))) if data.blank else whole
+        every = first
+    train = tiny_subset(every, data.subset, data.seed)
+    if data.blank:
+        train = blanked(train)
     return Splits(train, train, whole.test, whole.notes)
 
 

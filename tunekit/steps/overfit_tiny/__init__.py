@@ -1,10 +1,12 @@
 """Step 2: can the model learn a handful of samples by heart, with every regulariser off? If not, why not?
 
-learned says what counts as learned; causes holds the codes and finds which of them explains what is seen.
+learned says what counts as learned; causes holds the codes and finds which of them explains a set that was not; remarks
+are made of one that was.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -18,10 +20,18 @@ from tunekit.measured import TinySet, TinyTrained
 from tunekit.space import Choices, Range, Space
 from tunekit.steps.context import Context
 from tunekit.steps.noise import diverged, tail
-from tunekit.steps.overfit_tiny import causes
-from tunekit.steps.overfit_tiny.learned import best, reached, reached_text, score_column, solved, stop_rule
+from tunekit.steps.overfit_tiny import causes, remarks
+from tunekit.steps.overfit_tiny.learned import (
+    best,
+    judged_by_accuracy,
+    reached,
+    reached_text,
+    score_column,
+    solved,
+    stop_rule,
+)
 from tunekit.steps.step import Count, Epochs, Handoff, Judgement, Positive, Settings, Step
-from tunekit.vocabulary import Finding, Measurement, Record, Request, StepResult, Training, UserError
+from tunekit.vocabulary import Measurement, Record, Request, StepResult, Training, UserError
 
 NAME = "overfit-tiny"
 RATES = (1e-2, 1e-3, 1e-4)  # Adam's; another optimizer's lie by a factor elsewhere
@@ -36,6 +46,7 @@ LONGER = "longer"
 CONTROL = "control"
 TRAINED_MODEL = "the trained model"
 ATTEMPTS = (RATE, HIGHER_RATE, LOWER_RATE, LONGER)
+BESIDE = (CONTROL, TRAINED_MODEL)  # what fails of these costs its answer, not the step
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class _Tried:
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> _Tried:
-        single = {record.request.purpose: record for record in records}
+        single = {record.request.purpose: record for record in records if not record.error}
         trained = single.get(TRAINED_MODEL)
         return cls(
             start=TinySet.from_json(single[THE_SET].values),
@@ -119,7 +130,6 @@ def _config(context: Context[OverfitTiny], rate: float, blank: bool = False) -> 
         base,
         data=replace(base.data, subset=subset, blank=blank, augment=()),
         batch_size=max(2, min(size, LARGEST)),
-        metric="auto",
         schedule=ScheduleSpec(),
         clip_grad_norm=None,
         ema=None,
@@ -165,26 +175,33 @@ def objective(_context: Context[OverfitTiny], record: Record) -> float | None:
 
 
 def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement:
+    failures = [record for record in records if record.error and record.request.purpose in BESIDE]
     for record in records:
-        if record.error:
+        if record.error and record not in failures:
             earlier = context.causes
             why = f"; this follows from {', '.join(earlier[:3])}, found before" if earlier else ""
             raise UserError(f"{record.error}{why}")
     tried = _Tried.of(records)
     start, control = tried.start, tried.control
     best_try = best(tried.attempts, start)
-    rate, text = short(best_try.params["lr"]), reached_text(reached(best_try), start)
-    findings: list[Finding] = []
+    rate, text = short(best_try.params["lr"]), reached_text(reached(best_try, start), start)
+    findings = causes.misaligned(start, asked=context.recipe.metric != "auto")
     handoff = None
     if solved(best_try, start):
         epochs = best_try.iterations
         summary = f"{start.samples} samples learned to {text} in {epochs} epochs at rate {rate}; some tens is usual."
-        handoff = Learned(best_try.params["lr"], epochs, reached(best_try).loss)
-        findings += [*causes.slow(best_try, start), *causes.modes(tried.trained, start)]
-        findings += causes.without_inputs(control, start)
+        handoff = Learned(best_try.params["lr"], epochs, reached(best_try, start).loss)
+        lost = remarks.reloaded(tried.trained, best_try, start)
+        # What a checkpoint does not hold is not there in eval mode either.
+        findings += [*remarks.slow(best_try, start), *(lost or remarks.modes(tried.trained, start))]
+        findings += remarks.without_inputs(control, start)
     else:
         summary = f"{start.samples} samples were not learned: {text} at best, at rate {rate}."
-        findings.append(causes.not_learned(tried.attempts, best_try, start, tried.trained))
+        lost = remarks.reloaded(tried.trained, best_try, start)
+        if not any(finding.severity == "fail" for finding in (*findings, *lost)):
+            findings.append(causes.not_learned(tried.attempts, best_try, start, tried.trained, control))
+        findings += lost
+    findings += remarks.notes(start, failures)
     table = [_row(record, start) for record in tried.attempts]
     if control is not None:
         table.append({**_row(control, start), "inputs": "zeroed"})
@@ -192,7 +209,7 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
 
 
 def _row(record: Record, start: TinySet) -> Values:
-    end, stopped = reached(record), diverged(record)
+    end, stopped = reached(record, start), diverged(record)
     verdict = f"diverged at {stopped}" if stopped else "learned" if solved(record, start) else "not learned"
     row = {
         "lr": record.params["lr"],
@@ -201,7 +218,10 @@ def _row(record: Record, start: TinySet) -> Values:
         "loss": end.loss,
         "verdict": verdict,
     }
-    return row if start.kind == "regression" or score_column(record) is None else {**row, "accuracy": end.score}
+    if judged_by_accuracy(start):
+        return {**row, "accuracy": end.score}
+    name = score_column(record)
+    return row if name is None or not math.isfinite(end.score) else {**row, name.removeprefix("train_"): end.score}
 
 
 def figure(_context: Context[OverfitTiny], result: StepResult, records: Sequence[Record]) -> Figure:

@@ -10,55 +10,99 @@ from tunekit.steps.context import percent
 from tunekit.vocabulary import Record, StopRule
 
 NEAR_FLOOR = 0.03  # of the way from the start down to the floor
-NEAR_FIT = 0.10  # the same way, where the floor is the best linear map's: the last part of it takes long
+NEAR_FIT = 0.10  # the same way, where the floor is the best linear map's or code's: the last part of it takes long
 NEAR_SCORE = 0.9  # of the best linear map's accuracy, for models with few parameters
+DENSE = 0.99  # share of the right answers where a sample has many (tokens, pixels): a few of them may be ambiguous
+LINEAR = 1e-3  # of the way from constant outputs to the floor, below which a residual of the targets costs nothing
+KNOWS = 0.1  # of that way, which a model that draws in train mode must go: what it draws it cannot learn by heart
 LEAST = 1e-12  # a loss above its floor that is as good as none
+MEAN_OF = 10  # last iterations that are averaged where the model draws
 
 
 def stop_rule(start: TinySet) -> StopRule:
-    """A training on the set ends where it is learned."""
-    return StopRule(solved_loss=_wanted_loss(start), solved_metric=_wanted_score(start))
+    """A training on the set ends where it is learned; where the model draws, a lucky iteration does not end it."""
+    if start.random:
+        return StopRule()
+    return StopRule(solved_loss=wanted_loss(start), solved_metric=wanted_score(start))
 
 
-def _wanted_loss(start: TinySet) -> float:
+def without_knowledge(start: TinySet) -> float:
+    """The loss of the best outputs that are the same for every sample; of the untrained model where that is unknown."""
+    constant = start.free.constant if start.free is not None else None
+    return start.start if constant is None or not constant > start.floor else constant
+
+
+def way(start: TinySet) -> float:
+    """What there is to learn: the loss without knowledge of the samples, above the floor."""
+    return abs(without_knowledge(start) - start.floor)
+
+
+def wanted_loss(start: TinySet) -> float:
     """The loss that counts as learned: regression a hundredth of the variance, else near the floor."""
+    if start.random:
+        return start.floor + (1 - KNOWS) * way(start)
+    if start.bottleneck is not None:
+        return start.floor + NEAR_FIT * way(start)
     if start.spread is not None:
-        return start.floor + max(start.spread.residual, LEAST)
+        residual = start.spread.residual
+        return start.floor + max(residual if residual > LINEAR * way(start) else NEAR_FLOOR * way(start), LEAST)
     near = NEAR_FLOOR if start.best_score is None else NEAR_FIT
     return start.floor + near * abs(start.start - start.floor)
 
 
-def _wanted_score(start: TinySet) -> float | None:
-    if not start.accuracy:
+def wanted_score(start: TinySet) -> float | None:
+    """The accuracy that counts as learned, or None where the loss alone is judged by."""
+    if not judged_by_accuracy(start):
         return None
-    return 1.0 if start.best_score is None else NEAR_SCORE * start.best_score
+    if start.best_score is not None:
+        return NEAR_SCORE * start.best_score
+    return DENSE if start.targets > start.samples else 1.0
+
+
+def judged_by_accuracy(start: TinySet) -> bool:
+    """Whether the metric is an accuracy that goes with the loss: where the loss is least, the answers are right."""
+    return start.accuracy and not disagrees(start)
+
+
+def disagrees(start: TinySet) -> bool:
+    """Whether the answers are wrong where the loss is least, and the loss is no less where they are right: a distance
+    that is small for equal pairs, beside an accuracy that takes large outputs for a yes."""
+    free = start.free
+    if free is None or free.score is None or free.perfect is None or not start.accuracy:
+        return False
+    return free.score < NEAR_SCORE and free.perfect > free.loss + NEAR_FLOOR * abs(start.start - free.loss)
 
 
 def score_column(record: Record) -> str | None:
     return next((name for name in record.rows if name.startswith("train_") and name != "train_loss"), None)
 
 
-def reached(record: Record) -> Fit:
-    """The worst of the last three iterations, which are the whole set each; a score that is not counted is NaN."""
-    losses = record.column("train_loss")[-3:]
+def reached(record: Record, start: TinySet | None = None) -> Fit:
+    """The worst of the last three iterations, which are the whole set each, or the mean of more where the model draws;
+    a score that is not counted is NaN."""
+    draws = start is not None and start.random
+    count = MEAN_OF if draws else 3
+    losses = record.column("train_loss")[-count:]
     name = score_column(record)
-    scores = record.column(name)[-3:] if name else []
+    scores = record.column(name)[-count:] if name else []
+    if draws and losses:
+        return Fit(sum(losses) / len(losses), sum(scores) / len(scores) if scores else math.nan)
     return Fit(loss=max(losses, default=math.nan), score=min(scores, default=math.nan))
 
 
 def solved(record: Record, start: TinySet) -> bool:
-    end, wanted = reached(record), _wanted_score(start)
-    return end.loss <= _wanted_loss(start) and (wanted is None or end.score >= wanted)
+    end, wanted = reached(record, start), wanted_score(start)
+    return end.loss <= wanted_loss(start) and (wanted is None or end.score >= wanted)
 
 
 def best(attempts: Sequence[Record], start: TinySet) -> Record:
     """The rate that solved it first, or else came lowest; the first of equals."""
 
-    def order(record: Record) -> tuple[bool, float]:
+    def order(record: Record) -> tuple[bool, float, float]:
+        loss = reached(record, start).loss
         if solved(record, start):
-            return False, float(record.iterations)
-        loss = reached(record).loss
-        return True, loss if math.isfinite(loss) else math.inf
+            return False, float(record.iterations), loss if start.random else 0.0
+        return True, loss if math.isfinite(loss) else math.inf, 0.0
 
     return min(attempts, key=order)
 
@@ -66,10 +110,12 @@ def best(attempts: Sequence[Record], start: TinySet) -> Record:
 def reached_text(end: Fit, start: TinySet) -> str:
     """What was reached, as a person reads it."""
     spread = start.spread
-    if start.kind != "regression":
+    if judged_by_accuracy(start):
         return f"{percent(end.score)} accuracy, loss {end.loss:.3g}"
-    if spread is None or spread.residual <= 0:
-        return f"a loss of {end.loss:.3g}"
+    if start.random:
+        return f"a mean loss of {end.loss:.3g} ({without_knowledge(start):.3g} without knowledge of the samples)"
+    if spread is None or spread.residual <= LINEAR * way(start) or start.bottleneck is not None:
+        return f"a loss of {end.loss:.3g} (floor {start.floor:.3g})"
     if math.isclose(spread.residual, RESIDUAL * spread.variance, rel_tol=0.01):
         return f"a residual of {100 * end.loss / spread.variance:.2g} % of the variance"
     left = f"{spread.residual + start.floor:.3g} where {100 * RESIDUAL:g} % of the variance is left"

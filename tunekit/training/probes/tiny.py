@@ -3,64 +3,149 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from tunekit.measured import RESIDUAL, Fit, Spread, TinySet, TinyTrained
-from tunekit.training.data import Batch, LoaderSplit, Split, TensorSplit
+from tunekit.measured import Fit, Floor, Spread, TinySet, TinyTrained
+from tunekit.training.control import blank_batch
+from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.probes import limits
+from tunekit.training.probes.alignment import measure_alignment
+from tunekit.training.probes.floor import measure_floor
+from tunekit.training.probes.parts import detached, real
 from tunekit.training.probes.subject import Subject
-from tunekit.training.tasks import KINDS, Task
+from tunekit.training.tasks import Task, main_tensor
+from tunekit.vocabulary import UserError
 
-FEW = 2.0  # parameters a target value, below which a model may be too small to hold the set
 RECALIBRATION = 8  # passes that rebuild BatchNorm's statistics
+PASSES = 8  # over which a loss that draws is averaged
+SAME = 1e-6  # of the outputs' size: what rounding changes between two passes
+
+Answer = TypeVar("Answer")
 
 
 def measure_tiny_set(subject: Subject) -> TinySet:
     """What can be reached on the tiny set: its size, the loss of the fresh model, the lowest that can be had."""
     session = Session(subject.config, subject.bench)
-    task, every = session.task, _whole(session)
-    with torch.no_grad():
-        outputs = session.forward(session.model, every)
-        start = float(task.loss(outputs, every.targets))
-    floor, score, spread = _floor(session, outputs, every.targets)
-    return TinySet(
+    task, batch, model = session.task, _whole(session), session.model
+    with _same_draws():
+        with torch.no_grad():
+            answer = session.answer(model, batch)
+            start = float(task.loss(answer, batch.targets))
+            outputs = main_tensor(answer)
+        random = _asked(lambda: _draws(session, batch), False)
+        wanted = task.targets(batch.targets, outputs)
+        free = _asked(lambda: measure_floor(task, answer, batch.targets), None)
+        alignment = _asked(lambda: measure_alignment(task, answer, batch.targets), None)
+    tiny = TinySet(
         kind=task.kind,
-        accuracy=subject.config.task in KINDS and task.kind != "regression",
+        accuracy=_asked(lambda: _counts_right(task, outputs, batch.targets), False),
         samples=len(session.splits.train),
-        parameters=sum(p.numel() for p in session.model.parameters()),
+        parameters=sum(p.numel() for p in model.parameters()),
         start=start,
-        floor=floor,
-        best_score=score,
-        spread=spread,
-        conflicting=_conflicting(session.splits.train),
+        floor=_floor(free.floor if free else None, start),
+        best_score=None,
+        spread=None,
+        conflicting=_asked(lambda: limits.conflicting(batch), 0),
+        targets=_known(wanted),
+        free=free.floor if free else None,
+        alignment=alignment,
+        random=random,
+        told_apart=_asked(lambda: _told_apart(blank_batch(batch)), True),
+        reshaped=_reshaped(batch.targets, wanted),
+        dropouts=tuple(
+            name for name, module in model.named_modules() if isinstance(module, nn.modules.dropout._DropoutNd)
+        ),
+        norms=len(_norms(model)),
     )
+    return _limited(session, batch, outputs, wanted, tiny) if isinstance(wanted, Tensor) else tiny
+
+
+def _floor(free: Floor | None, start: float) -> float:
+    """The loss's own floor or, of one that falls without end, what is held to be one."""
+    if free is None:
+        return min(0.0, start)
+    if not free.endless:
+        return free.loss
+    ends = [value for value in (free.level, free.within) if value is not None and math.isfinite(value)]
+    return ends[0] if ends else free.loss
+
+
+def _limited(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor, tiny: TinySet) -> TinySet:
+    """What is known of the targets, and of models that cannot be held to the loss's own floor."""
+    if tiny.kind == "regression" and wanted.is_floating_point():
+        tiny = replace(tiny, spread=_asked(lambda: _spread(wanted, tiny), None))
+    following = _asked(lambda: limits.next_token(batch, wanted), None)
+    if following is not None:
+        return replace(tiny, floor=tiny.floor + following.loss, best_score=following.score)
+    linear = _asked(lambda: limits.few_parameters(session, batch, outputs, wanted), None)
+    if linear is not None and math.isfinite(linear.loss) and linear.loss > tiny.floor:
+        return replace(tiny, floor=linear.loss, best_score=linear.score)
+    if tiny.kind != "regression" or tiny.random or not wanted.is_floating_point():
+        return tiny
+    code = _asked(lambda: limits.bottleneck(session, batch, wanted), None)
+    kept = (
+        math.nan
+        if code is None
+        else _asked(lambda: limits.narrow_code(session.task, wanted, batch.targets, code), math.nan)
+    )
+    return replace(tiny, floor=kept, bottleneck=code) if kept > tiny.floor else tiny
+
+
+def _spread(wanted: Tensor, tiny: TinySet) -> Spread:
+    variance = float(wanted.double().var(0, unbiased=False).mean())
+    level = tiny.free.level if tiny.free is not None else None
+    residual = 0.0 if level is None else max(level - tiny.floor, 0.0)
+    return Spread(mean=float(wanted.double().mean()), variance=variance, residual=residual)
 
 
 def measure_tiny_trained(subject: Subject) -> TinyTrained:
     """A model trained on the tiny set: what it reached in both modes, its gradients, how far its parameters went."""
     assert subject.checkpoint is not None, "asked of a trained model"
     session = Session(subject.config, subject.bench)
-    model, every = session.model, _whole(session)
+    model, batch = session.model, _whole(session)
     before = [p.detach().clone() for p in model.parameters()]
     session.restore(subject.checkpoint)
-    ways = [float((p.detach() - b).abs().max()) for p, b in zip(model.parameters(), before, strict=True)]
+    ways = [
+        float((p.detach() - b).abs().max()) if p.numel() else 0.0
+        for p, b in zip(model.parameters(), before, strict=True)
+    ]
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    moved = dict(zip((name for name, _ in model.named_parameters()), ways, strict=True))
     model.train()
-    outputs = session.forward(model, every)
-    loss = session.task.loss(outputs, every.targets)
-    train_mode = _fit(session, outputs.detach(), every)
-    if loss.requires_grad:
-        loss.backward()
-    grads = [p.grad for p in model.parameters() if p.requires_grad and p.grad is not None]
-    norm = math.sqrt(sum(float(g.double().square().sum()) for g in grads))
-    model.zero_grad(set_to_none=True)
-    _recalibrate(model, session, every)
+    with _same_draws():
+        answer = session.answer(model, batch)
+        loss = session.task.loss(answer, batch.targets)
+        if loss.requires_grad:
+            loss.backward()
+        grads = {name: p.grad for name, p in model.named_parameters() if p.requires_grad and p.grad is not None}
+        norm = math.sqrt(sum(float(g.double().square().sum()) for g in grads.values()))
+        quiet = tuple(name for name in names if name not in grads or not bool(grads[name].any()))
+        model.zero_grad(set_to_none=True)
+        train_mode = _mean_fit(session, model, batch)
+    reloaded = _asked(lambda: _reloaded(subject, batch), None)
+    outputs = main_tensor(answer).detach()
+    _recalibrate(model, session, batch)
     model.eval()
-    with torch.no_grad():
-        eval_mode = _fit(session, session.forward(model, every), every)
-    return TinyTrained(max(ways, default=0.0), norm, train_mode, eval_mode)
+    with _same_draws():
+        eval_mode = _mean_fit(session, model, batch)
+    return TinyTrained(
+        moved=max(ways, default=0.0),
+        gradient_norm=norm,
+        train_mode=train_mode,
+        eval_mode=eval_mode,
+        reloaded=reloaded,
+        still=tuple(name for name in names if moved[name] == 0),
+        varies=_varies(outputs, len(batch)),
+        at_bounds=float(((outputs == outputs.min()) | (outputs == outputs.max())).float().mean()),
+        without_gradient=quiet,
+    )
 
 
 def _whole(session: Session) -> Batch:
@@ -69,126 +154,107 @@ def _whole(session: Session) -> Batch:
     return val.batch(torch.arange(len(val))).to(session.device)
 
 
-def _fit(session: Session, outputs: Tensor, every: Batch) -> Fit:
-    return Fit(float(session.task.loss(outputs, every.targets)), float(session.task.score(outputs, every.targets)))
+@contextmanager
+def _same_draws() -> Iterator[None]:
+    """The same random numbers at each entry, and the generators as they were afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
 
 
-def _recalibrate(model: nn.Module, session: Session, every: Batch) -> None:
-    """Rebuild BatchNorm's running statistics from the tiny set: after few iterations they still hold their start."""
-    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+def _asked(question: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """What a measurement answers. The person's code may raise anything where it is asked for what training never asks;
+    that costs the answer, not the run. What it says of the data or the recipe it says in training as well."""
+    try:
+        return question()
+    except (Exception, UserError):
+        return otherwise
+
+
+@torch.no_grad()
+def _draws(session: Session, batch: Batch) -> bool:
+    """Whether two passes in train mode differ: the model draws, dropout being off."""
+    first, second = (detached(session.answer(session.model, batch)) for _ in range(2))
+    pairs = list(zip(real(first), real(second), strict=True))
+    return any(a.shape != b.shape or float((a - b).abs().max()) > SAME * (1 + float(a.abs().max())) for a, b in pairs)
+
+
+def _counts_right(task: Task, outputs: Tensor, targets: object) -> bool:
+    """Whether the metric is the share of right answers, and says something of these outputs."""
+    metric = task.metric
+    if not (metric.decides or metric.counts is not None):
+        return False
+    return math.isfinite(float(task.score(outputs, targets)))
+
+
+def _known(wanted: object) -> int:
+    """Targets that count: the whole-numbered ones that are no marker, or all."""
+    if not isinstance(wanted, Tensor):
+        return 0
+    return wanted.numel() if wanted.is_floating_point() else int((wanted >= 0).sum())
+
+
+def _told_apart(blank: Batch) -> bool:
+    """Whether samples differ in their inputs."""
+    parts = [value for value in blank.inputs if isinstance(value, Tensor)]
+    return any(bool((part != part[:1]).any()) for part in parts) or len(parts) < len(blank.inputs)
+
+
+def _reshaped(targets: object, wanted: object) -> tuple[str, str] | None:
+    if not isinstance(targets, Tensor) or not isinstance(wanted, Tensor) or targets.shape == wanted.shape:
+        return None
+    return str(list(targets.shape)), str(list(wanted.shape))
+
+
+@torch.no_grad()
+def _mean_fit(session: Session, model: nn.Module, batch: Batch) -> Fit:
+    """Loss and metric of a pass; of a model that draws, the mean over several."""
+    fits = [_fit(session, session.answer(model, batch), batch) for _ in range(2)]
+    if fits[0].loss != fits[1].loss:
+        fits += [_fit(session, session.answer(model, batch), batch) for _ in range(PASSES - 2)]
+    return Fit(sum(fit.loss for fit in fits) / len(fits), sum(fit.score for fit in fits) / len(fits))
+
+
+def _fit(session: Session, answer: Any, batch: Batch) -> Fit:
+    task = session.task
+    score = _asked(lambda: float(task.score(main_tensor(answer), batch.targets)), math.nan)
+    return Fit(float(task.loss(answer, batch.targets)), score)
+
+
+def _reloaded(subject: Subject, batch: Batch) -> float:
+    """The loss in train mode of the trained weights in a model that was built from another seed: what a checkpoint does
+    not hold is then another."""
+    assert subject.checkpoint is not None
+    other = Session(replace(subject.config, seed=subject.config.seed + 1), subject.bench)
+    other.restore(subject.checkpoint)
+    other.model.train()
+    with _same_draws():
+        other.answer(other.model, batch)  # the pass whose gradients were looked at draws before
+        return _mean_fit(other, other.model, batch).loss
+
+
+def _varies(outputs: Tensor, samples: int) -> float | None:
+    axis = next((axis for axis in (0, 1) if outputs.dim() > axis and outputs.shape[axis] == samples), None)
+    if axis is None or samples < 2:
+        return None
+    spread = float((outputs - outputs.mean(axis, keepdim=True)).double().square().mean().sqrt())
+    return spread / max(float(outputs.double().square().mean().sqrt()), 1e-30)
+
+
+def _norms(model: nn.Module) -> Sequence[nn.modules.batchnorm._BatchNorm]:
+    return [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+
+
+def _recalibrate(model: nn.Module, session: Session, batch: Batch) -> None:
+    """Rebuild BatchNorm's running statistics from the tiny set: after few iterations they still hold their start. Those
+    that never move (a momentum of zero, a layer that the person keeps in eval mode) stay as they are."""
+    model.train()
+    norms = [norm for norm in _norms(model) if norm.training and norm.momentum != 0]
     if not norms:
         return
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the passes
-    model.train()
-    with torch.no_grad():
+    with torch.no_grad(), _same_draws():
         for _ in range(RECALIBRATION):
-            session.forward(model, every)
-
-
-def _floor(session: Session, outputs: Tensor, targets: object) -> tuple[float, float | None, Spread | None]:
-    """The lowest loss that can be reached on this set, the score that goes with it where the set cannot be learned
-    whole, and a regression's targets."""
-    task = session.task
-    wanted = task.targets(targets, outputs)
-    floor, spread = 0.0, None
-    if not isinstance(wanted, Tensor):
-        return floor, None, None
-    with torch.no_grad():
-        if task.kind == "regression":
-            floor, spread = _regression(task, wanted, targets)
-        elif wanted.is_floating_point() and task.kind == "classification":
-            share = wanted.clamp_min(1e-12)
-            floor = float(-(wanted * share.log()).sum(1).mean())
-        elif wanted.is_floating_point():
-            share = wanted.clamp(1e-6, 1 - 1e-6)
-            inner = -(share * share.log() + (1 - share) * (1 - share).log())
-            floor = float(torch.where((wanted == 0) | (wanted == 1), 0.0, inner).mean())
-    ambiguous = _next_token(session, wanted)
-    if ambiguous is not None:
-        return ambiguous.loss, ambiguous.score, spread
-    parameters = sum(p.numel() for p in session.model.parameters())
-    if parameters < FEW * wanted.numel() and outputs.dim() == 2:
-        linear = _linear_fit(session, outputs, targets)
-        if linear is not None and math.isfinite(linear.loss) and linear.loss > floor:
-            return linear.loss, linear.score, spread
-    return floor, None, spread
-
-
-def _next_token(session: Session, wanted: Tensor) -> Fit | None:
-    """Where the targets are the tokens shifted by one: equal beginnings that go on differently set a floor, the entropy
-    of what follows each beginning, and a limit to the accuracy."""
-    inputs = _whole(session).args
-    if wanted.dim() != 2 or wanted.is_floating_point() or len(inputs) != 1 or inputs[0].shape != wanted.shape:
-        return None
-    tokens, following = inputs[0].cpu(), wanted.cpu()
-    if tokens.is_floating_point() or not torch.equal(tokens[:, 1:], following[:, :-1]):
-        return None
-    counts = Counter(
-        (tuple(row[: place + 1]), after)
-        for row, afters in zip(tokens.tolist(), following.tolist(), strict=True)
-        for place, after in enumerate(afters)
-        if after >= 0  # padding
-    )
-    beginnings: dict[tuple[int, ...], list[int]] = {}
-    for (beginning, _), count in counts.items():
-        beginnings.setdefault(beginning, []).append(count)
-    total = sum(counts.values())
-    entropy = sum(-count * math.log(count / sum(group)) for group in beginnings.values() for count in group)
-    return Fit(entropy / total, sum(map(max, beginnings.values())) / total)
-
-
-def _regression(task: Task, wanted: Tensor, targets: object) -> tuple[float, Spread]:
-    """The floor, and the targets' mean and variance with what the loss is above it where RESIDUAL of that is left."""
-    spread = wanted.double().std(0, unbiased=False).to(wanted)
-    signs = torch.ones(len(wanted), device=wanted.device)
-    signs[::2] = -1.0
-    off = RESIDUAL**0.5 * spread * signs.view(-1, *[1] * (wanted.dim() - 1))
-    exact, left = float(task.loss(wanted, targets)), float(task.loss(wanted + off, targets))
-    floor = exact if math.isfinite(exact) else 0.0
-    variance = float(wanted.double().var(0, unbiased=False).mean())
-    return floor, Spread(mean=float(wanted.double().mean()), variance=variance, residual=left - floor)
-
-
-def _linear_fit(session: Session, outputs: Tensor, targets: object) -> Fit | None:
-    """The best linear map of the inputs under the person's own loss: what a model with few parameters for its samples
-    can be held to. None where the inputs are no numbers."""
-    batch = _whole(session)
-    inputs = [value for value in batch.inputs if isinstance(value, Tensor)]
-    if not inputs or not all(value.is_floating_point() for value in inputs):
-        return None
-    x = torch.cat([value.reshape(len(value), -1).float() for value in inputs], 1)
-    x = (x - x.mean(0)) / x.std(0).clamp_min(1e-6)
-    wanted = session.task.targets(targets, outputs)
-    level, spread = 0.0, 1.0
-    if session.task.kind == "regression":  # so that the search starts near its end
-        level, spread = float(wanted.mean()), max(float(wanted.std()), 1e-12)
-    weight = torch.zeros(x.shape[1], outputs.shape[1], device=x.device, requires_grad=True)
-    bias = torch.zeros(outputs.shape[1], device=x.device, requires_grad=True)
-    search = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
-
-    def fitted() -> Tensor:
-        return level + spread * (x @ weight + bias)
-
-    def loss() -> Tensor:
-        search.zero_grad()
-        value = session.task.loss(fitted(), targets)
-        value.backward()
-        return value
-
-    with torch.enable_grad():
-        search.step(loss)
-    with torch.no_grad():
-        return _fit(session, fitted(), batch)
-
-
-def _conflicting(train: Split | LoaderSplit) -> int:
-    """Samples of the tiny set whose inputs another sample has with another target."""
-    if not isinstance(train, TensorSplit) or not train.stored.args:
-        return 0
-    flat = train.stored.args[0].reshape(len(train), -1).float().cpu()
-    same = (flat[:, None] == flat[None]).all(2) if flat.numel() < 2_000_000 else torch.eye(len(flat), dtype=torch.bool)
-    labels = train.stored.targets.reshape(len(train), -1).float().cpu()
-    differ = (labels[:, None] != labels[None]).any(2)
-    return int((same & differ).any(1).sum())
+            session.forward(model, batch)

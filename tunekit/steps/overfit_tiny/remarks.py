@@ -1,0 +1,113 @@
+"""What is said of a tiny set beside whether it was learned: how fast, in which mode, without its inputs, what a
+checkpoint holds, and what this step does otherwise than training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tunekit.measured import TinySet, TinyTrained
+from tunekit.steps.context import percent
+from tunekit.steps.overfit_tiny.causes import (
+    CONTROL_FAILED,
+    EVAL_MODE_DIFFERS,
+    LOSS_WITHOUT_FLOOR,
+    MEMORIZES_WITHOUT_INPUT,
+    MODES,
+    NAMES,
+    NOT_SAVED,
+    OVERFIT_SLOW,
+    REGULARIZERS_OFF,
+    SLOW,
+    STANDARDISE,
+    TARGETS_RESHAPED,
+    WEIGHTS_NOT_SAVED,
+    far_targets,
+)
+from tunekit.steps.overfit_tiny.learned import judged_by_accuracy, reached, solved, way
+from tunekit.vocabulary import Finding, Record
+
+
+def slow(best_try: Record, start: TinySet) -> list[Finding]:
+    """Slow for no reason that is known, or because the outputs have far to go to targets that are not standardised."""
+    if start.random or best_try.iterations <= slow_limit(start):
+        return []
+    message = f"{best_try.iterations} passes over {start.samples} samples were needed; some tens is usual"
+    evidence = {"epochs": best_try.iterations}
+    far = far_targets(start)
+    if not far:
+        return [OVERFIT_SLOW.finding(message, evidence)]
+    return [OVERFIT_SLOW.finding(f"{message}; {far}", evidence, advice=(STANDARDISE,), severity="note")]
+
+
+def slow_limit(start: TinySet) -> float:
+    """The passes that are slow. Of targets that are learned at one pace each, the last takes as long as the
+    logarithm of their number: a picture of 256 pixels is 256 targets."""
+    targets = max(start.targets, start.samples)
+    return SLOW * math.log(1 + targets) / math.log(1 + max(1, start.samples))
+
+
+def modes(trained: TinyTrained | None, start: TinySet) -> list[Finding]:
+    """Worse in eval mode: by the accuracy where that is judged by, else by the loss."""
+    if trained is None:
+        return []
+    train, evaluated = trained.train_mode, trained.eval_mode
+    if judged_by_accuracy(start):
+        if not abs(train.score - evaluated.score) > MODES:
+            return []
+        text = f"accuracy is {percent(train.score)} in train mode and {percent(evaluated.score)}"
+        evidence = {"train": train.score, "eval": evaluated.score}
+    else:
+        if evaluated.loss - train.loss <= MODES * way(start):
+            return []
+        text = f"the loss is {train.loss:.3g} in train mode and {evaluated.loss:.3g}"
+        evidence = {"train": train.loss, "eval": evaluated.loss}
+    message = f"{text} in eval mode on the same samples, BatchNorm's statistics made anew"
+    return [EVAL_MODE_DIFFERS.finding(message, evidence)]
+
+
+def without_inputs(control: Record | None, start: TinySet) -> list[Finding]:
+    """The set is learned from what tells nothing. Where masks or lengths still tell the samples apart, they may be what
+    it was learned from."""
+    if control is None or start.told_apart or not solved(control, start):
+        return []
+    message = f"with zeroed inputs the set is learned as well, in {control.iterations} epochs"
+    return [MEMORIZES_WITHOUT_INPUT.finding(message, {"epochs": control.iterations})]
+
+
+def reloaded(trained: TinyTrained | None, best_try: Record, start: TinySet) -> list[Finding]:
+    """The trained weights loaded into a new model, beside what training reached."""
+    if trained is None:
+        return []
+    before = min(reached(best_try, start).loss, trained.train_mode.loss)
+    losses = [trained.train_mode.loss, *([] if trained.reloaded is None else [trained.reloaded])]
+    after = max(losses) if all(map(math.isfinite, losses)) else math.inf
+    if not after - before > NOT_SAVED * max(way(start), abs(start.start - start.floor)):
+        return []
+    message = (
+        f"the loss is {before:.3g} where it was trained and {after:.3g} once its weights are loaded into a new model"
+    )
+    return [WEIGHTS_NOT_SAVED.finding(message, {"trained": before, "reloaded": after})]
+
+
+def notes(start: TinySet, failures: Sequence[Record]) -> list[Finding]:
+    """What is otherwise here than a person would expect."""
+    found: list[Finding] = []
+    if start.free is not None and start.free.endless:
+        message = (
+            f"free outputs take the loss to {start.free.loss:.3g} and further; {start.floor:.3g} is held to be low"
+        )
+        found.append(LOSS_WITHOUT_FLOOR.finding(message, {"loss": start.free.loss, "floor": start.floor}))
+    if start.reshaped is not None:
+        before, after = start.reshaped
+        found.append(TARGETS_RESHAPED.finding(f"targets {before} are given to the loss as {after}"))
+    said = []
+    if start.dropouts:
+        more = "" if len(start.dropouts) <= NAMES else f" and {len(start.dropouts) - NAMES} more"
+        said.append(f"dropout is off ({', '.join(start.dropouts[:NAMES])}{more})")
+    if start.norms:
+        said.append(f"the statistics of {start.norms} BatchNorm layers are made anew before eval mode is judged")
+    if said:
+        found.append(REGULARIZERS_OFF.finding("; ".join(said)))
+    found += [CONTROL_FAILED.finding(f"{record.request.purpose}: {record.error}") for record in failures]
+    return found
