@@ -515,3 +515,4 @@ class TinyTrained(JsonData):
     varies: float | None = None  # spread of the outputs over the samples, over their size; None: no rows by sample
     at_bounds: float = 0.0  # share of the outputs that are exactly the lowest or the highest of all
     without_gradient: tuple[str, ...] = ()  # parameters that get none, or zero
+    still_norms: tuple[str, ...] = ()  # BatchNorm layers whose statistics never move: a momentum of zero

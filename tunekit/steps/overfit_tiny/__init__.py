@@ -189,7 +189,8 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
     handoff = None
     if solved(best_try, start):
         epochs = best_try.iterations
-        summary = f"{start.samples} samples learned to {text} in {epochs} epochs at rate {rate}; some tens is usual."
+        usual = "" if start.random else "; some tens is usual"
+        summary = f"{start.samples} samples learned to {text} in {epochs} epochs at rate {rate}{usual}."
         handoff = Learned(best_try.params["lr"], epochs, reached(best_try, start).loss)
         lost = remarks.reloaded(tried.trained, best_try, start)
         # What a checkpoint does not hold is not there in eval mode either.

@@ -31,7 +31,7 @@ FLAT = 0.02  # largest drop, as a share of the way to the floor, of a loss that 
 MODES = 0.10  # accuracy, or share of the way to the floor, by which eval mode may be worse
 DIED = 1e-6  # norm of the gradient of a model that is not trained to its end
 NO_BETTER = 0.05  # share of the way from constant outputs to the floor, below which nothing was learned of the samples
-ASTRAY = 0.8  # share of the targets that only outputs of other places feel, in a loss that mixes up its axes
+ASTRAY = 0.5  # share of the targets that only outputs of other places feel: those of others, at their own by chance
 LOOKED = 4  # targets that must have been felt to say so
 NOT_SAVED = 0.2  # of the way to the floor, by which a trained model may be worse once its weights are loaded
 ALIKE = 1e-4  # spread of the outputs over the samples, over their size, of outputs that do not depend on them
@@ -85,8 +85,7 @@ EVAL_MODE_DIFFERS = Code(
     "warn",
     "What was learned in train mode is not there in eval mode.",
     "Accuracy on the same samples in both modes, after BatchNorm's statistics were recomputed: more than "
-    f"{100 * MODES:g} points apart. Without an accuracy: a loss higher in eval mode by that share of the way to its "
-    "floor.",
+    f"{100 * MODES:g} points apart; or a loss that is higher in eval mode by that share of the way to its floor.",
     "A layer that behaves differently in the two modes beyond BatchNorm and dropout, or a BatchNorm whose statistics "
     "never move.",
     ("look for code that asks self.training, and for BatchNorm with a momentum of 0",),
@@ -281,7 +280,7 @@ def _in_the_model(trained: TinyTrained) -> Iterator[Symptom]:
         text = f"the outputs are the same for every sample (they vary by {trained.varies:.1e} of their size)"
         yield text, ("look for where the samples are lost: saturated or dead layers, a mean over them",), {}
     if trained.still:
-        names = _named(trained.still)
+        names = named(trained.still)
         yield f"these parameters never moved: {names}", (f"find why no gradient reaches {trained.still[0]}",), {}
     if trained.gradient_norm < DIED:
         text = f"the gradient's norm is {trained.gradient_norm:.1e}"
@@ -295,11 +294,11 @@ def _in_the_model(trained: TinyTrained) -> Iterator[Symptom]:
             {"at_bounds": trained.at_bounds},
         )
     if trained.without_gradient:
-        names = _named(trained.without_gradient)
+        names = named(trained.without_gradient)
         yield f"no gradient reaches {names}", ("look for dead units and detached parts before these layers",), {}
 
 
-def _named(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
     more = len(names) - NAMES
     return f"{', '.join(names[:NAMES])}{f' and {more} more' if more > 0 else ''}"
 

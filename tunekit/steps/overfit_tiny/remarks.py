@@ -14,7 +14,6 @@ from tunekit.steps.overfit_tiny.causes import (
     LOSS_WITHOUT_FLOOR,
     MEMORIZES_WITHOUT_INPUT,
     MODES,
-    NAMES,
     NOT_SAVED,
     OVERFIT_SLOW,
     REGULARIZERS_OFF,
@@ -23,6 +22,7 @@ from tunekit.steps.overfit_tiny.causes import (
     TARGETS_RESHAPED,
     WEIGHTS_NOT_SAVED,
     far_targets,
+    named,
 )
 from tunekit.steps.overfit_tiny.learned import judged_by_accuracy, reached, solved, way
 from tunekit.vocabulary import Finding, Record
@@ -48,20 +48,22 @@ def slow_limit(start: TinySet) -> float:
 
 
 def modes(trained: TinyTrained | None, start: TinySet) -> list[Finding]:
-    """Worse in eval mode: by the accuracy where that is judged by, else by the loss."""
+    """Worse in eval mode: by the accuracy where that is judged by, or by the loss."""
     if trained is None:
         return []
     train, evaluated = trained.train_mode, trained.eval_mode
-    if judged_by_accuracy(start):
-        if not abs(train.score - evaluated.score) > MODES:
-            return []
+    evidence = {"train_loss": train.loss, "eval_loss": evaluated.loss}
+    if judged_by_accuracy(start) and abs(train.score - evaluated.score) > MODES:
         text = f"accuracy is {percent(train.score)} in train mode and {percent(evaluated.score)}"
         evidence = {"train": train.score, "eval": evaluated.score}
-    else:
-        if evaluated.loss - train.loss <= MODES * way(start):
-            return []
+    elif not evaluated.loss - train.loss <= MODES * way(start):
         text = f"the loss is {train.loss:.3g} in train mode and {evaluated.loss:.3g}"
-        evidence = {"train": train.loss, "eval": evaluated.loss}
+    else:
+        return []
+    if trained.still_norms:
+        why = f"; the statistics of {named(trained.still_norms)} never move: its momentum is 0"
+        advice = ("give BatchNorm a momentum above 0: it is the share of the newest batch (0.1), not what is kept",)
+        return [EVAL_MODE_DIFFERS.finding(f"{text} in eval mode on the same samples{why}", evidence, advice=advice)]
     message = f"{text} in eval mode on the same samples, BatchNorm's statistics made anew"
     return [EVAL_MODE_DIFFERS.finding(message, evidence)]
 
@@ -103,8 +105,7 @@ def notes(start: TinySet, failures: Sequence[Record]) -> list[Finding]:
         found.append(TARGETS_RESHAPED.finding(f"targets {before} are given to the loss as {after}"))
     said = []
     if start.dropouts:
-        more = "" if len(start.dropouts) <= NAMES else f" and {len(start.dropouts) - NAMES} more"
-        said.append(f"dropout is off ({', '.join(start.dropouts[:NAMES])}{more})")
+        said.append(f"dropout is off ({named(start.dropouts)})")
     if start.norms:
         said.append(f"the statistics of {start.norms} BatchNorm layers are made anew before eval mode is judged")
     if said:

@@ -20,7 +20,8 @@ VALUES = 2_000_000  # outputs on the whole set, above which they are not optimis
 SECONDS = 3.0  # a search of free outputs; a loss that is slow is searched less well
 LBFGS_STEPS = 100
 ADAM_STEPS = 100
-CLOSE = 1e-4  # of the way that a search went, below which a round of it is its last
+CLOSE = 1e-3  # share of a loss by which a round of a search lowers it, if another follows
+ROUNDING = 1e-7
 SURE = 20.0  # logit of a class that is certain: its cross-entropy is 2e-9
 ENDLESS = 0.1  # drop in the last half of a search, over the drop before, of a loss that falls without end
 DEEP = 1000.0  # times the size of its start, below zero, where a loss falls without end
@@ -215,7 +216,7 @@ def _descend(loss: Callable[[], Tensor], leaves: list[Tensor], thorough: bool) -
         if broken or time.monotonic() > until:
             break
         keep(value)
-        if course[-2] - value <= CLOSE * (course[0] - value):
+        if course[-2] - value <= CLOSE * abs(value) + ROUNDING * (course[0] - value):
             break
     _put(leaves, best)
     endless = course[-1] < -DEEP * (1 + abs(start)) or (len(course) > LBFGS_STEPS // 10 and _still_falls(course))

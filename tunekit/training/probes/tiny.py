@@ -145,6 +145,7 @@ def measure_tiny_trained(subject: Subject) -> TinyTrained:
         varies=_varies(outputs, len(batch)),
         at_bounds=float(((outputs == outputs.min()) | (outputs == outputs.max())).float().mean()),
         without_gradient=quiet,
+        still_norms=tuple(name for name, norm in _norms(model) if norm.momentum == 0),
     )
 
 
@@ -241,15 +242,16 @@ def _varies(outputs: Tensor, samples: int) -> float | None:
     return spread / max(float(outputs.double().square().mean().sqrt()), 1e-30)
 
 
-def _norms(model: nn.Module) -> Sequence[nn.modules.batchnorm._BatchNorm]:
-    return [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+def _norms(model: nn.Module) -> Sequence[tuple[str, nn.modules.batchnorm._BatchNorm]]:
+    kind = nn.modules.batchnorm._BatchNorm
+    return [(name, m) for name, m in model.named_modules() if isinstance(m, kind) and m.track_running_stats]
 
 
 def _recalibrate(model: nn.Module, session: Session, batch: Batch) -> None:
     """Rebuild BatchNorm's running statistics from the tiny set: after few iterations they still hold their start. Those
     that never move (a momentum of zero, a layer that the person keeps in eval mode) stay as they are."""
     model.train()
-    norms = [norm for norm in _norms(model) if norm.training and norm.momentum != 0]
+    norms = [norm for _, norm in _norms(model) if norm.training and norm.momentum != 0]
     if not norms:
         return
     for norm in norms:
