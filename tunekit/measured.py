@@ -516,3 +516,33 @@ class TinyTrained(JsonData):
     at_bounds: float = 0.0  # share of the outputs that are exactly the lowest or the highest of all
     without_gradient: tuple[str, ...] = ()  # parameters that get none, or zero
     still_norms: tuple[str, ...] = ()  # BatchNorm layers whose statistics never move: a momentum of zero
+
+
+@dataclass(frozen=True)
+class Guess(JsonData):
+    """What outputs that know nothing of a sample reach on the validation targets: the best of several such guesses."""
+
+    value: float
+    how: str  # in words: always the most frequent class
+    spread: float = 0.0  # standard deviation over permutations of the targets; 0 for a guess that is one
+    halves: tuple[float, ...] = ()  # over both halves of the fixed splits, as Record.val_halves; () where not known
+
+
+@dataclass(frozen=True)
+class ChanceMeasured(JsonData):
+    """What guessing reaches (probe `chance`); None where nothing can be said."""
+
+    score: Guess | None  # by the metric
+    loss: Guess | None
+    samples: int  # validation samples looked at
+
+
+@dataclass(frozen=True)
+class UntouchedMeasured(JsonData):
+    """The model as it came, on the validation samples (probe `untouched`)."""
+
+    loss: float
+    score: float  # the metric; the loss where that is the metric
+    samples: int
+    loss_halves: tuple[float, ...] = ()  # as Record.val_halves
+    score_halves: tuple[float, ...] = ()

@@ -341,6 +341,7 @@ class Facts(JsonData):
     tiny_rate_factor: float = 1.0  # the optimizer's usual rates on a tiny set, over Adam's
     checkpoint_bytes: int = 0  # of one training, about
     weights_bytes: int = 0
+    trainable: int | None = None  # of `parameters` those that train; None: all, or not known
 
 
 UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})

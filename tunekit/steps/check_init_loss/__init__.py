@@ -1,8 +1,8 @@
 """Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
 
 Each module judges one thing that the probes measured and holds the codes that it says: data, reading, splits, labels,
-targets, sequence, outputs, loss, finiteness, gradients, units, norms, wiring, randomness, optimizer. model puts those of
-the model in order.
+targets, sequence, outputs, loss, finiteness, gradients, units, norms, wiring, randomness, optimizer. model puts those
+of the model in order.
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ USAGE = "what model, loss and metric make of a batch"
 
 @dataclass(frozen=True)
 class StartingLoss(Handoff):
-    """The initial loss, and what an untrained network should have: by which theory."""
+    """The initial loss, and what an untrained network should have: by which theory. `trained`: the weights know
+    something already, whatever the recipe says of them."""
 
     initial_loss: float
     expected_loss: float | None  # None: none is finite
     expected: str
+    trained: bool = False
 
     @property
     def known(self) -> Values:
@@ -117,7 +119,8 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
     if initial_loss is None:
         summary = "The initial loss could not be computed: labels and outputs do not fit each other."
     else:
-        handoff = StartingLoss(initial_loss.loss, initial_loss.expected, initial_loss.theory)
+        trained = initial_loss.is_of_trained_weights(each[0].kind == "regression")
+        handoff = StartingLoss(initial_loss.loss, initial_loss.expected, initial_loss.theory, trained)
         summary = initial_loss.told
     table = [{"initialisation": seed, **_row(measured)} for seed, measured in initial.items()]
     return Judgement(summary, findings, handoff, table)

@@ -108,6 +108,10 @@ THEORY: dict[Knowledge, str] = {
 }
 
 
+LEARNED = 0.1  # of the loss without knowledge, that weights which were trained before took away
+LEARNED_REGRESSION = 0.5
+
+
 @dataclass(frozen=True)
 class InitialLoss:
     """Means over the initialisations: the loss in both modes, and what an untrained network should have."""
@@ -134,6 +138,14 @@ class InitialLoss:
         if self.off is None:
             return f"Initial loss {self.loss:.4g}, expected {self.expectation}: no share can be told of zero."
         return f"Initial loss {self.loss:.4g}, expected {self.expectation}: {100 * self.off:.0f} % off."
+
+    def is_of_trained_weights(self, regression: bool) -> bool:
+        """Whether the network knows something before it is trained: in both modes its loss lies below all that
+        outputs without knowledge have, by more than chance brings."""
+        if not (math.isfinite(self.lowest) and math.isfinite(self.loss)) or self.lowest <= 0:
+            return False
+        least = self.lowest * (1 - (LEARNED_REGRESSION if regression else LEARNED))
+        return self.loss < least and self.evaluated < least
 
     @property
     def off(self) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tunekit.jsondata import JsonData
+from tunekit.training.probes.chance import measure_chance, measure_untouched
 from tunekit.training.probes.dataset import measure_data
 from tunekit.training.probes.describe import describe
 from tunekit.training.probes.initial import measure_initial
@@ -21,5 +22,7 @@ PROBES: Mapping[str, Callable[[Subject], JsonData]] = {
     "usage": measure_usage,
     "tiny-set": measure_tiny_set,
     "tiny-trained": measure_tiny_trained,
+    "chance": measure_chance,
+    "untouched": measure_untouched,
 }
 """Name of a probe -> function that measures a subject, giving a dataclass of tunekit/measured.py."""

@@ -62,6 +62,7 @@ def describe(subject: Subject) -> Facts:
         tiny_rate_factor=tiny_rate_factor(config.optimizer.target),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
+        trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
     )
 
 

@@ -1,0 +1,187 @@
+"""What tuning must beat: guessing, and a model that comes trained as it came. Asked once by the steps that rank by
+validation; what cannot be measured costs its row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunekit.configuration import Values
+from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
+from tunekit.steps.context import Context
+from tunekit.steps.estimate import Estimate, Halves, counting_error, cross_fitted
+from tunekit.steps.noise import ERRORS
+from tunekit.steps.regime import comes_trained
+from tunekit.vocabulary import Code, Measurement, Record
+
+CHANCE, UNTOUCHED = "guessing", "untouched"
+PURPOSES = (CHANCE, UNTOUCHED)
+
+NO_BETTER_THAN_CHANCE = Code(
+    "no_better_than_chance",
+    "fail",
+    "The best that was reached is no better than guessing.",
+    "Metric and loss on the validation samples against those of the best constant answer: the most frequent class, how "
+    "often each class occurs, the targets' mean or median. For a loss or a metric of your own: against the untrained "
+    f"model's answers on permuted targets. Neither is better by more than {ERRORS:g} standard errors. Where the loss "
+    "alone is better it warns: the metric does not see what was learned.",
+    "Labels that the inputs say nothing of, a model that ignores its input, or far too few iterations.",
+    (
+        "look at inputs and labels side by side as the model gets them: `tunekit inspect`",
+        "run `tunekit overfit-tiny`: does the model learn a few samples at all?",
+    ),
+    "Karpathy, 'A Recipe for Training Neural Networks', 2019 (dumb baselines, input-independent baseline)",
+)
+NO_BETTER_THAN_PRETRAINED = Code(
+    "no_better_than_pretrained",
+    "warn",
+    "Tuning made the model that came trained no better than it was.",
+    "Metric and loss of the best training against those of the model as it came, on the same validation samples: neither "
+    f"is better by more than {ERRORS:g} standard errors (choosing on one half of the samples and scoring on the other, where "
+    "results are kept by sample).",
+    "Too few samples to tune on, rates that forget what was known, or nothing left to learn.",
+    (
+        "the model as it came is handed on",
+        "tune fewer parameters (a new head on a frozen body, LoRA), lower rates, or more samples",
+    ),
+    "Kumar et al., 'Fine-Tuning can Distort Pretrained Features', ICLR 2022",
+)
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What was measured; None where it could not be, or was not asked for."""
+
+    chance: ChanceMeasured | None = None
+    untouched: UntouchedMeasured | None = None
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how much the best is better than a baseline (above zero: better), with its standard error. None: not known."""
+
+    metric: Estimate | None
+    loss: Estimate | None
+
+    @property
+    def is_known(self) -> bool:
+        return self.metric is not None or self.loss is not None
+
+    @property
+    def by_metric(self) -> bool:
+        return _clear(self.metric)
+
+    @property
+    def by_loss(self) -> bool:
+        return _clear(self.loss)
+
+
+def _clear(gain: Estimate | None) -> bool:
+    return gain is not None and gain.value > ERRORS * gain.error and gain.value > 0
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen among: the metric of all candidates over halves, their losses likewise (None: not kept), and the
+    raw best's metric and loss."""
+
+    metric: Halves | None
+    loss: Halves | None
+    value: float
+    val_loss: float | None
+
+
+def requests(context: Context[Any]) -> list[Measurement]:
+    """What to measure in a plan's first round."""
+    wanted = [("chance", CHANCE), ("untouched", UNTOUCHED)] if comes_trained(context) else [("chance", CHANCE)]
+    return [Measurement(probe, context.config(), {}, purpose=purpose) for probe, purpose in wanted]
+
+
+def is_baseline(record: Record) -> bool:
+    return record.request.purpose in PURPOSES
+
+
+def read(records: Sequence[Record]) -> Baselines:
+    """The answers among a step's records."""
+    answers = {r.request.purpose: r.values for r in records if isinstance(r.request, Measurement) and r.values}
+    chance, untouched = (answers.get(purpose) for purpose in PURPOSES)
+    return Baselines(
+        None if chance is None else ChanceMeasured.from_json(chance),
+        None if untouched is None else UntouchedMeasured.from_json(untouched),
+    )
+
+
+def rows(context: Context[Any], baselines: Baselines) -> list[Values]:
+    """Their rows of a table: what stands in `lr` for trainings is the name."""
+    lines: list[Values] = []
+    if baselines.untouched is not None:
+        untouched = baselines.untouched
+        values = {context.metric: untouched.score, "val_loss": untouched.loss}
+        lines.append({"lr": UNTOUCHED, **values, "verdict": "the model as it came"})
+    chance = baselines.chance
+    if chance is not None and (chance.score or chance.loss):
+        values = {context.metric: chance.score and chance.score.value, "val_loss": chance.loss and chance.loss.value}
+        how = (chance.score or chance.loss or Guess(0.0, "")).how
+        lines.append({"lr": CHANCE, **values, "verdict": how})
+    return [{name: _finite(value) for name, value in line.items()} for line in lines]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def over_chance(context: Context[Any], chance: ChanceMeasured, chosen: Chosen) -> Gain:
+    facts = context.facts
+    metric = _gain(chosen.metric, chosen.metric, facts.maximize, chance.score, chosen.value, facts.maximize)
+    if metric is None and facts.share and chance.score is not None:  # results are not kept by sample: counting alone
+        off = chosen.value - chance.score.value
+        metric = Estimate(off if facts.maximize else -off, counting_error(chosen.value, facts.n_val), 1)
+    return Gain(metric, _loss_gain(context, chosen, chance.loss))
+
+
+def over_untouched(context: Context[Any], untouched: UntouchedMeasured, chosen: Chosen) -> Gain:
+    facts = context.facts
+    score = Guess(untouched.score, UNTOUCHED, halves=untouched.score_halves)
+    loss = Guess(untouched.loss, UNTOUCHED, halves=untouched.loss_halves)
+    metric = _gain(chosen.metric, chosen.metric, facts.maximize, score, chosen.value, facts.maximize)
+    return Gain(metric, _loss_gain(context, chosen, loss))
+
+
+def _loss_gain(context: Context[Any], chosen: Chosen, loss: Guess | None) -> Estimate | None:
+    """By the loss of what the metric chooses; where the metric is not kept by sample, of what the loss chooses."""
+    if chosen.metric is None or chosen.loss is None or chosen.metric.shape != chosen.loss.shape:
+        return _gain(chosen.loss, chosen.loss, False, loss, chosen.val_loss, False)
+    return _gain(chosen.metric, chosen.loss, context.facts.maximize, loss, chosen.val_loss, False)
+
+
+def _gain(
+    choosing: Halves | None,
+    scored: Halves | None,
+    choose_maximum: bool,
+    baseline: Guess | None,
+    raw: float | None,
+    maximize: bool,
+) -> Estimate | None:
+    import numpy as np
+
+    if baseline is None or choosing is None or scored is None or raw is None or not math.isfinite(baseline.value):
+        return None
+    sign = 1.0 if maximize else -1.0
+    paired = len(baseline.halves) == scored.shape[1]
+    beside = np.asarray(baseline.halves if paired else baseline.value, dtype=np.float64)
+    gain = cross_fitted(choosing, sign * (scored - beside), choose_maximum)
+    if gain is None:
+        return None
+    return Estimate(gain.value, math.hypot(gain.error, baseline.spread), gain.candidates)
+
+
+def told(context: Context[Any], gain: Gain, than: str) -> tuple[str, Values]:
+    """A gain in a sentence, and as evidence."""
+    parts, evidence = [], {}
+    for name, one in ((context.metric, gain.metric), ("val_loss", gain.loss)):
+        if one is not None and name not in evidence:
+            parts.append(f"{one.value:.2g} +- {one.error:.2g} of {name}")
+            evidence[name] = {"gain": one.value, "error": one.error}
+    return f"the best is better than {than} by {' and '.join(parts)}", evidence

@@ -1,0 +1,235 @@
+"""What guessing reaches on the validation targets, and what the model reaches as it came: numbers, no verdicts.
+
+A guess is a constant answer (the most frequent class, the mean, the median) where loss and metric are tunekit's own: these
+take outputs that look like the targets. Of a person's own loss or metric nothing is known but that it takes what this
+model gives: there a guess is the untrained model's answers held against targets of other samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tunekit.halves import half_means, halves
+from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
+from tunekit.training.data import Batch, TensorSplit
+from tunekit.training.loop import Session
+from tunekit.training.probes.subject import Subject
+from tunekit.training.tasks import LOSSES, METRICS
+
+SAMPLES = 4096  # validation samples that guesses are scored on: the first of them
+VALUES = 2**22  # of the outputs of these samples, at most
+PERMUTATIONS = 8  # of the targets
+HOW = {
+    "zero": "outputs of zero",
+    "prior": "how often each target occurs",
+    "majority": "always the most frequent class",
+    "mean": "always the targets' mean",
+    "median": "always the targets' median",
+}
+SHUFFLED = "the untrained model's answers on targets of other samples"
+
+Score = Callable[[Any, Any], float]
+
+
+def measure_chance(subject: Subject) -> ChanceMeasured:
+    """What guessing reaches by the metric and by the loss. What cannot be asked costs its answer alone."""
+    session = Session(replace(subject.config, precision="fp32"), subject.bench)
+    session.model.eval()
+    with torch.inference_mode():
+        batch = _validation(session)
+        answer = session.answer(session.model, batch)
+        by_loss = session.task.metric.compute is None
+        loss = _guess(session, batch, answer, False, LOSSES, subject.config.loss.target, _loss(session))
+        if by_loss:
+            return ChanceMeasured(loss, loss, len(batch))
+        own = subject.config.metric
+        score = _guess(session, batch, answer, session.task.metric.maximize, METRICS, own, _score(session))
+        return ChanceMeasured(score, loss, len(batch))
+
+
+def measure_untouched(subject: Subject) -> UntouchedMeasured:
+    """Loss and metric of the model as it came over the validation samples, with both over the halves of the splits."""
+    session = Session(subject.config, subject.bench)
+    evaluation = session.evaluate()
+    loss_halves = tuple(half_means(evaluation.sample_losses[None]).ravel().tolist())
+    if session.task.metric.compute is None:
+        return UntouchedMeasured(evaluation.loss, evaluation.loss, len(session.splits.val), loss_halves, loss_halves)
+    return UntouchedMeasured(
+        loss=evaluation.loss,
+        score=evaluation.score,
+        samples=len(session.splits.val),
+        loss_halves=loss_halves,
+        score_halves=_score_halves(session),
+    )
+
+
+def _validation(session: Session) -> Batch:
+    """The validation samples that are looked at, in one batch."""
+    val = session.splits.val
+    first = val.batch(torch.arange(min(len(val), 64))).to(session.device)
+    values = max(1, session.forward(session.model, first).numel() // max(1, len(first)))
+    return val.batch(torch.arange(max(1, min(len(val), SAMPLES, VALUES // values)))).to(session.device)
+
+
+def _loss(session: Session) -> Score:
+    """The loss over batches of the recipe's size: one that depends on the batch means the same as in validation."""
+    size = session.config.batch_size
+
+    def loss(answer: Any, targets: Any) -> float:
+        count = _length(targets)
+        parts = [slice(start, start + size) for start in range(0, count, size)]
+        losses = [
+            float(session.task.loss(_rows(answer, part), _rows(targets, part))) * min(size, count - part.start)
+            for part in parts
+        ]
+        return sum(losses) / max(1, count)
+
+    return loss
+
+
+def _score(session: Session) -> Score:
+    return lambda answer, targets: float(session.task.score(answer, targets))
+
+
+def _guess(  # noqa: PLR0913 - what is asked, of what, and by what
+    session: Session, batch: Batch, answer: Any, maximize: bool, known: Any, name: str, measure: Score
+) -> Guess | None:
+    """The best guess by a measure. `known`: tunekit's own of its kind; `name`: the recipe's."""
+    guesses: list[Guess] = []
+    whole = len(batch) == len(session.splits.val)
+    if name == "auto" or name in known or name.startswith("torch."):
+        for how, constant in _constants(session, answer, batch.targets):
+            value = _asked(measure, constant, batch.targets)
+            if value is not None:
+                parts = _over_halves(measure, constant, batch.targets) if whole else ()
+                guesses.append(Guess(value, HOW[how], halves=parts))
+    if not guesses:
+        shuffled = _shuffled(measure, answer, batch.targets)
+        guesses = [] if shuffled is None else [shuffled]
+    return max(guesses, key=lambda guess: guess.value if maximize else -guess.value, default=None)
+
+
+def _asked(measure: Score, answer: Any, targets: Any) -> float | None:
+    """None where the measure does not take this, or gives nothing finite."""
+    try:
+        value = measure(answer, targets)
+    except Exception:  # the person's own metric may raise anything for an answer that it was not written for
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _constants(session: Session, answer: Any, targets: Any) -> Iterator[tuple[str, Tensor]]:
+    """Constant answers for targets that the outputs look like, each with its name in HOW."""
+    if not isinstance(answer, Tensor) or not isinstance(targets, Tensor):
+        return
+    train = session.splits.train
+    seen = train.targets() if isinstance(train, TensorSplit) else targets
+    if not isinstance(seen, Tensor) or seen.shape[1:] != targets.shape[1:]:
+        seen = targets
+    try:
+        some = answer[:1].expand(len(seen), *answer.shape[1:])
+        constants = dict(session.task.constant_outputs(some, seen.to(answer.device)))
+    except Exception:  # targets that no constant stands for
+        constants = {}
+    if session.task.kind == "classification" and "prior" not in constants:
+        by_class = _prior(answer, targets)
+        constants |= {} if by_class is None else {"prior": by_class}
+    names = {"regression": "mean", "classification": "majority", "binary": "majority", "multilabel": "majority"}
+    for name, constant in sorted(constants.items(), key=lambda item: item[0] == "zero"):  # the last to be named
+        how = names.get(session.task.kind, name) if name == "prior" else name
+        one = constant if constant.shape == answer.shape else constant[:1].expand_as(answer)
+        yield how, one.clone()
+
+
+def _prior(answer: Tensor, targets: Tensor) -> Tensor | None:
+    """Log shares of the classes along the class axis of the outputs: axis 1, or the last; None where there is none."""
+    if targets.is_floating_point():
+        return None
+    axis = next((a for a in (1, -1) if _without(answer.shape, a) == tuple(targets.shape)), None)
+    if axis is None or answer.dim() < 2:
+        return None
+    classes = answer.shape[axis]
+    counted = targets[(targets >= 0) & (targets < classes)].flatten()
+    if not len(counted):
+        return None
+    counts = torch.bincount(counted, minlength=classes).to(answer)
+    shares = (counts / counts.sum()).clamp_min(1e-6).log()
+    shape = [1] * answer.dim()
+    shape[axis] = classes
+    return shares.view(shape).expand_as(answer)
+
+
+def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
+    sizes = list(shape)
+    del sizes[axis]
+    return tuple(sizes)
+
+
+def _shuffled(measure: Score, answer: Any, targets: Any) -> Guess | None:
+    """Mean and spread over permutations of the targets."""
+    draw = torch.Generator().manual_seed(0)
+    count = _length(targets)
+    values = []
+    for _ in range(PERMUTATIONS):
+        try:
+            value = _asked(measure, answer, _rows(targets, torch.randperm(count, generator=draw)))
+        except Exception:  # targets of a structure of the person's own
+            return None
+        if value is not None:
+            values.append(value)
+    if len(values) < 2:
+        return None
+    found = torch.tensor(values, dtype=torch.float64)
+    return Guess(float(found.mean()), SHUFFLED, float(found.std()))
+
+
+def _over_halves(measure: Score, answer: Any, targets: Any) -> tuple[float, ...]:
+    """The measure over both halves of each split; () where it cannot be asked of one."""
+    values: list[float] = []
+    for first in halves(_length(targets)):
+        for half in (first, ~first):
+            rows = torch.from_numpy(half.nonzero()[0])
+            value = _asked(measure, _rows(answer, rows), _rows(targets, rows))
+            if value is None:
+                return ()
+            values.append(value)
+    return tuple(values)
+
+
+def _score_halves(session: Session) -> tuple[float, ...]:
+    """The metric over both halves of each split, of all validation samples; () where their outputs are too many."""
+    session.model.eval()
+    with torch.inference_mode():
+        batch = _validation(session)
+        if len(batch) < len(session.splits.val):
+            return ()
+        return _over_halves(_score(session), session.answer(session.model, batch), batch.targets)
+
+
+def _length(targets: Any) -> int:
+    if isinstance(targets, dict):
+        return _length(next(iter(targets.values())))
+    if isinstance(targets, tuple):
+        return _length(targets[0])
+    return len(targets)
+
+
+def _rows(value: Any, rows: Any) -> Any:
+    """These samples of an answer or of targets, whatever they are made of."""
+    if isinstance(value, Tensor):
+        return value[rows.to(value.device) if isinstance(rows, Tensor) else rows]
+    if isinstance(value, dict):
+        return {name: _rows(part, rows) for name, part in value.items()}
+    if isinstance(value, tuple):
+        parts = [_rows(part, rows) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, list):
+        picks = range(len(value))[rows] if isinstance(rows, slice) else rows.tolist()
+        return [value[pick] for pick in picks]
+    return value
