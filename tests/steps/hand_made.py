@@ -9,6 +9,7 @@ import numpy as np
 from tunekit.pipeline import schema
 from tunekit.recipe import Recipe
 from tunekit.steps import Context, Earlier, conclude, get_step, step_names
+from tunekit.steps.baselines import PURPOSES
 from tunekit.vocabulary import Facts, Finding, Measurement, Record, StepResult, Suggestion, Training, Verdict
 
 Answer = Callable[[Training | Measurement], Record]
@@ -110,13 +111,27 @@ def exploding(start: float, count: int, at: int = 12) -> list[float]:
     return [start if i < at else start * 10.0 ** (1 + (i - at) / 3) for i in range(count)]
 
 
+def trainings(requests: Sequence[Any]) -> list[Any]:
+    """What a plan asks for besides the baselines."""
+    return [request for request in requests if request.purpose not in PURPOSES]
+
+
 def carry_out(
-    context: Context, answer: Answer, most: int = 400, draw: Callable[[Suggestion], Any] | None = None
+    context: Context,
+    answer: Answer,
+    most: int = 400,
+    draw: Callable[[Suggestion], Any] | None = None,
+    baselines: Mapping[str, Any] | None = None,
 ) -> list[Record]:
-    """Records of a step whose every request is answered by hand. Fails where the plan does not end."""
+    """Records of a step whose every request is answered by hand. Fails where the plan does not end. `baselines`: what
+    is measured of them, by purpose; they have no record where nothing is given."""
     records: list[Record] = []
     while requests := context.step.plan(context, records):
         for request in requests:
+            if isinstance(request, Measurement) and request.purpose in PURPOSES:
+                if baselines and request.purpose in baselines:
+                    records.append(Record(request, values=baselines[request.purpose].to_json()))
+                continue
             made = request.build(draw(request)) if isinstance(request, Suggestion) and draw else request
             assert not isinstance(made, Suggestion)
             records.append(answer(made))

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, trained
+from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, trained, trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,11 +59,11 @@ class TestPlan:
     def test_budget_is_200_iterations_within_one_to_five_epochs(self, per_epoch, asked, iterations):
         steps = {"coarse-grid": {"epochs": asked}} if asked else {}
         context = context_of("coarse-grid", SWEPT, {"iterations_per_epoch": per_epoch}, steps=steps)
-        assert {request.until for request in coarse_grid.plan(context, [])} == {iterations}
+        assert {request.until for request in trainings(coarse_grid.plan(context, []))} == {iterations}
 
     def test_without_a_sweep_the_recipes_own_rate_stands_in_the_middle(self):
         context = context_of("coarse-grid", optimizer={"lr": 0.02})
-        assert sorted({r.params["lr"] for r in coarse_grid.plan(context, [])}) == [0.01, 0.02, 0.04]
+        assert sorted({r.params["lr"] for r in trainings(coarse_grid.plan(context, []))}) == [0.01, 0.02, 0.04]
 
     def test_a_finished_grid_is_known_to_be_finished(self):
         context, records, _ = grid(inside)
@@ -76,7 +76,7 @@ class TestPlan:
 
     def test_equal_factors_make_one_cell(self):
         steps = {"coarse-grid": {"lr_factors": [1.0, 1.0], "weight_decays": [0.0, 0.0]}}
-        assert len(coarse_grid.plan(context_of("coarse-grid", SWEPT, steps=steps), [])) == 1
+        assert len(trainings(coarse_grid.plan(context_of("coarse-grid", SWEPT, steps=steps), []))) == 1
 
 
 class TestGrowth:
@@ -99,7 +99,7 @@ class TestGrowth:
     def test_however_many_values_are_searched_there_are_no_more_rows_than_the_recipe_says(self, values, extend):
         dropouts = [round(0.1 * k, 1) for k in range(values)]
         _, records, _ = grid(
-            lambda request: cell(request, 0.9 - 0.1 * math.log2(request.config.lr / 3e-3), own=1e-4),
+            lambda request: cell(request, 0.9 - 0.1 * math.log2(request.config.lr / 3e-3)),
             search={"model.args.dropout": dropouts},
             steps={"coarse-grid": {"extend": extend}},
         )
@@ -378,7 +378,7 @@ class TestDrawn:
     def test_trials_are_drawn_in_waves_of_four_until_the_count(self, sampler):
         context = context_of("coarse-grid", SWEPT, steps={"coarse-grid": {"sampler": sampler, "trials": 10}})
         sizes, records = [], []
-        while requests := coarse_grid.plan(context, records):
+        while requests := trainings(coarse_grid.plan(context, records)):
             assert all(isinstance(r, Suggestion) and r.sampler == sampler for r in requests)
             assert [r.number for r in requests] == list(range(len(records), len(records) + len(requests)))
             sizes.append(len(requests))

@@ -6,15 +6,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunekit.configuration import Values
 from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
 from tunekit.steps.context import Context
-from tunekit.steps.estimate import Estimate, Halves, counting_error, cross_fitted
+from tunekit.steps.estimate import Estimate, counting_error, cross_fitted
 from tunekit.steps.noise import ERRORS
 from tunekit.steps.regime import comes_trained
 from tunekit.vocabulary import Code, Measurement, Record
+
+if TYPE_CHECKING:
+    from tunekit.steps.estimate import Halves
 
 CHANCE, UNTOUCHED = "guessing", "untouched"
 PURPOSES = (CHANCE, UNTOUCHED)
@@ -38,9 +41,9 @@ NO_BETTER_THAN_PRETRAINED = Code(
     "no_better_than_pretrained",
     "warn",
     "Tuning made the model that came trained no better than it was.",
-    "Metric and loss of the best training against those of the model as it came, on the same validation samples: neither "
-    f"is better by more than {ERRORS:g} standard errors (choosing on one half of the samples and scoring on the other, where "
-    "results are kept by sample).",
+    "Metric and loss of the best training against those of the model as it came, on the same validation samples: "
+    f"neither is better by more than {ERRORS:g} standard errors (choosing on one half of the samples and scoring on "
+    "the other, where results are kept by sample).",
     "Too few samples to tune on, rates that forget what was known, or nothing left to learn.",
     (
         "the model as it came is handed on",
@@ -77,6 +80,11 @@ class Gain:
     def by_loss(self) -> bool:
         return _clear(self.loss)
 
+    @property
+    def is_better(self) -> bool:
+        """Clearly by the metric; or by the loss, where the metric is not worse or not known."""
+        return self.by_metric or (self.by_loss and (self.metric is None or self.metric.value >= 0))
+
 
 def _clear(gain: Estimate | None) -> bool:
     return gain is not None and gain.value > ERRORS * gain.error and gain.value > 0
@@ -95,8 +103,13 @@ class Chosen:
 
 def requests(context: Context[Any]) -> list[Measurement]:
     """What to measure in a plan's first round."""
-    wanted = [("chance", CHANCE), ("untouched", UNTOUCHED)] if comes_trained(context) else [("chance", CHANCE)]
-    return [Measurement(probe, context.config(), {}, purpose=purpose) for probe, purpose in wanted]
+    chance = Measurement("chance", context.config(), {}, purpose=CHANCE)
+    return [chance, *(untouched_request(context) if comes_trained(context) else [])]
+
+
+def untouched_request(context: Context[Any]) -> list[Measurement]:
+    """The model as it came, of which a training is to be better."""
+    return [Measurement("untouched", context.config(), {}, purpose=UNTOUCHED)]
 
 
 def is_baseline(record: Record) -> bool:
@@ -118,7 +131,7 @@ def rows(context: Context[Any], baselines: Baselines) -> list[Values]:
     lines: list[Values] = []
     if baselines.untouched is not None:
         untouched = baselines.untouched
-        values = {context.metric: untouched.score, "val_loss": untouched.loss}
+        values: Values = {context.metric: untouched.score, "val_loss": untouched.loss}
         lines.append({"lr": UNTOUCHED, **values, "verdict": "the model as it came"})
     chance = baselines.chance
     if chance is not None and (chance.score or chance.loss):

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunekit.halves import half_means
+from tunekit.jsondata import JsonData
 from tunekit.vocabulary import Record
 
 if TYPE_CHECKING:
@@ -59,15 +60,59 @@ def cross_fitted(choosing: Halves, scored: Halves, maximize: bool) -> Estimate |
     both halves of all splits. None without values."""
     import numpy as np
 
-    sign = 1.0 if maximize else -1.0
-    ranks = np.where(np.isfinite(choosing) & np.isfinite(scored), sign * choosing, -np.inf)
-    sound = np.isfinite(ranks).all(axis=1)
-    if not sound.any():
+    if not len(choosing):
         return None
-    ranks, values = ranks[sound], scored[sound]
-    columns = np.arange(ranks.shape[1])
-    scores = values[ranks.argmax(axis=0), columns ^ 1]
-    return Estimate(float(scores.mean()), standard_error(scores), int(sound.sum()))
+    columns = np.arange(choosing.shape[1])
+    sound = np.isfinite(choosing) & np.isfinite(scored[:, columns ^ 1])
+    ranks = np.where(sound, choosing if maximize else -choosing, -np.inf)
+    if not columns.size or not sound.any(axis=0).all():
+        return None
+    scores = scored[ranks.argmax(axis=0), columns ^ 1]
+    return Estimate(float(scores.mean()), standard_error(scores), int(sound.any(axis=1).sum()))
+
+
+@dataclass(frozen=True)
+class Shortlist(JsonData):
+    """Of many candidates those that one half of a split would choose: for each half metric and loss there, and on the
+    other. What a step hands on, so that the next one knows among what was chosen. Losses are () where not kept."""
+
+    here: tuple[float, ...]
+    other: tuple[float, ...]
+    loss_here: tuple[float, ...]
+    loss_other: tuple[float, ...]
+    candidates: int
+
+
+def shortlist(metric: Halves, loss: Halves | None, maximize: bool) -> Shortlist:
+    import numpy as np
+
+    columns = np.arange(metric.shape[1])
+    picks = np.where(np.isfinite(metric), metric if maximize else -metric, -np.inf).argmax(axis=0)
+
+    def of(table: Halves | None, half: Any) -> tuple[float, ...]:
+        return () if table is None else tuple(table[picks, half].tolist())
+
+    here, other = (of(metric, half) for half in (columns, columns ^ 1))
+    return Shortlist(here, other, of(loss, columns), of(loss, columns ^ 1), len(metric))
+
+
+def with_shortlist(metric: Halves, loss: Halves | None, listed: Shortlist | None) -> tuple[Halves, Halves | None]:
+    """Candidates with those of an earlier step, of which two halves are known: NaN elsewhere."""
+    if listed is None or len(listed.here) != metric.shape[1]:
+        return metric, loss
+    wider = _with_rows(metric, listed.here, listed.other)
+    if loss is None or not listed.loss_here:
+        return wider, None
+    return wider, _with_rows(loss, listed.loss_here, listed.loss_other)
+
+
+def _with_rows(table: Halves, here: Sequence[float], other: Sequence[float]) -> Halves:
+    import numpy as np
+
+    columns = np.arange(table.shape[1])
+    rows = np.full((len(columns), len(columns)), np.nan)
+    rows[columns, columns], rows[columns, columns ^ 1] = here, other
+    return np.concatenate([table, rows])
 
 
 def standard_error(halves: Sequence[float] | Halves) -> float:

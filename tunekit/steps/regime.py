@@ -1,8 +1,8 @@
 """How a training is to be tuned: from scratch, or on weights that know something already, which a high rate forgets.
 
-A model that comes trained (`model.pretrained`, or a loss far below that of guessing) and trains most of its parameters is
-fine-tuned: rates begin lower, and are judged on held-out samples after whole passes. Where few of its parameters train
-(a new head on a frozen body, LoRA) there is little to forget, and rates are the usual ones.
+A model that comes trained (`model.pretrained`, or a loss far below that of guessing) and trains most of its parameters
+is fine-tuned: rates begin lower, and are judged on held-out samples after whole passes. Where few of its parameters
+train (a new head on a frozen body, LoRA) there is little to forget, and rates are the usual ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tunekit.steps.context import Context
 FEW = 0.2  # share of the parameters below which those that train can forget little
 PASSES = 30  # epochs at most for which a rate is tried in fine-tuning, and a cell of the grid
 DECOUPLED = ("adamw", "AdamW", "Muon")
-"""Optimizers whose weight decay is no part of the gradient: it shrinks weights by rate times decay, whatever the loss."""
+"""Optimizers whose weight decay is no part of the gradient: a step shrinks the weights by rate times decay."""
 
 
 def comes_trained(context: Context[Any]) -> bool:

@@ -108,7 +108,7 @@ THEORY: dict[Knowledge, str] = {
 }
 
 
-LEARNED = 0.1  # of the loss without knowledge, that weights which were trained before took away
+LEARNED = 0.2  # of the loss without knowledge, that weights which were trained before took away
 LEARNED_REGRESSION = 0.5
 
 

@@ -7,98 +7,78 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunekit import citations
 from tunekit.charts import Cells, Figure, Line, Panel
 from tunekit.configuration import Values, short
+from tunekit.steps import baselines
+from tunekit.steps.coarse_grid.findings import (
+    CODES,
+    NAME,
+    WITHIN_NOISE,
+    against_baselines,
+    beside_the_sweep,
+    findings_on_cells,
+    is_pruned,
+    left_out,
+    undecided,
+    within_noise,
+)
+from tunekit.steps.coarse_grid.late import DECAY, with_arms
 from tunekit.steps.coarse_grid.plan import (
-    GROWTH,
     CoarseGrid,
-    cells_beside,
-    clearly_better,
-    compare,
-    inside,
-    is_short,
-    is_sweep,
+    ended_at_edge,
+    idle_decays,
+    is_cell,
     objective,
     part,
     plan,
     scored_cells,
     space,
-    without_rate,
 )
-from tunekit.steps.context import Context, described, same_values
-from tunekit.steps.lr_sweep import BEST_AT_EDGE
+from tunekit.steps.context import Context, described
+from tunekit.steps.estimate import Shortlist, halves_of, shortlist
 from tunekit.steps.lr_sweep import STEP as lr_sweep
-from tunekit.steps.noise import ERRORS, Difference, diverged, finite, last_validation
+from tunekit.steps.noise import diverged, finite, last_validation
 from tunekit.steps.step import Judgement, Step
 from tunekit.steps.winner import Winner
-from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity, StepResult, UserError
+from tunekit.vocabulary import Record, StepResult, Training, UserError
 
-NAME = "coarse-grid"
+__all__ = ["STEP", "WITHIN_NOISE", "BestCells", "CoarseGrid", "objective", "plan", "space"]
+
 ONE_RATE = 2  # of the cells handed on, at most so many of one rate: those that differ in weight decay tell little apart
 
 
 @dataclass(frozen=True)
 class BestCells(Winner):
-    """The best cell, and the values of the best few, itself the first."""
+    """The best cell, and the values of the best few, itself the first. `edge`: the side at which the best rate is the
+    last one after the grid had grown there; `considered`: among what it was chosen."""
 
     top: tuple[Values, ...]
-
-
-CELLS_DIVERGED = Code(
-    "cells_diverged",
-    "note",
-    "Some cells of the grid diverged.",
-    "Loss not finite or far above its start; such cells are never scored.",
-    "The rate is too high there.",
-    ("nothing to do where the best cell lies well away from them",),
-    citations.LECTURE,
-)
-CELLS_FAILED = Code(
-    "cells_failed",
-    "warn",
-    "Some cells of the grid, or the sweep that they hang on, raised an error, twice.",
-    "The error that the model, the loss or the data raised.",
-    "Out of memory, or a value on a `search:` axis that the model cannot take.",
-    ("read the error in result.json and run the step again: failed cells are tried anew",),
-    "",
-)
-WITHIN_NOISE = Code(
-    "within_noise",
-    "note",
-    "Several cells are as good as the best.",
-    f"Paired differences of the losses of the same validation samples: within {ERRORS:g} standard errors of zero.",
-    "The validation split is too small, or the values matter little here.",
-    ("prefer the simpler or the more regularised of them; the fine run looks at the best few",),
-    "Dietterich, 'Approximate Statistical Tests', Neural Computation 1998 (paired comparison)",
-)
-NO_RATE_FOR_VALUE = Code(
-    "no_rate_for_value",
-    "warn",
-    "A searched value has no cells: no learning rate works for it.",
-    "Its own sweep, as in `lr-sweep`: no rate lowers the loss by more than its noise.",
-    "A value that the model cannot learn with.",
-    ("look at its sweep's study, and take the value from `search` or mend it",),
-    citations.LECTURE,
-)
-CODES = (BEST_AT_EDGE, CELLS_DIVERGED, CELLS_FAILED, NO_RATE_FOR_VALUE, WITHIN_NOISE)
+    edge: str = ""
+    considered: Shortlist | None = None
 
 
 def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
-    cells = _longest([record for record in records if not is_sweep(record)])
-    failed = [record for record in records if record.error]
-    if failed and len(failed) == len(records):
+    trainings = [record for record in records if isinstance(record.request, Training)]
+    cells = _longest([record for record in records if is_cell(record)])
+    failed = [record for record in trainings if record.error]
+    if failed and len(failed) == len(trainings):
         raise UserError(failed[0].error or "")
-    scored = scored_cells(context, records)
+    scored, beside = scored_cells(context, records), baselines.read(records)
     table, formats = _table(context, cells, scored), context.formats
-    findings = [*_left_out(context, records, bool(scored)), *_findings(context, cells, scored)]
+    table[1:1] = baselines.rows(context, beside)
+    findings = [*left_out(context, records, bool(scored)), *findings_on_cells(context, cells, scored)]
     if not scored:
-        summary = f"None of {len(cells)} cells gave a value: all diverged or failed."
+        summary = f"None of {len(cells)} cells gave a value: none is finite, or all failed."
         return Judgement(summary, findings, table=table, formats=formats)
     best = scored[0]
     value = objective(context, best)
     assert value is not None
-    equal = _within_noise(scored)
+    top, undecided_axes = _handed_on(context, scored)
+    chosen = _chosen(context, scored)
+    findings += against_baselines(context, beside, chosen, cells)
+    findings += beside_the_sweep(context, best)
+    findings += undecided(context, undecided_axes, idle_decays(context, cells))
+    equal = within_noise(scored)
     more = f"; {len(equal)} more within noise." if equal else "."
     reached = f"{context.metric} {context.metric_text(value)}"
     handoff = BestCells(
@@ -108,7 +88,9 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
         val_loss=last_validation(best, "val_loss"),
         iterations=best.iterations,
         training=best.request.config.folder,
-        top=tuple(dict(record.params) for record in _spread_out(scored)[: context.wanted]),
+        top=tuple(dict(record.params) for record in top),
+        edge=ended_at_edge(cells, best),
+        considered=None if chosen.metric is None else shortlist(chosen.metric, chosen.loss, context.facts.maximize),
     )
     axes = _axes(context, scored)
     withheld = context.importance.withheld
@@ -118,17 +100,38 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
     return Judgement(summary, findings, handoff, table, formats, details)
 
 
+def _chosen(context: Context[CoarseGrid], scored: Sequence[Record]) -> baselines.Chosen:
+    """The last validations of all cells over halves, and the best cell's."""
+    import numpy as np
+
+    tables = {}
+    for column in (context.metric, "val_loss"):
+        halves = [halves_of(record, column) for record in scored]
+        whole = [one[-1] for one in halves if one is not None]
+        tables[column] = np.array(whole) if len(whole) == len(scored) else None
+    best = scored[0]
+    value, loss = (last_validation(best, column) for column in (context.metric, "val_loss"))
+    return baselines.Chosen(tables[context.metric], tables["val_loss"], value if value is not None else 0.0, loss)
+
+
+def _handed_on(context: Context[CoarseGrid], scored: Sequence[Record]) -> tuple[list[Record], list[str]]:
+    """The best cells, among them the best regularised one of each axis that acts late; and those axes for which there
+    is no place."""
+    skip = [DECAY] if idle_decays(context, scored) else []
+    return with_arms(_spread_out(scored)[: context.wanted], scored, context.wanted, skip)
+
+
 def order(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Record]:
     """Cells by how much their weights are wanted: those handed on, then the others by their value."""
     scored = scored_cells(context, records)
-    first = _spread_out(scored)[: context.wanted]
+    first, _ = _handed_on(context, scored)
     return [*first, *(record for record in scored if record not in first)]
 
 
 def importance_data(context: Context[CoarseGrid], records: Sequence[Record]) -> list[tuple[Values, float]]:
     """Cells with what they reached in as many epochs as all of them had: halving stops the worse ones early. One that
     diverged counts as the worst: else the rate that makes cells diverge would seem to matter little."""
-    cells = _longest([record for record in records if not is_sweep(record) and not record.error])
+    cells = _longest([record for record in records if is_cell(record) and not record.error])
     sound = [record for record in cells if not diverged(record) and record.validations(context.metric)]
     epochs = min((len(record.validations(context.metric)) for record in sound), default=0)
     values = [(record.params, record.validations(context.metric)[epochs - 1][1]) for record in sound]
@@ -147,10 +150,6 @@ def _longest(cells: Sequence[Record]) -> list[Record]:
     return list(longest.values())
 
 
-def _pruned(record: Record) -> bool:
-    return is_short(record) and not record.error and not diverged(record)
-
-
 def _spread_out(scored: Sequence[Record]) -> list[Record]:
     """The best cells, at most two of one learning rate."""
     spread: list[Record] = []
@@ -158,15 +157,6 @@ def _spread_out(scored: Sequence[Record]) -> list[Record]:
         if sum(other.params["lr"] == record.params["lr"] for other in spread) < ONE_RATE:
             spread.append(record)
     return spread
-
-
-def _within_noise(scored: Sequence[Record]) -> list[Record]:
-    """Cells that are not clearly worse than the best on the same validation samples."""
-    return [record for record in scored[1:] if _is_tie(compare(scored[0], record))]
-
-
-def _is_tie(difference: Difference) -> bool:
-    return difference.pairs > 1 and not (difference.clear and difference.mean < 0)
 
 
 def _axes(context: Context[CoarseGrid], scored: Sequence[Record]) -> dict[str, dict[str, float | None]]:
@@ -189,12 +179,12 @@ def _sortable(setting: Any) -> tuple[str, float, str]:
 
 
 def _table(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequence[Record]) -> list[Values]:
-    equal = _within_noise(scored) if scored else []
+    equal = within_noise(scored) if scored else []
     rows: list[Values] = []
     for record in [*scored, *[cell for cell in cells if cell not in scored]]:
         if record.error:
             word = "failed"
-        elif _pruned(record):
+        elif is_pruned(record):
             epochs = record.iterations // context.iterations_per_epoch(record.params)
             word = f"pruned after epoch {epochs}: not in the better half"
         elif objective(context, record) is None:
@@ -211,75 +201,6 @@ def _table(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequen
     return rows
 
 
-def _left_out(context: Context[CoarseGrid], records: Sequence[Record], others: bool) -> list[Finding]:
-    """Searched values that have no cells. `others`: whether some cell has a value."""
-    findings = []
-    for values in without_rate(context, records):
-        sweep = [record for record in records if is_sweep(record) and same_values(record, values)]
-        errors = [record.error for record in sweep if record.error]
-        severity: Severity | None = None if others else "fail"
-        subject, evidence = f"{described(values)} has no cells", {"values": values}
-        if errors:
-            message = f"{subject}: its sweep failed: {errors[0]}"
-            findings.append(CELLS_FAILED.finding(message, evidence, severity=severity))
-        else:
-            message = f"{subject}: none of {len(sweep)} rates works"
-            findings.append(NO_RATE_FOR_VALUE.finding(message, evidence, severity=severity))
-    return findings
-
-
-def _findings(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequence[Record]) -> list[Finding]:
-    findings = []
-    failed = [record for record in cells if record.error]
-    gone = [record for record in cells if not record.error and not _pruned(record) and record not in scored]
-    if gone:
-        lowest = min(record.params["lr"] for record in gone)
-        message = f"{len(gone)} of {len(cells)} cells diverged, from rate {short(lowest)} on"
-        severity: Severity | None = None if scored else "fail"
-        evidence: Values = {"cells": [dict(record.params) for record in gone[:10]]}
-        findings.append(CELLS_DIVERGED.finding(message, evidence, severity=severity))
-    if failed:
-        message = f"{len(failed)} of {len(cells)} cells failed: {failed[0].error}"
-        evidence = {"cells": [dict(r.params) for r in failed[:10]], "errors": [r.error for r in failed[:10]]}
-        findings.append(CELLS_FAILED.finding(message, evidence))
-    equal = _within_noise(scored) if scored else []
-    if equal:
-        difference = compare(scored[0], equal[0])
-        gap = f"{-difference.mean:.2g} +- {difference.error:.2g} of loss"
-        cells_are = "cell is" if len(equal) == 1 else "cells are"
-        message = f"{len(equal)} {cells_are} within noise of the best; the nearest by {gap}"
-        evidence = {
-            "cells": [dict(record.params) for record in equal[:10]],
-            "difference": difference.mean,
-            "error": difference.error,
-        }
-        findings.append(WITHIN_NOISE.finding(message, evidence))
-    if scored and context.settings.sampler == "grid":
-        findings += _edges(cells, scored[0])
-    return findings
-
-
-def _edges(cells: Sequence[Record], best: Record) -> list[Finding]:
-    """The best at the edge of its rates or decays, clearly better than inside, with something sound beside it."""
-    findings = []
-    plane = cells_beside(best, cells)
-    for axis in GROWTH:
-        value, values = best.params[axis], sorted({record.params[axis] for record in plane})
-        edge = len(values) > 1 and value in (values[0], values[-1]) and not (axis == "weight_decay" and value == 0)
-        if not edge or not clearly_better(best, plane, axis, values):
-            continue
-        # Whether what lies beyond is unknown: a cell at the edge next to diverged ones is no edge.
-        neighbour = inside(value, values)
-        if any(record.params[axis] == neighbour and not record.error and not diverged(record) for record in plane):
-            side = "highest" if value == values[-1] else "lowest"
-            message = f"the best {axis}, {short(value)}, is the {side} tried"
-            advice = ("let the grid grow further, or widen it",)
-            more = Remedy(NAME, {f"steps.{NAME}.extend": 6})
-            evidence = {axis: value, "side": side}
-            findings.append(BEST_AT_EDGE.finding(message, evidence, advice=advice, remedies=(more,)))
-    return findings
-
-
 def figure(context: Context[CoarseGrid], result: StepResult, _records: Sequence[Record]) -> Figure:
     """Rate by weight decay at the best of every other axis, and what each axis does at its best."""
     panels = [_map(context, result.table)]
@@ -290,6 +211,7 @@ def figure(context: Context[CoarseGrid], result: StepResult, _records: Sequence[
 
 
 def _map(context: Context[CoarseGrid], table: Sequence[Values]) -> Panel:
+    table = [row for row in table if DECAY in row]  # the others are no cells
     rates, decays = (sorted({row[axis] for row in table}) for axis in ("lr", "weight_decay"))
     values: list[list[float | None]] = [[None for _ in rates] for _ in decays]
     words = [["" for _ in rates] for _ in decays]

@@ -10,12 +10,16 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
 
-from tunekit.configuration import Values, decimal
+from tunekit.configuration import Values, decimal, digest
 from tunekit.space import Axis, Choices, Range, Space
+from tunekit.steps import baselines
+from tunekit.steps.coarse_grid.decays import CLASSICAL, alike, decay_ladder
 from tunekit.steps.context import Context, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
-from tunekit.steps.lr_sweep import SWEEP, pick, plan_sweep, read_curves, swept_values
+from tunekit.steps.lr_sweep import SWEEP, pick_rate, plan_sweep, swept_values
+from tunekit.steps.lr_sweep.held_out import is_unmoved
 from tunekit.steps.noise import Difference, diverged, finite, last_validation, paired, sample_losses
+from tunekit.steps.regime import is_fine_tuning, passes
 from tunekit.steps.step import Count, Epochs, NonNegative, Part, Positive, Settings
 from tunekit.vocabulary import Measurement, Record, Request, Suggestion, Training
 
@@ -28,12 +32,14 @@ MOVES_RATE = ("batch_size", "optimizer.", "model.", "loss", "clip_grad_norm")
 """Search axes that move the best rate: each of their values gets its own sweep. (Dropout and augmentation do not.)"""
 KEEPS_RATE = ("model.args.dropout",)
 GROWTH = {"lr": 2.0, "weight_decay": 10.0}
+DOWN = 6  # rows below the grid in fine-tuning, at most: the best rate is to lie inside
+DOWNWARD = 3.0  # the factor of these rows
 
 
 @dataclass(frozen=True)
 class CoarseGrid(Settings):
     lr_factors: Annotated[tuple[Positive, ...], MinLen(1)] = (0.5, 1.0, 2.0)
-    weight_decays: Annotated[tuple[NonNegative, ...], MinLen(1)] = (0.0, 1e-5, 1e-4, 1e-3)
+    weight_decays: Annotated[tuple[NonNegative, ...], MinLen(1)] | None = None  # None: the optimizer's own
     epochs: Epochs | None = None  # None: enough for 200 iterations, within 1 to 5
     sampler: Literal["grid", "random", "tpe"] = "grid"
     trials: Count = 20  # for random and tpe
@@ -43,14 +49,20 @@ class CoarseGrid(Settings):
     def asks_for(self, search: Mapping[str, Sequence[Any]]) -> int:
         if self.sampler != "grid":
             return self.trials
-        return len(self.lr_factors) * len(self.weight_decays) * math.prod(map(len, search.values()))
+        decays = CLASSICAL if self.weight_decays is None else self.weight_decays
+        return len(self.lr_factors) * len(decays) * math.prod(map(len, search.values()))
 
 
 def plan(context: Context[CoarseGrid], records: Sequence[Record]) -> Sequence[Request]:
-    """Sweeps for values that move the rate, then the cells, then further rows while the best stands at an edge."""
-    settings = context.settings
-    if settings.sampler != "grid":
-        return _drawn(context, records)
+    """Sweeps for values that move the rate, then the cells, then further rows while the best stands at an edge. In the
+    first round also what the cells are to beat."""
+    beside = baselines.requests(context) if not records else []
+    if context.settings.sampler != "grid":
+        return [*_drawn(context, [record for record in records if is_cell(record)]), *beside]
+    return [*_plan_grid(context, records), *beside]
+
+
+def _plan_grid(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Training]:
     sweeps: list[Training] = []
     grounds: list[tuple[Values, float]] = []  # searched values with the rate around which their cells lie
     for fixed in _combinations(context, moving=True):
@@ -60,14 +72,52 @@ def plan(context: Context[CoarseGrid], records: Sequence[Record]) -> Sequence[Re
             grounds.append((fixed, rate))
     if sweeps:
         return sweeps
+    known = {record.request.trial_identity: record for record in records if is_cell(record)}
     wanted = [
-        {**fixed, **others, "lr": decimal(rate * factor), "weight_decay": decay}
+        cell
         for fixed, rate in grounds
         for others in _combinations(context, moving=False)
-        for factor in settings.lr_factors
-        for decay in settings.weight_decays
+        for cell in _ground(context, {**fixed, **others}, rate, known)
     ]
     return _fresh(context, wanted, records) or _growth(context, records)
+
+
+def _ground(
+    context: Context[CoarseGrid], values: Values, rate: float, known: Mapping[str, Record]
+) -> list[dict[str, Any]]:
+    """Cells around a rate: rates by weight decays. First all rates at the first decay, and one at the last: where these
+    two come to the same, so would those between. `known`: cells that ran, by their trial's identity."""
+    factors = context.settings.lr_factors
+    rates = [decimal(rate * factor) for factor in factors]
+    centre = rates[min(range(len(factors)), key=lambda place: abs(math.log(factors[place])))]
+    first, *others = decay_ladder(context, context.settings.weight_decays, values, rate)
+    cells = [{**values, "lr": one, "weight_decay": first} for one in rates]
+    if not others:
+        return cells
+    pair = [{**values, "lr": centre, "weight_decay": decay} for decay in (first, others[-1])]
+    rest = [{**values, "lr": one, "weight_decay": decay} for decay in others for one in rates]
+    if context.settings.pruner != "none" or len(others) + len(rates) <= 2:
+        return [*cells, *rest]
+    first_end, last_end = (known.get(_cell(context, params).trial_identity) for params in pair)
+    if first_end is None or last_end is None or alike(first_end, last_end):
+        return [*cells, pair[1]]
+    return [*cells, *rest]
+
+
+def idle_decays(context: Context[CoarseGrid], cells: Sequence[Record]) -> list[Record]:
+    """Cells at the strongest weight decay of their rate that came to the same as those at the weakest."""
+    if context.settings.sampler != "grid":
+        return []
+    beside: dict[str, list[Record]] = {}
+    for record in cells:
+        others = {path: value for path, value in record.params.items() if path != "weight_decay"}
+        beside.setdefault(digest(others), []).append(record)
+    idle = []
+    for group in beside.values():
+        ordered = sorted(group, key=lambda record: float(record.params["weight_decay"]))
+        if len(ordered) > 1 and alike(ordered[0], ordered[-1]):
+            idle.append(ordered[-1])
+    return idle
 
 
 def _fresh(context: Context[CoarseGrid], wanted: Iterable[Values], records: Sequence[Record]) -> list[Training]:
@@ -119,7 +169,7 @@ def _rate_for(
     if swept and not sound:
         return None, []
     more = plan_sweep(context.of(lr_sweep), swept, fixed)
-    return (None, more) if more else (pick(read_curves(sound)), [])
+    return (None, more) if more else (pick_rate(context.of(lr_sweep), sound), [])
 
 
 def without_rate(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Values]:
@@ -139,20 +189,30 @@ def space(context: Context[CoarseGrid], records: Sequence[Record]) -> Space:
     if context.settings.sampler != "grid":
         return _drawn_space(context)
     factors = context.settings.lr_factors
-    rates = [rate for fixed in _combinations(context, moving=True) if (rate := _rate_for(context, fixed, records)[0])]
+    grounds = [(fixed, _rate_for(context, fixed, records)[0]) for fixed in _combinations(context, moving=True)]
+    rates = [rate for _, rate in grounds if rate]
     low, high = (decimal(end(rates, default=1.0) * end(factors)) for end in (min, max))
     for _ in range(context.settings.extend):
         low, high = decimal(low / GROWTH["lr"]), decimal(high * GROWTH["lr"])
-    return {"lr": Range(low, high, log=True), **other_axes(context)}
+    for _ in range(DOWN if is_fine_tuning(context) else 0):
+        low = decimal(low / DOWNWARD)
+    given = context.settings.weight_decays
+    ladders = [decay_ladder(context, given, fixed, rate) for fixed, rate in grounds if rate] or [given or CLASSICAL]
+    return {"lr": Range(low, high, log=True), **other_axes(context, ladders)}
 
 
-def other_axes(context: Context[CoarseGrid], also: Iterable[float] = ()) -> dict[str, Axis]:
-    """The decays as far as the grid may grow, with some others, and the searched values. Zero is no end of a
-    logarithmic range: a ladder that holds it is one of values."""
-    decays = sorted({*context.settings.weight_decays, *also})
-    for _ in range(context.settings.extend):
-        decays.append(decimal(decays[-1] * GROWTH["weight_decay"]))
-    decay = Range(decays[0], decays[-1], log=True) if decays[0] > 0 else Choices(tuple(dict.fromkeys(decays)))
+def other_axes(context: Context[CoarseGrid], ladders: Sequence[Sequence[float]]) -> dict[str, Axis]:
+    """The decays, each ladder as far as the grid may grow, and the searched values. Zero is no end of a logarithmic
+    range: a ladder that holds it is one of values."""
+    decays: set[float] = set()
+    for ladder in ladders:
+        decays |= set(ladder)
+        top = max(ladder)
+        for _ in range(context.settings.extend):
+            top = decimal(top * GROWTH["weight_decay"])
+            decays.add(top)
+    ordered = sorted(decays)
+    decay = Range(ordered[0], ordered[-1], log=True) if ordered[0] > 0 else Choices(tuple(ordered))
     return {"weight_decay": decay, **_searched(context)}
 
 
@@ -164,10 +224,15 @@ def is_sweep(record: Record) -> bool:
     return record.request.purpose == SWEEP
 
 
+def is_cell(record: Record) -> bool:
+    """Whether a record is of the grid's own trainings."""
+    return not is_sweep(record) and not baselines.is_baseline(record)
+
+
 def budget(context: Context[CoarseGrid], params: Values) -> int:
     """Iterations of a cell: the recipe's epochs, or enough for 200 iterations within 1 to 5 epochs."""
     per_epoch = context.iterations_per_epoch(params)
-    epochs = context.settings.epochs or min(MOST_EPOCHS, max(1, math.ceil(LEAST_ITERATIONS / per_epoch)))
+    epochs = context.settings.epochs or passes(context, LEAST_ITERATIONS, per_epoch, MOST_EPOCHS)
     return epochs * per_epoch
 
 
@@ -201,7 +266,7 @@ def _drawn_space(context: Context[CoarseGrid]) -> Space:
     low, high = swept.range if swept else (rate, rate)
     return {
         "lr": Range(decimal(min(low, rate) / 2), decimal(max(high, rate) * 2), log=True),
-        "weight_decay": Choices(context.settings.weight_decays),
+        "weight_decay": Choices(decay_ladder(context, context.settings.weight_decays, {}, rate)),
         **_searched(context),
     }
 
@@ -210,7 +275,7 @@ def _growth(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Tra
     """A further row where the best cell stands at the edge of its rates or decays and is clearly better than inside."""
     scored = scored_cells(context, records)
     rounds = max((record.request.round for record in records if record.request.purpose == ROW), default=0)
-    if not scored or rounds >= context.settings.extend:
+    if not scored:
         return []
     best = scored[0]
     plane = cells_beside(best, records)
@@ -218,9 +283,11 @@ def _growth(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Tra
     for axis, factor in GROWTH.items():
         values = sorted({record.params[axis] for record in plane})
         other = "weight_decay" if axis == "lr" else "lr"
-        across = sorted({record.params[other] for record in plane})
-        beyond = _beyond(best.params[axis], values, factor, axis) if len(values) > 1 else None
-        if beyond is not None and clearly_better(best, plane, axis, values):
+        across = sorted({record.params[other] for record in plane if record.params[axis] == best.params[axis]})
+        down = axis == "lr" and _goes_down(context, best, values, records)
+        beyond = _beyond(best.params[axis], values, DOWNWARD if down else factor, axis) if len(values) > 1 else None
+        more = rounds < (DOWN if down else context.settings.extend)
+        if beyond is not None and more and (down or clearly_better(best, plane, axis, values)):
             return [
                 _cell(context, {**others, axis: beyond, other: value}, purpose=ROW, round_=rounds + 1)
                 for value in across
@@ -228,10 +295,27 @@ def _growth(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Tra
     return []
 
 
+def _goes_down(context: Context[CoarseGrid], best: Record, values: Sequence[float], records: Sequence[Record]) -> bool:
+    """Whether lower rates are to be tried in fine-tuning: the best is the lowest, and moves the model at all."""
+    if not is_fine_tuning(context) or best.params["lr"] != values[0]:
+        return False
+    return not is_unmoved(last_validation(best, "val_loss"), baselines.read(records).untouched)
+
+
+def ended_at_edge(cells: Sequence[Record], best: Record) -> str:
+    """The side at which the best rate is the last after the grid had grown there: highest, lowest, or none."""
+    rates = {record.params["lr"] for record in cells_beside(best, cells)}
+    first = {record.params["lr"] for record in cells_beside(best, cells) if record.request.purpose != ROW}
+    rate = best.params["lr"]
+    if not first or min(first) <= rate <= max(first) or rate not in (min(rates), max(rates)):
+        return ""
+    return "highest" if rate == max(rates) else "lowest"
+
+
 def cells_beside(best: Record, records: Sequence[Record]) -> list[Record]:
     """Cells that differ from the best in rate and weight decay alone: the plane in which the grid grows."""
     others = {path: value for path, value in best.params.items() if path not in GROWTH}
-    return [record for record in records if not is_sweep(record) and same_values(record, others)]
+    return [record for record in records if is_cell(record) and same_values(record, others)]
 
 
 def _beyond(value: float, values: Sequence[float], factor: float, axis: str) -> float | None:
@@ -284,7 +368,7 @@ def is_short(record: Record) -> bool:
 
 
 def _value(context: Context[CoarseGrid], record: Record) -> float | None:
-    if is_sweep(record) or record.error or diverged(record):
+    if not is_cell(record) or record.error or diverged(record):
         return None
     value = last_validation(record, context.metric)
     return value if finite(value) else None
@@ -293,4 +377,4 @@ def _value(context: Context[CoarseGrid], record: Record) -> float | None:
 def objective(context: Context[CoarseGrid], record: Record) -> float | None:
     """The validation metric at the end of the cell's budget; None for cells that diverged or were pruned before, and
     for sweeps."""
-    return None if is_sweep(record) or is_short(record) else _value(context, record)
+    return _value(context, record) if is_cell(record) and not is_short(record) else None

@@ -1,8 +1,8 @@
 """What guessing reaches on the validation targets, and what the model reaches as it came: numbers, no verdicts.
 
-A guess is a constant answer (the most frequent class, the mean, the median) where loss and metric are tunekit's own: these
-take outputs that look like the targets. Of a person's own loss or metric nothing is known but that it takes what this
-model gives: there a guess is the untrained model's answers held against targets of other samples.
+A guess is a constant answer (the most frequent class, the mean, the median) where loss and metric are tunekit's own,
+which take outputs that look like the targets. A person's own takes what this model gives, and no more is known of it:
+there a guess is the untrained model's answers held against targets of other samples.
 """
 
 from __future__ import annotations

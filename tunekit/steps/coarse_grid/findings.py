@@ -1,0 +1,268 @@
+"""What the grid says of its cells, each code beside what says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunekit import citations
+from tunekit.configuration import Values, short
+from tunekit.steps import baselines
+from tunekit.steps.baselines import NO_BETTER_THAN_CHANCE, NO_BETTER_THAN_PRETRAINED, Baselines
+from tunekit.steps.coarse_grid.decays import ALIKE, forgotten_in, is_decoupled_here
+from tunekit.steps.coarse_grid.plan import (
+    GROWTH,
+    CoarseGrid,
+    cells_beside,
+    clearly_better,
+    compare,
+    inside,
+    is_short,
+    is_sweep,
+    without_rate,
+)
+from tunekit.steps.context import Context, described, same_values
+from tunekit.steps.lr_sweep import STEP as lr_sweep
+from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
+from tunekit.steps.metric_direction import METRIC_DIRECTION, contradiction
+from tunekit.steps.noise import ERRORS, Difference, diverged
+from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity
+
+NAME = "coarse-grid"
+
+CELLS_DIVERGED = Code(
+    "cells_diverged",
+    "note",
+    "Some cells of the grid diverged.",
+    "Loss not finite or far above its start; such cells are never scored.",
+    "The rate is too high there.",
+    ("nothing to do where the best cell lies well away from them",),
+    citations.LECTURE,
+)
+CELLS_FAILED = Code(
+    "cells_failed",
+    "warn",
+    "Some cells of the grid, or the sweep that they hang on, raised an error, twice.",
+    "The error that the model, the loss or the data raised.",
+    "Out of memory, or a value on a `search:` axis that the model cannot take.",
+    ("read the error in result.json and run the step again: failed cells are tried anew",),
+    "",
+)
+WITHIN_NOISE = Code(
+    "within_noise",
+    "note",
+    "Several cells are as good as the best.",
+    f"Paired differences of the losses of the same validation samples: within {ERRORS:g} standard errors of zero.",
+    "The validation split is too small, or the values matter little here.",
+    ("prefer the simpler or the more regularised of them; the fine run looks at the best few",),
+    "Dietterich, 'Approximate Statistical Tests', Neural Computation 1998 (paired comparison)",
+)
+NO_RATE_FOR_VALUE = Code(
+    "no_rate_for_value",
+    "warn",
+    "A searched value has no cells: no learning rate works for it.",
+    "Its own sweep, as in `lr-sweep`: no rate lowers the loss by more than its noise.",
+    "A value that the model cannot learn with.",
+    ("look at its sweep's study, and take the value from `search` or mend it",),
+    citations.LECTURE,
+)
+NO_FINITE_VALUE = Code(
+    "no_finite_value",
+    "note",
+    "Some cells trained to their end without a finite validation value.",
+    "The metric or the loss over the validation samples at the cell's last epoch; such cells are never scored.",
+    "A metric that divides by zero, or takes the log or the root of what a model may give; NaN in validation samples.",
+    ("let the metric be finite for every answer that the model may give",),
+    "",
+)
+SWEEP_OVERRULED = Code(
+    "sweep_overruled",
+    "note",
+    "The grid found a rate better that the sweep had not called working.",
+    "The best cell's rate against the sweep's working range, which is a range of its horizon: a hundred iterations, or "
+    "a few epochs.",
+    "A rate that is too high at first, or slow at first, may be best over more epochs.",
+    (),
+    citations.PLAYBOOK,
+)
+CANNOT_TELL = Code(
+    "cannot_tell",
+    "note",
+    "What acts late is not decided yet: the runs were too short to show it.",
+    "Searched dropout, weight decay, augmentation or label smoothing of which the regularised arm found no place among "
+    f"the cells handed on; or weight decays whose losses differ by less than {ALIKE:.1%}.",
+    "Regularisation costs at first and pays at the end: a short run flatters the training without it.",
+    ("compare them in longer runs: more `steps.fine-run.top` and `steps.fine-run.epochs`",),
+    "Wang and Aitchison, 'How to set AdamW's weight decay as you scale model and dataset size', arXiv 2405.13698",
+)
+CODES = (
+    BEST_AT_EDGE,
+    CELLS_DIVERGED,
+    CELLS_FAILED,
+    NO_RATE_FOR_VALUE,
+    WITHIN_NOISE,
+    NO_FINITE_VALUE,
+    NO_BETTER_THAN_CHANCE,
+    NO_BETTER_THAN_PRETRAINED,
+    METRIC_DIRECTION,
+    SWEEP_OVERRULED,
+    CANNOT_TELL,
+)
+
+
+def is_pruned(record: Record) -> bool:
+    return is_short(record) and not record.error and not diverged(record)
+
+
+def within_noise(scored: Sequence[Record]) -> list[Record]:
+    """Cells that are not clearly worse than the best on the same validation samples."""
+    return [record for record in scored[1:] if _is_tie(compare(scored[0], record))]
+
+
+def _is_tie(difference: Difference) -> bool:
+    return difference.pairs > 1 and not (difference.clear and difference.mean < 0)
+
+
+def left_out(context: Context[CoarseGrid], records: Sequence[Record], others: bool) -> list[Finding]:
+    """Searched values that have no cells. `others`: whether some cell has a value."""
+    findings = []
+    for values in without_rate(context, records):
+        sweep = [record for record in records if is_sweep(record) and same_values(record, values)]
+        errors = [record.error for record in sweep if record.error]
+        severity: Severity | None = None if others else "fail"
+        subject, evidence = f"{described(values)} has no cells", {"values": values}
+        if errors:
+            message = f"{subject}: its sweep failed: {errors[0]}"
+            findings.append(CELLS_FAILED.finding(message, evidence, severity=severity))
+        else:
+            message = f"{subject}: none of {len(sweep)} rates works"
+            findings.append(NO_RATE_FOR_VALUE.finding(message, evidence, severity=severity))
+    return findings
+
+
+def findings_on_cells(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequence[Record]) -> list[Finding]:
+    findings = []
+    failed = [record for record in cells if record.error]
+    ended = {id(record) for record in scored}
+    without = [r for r in cells if not r.error and not is_pruned(r) and id(r) not in ended]
+    severity: Severity | None = None if scored else "fail"
+    gone = [record for record in without if diverged(record)]
+    if len(gone) < len(without):
+        nowhere = [record for record in without if not diverged(record)]
+        message = f"{len(nowhere)} of {len(cells)} cells have no finite {context.metric} at their end"
+        evidence: Values = {"cells": [dict(record.params) for record in nowhere[:10]]}
+        findings.append(NO_FINITE_VALUE.finding(message, evidence, severity=severity))
+    if gone:
+        lowest = min(record.params["lr"] for record in gone)
+        message = f"{len(gone)} of {len(cells)} cells diverged, from rate {short(lowest)} on"
+        evidence = {"cells": [dict(record.params) for record in gone[:10]]}
+        findings.append(CELLS_DIVERGED.finding(message, evidence, severity=severity))
+    if failed:
+        message = f"{len(failed)} of {len(cells)} cells failed: {failed[0].error}"
+        evidence = {"cells": [dict(r.params) for r in failed[:10]], "errors": [r.error for r in failed[:10]]}
+        findings.append(CELLS_FAILED.finding(message, evidence))
+    equal = within_noise(scored) if scored else []
+    if equal:
+        difference = compare(scored[0], equal[0])
+        gap = f"{-difference.mean:.2g} +- {difference.error:.2g} of loss"
+        cells_are = "cell is" if len(equal) == 1 else "cells are"
+        message = f"{len(equal)} {cells_are} within noise of the best; the nearest by {gap}"
+        evidence = {
+            "cells": [dict(record.params) for record in equal[:10]],
+            "difference": difference.mean,
+            "error": difference.error,
+        }
+        findings.append(WITHIN_NOISE.finding(message, evidence))
+    if scored and context.settings.sampler == "grid":
+        findings += _edges(cells, scored[0])
+    return findings
+
+
+def _edges(cells: Sequence[Record], best: Record) -> list[Finding]:
+    """The best at the edge of its rates or decays, clearly better than inside, with something sound beside it."""
+    findings = []
+    plane = cells_beside(best, cells)
+    for axis in GROWTH:
+        value, values = best.params[axis], sorted({record.params[axis] for record in plane})
+        edge = len(values) > 1 and value in (values[0], values[-1]) and not (axis == "weight_decay" and value == 0)
+        if not edge or not clearly_better(best, plane, axis, values):
+            continue
+        # Whether what lies beyond is unknown: a cell at the edge next to diverged ones is no edge.
+        neighbour = inside(value, values)
+        if any(record.params[axis] == neighbour and not record.error and not diverged(record) for record in plane):
+            side = "highest" if value == values[-1] else "lowest"
+            message = f"the best {axis}, {short(value)}, is the {side} tried"
+            advice = ("let the grid grow further, or widen it",)
+            more = Remedy(NAME, {f"steps.{NAME}.extend": 6})
+            evidence = {axis: value, "side": side}
+            findings.append(BEST_AT_EDGE.finding(message, evidence, advice=advice, remedies=(more,)))
+    return findings
+
+
+def against_baselines(
+    context: Context[CoarseGrid], beside: Baselines, chosen: baselines.Chosen, cells: Sequence[Record]
+) -> list[Finding]:
+    """The best cell against guessing and against the model as it came; and a metric that is turned round, of which the
+    rest follows."""
+    turned = contradiction(cells, context.metric, context.facts.maximize)
+    if turned is not None:
+        words = "max" if context.facts.maximize else "min"
+        message = (
+            f"{context.metric} gets worse where the loss gets better: rank correlation {turned.validation:.2f} over "
+            f"{turned.points} validations; the recipe says `{words}`"
+        )
+        evidence: Values = {
+            "correlation": turned.validation,
+            "in_training": turned.training,
+            "validations": turned.points,
+        }
+        return [METRIC_DIRECTION.finding(message, evidence)]
+    findings = []
+    if beside.chance is not None:
+        gain = baselines.over_chance(context, beside.chance, chosen)
+        if gain.is_known and not gain.by_metric:
+            message, evidence = baselines.told(context, gain, baselines.CHANCE)
+            severity: Severity | None = "warn" if gain.by_loss else None
+            findings.append(NO_BETTER_THAN_CHANCE.finding(message, evidence, severity=severity))
+    if beside.untouched is not None:
+        gain = baselines.over_untouched(context, beside.untouched, chosen)
+        if gain.is_known and not gain.is_better:
+            message, evidence = baselines.told(context, gain, "the model as it came")
+            text = f"{message}; the fine run looks again"
+            findings.append(NO_BETTER_THAN_PRETRAINED.finding(text, evidence, severity="note"))
+    return findings
+
+
+def beside_the_sweep(context: Context[CoarseGrid], best: Record) -> list[Finding]:
+    """A best rate outside of what the sweep called working: the grid's cells were longer, and held out."""
+    swept = context.handoff(lr_sweep)
+    rate = best.params["lr"]
+    if swept is None or swept.range[0] <= rate <= swept.range[1]:
+        return []
+    low, high = map(short, swept.range)
+    message = (
+        f"the best rate, {short(rate)}, lies {'above' if rate > swept.range[1] else 'below'} {low} to {high}, what the "
+        "sweep saw work over its shorter runs: validation decides"
+    )
+    return [SWEEP_OVERRULED.finding(message, {"lr": rate, "range": list(swept.range)})]
+
+
+def undecided(context: Context[CoarseGrid], axes: Sequence[str], idle: Sequence[Record]) -> list[Finding]:
+    """Axes that act late and that these cells do not decide."""
+    findings = []
+    if axes:
+        message = (
+            f"the cells are too short to decide {', '.join(axes)}, and there is no place among the {context.wanted} "
+            "handed on for the best regularised one"
+        )
+        findings.append(CANNOT_TELL.finding(message, {"axes": list(axes)}))
+    if idle:
+        strongest = max(idle, key=lambda record: float(record.params["weight_decay"]))
+        epochs = strongest.iterations // context.iterations_per_epoch(strongest.params)
+        decay = short(strongest.params["weight_decay"])
+        message = f"weight decay up to {decay} changes nothing in {epochs} epochs: no more cells were spent on it"
+        time = forgotten_in(context, strongest.params)
+        evidence: Values = {"params": dict(strongest.params), "epochs": epochs, "forgotten_in_epochs": time}
+        if time is not None and is_decoupled_here(context, strongest.params):
+            message += f" (decoupled, it acts within 1 / (rate x decay) = {time:.3g} epochs)"
+        findings.append(CANNOT_TELL.finding(message, evidence))
+    return findings
