@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,6 +23,7 @@ from tunekit.rundir import RunDir, RunFolder
 from tunekit.runs import find_run
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, codes, get_step, step_names, steps
+from tunekit.steps.fine_run import BestRun
 from tunekit.steps.winner import Winner
 from tunekit.stopping import stopping
 from tunekit.store import Store
@@ -258,7 +259,10 @@ def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
     assert isinstance(winner, Winner), "a step that decides hands on a winner"
     best = Store(run.trainings).by_name(winner.training)
     comment = f"{run.name}: {winner.metric} {winner.value:.4g}; weights in {best.weights.relative_to(run.path)}"
-    recipe = context.recipe.with_values(winner.tuned).with_training(best.config)
+    tuned = context.recipe.with_values(winner.tuned)
+    # Of the model as it came the rate is zero: what a training would go by is what was tuned.
+    config = replace(best.config, lr=tuned.optimizer.lr, weight_decay=tuned.optimizer.weight_decay)
+    recipe = tuned.with_training(config)
     run.write_recipe(BEST, recipe.as_dict(), comment)
 
 
@@ -268,10 +272,28 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: i
     Errors: UserError, Interrupted."""
     with _owned(run, options, emit, shown) as supervisor:
         recipe, earlier = _tuned(run, supervisor.studies, step_names())
+        untouched = _untouched(run, earlier) if epochs is None else None
+        if untouched is not None:
+            emit(Noted("no training was better than the model as it came, so this is the final one; --epochs trains"))
+            return untouched
         context = Context(steps()[-1], recipe, _facts(supervisor), earlier)
         training = final_training(context, epochs)
         run.note(final=training.config.folder)
         return supervisor.train(training, context)
+
+
+def _untouched(run: RunDir, earlier: Mapping[str, Earlier]) -> Trained | None:
+    """The model as it came, where the step that decides hands it on. Errors: UserError where its weights are gone."""
+    for step in steps():
+        left = earlier.get(step.name)
+        winner = step.read_handoff(left.result) if step.decides is not None and left is not None else None
+        if isinstance(winner, BestRun) and winner.untouched:
+            entry = Store(run.trainings).by_name(winner.training)
+            if entry.lacks_weights():
+                raise UserError(f"{entry.weights}: is gone; give the command of {step.name} again")
+            run.note(final=winner.training)
+            return Trained(winner.metric, winner.value, 0.0, 0, str(entry.weights))
+    return None
 
 
 def final_training(context: Context[Any], epochs: int | None) -> Training:

@@ -230,10 +230,13 @@ class Entry:
         return self.path / BEST_WEIGHTS
 
     def lacks_weights(self) -> bool:
-        """Whether the weights of the best epoch are gone: a validation with a finite metric has some."""
+        """Whether the weights of the best epoch are gone: a validation with a finite metric has some, and so has a
+        training of no iterations, which is the model as it came."""
         if self.weights.exists():
             return False
         rows = self.rows()
+        if rows and not rows["iteration"]:
+            return True
         scores = rows.get(f"val_{judged_by(rows)}", ())
         return any(score is not None and math.isfinite(score) for score in scores)
 

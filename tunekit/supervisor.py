@@ -89,13 +89,19 @@ class Supervisor:
         self.emit(StepStarted("train"))
         self._train("train", [request])
         self._restore_weights("train", [request.config])
-        record = self._record(request, None)
+        entry = self._store.entry(request.config)
+        # The weights are those of the whole training, which may have gone on further before.
+        reached = max(request.until, entry.iterations())
+        record = self._record(replace(request, until=reached), None)
         best = best_validation(record, context.metric, context.facts.maximize)
         if best is None:
             raise UserError(f"the training diverged ({why_unscored(record)}); take a smaller rate")
         per_epoch = context.iterations_per_epoch()
-        weights = str(self._store.entry(request.config).weights)
-        return Trained(context.metric, best[2], best[1] / per_epoch, request.until // per_epoch, weights)
+        if best[1] > request.until:
+            self._note(
+                f"this training went on to epoch {reached // per_epoch} before: the weights are those of its best epoch"
+            )
+        return Trained(context.metric, best[2], best[1] / per_epoch, reached // per_epoch, str(entry.weights))
 
     def _train(self, step: str, requests: Sequence[Training]) -> None:
         """Trainings of which none may fail. Errors: UserError, Interrupted."""

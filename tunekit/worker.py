@@ -122,6 +122,11 @@ class Worker:
                 session, damage = _continued(session, entry)
                 if damage:
                     yield Progress(0, request.until, note=f"{entry.path.name}: {damage}; it is trained anew")
+            if request.until == 0:  # the model as it came: its weights, and a table without rows
+                with _saving():
+                    entry.save(BEST_WEIGHTS, session.weights())
+                    entry.append(session.task.metric.name, [])
+                return
             writer = _Writer(entry, session)
             last = time.monotonic()
             course: list[Row] = []
@@ -326,7 +331,9 @@ def _shown(scores: Iterable[float | None]) -> list[float]:
 
 def is_finished(request: Training, rows: Table) -> bool:
     """Whether the stored rows answer the request: its budget is used, or its rule ended it."""
-    losses = rows.get("train_loss", [])
+    losses = rows.get("train_loss")
+    if losses is None:
+        return False  # nothing is stored, not even that there is nothing to train
     if len(losses) >= request.until:
         return True
     scores = _shown(rows.get(f"train_{judged_by(rows)}", ()))

@@ -32,7 +32,16 @@ SAID = {
 }
 """Codes that people and their scripts rely on, by the step that says them and what each does to its verdict."""
 
-UNSOURCED = {"batch_is_everything", "cells_failed", "not_repeatable", "fine_run_lengthened"}
+UNSOURCED = {
+    "batch_is_everything",
+    "step_failed",
+    "cells_failed",
+    "not_repeatable",
+    "fine_run_lengthened",
+    "no_finite_value",
+    "rate_not_used",
+    "metric_direction",
+}
 """Codes that say what tunekit itself saw and that no paper, page or slide stands behind."""
 
 
@@ -71,7 +80,7 @@ def test_a_code_is_one_thing_whoever_says_it():
     for step in steps():
         for code in step.codes():
             assert codes()[code.name][0] is code
-    assert codes()["best_at_edge"][1] == ["lr-sweep", "coarse-grid"]
+    assert codes()["best_at_edge"][1] == ["lr-sweep", "coarse-grid", "fine-run"]
 
 
 @pytest.mark.parametrize("name", sorted(codes()))

@@ -3,12 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, left, trained
+from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, left, trained, trainings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunekit.pipeline import final_training
-from tunekit.steps import coarse_grid, fine_run
+from tunekit.steps import fine_run
 from tunekit.vocabulary import Remedy, UserError
 
 TOP = [{"lr": 3e-3, "weight_decay": 1e-4}, {"lr": 3e-3, "weight_decay": 0.0}, {"lr": 6e-3, "weight_decay": 1e-4}]
@@ -43,8 +43,9 @@ def fine(answer, earlier=GRID, **changes):
 class TestPlan:
     def test_the_best_few_go_on_from_the_grids_own_trainings(self):
         context = context_of("fine-run", GRID)
-        cells = {r.config.key: r for r in coarse_grid.plan(context_of("coarse-grid", SWEPT), [])}
-        requests = fine_run.plan(context, [])
+        grid = context_of("coarse-grid", SWEPT)
+        cells = {r.request.config.key: r.request for r in carry_out(grid, lambda request: ended(request, 0.3, own=0.1))}
+        requests = trainings(fine_run.plan(context, []))
         assert [dict(r.params) for r in requests] == TOP
         assert all(r.config.key in cells for r in requests)
         assert {r.until for r in requests} == {200}
@@ -98,7 +99,7 @@ class TestPlan:
 
     def test_without_a_grid_the_recipes_own_values(self):
         context = context_of("fine-run", optimizer={"lr": 0.02, "weight_decay": 1e-3})
-        assert [dict(r.params) for r in fine_run.plan(context, [])] == [{"lr": 0.02, "weight_decay": 1e-3}]
+        assert [dict(r.params) for r in trainings(fine_run.plan(context, []))] == [{"lr": 0.02, "weight_decay": 1e-3}]
 
     def test_nothing_more_after_all_diverged(self):
         _, records, result = fine(lambda r: trained(r, exploding(2.3, r.until)))

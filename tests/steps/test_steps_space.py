@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hand_made import context_of, exploding, facts_of, failed, falling, trained
+from hand_made import context_of, exploding, facts_of, failed, falling, trained, trainings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +30,7 @@ def walk(context, outcome, most=40):
     """Carries a plan out, each training ended as `outcome` says, and checks its parameters against the space
     of its study as it was before the first of them."""
     spaces, records = {}, []
-    while requests := context.step.plan(context, records):
+    while requests := trainings(context.step.plan(context, records)):
         made = [r.build({"lr": 3e-3, "weight_decay": 0.0}) if isinstance(r, Suggestion) else r for r in requests]
         for request in made:
             part = context.step.part(request) if context.step.part else None
@@ -184,7 +184,7 @@ def test_a_range_reaches_what_growth_may_add_and_no_further():
 def test_a_trial_keeps_some_fifty_points_of_its_course(epochs):
     """Of the epochs' ends, or of all iterations: the same ones, whoever looks and however often."""
     context = context_of("fine-run", steps={"fine-run": {"epochs": epochs}})
-    (request,) = fine_run.plan(context, [])
+    (request,) = trainings(fine_run.plan(context, []))
     per_epoch = facts_of().iterations_per_epoch
     ends = [i for i in range(per_epoch, request.until + 1, per_epoch) if request.shows(i, per_epoch)]
     assert min(epochs, 25) <= len(ends) <= 50

@@ -37,6 +37,8 @@ class Procedure(JsonData):
     sweep_range: tuple[float, float] | None = None  # the lowest and the highest rate that work
     expected_loss: float | None = None  # of a network without knowledge
     classes: int | None = None
+    warned: tuple[str, ...] = ()  # what earlier steps warned of that is about this training: their codes
+    still_improving: bool = False  # an earlier step saw validation improve to the end
 
 
 @dataclass(frozen=True)

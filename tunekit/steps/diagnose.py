@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tunekit.charts import Figure, Line, Panel
 from tunekit.steps.context import Context
 from tunekit.steps.fine_run import STEP as fine_run
+from tunekit.steps.fine_run.findings import STILL_IMPROVING
 from tunekit.steps.noise import best_validation
 from tunekit.steps.step import Count, Handoff, Judgement, Settings, Step
 from tunekit.vocabulary import Code, Record, Remedy, StepResult, Training, UserError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME = "diagnose"
 BEST_RUN = "best run"
+JUDGES_THE_RUN = ("coarse-grid", "fine-run")  # steps whose warnings are about the training that is looked at
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,12 @@ def judge(context: Context[Diagnose], records: Sequence[Record]) -> Judgement:
     handoff = Diagnosed(record.request.config.folder, verdict.best_epoch)
     details = {**verdict.as_dict(), "smooth": context.settings.smooth}
     following = verdict.remedies[0] if verdict.remedies else Remedy("train")
+    best = context.handoff(fine_run)
+    untouched = best is not None and best.untouched
     return Judgement(
-        verdict.summary,
+        f"Of the best run, though the model as it came is handed on: {verdict.summary}"
+        if untouched
+        else verdict.summary,
         [headline, *verdict.notes],
         handoff,
         details=details,
@@ -86,7 +92,15 @@ def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
     config = record.request.config
     known = {name: value for earlier in context.earlier.values() for name, value in earlier.result.known.items()}
     own = {"lr": config.lr, "weight_decay": config.weight_decay, "dropout": config.model.args.get("dropout")}
-    return Procedure.from_json({**known, **own, "classes": context.facts.classes})
+    swept = known.get("sweep_range")
+    if swept and context.handoff(fine_run) is not None:
+        # Validation chose this rate over more epochs than the sweep's: it is none that the sweep's range speaks against.
+        known["sweep_range"] = [min(swept[0], config.lr), max(swept[1], config.lr)]
+    said = {code for name, earlier in context.earlier.items() if name in JUDGES_THE_RUN for code in earlier.codes}
+    before = context.earlier.get(fine_run.name)
+    improving = before is not None and any(f.code == STILL_IMPROVING.name for f in before.result.findings)
+    told = {"warned": sorted(said), "still_improving": improving}
+    return Procedure.from_json({**known, **own, **told, "classes": context.facts.classes})
 
 
 def figure(context: Context[Diagnose], result: StepResult, records: Sequence[Record]) -> Figure:

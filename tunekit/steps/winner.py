@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from tunekit.configuration import Values
@@ -31,7 +31,7 @@ class Winner(Handoff):
         return (self.training,)
 
     def to_json(self) -> dict[str, Any]:
-        own = {name: value for name, value in vars(self).items() if name not in ("values", "metric", "value")}
+        own = {name: value for name, value in asdict(self).items() if name not in ("values", "metric", "value")}
         data: dict[str, Any] = plain({**own, **self.values, self.metric: self.value})
         return data
 

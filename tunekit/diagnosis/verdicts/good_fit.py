@@ -8,6 +8,8 @@ from tunekit.diagnosis.verdicts.not_converged import TO_GAIN
 from tunekit.diagnosis.verdicts.overfit import GAP, RISE
 from tunekit.vocabulary import Code
 
+FEW_VALIDATIONS = 3  # below which curves settle on nothing
+
 
 def judge(m: Measures) -> Outcome:
     """The levels at which both curves settled."""
@@ -17,7 +19,16 @@ def judge(m: Measures) -> Outcome:
             parts.append(f"{label} loss from {shown(side.start)} to {shown(side.end)}")
     if m.score is not None:
         parts.append(f"validation {m.score.name} at {shown(m.score.sign * m.score.end)}")
-    return Outcome(True, ", ".join(parts) + "; the curves have settled and no fault shows", {}, 1.3)
+    known = m.log.procedure
+    if m.val is not None and len(m.val.y) < FEW_VALIDATIONS:
+        text = f"{len(m.val.y)} validations are too few to say that the curves have settled; no fault shows"
+    else:
+        text = "the curves have settled and no fault shows"
+    if known is not None and known.warned:
+        text = text.replace(
+            "no fault shows", f"they show no fault beside what was warned of: {', '.join(known.warned)}"
+        )
+    return Outcome(True, ", ".join(parts) + f"; {text}", {}, 1.3)
 
 
 def advice(m: Measures) -> tuple[str, ...]:

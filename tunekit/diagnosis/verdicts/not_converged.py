@@ -23,6 +23,8 @@ def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
     if train is None:
         return silent("no training loss")
+    if m.log.procedure is not None and m.log.procedure.still_improving:
+        return Outcome(True, "validation was still improving when the run ended, as the fine run saw", {}, 1.0)
     change, z, _ = movement(train.place, train.y, REST)
     relative = train.relative(change, max(abs(train.end), abs(train.end - change)))
     whole = float(train.start - train.low)

@@ -81,7 +81,7 @@ SWEEP_OVERRULED = Code(
     "The best cell's rate against the sweep's working range, which is a range of its horizon: a hundred iterations, or "
     "a few epochs.",
     "A rate that is too high at first, or slow at first, may be best over more epochs.",
-    (),
+    ("nothing to do: what validates better over more epochs is taken",),
     citations.PLAYBOOK,
 )
 CANNOT_TELL = Code(

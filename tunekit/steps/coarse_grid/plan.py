@@ -90,7 +90,7 @@ def _ground(
     factors = context.settings.lr_factors
     rates = [decimal(rate * factor) for factor in factors]
     centre = rates[min(range(len(factors)), key=lambda place: abs(math.log(factors[place])))]
-    first, *others = decay_ladder(context, context.settings.weight_decays, values, rate)
+    first, *others = sorted(set(decay_ladder(context, context.settings.weight_decays, values, rate)))
     cells = [{**values, "lr": one, "weight_decay": first} for one in rates]
     if not others:
         return cells

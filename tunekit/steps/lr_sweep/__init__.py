@@ -212,7 +212,7 @@ def _judge_curves(context: Context[LrSweep], records: Sequence[Record]) -> Judge
     chosen = curves[rate]
     summary = (
         f"Rate {short(rate)}: loss {chosen.start:.3g} to {chosen.end:.3g} in {len(chosen.losses)} iterations; "
-        f"{short(works[0])} to {short(works[1])} works."
+        f"{short(works[0])} to {short(works[1])} works over so many."
     )
     findings = [*_findings(curves, works), *_few(context)]
     return Judgement(summary, findings, SweptRates(rate, works), rows, context.formats)
@@ -242,7 +242,7 @@ def _judge_held_out(context: Context[LrSweep], records: Sequence[Record]) -> Jud
     epochs = swept[0].request.until // context.iterations_per_epoch()  # type: ignore[union-attr]
     summary = (
         f"Rate {short(best)}: validation loss{start} to {rates[best].val_loss:.3g} in {epochs} epochs of fine-tuning; "
-        f"{short(works[0])} to {short(works[1])} works."
+        f"{short(works[0])} to {short(works[1])} works over so many."
     )
     findings = []
     side = held_out.edge(rates, untouched)

@@ -58,6 +58,6 @@ FEW_PARAMETERS_TRAIN = Code(
     "The weights come trained, and few of them train: rates are looked for as for a training from scratch.",
     f"Parameters with requires_grad over all: below {FEW:.0%}.",
     "A new head on a frozen body, or adapters such as LoRA: what was learned before stays, so it is not forgotten.",
-    (),
+    ("to move the body too, unfreeze it and run the steps again: rates are then looked for from 1e-6 on",),
     "Kumar et al., 'Fine-Tuning can Distort Pretrained Features', ICLR 2022",
 )
