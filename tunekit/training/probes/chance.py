@@ -8,7 +8,7 @@ there a guess is the untrained model's answers held against targets of other sam
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +19,10 @@ from tunekit.halves import half_means, halves
 from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.loop import Session
+from tunekit.training.losses import LOSSES
+from tunekit.training.metrics import METRICS
 from tunekit.training.probes.subject import Subject
-from tunekit.training.tasks import LOSSES, METRICS
+from tunekit.training.structure import rows, tensors
 
 SAMPLES = 4096  # validation samples that guesses are scored on: the first of them
 VALUES = 2**22  # of the outputs of these samples, at most
@@ -44,7 +46,7 @@ def measure_chance(subject: Subject) -> ChanceMeasured:
     with torch.inference_mode():
         batch = _validation(session)
         answer = session.answer(session.model, batch)
-        by_loss = session.task.metric.compute is None
+        by_loss = session.task.metric.is_loss
         loss = _guess(session, batch, answer, False, LOSSES, subject.config.loss.target, _loss(session))
         if by_loss:
             return ChanceMeasured(loss, loss, len(batch))
@@ -58,14 +60,14 @@ def measure_untouched(subject: Subject) -> UntouchedMeasured:
     session = Session(subject.config, subject.bench)
     evaluation = session.evaluate()
     loss_halves = tuple(half_means(evaluation.sample_losses[None]).ravel().tolist())
-    if session.task.metric.compute is None:
+    if session.task.metric.is_loss:
         return UntouchedMeasured(evaluation.loss, evaluation.loss, len(session.splits.val), loss_halves, loss_halves)
     return UntouchedMeasured(
         loss=evaluation.loss,
         score=evaluation.score,
         samples=len(session.splits.val),
         loss_halves=loss_halves,
-        score_halves=_score_halves(session),
+        score_halves=tuple(evaluation.halves.tolist()),
     )
 
 
@@ -82,10 +84,10 @@ def _loss(session: Session) -> Score:
     size = session.config.batch_size
 
     def loss(answer: Any, targets: Any) -> float:
-        count = _length(targets)
+        count = len(next(tensors(targets)))
         parts = [slice(start, start + size) for start in range(0, count, size)]
         losses = [
-            float(session.task.loss(_rows(answer, part), _rows(targets, part))) * min(size, count - part.start)
+            float(session.task.loss(rows(answer, part), rows(targets, part))) * min(size, count - part.start)
             for part in parts
         ]
         return sum(losses) / max(1, count)
@@ -137,9 +139,6 @@ def _constants(session: Session, answer: Any, targets: Any) -> Iterator[tuple[st
         constants = dict(session.task.constant_outputs(some, seen.to(answer.device)))
     except Exception:  # targets that no constant stands for
         constants = {}
-    if session.task.kind == "classification" and "prior" not in constants:
-        by_class = _prior(answer, targets)
-        constants |= {} if by_class is None else {"prior": by_class}
     names = {"regression": "mean", "classification": "majority", "binary": "majority", "multilabel": "majority"}
     for name, constant in sorted(constants.items(), key=lambda item: item[0] == "zero"):  # the last to be named
         how = names.get(session.task.kind, name) if name == "prior" else name
@@ -147,38 +146,14 @@ def _constants(session: Session, answer: Any, targets: Any) -> Iterator[tuple[st
         yield how, one.clone()
 
 
-def _prior(answer: Tensor, targets: Tensor) -> Tensor | None:
-    """Log shares of the classes along the class axis of the outputs: axis 1, or the last; None where there is none."""
-    if targets.is_floating_point():
-        return None
-    axis = next((a for a in (1, -1) if _without(answer.shape, a) == tuple(targets.shape)), None)
-    if axis is None or answer.dim() < 2:
-        return None
-    classes = answer.shape[axis]
-    counted = targets[(targets >= 0) & (targets < classes)].flatten()
-    if not len(counted):
-        return None
-    counts = torch.bincount(counted, minlength=classes).to(answer)
-    shares = (counts / counts.sum()).clamp_min(1e-6).log()
-    shape = [1] * answer.dim()
-    shape[axis] = classes
-    return shares.view(shape).expand_as(answer)
-
-
-def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
-    sizes = list(shape)
-    del sizes[axis]
-    return tuple(sizes)
-
-
 def _shuffled(measure: Score, answer: Any, targets: Any) -> Guess | None:
     """Mean and spread over permutations of the targets."""
     draw = torch.Generator().manual_seed(0)
-    count = _length(targets)
+    count = len(next(tensors(targets)))
     values = []
     for _ in range(PERMUTATIONS):
         try:
-            value = _asked(measure, answer, _rows(targets, torch.randperm(count, generator=draw)))
+            value = _asked(measure, answer, rows(targets, torch.randperm(count, generator=draw)))
         except Exception:  # targets of a structure of the person's own
             return None
         if value is not None:
@@ -192,44 +167,11 @@ def _shuffled(measure: Score, answer: Any, targets: Any) -> Guess | None:
 def _over_halves(measure: Score, answer: Any, targets: Any) -> tuple[float, ...]:
     """The measure over both halves of each split; () where it cannot be asked of one."""
     values: list[float] = []
-    for first in halves(_length(targets)):
+    for first in halves(len(next(tensors(targets)))):
         for half in (first, ~first):
-            rows = torch.from_numpy(half.nonzero()[0])
-            value = _asked(measure, _rows(answer, rows), _rows(targets, rows))
+            picks = torch.tensor(half.nonzero()[0], device=next(tensors(targets)).device)
+            value = _asked(measure, rows(answer, picks), rows(targets, picks))
             if value is None:
                 return ()
             values.append(value)
     return tuple(values)
-
-
-def _score_halves(session: Session) -> tuple[float, ...]:
-    """The metric over both halves of each split, of all validation samples; () where their outputs are too many."""
-    session.model.eval()
-    with torch.inference_mode():
-        batch = _validation(session)
-        if len(batch) < len(session.splits.val):
-            return ()
-        return _over_halves(_score(session), session.answer(session.model, batch), batch.targets)
-
-
-def _length(targets: Any) -> int:
-    if isinstance(targets, dict):
-        return _length(next(iter(targets.values())))
-    if isinstance(targets, tuple):
-        return _length(targets[0])
-    return len(targets)
-
-
-def _rows(value: Any, rows: Any) -> Any:
-    """These samples of an answer or of targets, whatever they are made of."""
-    if isinstance(value, Tensor):
-        return value[rows.to(value.device) if isinstance(rows, Tensor) else rows]
-    if isinstance(value, dict):
-        return {name: _rows(part, rows) for name, part in value.items()}
-    if isinstance(value, tuple):
-        parts = [_rows(part, rows) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if isinstance(value, list):
-        picks = range(len(value))[rows] if isinstance(rows, slice) else rows.tolist()
-        return [value[pick] for pick in picks]
-    return value

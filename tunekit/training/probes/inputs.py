@@ -41,7 +41,7 @@ def measure_inputs(session: Session, batch: Batch) -> tuple[InputUse, ...] | Non
 
 def _answers(session: Session, batch: Batch) -> list[Tensor]:
     """All tensors that the model gives in eval mode and in train mode, with equal random numbers each time."""
-    answers = []
+    answers: list[Tensor] = []
     for mode in (False, True):
         session.model.train(mode)
         torch.manual_seed(0)

@@ -25,7 +25,7 @@ def measure_direction(session: Session, batch: Batch) -> Direction | None:
     """The metric of right answers and of the same ones exchanged between samples. Where right answers cannot be made
     from the targets: of outputs that follow the loss downhill, and of those that they started from."""
     task = session.task
-    if task.metric.compute is None or len(batch) < 2:
+    if task.metric.is_loss or len(batch) < 2:
         return None
     outputs = session.answer(session.model.eval(), batch)
     if not isinstance(outputs, Tensor):

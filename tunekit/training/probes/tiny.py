@@ -182,10 +182,7 @@ def _draws(session: Session, batch: Batch) -> bool:
 
 def _counts_right(task: Task, outputs: Tensor, targets: object) -> bool:
     """Whether the metric is the share of right answers, and says something of these outputs."""
-    metric = task.metric
-    if not (metric.decides or metric.counts is not None):
-        return False
-    return math.isfinite(float(task.score(outputs, targets)))
+    return task.metric.counts and math.isfinite(float(task.score(outputs, targets)))
 
 
 def _known(wanted: object) -> int:
