@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.commands import spawn
@@ -29,6 +31,17 @@ def test_the_example_of_an_own_model_and_data_runs(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     best = yaml.safe_load((tmp_path / "runs/spirals-001/best.yaml").read_text())
     assert best["model"]["args"]["width"] in (32, 64)
+
+
+@pytest.mark.long
+def test_the_example_of_sequences_runs(tmp_path):
+    for name in ("tagger.py", "tagger.yaml"):
+        (tmp_path / name).write_text(block(name))
+    done = spawn("run", "tagger.yaml", "--jobs", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    results = [json.loads(path.read_text()) for path in (tmp_path / "runs/tagger-001").glob("*/result.json")]
+    assert len(results) == 6
+    assert not [f["code"] for r in results[:5] for f in r["findings"] if f["severity"] == "fail"]
 
 
 def test_the_recipe_shown_key_by_key_is_sound_and_whole():
