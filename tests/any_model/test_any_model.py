@@ -1,4 +1,4 @@
-"""Ten models as their writers write them go through all six steps without a word of help, and sound ones are not failed.
+"""Ten models as their writers write them go through all six steps without help, and none is failed.
 
 The pieces lie beside this file, each a module with its recipe.
 """
