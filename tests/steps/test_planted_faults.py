@@ -33,7 +33,7 @@ SOUND = {
     "logistic regression on two features": case("linear", data_args={"features": 2}, model_args={"features": 2}),
     "logistic regression on digits": case("linear", "images", model_args=DIGITS),
     "linear regression": case("linear", **REGRESSION),
-    "linear regression of mean 50": case("linear", **REGRESSION, data_args={"mean": 50, "std": 10}),
+    "linear regression of mean 2": case("linear", **REGRESSION, data_args={"mean": 2, "std": 3}),
     "MLP of two layers": case(model_args={"depth": 2}),
     "MLP of eight layers, default initialisation": case(model_args={"depth": 8}),
     "MLP with BatchNorm": case(model_args={"depth": 2, "norm": "batch"}),
@@ -98,7 +98,7 @@ SOUND = {
     "regression of two targets": case(
         data=N + "two_targets", task="regression", model_args={"features": 8, "outputs": 2}
     ),
-    "regression of mean 50 and deviation 10": case(**REGRESSION, data_args={"mean": 50, "std": 10}),
+    "regression of mean 3 and deviation 1": case(**REGRESSION, data_args={"mean": 3, "std": 1}),
     "regression with the mean in the last bias": case(
         N + "mean_bias", "regression", task="regression", data_args={"mean": 50, "std": 10}
     ),
@@ -133,6 +133,10 @@ FAULTS = {
     "sigmoid before standardised targets": ("outputs_clipped", ending("sigmoid", **REGRESSION)),
     "last layer scaled by 40": ("logits_too_large", case("scaled_head")),
     "last layer of one output scaled by 40": ("logits_too_large", case("scaled_head", **BINARY)),
+    "linear regression of mean 50": (
+        "targets_not_standardized",
+        case("linear", **REGRESSION, data_args={"mean": 50, "std": 10}),
+    ),
     "targets of a thousandth": ("initial_loss_high", case(**REGRESSION, data_args={"std": 1e-3})),
     "logarithm of negative outputs": ("initial_loss_not_finite", case(loss="planted_models:log_of_outputs")),
     "weights that have seen the data": ("initial_loss_low", case("trained")),
@@ -205,7 +209,7 @@ QUICK = {
     "sigmoid before BCELoss",
     "multilabel",
     "regression of two targets",
-    "regression of mean 50 and deviation 10",
+    "regression of mean 3 and deviation 1",
     "regression by absolute error",
     "a log-likelihood",
     "pretrained, as the recipe says",

@@ -55,6 +55,8 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     outputs = first.outputs.shape[0]
     if classes is None:
         return _unfit(first, outputs)
+    if classes == 1 and first.loss is not None:
+        return []  # single_class says so
     if first.loss is None:
         low, high = (first.targets.lowest, first.targets.highest) if first.targets else (0, classes - 1)
         if outputs < classes and low >= 0 and high < classes:

@@ -24,6 +24,7 @@ WHOLE = 200_000  # samples of a split in memory that are all looked at
 SAMPLE = 1_000  # samples read of a split that is not in memory
 EXAMPLES = 5  # indices named
 NARROW = 64  # features, above which equal rows are no coincidence anyway
+VOID = 255  # the usual marker of pixels without a class
 MOST_CLASSES = 256  # of tokens or pixels, that are counted one by one
 
 
@@ -211,7 +212,7 @@ def _labels(train: Tensor | None, val: Tensor | None, task: str) -> Labels | Non
     if (train.dim() == 1 and not train.is_floating_point()) or (classes and not positions):
         counts = [_counts(targets.flatten()) for targets in (train, val)]
     else:
-        counts = [_counts(targets[targets >= 0]) for targets in (train, val)] if positions else []
+        counts = [_counts(targets[_counted(targets)]) for targets in (train, val)] if positions else []
     if positions and max(map(len, counts)) > MOST_CLASSES:
         counts = []
     as_classes = task == "classification" and train.is_floating_point() and train.dim() == 1
@@ -225,6 +226,13 @@ def _labels(train: Tensor | None, val: Tensor | None, task: str) -> Labels | Non
         same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
         broken=int((finite != finite.round()).sum()) if as_classes else 0,
     )
+
+
+def _counted(targets: Tensor) -> Tensor:
+    """Which tokens or pixels have a class: no negative one, and no 255 where the classes are fewer ("void")."""
+    classes = targets[(targets >= 0) & (targets != VOID)]
+    few = not classes.numel() or int(classes.max()) < VOID - 1
+    return (targets >= 0) & ((targets != VOID) | (not few))
 
 
 def _counts(labels: Tensor) -> dict[int, int]:

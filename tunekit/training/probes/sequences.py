@@ -14,9 +14,9 @@ from tunekit.training.loop import Session
 from tunekit.training.probes.padding import Padding, find_padding
 from tunekit.training.tasks import main_tensor
 
-NEXT = 0.9  # share of the outputs that are held against the input one step on
+NEXT = 0.8  # share of the outputs that are held against the input one step on
 FEW = 8  # positions, below which nothing is said
-SHORT = 0.75  # of the width: sequences that are no longer are cut, to see what padding changes
+SHORT = 0.5  # of the width: sequences that are no longer are cut, to see what padding changes
 
 Answer = Callable[[Batch], Tensor]
 
@@ -104,6 +104,9 @@ def _matches(pairing: Pairing, tokens: Tensor, step: int) -> tuple[Tensor, float
     assert pairing.wanted is not None
     width = min(pairing.wanted.shape[1], tokens.shape[1] - step)
     counts = pairing.counts[:, :width]
+    padding = find_padding(tokens)
+    if padding is not None:  # the end of a sequence is wanted, but does not stand among its inputs
+        counts = counts & padding.real[:, step : step + width]
     if int(counts.sum()) < FEW:
         return None
     equal = (pairing.wanted[:, :width] == tokens[:, step : step + width]) & counts
@@ -174,26 +177,27 @@ def exchanged(batch: Batch, values: Mapping[int, Tensor]) -> Batch:
 
 
 def measure_padded(session: Session, batch: Batch) -> Padded | None:
-    """The share of padding in the first input that has any, what it changes of the outputs at real positions, and its
-    share of what the loss counts."""
+    """The share of padding in the inputs that have any, what it changes of the outputs at real positions, and its share
+    of what the loss counts: of the input with the most effect, and of the one that the outputs belong to."""
+    padded = []
     for place, value in enumerate(batch.inputs):
         padding = find_padding(value)
         if padding is None:
             continue
         pairing = find_pairing(session, batch, value.shape[1])
-        in_loss = 0.0
+        in_loss = None
         if pairing is not None:
             width = min(pairing.counts.shape[1], value.shape[1])
             counts, real = pairing.counts[:, :width], padding.real[:, :width]
-            # In front of padding that is predicted stands the last real step: what follows it ends the sequence.
             in_loss = float((counts & ~real).sum() / counts.sum().clamp_min(1))
-        return Padded(
-            share=float((~padding.real).float().mean()),
-            effect=None if padding.left else _effect(session, batch, place, padding, pairing),
-            told=any(_tells(other, padding) for other in batch.inputs),
-            in_loss=in_loss,
-        )
-    return None
+        effect = None if padding.left else _effect(session, batch, place, padding, pairing)
+        others = [other for number, other in enumerate(batch.inputs) if number != place]
+        told = any(_tells(other, padding) for other in others)
+        padded.append((float((~padding.real).float().mean()), effect, told, in_loss))
+    if not padded:
+        return None
+    share, effect, told, _ = max(padded, key=lambda one: one[1] or 0.0)
+    return Padded(share, effect, told, min((one[3] for one in padded if one[3] is not None), default=0.0))
 
 
 def _tells(value: object, padding: Padding) -> bool:

@@ -1,0 +1,265 @@
+"""Faults of data, targets, sequences and metrics, each to be named by its own code, and sound ones beside them.
+
+Step 1 runs in this process; the pieces stand in planted_readings.py and planted_sequences.py.
+"""
+
+import pytest
+from inline_run import carry_out, context_of, recipe_of, spoken
+
+R, S = "planted_readings:", "planted_sequences:"
+FLAT_LOSS = {"loss": S + "flat_loss"}
+MLP = {"features": 8, "outputs": 1}
+WIDE = {"vocabulary": 60}
+
+
+def case(model, data, **recipe):
+    return {"model": model, "data": data, **recipe}
+
+
+def masks(transform, **more):
+    return case(R + "pixels", R + "scenes", task="binary", data_args={"transform": transform}, **more)
+
+
+def labelled(transform):
+    return case("dense", R + "drawn_clouds", data_args={"transform": transform})
+
+
+def windows(**args):
+    features = args.get("length", 16) * args.get("features", 1)
+    return case(R + "flat", R + "windows", task="regression", data_args=args, model_args={"features": features})
+
+
+def regression(data="columns", model="dense", outputs=1, **recipe):
+    args = recipe.pop("model_args", {**MLP, "outputs": outputs})
+    return case(model, data if ":" in data else R + data, task="regression", model_args=args, **recipe)
+
+
+def tokens(model, data="next_tokens", **recipe):
+    return case(S + model, S + data, **recipe)
+
+
+def tagged(model, **recipe):
+    data_args = {"tags": True, **recipe.pop("data_args", {})}
+    return tokens(model, "sentences", data_args=data_args, **recipe)
+
+
+FAULTS = {
+    # Readings.
+    "an own random.Random": ("not_reproducible", labelled("own generator")),
+    "an own NumPy generator": ("not_reproducible", labelled("own numpy")),
+    "a counter of readings": ("not_reproducible", labelled("counter")),
+    "pictures flipped without their masks": ("data_random", masks("flip")),
+    "pictures turned without their masks": ("data_random", masks("turn")),
+    "pictures shifted without their masks": ("data_random", masks("shift")),
+    "picture and mask flipped each for itself": ("data_random", masks("flip apart")),
+    "pictures flipped without their classes a pixel": (
+        "data_random",
+        case(
+            R + "pixels",
+            R + "scenes",
+            data_args={"transform": "flip", "classes": True},
+            model_args={"outputs": 2},
+        ),
+    ),
+    "labels drawn at each reading": ("data_random", labelled("redrawn")),
+    # Splits.
+    "windows divided at random": ("windows_overlap", windows()),
+    "windows divided at random by their maker": ("windows_overlap", windows(how="random", stride=2)),
+    "windows of two series, channels first": (
+        "windows_overlap",
+        windows(features=2, channels_first=True, stride=3),
+    ),
+    "windows of letters": (
+        "windows_overlap",
+        case(R + "letters", R + "text_windows"),
+    ),
+    "persons on both sides": ("groups_overlap", case("dense", R + "grouped")),
+    "persons on both sides by their maker": (
+        "groups_overlap",
+        case("dense", R + "grouped", data_args={"how": "random"}),
+    ),
+    # Targets and metrics.
+    "mean 92 and deviation 44": ("targets_not_standardized", regression(data_args={"stds": [44.0], "means": [92.0]})),
+    "mean 50 and deviation 10": ("targets_not_standardized", regression(data_args={"stds": [10.0], "means": [50.0]})),
+    "deviation 0.05, where outputs start small": (
+        "targets_not_standardized",
+        regression(model="zero_head", data_args={"stds": [0.05]}),
+    ),
+    "deviations of 8 and 0.12": ("targets_not_standardized", regression(outputs=2, data_args={"stds": [8.0, 0.12]})),
+    "an error under max": (
+        "metric_direction",
+        regression(data_args={"stds": [1.0]}, metric=f"max {R}rms_error"),
+    ),
+    "misses under max": ("metric_direction", case("dense", "clouds", metric=f"max {R}misses")),
+    "hits under min": ("metric_direction", case("dense", "clouds", metric=f"min {R}hits")),
+    "overlap under min": ("metric_direction", {**masks("flip both"), "metric": f"min {R}overlap"}),
+    "a single class": ("single_class", case("dense", R + "one_class", model_args={"outputs": 2})),
+    "a single value": ("single_class", regression("one_value")),
+    # Sequences.
+    "a transformer without its mask": (
+        "sees_later_tokens",
+        tokens("Decoder", model_args={"fault": "no mask"}, **FLAT_LOSS),
+    ),
+    "a mask one off": ("sees_later_tokens", tokens("Decoder", model_args={"fault": "one off"}, **FLAT_LOSS)),
+    "a mean over time": ("sees_later_tokens", tokens("Decoder", model_args={"fault": "mean"}, **FLAT_LOSS)),
+    "a recurrent layer in both directions": (
+        "sees_later_tokens",
+        tokens("RecurrentDecoder", model_args={"both": True}),
+    ),
+    "a loss that shifts, without a mask": (
+        "sees_later_tokens",
+        tokens(
+            "Decoder",
+            model_args={"fault": "no mask"},
+            data_args={"shifted": False},
+            loss=S + "shifting_loss",
+        ),
+    ),
+    "centred convolutions of numbers one step ahead": (
+        "sees_later_tokens",
+        tokens("Convolutions", "series_ahead", task="regression", model_args={"causal": False}),
+    ),
+    "a decoder that looks ahead": (
+        "sees_later_tokens",
+        tokens("Translator", "translations", model_args={"causal": False}, **FLAT_LOSS),
+    ),
+    "a mask that is not passed on": ("input_unused", tokens("Reader", "sentences", model_args={"how": "nothing"})),
+    "kinds that are dropped": (
+        "input_unused",
+        tokens("Reader", "sentences", data_args={"extra": "kinds"}),
+    ),
+    "the second table is not used": (
+        "input_unused",
+        tokens("Pair2", "two_tables", task="regression", model_args={"uses": "a"}),
+    ),
+    "padding in a mean": ("padding_not_masked", tokens("Reader", "words_only", model_args={"how": "nothing"})),
+    "padding before the last state": ("padding_not_masked", tokens("LastState", "sentences")),
+    "padded tokens as targets": (
+        "padding_in_loss",
+        tokens("Decoder", "padded_next_tokens", model_args=WIDE, data_args={"marker": None}, **FLAT_LOSS),
+    ),
+    "padded tags as targets": (
+        "padding_in_loss",
+        tagged("Tagger", data_args={"counted": True}, **FLAT_LOSS),
+    ),
+    "nearly all pixels marked": (
+        "targets_mostly_ignored",
+        case(
+            R + "pixels",
+            S + "mostly_ignored",
+            model_args={"outputs": 2},
+            data_args={"share": 0.985},
+            loss={"target": "cross_entropy", "args": {"ignore_index": 255}},
+        ),
+    ),
+    "one pixel in three hundred": (
+        "class_imbalance",
+        case(R + "pixels", S + "skewed_pixels", model_args={"outputs": 2}, data_args={"share": 0.003}),
+    ),
+}
+
+SOUND = {
+    # Readings.
+    "picture and mask flipped together": masks("flip both"),
+    "picture and mask turned together": masks("turn both"),
+    "picture and mask cropped together": masks("crop both"),
+    "noise, brightness and contrast on pictures with masks": masks("noise"),
+    "pictures of one class flipped": case(
+        R + "picture_class", R + "scenes", data_args={"transform": "flip", "whole": True}
+    ),
+    "noise on a table": labelled("noise"),
+    # Splits.
+    "windows divided in time with a gap": windows(how="time", gap=16),
+    "windows divided in time without a gap": windows(how="time", stride=4),
+    "windows that do not overlap": windows(stride=16),
+    "windows of letters divided in time": case(R + "letters", R + "text_windows", data_args={"how": "time"}),
+    "a sparse table": case("dense", R + "sparse_table", model_args={"features": 90, "outputs": 2}),
+    "persons on one side each": case("dense", R + "grouped", data_args={"how": "apart"}),
+    "a person a row": case("dense", R + "grouped", data_args={"size": 1}),
+    "persons numbered from zero in each split": case("dense", R + "grouped", data_args={"how": "local numbers"}),
+    # Targets and metrics.
+    "deviations of 0.5 and 3": regression(outputs=2, data_args={"stds": [0.5, 3.0], "means": [0.2, 2.0]}),
+    "the mean in the last bias": regression(
+        model="planted_near:mean_bias", model_args={}, data_args={"stds": [10.0], "means": [50.0]}
+    ),
+    "columns in units of their own under a loss that weighs them": regression(
+        outputs=2, model="zero_head", data_args={"stds": [8.0, 0.12]}, loss=R + "weighed"
+    ),
+    "counts under their likelihood": regression("counts", loss=R + "poisson"),
+    "an error under min": regression(data_args={"stds": [1.0]}, metric=f"min {R}rms_error"),
+    "a negative error under max": regression(data_args={"stds": [1.0]}, metric=f"max {R}closeness"),
+    "misses under min": case("dense", "clouds", metric=f"min {R}misses"),
+    "hits under max": case("dense", "clouds", metric=f"max {R}hits"),
+    "a metric that is the same for all": case("dense", "clouds", metric=f"max {R}mean_output"),
+    # Sequences.
+    "a causal transformer": tokens("Decoder", **FLAT_LOSS),
+    "a causal transformer, classes second": tokens("Decoder", model_args={"last": False}),
+    "a recurrent language model": tokens("RecurrentDecoder"),
+    "a loss that shifts": tokens("Decoder", data_args={"shifted": False}, loss=S + "shifting_loss"),
+    "padded walks": tokens("Decoder", "padded_next_tokens", model_args=WIDE, **FLAT_LOSS),
+    "causal convolutions of numbers one step ahead": tokens("Convolutions", "series_ahead", task="regression"),
+    "a translator": tokens("Translator", "translations", **FLAT_LOSS),
+    "a reader with a mask": tokens("Reader", "sentences"),
+    "a reader that makes its own mask": tokens("Reader", "words_only"),
+    "a mask of ones": tokens("Reader", "sentences", model_args={"how": "nothing"}, data_args={"full": True}),
+    "kinds that are all zero": tokens(
+        "Reader", "sentences", model_args={"dropped": True}, data_args={"extra": "zeros"}
+    ),
+    "numbers of the samples": tokens("Reader", "sentences", data_args={"extra": "number"}),
+    "a tagger in both directions, packed": tagged("Tagger", **FLAT_LOSS),
+    "a tagger in both directions that runs through padding": tagged(
+        "Tagger", model_args={"packed": False}, **FLAT_LOSS
+    ),
+    "a tagger by attention": tagged("Reader", model_args={"outputs": 3, "tags": True}, **FLAT_LOSS),
+    "maxima of kernels over padded words": tokens("TextCnn", "words_only"),
+    "a second table behind a gate of zero": tokens(
+        "Pair2", "two_tables", task="regression", model_args={"uses": "behind a gate"}
+    ),
+    "a second table in training alone": tokens(
+        "Pair2", "two_tables", task="regression", model_args={"uses": "in training"}
+    ),
+    "a third of the pixels marked": case(
+        R + "pixels",
+        S + "mostly_ignored",
+        model_args={"outputs": 2},
+        data_args={"share": 0.3},
+        loss={"target": "cross_entropy", "args": {"ignore_index": 255}},
+    ),
+    "a pixel in twenty": case(R + "pixels", S + "skewed_pixels", model_args={"outputs": 2}, data_args={"share": 0.05}),
+}
+
+
+def step(recipe):
+    recipe = dict(recipe)
+    return carry_out(context_of("check-init-loss", recipe_of(recipe.pop("model"), recipe.pop("data"), **recipe)))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_step_1_names_the_fault_and_no_other(name):
+    code, recipe = FAULTS[name]
+    result = step(recipe)
+    assert list(spoken(result)) == [code], [item.message for item in result.findings]
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_step_1_stays_silent(name):
+    result = step(SOUND[name])
+    assert spoken(result) == {}, [item.message for item in result.findings]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "code"),
+    [
+        (case("dense", R + "halves"), "labels_out_of_range"),
+        (case("dense", "clouds", batch_size=5000), "batch_is_everything"),
+    ],
+)
+def test_what_is_no_fault_is_a_note(recipe, code):
+    result = step(recipe)
+    assert (spoken(result), [item.code for item in result.findings]) == ({}, [code])
+
+
+def test_bytes_are_divided_by_255_first():
+    finding, *_ = step(case("dense", "raw_images", model_args={"features": 64, "outputs": 10})).findings
+    assert finding.code == "input_not_normalized"
+    assert finding.advice[0].startswith("divide by 255, then subtract the mean (0.3")
