@@ -252,6 +252,7 @@ def test_step_1_stays_silent(name):
     [
         (case("dense", R + "halves"), "labels_out_of_range"),
         (case("dense", "clouds", batch_size=5000), "batch_is_everything"),
+        (regression("one_value", loss="planted_models:own_mean_squares"), "single_class"),
     ],
 )
 def test_what_is_no_fault_is_a_note(recipe, code):

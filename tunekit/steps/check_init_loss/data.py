@@ -120,7 +120,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *not_finite,
         *_scale(samples.train),
         *_shift(samples, context),
-        *targets.single(samples.labels),
+        *targets.single(samples.labels, context),
         *_unseen(samples.labels),
         *labels.shares(samples.labels, context),
         *labels.broken(samples.labels),

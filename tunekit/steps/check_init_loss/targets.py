@@ -7,7 +7,7 @@ import re
 from tunekit.citations import KARPATHY
 from tunekit.measured import Columns, Direction, Labels, UsageMeasured
 from tunekit.steps.check_init_loss.settings import Here, fault
-from tunekit.vocabulary import Code, Finding
+from tunekit.vocabulary import Code, Finding, Severity
 
 # Two regressions, two-layer networks, Adam at 1e-3 for 500 iterations: R2 lost against targets of mean 0 and std 1.
 LARGE = 20.0  # standard deviation: 10 cost half a point, 44 cost five on one of them
@@ -46,7 +46,7 @@ SINGLE_CLASS = fault(
     "single_class",
     "fail",
     "All training targets are the same.",
-    "The training targets: a single class, or a single value.",
+    "The training targets: a single class, or a single value (a note where the loss is the person's own).",
     "A filter or a folder that left one class, a column that is constant.",
     ("look at how targets are read: there is nothing to learn",),
     f"{KARPATHY} (become one with the data)",
@@ -157,12 +157,14 @@ def _measured(measured: Direction, target: str, said: str) -> list[Finding]:
     return [METRIC_DIRECTION.finding(message, measured.to_json())]
 
 
-def single(labels: Labels | None) -> list[Finding]:
+def single(labels: Labels | None, context: Here) -> list[Finding]:
+    """Equal targets; a loss of the person's own may not look at them."""
     if labels is None or not labels.same or labels.axes:
         return []
     value = next(iter(labels.train)) if labels.train else labels.lowest
     message = f"all training targets are {value:g}" if value is not None else "all training targets are equal"
-    return [SINGLE_CLASS.finding(message, {"value": value})]
+    severity: Severity | None = "note" if ":" in context.recipe.loss.target else None
+    return [SINGLE_CLASS.finding(message, {"value": value}, severity=severity)]
 
 
 def batches(context: Here) -> list[Finding]:

@@ -10,7 +10,7 @@ from tunekit.measured import Reading
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Split
 
 SAMPLES = 8  # read again
-READINGS = 4  # of each, under seeds of their own
+READINGS = 3  # of each, under seeds of their own, where pictures have masks; else one
 PAIRS = 16  # of readings, whose pictures are laid over each other
 GRID = 32  # pixels a side, to which pictures are brought
 ALIKE = 0.7  # correlation of two pictures, the second flipped, turned or shifted, above which that is what happened ...
@@ -27,7 +27,8 @@ def measure_reading(split: Split | LoaderSplit) -> Reading | None:
     first, again = split.batch(picks), split.batch(picks)
     differ = ~_same_rows(first, again)
     example = int(picks[int(differ.nonzero()[0, 0])]) if bool(differ.any()) else None
-    others = [split.batch(picks, seed=0, number=number) for number in range(1, READINGS + 1)] if split.draws else []
+    readings = READINGS if _picture(first) is not None and _mask(first) is not None else 1
+    others = [split.batch(picks, seed=0, number=number) for number in range(1, readings + 1)] if split.draws else []
     redrawn, pairs = _redrawn(first, others)
     moved, followed, how = _moved(first, others)
     return Reading(len(picks), int(differ.sum()), example, moved, followed, how, redrawn, pairs)

@@ -184,6 +184,10 @@ def measure_padded(session: Session, batch: Batch) -> Padded | None:
         padding = find_padding(value)
         if padding is None:
             continue
+        others = [other for number, other in enumerate(batch.inputs) if number != place]
+        told = any(_tells(other, padding) for other in others)
+        if value.is_floating_point() and not told:
+            continue  # rows of zeros may be a picture's margin
         pairing = find_pairing(session, batch, value.shape[1])
         in_loss = None
         if pairing is not None:
@@ -191,8 +195,6 @@ def measure_padded(session: Session, batch: Batch) -> Padded | None:
             counts, real = pairing.counts[:, :width], padding.real[:, :width]
             in_loss = float((counts & ~real).sum() / counts.sum().clamp_min(1))
         effect = None if padding.left else _effect(session, batch, place, padding, pairing)
-        others = [other for number, other in enumerate(batch.inputs) if number != place]
-        told = any(_tells(other, padding) for other in others)
         padded.append((float((~padding.real).float().mean()), effect, told, in_loss))
     if not padded:
         return None
