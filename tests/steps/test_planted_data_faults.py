@@ -152,6 +152,10 @@ FAULTS = {
             loss={"target": "cross_entropy", "args": {"ignore_index": 255}},
         ),
     ),
+    "three classes of pixels for two outputs": (
+        "labels_out_of_range",
+        case(R + "pixels", S + "mostly_ignored", model_args={"outputs": 2}, data_args={"share": 0.2}),
+    ),
     "one pixel in three hundred": (
         "class_imbalance",
         case(R + "pixels", S + "skewed_pixels", model_args={"outputs": 2}, data_args={"share": 0.003}),

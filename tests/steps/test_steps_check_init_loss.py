@@ -4,7 +4,20 @@ import pytest
 from hand_made import codes, context_of, failed, found, judged
 from init_measurements import INITIAL, SAMPLES, SILENT, SPEAKS, changed, expectations, flow
 
-from tunekit.measured import DataMeasured, Dependence, Labels, NotFinite, Stretched, Targets, Units, UsageMeasured
+from tunekit.measured import (
+    DataMeasured,
+    Dependence,
+    Direction,
+    InputUse,
+    Labels,
+    NotFinite,
+    Padded,
+    Stretched,
+    Targets,
+    Units,
+    UsageMeasured,
+    Windows,
+)
 from tunekit.steps import check_init_loss
 from tunekit.steps.check_init_loss.loss import INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW
 from tunekit.vocabulary import Record, UserError
@@ -305,3 +318,50 @@ class TestWords:
             {},
             {"seed": 0},
         ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "code"),
+    [
+        ("max own:rms_error", ["metric_direction"]),
+        ("max own:PixelDistance", ["metric_direction"]),
+        ("min own:top1_accuracy", ["metric_direction"]),
+        ("max own:negative_mse", []),
+        ("max own:one_minus_error", []),
+        ("min own:rms_error", []),
+        ("max own:accuracy_under_loss", []),
+    ],
+)
+def test_where_a_metric_cannot_be_measured_its_name_is_looked_at(metric, code):
+    result = judge(context=context_of("check-init-loss", metric=metric))
+    assert [(item.code, item.severity) for item in result.findings] == [(name, "warn") for name in code]
+
+
+def test_a_measured_metric_is_judged_by_what_it_gives_and_not_by_its_name():
+    named = context_of("check-init-loss", metric="max own:rms_error")
+    assert codes(judge(context=named, usage={"direction": Direction(0.0, -1.4, maximize=True, made=True)})) == []
+    result = judge(context=named, usage={"direction": Direction(0.0, 1.4, maximize=True, made=True)})
+    assert (result.verdict, codes(result)) == ("fail", ["metric_direction"])
+    assert "right outputs score 0 and outputs of other samples 1.4" in result.findings[0].message
+
+
+def test_a_mask_that_is_not_passed_on_explains_that_padding_acts():
+    padded = Padded(share=0.4, effect=0.5, told=True, in_loss=0.0)
+    assert codes(judge(usage={"padded": padded})) == ["padding_not_masked"]
+    uses = (InputUse("words", True, masks=False), InputUse("mask", False, masks=True))
+    assert codes(judge(usage={"padded": padded, "inputs": uses})) == ["input_unused"]
+
+
+def test_windows_that_occur_whole_in_training_are_a_series_that_repeats_itself():
+    windows = Windows(share=0.9, same=0.1, shift=1, length=24, looked_at=200)
+    assert codes(judge({"windows": windows})) == ["windows_overlap"]
+    assert codes(judge({"windows": changed(windows, same=0.6)})) == []
+    assert judge({"windows": changed(windows, share=0.2, same=0.0)}).findings[0].severity == "note"
+
+
+def test_words_are_as_frequent_as_they_are():
+    zipf = {word: 10_000 // (word + 1) for word in range(200)}
+    words = Labels(lowest=0.0, highest=199.0, train=zipf, val={**zipf, 500: 1}, axes=1)
+    assert judge({"labels": words}).findings == ()
+    tags = Labels(lowest=0.0, highest=1.0, train={0: 900, 1: 30}, val={0: 90, 1: 3}, axes=1)
+    assert [(item.code, item.severity) for item in judge({"labels": tags}).findings] == [("class_imbalance", "note")]

@@ -82,11 +82,11 @@ CODES = (SEES_LATER_TOKENS, INPUT_UNUSED, PADDING_NOT_MASKED, PADDING_IN_LOSS, T
 
 
 def judge(usage: UsageMeasured) -> list[Finding]:
-    unused = _unused(usage.inputs)
-    # Where a mask is not passed on, that is why padding acts.
-    explained = any(not use.used and use.masks for use in usage.inputs) and bool(unused)
+    later, unused = _later(usage.later), _unused(usage.inputs)
+    # What sees everything, or whose mask is not passed on, sees padding for that reason.
+    explained = bool(later) or (bool(unused) and any(not use.used and use.masks for use in usage.inputs))
     return [
-        *_later(usage.later),
+        *later,
         *unused,
         *([] if explained else _padding(usage.padded)),
         *_padding_in_loss(usage.padded),
