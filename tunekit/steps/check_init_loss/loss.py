@@ -186,17 +186,20 @@ def _theory(value: float, knowledge: Knowledge, measured: InitialMeasured) -> st
 
 def wants_log_probabilities(initial: Sequence[InitialMeasured]) -> bool:
     """Whether the loss falls by what is added to all outputs, and is below zero: of log-probabilities it never is."""
-    losses = [one.loss for one in initial]
-    return all(
-        loss is not None and loss.slope is not None and loss.slope < 0 and max(loss.train_mode, loss.eval_mode) < 0
-        for loss in losses
-    )
+    losses = [one.loss for one in initial if one.loss is not None]
+    return _falls(initial) and all(max(loss.train_mode, loss.eval_mode) < 0 for loss in losses)
+
+
+def _falls(initial: Sequence[InitialMeasured]) -> bool:
+    """Whether the loss falls without end by what is added to all outputs."""
+    return all(one.loss is not None and one.loss.slope is not None and one.loss.slope < 0 for one in initial)
 
 
 def without_gradient(initial: Sequence[InitialMeasured]) -> list[Finding]:
     """A loss that is flat at the outputs of every initialisation, and wherever else it was asked."""
     losses = [one.loss for one in initial if one.loss is not None]
-    if not losses or not all(loss.at_outputs == 0 and loss.elsewhere == 0 for loss in losses):
+    flat = [loss.at_outputs == 0 and loss.elsewhere == 0 and math.isfinite(loss.train_mode) for loss in losses]
+    if not flat or not all(flat):
         return []
     value = losses[0].train_mode
     message = (
@@ -226,15 +229,16 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
         standardise = (
             "standardise the targets, or start the last layer smaller: outputs are larger than what they predict",
         )
-        advice = standardise if regression else None
-        return [INITIAL_LOSS_HIGH.finding(message, {**evidence, "scale": size}, advice=advice)]
+        mending = standardise if regression else None
+        return [INITIAL_LOSS_HIGH.finding(message, {**evidence, "scale": size}, advice=mending)]
     excused = context.recipe.model.pretrained or INPUT_CONSTANT.name in known
     if measured.loss < low and measured.evaluated < low and not excused:
         least = f"{measured.lowest:.4g}, the least that can be had without knowledge"
-        falls = all(one.loss and one.loss.slope and one.loss.slope < 0 for one in initial)
         return [
             INITIAL_LOSS_LOW.finding(
-                f"initial loss {measured.loss:.4g} is below {least}", evidence, advice=LOG_SOFTMAX if falls else None
+                f"initial loss {measured.loss:.4g} is below {least}",
+                evidence,
+                advice=LOG_SOFTMAX if _falls(initial) else None,
             )
         ]
     return []
@@ -243,11 +247,10 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
 def _below_zero(initial: Sequence[InitialMeasured], measured: InitialLoss, context: Here) -> list[Finding]:
     """A negative logarithm of what should be a probability, below zero. Other losses may be: Dice, correlations."""
     name = context.recipe.loss.target.rpartition(":")[2].rpartition(".")[2]
-    linear = wants_log_probabilities(initial)
-    if not linear and name not in NEVER_NEGATIVE:
+    if not wants_log_probabilities(initial) and name not in NEVER_NEGATIVE:
         return []
     message = f"initial loss {measured.loss:.4g}: the negative logarithm of a probability is never below 0"
-    advice = LOG_SOFTMAX if linear else SOFT_TARGETS
+    advice = LOG_SOFTMAX if _falls(initial) else SOFT_TARGETS
     return [INITIAL_LOSS_LOW.finding(message, {"initial_loss": measured.loss}, advice=advice)]
 
 

@@ -38,13 +38,14 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
     dead = [] if constant else gradients.dead_units(initial)
     same = [] if constant or flat or not finite else units.judge(initial)
     dependence = wiring.dependence(initial, explained=bool(dead) or bool(same) or constant)
+    if same or _says(wiring.INPUT_IGNORED, dependence) or wiring.is_cut_off(first):
+        findings = _without(findings, outputs.OUTPUTS_CLIPPED, outputs.LOGITS_TOO_LARGE, loss.INITIAL_LOSS_HIGH)
     findings += [*dead, *same]
     if finite and not dead and not same and not flat and not constant and not _says(wiring.INPUT_IGNORED, dependence):
         flow = gradients.judge(initial)
         if _says(gradients.EXPLODING_GRADIENTS, flow):
-            follow = (outputs.LOGITS_TOO_LARGE.name, loss.INITIAL_LOSS_HIGH.name)
-            findings = [finding for finding in findings if finding.code not in follow]
-        findings += flow
+            findings = _without(findings, outputs.LOGITS_TOO_LARGE, loss.INITIAL_LOSS_HIGH)
+        findings += flow or ([] if dependence else wiring.constant(initial))
     return [*findings, *dependence]
 
 
@@ -62,6 +63,11 @@ def _values(initial: Sequence[InitialMeasured], context: Here, known: set[str], 
         if not findings or _says(loss.INITIAL_LOSS_LOW, value):
             return value
     return findings
+
+
+def _without(findings: Sequence[Finding], *codes: Code) -> list[Finding]:
+    """What is left without those that follow from something else."""
+    return [finding for finding in findings if finding.code not in [code.name for code in codes]]
 
 
 def _says(code: Code, findings: Sequence[Finding]) -> bool:

@@ -78,10 +78,12 @@ FROZEN_STATISTICS = (
 
 def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     first = initial[0]
-    findings = []
-    if first.optimizing is not None:
-        findings = [*_rate(first.optimizing), *_idle(first.optimizing, context), *_frozen(first.optimizing)]
-    return [*findings, *_statistics(first), *decay(first)]
+    findings = _statistics(first)
+    held = first.optimizing
+    if held is not None:
+        findings += [*_rate(held), *_idle(held, context), *_frozen(held)]
+    # What the optimizer does not hold, it does not decay either.
+    return findings if held is not None and held.idle_share > MOST else [*findings, *decay(first)]
 
 
 def _rate(measured: Optimizing) -> list[Finding]:

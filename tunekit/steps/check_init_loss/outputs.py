@@ -108,7 +108,7 @@ def _cut_off(initial: Sequence[InitialMeasured], everywhere: Sequence[Range], ta
     zeros = [one.outputs.zeros for one in initial]  # all of them where a ReLU at the end happens to be off, or none
     targets = initial[0].targets if initial[0].kind == "regression" else None
     below_zero = targets is not None and targets.low < 0
-    cut = all(low >= 0 for low, _ in everywhere) and any(ZEROS < share < 1 - ZEROS for share in zeros)
+    cut = all(low >= 0 for low, _ in everywhere) and max(zeros) > ZEROS and min(zeros) < 1 - ZEROS
     if cut and (takes_logits or below_zero):
         message = (
             f"no output is below zero and {percent(fmean(zeros))} are exactly zero: the last layer is cut off at zero"

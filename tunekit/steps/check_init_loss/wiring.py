@@ -105,6 +105,11 @@ def parameters(measured: InitialMeasured, context: Here) -> list[Finding]:
     return findings
 
 
+def is_cut_off(measured: InitialMeasured) -> bool:
+    """Whether the loss reaches no parameter at all: what its outputs are is then no matter of their start."""
+    return measured.loss is not None and measured.loss.gradients.unreached_share >= 1
+
+
 def outside(measured: InitialMeasured) -> list[Finding]:
     """Weights that autograd meets and the model does not name."""
     findings = []
@@ -142,14 +147,16 @@ def dependence(initial: Sequence[InitialMeasured], explained: bool) -> list[Find
             advice = (f"give {layers} `batch_first=True`, or transpose what goes in and comes out",)
         evidence = {k: v for k, v in first.to_json().items() if v not in (None, [])}
         return [BATCH_LEAK.finding(message, evidence, advice=advice)]
-    if explained:
-        return []
-    if all(one.own == 0 for one in measured):
+    if not explained and all(one.own == 0 for one in measured):
         return [INPUT_IGNORED.finding("the outputs do not depend on the inputs: the gradient to them is zero")]
-    spreads = [one.spread for one in measured]
-    if all(spread is not None and spread < CONSTANT for spread in spreads):
-        message = (
-            f"the outputs are the same for all samples, to {max(spread or 0.0 for spread in spreads):.1g} of their size"
-        )
-        return [INPUT_IGNORED.finding(message, {"spread": spreads[0]})]
     return []
+
+
+def constant(initial: Sequence[InitialMeasured]) -> list[Finding]:
+    """Outputs that rounding alone tells apart, where no lost gradient explains it."""
+    spreads = [one.dependence.spread for one in initial if one.dependence is not None]
+    largest = max((spread for spread in spreads if spread is not None), default=1.0)
+    if None in spreads or largest >= CONSTANT:
+        return []
+    message = f"the outputs are the same for all samples, to {largest:.1g} of their size"
+    return [INPUT_IGNORED.finding(message, {"spread": largest})]

@@ -85,7 +85,9 @@ class _Flow:
         if isinstance(first, Tensor) and first.requires_grad:
             place = len(self.calls)
             self.calls.append((name, inputs[0] if inputs else None))
-            first.register_hook(lambda gradient: self.norms.__setitem__(place, float(gradient.double().norm())))
+            first.register_hook(
+                lambda gradient: self.norms.__setitem__(place, float(gradient.detach().double().norm()))
+            )
 
     def sizes(self) -> tuple[Gradient, ...]:
         """The first entry is the largest among the layers that share the first's input (as query, key and value do)."""
