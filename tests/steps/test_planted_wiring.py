@@ -161,7 +161,7 @@ WORDS = {
     "the slope of a power at zero": ("pow (planted_wiring.py, line",),
     "nll of softmax": ("log_softmax",),
     "nll of logits": ("end the model in log_softmax",),
-    "layers in a list": ("middle.0.weight, middle.0.bias", "nn.ModuleList"),
+    "layers in a list": ("middle.0.weight, middle.0.bias (2352 numbers)", "nn.ModuleList"),
     "layers in a list in a dictionary": ("middle.deep.0.weight",),
     "a tensor as a plain attribute": ("scale (48 numbers)", "nn.Parameter"),
     "a loss that learns": ("the loss computes with", "loss's parameters"),

@@ -101,6 +101,9 @@ LOG_SOFTMAX = (
 )
 SOFT_TARGETS = ("check the targets: cross-entropy is below zero only where they are beyond 0 and 1",)
 
+NO_THEORY = "at outputs that know nothing it is not finite, or could not be had"
+BELOW_ZERO = "the negative logarithm of a probability is never below 0"
+
 THEORY: dict[Knowledge, str] = {
     "zero": "the loss at outputs of zero",
     "prior": "the loss at outputs that know how often each target occurs",
@@ -134,7 +137,7 @@ class InitialLoss:
             where = ", at outputs that know nothing either" if self.expected is None else ""
             return f"Initial loss {self.loss:g}: it is not finite{where}."
         if self.expected is None:
-            return f"Initial loss {self.loss:.4g}; of outputs that know nothing it is not finite, or could not be had."
+            return f"Initial loss {self.loss:.4g}; {self.theory}."
         if self.off is None:
             return f"Initial loss {self.loss:.4g}, expected {self.expectation}: no share can be told of zero."
         return f"Initial loss {self.loss:.4g}, expected {self.expectation}: {100 * self.off:.0f} % off."
@@ -166,7 +169,9 @@ def mean_loss(initial: Sequence[InitialMeasured]) -> InitialLoss | None:
             several.setdefault(expectation.knowledge, []).append(expectation.loss)
     expected = {knowledge: value for knowledge, values in several.items() if math.isfinite(value := fmean(values))}
     if not expected:
-        return InitialLoss(loss, evaluated, None, "no expectation for this loss", -math.inf, math.inf)
+        return InitialLoss(loss, evaluated, None, NO_THEORY, -math.inf, math.inf)
+    if wants_log_probabilities(initial):
+        return InitialLoss(loss, evaluated, None, BELOW_ZERO, -math.inf, math.inf)
     nearest = min(expected, key=lambda knowledge: abs(expected[knowledge] - loss) if math.isfinite(loss) else 0.0)
     zero = expected.get("zero")
     if zero is not None and abs(expected[nearest] - zero) < SAME * abs(zero):
@@ -249,7 +254,7 @@ def _below_zero(initial: Sequence[InitialMeasured], measured: InitialLoss, conte
     name = context.recipe.loss.target.rpartition(":")[2].rpartition(".")[2]
     if not wants_log_probabilities(initial) and name not in NEVER_NEGATIVE:
         return []
-    message = f"initial loss {measured.loss:.4g}: the negative logarithm of a probability is never below 0"
+    message = f"initial loss {measured.loss:.4g}; {BELOW_ZERO}"
     advice = LOG_SOFTMAX if _falls(initial) else SOFT_TARGETS
     return [INITIAL_LOSS_LOW.finding(message, {"initial_loss": measured.loss}, advice=advice)]
 

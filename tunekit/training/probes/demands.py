@@ -25,7 +25,10 @@ class Demands:
 
 
 def measure_demands(session: Session, batches: list[Batch], answers: list[Any]) -> Demands:
-    pairs = list(zip(answers, batches, strict=True))
+    """It is asked on the CPU: a GPU does not survive a loss that refuses its outputs."""
+    pairs = [
+        (_changed(answer, Tensor.cpu), batch.each(Tensor.cpu)) for answer, batch in zip(answers, batches, strict=True)
+    ]
     draw = torch.Generator().manual_seed(0)
     here = _largest(session, pairs)
     there = None

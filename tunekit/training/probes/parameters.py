@@ -31,11 +31,13 @@ def measure_outside(session: Session, batch: Batch) -> tuple[Outside, ...]:
     known = {id(value) for value in (*model.parameters(), *model.buffers(), *tensors_in(batch.inputs))}
     lasting = {id(leaf): leaf for leaf in second if any(leaf is other for other in first)}
     names = dict(_hidden(model))
+    order = {key: place for place, key in enumerate(names)}
     parts = []
     for alone in (False, True):
         leaves = [leaf for key, leaf in lasting.items() if key not in known and (key in of_loss) == alone]
         for optimized in (False, True):
             some = [leaf for leaf in leaves if (id(leaf) in _held(session)) == optimized]
+            some.sort(key=lambda leaf: order.get(id(leaf), len(order)))
             if some:
                 told = tuple(names.get(id(leaf), f"a tensor of shape {list(leaf.shape)}") for leaf in some)
                 parts.append(Outside(told, sum(leaf.numel() for leaf in some), alone, optimized))
