@@ -409,6 +409,13 @@ def normed_pictures(momentum: float = 0.1) -> nn.Module:
     )
 
 
+def normed_pooled() -> nn.Module:
+    """BatchNorm over pictures that were averaged to a pixel."""
+    return nn.Sequential(
+        nn.Conv2d(1, 12, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(12), nn.Flatten(), nn.Linear(12, 10)
+    )
+
+
 class HeldNorm(nn.Module):
     """BatchNorm that stays in eval mode while the rest trains."""
 
@@ -444,6 +451,20 @@ class Twice(nn.Module):
             return self.head(self.second(one) + self.linear(other.flip(0)))
         inner = self.drop(F.relu(self.linear(F.relu(self.first(x)))))
         return self.head(self.norm(self.drop(F.relu(self.linear(self.second(inner))))))
+
+
+class Cell(nn.Module):
+    """A recurrent cell, step by step: what reaches its first call is little, what reaches the cell is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.inner, self.head = nn.LSTMCell(2, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = state = x.new_zeros(len(x), 16)
+        for step in range(x.shape[1]):
+            hidden, state = self.cell(x[:, step], (hidden, state))
+        return self.head(F.relu(self.inner(hidden)))
 
 
 # What outputs depend on, and where they end.

@@ -75,6 +75,7 @@ FAULTS = {
         "normalized_by_few",
         case("normed_pictures", "images", batch_size=1),
     ),
+    "BatchNorm over a single value": ("normalized_by_few", case("normed_pooled", "images", batch_size=1)),
     "BatchNorm over two samples": ("normalized_by_few", case("normed", batch_size=2)),
     "one BatchNorm at two places": ("shared_statistics", of("Twice", kind="norm")),
     "the place of a maximum": ("unused_parameters", case("PlaceOfMaximum", **REGRESSION)),
@@ -119,6 +120,7 @@ SOUND = {
     "BatchNorm over eight samples": case("normed", batch_size=8),
     "a linear layer and dropout used twice": of("Twice", kind="linear"),
     "one encoder for a pair": of("Twice", kind="pair"),
+    "a recurrent cell": case("Cell", "sequences"),
     "a GRU over time": of("TimeFirst", data="sequences", kind="gru", batch_first=True),
     "attention over time": of("TimeFirst", data="sequences", kind="attention", batch_first=True),
 }
@@ -167,6 +169,7 @@ WORDS = {
     "a loss that learns": ("the loss computes with", "loss's parameters"),
     "a rate of its own": ("lr 0.01",),
     "a decay of its own": ("has its own", "pass weight_decay on"),
+    "BatchNorm over a single value": ("torch refuses to train",),
     "a GRU over samples": ("body takes the first axis for time", "batch_first=True"),
     "attention over samples": ("batch_first=True",),
     "pixels of 0 to 255": ("divide by 255",),

@@ -109,6 +109,7 @@ def test_a_head_alone_is_a_note_where_the_body_is_pretrained():
 
 
 def test_batch_norm_at_a_batch_size_of_one():
+    assert loud(judge({"normalizations": (changed(NORM, values=1),)})) == {"normalized_by_few": "fail"}
     context = context_of("check-init-loss", batch_size=1)
     assert loud(judge({"normalizations": (NORM,)}, context)) == {"normalized_by_few": "warn"}
     assert loud(judge({}, context)) == {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tunekit.measured import InitialMeasured, Normalization
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import named_few
-from tunekit.vocabulary import Finding
+from tunekit.vocabulary import Finding, Severity
 
 FEW = 2  # values a channel, of which little but the sign is left
 APART = 0.5  # standard deviations between the means, or half the logarithm of the variances' ratio
@@ -30,7 +30,8 @@ NORMALIZED_BY_FEW = fault(
     "normalized_by_few",
     "warn",
     "BatchNorm normalises by a single sample.",
-    f"Values of a channel in a batch of the recipe's size: at most {FEW}; or BatchNorm at a batch size of 1. "
+    f"Values of a channel in a batch of the recipe's size: at most {FEW} (one is a failure); or BatchNorm at a "
+    "batch size of 1. "
     "Their mean and "
     "variance say little of the data, and eval mode uses others.",
     "A batch size of 1 or 2, or a pooled map of one pixel.",
@@ -79,7 +80,11 @@ def _few(layers: Sequence[Normalization], context: Here) -> list[Finding]:
         f"{named_few([layer.layer for layer in few])} normalise by {least.values} values a channel{sample}, at a batch "
         f"size of {context.recipe.batch_size}"
     )
-    return [NORMALIZED_BY_FEW.finding(message, {"layers": [layer.layer for layer in few[:20]], "values": least.values})]
+    if least.values == 1:
+        message = f"{message}: torch refuses to train on a single value"
+    severity: Severity | None = "fail" if least.values == 1 else None
+    evidence = {"layers": [layer.layer for layer in few[:20]], "values": least.values}
+    return [NORMALIZED_BY_FEW.finding(message, evidence, severity=severity)]
 
 
 def _shared(every: Sequence[Sequence[Normalization]]) -> list[Finding]:

@@ -11,7 +11,7 @@ from tunekit.configuration import digest
 from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
-from tunekit.training.data import LoaderSplit
+from tunekit.training.data import Batch, LoaderSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
@@ -20,7 +20,7 @@ from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.schedules import ending_at
 from tunekit.training.sources import data_digests
-from tunekit.training.tasks import any_tensor
+from tunekit.training.tasks import Outputs, any_tensor
 from tunekit.vocabulary import Facts
 
 
@@ -34,7 +34,7 @@ def describe(subject: Subject) -> Facts:
     train = session.splits.train
     batch = session.batch(0)
     with torch.no_grad():
-        outputs = session.answer(session.model, batch)
+        outputs = _outputs(session, batch)
         if labels_fit(session.task, any_tensor(outputs), batch.targets):  # where they do not, step 1 says it by name
             session.task.loss(outputs, batch.targets)  # what else does not fit is said here
     session.augment(batch)
@@ -64,6 +64,19 @@ def describe(subject: Subject) -> Facts:
         weights_bytes=sizes.best,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
     )
+
+
+def _outputs(session: Session, batch: Batch) -> Outputs:
+    """The model's outputs in train mode, or in eval mode where BatchNorm refuses so few values, which step 1 names."""
+    try:
+        return session.answer(session.model, batch)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+    session.model.eval()
+    outputs = session.answer(session.model, batch)
+    session.model.train()
+    return outputs
 
 
 def _sizes(session: Session) -> Sizes:

@@ -90,13 +90,20 @@ class _Flow:
             )
 
     def sizes(self) -> tuple[Gradient, ...]:
-        """The first entry is the largest among the layers that share the first's input (as query, key and value do)."""
-        sizes = [Gradient(name, self.norms.get(place, 0.0)) for place, (name, _) in enumerate(self.calls)]
+        """The first entry is the largest among the layers that share the first's input (as query, key and value do). A
+        layer called several times (a recurrent cell) stands at its first place with the largest of its gradients."""
+        largest: dict[str, Gradient] = {}
+        sources: dict[str, object] = {}
+        for place, (name, source) in enumerate(self.calls):
+            size = max(self.norms.get(place, 0.0), largest[name].gradient if name in largest else 0.0)
+            largest[name] = Gradient(name, size)
+            sources.setdefault(name, source)
+        sizes = list(largest.values())
         if not sizes:
             return ()
-        source = self.calls[0][1]
-        together = [size for size, (_, other) in zip(sizes, self.calls, strict=True) if other is source]
-        rest = sizes[1:] if source is None else sizes[len(together) :]
+        source = sources[sizes[0].name]
+        together = [size for size in sizes if sources[size.name] is source]
+        rest = sizes[1:] if source is None else [size for size in sizes if size not in together]
         return (max(together, key=lambda item: item.gradient), *rest)
 
 
