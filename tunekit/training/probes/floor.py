@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tunekit.measured import RESIDUAL, Floor
+from tunekit.training.probes.descent import Descent, descend
 from tunekit.training.probes.parts import class_axis, mapped, real, with_real
 from tunekit.training.tasks import Task, main_tensor
 
 VALUES = 2_000_000  # outputs on the whole set, above which they are not optimised
-SECONDS = 3.0  # a search of free outputs; a loss that is slow is searched less well
-LBFGS_STEPS = 100
-ADAM_STEPS = 100
-CLOSE = 1e-3  # share of a loss by which a round of a search lowers it, if another follows
-ROUNDING = 1e-7
 SURE = 20.0  # logit of a class that is certain: its cross-entropy is 2e-9
-ENDLESS = 0.1  # drop in the last half of a search, over the drop before, of a loss that falls without end
-DEEP = 1000.0  # times the size of its start, below zero, where a loss falls without end
 RANGE = 10.0  # size of outputs at which a loss without end is judged
 
 Loss = Callable[[Any], Tensor]
@@ -48,10 +41,8 @@ POSITIVE = Form("positive", F.softplus, lambda y: torch.log(torch.expm1(y.clamp(
 class Search:
     """Where a search of free outputs ended."""
 
-    loss: float
+    end: Descent
     outputs: Any
-    endless: bool  # it fell without end
-    sound: bool  # it came to an end, and no value on the way was none
 
 
 @dataclass(frozen=True)
@@ -73,40 +64,67 @@ def measure_floor(task: Task, answer: Any, targets: Any) -> Free | None:
         return task.loss(outputs, targets)
 
     axis = _sample_axis(answer, targets)
-    forms = _forms(answer)
-    searches: list[tuple[Form, Search]] = []
-    for form in forms:
-        found = _searched(loss, answer, form, thorough=perfect_outputs(task, answer, targets, form) is None)
+    tries: list[_Try] = []
+    for form in _forms(task, answer, loss):
+        constant = None if axis is None else _searched(loss, answer, form, tied=axis)
+        start = _nearer(loss, answer, constant)
+        thorough = perfect_outputs(task, answer, targets, form) is None
+        found = _searched(loss, start, form, thorough=thorough)
         if found is not None:
-            searches.append((form, found))
-            if found.sound:
+            tries.append(_Try(form, start, constant, found, _level(task, start, targets, form)))
+            if found.end.sound or (found.end.endless and tries[-1].level is not None):
                 break
-    if not searches:
+    if not tries:
         return None
-    form, best = min(searches, key=lambda search: (not search[1].sound, search[1].endless, search[1].loss))
-    perfect = _value(loss, perfect_outputs(task, answer, targets, form))
-    constant = None if axis is None else _searched(loss, answer, form, tied=axis)
-    level = _level(task, answer, targets, form)
-    lowest = min(value for value in (best.loss, perfect, level) if value is not None and math.isfinite(value))
-    endless = best.endless or _is_endless(lowest, level, constant)
-    floor = Floor(
+    best = min(tries, key=lambda each: (not each.found.end.sound and each.level is None, each.found.end.loss))
+    return Free(_floor_of(task, best, targets), best.found.outputs)
+
+
+@dataclass(frozen=True)
+class _Try:
+    """A search in one form."""
+
+    form: Form
+    start: Any
+    constant: Search | None
+    found: Search
+    level: float | None
+
+
+def _floor_of(task: Task, best: _Try, targets: Any) -> Floor:
+    def loss(outputs: Any) -> Tensor:
+        return task.loss(outputs, targets)
+
+    constant, found, level = best.constant, best.found, best.level
+    perfect = _value(loss, perfect_outputs(task, best.start, targets, best.form))
+    lowest = min(value for value in (found.end.loss, perfect, level) if value is not None)
+    deeper = constant is not None and constant.end.endless
+    endless = deeper or found.end.endless or _is_endless(lowest, level, constant)
+    return Floor(
         loss=lowest,
         endless=endless,
-        constant=None if constant is None or constant.endless else constant.loss,
+        constant=None if constant is None or constant.end.endless else constant.end.loss,
         perfect=perfect,
         level=level,
-        score=_score(task, best.outputs, targets),
-        within=_within(loss, answer, form) if endless and level is None else None,
+        score=_score(task, found.outputs, targets),
+        within=_within(loss, best.start, best.form) if endless and level is None else None,
     )
-    return Free(floor, best.outputs)
+
+
+def _nearer(loss: Loss, answer: Any, constant: Search | None) -> Any:
+    """The network's outputs or the best constant ones, where to begin: far targets are nearer to the latter."""
+    here = _value(loss, answer)
+    if constant is None or constant.end.endless or (here is not None and here <= constant.end.loss):
+        return answer
+    return constant.outputs
 
 
 def _is_endless(lowest: float, level: float | None, constant: Search | None) -> bool:
     """Whether the last hundredth of the targets' variance is worth more than all before: a log-likelihood, which falls
     without end as what it is unsure of vanishes."""
-    if level is None or constant is None or not math.isfinite(constant.loss):
+    if level is None or constant is None or not math.isfinite(constant.end.loss):
         return False
-    return level - lowest > max(constant.loss - level, 1e-9)
+    return level - lowest > max(constant.end.loss - level, 1e-9)
 
 
 def perfect_outputs(task: Task, answer: Any, targets: Any, form: Form) -> Tensor | None:
@@ -131,7 +149,7 @@ def perfect_outputs(task: Task, answer: Any, targets: Any, form: Form) -> Tensor
     return wanted.to(answer) if task.kind != "classification" else None
 
 
-def _forms(answer: Any) -> list[Form]:
+def _forms(task: Task, answer: Any, loss: Loss) -> list[Form]:
     """The forms to search in. Outputs of a narrower range than all numbers may owe it to a last activation that the
     loss asks for, or to a fault: so the range counts only where the loss has no floor without, or is not defined."""
     if not isinstance(answer, Tensor):
@@ -141,12 +159,22 @@ def _forms(answer: Any) -> list[Form]:
         if float(answer.double().logsumexp(axis).abs().max()) < 1e-3:
             return [_over(axis, torch.log_softmax, "log_softmax")]
     low, high = float(answer.min()), float(answer.max())
-    if low >= 0 and high <= 1:  # distances may lie there as well
+    if low >= 0 and high <= 1:
         for axis in several:
             if float((answer.double().sum(axis) - 1).abs().max()) < 1e-3:
-                return [AS_THEY_ARE, _over(axis, torch.softmax, "softmax")]
-        return [AS_THEY_ARE, SIGMOID, POSITIVE]
+                form = _over(axis, torch.softmax, "softmax")
+                if task.kind != "classification":
+                    return [AS_THEY_ARE, form]
+                return [AS_THEY_ARE] if _takes_scores(loss, answer) else [form]
+        # Shares and distances may both lie there.
+        return [AS_THEY_ARE, *([POSITIVE, SIGMOID] if task.kind == "regression" else [SIGMOID, POSITIVE])]
     return [AS_THEY_ARE, POSITIVE] if low >= 0 else [AS_THEY_ARE]
+
+
+def _takes_scores(loss: Loss, answer: Tensor) -> bool:
+    """Whether the loss stays where all outputs are moved alike."""
+    here, there = (_value(loss, answer + shift) for shift in (0.0, 3.0))
+    return here is not None and there is not None and abs(here - there) <= 1e-3 * (1 + abs(here))
 
 
 def _over(axis: int, function: Callable[[Tensor, int], Tensor], name: str) -> Form:
@@ -180,79 +208,11 @@ def _searched(
 
     try:
         with torch.enable_grad():
-            lowest, endless, sound = _descend(lambda: loss(outputs()), leaves, thorough)
+            end = descend(lambda: loss(outputs()), leaves, thorough)
             value = outputs()
     except Exception:  # the person's loss: any error means that free outputs are not for it
         return None
-    if not math.isfinite(lowest):
-        return None
-    return Search(lowest, mapped(value, Tensor.detach), endless, sound)
-
-
-def _descend(loss: Callable[[], Tensor], leaves: list[Tensor], thorough: bool) -> tuple[float, bool, bool]:
-    """Down from where the leaves are: LBFGS and, to be thorough with what has corners, Adam at several rates. Leaves
-    them at the lowest point, and says whether the loss falls without end, and whether the search went well."""
-    start, until = float(loss().detach()), time.monotonic() + SECONDS
-    course, broken = [start], False
-    best = [leaf.detach().clone() for leaf in leaves]
-
-    def keep(value: float) -> None:
-        if value < min(course) or not math.isfinite(start):
-            best[:] = [leaf.detach().clone() for leaf in leaves]
-        course.append(value)
-
-    search = torch.optim.LBFGS(leaves, max_iter=10, history_size=20, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        search.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    for _ in range(LBFGS_STEPS // 10):
-        search.step(closure)
-        value = float(loss().detach())
-        broken = not math.isfinite(value)
-        if broken or time.monotonic() > until:
-            break
-        keep(value)
-        if course[-2] - value <= CLOSE * abs(value) + ROUNDING * (course[0] - value):
-            break
-    _put(leaves, best)
-    endless = course[-1] < -DEEP * (1 + abs(start)) or (len(course) > LBFGS_STEPS // 10 and _still_falls(course))
-    if thorough and not endless:
-        _adam(loss, leaves, keep, until)
-        _put(leaves, best)
-    return float(loss().detach()), endless, not (endless or broken)
-
-
-def _still_falls(course: Sequence[float]) -> bool:
-    """Whether the last half of a search went down by no less than a share of what came before."""
-    middle = course[len(course) // 2]
-    return middle - course[-1] > ENDLESS * max(course[0] - middle, 1e-9)
-
-
-def _adam(loss: Callable[[], Tensor], leaves: list[Tensor], keep: Callable[[float], None], until: float) -> None:
-    start = [leaf.detach().clone() for leaf in leaves]
-    scale = max(max(float(leaf.detach().square().mean().sqrt()) for leaf in leaves), 0.1)
-    for rate in (0.1 * scale, 0.01 * scale):
-        _put(leaves, start)
-        search = torch.optim.Adam(leaves, lr=rate)
-        for step in range(ADAM_STEPS):
-            search.param_groups[0]["lr"] = rate * (1 - step / ADAM_STEPS)
-            search.zero_grad()
-            value = loss()
-            value.backward()
-            if step % 10 == 0 and (not math.isfinite(float(value.detach())) or time.monotonic() > until):
-                break
-            search.step()
-        keep(float(loss().detach()))
-
-
-def _put(leaves: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-    with torch.no_grad():
-        for leaf, value in zip(leaves, values, strict=True):
-            leaf.copy_(value)
+    return Search(end, mapped(value, Tensor.detach)) if math.isfinite(end.loss) else None
 
 
 def _level(task: Task, answer: Any, targets: Any, form: Form) -> float | None:
@@ -271,14 +231,14 @@ def _level(task: Task, answer: Any, targets: Any, form: Form) -> float | None:
 
     found = _searched(loss, answer, form)
     exact = _value(loss, perfect_outputs(task, answer, targets, form))
-    values = [found.loss if found is not None and not found.endless else None, exact]
-    return min((value for value in values if value is not None and math.isfinite(value)), default=None)
+    values = [found.end.loss if found is not None and not found.end.endless else None, exact]
+    return min((value for value in values if value is not None), default=None)
 
 
 def _within(loss: Loss, answer: Any, form: Form) -> float | None:
     """The lowest loss of outputs no larger than RANGE."""
     found = _searched(loss, answer, form, bound=RANGE)
-    return None if found is None else found.loss
+    return None if found is None else found.end.loss
 
 
 def _sample_axis(answer: Any, targets: Any) -> int | None:
