@@ -48,11 +48,6 @@ def flat_targets() -> Pair:
     return _pair(x, y)
 
 
-def constant_targets() -> Pair:
-    x, _ = _plane()
-    return _pair(x, torch.full((len(x), 1), 0.5))
-
-
 def masked() -> Pair:
     """Rows [N, 6, 5] with a mask of truth values [N, 6], and the mean of what it lets through."""
     x = torch.randn(160, 6, 5, generator=_draw(24))

@@ -102,10 +102,6 @@ FAULTS = {
         "eval_mode_differs",
         {"model": P + "HalvedInEvaluation", "data": "regression", "task": "regression", "model_args": SCALAR},
     ),
-    "targets that are all the same": (
-        "memorizes_without_input",
-        {"data": P + "constant_targets", "task": "regression", "model_args": SCALAR},
-    ),
 }
 
 
