@@ -156,7 +156,7 @@ REGULARIZERS_OFF = Code(
     "Parts of the model work otherwise in this step than in training.",
     "Dropout layers, which are off, and BatchNorm layers, whose statistics are made anew before eval mode is judged.",
     "The tiny set is to be learned by heart, in some tens of iterations.",
-    (),
+    ("nothing to do: from the next step on they work as in your code",),
     f"{LECTURE} (step 2)",
 )
 CONTROL_FAILED = Code(
@@ -165,7 +165,7 @@ CONTROL_FAILED = Code(
     "The control with zeroed inputs, or the look at the trained model, could not be run.",
     "The error that it raised.",
     "A model that does not take such inputs; what only this would have shown is not known.",
-    (),
+    ("call the model with inputs of zeros in your own code, if you want to know",),
     f"{KARPATHY} (input-independent baseline)",
 )
 CODES = (
