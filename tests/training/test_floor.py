@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tunekit.training.metrics import METRICS
 from tunekit.training.probes.alignment import measure_alignment
 from tunekit.training.probes.floor import measure_floor
-from tunekit.training.tasks import METRICS, Task
+from tunekit.training.tasks import Task
 
 DRAW = torch.Generator().manual_seed(0)
 LOGITS = torch.randn(24, 5, generator=DRAW)
@@ -20,14 +21,9 @@ GIVEN = 0.1 * torch.randn(24, 3, generator=DRAW)
 
 
 def task(loss, kind="classification", metric="loss"):
-    return Task(kind, loss, METRICS[metric])
-
-
-class Parts(Task):
-    """A loss of several parts gets the targets as they are."""
-
-    def loss(self, outputs, targets):
-        return self.criterion(outputs, targets)
+    made = Task(kind, loss, METRICS[metric])
+    made.own_loss = True
+    return made
 
 
 def floor(loss, answer, targets, kind="classification", metric="loss"):
@@ -100,7 +96,7 @@ class TestFloor:
         def loss(outputs, x):
             return F.mse_loss(outputs["made"], x) + outputs["codes"][0].square().mean()
 
-        found = measure_floor(Parts("regression", loss, METRICS["loss"]), parts, NUMBERS)
+        found = measure_floor(task(loss, "regression"), parts, NUMBERS)
         assert found.floor.loss == pytest.approx(0.0, abs=1e-4)
         assert found.floor.constant == pytest.approx(float(NUMBERS.var(0, unbiased=False).mean()), rel=1e-3)
         assert found.outputs["codes"][1].tolist() == [3, 4]

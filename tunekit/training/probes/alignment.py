@@ -27,7 +27,7 @@ def measure_alignment(task: Task, answer: Any, targets: Any) -> Alignment | None
     wanted = task.targets(targets, answer)
     if not isinstance(wanted, Tensor) or wanted.numel() != targets.numel() or wanted.numel() < 2:
         return None
-    places = _places(answer, wanted)
+    places = _places(task, answer, wanted)
     if places is None:
         return None
     try:
@@ -41,11 +41,11 @@ def measure_alignment(task: Task, answer: Any, targets: Any) -> Alignment | None
     return Alignment(looked=len(seen), astray=len(astray), shifted=steady)
 
 
-def _places(answer: Tensor, wanted: Tensor) -> Callable[[Tensor], Tensor] | None:
+def _places(task: Task, answer: Tensor, wanted: Tensor) -> Callable[[Tensor], Tensor] | None:
     """Changes of the gradient [as the outputs] -> the largest at each target's place [as the targets]."""
     if answer.shape == wanted.shape:
         return lambda change: change
-    axis = class_axis(answer, wanted)
+    axis = class_axis(task, answer, wanted)
     if axis is not None:
         return lambda change: change.amax(axis)
     by_size = _permuted(answer, wanted)

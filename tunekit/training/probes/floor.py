@@ -13,8 +13,8 @@ from torch import Tensor
 
 from tunekit.measured import RESIDUAL, Floor
 from tunekit.training.probes.descent import Descent, descend
-from tunekit.training.probes.parts import class_axis, mapped, real, with_real
-from tunekit.training.tasks import Task, main_tensor
+from tunekit.training.probes.parts import class_axis, detached, real, with_real
+from tunekit.training.tasks import Task
 
 VALUES = 2_000_000  # outputs on the whole set, above which they are not optimised
 SURE = 20.0  # logit of a class that is certain: its cross-entropy is 2e-9
@@ -134,7 +134,7 @@ def perfect_outputs(task: Task, answer: Any, targets: Any, form: Form) -> Tensor
     wanted = task.targets(targets, answer)
     if not isinstance(wanted, Tensor):
         return None
-    axis = class_axis(answer, wanted)
+    axis = class_axis(task, answer, wanted)
     if axis is not None:
         classes = answer.shape[axis]
         known = (wanted >= 0) & (wanted < classes)
@@ -212,7 +212,7 @@ def _searched(
             value = outputs()
     except Exception:  # the person's loss: any error means that free outputs are not for it
         return None
-    return Search(end, mapped(value, Tensor.detach)) if math.isfinite(end.loss) else None
+    return Search(end, detached(value)) if math.isfinite(end.loss) else None
 
 
 def _level(task: Task, answer: Any, targets: Any, form: Form) -> float | None:
@@ -266,7 +266,7 @@ def _value(loss: Loss, outputs: Any) -> float | None:
 def _score(task: Task, outputs: Any, targets: Any) -> float | None:
     """The metric of outputs; None where it says nothing of them."""
     try:
-        score = float(task.score(main_tensor(outputs), targets))
+        score = float(task.score(outputs, targets))
     except Exception:
         return None
     return score if math.isfinite(score) else None

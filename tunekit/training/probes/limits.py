@@ -22,13 +22,17 @@ DRAWS = 3  # samples at which it is looked for
 COMPARED = 2_000_000  # values of inputs, above which equal ones are not looked for
 
 
-def next_token(batch: Batch, wanted: Tensor) -> Fit | None:
+def next_token(task: Task, batch: Batch, wanted: Tensor) -> Fit | None:
     """Where the targets are the tokens that follow: equal beginnings that go on differently set a floor, the entropy
     of what follows each beginning, and a limit to the accuracy."""
     inputs = batch.inputs
     if wanted.dim() != 2 or wanted.is_floating_point() or len(inputs) != 1 or not isinstance(inputs[0], Tensor):
         return None
     tokens, following = inputs[0].cpu(), wanted.cpu()
+    ahead = task.reading.ahead if task.reading is not None else 0
+    if ahead > 0:  # a loss that shifts its targets by itself
+        following = following[:, ahead:]
+        tokens = tokens[:, : following.shape[1]]
     length = following.shape[1]
     if tokens.is_floating_point() or tokens.dim() != 2 or tokens.shape[1] not in (length, length + 1):
         return None

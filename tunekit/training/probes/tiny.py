@@ -20,7 +20,7 @@ from tunekit.training.probes.alignment import measure_alignment
 from tunekit.training.probes.floor import measure_floor
 from tunekit.training.probes.parts import detached, real
 from tunekit.training.probes.subject import Subject
-from tunekit.training.tasks import Task, main_tensor
+from tunekit.training.tasks import Task, any_tensor
 from tunekit.vocabulary import UserError
 
 RECALIBRATION = 8  # passes that rebuild BatchNorm's statistics
@@ -38,14 +38,14 @@ def measure_tiny_set(subject: Subject) -> TinySet:
         with torch.no_grad():
             answer = session.answer(model, batch)
             start = float(task.loss(answer, batch.targets))
-            outputs = main_tensor(answer)
+            outputs = any_tensor(answer)
         random = _asked(lambda: _draws(session, batch), False)
         wanted = task.targets(batch.targets, outputs)
         free = _asked(lambda: measure_floor(task, answer, batch.targets), None)
         alignment = _asked(lambda: measure_alignment(task, answer, batch.targets), None)
     tiny = TinySet(
         kind=task.kind,
-        accuracy=_asked(lambda: _counts_right(task, outputs, batch.targets), False),
+        accuracy=_asked(lambda: _counts_right(task, answer, batch.targets), False),
         samples=len(session.splits.train),
         parameters=sum(p.numel() for p in model.parameters()),
         start=start,
@@ -81,7 +81,7 @@ def _limited(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor, ti
     """What is known of the targets, and of models that cannot be held to the loss's own floor."""
     if tiny.kind == "regression" and wanted.is_floating_point():
         tiny = replace(tiny, spread=_asked(lambda: _spread(wanted, tiny), None))
-    following = _asked(lambda: limits.next_token(batch, wanted), None)
+    following = _asked(lambda: limits.next_token(session.task, batch, wanted), None)
     if following is not None:
         return replace(tiny, floor=tiny.floor + following.loss, best_score=following.score)
     linear = _asked(lambda: limits.few_parameters(session, batch, outputs, wanted), None)
@@ -130,7 +130,7 @@ def measure_tiny_trained(subject: Subject) -> TinyTrained:
         model.zero_grad(set_to_none=True)
         train_mode = _mean_fit(session, model, batch)
     reloaded = _asked(lambda: _reloaded(subject, batch), None)
-    outputs = main_tensor(answer).detach()
+    outputs = any_tensor(answer).detach()
     _recalibrate(model, session, batch)
     model.eval()
     with _same_draws():
@@ -180,9 +180,9 @@ def _draws(session: Session, batch: Batch) -> bool:
     return any(a.shape != b.shape or float((a - b).abs().max()) > SAME * (1 + float(a.abs().max())) for a, b in pairs)
 
 
-def _counts_right(task: Task, outputs: Tensor, targets: object) -> bool:
+def _counts_right(task: Task, answer: Any, targets: object) -> bool:
     """Whether the metric is the share of right answers, and says something of these outputs."""
-    return task.metric.counts and math.isfinite(float(task.score(outputs, targets)))
+    return task.metric.counts and math.isfinite(float(task.score(answer, targets)))
 
 
 def _known(wanted: object) -> int:
@@ -215,7 +215,7 @@ def _mean_fit(session: Session, model: nn.Module, batch: Batch) -> Fit:
 
 def _fit(session: Session, answer: Any, batch: Batch) -> Fit:
     task = session.task
-    score = _asked(lambda: float(task.score(main_tensor(answer), batch.targets)), math.nan)
+    score = _asked(lambda: float(task.score(answer, batch.targets)), math.nan)
     return Fit(float(task.loss(answer, batch.targets)), score)
 
 
