@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 from hand_made import carry_out, codes, context_of, exploding, failed, falling, found, judged, trained
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunekit.configuration import Subset
-from tunekit.measured import Fit, Spread, TinySet, TinyTrained
+from tunekit.measured import Alignment, Fit, Floor, Spread, TinySet, TinyTrained
 from tunekit.steps import overfit_tiny
+from tunekit.steps.overfit_tiny import remarks
 from tunekit.vocabulary import Measurement, Record, Training, UserError
 
 START = TinySet(
@@ -205,6 +207,12 @@ class TestCause:
         assert told.evidence["iteration"] == 3
         assert result.verdict == "fail"
 
+    @pytest.mark.parametrize("start", [math.inf, math.nan])
+    def test_a_start_that_is_not_finite_is_no_floor_to_reach(self, start):
+        _, result = tiny(lambda r: trained(r, [start]), start=replace(START, start=start, accuracy=False))
+        assert codes(result) == ["loss_not_finite"]
+        assert result.handoff == {}
+
     def test_conflicting_labels(self):
         _, result = tiny(lambda r: stuck(r, 0.7, 0.5), start=replace(START, conflicting=40))
         told = found(result, "cannot_overfit")
@@ -268,3 +276,106 @@ def test_multilabel_needs_every_label_right():
     start = replace(START, kind="multilabel", start=0.69, samples=32)
     assert tiny(learned, start=start, facts=facts, task="multilabel")[1].verdict == "pass"
     assert tiny(lambda r: learned(r, score=0.97), start=start, facts=facts, task="multilabel")[1].verdict == "fail"
+
+
+FREE = Floor(loss=0.0, endless=False, constant=2.0, perfect=0.0, level=None, score=1.0)
+
+
+def draws(request, loss):
+    return trained(request, falling(3.0, loss, request.until, speed=4), metric="error")
+
+
+class TestOfAnyLoss:
+    """Without an accuracy the loss alone is judged by, and what is measured of it."""
+
+    START = replace(START, accuracy=False, start=3.0, free=FREE)
+    FACTS = MappingProxyType({"classes": None, "metric": "loss", "maximize": False, "share": False})
+
+    def run(self, end, start=START, model=TRAINED, blank=stuck, **recipe):
+        facts = dict(self.FACTS)
+        return tiny(lambda r: draws(r, end), start, model, facts=facts, blank=blank, **{"metric": "loss", **recipe})[1]
+
+    def test_no_accuracy_is_asked_for(self):
+        assert codes(self.run(0.05)) == []
+        assert "accuracy" not in self.run(0.05).summary
+        assert self.run(0.2).verdict == "fail"
+
+    def test_the_floor_is_the_losss_own(self):
+        floor = replace(self.START, floor=0.5, free=replace(FREE, loss=0.5))
+        assert self.run(0.55, floor).verdict == "pass"
+        assert self.run(0.05, floor).verdict == "pass"
+
+    def test_a_model_that_draws_must_leave_constant_outputs_behind_by_a_tenth(self):
+        drawing = replace(self.START, random=True)
+        assert codes(self.run(1.7, drawing)) == []
+        told = found(self.run(1.95, drawing), "cannot_overfit")
+        assert "the same for every sample have 2" in told.message
+        assert "averaged" in told.advice[0]
+
+    def test_a_loss_that_is_as_low_without_inputs(self):
+        result = self.run(1.0, replace(self.START, free=None), blank=lambda r: draws(r, 1.0))
+        assert "with the inputs zeroed the loss is as low" in found(result, "cannot_overfit").message
+        apart = replace(self.START, free=None, told_apart=True)
+        result = self.run(1.0, apart, blank=lambda r: draws(r, 1.0))
+        assert "zeroed" not in found(result, "cannot_overfit").message
+
+    def test_masks_and_lengths_may_be_what_it_was_learned_from(self):
+        assert codes(self.run(0.01, blank=lambda r: draws(r, 0.01))) == ["memorizes_without_input"]
+        apart = replace(self.START, told_apart=True)
+        assert codes(self.run(0.01, apart, blank=lambda r: draws(r, 0.01))) == []
+
+    def test_many_targets_a_sample_take_longer(self):
+        dense = replace(self.START, samples=10, targets=2560)
+        assert remarks.slow_limit(dense) == pytest.approx(200 * math.log(2561) / math.log(11))
+        assert remarks.slow_limit(replace(dense, targets=10)) == 200
+
+    def test_eval_mode_is_judged_by_the_loss(self):
+        worse = replace(TRAINED, eval_mode=Fit(0.5, math.nan), train_mode=Fit(0.01, math.nan))
+        told = found(self.run(0.01, model=worse), "eval_mode_differs")
+        assert told.evidence == {"train_loss": 0.01, "eval_loss": 0.5}
+        still = found(self.run(0.01, model=replace(worse, still_norms=("body.1",))), "eval_mode_differs")
+        assert "body.1" in still.message
+        better = replace(TRAINED, eval_mode=Fit(0.01, math.nan), train_mode=Fit(0.5, math.nan))
+        assert "eval_mode_differs" not in codes(self.run(0.5, replace(self.START, random=True), better))
+
+    def test_weights_that_a_checkpoint_does_not_hold(self):
+        for model in (replace(TRAINED, reloaded=2.5), replace(TRAINED, train_mode=Fit(2.5, math.nan))):
+            assert codes(self.run(0.01, model=model)) == ["weights_not_saved"]
+        assert codes(self.run(0.01, model=replace(TRAINED, reloaded=0.2))) == []
+        assert codes(self.run(0.01, model=replace(TRAINED, reloaded=math.nan))) == ["weights_not_saved"]
+
+    @pytest.mark.parametrize(
+        ("alignment", "said"),
+        [
+            (Alignment(looked=12, astray=11, shifted=False), True),
+            (Alignment(looked=12, astray=11, shifted=True), False),
+            (Alignment(looked=12, astray=3, shifted=False), False),
+            (Alignment(looked=3, astray=3, shifted=False), False),
+        ],
+    )
+    def test_a_loss_that_looks_elsewhere(self, alignment, said):
+        result = self.run(0.01, replace(self.START, alignment=alignment))
+        assert (codes(result) == ["loss_misaligned"]) == said
+
+    @pytest.mark.parametrize(
+        ("kind", "metric", "code", "severity"),
+        [
+            ("classification", "auto", "loss_misaligned", "fail"),
+            ("binary", "accuracy", "loss_misaligned", "fail"),
+            ("binary", "auto", "metric_disagrees", "note"),
+        ],
+    )
+    def test_an_accuracy_that_is_low_where_the_loss_is_least(self, kind, metric, code, severity):
+        free = replace(FREE, score=0.1, perfect=5.0)
+        start = replace(self.START, kind=kind, accuracy=True, free=free)
+        assert found(self.run(0.01, start, metric=metric), code).severity == severity
+
+    def test_what_is_wrong_in_the_model_is_named(self):
+        def said(**model):
+            return found(self.run(1.0, model=replace(TRAINED, **model)), "cannot_overfit")
+
+        assert "body.3.weight" in said(still=("body.3.weight",)).message
+        assert "the same for every sample" in said(varies=1e-7).message
+        assert "40.0 % of the outputs" in said(at_bounds=0.4).message
+        assert "no gradient reaches head.bias" in said(without_gradient=("head.bias",)).message
+        assert "more capacity" in said().advice[0]

@@ -66,7 +66,7 @@ def _place(value: object, folder: Path, name: str) -> Path:
 def read_splits(data: DataSpec, folder: Path) -> Splits:
     """The whole splits, before step 2 takes a few samples of them. Errors: UserError."""
     parts = load_parts(data, folder)
-    notes: tuple[str, ...] = ()
+    notes = _unshuffled(parts.train)
     train = _split_of(parts.train)
     val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))
     if isinstance(train, LoaderSplit):
@@ -91,6 +91,15 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
         if len(split) == 0:
             raise UserError(f"data: the {name} split is empty")
     return Splits(train, val, test, notes, shared)
+
+
+def _unshuffled(part: object) -> tuple[str, ...]:
+    """What is said of a training loader that goes through its samples in order."""
+    if isinstance(part, DataLoader) and isinstance(part.sampler, SequentialSampler):
+        return (
+            "the training loader does not shuffle; tunekit does, anew in every epoch: do the same with shuffle=True",
+        )
+    return ()
 
 
 def reduced(whole: Splits, data: DataSpec) -> Splits:

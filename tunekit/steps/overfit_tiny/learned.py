@@ -29,7 +29,12 @@ def stop_rule(start: TinySet) -> StopRule:
 def without_knowledge(start: TinySet) -> float:
     """The loss of the best outputs that are the same for every sample; of the untrained model where that is unknown."""
     constant = start.free.constant if start.free is not None else None
-    return start.start if constant is None or not constant > start.floor else constant
+    return _finite(start) if constant is None or not constant > start.floor else constant
+
+
+def _finite(start: TinySet) -> float:
+    """The loss of the untrained model or, where that is none, a little more than the floor."""
+    return start.start if math.isfinite(start.start) else start.floor + 1 + abs(start.floor)
 
 
 def way(start: TinySet) -> float:
@@ -47,7 +52,7 @@ def wanted_loss(start: TinySet) -> float:
         residual = start.spread.residual
         return start.floor + max(residual if residual > LINEAR * way(start) else NEAR_FLOOR * way(start), LEAST)
     near = NEAR_FLOOR if start.best_score is None else NEAR_FIT
-    return start.floor + near * abs(start.start - start.floor)
+    return start.floor + near * abs(_finite(start) - start.floor)
 
 
 def wanted_score(start: TinySet) -> float | None:
@@ -92,7 +97,8 @@ def reached(record: Record, start: TinySet | None = None) -> Fit:
 
 def solved(record: Record, start: TinySet) -> bool:
     end, wanted = reached(record, start), wanted_score(start)
-    return end.loss <= wanted_loss(start) and (wanted is None or end.score >= wanted)
+    near = math.isfinite(end.loss) and end.loss <= wanted_loss(start)
+    return near and (wanted is None or end.score >= wanted)
 
 
 def best(attempts: Sequence[Record], start: TinySet) -> Record:
