@@ -329,6 +329,12 @@ class TestOfAnyLoss:
         assert remarks.slow_limit(dense) == pytest.approx(200 * math.log(2561) / math.log(11))
         assert remarks.slow_limit(replace(dense, targets=10)) == 200
 
+    def test_a_loss_without_a_floor_is_not_slow_to_reach_what_is_held_to_be_one(self):
+        slow = found(tiny(lambda r: learned(r, at=230))[1], "overfit_slow")
+        assert slow.severity == "warn"
+        endless = replace(START, free=replace(FREE, endless=True))
+        assert codes(tiny(lambda r: learned(r, at=230), start=endless)[1]) == ["loss_without_floor"]
+
     def test_eval_mode_is_judged_by_the_loss(self):
         worse = replace(TRAINED, eval_mode=Fit(0.5, math.nan), train_mode=Fit(0.01, math.nan))
         told = found(self.run(0.01, model=worse), "eval_mode_differs")

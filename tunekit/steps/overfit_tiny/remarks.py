@@ -30,7 +30,8 @@ from tunekit.vocabulary import Finding, Record
 
 def slow(best_try: Record, start: TinySet) -> list[Finding]:
     """Slow for no reason that is known, or because the outputs have far to go to targets that are not standardised."""
-    if start.random or best_try.iterations <= slow_limit(start):
+    endless = start.free is not None and start.free.endless  # it is held to a hundredth of the variance, and calibrated
+    if start.random or endless or best_try.iterations <= slow_limit(start):
         return []
     message = f"{best_try.iterations} passes over {start.samples} samples were needed; some tens is usual"
     evidence = {"epochs": best_try.iterations}
