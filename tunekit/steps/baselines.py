@@ -82,8 +82,13 @@ class Gain:
 
     @property
     def is_better(self) -> bool:
-        """Clearly by the metric; or by the loss, where the metric is not worse or not known."""
-        return self.by_metric or (self.by_loss and (self.metric is None or self.metric.value >= 0))
+        """Clearly by the metric; or by the loss, where the metric is not known, or not worse beyond its error."""
+        return self.by_metric or (self.by_loss and (self.metric is None or self.metric.value > -self.metric.error))
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether a baseline of guessing is not beaten: by the metric or, where that is not known, by the loss."""
+        return self.is_known and not self.by_metric and not (self.metric is None and self.by_loss)
 
 
 def _clear(gain: Estimate | None) -> bool:

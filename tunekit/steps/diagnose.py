@@ -94,7 +94,7 @@ def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
     own = {"lr": config.lr, "weight_decay": config.weight_decay, "dropout": config.model.args.get("dropout")}
     swept = known.get("sweep_range")
     if swept and context.handoff(fine_run) is not None:
-        # Validation chose this rate over more epochs than the sweep's: it is none that the sweep's range speaks against.
+        # Validation chose this rate over more epochs than the sweep's: the sweep's range does not speak against it.
         known["sweep_range"] = [min(swept[0], config.lr), max(swept[1], config.lr)]
     said = {code for name, earlier in context.earlier.items() if name in JUDGES_THE_RUN for code in earlier.codes}
     before = context.earlier.get(fine_run.name)

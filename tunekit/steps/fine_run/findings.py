@@ -152,7 +152,7 @@ def against_baselines(context: Context[FineRun], beside: Baselines, candidates: 
     findings = []
     if beside.chance is not None:
         gain = baselines.over_chance(context, beside.chance, candidates)
-        if gain.is_known and not gain.by_metric:
+        if gain.is_chance:
             message, evidence = baselines.told(context, gain, baselines.CHANCE)
             severity: Severity | None = "warn" if gain.by_loss else None
             findings.append(NO_BETTER_THAN_CHANCE.finding(message, evidence, severity=severity))
