@@ -82,8 +82,9 @@ class Gain:
 
     @property
     def is_better(self) -> bool:
-        """Clearly by the metric; or by the loss, where the metric is not known, or not worse beyond its error."""
-        return self.by_metric or (self.by_loss and (self.metric is None or self.metric.value > -self.metric.error))
+        """Clearly by the metric; or by the loss, where the metric is not known or not clearly worse."""
+        metric = self.metric
+        return self.by_metric or (self.by_loss and (metric is None or metric.value > -ERRORS * metric.error))
 
     @property
     def is_chance(self) -> bool:
