@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tunekit import measured
 from tunekit.jsondata import JsonData
 from tunekit.measured import (
+    ChanceMeasured,
     DataMeasured,
     DescribeArgs,
     Expectation,
@@ -19,12 +20,23 @@ from tunekit.measured import (
     Labels,
     TinySet,
     TinyTrained,
+    UntouchedMeasured,
     UsageMeasured,
 )
 from tunekit.vocabulary import Facts
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda x: st.lists(x, max_size=2))
-WHOLE = [Facts, DescribeArgs, DataMeasured, InitialMeasured, TinySet, TinyTrained, UsageMeasured]
+WHOLE = [
+    Facts,
+    DescribeArgs,
+    DataMeasured,
+    InitialMeasured,
+    TinySet,
+    TinyTrained,
+    ChanceMeasured,
+    UntouchedMeasured,
+    UsageMeasured,
+]
 
 
 def mappings(kind):

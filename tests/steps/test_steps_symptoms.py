@@ -1,5 +1,5 @@
 import pytest
-from hand_made import codes, context_of, exploding, failed, falling, found, judged, left, trained
+from hand_made import codes, context_of, exploding, failed, falling, found, judged, left, trained, trainings
 
 from tunekit.steps import conclude, get_step, step_names
 from tunekit.steps.step import Judgement
@@ -94,7 +94,7 @@ def test_results_name_what_to_do_next():
 
 def test_fine_runs_that_diverge_after_a_cause_name_it():
     context = after("exploding_gradients", step="fine-run")
-    records = [trained(r, exploding(2.3, r.until)) for r in context.step.plan(context, [])]
+    records = [trained(r, exploding(2.3, r.until)) for r in trainings(context.step.plan(context, []))]
     result = judged(context, records)
     assert codes(result) == ["fine_run_diverged"]
     assert (result.findings[0].severity, result.verdict) == ("note", "fail")
