@@ -306,3 +306,26 @@ def test_a_range_that_is_upside_down_is_refused(tmp_path):
     )
     with pytest.raises(UserError, match=r"r\.yaml, line 5: .*low: 10 is above .*high, 0\.1"):
         read_recipe(tmp_path / "r.yaml")
+
+
+class TestRateNotUsed:
+    """Equal runs at all rates, though they learn: the rate does not reach the optimizer."""
+
+    def test_runs_that_are_equal_to_the_digit_hand_on_no_rate_and_cost_no_further_one(self):
+        context = context_of("lr-sweep")
+        records = carry_out(context, lambda request: trained(request, falling(2.3, 0.5, request.until, 0.01)))
+        result = judged(context, records)
+        assert (codes(result), result.handoff, len(records)) == (["rate_not_used"], {}, 9)
+
+    def test_runs_that_differ_in_the_sixth_digit_are_not(self):
+        context = context_of("lr-sweep")
+
+        def answer(request):
+            return trained(request, falling(2.3, 0.5 + 1e-4 * math.log10(request.config.lr), request.until))
+
+        assert "rate_not_used" not in codes(judged(context, carry_out(context, answer)))
+
+    def test_a_model_that_learns_nothing_is_told_so(self):
+        context = context_of("lr-sweep")
+        records = carry_out(context, lambda request: trained(request, [2.3] * request.until))
+        assert codes(judged(context, records)) == ["no_learning_rate_works"]

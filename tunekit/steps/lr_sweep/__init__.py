@@ -113,7 +113,8 @@ def plan_sweep(context: Context[LrSweep], records: Sequence[Record], fixed: Valu
     if is_fine_tuning(context):
         side = held_out.edge(held_out.read_rates(context, swept), baselines.read(records).untouched)
     else:
-        side = edge(read_curves(swept))
+        curves = read_curves(swept)
+        side = None if is_unused(curves) else edge(curves)
     if side == "highest":
         return [_training(context, beyond(max(rates), up=True), fixed, extensions + 1, CONFIRM)]
     if side == "lowest":

@@ -51,6 +51,8 @@ RATE_NOT_USED = Code(
     "An optimizer of your own that fixes its rate, or parameter groups that each bring their own `lr`.",
     ("use the `lr` that your optimizer's function is given; for groups, as a factor of it: `lr * 0.1`",),
     "",
+    symptom=False,
+    explains_later=True,
 )
 FEW_PARAMETERS_TRAIN = Code(
     "few_parameters_train",
