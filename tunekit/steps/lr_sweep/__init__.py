@@ -111,7 +111,7 @@ def plan_sweep(context: Context[LrSweep], records: Sequence[Record], fixed: Valu
         return []
     rates = [record.params["lr"] for record in swept]
     if is_fine_tuning(context):
-        side = held_out.edge(held_out.read_rates(context, swept), baselines.read(records).untouched)
+        side = held_out.edge(context, held_out.read_rates(context, swept), baselines.read(records).untouched)
     else:
         curves = read_curves(swept)
         side = None if is_unused(curves) else edge(curves)
@@ -141,7 +141,7 @@ def pick_rate(context: Context[LrSweep], records: Sequence[Record]) -> float | N
     if not is_fine_tuning(context):
         curves = read_curves(swept)
         return None if is_unused(curves) else pick(curves)
-    return held_out.best(held_out.read_rates(context, swept))
+    return held_out.best(context, held_out.read_rates(context, swept))
 
 
 def space(context: Context[LrSweep], _records: Sequence[Record] = ()) -> Space:
@@ -231,7 +231,7 @@ def _judge_held_out(context: Context[LrSweep], records: Sequence[Record]) -> Jud
     """By the validation loss after whole epochs."""
     swept, untouched = trainings(records), baselines.read(records).untouched
     rates = held_out.read_rates(context, swept)
-    best = held_out.best(rates)
+    best = held_out.best(context, rates)
     table = [*held_out.table(context, rates, untouched), *baselines.rows(context, baselines.read(records))]
     formats = context.formats
     if best is None:
@@ -246,7 +246,7 @@ def _judge_held_out(context: Context[LrSweep], records: Sequence[Record]) -> Jud
         f"{short(works[0])} to {short(works[1])} works over so many."
     )
     findings = []
-    side = held_out.edge(rates, untouched)
+    side = held_out.edge(context, rates, untouched)
     if side is not None and len(rates) > 1:
         findings.append(_at_edge(best, side, rates))
     return Judgement(summary, findings, SweptRates(best, works), table, formats)

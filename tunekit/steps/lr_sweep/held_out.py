@@ -1,10 +1,11 @@
-"""Rates of a fine-tuning, judged by the validation loss after whole epochs. Pure arithmetic on records.
+"""Rates of a fine-tuning, judged by validation after whole epochs. Pure arithmetic on records.
 
 The training loss of the first hundred iterations rewards the rate that forgets fastest what the weights knew.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,16 +52,22 @@ def read_rates(context: Context[Any], records: Sequence[Record]) -> Mapping[floa
     return rates
 
 
-def best(rates: Mapping[float, HeldOutRate]) -> float | None:
-    """The rate with the lowest validation loss."""
-    losses = {rate: one.val_loss for rate, one in rates.items() if one.val_loss is not None}
-    return min(losses, key=lambda rate: losses[rate], default=None)
+def best(context: Context[Any], rates: Mapping[float, HeldOutRate]) -> float | None:
+    """The rate that validates best: by the metric, equal ones by the loss. A network that is too sure of itself loses
+    less where it forgets, so the loss alone does not decide."""
+    sign = -1.0 if context.facts.maximize else 1.0
+
+    def rank(one: HeldOutRate) -> tuple[float, float]:
+        return (math.inf if one.metric is None else sign * one.metric, one.val_loss or 0.0)
+
+    sound = [one for one in rates.values() if one.val_loss is not None]
+    return min(sound, key=rank).rate if sound else None
 
 
-def edge(rates: Mapping[float, HeldOutRate], untouched: UntouchedMeasured | None) -> str | None:
+def edge(context: Context[Any], rates: Mapping[float, HeldOutRate], untouched: UntouchedMeasured | None) -> str | None:
     """The side on which a better rate may lie. A lowest rate that moves nothing is no edge: below it lies the untouched
     model."""
-    chosen = best(rates)
+    chosen = best(context, rates)
     if chosen is None:
         return "lowest"
     if len(rates) > 1 and chosen == max(rates):
@@ -94,7 +101,7 @@ def table(
     context: Context[Any], rates: Mapping[float, HeldOutRate], untouched: UntouchedMeasured | None
 ) -> list[Values]:
     """A row a rate, with how far its loss lies below the untouched model's."""
-    chosen = best(rates)
+    chosen = best(context, rates)
     works = working_range(rates, chosen) if chosen is not None else None
     rows: list[Values] = []
     for one in rates.values():
