@@ -140,10 +140,6 @@ class TestNotes:
     def test_a_loss_without_a_floor(self):
         assert "loss_without_floor" in notes(tiny(**likelihood("gaussian")))
 
-    def test_an_accuracy_that_was_not_asked_for_and_does_not_go_with_the_loss(self):
-        assert "metric_disagrees" in notes(tiny(**siamese("binary", "auto")))
-        assert "metric_disagrees" not in notes(tiny(**siamese("binary")))
-
     def test_what_a_failed_control_raised(self):
         """It costs its own answer, not the step."""
         context = context_of("overfit-tiny", recipe_of("dense", "clouds"))

@@ -324,6 +324,11 @@ class TestOfAnyLoss:
         apart = replace(self.START, told_apart=True)
         assert codes(self.run(0.01, apart, blank=lambda r: draws(r, 0.01))) == []
 
+    def test_an_accuracy_that_counts_what_the_loss_leaves_out_is_not_judged_by(self):
+        """Padding that is a token like others: right answers are no better for the loss, and none is misaligned."""
+        padded = replace(self.START, accuracy=True, free=replace(FREE, score=0.7))
+        assert codes(self.run(0.01, padded)) == []
+
     def test_many_targets_a_sample_take_longer(self):
         dense = replace(self.START, samples=10, targets=2560)
         assert remarks.slow_limit(dense) == pytest.approx(200 * math.log(2561) / math.log(11))
