@@ -41,8 +41,6 @@ UNSOURCED = {
     "not_repeatable",
     "fine_run_lengthened",
     "no_finite_value",
-    "rate_not_used",
-    "metric_direction",
 }
 """Codes that say what tunekit itself saw and that no paper, page or slide stands behind."""
 

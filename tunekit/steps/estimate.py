@@ -65,9 +65,10 @@ def cross_fitted(choosing: Halves, scored: Halves, maximize: bool) -> Estimate |
     columns = np.arange(choosing.shape[1])
     sound = np.isfinite(choosing) & np.isfinite(scored[:, columns ^ 1])
     ranks = np.where(sound, choosing if maximize else -choosing, -np.inf)
-    if not columns.size or not sound.any(axis=0).all():
+    both = sound.any(axis=0).reshape(-1, 2).all(axis=1)  # a metric of a whole split is kept for some splits alone
+    if not both.any():
         return None
-    scores = scored[ranks.argmax(axis=0), columns ^ 1]
+    scores = scored[ranks.argmax(axis=0), columns ^ 1][both.repeat(2)]
     return Estimate(float(scores.mean()), standard_error(scores), int(sound.any(axis=1).sum()))
 
 
@@ -120,6 +121,7 @@ def standard_error(halves: Sequence[float] | Halves) -> float:
     import numpy as np
 
     both = np.asarray(halves, dtype=np.float64).reshape(-1, 2)
+    both = both[np.isfinite(both).all(axis=1)]
     return float(np.sqrt((((both[:, 0] - both[:, 1]) / 2) ** 2).mean())) if both.size else math.inf
 
 

@@ -17,13 +17,18 @@ MOST_ROWS = 2000  # of the trainings that are looked at
 METRIC_DIRECTION = Code(
     "metric_direction",
     "warn",
-    "The metric is taken in the wrong direction: it gets worse where the loss gets better.",
-    f"Rank correlation of loss and metric over all validations of all trainings: above {AGAINST:g} against the "
+    "The metric is taken in the wrong direction: less of it is better and it is maximised, or the other way round.",
+    "Before training: the metric of right outputs, made of the targets (or found by following the loss downhill), "
+    "against that of wrong ones (a fail where right ones score worse); else its name. After it: rank correlation of "
+    f"loss and metric over all validations of all trainings: above {AGAINST:g} against the "
     f"direction, and above {IN_TRAINING:g} over training batches (not known there: above {AGAINST_ALONE:g}).",
     "An error under `max`, or a score under `min`; or a metric that takes its arguments the other way round.",
     ("exchange `max` and `min` in the recipe's `metric`", "check the order of its arguments: (outputs, targets)"),
-    "",
+    "deepchem/deepchem#112",
+    symptom=False,
+    explains_later=True,
 )
+"""Of a metric of the person's own, said by the first step that sees it."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tunekit.citations import LECTURE, NOTES
 from tunekit.measured import InitialMeasured, Knowledge
 from tunekit.steps.check_init_loss.data import INPUT_CONSTANT
 from tunekit.steps.check_init_loss.settings import NAME, SOUND_TOLERANCE, Here, fault
-from tunekit.vocabulary import Finding
+from tunekit.vocabulary import Finding, Severity
 
 REGRESSION_TOLERANCE = 1.0  # a sound linear layer adds a third of the inputs' variance to the outputs
 REGRESSION_LOW = 0.5  # chance: random features of few inputs explain up to a third of the targets' variance
@@ -235,7 +235,9 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
             "standardise the targets, or start the last layer smaller: outputs are larger than what they predict",
         )
         mending = standardise if regression else None
-        return [INITIAL_LOSS_HIGH.finding(message, {**evidence, "scale": size}, advice=mending)]
+        # Weights that come trained on something else are sure of what is wrong here.
+        severity: Severity | None = "note" if context.recipe.model.pretrained else None
+        return [INITIAL_LOSS_HIGH.finding(message, {**evidence, "scale": size}, advice=mending, severity=severity)]
     excused = context.recipe.model.pretrained or INPUT_CONSTANT.name in known
     if measured.loss < low and measured.evaluated < low and not excused:
         least = f"{measured.lowest:.4g}, the least that can be had without knowledge"

@@ -21,7 +21,7 @@ RATE_NOT_USED = fault(
     "One step of the person's optimizer at equal gradients and three rates, in double precision: it moves all "
     "parameters "
     f"equally far. Where it does so for more than {100 * MOST:g} % of them but not for all, a warning; for "
-    "fewer, a note.",
+    "fewer, a note. In the sweep: the training losses of all rates are the same, batch by batch, though they fall.",
     "Parameter groups that set their own `lr`, or a function that leaves its argument `lr` unused.",
     (
         'pass lr on: leave "lr" out of the parameter groups, or write a multiple of it ("lr": 0.1 * lr)',

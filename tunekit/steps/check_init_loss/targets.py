@@ -7,6 +7,7 @@ import re
 from tunekit.citations import KARPATHY
 from tunekit.measured import Columns, Direction, Labels, UsageMeasured
 from tunekit.steps.check_init_loss.settings import Here, fault
+from tunekit.steps.metric_direction import METRIC_DIRECTION
 from tunekit.vocabulary import Code, Finding, Severity
 
 # Two regressions, two-layer networks, Adam at 1e-3 for 500 iterations: R2 lost against targets of mean 0 and std 1.
@@ -31,16 +32,6 @@ TARGETS_NOT_STANDARDIZED = fault(
         "or start the last layer's bias at the mean, and weigh the columns in the loss",
     ),
     "Bishop, 'Neural Networks for Pattern Recognition', 1995, section 8.2; thresholds from two regressions",
-)
-METRIC_DIRECTION = fault(
-    "metric_direction",
-    "fail",
-    "The metric is maximised though less of it is better, or the other way round.",
-    "The metric of right outputs, made of the targets (or found by following the loss downhill), against that of wrong "
-    "ones: right ones score worse in the recipe's direction. Where that cannot be had, the metric's name (a warning).",
-    "`max` before an error, or `min` before a score.",
-    ("exchange `max` and `min` in the recipe's `metric`: all that is chosen by it would be the worst",),
-    "deepchem/deepchem#112",
 )
 SINGLE_CLASS = fault(
     "single_class",
@@ -136,7 +127,7 @@ def direction(usage: UsageMeasured, context: Here) -> list[Finding]:
         return []
     better = "less" if said == "max" else "more"
     message = f"the metric {target} is to be {said}imised; by its name, {better} of it is better"
-    return [METRIC_DIRECTION.finding(message, {"metric": context.recipe.metric}, severity="warn")]
+    return [METRIC_DIRECTION.finding(message, {"metric": context.recipe.metric})]
 
 
 def _words(name: str) -> set[str]:
@@ -154,7 +145,7 @@ def _measured(measured: Direction, target: str, said: str) -> list[Finding]:
         else ("outputs of a lower loss", "those of the untrained model")
     )
     message = f"{target} is to be {said}imised, but {right} score {measured.right:.4g} and {wrong} {measured.wrong:.4g}"
-    return [METRIC_DIRECTION.finding(message, measured.to_json())]
+    return [METRIC_DIRECTION.finding(message, measured.to_json(), severity="fail")]
 
 
 def single(labels: Labels | None, context: Here) -> list[Finding]:

@@ -17,6 +17,7 @@ from tunekit.charts import Band, Figure, Line, Panel, Rule
 from tunekit.configuration import Values, short
 from tunekit.space import Range, Space
 from tunekit.steps import baselines
+from tunekit.steps.check_init_loss.optimizer import RATE_NOT_USED
 from tunekit.steps.context import Context
 from tunekit.steps.lr_sweep import held_out
 from tunekit.steps.lr_sweep.codes import (
@@ -25,7 +26,6 @@ from tunekit.steps.lr_sweep.codes import (
     FEW_PARAMETERS_TRAIN,
     NARROW_RANGE,
     NO_LEARNING_RATE_WORKS,
-    RATE_NOT_USED,
 )
 from tunekit.steps.lr_sweep.curves import (
     RateCurve,

@@ -1,7 +1,7 @@
 """What the sweep says, each with how it is measured."""
 
 from tunekit import citations
-from tunekit.steps.lr_sweep.curves import LEAST_DROP, SAME, WORKS
+from tunekit.steps.lr_sweep.curves import LEAST_DROP, WORKS
 from tunekit.steps.noise import ERRORS
 from tunekit.steps.regime import FEW
 from tunekit.vocabulary import Code, StopRule
@@ -42,17 +42,6 @@ NARROW_RANGE = Code(
     "Training that is hardly stable: no normalisation, no clipping, a poor initialisation.",
     ("try `clip_grad_norm: 1.0`, a warm-up or normalisation layers",),
     citations.PLAYBOOK,
-)
-RATE_NOT_USED = Code(
-    "rate_not_used",
-    "fail",
-    "The learning rate does not reach the optimizer: all rates train alike.",
-    f"Training losses of the runs at all rates, batch by batch: equal to within {SAME:g} of them, though they fall.",
-    "An optimizer of your own that fixes its rate, or parameter groups that each bring their own `lr`.",
-    ("use the `lr` that your optimizer's function is given; for groups, as a factor of it: `lr * 0.1`",),
-    "",
-    symptom=False,
-    explains_later=True,
 )
 FEW_PARAMETERS_TRAIN = Code(
     "few_parameters_train",
