@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tunekit.configuration import TrainingConfig
 from tunekit.recipe import construct, resolve
 from tunekit.training.axes import Reading, any_label_will_do, find_reading
-from tunekit.training.losses import LOSSES, OF_CLASSES, Own, check_loss, with_tensors
+from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
 from tunekit.training.meaning import averages_over_samples, prefers_wrong
 from tunekit.training.metrics import BINARY_ACCURACY, METRICS, Metric, Shares
 from tunekit.training.structure import by_rows, changed, rows, tensors
@@ -88,6 +88,8 @@ class Task:
     asks_metric = True  # the recipe names the metric; else it is the task's, where outputs mean what it takes them for
     in_shape = False  # the loss compares outputs and targets of one shape
     sample_loss: Loss | None = None  # the same loss with reduction="none", where it is built in
+    weighted = False  # a built-in loss weighs classes: its mean over positions is none that is plain
+    ignored: int | None = None  # the target that a built-in loss leaves out
     averages = False  # a metric of the person's own is a mean over samples
     reading: Reading | None = None
     _middle: float | None = None  # the output at which a binary decision turns, once it is known
@@ -158,8 +160,11 @@ class Task:
         wanted = self.targets(targets, main)
         if self.sample_loss is not None and isinstance(wanted, Tensor):
             compared = self._compared(main, wanted)
-            if main.dim() == 2 or self.in_shape:
-                return self.sample_loss(*compared).reshape(size, -1).mean(1)
+            if main.dim() == 2 or not self.weighted:
+                values = self.sample_loss(*compared).reshape(size, -1)
+                if main.dim() == 2 or self.ignored is None or wanted.is_floating_point():
+                    return values.mean(1)
+                return values.sum(1) / (wanted.reshape(size, -1) != self.ignored).sum(1)
         if not (by_rows(outputs, size) and by_rows(wanted, size)):
             return self.loss(outputs, targets).detach().expand(size)
         own = self.criterion if self.own_loss else lambda o, t: self.criterion(*self._compared(o, t))
@@ -347,7 +352,8 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         check_loss(function, loss, args)
         unreduced = {**args, "reduction": "none"}
         task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
-        task.in_shape = loss not in OF_CLASSES
+        task.in_shape, task.weighted = loss not in OF_CLASSES, bool(args.keys() & set(WEIGHTS))
+        task.ignored = args.get("ignore_index", -100) if loss in ("cross_entropy", "nll") else None
         return task
     if ":" not in loss:
         raise UserError(f"loss: no loss {loss!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
