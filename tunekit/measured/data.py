@@ -1,0 +1,153 @@
+"""The data as the model gets them, and what is asked of a recipe first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tunekit.jsondata import JsonData
+
+
+@dataclass(frozen=True)
+class DescribeArgs(JsonData):
+    """What the probe `describe` is asked: these as the recipe or the run has them. It answers vocabulary.Facts."""
+
+    precision: str
+    threads: int | None  # None: decided by the size of the model
+    asked: float = 0.0  # seconds since 1970: another time is another question, since files may have changed
+
+
+@dataclass(frozen=True)
+class NotFinite(JsonData):
+    """Samples with an input that is NaN or infinite."""
+
+    count: int
+    examples: tuple[int, ...]  # indices of the first few
+
+
+@dataclass(frozen=True)
+class Inputs(JsonData):
+    """The first input that is a measurement (tokens are none), over all samples looked at."""
+
+    mean: float
+    std: float  # over samples and features
+    features: int  # values a sample
+    constant_features: int  # of them equal in all samples
+    highest: float = 0.0
+    bytes: bool = False  # whole numbers within 0 and 255
+
+
+@dataclass(frozen=True)
+class Split(JsonData):
+    size: int  # samples
+    seen: int  # of them looked at
+    not_finite: NotFinite
+    targets_not_finite: int  # values
+    inputs: Inputs | None  # None: all are tokens
+
+
+@dataclass(frozen=True)
+class Shift(JsonData):
+    """How far the validation inputs lie from the training inputs."""
+
+    mean: float  # training standard deviations between the means of all values
+    scale: float  # validation's standard deviation over training's
+    feature: int  # the one that moved most
+    feature_shift: float  # its distance, in its training standard deviations
+    feature_z: float  # the same in standard errors
+    shifted_features: float  # share of the features that moved by more than half a standard deviation
+
+
+@dataclass(frozen=True)
+class Labels(JsonData):
+    """Targets of both splits. Negative classes are markers, and are not counted where a sample has several."""
+
+    lowest: float | None  # None: none is finite
+    highest: float | None
+    train: Mapping[int, int] | None  # samples (or positions) by class; None: the targets are no classes, or too many
+    val: Mapping[int, int] | None
+    axes: int = 0  # of one sample's targets: 1 for a class a token, 2 for one a pixel
+    same: bool = False  # all training targets are equal
+    broken: int = 0  # training targets of a classification that are no whole numbers
+
+
+@dataclass(frozen=True)
+class Conflicts(JsonData):
+    """Training samples whose input another sample has with another target."""
+
+    share: float  # of the training samples
+    examples: tuple[tuple[int, int], ...]  # indices of a pair each
+
+
+@dataclass(frozen=True)
+class Shared(JsonData):
+    """Validation samples whose input is in the training split too."""
+
+    share: float  # of the validation samples
+    count: int
+    examples: tuple[int, ...]  # indices in the validation split
+
+
+@dataclass(frozen=True)
+class Duplicates(JsonData):
+    """Equal inputs, as shares of the training samples."""
+
+    repeated: float  # samples whose input occurs more than once
+    largest_group: float  # samples that are one and the same
+    diversity: float | None  # distinct values of the most diverse feature over distinct rows; None: many features
+    conflicts: Conflicts | None  # None: the targets cannot be compared
+    shared: Shared
+
+
+@dataclass(frozen=True)
+class Reading(JsonData):
+    """The same training samples read several times. A pair: one sample under two seeds."""
+
+    samples: int  # read
+    differ: int  # of them, that one seed gave otherwise the second time
+    example: int | None  # the first of these
+    moved: int  # pairs whose picture was flipped, turned, shifted or resized where that changes its mask
+    followed: int  # of them, whose mask was so too
+    how: str  # the commonest movement; empty where there is none
+    redrawn: int  # pairs of equal inputs and other targets
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Windows(JsonData):
+    """Validation windows and training windows that are pieces of one series."""
+
+    share: float  # of the validation windows that overlap with a training window at another place
+    same: float  # of them that equal a training window
+    shift: int  # steps between two of the commonest pairs
+    length: int  # steps
+    looked_at: int  # validation windows
+
+
+@dataclass(frozen=True)
+class GroupsShared(JsonData):
+    """Groups that samples of both splits belong to."""
+
+    groups: int  # in all
+    shared: int  # of them, in both splits
+    share: float  # of the validation samples, that belong to these
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Samples(JsonData):
+    train: Split
+    val: Split
+    shift: Shift | None  # None: inputs of other sizes, or tokens
+    labels: Labels | None  # None: a task of the person's own, or targets that are no tensor
+    duplicates: Duplicates
+    reading: Reading | None = None  # None: samples in memory
+    windows: Windows | None = None  # None: no series
+    groups: GroupsShared | None = None  # None: the data name no groups
+
+
+@dataclass(frozen=True)
+class DataMeasured(JsonData):
+    """The data as the model gets them (probe `data`)."""
+
+    samples: Samples | None  # None: the training data cannot be indexed

@@ -1,0 +1,83 @@
+"""What model, loss and metric make of one real batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tunekit.jsondata import JsonData
+
+
+@dataclass(frozen=True)
+class InputUse(JsonData):
+    """An input that differs between samples."""
+
+    name: str
+    used: bool  # other samples' values of it change what the model gives
+    masks: bool  # it is zeros and ones, several a sample
+
+
+@dataclass(frozen=True)
+class Later(JsonData):
+    """Largest changes of outputs that are held against the next input, when all inputs after one position change."""
+
+    before: float  # up to that position
+    after: float
+    position: int
+    positions: int  # in all
+
+
+@dataclass(frozen=True)
+class Padded(JsonData):
+    """An input whose sequences end in padding."""
+
+    share: float  # of its positions
+    effect: float | None  # of less padding on outputs at real positions, in standard deviations of these; None: unknown
+    told: bool  # another input is their mask, or their lengths
+    in_loss: float  # share of padding among the positions that the loss counts; 0 where outputs have no positions
+
+
+@dataclass(frozen=True)
+class Ignored(JsonData):
+    """Class targets that the loss leaves out."""
+
+    share: float
+    marker: int  # their value
+    targets: int  # looked at
+
+
+@dataclass(frozen=True)
+class Direction(JsonData):
+    """The metric of right and of wrong outputs."""
+
+    right: float
+    wrong: float
+    maximize: bool  # as the recipe has it
+    made: bool  # right outputs were made of the targets; else they followed the loss downhill
+
+
+@dataclass(frozen=True)
+class Column(JsonData):
+    """One target of a regression (of many, all together)."""
+
+    mean: float
+    std: float
+    start: float  # mean of the untrained model's outputs
+    share: float  # of the loss of outputs that are off by one standard deviation in every column
+
+
+@dataclass(frozen=True)
+class Columns(JsonData):
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class UsageMeasured(JsonData):
+    """What model, loss and metric make of one real batch (probe `usage`). None: it does not apply, or could not be
+    asked."""
+
+    inputs: tuple[InputUse, ...] = ()  # empty: a single one
+    later: Later | None = None
+    padded: Padded | None = None
+    ignored: Ignored | None = None
+    direction: Direction | None = None
+    columns: Columns | None = None
