@@ -6,11 +6,13 @@ All trainings of a run have the same splits: they follow from the number of samp
 from __future__ import annotations
 
 from functools import lru_cache
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from tunekit.vocabulary import SPLITS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SEED = 20  # of the splits: another one is another set of them
 
@@ -19,6 +21,8 @@ SEED = 20  # of the splits: another one is another set of them
 def halves(samples: int) -> npt.NDArray[np.bool_]:
     """Whether a sample is of a split's first half: [SPLITS, samples], not to be written to. Of an odd number the second
     half has one more; fewer than two samples have no halves, and give [0, samples]."""
+    import numpy as np
+
     count = SPLITS if samples >= 2 else 0
     draw = np.random.Generator(np.random.PCG64(SEED))
     members = np.zeros((count, samples), dtype=np.bool_)
@@ -31,6 +35,8 @@ def halves(samples: int) -> npt.NDArray[np.bool_]:
 def half_means(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Means over both halves of every split, [validations, 2 * SPLITS], of results by sample, [validations, samples]:
     of split k the first half at column 2k, the second at 2k + 1."""
+    import numpy as np
+
     results = np.asarray(values, dtype=np.float64)
     first = halves(results.shape[1]).T
     both = np.stack([results @ (half / np.maximum(1, half.sum(axis=0))) for half in (first, ~first)], axis=2)

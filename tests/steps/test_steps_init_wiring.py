@@ -17,6 +17,7 @@ from tunekit.measured import (
     Outside,
     Rate,
     Repeated,
+    UsageMeasured,
 )
 from tunekit.steps import check_init_loss
 from tunekit.steps.check_init_loss.finiteness import mending_gradient
@@ -32,6 +33,7 @@ def judge(changes, context=None, data=None):
     context = context or context_of("check-init-loss")
     several = changes if isinstance(changes, list) else [changes] * 3
     measured = [DataMeasured(changed(SAMPLES, **(data or {}))), *[changed(INITIAL, **item) for item in several]]
+    measured.append(UsageMeasured())
     requests = check_init_loss.plan(context, [])
     return judged(context, [Record(r, values=m.to_json()) for r, m in zip(requests, measured, strict=True)])
 
@@ -159,7 +161,7 @@ def test_the_summary_never_has_a_share_of_what_is_not_finite(loss, expected, sum
 def test_pixels_are_divided_by_255():
     raw = {"train__inputs__mean": 78.0, "train__inputs__std": 96.0}
     assert "255" not in found(judge({}, data=raw), "input_not_normalized").advice[0]
-    pixels = judge({}, data={**raw, "train__inputs__are_bytes": True})
+    pixels = judge({}, data={**raw, "train__inputs__bytes": True, "train__inputs__highest": 255.0})
     assert "divide by 255" in found(pixels, "input_not_normalized").advice[0]
 
 
