@@ -100,7 +100,7 @@ def test_fine_runs_that_diverge_after_a_cause_name_it():
     assert (result.findings[0].severity, result.verdict) == ("note", "fail")
 
 
-CAUSES_OF_STEP_2 = {"loss_misaligned"}
+CAUSES_OF_STEP_2 = {"loss_misaligned", "weights_not_saved"}
 
 
 def test_the_codes_of_step_1_and_a_few_of_step_2_explain_what_goes_wrong_later():
