@@ -278,7 +278,7 @@ def test_a_run_at_work_in_the_browser(tmp_path, page):
 
             page.goto(f"{swept}/note")
             page.get_by_role("heading", name="lr-sweep: pass").wait_for()
-            page.get_by_text(re.compile(r"Rate .* works\.")).wait_for()
+            page.get_by_text(re.compile(r"Rate .* works over")).wait_for()
 
             page.goto(grid)
             history = plot(page, "plot-history", "layout.yaxis?.title")

@@ -12,7 +12,7 @@ PAD, BEGIN, END, LETTERS = 0, 1, 2, 12
 class Pairs(Dataset):
     def __init__(self, n, seed):
         g = torch.Generator().manual_seed(seed)
-        lengths = torch.randint(3, 9, (n,), generator=g).tolist()
+        lengths = torch.randint(6, 10, (n,), generator=g).tolist()
         self.words = [torch.randint(3, LETTERS, (k,), generator=g) for k in lengths]
 
     def __len__(self):

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tunekit.training.axes import Reading, any_label_will_do, find_reading
+from tunekit.training.axes import Reading, any_label_will_do, find_reading, left_out
 
 B, T, V = 8, 12, 20
 DRAW = torch.Generator().manual_seed(0)
@@ -75,6 +75,19 @@ def test_aligned_outputs_and_targets_have_equal_positions():
     later, targets = Reading(2, 1).aligned(logits[:, :T], TOKENS)
     assert torch.equal(later, logits[:, : T - 1].transpose(1, 2))
     assert torch.equal(targets, TOKENS[:, 1:])
+
+
+def test_classes_that_a_loss_leaves_out():
+    padded = TOKENS.clone()
+    padded[:, 8:] = 0
+
+    def blind(logits, targets):
+        return F.cross_entropy(logits.reshape(-1, V), targets.reshape(-1), ignore_index=0)
+
+    assert left_out(blind, Reading(2), outputs(B, T, V), padded) == (0,)
+    assert left_out(flattened, Reading(2), outputs(B, T, V), padded) == ()
+    assert left_out(shifted, Reading(2, 1), outputs(B, T, V), padded) == ()
+    assert left_out(lambda o, _t: o.square().mean(), Reading(2), outputs(B, T, V), padded) == ()
 
 
 def test_a_loss_of_embeddings_does_not_mind_which_class_is_meant():

@@ -81,6 +81,21 @@ def test_words_that_do_not_count_are_in_no_accuracy():
     assert found.sample_losses[0] == pytest.approx(float(F.cross_entropy(logits[0], tags[0])), rel=1e-5)
 
 
+def test_padding_that_the_loss_leaves_out_is_in_no_accuracy(tmp_path):
+    (tmp_path / "padded_t.py").write_text(
+        "import torch.nn.functional as F\n"
+        "def loss(o, t): return F.cross_entropy(o.reshape(-1, 5), t.reshape(-1), ignore_index=0)\n"
+    )
+    logits, tags = torch.randn(6, 7, 5, generator=DRAW), torch.randint(1, 5, (6, 7), generator=DRAW)
+    tags[:, 4:] = 0
+    for loss, given in (("padded_t:loss", {}), ("cross_entropy", {"ignore_index": 0})):
+        config = config_of(task="classification", loss={"target": loss, "args": given})
+        task = build_task(config, tmp_path)
+        task.settle(logits, tags)
+        right = (logits.argmax(2) == tags)[:, :4].float().mean()
+        assert in_stream(task, logits, tags, (6,)).score == pytest.approx(float(right))
+
+
 def test_a_metric_of_the_whole_split_is_not_the_mean_of_batches(tmp_path):
     (tmp_path / "whole_t.py").write_text(
         "def spread(outputs, targets): return (outputs - targets).square().mean().sqrt() + outputs.std()\n"

@@ -111,3 +111,25 @@ def _at_certainty(  # noqa: PLR0913 - what is certain of what, and how
         return float(loss(logits if one.axis == 1 else logits.movedim(1, one.axis), targets))
     except Exception:  # of a loss that does not take such outputs, whatever it raises
         return math.nan
+
+
+def left_out(loss: Callable[[Any, Any], Tensor], one: Reading, outputs: Tensor, targets: Tensor) -> tuple[int, ...]:
+    """The classes that a loss leaves out: a padding that is a class like others, and to whose positions it is blind.
+    Asked by its gradient with respect to the outputs, at two draws of them."""
+    felt = torch.zeros(0)
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        free = torch.randn(outputs.shape, generator=draw).to(outputs).requires_grad_()
+        try:
+            with torch.enable_grad():
+                value = loss(free, targets)
+                (gradient,) = torch.autograd.grad(value, free)
+        except Exception:  # of a loss that does not take such outputs, or has no gradient
+            return ()
+        steps, wanted = one.aligned(gradient, targets)
+        here = (steps != 0).any(1)
+        felt = here if not len(felt) else felt | here
+    known = (wanted >= 0) & (wanted < outputs.shape[one.axis])
+    heard = wanted[known & felt].unique()
+    unheard = wanted[known & ~felt].unique()
+    return tuple(value for value in unheard.tolist() if value not in heard.tolist()) if len(heard) else ()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tunekit.configuration import TrainingConfig
 from tunekit.recipe import construct, resolve
-from tunekit.training.axes import Reading, any_label_will_do, find_reading
+from tunekit.training.axes import Reading, any_label_will_do, find_reading, left_out
 from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
 from tunekit.training.meaning import averages_over_samples, prefers_wrong
 from tunekit.training.metrics import BINARY_ACCURACY, METRICS, Metric, Shares
@@ -90,6 +90,7 @@ class Task:
     sample_loss: Loss | None = None  # the same loss with reduction="none", where it is built in
     weighted = False  # a built-in loss weighs classes: its mean over positions is none that is plain
     ignored: int | None = None  # the target that a built-in loss leaves out
+    unscored: tuple[int, ...] = ()  # classes that the loss leaves out: they are in no score
     averages = False  # a metric of the person's own is a mean over samples
     reading: Reading | None = None
     _middle: float | None = None  # the output at which a binary decision turns, once it is known
@@ -186,11 +187,17 @@ class Task:
             self.averages = averages_over_samples(self.score, outputs, targets)
         if metric.is_loss or metric.own or type(self).score is not Task.score:
             return
+
+        def of_main(part: Tensor, said: Any) -> Tensor:
+            return self.loss(with_main(outputs, part), said)
+
         fits = isinstance(wanted, Tensor) and wanted.shape == main.shape
         if self.kind == "classification" and isinstance(wanted, Tensor) and not fits:
             if not wanted.is_floating_point():
-                self.reading = find_reading(lambda o, t: self.loss(with_main(outputs, o), t), main, wanted)
+                self.reading = find_reading(of_main, main, wanted)
             fits = self.reading is not None
+            if self.reading is not None and self.own_loss:
+                self.unscored = left_out(of_main, self.reading, main, wanted)
         if not fits or not (self.asks_metric or not self.own_loss or self._means(outputs, main, wanted)):
             shapes = f"outputs {list(main.shape)}"
             if isinstance(wanted, Tensor):
@@ -238,6 +245,8 @@ class Task:
             if self._middle is None:
                 self._middle = 0.5 if takes_probabilities(self, main, targets) else 0.0
             main = main - self._middle
+        if self.unscored and isinstance(wanted, Tensor) and not wanted.is_floating_point():
+            wanted = wanted.masked_fill(torch.isin(wanted, wanted.new_tensor(self.unscored)), -1)
         if self.kind == "classification" and self.reading is not None:
             return self.reading.aligned(main, wanted)
         return main, wanted
@@ -354,6 +363,7 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
         task.in_shape, task.weighted = loss not in OF_CLASSES, bool(args.keys() & set(WEIGHTS))
         task.ignored = args.get("ignore_index", -100) if loss in ("cross_entropy", "nll") else None
+        task.unscored = () if task.ignored is None or task.ignored < 0 else (task.ignored,)
         return task
     if ":" not in loss:
         raise UserError(f"loss: no loss {loss!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
