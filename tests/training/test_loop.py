@@ -347,3 +347,114 @@ def test_scores_of_batches_that_waited_are_each_batchs_own_accuracy(make_config,
     alone = [float(session.task.score(outputs, targets)) for outputs, targets in answers]
     by_hand = [float((o.argmax(1) == t)[t >= 0].float().mean()) for o, t in answers]
     assert session._scores(Pending(answers=answers)) == alone == pytest.approx(by_hand)
+
+
+WRITTEN = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import TensorDataset
+
+
+def samples(train=32, val=17):
+    x = torch.randn(train + val, 6, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).float()
+    return TensorDataset(x[:train], y[:train]), TensorDataset(x[train:], y[train:])
+
+
+class Squeezed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 1)
+
+    def forward(self, x):
+        return self.layer(x).squeeze()
+
+
+class Parts(Squeezed):
+    def forward(self, x):
+        return {"scores": torch.cat([-self.layer(x), self.layer(x)], 1), "inputs": x}
+
+
+class Complex(Squeezed):
+    def forward(self, x):
+        return torch.complex(torch.zeros(len(x)), self.layer(x)[:, 0])
+
+
+def scripted():
+    return torch.jit.script(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 1)))
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.into = nn.Linear(6, 16)
+        self.block = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.out = nn.Linear(16, 1)
+
+    def forward(self, x):
+        return self.out(self.block(self.into(x)[:, None].repeat(1, 3, 1)).mean(1))
+
+
+def of_parts(outputs, targets):
+    return F.cross_entropy(outputs["scores"], targets.long())
+
+
+def of_imaginary(outputs, targets):
+    return F.binary_cross_entropy_with_logits(outputs.imag, targets)
+"""
+
+
+def written(make_config, tmp_path, model, **changes):
+    tmp_path.joinpath("as_written.py").write_text(WRITTEN)
+    fields = {"task": "binary", "batch_size": 8, **changes}
+    config = make_config(
+        model={"target": f"as_written:{model}", "args": {}}, data={"target": "as_written:samples", "args": {}}, **fields
+    )
+    return Session(config, Workbench(tmp_path, CPU))
+
+
+@pytest.mark.parametrize(("val", "batch_size"), [(17, 8), (9, 8), (5, 4), (1, 8), (4, 1)])
+def test_a_model_that_squeezes_its_outputs_is_validated_on_every_sample(make_config, tmp_path, val, batch_size):
+    data = {"target": "as_written:samples", "args": {"val": val}}
+    tmp_path.joinpath("as_written.py").write_text(WRITTEN)
+    config = make_config(
+        model={"target": "as_written:Squeezed", "args": {}}, data=data, task="binary", batch_size=batch_size
+    )
+    session = Session(config, Workbench(tmp_path, CPU))
+    found, batch = session.evaluate(), session.splits.val.batch(torch.arange(val))
+    outputs = session.model(batch.args[0]).detach().reshape(-1)
+    assert found.score == pytest.approx(float(((outputs > 0) == (batch.targets > 0.5)).float().mean()))
+    assert found.loss == pytest.approx(float(F.binary_cross_entropy_with_logits(outputs, batch.targets)), rel=1e-5)
+    assert len(found.sample_losses) == val
+
+
+def test_scores_of_outputs_in_several_parts_are_those_of_their_main_tensor(make_config, tmp_path):
+    loss = {"target": "as_written:of_parts", "args": {}}
+    session = written(make_config, tmp_path, "Parts", task="classification", loss=loss, metric="accuracy")
+    before = [p.clone() for p in session.model.parameters()]
+    batch = session.batch(0)
+    (row,), _ = rows_of(session.run(1))
+    weight, bias = before
+    right = ((batch.args[0] @ weight.T + bias)[:, 0] > 0) == (batch.targets > 0.5)
+    assert row.train_metric == pytest.approx(float(right.float().mean()))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_a_model_that_torch_has_compiled_is_validated(make_config, tmp_path):
+    session = written(make_config, tmp_path, "scripted")
+    assert math.isfinite(session.evaluate().loss)
+
+
+def test_each_validation_of_a_model_is_the_same_whichever_is_its_sessions_first(make_config, tmp_path):
+    """torch computes attention otherwise where a hook is on its modules."""
+    session = written(make_config, tmp_path, "Attention")
+    once, again = session.evaluate(), session.evaluate()
+    assert np.array_equal(once.sample_losses, again.sample_losses)
+
+
+def test_complex_outputs_keep_their_imaginary_part(make_config, tmp_path):
+    session = written(make_config, tmp_path, "Complex", loss={"target": "as_written:of_imaginary", "args": {}})
+    batch = session.batch(0)
+    loss = float(session.task.loss(session.answer(session.model, batch), batch.targets).detach())
+    assert loss != pytest.approx(math.log(2), abs=1e-6)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.halves import halves
+from tunekit.training.models import hookable
 from tunekit.training.structure import by_rows, joined, rows, tensors
 from tunekit.training.tasks import Outputs, Task
 from tunekit.vocabulary import SPLITS
@@ -77,7 +78,10 @@ class Tally:
         loss = float(torch.stack(self.losses).sum()) / len(samples)
         gathered = _numbers(samples)
         if self.kept:
-            return Evaluation(loss, *self._of_whole(len(samples), gathered))
+            score, *kept = self._of_whole(sum(count for _, _, count in self.kept), gathered)
+            if self.shares:  # some batches have rows by sample, some have not
+                return Evaluation(loss, self._mean_with_shares(score, len(samples)), gathered)
+            return Evaluation(loss, score, *kept)
         if not self.shares:
             return Evaluation(loss, math.nan, gathered)
         metric = self.task.metric
@@ -89,6 +93,12 @@ class Tally:
         first = torch.from_numpy(halves(len(top)).astype(np.float64))
         both = [metric.ratio(member @ top, member @ bottom) for member in (first, 1.0 - first)]
         return Evaluation(loss, score, gathered, scores, _numbers(torch.stack(both, 1).flatten()))
+
+    def _mean_with_shares(self, score: float, size: int) -> float:
+        """The metric of the batches that are kept, and of those that gave shares, by their sizes."""
+        top, bottom = (torch.cat([share.double() for share in column]) for column in zip(*self.shares, strict=True))
+        apart = float(self.task.metric.ratio(top.sum(), bottom.sum()))
+        return (len(top) * apart + (size - len(top)) * score) / size
 
     def _of_whole(self, size: int, losses: Numbers) -> tuple[float, Numbers, Numbers, Numbers]:
         """The metric of all outputs at once: (value, sample losses, no sample scores, halves)."""
@@ -126,7 +136,7 @@ def largest_output(model: nn.Module) -> Iterator[list[int]]:
     def note(_module: nn.Module, _inputs: object, output: object) -> None:
         largest[0] = max([largest[0], *(part.nbytes for part in tensors(output))])
 
-    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    hooks = [module.register_forward_hook(note) for _, module in hookable(model)]
     try:
         yield largest
     finally:

@@ -201,7 +201,8 @@ class Session:
             answer = model(*batch.args, **batch.kwargs)
         put_back(before, f"model.target: {self.config.model.target}")
         outputs = self.task.outputs(answer)
-        return outputs.float() if isinstance(outputs, Tensor) else changed(outputs, _in_fp32)
+        real = isinstance(outputs, Tensor) and not outputs.is_complex()
+        return outputs.float() if real else changed(outputs, _in_fp32)
 
     def autocast(self) -> AbstractContextManager[object]:
         if self.config.precision != "bf16":
@@ -255,7 +256,7 @@ class Session:
         pending.losses.append(loss.detach())
         if not self._shows_metric:
             pending.scores.append(None)
-        elif self._scores_wait and outputs.dim() == 2 and outputs.numel() <= WAITING_OUTPUTS:
+        elif self._scores_wait and _is_short_matrix(outputs):
             pending.answers.append((outputs.detach(), batch.targets))
         else:
             with torch.no_grad():
@@ -313,13 +314,16 @@ class Session:
         are some: batch by batch, with no more at once than a training batch holds."""
         model = self.model if self.averaged is None else self.averaged
         model.eval()
-        tally = Tally(self.task, self.config.batch_size)
+        tally, first = Tally(self.task, self.config.batch_size), True
         for batch in self.in_batches(self.splits.val if split is None else split):
             batch = batch.to(self.device)
-            if self._at_once is None:
+            if first:
+                # In each validation anew: torch computes some layers otherwise where hooks are on them, and a training
+                # that was taken up again has to see the same numbers.
                 with largest_output(model) as largest:
                     outputs = self.answer(model, batch)
                 self._at_once = self._room(outputs, batch, largest[0])
+                first = False
             else:
                 outputs = self.answer(model, batch)
             tally.add(outputs, batch.targets, len(batch))
@@ -328,15 +332,20 @@ class Session:
         return tally.evaluation()
 
     def in_batches(self, split: Split) -> Iterator[Batch]:
-        """A batch of the recipe's size first, by which it is decided how many samples are taken at once."""
+        """A batch of the recipe's size first, by which it is decided how many samples are taken at once. A last sample
+        is not left alone: models that squeeze their outputs give it no row."""
         if isinstance(split, BatchesSplit):
             yield from split.stored
             return
         first = min(self.config.batch_size, len(split))
+        if first + 1 == len(split):
+            first += 1
         yield split.batch(torch.arange(first))
-        if first < len(split):
-            for indices in torch.arange(first, len(split)).split(self._at_once or self.config.batch_size):
-                yield split.batch(indices)
+        size = self._at_once or self.config.batch_size
+        while first < len(split):
+            end = len(split) if first + size + 1 >= len(split) else first + size
+            yield split.batch(torch.arange(first, end))
+            first = end
 
     def _room(self, outputs: Outputs, batch: Batch, largest: int) -> int:
         """Samples that validation takes at once: a multiple of the recipe's batch size."""
@@ -386,6 +395,10 @@ class Session:
                 raise
             raise UserError(f"checkpoint: does not fit the model: {str(error).splitlines()[0]}") from None
         self.iteration = iteration
+
+
+def _is_short_matrix(outputs: Outputs) -> bool:
+    return isinstance(outputs, Tensor) and outputs.dim() == 2 and outputs.numel() <= WAITING_OUTPUTS
 
 
 def _in_fp32(part: Tensor) -> Tensor:

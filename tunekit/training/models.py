@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 
@@ -162,6 +162,11 @@ def _timm(name: str, outputs: int | None, pretrained: bool, args: Values) -> nn.
     except RuntimeError as error:
         raise UserError(f"model.target: timm:{name}: {error}") from None
     return model
+
+
+def hookable(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The model's modules by name but for ScriptModules, on which torch takes no hooks."""
+    return (named for named in model.named_modules() if not isinstance(named[1], torch.jit.ScriptModule))
 
 
 def has_convolutions(model: nn.Module) -> bool:

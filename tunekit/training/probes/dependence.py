@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tunekit.measured import Dependence
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.models import hookable
 from tunekit.training.probes.asking import undisturbed
 from tunekit.training.seeds import seed_everything
 
@@ -135,7 +136,7 @@ def _time_first(session: Session, batch: Batch, size: int) -> tuple[str, ...]:
 
     hooks = [
         module.register_forward_pre_hook(look(name), with_kwargs=True)
-        for name, module in session.model.named_modules()
+        for name, module in hookable(session.model)
         if getattr(module, "batch_first", None) is False
     ]
     if hooks:

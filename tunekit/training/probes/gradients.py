@@ -15,6 +15,7 @@ from tunekit.configuration import Values
 from tunekit.measured import Gradient, Gradients, Units
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.models import hookable
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.finiteness import origin_of_gradient
 from tunekit.training.probes.places import at_work
@@ -86,7 +87,7 @@ class _Flow:
             place = len(self.calls)
             self.calls.append((name, inputs[0] if inputs else None))
             first.register_hook(
-                lambda gradient: self.norms.__setitem__(place, float(gradient.detach().double().norm()))
+                lambda gradient: self.norms.__setitem__(place, float(gradient.detach().abs().double().norm()))
             )
 
     def sizes(self) -> tuple[Gradient, ...]:
@@ -121,7 +122,7 @@ def measure_gradients(session: Session, batches: list[Batch]) -> tuple[Gradients
     flow = _Flow()
     hooks = [
         module.register_forward_hook(lambda _m, i, o, name=name: flow.note(name, i, o))
-        for name, module in model.named_modules()
+        for name, module in hookable(model)
         if next(module.parameters(recurse=False), None) is not None
     ]
     model.zero_grad(set_to_none=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tunekit.measured import Fit
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.models import hookable
 from tunekit.training.tasks import Task
 
 FEW = 2.0  # parameters a target value, below which a model may be too small to hold the set
@@ -59,7 +60,7 @@ def few_parameters(session: Session, batch: Batch, outputs: Tensor, wanted: Tens
     to hold the set. None where the inputs are no numbers, or the outputs more than a row a sample."""
     parameters = sum(p.numel() for p in session.model.parameters())
     inputs = [value for value in batch.inputs if isinstance(value, Tensor)]
-    if parameters >= FEW * wanted.numel() or outputs.dim() != 2 or len(outputs) != len(batch):
+    if parameters >= FEW * wanted.numel() or outputs.dim() not in (1, 2) or len(outputs) != len(batch):
         return None
     if not inputs or not all(value.is_floating_point() and len(value) == len(batch) for value in inputs):
         return None
@@ -68,12 +69,13 @@ def few_parameters(session: Session, batch: Batch, outputs: Tensor, wanted: Tens
     level, spread = 0.0, 1.0
     if session.task.kind == "regression":  # so that the search starts near its end
         level, spread = float(wanted.mean()), max(float(wanted.std()), 1e-12)
-    weight = torch.zeros(x.shape[1], outputs.shape[1], device=x.device, requires_grad=True)
-    bias = torch.zeros(outputs.shape[1], device=x.device, requires_grad=True)
+    columns = outputs[0].numel()
+    weight = torch.zeros(x.shape[1], columns, device=x.device, requires_grad=True)
+    bias = torch.zeros(columns, device=x.device, requires_grad=True)
     search = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
 
     def fitted() -> Tensor:
-        return level + spread * (x @ weight + bias)
+        return level + spread * (x @ weight + bias).view(outputs.shape)
 
     def loss() -> Tensor:
         search.zero_grad()
@@ -126,7 +128,7 @@ def _widths(model: nn.Module, samples: int) -> Iterator[set[int]]:
         if isinstance(output, Tensor) and output.dim() > 1 and len(output) == samples:
             seen.add(output[0].numel())
 
-    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    hooks = [module.register_forward_hook(note) for _, module in hookable(model)]
     try:
         yield seen
     finally:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from tunekit.configuration import Values
+from tunekit.training.models import hookable
 
 OURS = (str(Path(__file__).parents[2]), str(Path(torch.__file__).parent))
 DEEP = 3  # lists in lists that are looked through for tensors
@@ -24,7 +25,7 @@ def at_work(model: nn.Module) -> Iterator[list[str]]:
     """The names of the layers whose forward() is being computed, the innermost last."""
     stack: list[str] = []
     hooks = []
-    for name, module in model.named_modules():
+    for name, module in hookable(model):
         if name:
             hooks.append(module.register_forward_pre_hook(lambda _m, _i, name=name: stack.append(name)))
             hooks.append(module.register_forward_hook(lambda _m, _i, _o: _leave(stack)))
