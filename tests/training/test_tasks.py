@@ -308,3 +308,73 @@ def test_shares_decisions_and_counts_are_said_by_the_metric():
     assert [task_of(kind).metric.decides for kind in ("classification", "binary", "multilabel")] == [False, True, True]
     assert [task_of(kind).metric.counts for kind in ("classification", "binary", "regression")] == [True, True, False]
     assert not task_of(metric="balanced_accuracy").metric.counts
+
+
+def test_f1_and_balanced_accuracy_of_decisions():
+    outputs = torch.tensor([2.0, 1.0, -1.0, -2.0, -3.0])
+    targets = torch.tensor([1.0, 0.0, 1.0, 0.0, 0.0])
+    f1, balanced = (task_of("binary", metric=name).metric for name in ("f1", "balanced_accuracy"))
+    assert float(f1.over(outputs, targets)) == pytest.approx(1 / 2)  # one hit, one false alarm, one miss
+    assert float(balanced.over(outputs, targets)) == pytest.approx((1 / 2 + 2 / 3) / 2)
+    both = torch.stack([outputs, targets * 2 - 1], 1)
+    f1 = task_of("multilabel", metric="f1").metric
+    assert float(f1.over(both, torch.stack([targets, targets], 1))) == pytest.approx((1 / 2 + 1) / 2)
+    never = torch.zeros(5)
+    assert math.isnan(float(f1.over(never, never)))  # no label occurs, none is said
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "outputs", "targets"),
+    [
+        ("classification", "mae", torch.randn(8, 3), torch.arange(8) % 3),
+        ("classification", "r2", torch.randn(8, 3), torch.arange(8) % 3),
+        ("regression", "accuracy", torch.randn(8, 1), torch.randn(8, 1)),
+        ("regression", "f1", torch.randn(8, 2), torch.randn(8, 2)),
+    ],
+)
+def test_a_metric_that_is_not_of_such_targets_gives_way_to_the_loss(kind, metric, outputs, targets):
+    task = task_of(kind, metric=metric)
+    assert task.needs_settling(targets)
+    task.settle(outputs, targets)
+    assert task.metric.is_loss
+    assert task.notes[0].startswith(f"{metric} says nothing of outputs {list(outputs.shape)}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "outputs", "targets"),
+    [
+        ("classification", "f1", torch.randn(8, 3), torch.arange(8) % 3),
+        ("classification", "mae", torch.rand(8, 3), torch.rand(8, 3)),  # of soft labels
+        ("binary", "f1", torch.randn(8, 1), torch.ones(8)),
+        ("regression", "r2", torch.randn(1, 1), torch.randn(1, 1)),
+    ],
+)
+def test_a_metric_that_is_asked_for_and_fits_stays(kind, metric, outputs, targets):
+    task = task_of(kind, metric=metric)
+    task.settle(outputs, targets)
+    assert (task.metric.name, task.notes) == (metric, ())
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("0.5, 0.6", "a tuple"),
+        ("None", "a NoneType"),
+        ("'0.5'", "a str"),
+        ("0.5 + 1j", "a complex"),
+        ("10**400", "a int"),
+        ("outputs", r"one of shape \[4, 2\]; average over the batch"),
+    ],
+)
+def test_a_metric_that_is_no_number_is_told_in_one_line(tmp_path, returned, message):
+    tmp_path.joinpath("no_number.py").write_text(f"def score(outputs, targets):\n    return {returned}\n")
+    task = task_of(metric="max no_number:score", folder=tmp_path)
+    with pytest.raises(UserError, match=f"^metric: no_number:score must return one real number, not {message}"):
+        task.score(torch.randn(4, 2), torch.zeros(4).long())
+
+
+def test_a_complex_loss_is_told_in_one_line(tmp_path):
+    tmp_path.joinpath("complex_loss.py").write_text("def loss(outputs, targets):\n    return outputs.sum() * 1j\n")
+    task = task_of(loss="complex_loss:loss", folder=tmp_path)
+    with pytest.raises(UserError, match=r"^loss: must return a scalar tensor, and a real one, not a complex one$"):
+        task.loss(torch.randn(4, 2), torch.zeros(4).long())

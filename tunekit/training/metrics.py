@@ -28,6 +28,7 @@ class Metric:
     root: bool = False  # the square root of that ratio
     decides: bool = False  # it asks on which side of zero outputs lie: probabilities are moved there first
     counts: bool = False  # numerators and denominators are whole numbers: added up in any order they are the same
+    classes: bool = False  # of targets that are classes, not quantities
     own: bool = False  # a person's
 
     @property
@@ -50,6 +51,7 @@ class Metric:
 
 
 def _by_sample(values: Tensor) -> Tensor:
+    values = torch.atleast_1d(values)  # a lone sample may have lost its row
     return values.reshape(len(values), -1).sum(1)
 
 
@@ -109,6 +111,31 @@ def _f1(outputs: Tensor, targets: Tensor) -> Tensor:
     return multiclass_f1_score(flat, wanted, num_classes=outputs.shape[1], average="macro")
 
 
+def _decided(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Decisions and truth [M, labels] of outputs above and below zero: of [B, labels, ...] for each label, else all."""
+    labels = outputs.shape[1] if outputs.dim() > 1 else 1
+    said, true = (
+        values.reshape(len(values), labels, -1).movedim(1, -1).reshape(-1, labels)
+        for values in map(torch.atleast_1d, (outputs > 0, targets > 0.5))
+    )
+    return said, true
+
+
+def _label_f1(outputs: Tensor, targets: Tensor) -> Tensor:
+    """F1 of the positive class: the mean over the labels that occur or are said."""
+    said, true = _decided(outputs, targets)
+    sizes = (said.sum(0) + true.sum(0)).float()
+    return (2 * (said & true).sum(0) / sizes)[sizes > 0].mean()
+
+
+def _balanced_labels(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean over both answers of each label, where they occur, of the share of each that is found."""
+    said, true = _decided(outputs, targets)
+    sizes = torch.cat([true.sum(0), (~true).sum(0)])
+    right = torch.cat([(said & true).sum(0), (~said & ~true).sum(0)])
+    return (right / sizes)[sizes > 0].mean()
+
+
 def _r2(outputs: Tensor, targets: Tensor) -> Tensor:
     """Share of the targets' variance explained, over all columns."""
     from torchmetrics.functional.regression import r2_score
@@ -123,12 +150,20 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("loss", False),
-        Metric("accuracy", True, share=True, shares=_accuracy, counts=True),
-        Metric("balanced_accuracy", True, share=True, whole=_balanced_accuracy),
-        Metric("f1", True, share=True, whole=_f1),
+        Metric("accuracy", True, share=True, shares=_accuracy, counts=True, classes=True),
+        Metric("balanced_accuracy", True, share=True, whole=_balanced_accuracy, classes=True),
+        Metric("f1", True, share=True, whole=_f1, classes=True),
         Metric("mae", False, shares=_absolute),
         Metric("rmse", False, shares=_squared, root=True),
         Metric("r2", True, whole=_r2),
     )
 }
-BINARY_ACCURACY = Metric("accuracy", True, share=True, shares=_decisions, decides=True, counts=True)
+LABEL_METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", True, share=True, shares=_decisions, decides=True, counts=True, classes=True),
+        Metric("balanced_accuracy", True, share=True, whole=_balanced_labels, decides=True, classes=True),
+        Metric("f1", True, share=True, whole=_label_f1, decides=True, classes=True),
+    )
+}
+"""The same where each output is a decision of its own: task binary and multilabel."""

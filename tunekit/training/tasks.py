@@ -16,7 +16,7 @@ from tunekit.recipe import construct, resolve
 from tunekit.training.axes import Reading, any_label_will_do, find_reading, left_out
 from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
 from tunekit.training.meaning import averages_over_samples, prefers_wrong
-from tunekit.training.metrics import BINARY_ACCURACY, METRICS, Metric, Shares
+from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric, Shares
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.vocabulary import UserError
 
@@ -128,11 +128,8 @@ class Task:
         wanted = self.targets(targets, main)
         if self.own_loss:
             value = self.criterion(outputs, wanted)
-            if not isinstance(value, Tensor) or value.numel() != 1:
-                given = (
-                    f"one of shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-                )
-                raise UserError(f"loss: must return a scalar tensor, not {given}; average over the batch")
+            if not isinstance(value, Tensor) or value.numel() != 1 or _is_complex(value):
+                raise UserError(f"loss: must return a scalar tensor, and a real one, not {_named(value)}")
             return value.reshape(())
         return self.criterion(*self._compared(main, wanted))
 
@@ -198,13 +195,23 @@ class Task:
             fits = self.reading is not None
             if self.reading is not None and self.own_loss:
                 self.unscored = left_out(of_main, self.reading, main, wanted)
+        fits = fits and self._scores(outputs, targets)
         if not fits or not (self.asks_metric or not self.own_loss or self._means(outputs, main, wanted)):
-            shapes = f"outputs {list(main.shape)}"
-            if isinstance(wanted, Tensor):
-                shapes = f"{shapes} and targets {list(wanted.shape)}"
+            given = list(wanted.shape) if isinstance(wanted, Tensor) else f"that are a {type(wanted).__name__}"
+            shapes = f"outputs {list(main.shape)} and targets {given}"
             why = "under this loss" if fits else "that do not go together"
             self.notes = (f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",)
             self.metric = METRICS["loss"]
+
+    def _scores(self, outputs: Outputs, targets: object) -> bool:
+        """Whether the built-in metric is of such targets, and takes them."""
+        if any_tensor(outputs).is_complex() or (self.metric.classes and self.kind == "regression"):
+            return False
+        try:
+            self.score(outputs, targets)
+        except REFUSALS:
+            return False
+        return True
 
     def _means(self, outputs: Outputs, main: Tensor, targets: Any) -> bool:
         """Whether a loss of the person's own takes outputs for what the task's metric takes them for. Distances,
@@ -223,7 +230,8 @@ class Task:
         """Whether what `settle` finds out is not plain from the start: of a built-in loss of single classes or of
         targets like the outputs it is."""
         plain = isinstance(targets, Tensor) and (self.kind != "classification" or targets.dim() == 1)
-        return self.own_loss or self.metric.own or not plain
+        usual = self.kind not in KINDS or self.metric.name == KINDS[self.kind].metric
+        return self.own_loss or not usual or not plain
 
     def score(self, outputs: Outputs, targets: object) -> Tensor:
         """The metric over all that is given: a scalar; NaN where the loss itself is the metric."""
@@ -293,6 +301,19 @@ class Task:
         if outputs.dim() >= 2:
             return {name: torch.log_softmax(value, reading.axis) for name, value in constants.items()}
         return constants
+
+
+def _is_complex(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_complex()
+
+
+def _named(value: object) -> str:
+    """What a loss or a metric returned, for a message."""
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    if _is_complex(value):
+        return "a complex one"
+    return f"one of shape {list(value.shape)}; average over the batch"
 
 
 def _has_logits(outputs: Outputs) -> bool:
@@ -378,8 +399,8 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
 
 
 def _metric(name: str, task: str, folder: Path) -> Metric:
-    if name == "accuracy" and task in ("binary", "multilabel"):
-        return BINARY_ACCURACY
+    if name in LABEL_METRICS and task in ("binary", "multilabel"):
+        return LABEL_METRICS[name]
     if name in METRICS:
         return METRICS[name]
     direction, _, target = name.partition(" ")
@@ -389,7 +410,14 @@ def _metric(name: str, task: str, folder: Path) -> Metric:
         own = Own(function, f"metric: {target}", {}, main_tensor)
 
         def whole(outputs: Any, targets: Any) -> Tensor:
-            return torch.as_tensor(own(outputs, targets), dtype=torch.float32)
+            value = own(outputs, targets)
+            try:
+                number = None if _is_complex(value) else torch.as_tensor(value, dtype=torch.float32)
+            except (TypeError, ValueError, RuntimeError, OverflowError):
+                number = None
+            if number is None or number.numel() != 1:
+                raise UserError(f"metric: {target} must return one real number, not {_named(value)}")
+            return number.reshape(())
 
         return Metric(label, direction == "max", whole=whole, own=True)
     raise UserError(
