@@ -34,7 +34,7 @@ def entry(store, make_config):
 
 def filled(entry, n=10, every=5):
     for k in range(every, n + 1, every):
-        entry.append_losses(np.full(3, k, np.float32))
+        entry.append_validation(np.full(3, k, np.float32))
     entry.append("accuracy", [row(k, float(k) if k % every == 0 else None) for k in range(1, n + 1)])
 
 
@@ -137,7 +137,7 @@ class TestCut:
         assert len(entry.cut(iteration).get("iteration", [])) == kept
         assert entry.iterations() == kept
         assert len(entry.val_losses()) == kept // 5
-        entry.append_losses(np.full(3, -1, np.float32))
+        entry.append_validation(np.full(3, -1, np.float32))
         entry.append("accuracy", [row(kept + 1, 1.0)])
         assert entry.rows()["iteration"] == list(range(1, kept + 2))
         assert entry.val_losses()[-1].tolist() == [-1.0, -1.0, -1.0]
@@ -145,7 +145,7 @@ class TestCut:
     def test_losses_written_before_their_rows_are_dropped(self, entry):
         # What a kill between the two writes leaves.
         filled(entry)
-        entry.append_losses(np.zeros(3, np.float32))
+        entry.append_validation(np.zeros(3, np.float32))
         entry.cut(10)
         assert entry.val_losses().tolist() == [[5.0] * 3, [10.0] * 3]
 
@@ -165,8 +165,8 @@ class TestValidationLosses:
     def test_each_validation_is_a_row(self, entry):
         assert entry.val_losses().shape == (0, 0)
         first, second = np.random.rand(2, 7).astype(np.float32)
-        entry.append_losses(first)
-        entry.append_losses(second)
+        entry.append_validation(first)
+        entry.append_validation(second)
         found = entry.val_losses()
         assert found.dtype == np.float32
         assert np.array_equal(found, [first, second])
@@ -175,15 +175,15 @@ class TestValidationLosses:
         assert len(entry.val_losses(9)) == 2
 
     def test_it_is_a_view_of_the_file_and_read_only(self, entry):
-        entry.append_losses(np.ones(3, np.float32))
+        entry.append_validation(np.ones(3, np.float32))
         found = entry.val_losses()
         assert isinstance(found, np.memmap)
         with pytest.raises(ValueError, match="read-only"):
             found[0, 0] = 2
 
     def test_a_torn_last_one_is_left_out(self, entry):
-        entry.append_losses(np.ones(3, np.float32))
-        entry.append_losses(np.ones(3, np.float32))
+        entry.append_validation(np.ones(3, np.float32))
+        entry.append_validation(np.ones(3, np.float32))
         path = entry.path / "validations.bin"
         whole = path.read_bytes()
         for size in range(len(whole)):
@@ -276,7 +276,7 @@ class TestWriting:
         with pytest.raises(UserError, match="No space left"):
             entry.append("accuracy", [row(1)])
         with pytest.raises(UserError, match="No space left"):
-            entry.append_losses(np.ones(1, np.float32))
+            entry.append_validation(np.ones(1, np.float32))
 
     def test_sweep_removes_what_was_left_half_written_and_nothing_else(self, store, entry):
         filled(entry)

@@ -155,10 +155,6 @@ class Entry:
         self._write(self.path / METRICS, start, data)
         return start + len(data)
 
-    def append_losses(self, losses: Losses, validation: int | None = None) -> None:
-        """Add a validation that has losses alone."""
-        self.append_validation(losses, validation=validation)
-
     def append_validation(self, *parts: Losses, validation: int | None = None) -> None:
         """Add one more validation: the losses of its samples, their scores, the metric over halves. `validation`: its
         number (from 0), where what was interrupted may have added it already."""

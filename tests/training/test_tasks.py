@@ -378,3 +378,11 @@ def test_a_complex_loss_is_told_in_one_line(tmp_path):
     task = task_of(loss="complex_loss:loss", folder=tmp_path)
     with pytest.raises(UserError, match=r"^loss: must return a scalar tensor, and a real one, not a complex one$"):
         task.loss(torch.randn(4, 2), torch.zeros(4).long())
+
+
+def test_class_weights_of_a_loss_that_is_a_module_follow_the_outputs():
+    task = task_of(loss="torch.nn:CrossEntropyLoss", weight=[1.0, 2.0])
+    with torch.inference_mode():
+        loss = task.loss(torch.zeros(4, 2, device="meta"), torch.zeros(4, dtype=torch.long, device="meta"))
+    assert loss.device.type == "meta"
+    assert not task.criterion.function.weight.is_inference()

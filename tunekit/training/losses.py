@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tunekit.configuration import Values
 from tunekit.recipe import call, check_arguments
 from tunekit.telling import refused
+from tunekit.training.structure import tensors
 from tunekit.vocabulary import UserError
 
 WEIGHTS = ("weight", "pos_weight")
@@ -76,6 +77,7 @@ class Own:
         self.function, self.args, self.main = function, args, main
         self.key, _, self.target = name.partition(": ")
         self._whole: bool | None = None
+        self._device = torch.device("cpu")  # of a loss that is a module: class weights follow the outputs
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
         if isinstance(outputs, Tensor) or self._whole:
@@ -95,4 +97,9 @@ class Own:
         return self._call(self.main(outputs), targets)
 
     def _call(self, outputs: Any, targets: Any) -> Any:
+        given = next(tensors(outputs), None)
+        if isinstance(self.function, nn.Module) and given is not None and given.device != self._device:
+            self._device = given.device
+            with torch.inference_mode(False):  # a tensor that is moved for a validation is trained with as well
+                self.function.to(given.device)
         return call(self.function, self.key, self.target, outputs, targets, **self.args)

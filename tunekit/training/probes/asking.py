@@ -6,23 +6,28 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, overload
 
 import numpy as np
 import torch
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Otherwise = TypeVar("Otherwise")
 
 
-def asked(question: Callable[[], T]) -> T | None:
-    """The answer, or None where the model, the loss or the optimizer does not take the question."""
+@overload
+def asked(question: Callable[[], T]) -> T | None: ...
+@overload
+def asked(question: Callable[[], T], otherwise: Otherwise) -> T | Otherwise: ...
+def asked(question: Callable[[], T], otherwise: Otherwise | None = None) -> T | Otherwise | None:
+    """The answer, or `otherwise` where the model, the loss or the optimizer does not take the question."""
     try:
         return question()
     except (MemoryError, torch.OutOfMemoryError):
         raise  # of this machine, not of the model
     except Exception:  # whatever a model, a loss or a data set has for what it never meets in a training
-        return None
+        return otherwise
 
 
 def answered(question: Callable[P, T | None], *args: P.args, **kwargs: P.kwargs) -> T | None:

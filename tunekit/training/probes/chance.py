@@ -21,6 +21,7 @@ from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.loop import Session
 from tunekit.training.losses import LOSSES
 from tunekit.training.metrics import METRICS
+from tunekit.training.probes.asking import asked
 from tunekit.training.probes.subject import Subject
 from tunekit.training.structure import rows, tensors
 
@@ -107,7 +108,7 @@ def _guess(  # noqa: PLR0913 - what is asked, of what, and by what
     whole = len(batch) == len(session.splits.val)
     if name == "auto" or name in known or name.startswith("torch."):
         for how, constant in _constants(session, answer, batch.targets):
-            value = _asked(measure, constant, batch.targets)
+            value = _value(measure, constant, batch.targets)
             if value is not None:
                 parts = _over_halves(measure, constant, batch.targets) if whole else ()
                 guesses.append(Guess(value, HOW[how], halves=parts))
@@ -117,12 +118,9 @@ def _guess(  # noqa: PLR0913 - what is asked, of what, and by what
     return max(guesses, key=lambda guess: guess.value if maximize else -guess.value, default=None)
 
 
-def _asked(measure: Score, answer: Any, targets: Any) -> float | None:
+def _value(measure: Score, answer: Any, targets: Any) -> float | None:
     """None where the measure does not take this, or gives nothing finite."""
-    try:
-        value = measure(answer, targets)
-    except Exception:  # the person's own metric may raise anything for an answer that it was not written for
-        return None
+    value = asked(lambda: measure(answer, targets), math.nan)
     return value if math.isfinite(value) else None
 
 
@@ -153,7 +151,7 @@ def _shuffled(measure: Score, answer: Any, targets: Any) -> Guess | None:
     values = []
     for _ in range(PERMUTATIONS):
         try:
-            value = _asked(measure, answer, rows(targets, torch.randperm(count, generator=draw)))
+            value = _value(measure, answer, rows(targets, torch.randperm(count, generator=draw)))
         except Exception:  # targets of a structure of the person's own
             return None
         if value is not None:
@@ -170,7 +168,7 @@ def _over_halves(measure: Score, answer: Any, targets: Any) -> tuple[float, ...]
     for first in halves(len(next(tensors(targets)))):
         for half in (first, ~first):
             picks = torch.tensor(half.nonzero()[0], device=next(tensors(targets)).device)
-            value = _asked(measure, rows(answer, picks), rows(targets, picks))
+            value = _value(measure, rows(answer, picks), rows(targets, picks))
             if value is None:
                 return ()
             values.append(value)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +17,16 @@ from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.probes import limits
 from tunekit.training.probes.alignment import measure_alignment
+from tunekit.training.probes.asking import asked, undisturbed
 from tunekit.training.probes.floor import measure_floor
 from tunekit.training.probes.parts import detached, real
 from tunekit.training.probes.subject import Subject
+from tunekit.training.seeds import seed_everything
 from tunekit.training.tasks import Task, any_tensor
-from tunekit.vocabulary import UserError
 
 RECALIBRATION = 8  # passes that rebuild BatchNorm's statistics
 PASSES = 8  # over which a loss that draws is averaged
 SAME = 1e-6  # of the outputs' size: what rounding changes between two passes
-
-Answer = TypeVar("Answer")
 
 
 def measure_tiny_set(subject: Subject) -> TinySet:
@@ -39,25 +38,25 @@ def measure_tiny_set(subject: Subject) -> TinySet:
             answer = session.answer(model, batch)
             start = float(task.loss(answer, batch.targets))
             outputs = any_tensor(answer)
-        random = _asked(lambda: _draws(session, batch), False)
+        random = asked(lambda: _draws(session, batch), False)
         wanted = task.targets(batch.targets, outputs)
-        free = _asked(lambda: measure_floor(task, answer, batch.targets), None)
-        alignment = _asked(lambda: measure_alignment(task, answer, batch.targets), None)
+        free = asked(lambda: measure_floor(task, answer, batch.targets), None)
+        alignment = asked(lambda: measure_alignment(task, answer, batch.targets), None)
     tiny = TinySet(
         kind=task.kind,
-        accuracy=_asked(lambda: _counts_right(task, answer, batch.targets), False),
+        accuracy=asked(lambda: _counts_right(task, answer, batch.targets), False),
         samples=len(session.splits.train),
         parameters=sum(p.numel() for p in model.parameters()),
         start=start,
         floor=_floor(free.floor if free else None, start),
         best_score=None,
         spread=None,
-        conflicting=_asked(lambda: limits.conflicting(batch), 0),
+        conflicting=asked(lambda: limits.conflicting(batch), 0),
         targets=_known(wanted),
         free=free.floor if free else None,
         alignment=alignment,
         random=random,
-        told_apart=_asked(lambda: _told_apart(blank_batch(batch)), True),
+        told_apart=asked(lambda: _told_apart(blank_batch(batch)), True),
         reshaped=_reshaped(batch.targets, wanted),
         dropouts=tuple(
             name for name, module in model.named_modules() if isinstance(module, nn.modules.dropout._DropoutNd)
@@ -80,20 +79,20 @@ def _floor(free: Floor | None, start: float) -> float:
 def _limited(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor, tiny: TinySet) -> TinySet:
     """What is known of the targets, and of models that cannot be held to the loss's own floor."""
     if tiny.kind == "regression" and wanted.is_floating_point():
-        tiny = replace(tiny, spread=_asked(lambda: _spread(wanted, tiny), None))
-    following = _asked(lambda: limits.next_token(session.task, batch, wanted), None)
+        tiny = replace(tiny, spread=asked(lambda: _spread(wanted, tiny), None))
+    following = asked(lambda: limits.next_token(session.task, batch, wanted), None)
     if following is not None:
         return replace(tiny, floor=tiny.floor + following.loss, best_score=following.score)
-    linear = _asked(lambda: limits.few_parameters(session, batch, outputs, wanted), None)
+    linear = asked(lambda: limits.few_parameters(session, batch, outputs, wanted), None)
     if linear is not None and math.isfinite(linear.loss) and linear.loss > tiny.floor:
         return replace(tiny, floor=linear.loss, best_score=linear.score)
     if tiny.kind != "regression" or tiny.random or not wanted.is_floating_point():
         return tiny
-    code = _asked(lambda: limits.bottleneck(session, batch, wanted), None)
+    code = asked(lambda: limits.bottleneck(session, batch, wanted), None)
     kept = (
         math.nan
         if code is None
-        else _asked(lambda: limits.narrow_code(session.task, wanted, batch.targets, code), math.nan)
+        else asked(lambda: limits.narrow_code(session.task, wanted, batch.targets, code), math.nan)
     )
     return replace(tiny, floor=kept, bottleneck=code) if kept > tiny.floor else tiny
 
@@ -129,7 +128,7 @@ def measure_tiny_trained(subject: Subject) -> TinyTrained:
         quiet = tuple(name for name in names if name not in grads or not bool(grads[name].any()))
         model.zero_grad(set_to_none=True)
         train_mode = _mean_fit(session, model, batch)
-    reloaded = _asked(lambda: _reloaded(subject, batch), None)
+    reloaded = asked(lambda: _reloaded(subject, batch), None)
     outputs = any_tensor(answer).detach()
     _recalibrate(model, session, batch)
     model.eval()
@@ -158,18 +157,9 @@ def _whole(session: Session) -> Batch:
 @contextmanager
 def _same_draws() -> Iterator[None]:
     """The same random numbers at each entry, and the generators as they were afterwards."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with undisturbed():
+        seed_everything(0, "tiny")
         yield
-
-
-def _asked(question: Callable[[], Answer], otherwise: Answer) -> Answer:
-    """What a measurement answers. The person's code may raise anything where it is asked for what training never asks;
-    that costs the answer, not the run. What it says of the data or the recipe it says in training as well."""
-    try:
-        return question()
-    except (Exception, UserError):
-        return otherwise
 
 
 @torch.no_grad()
@@ -215,7 +205,7 @@ def _mean_fit(session: Session, model: nn.Module, batch: Batch) -> Fit:
 
 def _fit(session: Session, answer: Any, batch: Batch) -> Fit:
     task = session.task
-    score = _asked(lambda: float(task.score(answer, batch.targets)), math.nan)
+    score = asked(lambda: float(task.score(answer, batch.targets)), math.nan)
     return Fit(float(task.loss(answer, batch.targets)), score)
 
 
