@@ -15,6 +15,7 @@ from tunekit.training.models import build_model
 from tunekit.training.order import epoch_order
 from tunekit.training.sources import read_splits
 from tunekit.training.workbench import Workbench
+from tunekit.vocabulary import UserError
 
 CPU = torch.device("cpu")
 END = 24
@@ -400,6 +401,10 @@ def of_parts(outputs, targets):
     return F.cross_entropy(outputs["scores"], targets.long())
 
 
+def cut_off(outputs, targets):
+    return F.binary_cross_entropy_with_logits(outputs.detach(), targets)
+
+
 def of_imaginary(outputs, targets):
     return F.binary_cross_entropy_with_logits(outputs.imag, targets)
 """
@@ -458,3 +463,9 @@ def test_complex_outputs_keep_their_imaginary_part(make_config, tmp_path):
     batch = session.batch(0)
     loss = float(session.task.loss(session.answer(session.model, batch), batch.targets).detach())
     assert loss != pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_a_loss_without_a_gradient_is_told_in_one_line(make_config, tmp_path):
+    session = written(make_config, tmp_path, "Squeezed", loss={"target": "as_written:cut_off", "args": {}})
+    with pytest.raises(UserError, match=r"^loss: has no gradient"):
+        list(session.run(1))

@@ -246,6 +246,11 @@ class Session:
         batch = self.augment(batch)
         outputs = self.answer(self.model, batch)
         loss = self.task.loss(outputs, batch.targets)
+        if not loss.requires_grad:
+            raise UserError(
+                "loss: has no gradient: it follows from no parameter that trains; look for detach, no_grad, argmax, "
+                "item() or a tensor made anew in the model and the loss"
+            )
         loss.backward()
         if self.config.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
