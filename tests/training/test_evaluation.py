@@ -127,3 +127,55 @@ def test_batches_of_different_widths_and_targets_of_several_parts(tmp_path):
     assert task.metric.name == "loss"
     assert found.sample_losses.shape == (8,)
     assert found.sample_losses.mean() == pytest.approx(found.loss, rel=1e-5)
+
+
+LOSSES_OF_BATCHES = """
+import torch
+import torch.nn.functional as F
+
+def compared(outputs, targets):
+    return F.cross_entropy(F.normalize(outputs) @ F.normalize(outputs).T / 0.1, torch.arange(len(outputs)))
+
+def refusing(outputs, targets):
+    if len(outputs) < 2:
+        raise ValueError("needs two samples")
+    return F.cross_entropy(outputs, targets) + outputs.std(0).mean()
+
+def plain(outputs, targets):
+    return F.cross_entropy(outputs, targets)
+
+def summed(outputs, targets):
+    return F.cross_entropy(outputs, targets, reduction="sum")
+
+def weighted(outputs, targets):
+    return F.cross_entropy(outputs, targets, weight=torch.tensor([1.0, 3.0, 0.5, 1.0]))
+
+def drawn(outputs, targets):
+    return F.cross_entropy(outputs + 0.1 * torch.randn_like(outputs), targets)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "of_samples"),
+    [("compared", False), ("refusing", False), ("plain", True), ("summed", True), ("weighted", True), ("drawn", True)],
+)
+def test_a_loss_that_compares_samples_counts_by_batches(tmp_path, loss, of_samples):
+    tmp_path.joinpath("of_batches.py").write_text(LOSSES_OF_BATCHES)
+    task = task_of(loss=f"of_batches:{loss}", metric="accuracy", folder=tmp_path)
+    outputs, targets = CASES["accuracy"][1:]
+    task.settle(outputs[:16], targets[:16])
+    assert task.of_samples is of_samples
+    if not of_samples:
+        found = in_stream(task, outputs, targets, (16, 37), batch_size=16)
+        assert found.sample_losses.mean() == pytest.approx(found.loss, rel=1e-5)
+        assert found.sample_losses[3] == pytest.approx(float(task.loss(outputs[:16], targets[:16])))
+
+
+def test_outputs_that_a_loss_compares_with_no_target_stand_for_none(tmp_path):
+    tmp_path.joinpath("of_batches.py").write_text(LOSSES_OF_BATCHES)
+    outputs, targets = CASES["accuracy"][1:]
+    for loss, metric in (("compared", "loss"), ("plain", "accuracy"), ("drawn", "accuracy")):
+        for start in (outputs, torch.zeros_like(outputs)):
+            task = task_of(loss=f"of_batches:{loss}", folder=tmp_path)
+            task.settle(start, targets)
+            assert task.metric.name == metric

@@ -61,7 +61,10 @@ class Tally:
             for part in parts:
                 loss = task.loss(rows(outputs, part), rows(targets, part))
                 self.losses.append(loss * (part.stop - part.start))
-            self.sample_losses.append(task.sample_losses(outputs, targets).float())
+                if not task.of_samples:
+                    self.sample_losses.append(loss.float().expand(part.stop - part.start))
+            if task.of_samples:
+                self.sample_losses.append(task.sample_losses(outputs, targets).float())
         else:
             loss = task.loss(outputs, targets)
             self.losses.append(loss * count)

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tunekit.training.structure import by_rows, changed, rows, tensors
+from tunekit.training.structure import by_rows, changed, joined, rows, tensors
+
+LOOKS = 4  # samples by which it is told whether a loss is one of single samples
 
 
 @torch.no_grad()
@@ -21,6 +23,41 @@ def prefers_wrong(loss: Callable[[Any, Any], Tensor], targets: Tensor) -> bool:
         return float(loss(near, targets)) > float(loss(1.0 - near, targets))
     except Exception:  # of a loss that takes no such outputs, whatever it raises
         return False
+
+
+@torch.no_grad()
+def judges_each(loss: Callable[[Any, Any], Tensor], outputs: Any, targets: Any) -> bool:
+    """Whether a loss is one of single samples: beside itself a sample has the loss that it has alone (or twice that, of
+    a sum). One that compares the samples of a batch has not, or takes no lone sample."""
+    size = len(next(tensors(outputs)))
+    if not by_rows(outputs, size) or not by_rows(targets, size):
+        return False
+    for k in range(min(LOOKS, size)):
+        part = slice(k, k + 1)
+        one, wanted = rows(outputs, part), rows(targets, part)
+        try:
+            alone, again = (float(loss(one, wanted)) for _ in range(2))
+            both = float(loss(joined([one, one]), joined([wanted, wanted])))
+        except Exception:  # of a lone sample, which it does not take
+            return False
+        if alone != again or not math.isfinite(alone):
+            continue  # it draws, or leaves this sample out
+        if not any(math.isclose(both, times * alone, rel_tol=1e-3, abs_tol=1e-6) for times in (1, 2)):
+            return False
+    return True
+
+
+@torch.no_grad()
+def looks_at_targets(loss: Callable[[Any, Any], Tensor], main: Tensor, targets: Any) -> bool:
+    """Whether a loss of outputs that are numbers at random is another one where targets change their places."""
+    if not isinstance(targets, Tensor) or not targets.dim() or bool((targets == targets[:1]).all()):
+        return True
+    drawn = torch.randn(main.shape, generator=torch.Generator().manual_seed(0)).to(main)
+    try:
+        here, there = float(loss(drawn, targets)), float(loss(drawn, targets.roll(1, 0)))
+    except Exception:  # of outputs that it does not take, whatever it raises
+        return True
+    return not math.isclose(here, there, rel_tol=1e-6)
 
 
 @torch.no_grad()

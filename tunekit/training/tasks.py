@@ -15,7 +15,7 @@ from tunekit.configuration import TrainingConfig
 from tunekit.recipe import construct, resolve
 from tunekit.training.axes import Reading, any_label_will_do, find_reading, left_out
 from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
-from tunekit.training.meaning import averages_over_samples, prefers_wrong
+from tunekit.training.meaning import averages_over_samples, judges_each, looks_at_targets, prefers_wrong
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric, Shares
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.vocabulary import UserError
@@ -91,6 +91,7 @@ class Task:
     weighted = False  # a built-in loss weighs classes: its mean over positions is none that is plain
     ignored: int | None = None  # the target that a built-in loss leaves out
     unscored: tuple[int, ...] = ()  # classes that the loss leaves out: they are in no score
+    of_samples = True  # the loss of a batch comes of its samples one by one
     averages = False  # a metric of the person's own is a mean over samples
     reading: Reading | None = None
     _middle: float | None = None  # the output at which a binary decision turns, once it is known
@@ -152,7 +153,7 @@ class Task:
 
     def sample_losses(self, outputs: Outputs, targets: object) -> Tensor:
         """The loss of every sample by itself, [B]; the batch's for each where outputs or targets have no rows by
-        sample."""
+        sample, or the loss compares samples with one another."""
         main = any_tensor(outputs)
         size = len(main)
         wanted = self.targets(targets, main)
@@ -163,7 +164,7 @@ class Task:
                 if main.dim() == 2 or self.ignored is None or wanted.is_floating_point():
                     return values.mean(1)
                 return values.sum(1) / (wanted.reshape(size, -1) != self.ignored).sum(1)
-        if not (by_rows(outputs, size) and by_rows(wanted, size)):
+        if not (self.of_samples and by_rows(outputs, size) and by_rows(wanted, size)):
             return self.loss(outputs, targets).detach().expand(size)
         own = self.criterion if self.own_loss else lambda o, t: self.criterion(*self._compared(o, t))
         if self._vectorized:
@@ -180,6 +181,8 @@ class Task:
         main = any_tensor(outputs)
         wanted = self.targets(targets, main)
         metric = self.metric
+        if self.own_loss:
+            self.of_samples = judges_each(self.loss, outputs, targets)
         if metric.own or type(self).score is not Task.score:
             self.averages = averages_over_samples(self.score, outputs, targets)
         if metric.is_loss or metric.own or type(self).score is not Task.score:
@@ -216,12 +219,14 @@ class Task:
     def _means(self, outputs: Outputs, main: Tensor, targets: Any) -> bool:
         """Whether a loss of the person's own takes outputs for what the task's metric takes them for. Distances,
         embeddings and parts of which none is known to be the prediction are not."""
-        if self.kind == "regression":
-            return isinstance(outputs, Tensor) or _has_logits(outputs)
 
         def loss(part: Tensor, wanted: Any) -> Tensor:
             return self.loss(with_main(outputs, part), wanted)
 
+        if not looks_at_targets(loss, main, targets):
+            return False
+        if self.kind == "regression":
+            return isinstance(outputs, Tensor) or _has_logits(outputs)
         if self.kind == "classification":
             return self.reading is None or not any_label_will_do(loss, self.reading, main, targets)
         return not prefers_wrong(loss, targets)
