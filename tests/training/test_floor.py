@@ -246,3 +246,49 @@ class TestAlignment:
         assert measure_alignment(task(flat), STEPS, CLASSES) is None
         assert measure_alignment(task(flat), {"a": STEPS}, TOKENS) is None
         assert measure_alignment(task(flat), STEPS, {"a": TOKENS}) is None
+
+
+class TestPartsOfOutputs:
+    def test_a_part_without_a_gradient_stays_as_it_was_given(self):
+        teacher = torch.softmax(LOGITS, 1)
+        entropy = float(-(teacher * teacher.log()).sum(1).mean())
+        student = torch.zeros(24, 5, requires_grad=True)
+
+        def distilled(outputs, _targets):
+            return F.cross_entropy(outputs[0], outputs[1])
+
+        assert floor(distilled, (student, teacher), CLASSES).loss == pytest.approx(entropy, abs=2e-3)
+
+    def test_a_probability_among_other_parts_stays_one(self):
+        x = torch.rand(24, 6, generator=torch.Generator().manual_seed(0)).round()
+        answer = {"made": torch.full((24, 6), 0.4), "code": torch.randn(24, 2, generator=DRAW)}
+
+        def loss(outputs, wanted):
+            return F.binary_cross_entropy(outputs["made"], wanted) + outputs["code"].square().mean()
+
+        assert floor(loss, answer, x, kind="regression").loss == pytest.approx(0, abs=1e-2)
+
+    def test_another_order_of_positions_is_seen_in_the_main_part(self):
+        answer = (torch.randn(6, 4, 5, generator=DRAW), torch.zeros(1, 6, 3))
+        targets = torch.randint(5, (6, 4), generator=DRAW)
+        own = measure_alignment(task(lambda o, t: F.cross_entropy(o[0].reshape(-1, 5), t.reshape(-1))), answer, targets)
+        other = measure_alignment(
+            task(lambda o, t: F.cross_entropy(o[0].transpose(0, 1).reshape(-1, 5), t.reshape(-1))), answer, targets
+        )
+        assert own is not None
+        assert other is not None
+        assert own.astray == 0
+        assert other.astray > other.looked / 2
+
+
+def test_targets_less_known_are_worth_no_more():
+    """Of a survival time with its event, which is 0 or 1: an event of -0.05 would be worth more without end."""
+    draw = torch.Generator().manual_seed(0)
+    y = torch.stack([torch.rand(32, generator=draw), (torch.rand(32, generator=draw) < 0.6).float()], 1)
+
+    def cox(risk, targets):
+        order = targets[:, 0].argsort(descending=True)
+        risk, event = risk[order, 0], targets[order, 1]
+        return -((risk - risk.logcumsumexp(0)) * event).sum() / event.sum()
+
+    assert floor(cox, 0.1 * torch.randn(32, 1, generator=draw), y, kind="regression").loss == pytest.approx(0, abs=0.1)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from tunekit.measured import Alignment
 from tunekit.training.probes.parts import class_axis
-from tunekit.training.tasks import Task
+from tunekit.training.tasks import Task, any_tensor, with_main
 
 LOOKS = 12  # targets that are changed, one at a time
 LEAST = 1e-3  # of the largest change of a gradient, below which there is none
@@ -22,8 +23,10 @@ LEAST = 1e-3  # of the largest change of a gradient, below which there is none
 def measure_alignment(task: Task, answer: Any, targets: Any) -> Alignment | None:
     """What a change of single targets reaches. None where outputs and targets cannot be matched by their sizes, or
     the loss cannot be asked."""
-    if not isinstance(answer, Tensor) or not isinstance(targets, Tensor) or not len(targets):
+    if not isinstance(targets, Tensor) or not len(targets):
         return None
+    if not isinstance(answer, Tensor):
+        task, answer = _of_main(task, answer), any_tensor(answer)
     wanted = task.targets(targets, answer)
     if not isinstance(wanted, Tensor) or wanted.numel() != targets.numel() or wanted.numel() < 2:
         return None
@@ -39,6 +42,13 @@ def measure_alignment(task: Task, answer: Any, targets: Any) -> Alignment | None
     # A loss that shifts its targets by itself (the next token) does so by the same way everywhere along one axis.
     steady = len(set(seen)) == 1 and len(astray) > 0 and sum(step != 0 for step in astray[0]) == 1 and not astray[0][0]
     return Alignment(looked=len(seen), astray=len(astray), shifted=steady)
+
+
+def _of_main(task: Task, answer: Any) -> Task:
+    """The task with a loss of the main tensor among the outputs, the other parts kept."""
+    of_main, criterion = copy(task), task.criterion
+    of_main.criterion = lambda main, wanted: criterion(with_main(answer, main), wanted)
+    return of_main
 
 
 def _places(task: Task, answer: Tensor, wanted: Tensor) -> Callable[[Tensor], Tensor] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,13 @@ from torch import Tensor
 from tunekit.measured import RESIDUAL, Floor
 from tunekit.training.probes.descent import Descent, descend
 from tunekit.training.probes.parts import class_axis, detached, real, with_real
+from tunekit.training.structure import changed
 from tunekit.training.tasks import Task
 
 VALUES = 2_000_000  # outputs on the whole set, above which they are not optimised
 SURE = 20.0  # logit of a class that is certain: its cross-entropy is 2e-9
+FAR = 100.0  # size within which outputs are kept whose loss is else a matter of rounding
+ROUNDED = 1e-2  # of a loss and one: what rounding may change
 RANGE = 10.0  # size of outputs at which a loss without end is judged
 
 Loss = Callable[[Any], Tensor]
@@ -30,11 +34,24 @@ class Form:
     name: str
     apply: Callable[[Tensor], Tensor]
     inverse: Callable[[Tensor], Tensor]
+    choose: Callable[[Tensor], Form] | None = None  # of several parts: the form of each
+
+    def of(self, part: Tensor) -> Form:
+        return self if self.choose is None else self.choose(part)
 
 
 AS_THEY_ARE = Form("scores", lambda z: z, lambda y: y)
 SIGMOID = Form("probabilities", torch.sigmoid, lambda y: torch.logit(y.clamp(1e-4, 1 - 1e-4)))
 POSITIVE = Form("positive", F.softplus, lambda y: torch.log(torch.expm1(y.clamp(1e-3, 50.0))))
+
+
+def _by_range(part: Tensor) -> Form:
+    if not part.numel() or float(part.min()) < 0:
+        return AS_THEY_ARE
+    return SIGMOID if float(part.max()) <= 1 else POSITIVE
+
+
+PART_BY_PART = Form("part by part", AS_THEY_ARE.apply, AS_THEY_ARE.inverse, _by_range)
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,8 @@ def measure_floor(task: Task, answer: Any, targets: Any) -> Free | None:
     def loss(outputs: Any) -> Tensor:
         return task.loss(outputs, targets)
 
-    axis = _sample_axis(answer, targets)
+    task, axis = _holding(task, answer), _sample_axis(answer, targets)
+    answer = detached(answer)
     tries: list[_Try] = []
     for form in _forms(task, answer, loss):
         constant = None if axis is None else _searched(loss, answer, form, tied=axis)
@@ -78,6 +96,38 @@ def measure_floor(task: Task, answer: Any, targets: Any) -> Free | None:
         return None
     best = min(tries, key=lambda each: (not each.found.end.sound and each.level is None, each.found.end.loss))
     return Free(_floor_of(task, best, targets), best.found.outputs)
+
+
+def constant_floor(task: Task, answer: Any, targets: Any) -> float | None:
+    """The least that outputs reach which are the same for every sample. None where there is no such number."""
+    task, axis = _holding(task, answer), _sample_axis(answer, targets)
+    if axis is None:
+        return None
+
+    def loss(outputs: Any) -> Tensor:
+        return task.loss(outputs, targets)
+
+    every = (_searched(loss, answer, form, tied=axis) for form in _forms(task, answer, loss))
+    found = next((search for search in every if search is not None), None)
+    return None if found is None or found.end.endless else found.end.loss
+
+
+def _holding(task: Task, answer: Any) -> Task:
+    """The task with a loss that takes the parts of the outputs which no training moves as the model gave them: a
+    teacher's answers, the noise that is to be found, a mask."""
+    parts = real(answer)
+    if isinstance(answer, Tensor) or all(part.requires_grad for part in parts):
+        return task
+    if not any(part.requires_grad for part in parts):
+        return task  # nothing tells them apart
+    holding, criterion = copy(task), task.criterion
+
+    def kept(outputs: Any) -> Any:
+        pairs = zip(parts, real(outputs), strict=True)
+        return with_real(outputs, [free if part.requires_grad else part for part, free in pairs])
+
+    holding.criterion = lambda outputs, wanted: criterion(kept(outputs), wanted)
+    return holding
 
 
 @dataclass(frozen=True)
@@ -96,12 +146,14 @@ def _floor_of(task: Task, best: _Try, targets: Any) -> Floor:
         return task.loss(outputs, targets)
 
     constant, found, level = best.constant, best.found, best.level
+    if level is not None and constant is not None and level < found.end.loss - abs(constant.end.loss - found.end.loss):
+        level = None  # targets that are known less well are worth no more: these are none that the loss takes
     perfect = _value(loss, perfect_outputs(task, best.start, targets, best.form))
     lowest = min(value for value in (found.end.loss, perfect, level) if value is not None)
     deeper = constant is not None and constant.end.endless
     endless = deeper or found.end.endless or _is_endless(lowest, level, constant)
     return Floor(
-        loss=lowest,
+        loss=lowest + 0.0,  # no -0
         endless=endless,
         constant=None if constant is None or constant.end.endless else constant.end.loss,
         perfect=perfect,
@@ -153,7 +205,7 @@ def _forms(task: Task, answer: Any, loss: Loss) -> list[Form]:
     """The forms to search in. Outputs of a narrower range than all numbers may owe it to a last activation that the
     loss asks for, or to a fault: so the range counts only where the loss has no floor without, or is not defined."""
     if not isinstance(answer, Tensor):
-        return [AS_THEY_ARE]
+        return [AS_THEY_ARE, PART_BY_PART]
     several = [axis for axis in {1, answer.dim() - 1} if answer.dim() > 1 and answer.shape[axis] > 1]
     for axis in several:
         if float(answer.double().logsumexp(axis).abs().max()) < 1e-3:
@@ -193,7 +245,8 @@ def _searched(
 ) -> Search | None:
     """The lowest loss of outputs in a form, equal along the axis `tied` where that is given, within `bound` likewise.
     None where the loss cannot be followed."""
-    starts = [form.inverse(part.detach()) for part in real(answer)]
+    forms = [form.of(part.detach()) for part in real(answer)]
+    starts = [one.inverse(part.detach()) for one, part in zip(forms, real(answer), strict=True)]
     shapes = [part.shape for part in starts]
     if tied is not None:
         starts = [part.mean(tied, keepdim=True) for part in starts]
@@ -203,7 +256,7 @@ def _searched(
 
     def outputs() -> Any:
         values = [leaf if bound is None else bound * torch.tanh(leaf) for leaf in leaves]
-        shaped = [form.apply(value.expand(shape)) for value, shape in zip(values, shapes, strict=True)]
+        shaped = [one.apply(value.expand(shape)) for one, value, shape in zip(forms, values, shapes, strict=True)]
         return with_real(answer, shaped)
 
     try:
@@ -212,7 +265,19 @@ def _searched(
             value = outputs()
     except Exception:  # the person's loss: any error means that free outputs are not for it
         return None
+    if bound is None and _rounded(loss, value, end.loss):
+        return _searched(loss, answer, form, tied=tied, bound=FAR, thorough=thorough)
     return Search(end, detached(value)) if math.isfinite(end.loss) else None
+
+
+@torch.no_grad()
+def _rounded(loss: Loss, outputs: Any, value: float) -> bool:
+    """Whether outputs went so far that their loss is a matter of rounding: in double precision it is another."""
+    try:
+        exact = float(loss(changed(outputs, lambda part: part.double() if part.is_floating_point() else part)))
+    except Exception:  # of a loss that takes no doubles, whatever it raises
+        return False
+    return math.isfinite(exact) and abs(exact - value) > ROUNDED * (1 + abs(exact))
 
 
 def _level(task: Task, answer: Any, targets: Any, form: Form) -> float | None:

@@ -34,17 +34,18 @@ def measure_tiny_set(subject: Subject) -> TinySet:
     session = Session(subject.config, subject.bench)
     task, batch, model = session.task, _whole(session), session.model
     with _same_draws():
+        with torch.enable_grad():
+            answer = session.answer(model, batch)  # its parts that no training moves have no gradient
         with torch.no_grad():
-            answer = session.answer(model, batch)
             start = float(task.loss(answer, batch.targets))
-            outputs = any_tensor(answer)
+            outputs = any_tensor(answer).detach()
         random = asked(lambda: _draws(session, batch), False)
         wanted = task.targets(batch.targets, outputs)
         free = asked(lambda: measure_floor(task, answer, batch.targets), None)
-        alignment = asked(lambda: measure_alignment(task, answer, batch.targets), None)
+        alignment = asked(lambda: measure_alignment(task, detached(answer), batch.targets), None)
     tiny = TinySet(
         kind=task.kind,
-        accuracy=asked(lambda: _counts_right(task, answer, batch.targets), False),
+        accuracy=asked(lambda: _counts_right(task, detached(answer), batch.targets), False),
         samples=len(session.splits.train),
         parameters=sum(p.numel() for p in model.parameters()),
         start=start,
