@@ -11,7 +11,8 @@ from torch import Tensor
 from tunekit.measured import Column, Columns, Direction
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.tasks import REFUSALS
+from tunekit.training.probes.parts import detached, real, with_real
+from tunekit.training.tasks import REFUSALS, Outputs
 from tunekit.vocabulary import UserError
 
 SURE = 6.0  # logit of a right answer; minus this of a wrong one
@@ -28,9 +29,7 @@ def measure_direction(session: Session, batch: Batch) -> Direction | None:
     if task.metric.is_loss or len(batch) < 2:
         return None
     outputs = session.answer(session.model.eval(), batch)
-    if not isinstance(outputs, Tensor):
-        return None
-    for right in _right(session, outputs, batch.targets):
+    for right in _right(session, outputs, batch.targets) if isinstance(outputs, Tensor) else ():
         wrong = right.roll(max(1, len(right) // 2), 0)
         try:
             losses = [float(task.loss(answer, batch.targets)) for answer in (right, wrong, outputs)]
@@ -42,7 +41,7 @@ def measure_direction(session: Session, batch: Batch) -> Direction | None:
     return None if lower is None else _direction(session, batch, lower, outputs, made=False)
 
 
-def _direction(session: Session, batch: Batch, right: Tensor, wrong: Tensor, made: bool) -> Direction:
+def _direction(session: Session, batch: Batch, right: Outputs, wrong: Outputs, made: bool) -> Direction:
     better, worse = (float(session.task.score(answer, batch.targets)) for answer in (right, wrong))
     return Direction(right=better, wrong=worse, maximize=session.task.metric.maximize, made=made)
 
@@ -69,22 +68,25 @@ def _right(session: Session, outputs: Tensor, targets: object) -> Iterator[Tenso
             yield scores.softmax(axis)
 
 
-def _downhill(session: Session, batch: Batch, outputs: Tensor) -> Tensor | None:
+def _downhill(session: Session, batch: Batch, outputs: Outputs) -> Outputs | None:
     """Outputs, without a network, after some steps against the loss's gradient. None where that does not lower it."""
     with torch.enable_grad():
-        free = outputs.detach().clone().requires_grad_()
-        size = max(float(free.detach().std()), 0.1) if free.numel() > 1 else 1.0
-        start = value = session.task.loss(free, batch.targets)
-        first, second = torch.zeros_like(free), torch.zeros_like(free)
+        free = [part.detach().clone().requires_grad_() for part in real(outputs)]
+        sizes = [max(float(part.detach().std()), 0.1) if part.numel() > 1 else 1.0 for part in free]
+        start = value = session.task.loss(with_real(outputs, free), batch.targets)
+        first, second = ([torch.zeros_like(part) for part in free] for _ in range(2))
         for step in range(1, DESCENT + 1):  # Adam, whose own class imports torch's compiler
-            (gradient,) = torch.autograd.grad(value, free)
-            first = 0.9 * first + 0.1 * gradient
-            second = 0.99 * second + 0.01 * gradient.square()
-            move = (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-12)
-            free = (free - STEP * size * move).detach().requires_grad_()
-            value = session.task.loss(free, batch.targets)
-    lowered = float(start.detach()) - float(value.detach())
-    return free.detach() if math.isfinite(lowered) and lowered > 0.05 * abs(float(start.detach())) else None
+            gradients = torch.autograd.grad(value, free, allow_unused=True, materialize_grads=True)
+            for k, gradient in enumerate(gradients):
+                first[k] = 0.9 * first[k] + 0.1 * gradient
+                second[k] = 0.99 * second[k] + 0.01 * gradient.square()
+                move = (first[k] / (1 - 0.9**step)) / ((second[k] / (1 - 0.99**step)).sqrt() + 1e-12)
+                free[k] = (free[k] - STEP * sizes[k] * move).detach().requires_grad_()
+            value = session.task.loss(with_real(outputs, free), batch.targets)
+    first_loss, lowered = float(start.detach()), float(start.detach()) - float(value.detach())
+    if not math.isfinite(lowered) or not lowered > 0.05 * abs(first_loss):
+        return None
+    return detached(with_real(outputs, free))
 
 
 @torch.no_grad()
