@@ -95,7 +95,7 @@ def test_what_has_a_default_may_be_left_out():
         ({"loss": "much"}, "Expectation.loss must be a number, not 'much'"),
         ({"loss": True}, "Expectation.loss must be a number, not True"),
         ({"loss": None}, "Expectation.loss must be a number, not None"),
-        ({"knowledge": "all"}, "Expectation.knowledge must be one of zero, prior, median, not 'all'"),
+        ({"knowledge": "all"}, "Expectation.knowledge must be one of zero, prior, median, constant, not 'all'"),
         ({"losses": 1.0}, "Expectation knows no losses"),
     ],
 )

@@ -35,8 +35,9 @@ class Targets(JsonData):
     high: float  # a twentieth of them lies above
 
 
-Knowledge = Literal["zero", "prior", "median"]
-"""Outputs that know nothing (zero), how often each target occurs or its mean (prior), or the targets' median."""
+Knowledge = Literal["zero", "prior", "median", "constant"]
+"""Outputs that know nothing (zero), how often each target occurs or its mean (prior), the targets' median, or whatever
+is best for a loss of the person's own if it is the same for every sample (constant)."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class LossMeasured(JsonData):
         None  # norm of its gradient there, the largest of several batches; None: outputs have none
     )
     elsewhere: float | None = None  # the same at random outputs
+    feels_targets: bool = True  # it changes where targets are others
     slope: float | None = (
         None  # what it changes by where 1 is added to all outputs, if it goes on so; None: it does not
     )

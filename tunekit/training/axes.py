@@ -90,6 +90,22 @@ def any_label_will_do(loss: Callable[[Any, Any], Tensor], one: Reading, outputs:
     return max(right, wrong) < CLEARLY * level and math.isclose(right, wrong, rel_tol=0.05, abs_tol=0.05 * level)
 
 
+def counts_beyond(loss: Callable[[Any, Any], Tensor], one: Reading, outputs: Tensor, targets: Tensor) -> bool:
+    """Whether targets beyond the last output count in the loss, and are no marker that it leaves out: then outputs are
+    no scores of classes, but the thresholds between grades, say."""
+    beyond = targets >= outputs.shape[one.axis]
+    if one.ahead or not bool(beyond.any()):
+        return False
+    leaf = outputs.detach().clone().requires_grad_()
+    try:
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(loss(leaf, targets), leaf)
+    except Exception:  # of a loss that does not take them, whatever it raises
+        return False
+    felt = one.outputs(gradient).abs().amax(1)
+    return felt.shape == beyond.shape and bool((felt[beyond] > 0).any())
+
+
 @torch.no_grad()
 def _at_certainty(  # noqa: PLR0913 - what is certain of what, and how
     loss: Callable[[Any, Any], Tensor],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tunekit.configuration import TrainingConfig
 from tunekit.recipe import construct, resolve
-from tunekit.training.axes import Reading, any_label_will_do, find_reading, left_out
+from tunekit.training.axes import Reading, any_label_will_do, counts_beyond, find_reading, left_out
 from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
 from tunekit.training.meaning import averages_over_samples, judges_each, looks_at_targets, prefers_wrong
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric, Shares
@@ -228,7 +228,10 @@ class Task:
         if self.kind == "regression":
             return isinstance(outputs, Tensor) or _has_logits(outputs)
         if self.kind == "classification":
-            return self.reading is None or not any_label_will_do(loss, self.reading, main, targets)
+            reading = self.reading
+            return reading is None or not (
+                any_label_will_do(loss, reading, main, targets) or counts_beyond(loss, reading, main, targets)
+            )
         return not prefers_wrong(loss, targets)
 
     def needs_settling(self, targets: object) -> bool:

@@ -69,7 +69,8 @@ LOSS_WITHOUT_GRADIENT = fault(
     "The loss does not tell the outputs where to go: its gradient is zero everywhere.",
     "The gradient of the loss with respect to the outputs of several real batches, and with random numbers of "
     "once and ten "
-    "times their size added: exactly zero at all of them, or none at all.",
+    "times their size added: exactly zero at all of them, or none at all. Or a loss of exactly zero, "
+    "without a gradient at the outputs.",
     "A loss of rounded or chosen outputs (argmax, round, a comparison), .item() or detach() in it, or samples "
     "that it leaves "
     "out whole (CTC with zero_infinity and fewer frames than letters, a mask that holds nothing).",
@@ -102,12 +103,14 @@ LOG_SOFTMAX = (
 SOFT_TARGETS = ("check the targets: cross-entropy is below zero only where they are beyond 0 and 1",)
 
 NO_THEORY = "at outputs that know nothing it is not finite, or could not be had"
+NO_TARGETS = "other targets do not change it, so nothing says what it should be"
 BELOW_ZERO = "the negative logarithm of a probability is never below 0"
 
 THEORY: dict[Knowledge, str] = {
     "zero": "the loss at outputs of zero",
     "prior": "the loss at outputs that know how often each target occurs",
     "median": "the loss at the targets' median",
+    "constant": "the best outputs that are the same for every sample",
 }
 
 
@@ -169,7 +172,8 @@ def mean_loss(initial: Sequence[InitialMeasured]) -> InitialLoss | None:
             several.setdefault(expectation.knowledge, []).append(expectation.loss)
     expected = {knowledge: value for knowledge, values in several.items() if math.isfinite(value := fmean(values))}
     if not expected:
-        return InitialLoss(loss, evaluated, None, NO_THEORY, -math.inf, math.inf)
+        theory = NO_THEORY if any(one.feels_targets for one in losses) else NO_TARGETS
+        return InitialLoss(loss, evaluated, None, theory, -math.inf, math.inf)
     if wants_log_probabilities(initial):
         return InitialLoss(loss, evaluated, None, BELOW_ZERO, -math.inf, math.inf)
     nearest = min(expected, key=lambda knowledge: abs(expected[knowledge] - loss) if math.isfinite(loss) else 0.0)
@@ -203,13 +207,16 @@ def _falls(initial: Sequence[InitialMeasured]) -> bool:
 def without_gradient(initial: Sequence[InitialMeasured]) -> list[Finding]:
     """A loss that is flat at the outputs of every initialisation, and wherever else it was asked."""
     losses = [one.loss for one in initial if one.loss is not None]
-    flat = [loss.at_outputs == 0 and loss.elsewhere == 0 and math.isfinite(loss.train_mode) for loss in losses]
+    flat = [
+        loss.at_outputs == 0 and (loss.elsewhere == 0 or loss.train_mode == 0) and math.isfinite(loss.train_mode)
+        for loss in losses
+    ]
     if not flat or not all(flat):
         return []
     value = losses[0].train_mode
-    message = (
-        f"the loss is {value:.3g}, and its gradient is exactly zero at the outputs and at random numbers in their place"
-    )
+    everywhere = all(loss.elsewhere == 0 for loss in losses)
+    where = "at the outputs and at random numbers in their place" if everywhere else "at the untrained model's outputs"
+    message = f"the loss is {value:.3g}, and its gradient is exactly zero {where}"
     return [LOSS_WITHOUT_GRADIENT.finding(message, {"initial_loss": value, "gradient": 0.0})]
 
 

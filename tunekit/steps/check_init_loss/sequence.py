@@ -114,7 +114,7 @@ def _unused(uses: tuple[InputUse, ...]) -> list[Finding]:
 
 
 def _padding(padded: Padded | None) -> list[Finding]:
-    if padded is None or padded.effect is None or padded.effect <= PADDING_SHOWS:
+    if padded is None or padded.effect is None or not padded.effect > PADDING_SHOWS:
         return []
     message = (
         f"with less padding the outputs at real positions change by {padded.effect:.2g} of their standard deviation "

@@ -11,10 +11,13 @@ from torch import Tensor
 from tunekit.measured import Expectation, Knowledge, Targets
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.structure import by_rows, rows
+from tunekit.training.probes.floor import constant_floor
+from tunekit.training.structure import by_rows, changed, rows
 from tunekit.training.tasks import REFUSALS, Outputs, Task, any_tensor, takes_logits, with_main
 
 IGNORED = -100  # torch's ignore_index
+CONSTANTS = 4  # batches for which the best constant outputs are looked for
+LOWER = 0.02  # share of a loss by which they must lie below what is known of it, to be worth a word
 
 
 def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
@@ -65,6 +68,8 @@ def measure_losses(
 
 def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) -> tuple[Expectation, ...]:
     task = session.task
+    if not feels_targets(task, outputs[0], batches[0].targets):
+        return ()  # what is alike in an untrained network, as views of one sample, is knowledge for such a loss
     every = _together(batches)
     form, axis = _form(session, outputs, batches), _axis(task)
     losses: dict[str, list[float]] = {}
@@ -77,7 +82,45 @@ def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) ->
             except REFUSALS:
                 continue
             losses.setdefault(name, []).append(loss)
-    return tuple(Expectation(name, mean(losses[name])) for name in get_args(Knowledge) if name in losses)
+    known = [Expectation(name, mean(losses[name])) for name in get_args(Knowledge) if name in losses]
+    best = _best_constant(task, batches, outputs) if task.own_loss else None
+    if best is not None and all(best < one.loss - LOWER * abs(one.loss) for one in known):
+        known.append(Expectation("constant", best))
+    return tuple(known)
+
+
+def _best_constant(task: Task, batches: list[Batch], outputs: list[Outputs]) -> float | None:
+    """The least that outputs reach which are the same for every sample, whatever the loss takes them for: rates,
+    thresholds, quantiles. None where there is no such number."""
+    pairs = zip(outputs[:CONSTANTS], batches, strict=False)
+    values = [constant_floor(task, out, batch.targets) for out, batch in pairs]
+    found = [value for value in values if value is not None]
+    return mean(found) if len(found) == len(values) else None
+
+
+def feels_targets(task: Task, outputs: Outputs, targets: object) -> bool:
+    """Whether the loss changes where the targets are exchanged between samples, or are others."""
+
+    def exchanged(part: Tensor) -> Tensor:
+        return part.roll(max(1, len(part) // 2), 0) if part.dim() else part
+
+    def other(part: Tensor) -> Tensor:
+        return ~part if part.dtype == torch.bool else part + 1
+
+    try:
+        with torch.random.fork_rng():
+            here, *there = (
+                _drawn_alike(task, outputs, given)
+                for given in (targets, changed(targets, exchanged), changed(targets, other))
+            )
+    except Exception:  # other targets may be none that it takes, whatever it raises
+        return True
+    return not all(value == here for value in there)
+
+
+def _drawn_alike(task: Task, outputs: Outputs, targets: object) -> float:
+    torch.manual_seed(0)
+    return float(task.loss(outputs, targets))
 
 
 def _together(batches: list[Batch]) -> Tensor | None:
