@@ -124,6 +124,12 @@ class TrainingConfig:
         return digest(self.as_dict())
 
     @property
+    def runs_persons_code(self) -> bool:
+        """Whether code of a person's own runs in each iteration, which may draw from NumPy and `random`."""
+        parts = (self.task, self.metric, self.loss.target, self.model.target, self.optimizer.target)
+        return any(":" in part for part in parts)
+
+    @property
     def folder(self) -> str:
         """The training's name in a run, and its folder's below trainings/: rate, weight decay, seed, key."""
         return f"lr{short(self.lr)}_wd{short(self.weight_decay)}_s{self.seed}-{self.key}"

@@ -95,7 +95,7 @@ SOUND = {
     "samples in train mode": case("Sampled"),
     "a root away from zero": of("SquareRoot", safe=True),
     "infinities before a softmax": case("MaskedAttention", "sequences"),
-    "a hinge that is satisfied": case("planted_models:dense", loss=f"{W}satisfied_hinge", **PLANE),
+    "a hinge that most samples satisfy": case("planted_models:dense", loss=f"{W}satisfied_hinge", **PLANE),
     "a loss below zero": case("planted_models:dense", loss=f"{W}dice"),
     "1 - p": case("planted_models:ends_in", model_args={"layer": "softmax"}, loss=f"{W}unhinged"),
     "a log-likelihood of log-probabilities": case("planted_models:log_softmax", loss=f"{W}own_nll"),

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from tunekit.halves import halves
 from tunekit.training.models import hookable
+from tunekit.training.outputs import Outputs
 from tunekit.training.structure import by_rows, joined, rows, tensors
-from tunekit.training.tasks import Outputs, Task
+from tunekit.training.tasks import Task
 from tunekit.vocabulary import SPLITS
 
 WHOLE_SPLITS = 4  # splits into halves for which a metric of a whole split is computed; the others are left out (NaN)

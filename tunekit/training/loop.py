@@ -24,11 +24,12 @@ from tunekit.training.evaluation import Evaluation, Tally, largest_output
 from tunekit.training.models import has_convolutions
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
+from tunekit.training.outputs import Outputs, any_tensor, in_fp32
 from tunekit.training.regularizers import without_regularizers
 from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
-from tunekit.training.structure import by_rows, changed, tensors
-from tunekit.training.tasks import Outputs, Task, any_tensor, build_task
+from tunekit.training.structure import by_rows, tensors
+from tunekit.training.tasks import Task, build_task
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import Row, UserError
 
@@ -87,7 +88,7 @@ class Session:
         self.iteration = 0
         self.whole = True  # no iteration is under way, nor are the rows of one at hand
         self.dead = False
-        self._persons = runs_persons_code(config)
+        self._persons = config.runs_persons_code
         self._epoch = -1
         self._order = torch.empty(0)
         self._block: dict[int, Batch] = {}
@@ -200,9 +201,7 @@ class Session:
         with self.autocast():
             answer = model(*batch.args, **batch.kwargs)
         put_back(before, f"model.target: {self.config.model.target}")
-        outputs = self.task.outputs(answer)
-        real = isinstance(outputs, Tensor) and not outputs.is_complex()
-        return outputs.float() if real else changed(outputs, _in_fp32)
+        return in_fp32(self.task.outputs(answer))
 
     def autocast(self) -> AbstractContextManager[object]:
         if self.config.precision != "bf16":
@@ -404,13 +403,3 @@ class Session:
 
 def _is_short_matrix(outputs: Outputs) -> bool:
     return isinstance(outputs, Tensor) and outputs.dim() == 2 and outputs.numel() <= WAITING_OUTPUTS
-
-
-def _in_fp32(part: Tensor) -> Tensor:
-    return part.float() if part.is_floating_point() else part
-
-
-def runs_persons_code(config: TrainingConfig) -> bool:
-    """Whether code of a person's own runs in each iteration, which may draw from NumPy and `random`."""
-    parts = (config.task, config.metric, config.loss.target, config.model.target, config.optimizer.target)
-    return any(":" in part for part in parts)

@@ -8,8 +8,8 @@ import torch
 
 from tunekit.training.evaluation import Tally
 from tunekit.training.loop import Session
+from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.losses import labels_fit
-from tunekit.training.tasks import any_tensor
 
 
 def rehearse(session: Session) -> None:

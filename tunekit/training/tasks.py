@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,11 @@ from tunekit.training.axes import Reading, any_label_will_do, counts_beyond, fin
 from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
 from tunekit.training.meaning import averages_over_samples, judges_each, looks_at_targets, prefers_wrong
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric, Shares
+from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, has_logits, main_tensor, with_main
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.vocabulary import UserError
 
-Outputs = Any
-"""What a model gives of a batch: a tensor or, for a loss of the person's own that takes them, several parts."""
 Loss = Callable[[Any, Any], Tensor]
-REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
-"""What a loss raises for outputs or targets that it does not take (a person's own comes as UserError)."""
 
 
 @dataclass(frozen=True)
@@ -41,39 +38,6 @@ KINDS: dict[str, Kind] = {
     "multilabel": Kind("bce", "accuracy"),
     "regression": Kind("mse", "mae"),
 }
-
-
-def main_tensor(outputs: Outputs) -> Tensor:
-    """The tensor among a model's outputs that is looked at: itself, its `logits`, or its first part.
-
-    Errors: UserError."""
-    if isinstance(outputs, Tensor):
-        return outputs
-    logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
-    if logits is None and isinstance(outputs, tuple | list) and outputs:
-        logits = outputs[0]
-    if not isinstance(logits, Tensor):
-        raise UserError(
-            f"model: forward() must return a tensor or something with `logits`, not {type(outputs).__name__}"
-        )
-    return logits
-
-
-def any_tensor(outputs: Outputs) -> Tensor:
-    """The main tensor, or the first that there is. Errors: UserError where there is none."""
-    try:
-        return main_tensor(outputs)
-    except UserError:
-        first = next(tensors(outputs), None)
-        if first is None:
-            raise
-        return first
-
-
-def with_main(outputs: Outputs, main: Tensor) -> Outputs:
-    """The outputs with another main tensor in the place of theirs."""
-    old = any_tensor(outputs)
-    return changed(outputs, lambda part: main if part is old else part)
 
 
 class Task:
@@ -226,7 +190,7 @@ class Task:
         if not looks_at_targets(loss, main, targets):
             return False
         if self.kind == "regression":
-            return isinstance(outputs, Tensor) or _has_logits(outputs)
+            return isinstance(outputs, Tensor) or has_logits(outputs)
         if self.kind == "classification":
             reading = self.reading
             return reading is None or not (
@@ -322,10 +286,6 @@ def _named(value: object) -> str:
     if _is_complex(value):
         return "a complex one"
     return f"one of shape {list(value.shape)}; average over the batch"
-
-
-def _has_logits(outputs: Outputs) -> bool:
-    return (isinstance(outputs, Mapping) and "logits" in outputs) or hasattr(outputs, "logits")
 
 
 def _without_ones(value: Tensor) -> list[int]:

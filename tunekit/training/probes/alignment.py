@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from tunekit.measured import Alignment
+from tunekit.training.outputs import any_tensor, with_main
 from tunekit.training.probes.parts import class_axis
-from tunekit.training.tasks import Task, any_tensor, with_main
+from tunekit.training.tasks import Task
 
 LOOKS = 12  # targets that are changed, one at a time
 LEAST = 1e-3  # of the largest change of a gradient, below which there is none

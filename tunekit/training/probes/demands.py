@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.tasks import REFUSALS
+from tunekit.training.outputs import REFUSALS
+from tunekit.training.structure import changed
 
 LINEAR = 1e-3  # how far a change twice as large may be from twice the change, as a share
 
@@ -27,7 +28,7 @@ class Demands:
 def measure_demands(session: Session, batches: list[Batch], answers: list[Any]) -> Demands:
     """It is asked on the CPU: a GPU does not survive a loss that refuses its outputs."""
     pairs = [
-        (_changed(answer, Tensor.cpu), batch.each(Tensor.cpu)) for answer, batch in zip(answers, batches, strict=True)
+        (changed(answer, Tensor.cpu), batch.each(Tensor.cpu)) for answer, batch in zip(answers, batches, strict=True)
     ]
     draw = torch.Generator().manual_seed(0)
     here = _largest(session, pairs)
@@ -62,7 +63,7 @@ def _gradient(session: Session, answer: Any, batch: Batch) -> float | None:
 
     try:
         with torch.enable_grad():
-            loss = session.task.loss(_changed(answer, leaf), batch.targets)
+            loss = session.task.loss(changed(answer, leaf), batch.targets)
             if not loss.requires_grad or not leaves:
                 return 0.0 if leaves else None
             grads = torch.autograd.grad(loss, leaves, allow_unused=True)
@@ -80,7 +81,7 @@ def _drawn(answer: Any, scale: float, draw: torch.Generator) -> Any:
         size = scale * max(1.0, float(torch.nan_to_num(part.double()).square().mean().sqrt()))
         return part + size * torch.randn(part.shape, generator=draw).to(part)
 
-    return _changed(answer, moved)
+    return changed(answer, moved)
 
 
 def _slope(session: Session, answer: Any, batch: Batch) -> float | None:
@@ -96,16 +97,3 @@ def _slope(session: Session, answer: Any, batch: Batch) -> float | None:
     change = one - base
     straight = math.isfinite(two) and abs(two - base - 2 * change) <= LINEAR * abs(change)
     return change if straight and abs(change) > LINEAR * (1 + abs(base)) else None
-
-
-def _changed(answer: Any, change: Any) -> Any:
-    """An answer of the model with each tensor in it changed."""
-    if isinstance(answer, Tensor):
-        return change(answer)
-    if isinstance(answer, dict):
-        return {name: _changed(part, change) for name, part in answer.items()}
-    if isinstance(answer, tuple) and hasattr(answer, "_fields"):
-        return type(answer)(*(_changed(part, change) for part in answer))
-    if isinstance(answer, list | tuple):
-        return type(answer)(_changed(part, change) for part in answer)
-    return answer

@@ -16,11 +16,11 @@ from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
 from tunekit.training.optimizers import check_optimizer, states, tiny_rate_factor
+from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.schedules import ending_at
 from tunekit.training.sources import data_digests
-from tunekit.training.tasks import Outputs, any_tensor
 from tunekit.vocabulary import Facts
 
 

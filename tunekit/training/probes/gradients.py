@@ -16,10 +16,10 @@ from tunekit.measured import Gradient, Gradients, Units
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.models import hookable
+from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.finiteness import origin_of_gradient
 from tunekit.training.probes.places import at_work
-from tunekit.training.tasks import any_tensor
 
 MOST_UNITS = 4096  # units of a layer looked at
 SMALL = 10**6  # parameters of a model whose gradient is taken over all batches: a NaN may come from few samples

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tunekit.measured import STRETCH, InitialMeasured, LossMeasured, Origin, Outputs, Stretched
 from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.loop import Session
+from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.demands import measure_demands
 from tunekit.training.probes.dependence import measure_dependence
@@ -24,7 +25,7 @@ from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay,
 from tunekit.training.probes.parameters import measure_identical, measure_outside
 from tunekit.training.probes.repeats import measure_repeated
 from tunekit.training.probes.subject import Subject
-from tunekit.training.tasks import any_tensor, takes_logits
+from tunekit.training.tasks import takes_logits
 
 BATCHES = 8  # real batches looked at
 SAMPLES = 1024  # at most so many samples in all

@@ -11,9 +11,10 @@ from torch import Tensor
 from tunekit.measured import Expectation, Knowledge, Targets
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, with_main
 from tunekit.training.probes.floor import constant_floor
 from tunekit.training.structure import by_rows, changed, rows
-from tunekit.training.tasks import REFUSALS, Outputs, Task, any_tensor, takes_logits, with_main
+from tunekit.training.tasks import Task, takes_logits
 
 IGNORED = -100  # torch's ignore_index
 CONSTANTS = 4  # batches for which the best constant outputs are looked for

@@ -11,8 +11,8 @@ from torch import Tensor
 from tunekit.measured import Column, Columns, Direction
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.outputs import REFUSALS, Outputs
 from tunekit.training.probes.parts import detached, real, with_real
-from tunekit.training.tasks import REFUSALS, Outputs
 from tunekit.vocabulary import UserError
 
 SURE = 6.0  # logit of a right answer; minus this of a wrong one

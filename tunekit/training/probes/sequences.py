@@ -11,8 +11,8 @@ from torch import Tensor
 from tunekit.measured import Ignored, Later, Padded
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.outputs import main_tensor
 from tunekit.training.probes.padding import Padding, find_padding
-from tunekit.training.tasks import main_tensor
 
 NEXT = 0.8  # share of the outputs that are held against the input one step on
 FEW = 8  # positions, below which nothing is said

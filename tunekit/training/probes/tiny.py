@@ -15,6 +15,7 @@ from tunekit.measured import Fit, Floor, Spread, TinySet, TinyTrained
 from tunekit.training.control import blank_batch
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.outputs import any_tensor
 from tunekit.training.probes import limits
 from tunekit.training.probes.alignment import measure_alignment
 from tunekit.training.probes.asking import asked, undisturbed
@@ -22,7 +23,7 @@ from tunekit.training.probes.floor import measure_floor
 from tunekit.training.probes.parts import detached, real
 from tunekit.training.probes.subject import Subject
 from tunekit.training.seeds import seed_everything
-from tunekit.training.tasks import Task, any_tensor
+from tunekit.training.tasks import Task
 
 RECALIBRATION = 8  # passes that rebuild BatchNorm's statistics
 PASSES = 8  # over which a loss that draws is averaged
