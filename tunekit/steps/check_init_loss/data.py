@@ -137,7 +137,8 @@ def _finite(split: str, text: str, measured: Split) -> list[Finding]:
     if bad.count:
         examples = ", ".join(map(str, bad.examples))
         seen = "" if measured.seen == measured.size else f" among {measured.seen} of {measured.size} samples looked at"
-        message = f"{bad.count} {text} samples hold NaN or infinity (sample {examples}){seen}"
+        samples = "sample holds" if bad.count == 1 else "samples hold"
+        message = f"{bad.count} {text} {samples} NaN or infinity (sample {examples}){seen}"
         findings.append(INPUT_NOT_FINITE.finding(message, {"split": split, **bad.to_json()}))
     if wrong:
         message = f"{wrong} {text} targets are NaN or infinite"

@@ -186,10 +186,11 @@ def mean_loss(initial: Sequence[InitialMeasured]) -> InitialLoss | None:
 
 def _theory(value: float, knowledge: Knowledge, measured: InitialMeasured) -> str:
     """The closed form that an expectation equals, where there is a known one."""
-    shape = measured.outputs.shape
-    outcomes = {"classification": shape[0] if shape else 0, "binary": 2, "multilabel": 2}.get(measured.kind, 0)
-    if knowledge == "zero" and outcomes and math.isclose(value, math.log(outcomes), rel_tol=1e-3):
-        return f"ln {outcomes}"
+    shape = measured.outputs.shape  # classes stand first or last
+    outcomes = {"classification": (*shape[:1], *shape[-1:]), "binary": (2,), "multilabel": (2,)}
+    for count in outcomes.get(measured.kind, ()):
+        if knowledge == "zero" and count > 1 and math.isclose(value, math.log(count), rel_tol=1e-3):
+            return f"ln {count}"
     return THEORY[knowledge]
 
 
