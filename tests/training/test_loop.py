@@ -13,6 +13,7 @@ from tunekit.configuration import LossSpec, OptimizerSpec
 from tunekit.training.loop import Pending, Session
 from tunekit.training.models import build_model
 from tunekit.training.order import epoch_order
+from tunekit.training.probes.losses import halves, measure_losses
 from tunekit.training.sources import read_splits
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import UserError
@@ -401,6 +402,11 @@ def of_parts(outputs, targets):
     return F.cross_entropy(outputs["scores"], targets.long())
 
 
+def compared(outputs, targets):
+    near = F.normalize(outputs["inputs"]) @ F.normalize(outputs["inputs"]).T
+    return F.cross_entropy(near / 0.1 + 0 * outputs["scores"].sum(), torch.arange(len(near)))
+
+
 def cut_off(outputs, targets):
     return F.binary_cross_entropy_with_logits(outputs.detach(), targets)
 
@@ -469,3 +475,13 @@ def test_a_loss_without_a_gradient_is_told_in_one_line(make_config, tmp_path):
     session = written(make_config, tmp_path, "Squeezed", loss={"target": "as_written:cut_off", "args": {}})
     with pytest.raises(UserError, match=r"^loss: has no gradient"):
         list(session.run(1))
+
+
+def test_a_loss_that_compares_samples_is_held_against_no_constant_outputs_and_no_halves(make_config, tmp_path):
+    """Of outputs that are all the same no sample is told from another; of random ones it is, the more the fewer."""
+    loss = {"target": "as_written:compared", "args": {}}
+    session = written(make_config, tmp_path, "Parts", loss=loss, task="classification")
+    batch = session.batch(0)
+    assert session.task.metric.is_loss
+    assert halves(session, batch) == 1.0
+    assert measure_losses(session, [batch], [session.answer(session.model, batch)])[2] == ()

@@ -167,12 +167,17 @@ class Task:
             given = list(wanted.shape) if isinstance(wanted, Tensor) else f"that are a {type(wanted).__name__}"
             shapes = f"outputs {list(main.shape)} and targets {given}"
             why = "under this loss" if fits else "that do not go together"
+            if self._is_of_others():
+                why = f"of task {self.kind}, whose targets are no classes"
             self.notes = (f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",)
             self.metric = METRICS["loss"]
 
+    def _is_of_others(self) -> bool:
+        return self.metric.classes and self.kind == "regression"
+
     def _scores(self, outputs: Outputs, targets: object) -> bool:
         """Whether the built-in metric is of such targets, and takes them."""
-        if any_tensor(outputs).is_complex() or (self.metric.classes and self.kind == "regression"):
+        if self._is_of_others() or any_tensor(outputs).is_complex():
             return False
         try:
             self.score(outputs, targets)

@@ -65,6 +65,8 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
         message = f"labels reach from {low:g} to {high:g}; the model's {outputs} outputs take 0 to {outputs - 1}"
         evidence = {"outputs": outputs, "classes": classes, "min": low, "max": high}
         return [LABELS_OUT_OF_RANGE.finding(message, evidence)]
+    if context.facts.metric == "loss" and context.recipe.metric == "auto":
+        return []  # outputs that are embeddings or distances have no class each
     if outputs > classes:
         message = f"the model has {outputs} outputs, the data only {classes} classes"
         # A class that happens to be missing is no fault of the model; half as many outputs again is.

@@ -69,7 +69,7 @@ def measure_losses(
 
 def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) -> tuple[Expectation, ...]:
     task = session.task
-    if not feels_targets(task, outputs[0], batches[0].targets):
+    if not task.of_samples or not feels_targets(task, outputs[0], batches[0].targets):
         return ()  # what is alike in an untrained network, as views of one sample, is knowledge for such a loss
     every = _together(batches)
     form, axis = _form(session, outputs, batches), _axis(task)
@@ -163,7 +163,9 @@ def halves(session: Session, batch: Batch) -> float:
     half = len(batch) // 2
     with torch.no_grad():
         outputs = session.answer(session.model, batch)
-    if half < 1 or not (by_rows(outputs, len(batch)) and by_rows(batch.targets, len(batch))):
+    if half < 1 or not session.task.of_samples:  # a loss that compares samples has more of them to compare
+        return 1.0
+    if not (by_rows(outputs, len(batch)) and by_rows(batch.targets, len(batch))):
         return 1.0
     both, first, second = (slice(0, 2 * half), slice(0, half), slice(half, 2 * half))
     with torch.no_grad():
