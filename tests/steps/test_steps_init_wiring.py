@@ -148,7 +148,7 @@ def test_inputs_that_are_not_finite_explain_a_loss_that_is_not():
         (
             2.3,
             {"zero": math.inf},
-            "Initial loss 2.3; at outputs that know nothing it is not finite, or could not be had.",
+            "Initial loss 2.3; at outputs that know nothing it is not finite, or not known.",
         ),
         (0.0, {"zero": 0.0}, "Initial loss 0, expected 0 (the loss at outputs of zero): no share can be told of zero."),
     ],

@@ -407,6 +407,14 @@ def compared(outputs, targets):
     return F.cross_entropy(near / 0.1 + 0 * outputs["scores"].sum(), torch.arange(len(near)))
 
 
+def like_the_built_in(outputs, targets):
+    return F.binary_cross_entropy_with_logits(outputs, targets)
+
+
+def apart(outputs, targets):
+    return (targets * outputs.square() + (1 - targets) * torch.clamp(2 - outputs, min=0).square()).mean()
+
+
 def cut_off(outputs, targets):
     return F.binary_cross_entropy_with_logits(outputs.detach(), targets)
 
@@ -485,3 +493,11 @@ def test_a_loss_that_compares_samples_is_held_against_no_constant_outputs_and_no
     assert session.task.metric.is_loss
     assert halves(session, batch) == 1.0
     assert measure_losses(session, [batch], [session.answer(session.model, batch)])[2] == ()
+
+
+def test_a_loss_of_distances_is_held_against_no_scores(make_config, tmp_path):
+    for target, known in (("apart", set()), ("like_the_built_in", {"zero", "prior"})):
+        session = written(make_config, tmp_path, "Squeezed", loss={"target": f"as_written:{target}", "args": {}})
+        batch = session.batch(0)
+        expected = measure_losses(session, [batch], [session.answer(session.model, batch)])[2]
+        assert {one.knowledge for one in expected} == known

@@ -102,7 +102,7 @@ LOG_SOFTMAX = (
 )
 SOFT_TARGETS = ("check the targets: cross-entropy is below zero only where they are beyond 0 and 1",)
 
-NO_THEORY = "at outputs that know nothing it is not finite, or could not be had"
+NO_THEORY = "at outputs that know nothing it is not finite, or not known"
 NO_TARGETS = "other targets do not change it, so nothing says what it should be"
 BELOW_ZERO = "the negative logarithm of a probability is never below 0"
 

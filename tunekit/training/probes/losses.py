@@ -11,6 +11,7 @@ from torch import Tensor
 from tunekit.measured import Expectation, Knowledge, Targets
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.meaning import prefers_wrong
 from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, with_main
 from tunekit.training.probes.floor import constant_floor
 from tunekit.training.structure import by_rows, changed, rows
@@ -71,6 +72,9 @@ def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) ->
     task = session.task
     if not task.of_samples or not feels_targets(task, outputs[0], batches[0].targets):
         return ()  # what is alike in an untrained network, as views of one sample, is knowledge for such a loss
+    decisions = task.own_loss and task.kind in ("binary", "multilabel")
+    if decisions and isinstance(batches[0].targets, Tensor) and prefers_wrong(task.loss, batches[0].targets):
+        return ()  # of distances: zero says that all are alike, and how often each target occurs says nothing
     every = _together(batches)
     form, axis = _form(session, outputs, batches), _axis(task)
     losses: dict[str, list[float]] = {}
