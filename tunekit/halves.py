@@ -34,10 +34,14 @@ def halves(samples: int) -> npt.NDArray[np.bool_]:
 
 def half_means(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Means over both halves of every split, [validations, 2 * SPLITS], of results by sample, [validations, samples]:
-    of split k the first half at column 2k, the second at 2k + 1."""
+    of split k the first half at column 2k, the second at 2k + 1. A sample that never has a result (all its targets are
+    left out of the loss) is in no mean."""
     import numpy as np
 
     results = np.asarray(values, dtype=np.float64)
+    counted = ~np.isnan(results).all(axis=0) if len(results) else np.ones(results.shape[1], dtype=np.bool_)
+    results = np.where(counted, results, 0.0)
     first = halves(results.shape[1]).T
-    both = np.stack([results @ (half / np.maximum(1, half.sum(axis=0))) for half in (first, ~first)], axis=2)
+    members = (first & counted[:, None], ~first & counted[:, None])
+    both = np.stack([results @ (half / np.maximum(1, half.sum(axis=0))) for half in members], axis=2)
     return both.reshape(len(results), both.shape[1] * 2)

@@ -122,8 +122,8 @@ def moved(splits: Splits, device: torch.device) -> Splits:
     """Splits in memory, on a device; what is read batch by batch stays where it is."""
     if device.type == "cpu" or isinstance(splits.train, LoaderSplit):
         return splits
-    train, val = _moved(splits.train, device), _moved(splits.val, device)
-    return Splits(train, val, None if splits.test is None else _moved(splits.test, device), splits.notes)
+    test = None if splits.test is None else _moved(splits.test, device)
+    return replace(splits, train=_moved(splits.train, device), val=_moved(splits.val, device), test=test)
 
 
 def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
