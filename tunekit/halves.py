@@ -39,7 +39,7 @@ def half_means(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     import numpy as np
 
     results = np.asarray(values, dtype=np.float64)
-    counted = ~np.isnan(results).all(axis=0) if len(results) else np.ones(results.shape[1], dtype=np.bool_)
+    counted = np.asarray(~np.isnan(results).all(axis=0) | (len(results) == 0))
     results = np.where(counted, results, 0.0)
     first = halves(results.shape[1]).T
     members = (first & counted[:, None], ~first & counted[:, None])

@@ -52,6 +52,19 @@ def elbo(outputs, x):
 
 
 class TestFloor:
+    def test_of_normalised_embeddings_lies_among_rows_of_length_1(self):
+        """Pairs of views at temperature 0.5: 2 n rows, each with one partner. Four rows on a circle at most apart are
+        two pairs of opposites: ln(e^(1/T) + 2 e^(-1/T)) - 1/T."""
+
+        def info_nce(rows, _targets):
+            products = rows @ rows.T / 0.5
+            products = products.masked_fill(torch.eye(4, dtype=torch.bool), -math.inf)
+            return F.cross_entropy(products, torch.tensor([1, 0, 3, 2]))
+
+        rows = F.normalize(torch.randn(4, 2, generator=torch.Generator().manual_seed(3)), dim=1)
+        least = math.log(math.exp(2) + 2 * math.exp(-2)) - 2
+        assert floor(info_nce, rows, torch.zeros(4)).loss == pytest.approx(least, abs=0.01)
+
     @pytest.mark.parametrize("amount", [0.0, 0.1, 0.3])
     def test_of_cross_entropy_is_the_entropy_of_its_smoothed_targets(self, amount):
         other = amount / 5

@@ -148,3 +148,17 @@ def test_a_forward_that_was_set_on_the_instance_is_kept():
     model.forward = lambda x: F.dropout(x + 1, 0.5)
     without_regularizers(model)
     assert torch.equal(model(torch.zeros(3)), torch.ones(3))
+
+
+@pytest.mark.parametrize("bounded", [nn.utils.parametrizations.spectral_norm, nn.utils.spectral_norm])
+def test_weights_under_spectral_normalisation_go_free_with_the_values_that_they_have(bounded):
+    torch.manual_seed(0)
+    model = nn.Sequential(bounded(nn.Linear(6, 6)), nn.ReLU(), nn.Linear(6, 1)).eval()
+    x = torch.randn(5, 6)
+    before = model(x)
+    without_regularizers(model)
+    torch.testing.assert_close(model(x), before)
+    weight = dict(model.named_parameters())["0.weight"]
+    with torch.no_grad():
+        weight.mul_(10)
+    assert float((model(x) - before).abs().max()) > 1.0

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import parametrize, remove_spectral_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.overrides import TorchFunctionMode
 
 from tunekit.configuration import Values
@@ -45,12 +47,14 @@ class _Off(TorchFunctionMode):
 
 
 def without_regularizers(model: nn.Module) -> None:
-    """Set every dropout rate of the model to zero, in place, functional calls inside forward() included."""
-    for module in model.modules():
+    """Set every dropout rate of the model to zero, in place, functional calls inside forward() included, and let
+    weights that spectral normalisation bounds go free."""
+    for module in list(model.modules()):  # some change below
         drops = isinstance(module, nn.modules.dropout._DropoutNd) or type(module).__name__ == "StochasticDepth"
         for name in ("p", *DROPOUT_ATTRIBUTES) if drops else DROPOUT_ATTRIBUTES:
             if isinstance(getattr(module, name, None), float | int):
                 setattr(module, name, 0.0)
+        _unbound(module)
     replaced = vars(model).get("forward")  # where the person's code has set it on the instance
 
     def plain(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -59,3 +63,13 @@ def without_regularizers(model: nn.Module) -> None:
 
     # A method of the instance, not a closure over it: a copy of the model (its moving average) runs its own weights.
     model.forward = MethodType(plain, model)
+
+
+def _unbound(module: nn.Module) -> None:
+    """Weights under spectral normalisation as plain ones, with the values that they have now (torch has two ways)."""
+    if parametrize.is_parametrized(module):
+        for name, steps in list(module.parametrizations.items()):  # type: ignore[union-attr, operator]
+            if any(type(step).__name__ == "_SpectralNorm" for step in steps):
+                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+    if any(isinstance(hook, SpectralNorm) for hook in module._forward_pre_hooks.values()):
+        remove_spectral_norm(module)

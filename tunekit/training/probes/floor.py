@@ -42,13 +42,24 @@ class Form:
 
 AS_THEY_ARE = Form("scores", lambda z: z, lambda y: y)
 SIGMOID = Form("probabilities", torch.sigmoid, lambda y: torch.logit(y.clamp(1e-4, 1 - 1e-4)))
+DIRECTIONS = Form("rows of length 1", lambda z: F.normalize(z, dim=-1), lambda y: y)
 POSITIVE = Form("positive", F.softplus, lambda y: torch.log(torch.expm1(y.clamp(1e-3, 50.0))))
 
 
 def _by_range(part: Tensor) -> Form:
+    if _are_directions(part):
+        return DIRECTIONS
     if not part.numel() or float(part.min()) < 0:
         return AS_THEY_ARE
     return SIGMOID if float(part.max()) <= 1 else POSITIVE
+
+
+def _are_directions(part: Tensor) -> bool:
+    """Whether all rows have length 1, as embeddings that are normalised have: a loss of their products has its floor
+    among such rows."""
+    if part.dim() < 2 or part.shape[-1] < 2 or not part.numel():
+        return False
+    return float((part.double().norm(dim=-1) - 1).abs().max()) < 1e-3
 
 
 PART_BY_PART = Form("part by part", AS_THEY_ARE.apply, AS_THEY_ARE.inverse, _by_range)
@@ -88,6 +99,8 @@ def measure_floor(task: Task, answer: Any, targets: Any) -> Free | None:
         start = _nearer(loss, answer, constant)
         thorough = perfect_outputs(task, answer, targets, form) is None
         found = _searched(loss, start, form, thorough=thorough)
+        if start is not answer:  # equal outputs may be a saddle of a loss that compares samples
+            found = _lower(found, _searched(loss, answer, form, thorough=thorough))
         if found is not None:
             tries.append(_Try(form, start, constant, found, _level(task, start, targets, form)))
             if found.end.sound or (found.end.endless and tries[-1].level is not None):
@@ -163,6 +176,13 @@ def _floor_of(task: Task, best: _Try, targets: Any) -> Floor:
     )
 
 
+def _lower(first: Search | None, second: Search | None) -> Search | None:
+    """The search that ended lower, one without an end lowest of all; the first of equals."""
+    if first is None or second is None:
+        return first or second
+    return second if (not second.end.endless, second.end.loss) < (not first.end.endless, first.end.loss) else first
+
+
 def _nearer(loss: Loss, answer: Any, constant: Search | None) -> Any:
     """The network's outputs or the best constant ones, where to begin: far targets are nearer to the latter."""
     here = _value(loss, answer)
@@ -205,7 +225,9 @@ def _forms(task: Task, answer: Any, loss: Loss) -> list[Form]:
     """The forms to search in. Outputs of a narrower range than all numbers may owe it to a last activation that the
     loss asks for, or to a fault: so the range counts only where the loss has no floor without, or is not defined."""
     if not isinstance(answer, Tensor):
-        return [AS_THEY_ARE, PART_BY_PART]
+        return [PART_BY_PART] if any(map(_are_directions, real(answer))) else [AS_THEY_ARE, PART_BY_PART]
+    if _are_directions(answer):
+        return [DIRECTIONS]
     several = [axis for axis in {1, answer.dim() - 1} if answer.dim() > 1 and answer.shape[axis] > 1]
     for axis in several:
         if float(answer.double().logsumexp(axis).abs().max()) < 1e-3:
