@@ -97,6 +97,28 @@ def overweighted_elbo(outputs: Tensor, x: Tensor) -> Tensor:
     return (outputs[:, :64] - x).square().sum(1).mean() + 40 * _divergence(outputs)
 
 
+def turned_elbo(outputs: Tensor, x: Tensor) -> Tensor:
+    """The divergence has the wrong sign: codes that run off are rewarded without end."""
+    return (outputs[:, :64] - x).square().sum(1).mean() - _divergence(outputs)
+
+
+class Denoiser(nn.Module):
+    """Gives its error at guessing the noise that it has added itself: no targets are asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guess = nn.Sequential(nn.Linear(65, 96), nn.ReLU(), nn.Linear(96, 64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        level, noise = torch.rand(len(x), 1), torch.randn_like(x)
+        return self.guess(torch.cat([x + level * noise, level], 1)) - noise
+
+
+def mean_square(outputs: Tensor, _targets: Tensor) -> Tensor:
+    return outputs.square().mean()
+
+
 def narrow(code: int = 2) -> nn.Module:
     """An autoencoder with a code far smaller than the pictures."""
     return nn.Sequential(

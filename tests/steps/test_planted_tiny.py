@@ -52,6 +52,13 @@ SOUND = {
     "distances judged by the loss": siamese("binary", "loss"),
     "distances and an accuracy that was not asked for": siamese("binary", "auto"),
     "a VAE": vae("elbo"),
+    "a denoiser that draws its own targets": {
+        "model": P + "Denoiser",
+        "data": P + "pictures",
+        "task": "regression",
+        "loss": P + "mean_square",
+        **LOSS,
+    },
     "a VAE of gray pixels": vae("bernoulli_elbo"),
     "a code far smaller than the targets": {
         "model": P + "narrow",
@@ -73,6 +80,7 @@ SOUND = {
 FAULTS = {
     "codes that collapse, an error that is averaged": ("cannot_overfit", vae("averaged_elbo")),
     "codes that collapse, a divergence of too much weight": ("cannot_overfit", vae("overweighted_elbo")),
+    "a divergence of the wrong sign": ("loss_without_floor", vae("turned_elbo")),
     "a narrow code that is always zero": (
         "cannot_overfit",
         {"model": P + "narrow_and_blind", "data": P + "pictures", "task": "regression", **LOSS},

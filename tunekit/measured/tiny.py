@@ -58,7 +58,7 @@ class TinySet(JsonData):
     alignment: Alignment | None = None  # None: outputs and targets cannot be matched by their sizes
     random: bool = False  # two passes in train mode differ, dropout being off
     bottleneck: int | None = None  # numbers through which a sample passes, where they are fewer than its targets
-    told_apart: bool = False  # the control's inputs still differ: masks and lengths stay
+    told_apart: bool = False  # the control says nothing: masks and lengths still differ, or the loss asks no targets
     reshaped: tuple[str, str] | None = None  # the targets' shape, and what it was made for the loss
     dropouts: tuple[str, ...] = ()  # layers that are switched off here
     norms: int = 0  # BatchNorm layers, whose statistics are made anew before eval mode is judged

@@ -36,6 +36,7 @@ LOOKED = 4  # targets that must have been felt to say so
 NOT_SAVED = 0.2  # of the way to the floor, by which a trained model may be worse once its weights are loaded
 ALIKE = 1e-4  # spread of the outputs over the samples, over their size, of outputs that do not depend on them
 AT_BOUNDS = 0.2  # share of the outputs that are exactly the lowest or the highest of all
+RAN_OFF = 100.0  # times its start (and 1) that a loss falls below it: no likelihood of few samples goes so far
 NAMES = 3  # parameters that a message names
 
 CANNOT_OVERFIT = Code(
@@ -127,7 +128,8 @@ LOSS_WITHOUT_FLOOR = Code(
     "loss_without_floor",
     "note",
     "The loss has no lowest value.",
-    "Free outputs, with no network behind them, take it down without end.",
+    "Free outputs, with no network behind them, take it down without end. A fail where training takes it below its "
+    f"start by more than {RAN_OFF:g} times that (and 1).",
     "A log-likelihood whose variance is learned, or a negative score of unbounded outputs.",
     ("expect no zero: compare with validation, and bound the variance from below",),
     f"{LECTURE} (step 2)",
@@ -184,6 +186,10 @@ CODES = (
     CONTROL_FAILED,
 )
 
+SIGNS = (
+    "look for a term of the wrong sign, or arguments in the wrong order: the least loss should be the best answer",
+    "or bound what the loss rewards without end, as a variance from below",
+)
 STANDARDISE = "standardise the targets: subtract their training mean and divide by their standard deviation"
 TERMS = (
     "compare the terms of the loss: a penalty that is summed beside an error that is averaged outweighs it",

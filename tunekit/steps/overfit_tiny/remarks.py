@@ -16,7 +16,9 @@ from tunekit.steps.overfit_tiny.causes import (
     MODES,
     NOT_SAVED,
     OVERFIT_SLOW,
+    RAN_OFF,
     REGULARIZERS_OFF,
+    SIGNS,
     SLOW,
     STANDARDISE,
     TARGETS_RESHAPED,
@@ -85,7 +87,7 @@ def reloaded(trained: TinyTrained | None, best_try: Record, start: TinySet) -> l
     before = min(reached(best_try, start).loss, trained.train_mode.loss)
     losses = [trained.train_mode.loss, *([] if trained.reloaded is None else [trained.reloaded])]
     after = max(losses) if all(map(math.isfinite, losses)) else math.inf
-    if not after - before > NOT_SAVED * max(way(start), abs(start.start - start.floor)):
+    if not after - before > NOT_SAVED * max(way(start), abs(start.start - start.floor), abs(before)):
         return []
     message = (
         f"the loss is {before:.3g} where it was trained and {after:.3g} once its weights are loaded into a new model"
@@ -93,10 +95,20 @@ def reloaded(trained: TinyTrained | None, best_try: Record, start: TinySet) -> l
     return [WEIGHTS_NOT_SAVED.finding(message, {"trained": before, "reloaded": after})]
 
 
-def notes(start: TinySet, failures: Sequence[Record]) -> list[Finding]:
-    """What is otherwise here than a person would expect."""
+def ran_off(best_try: Record, start: TinySet) -> list[Finding]:
+    """A loss that training takes far below anything that it began with."""
+    end = reached(best_try, start).loss
+    if not end < start.start - RAN_OFF * (1 + abs(start.start)):
+        return []
+    message = f"training took the loss from {start.start:.3g} to {end:.3g}: nothing bounds it"
+    evidence = {"start": start.start, "loss": end}
+    return [LOSS_WITHOUT_FLOOR.finding(message, evidence, advice=SIGNS, severity="fail")]
+
+
+def notes(start: TinySet, failures: Sequence[Record], ran_off: bool) -> list[Finding]:
+    """What is otherwise here than a person would expect. `ran_off`: said already of the loss."""
     found: list[Finding] = []
-    if start.free is not None and start.free.endless:
+    if start.free is not None and start.free.endless and not ran_off:
         message = (
             f"free outputs take the loss to {start.free.loss:.3g} and further; {start.floor:.3g} is held to be low"
         )

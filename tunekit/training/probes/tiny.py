@@ -20,6 +20,7 @@ from tunekit.training.probes import limits
 from tunekit.training.probes.alignment import measure_alignment
 from tunekit.training.probes.asking import asked, undisturbed
 from tunekit.training.probes.floor import measure_floor
+from tunekit.training.probes.losses import feels_targets
 from tunekit.training.probes.parts import detached, real
 from tunekit.training.probes.subject import Subject
 from tunekit.training.seeds import seed_everything
@@ -58,7 +59,8 @@ def measure_tiny_set(subject: Subject) -> TinySet:
         free=free.floor if free else None,
         alignment=alignment,
         random=random,
-        told_apart=asked(lambda: _told_apart(blank_batch(batch)), True),
+        told_apart=not feels_targets(task, detached(answer), batch.targets)
+        or asked(lambda: _told_apart(blank_batch(batch)), True),
         reshaped=_reshaped(batch.targets, wanted),
         dropouts=tuple(
             name for name, module in model.named_modules() if isinstance(module, nn.modules.dropout._DropoutNd)
