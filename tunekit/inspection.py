@@ -113,13 +113,13 @@ def validate(loaded: Loaded, device: str | None = None) -> Facts:
         damaged = [finding.message for finding in found if finding.code == data.INPUT_NOT_FINITE.name]
         if damaged:
             raise UserError("\n".join(f"data: {message}" for message in damaged))
-        rehearse(Session(context.config(), bench))
+        odd = rehearse(Session(context.config(), bench))
         for path, values in loaded.recipe.search.items():
             for value in values:
                 if loaded.recipe.get(path) != value:
                     with _told_of(f"search.{path}: {value!r}"):
                         rehearse(Session(context.config({path: value}), bench))
-    return replace(facts, notes=tuple(dict.fromkeys((*facts.notes, *take_notes()))))
+    return replace(facts, notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *take_notes()))))
 
 
 @contextmanager

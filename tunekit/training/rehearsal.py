@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 
 import torch
@@ -12,12 +13,13 @@ from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.losses import labels_fit
 
 
-def rehearse(session: Session) -> None:
+def rehearse(session: Session) -> str:
     """Model, loss and optimizer on a batch of training, model, loss and metric on one of validation. What does not fit
-    raises as it would in a run; labels that the outputs do not fit are step 1's to name."""
+    raises as it would in a run; labels that the outputs do not fit are step 1's to name. What is worth a word: a metric
+    that is no number on that batch."""
     batch = session.batch(0)
     if not labels_fit(session.task, any_tensor(session.answer(session.model, batch)), batch.targets):
-        return
+        return ""
     for _ in session.run(1):
         pass
     model = session.model
@@ -27,4 +29,7 @@ def rehearse(session: Session) -> None:
         for one in islice(session.in_batches(session.splits.val), 1):
             batch = one.to(session.device)
             tally.add(session.answer(model, batch), batch.targets, len(batch))
-        tally.evaluation()
+        score = tally.evaluation().score
+    metric = session.task.metric
+    odd = not metric.is_loss and not math.isfinite(score)
+    return f"{metric.name} is {score} on the first batch of validation" if odd else ""
