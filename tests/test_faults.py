@@ -190,7 +190,7 @@ def test_a_loss_that_turns_nan_in_the_middle_is_stored_and_final(tunekit, tmp_pa
     )
     path = recipe(tmp_path, loss="'turning_loss:loss'")
     done = tunekit("run", path, "--jobs", 1, "--keep-going", "--to", "lr-sweep")
-    assert done.code in (0, 1)  # few samples are learned before it turns, or not
+    assert done.code == 0  # step 2 ends where free outputs do, just before the loss turns; some rates stay above it
     result = json.loads((tmp_path / "runs/fast-001/lr-sweep/result.json").read_text())
     words = {row["lr"]: row["verdict"] for row in result["table"]}
     assert words[1e-1].startswith("diverged at")

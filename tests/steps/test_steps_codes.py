@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tunekit.steps import codes, get_step, step_names, steps
+from tunekit.steps import baselines, codes, get_step, step_names, steps
 from tunekit.vocabulary import Code
 
 SAID = {
@@ -60,7 +60,7 @@ def modules(step):
 @pytest.mark.parametrize("name", [name for name in step_names() if not get_step(name).reads_logs])
 def test_a_code_stands_in_its_step_under_its_own_name_and_is_said_and_collected(name):
     step = get_step(name)
-    text = "\n".join(inspect.getsource(module) for module in modules(step))
+    text = "\n".join(inspect.getsource(module) for module in (*modules(step), baselines))  # said for several steps
     named = {
         variable: code for module in modules(step) for variable, code in vars(module).items() if isinstance(code, Code)
     }

@@ -14,7 +14,7 @@ from tunekit.steps.context import Context
 from tunekit.steps.estimate import Estimate, counting_error, cross_fitted
 from tunekit.steps.noise import ERRORS
 from tunekit.steps.regime import comes_trained
-from tunekit.vocabulary import Code, Measurement, Record
+from tunekit.vocabulary import Code, Finding, Measurement, Record, Severity
 
 if TYPE_CHECKING:
     from tunekit.steps.estimate import Halves
@@ -204,3 +204,22 @@ def told(context: Context[Any], gain: Gain, than: str) -> tuple[str, Values]:
             parts.append(f"{one.value:.2g} +- {one.error:.2g} of {name}")
             evidence[name] = {"gain": one.value, "error": one.error}
     return f"the best is better than {than} by {' and '.join(parts)}", evidence
+
+
+def findings(
+    context: Context[Any], beside: Baselines, chosen: Chosen, then: str, severity: Severity | None = None
+) -> list[Finding]:
+    """What was chosen, against guessing and against the model as it came. `then`: what follows of the latter, and how
+    grave that is."""
+    found = []
+    if beside.chance is not None:
+        gain = over_chance(context, beside.chance, chosen)
+        if gain.is_chance:
+            message, evidence = told(context, gain, CHANCE)
+            found.append(NO_BETTER_THAN_CHANCE.finding(message, evidence, severity="warn" if gain.by_loss else None))
+    if beside.untouched is not None:
+        gain = over_untouched(context, beside.untouched, chosen)
+        if gain.is_known and not gain.is_better:
+            message, evidence = told(context, gain, "the model as it came")
+            found.append(NO_BETTER_THAN_PRETRAINED.finding(f"{message}{then}", evidence, severity=severity))
+    return found

@@ -98,11 +98,8 @@ class Session:
 
     def _built_model(self) -> nn.Module:
         train = self.splits.train
-        if isinstance(train, LoaderSplit):
-            first, targets = next(train.batches()), self.splits.val.targets()
-        else:
-            first, targets = train.batch(torch.arange(min(2, len(train)))), train.targets()
-        model = self.bench.model(self.config, first, self.task.output_size(targets)).to(self.device)
+        targets = self.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
+        model = self.bench.model(self.config, self._first(2), self.task.output_size(targets)).to(self.device)
         if has_convolutions(model):
             model = model.to(memory_format=torch.channels_last)
         if not self.config.regularize:
@@ -112,17 +109,20 @@ class Session:
     def _settle(self) -> None:
         """How outputs are read, where that is not plain: from those of the first samples, in eval mode, which leaves no
         trace in the model."""
+        if not self.task.needs_settling(self._first(2).targets):
+            return
+        batch = self._first(min(SETTLING, self.config.batch_size)).to(self.device)
+        self.model.eval()
+        with torch.no_grad():
+            self.task.settle(self.answer(self.model, batch), batch.targets)
+        self.model.train()
+
+    def _first(self, count: int) -> Batch:
+        """So many training samples, of a loader its first batch."""
         train = self.splits.train
         if isinstance(train, LoaderSplit):
-            batch = next(train.batches())
-        else:
-            batch = train.batch(torch.arange(min(SETTLING, self.config.batch_size, len(train))))
-        if self.task.needs_settling(batch.targets):
-            self.model.eval()
-            with torch.no_grad():
-                batch = batch.to(self.device)
-                self.task.settle(self.answer(self.model, batch), batch.targets)
-            self.model.train()
+            return next(train.batches())
+        return train.batch(torch.arange(min(count, len(train))))
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:

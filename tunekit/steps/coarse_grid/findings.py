@@ -216,20 +216,7 @@ def against_baselines(
             "validations": turned.points,
         }
         return [METRIC_DIRECTION.finding(message, evidence)]
-    findings = []
-    if beside.chance is not None:
-        gain = baselines.over_chance(context, beside.chance, chosen)
-        if gain.is_chance:
-            message, evidence = baselines.told(context, gain, baselines.CHANCE)
-            severity: Severity | None = "warn" if gain.by_loss else None
-            findings.append(NO_BETTER_THAN_CHANCE.finding(message, evidence, severity=severity))
-    if beside.untouched is not None:
-        gain = baselines.over_untouched(context, beside.untouched, chosen)
-        if gain.is_known and not gain.is_better:
-            message, evidence = baselines.told(context, gain, "the model as it came")
-            text = f"{message}; the fine run looks again"
-            findings.append(NO_BETTER_THAN_PRETRAINED.finding(text, evidence, severity="note"))
-    return findings
+    return baselines.findings(context, beside, chosen, "; the fine run looks again", severity="note")
 
 
 def beside_the_sweep(context: Context[CoarseGrid], best: Record) -> list[Finding]:

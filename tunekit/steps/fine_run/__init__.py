@@ -16,7 +16,6 @@ from tunekit.steps.context import Context, described
 from tunekit.steps.estimate import Estimate, counting_error, cross_fitted, standard_error
 from tunekit.steps.fine_run.findings import (
     CODES,
-    against_baselines,
     edges,
     findings_on_diverged,
     findings_on_runs,
@@ -81,7 +80,8 @@ def judge(context: Context[FineRun], records: Sequence[Record]) -> Judgement:
     best, (number, iteration, value) = ranked[0], reached
     values = _over_seeds(context, best, runs)
     findings += findings_on_runs(context, ranked, reached, values)
-    findings += [*against_baselines(context, beside, candidates), *edges(context, best), *undecided(context, ranked)]
+    findings += baselines.findings(context, beside, candidates, ": that one is handed on")
+    findings += [*edges(context, best), *undecided(context, ranked)]
     epoch = iteration / context.iterations_per_epoch(best.params)
     handoff = BestRun(
         values=best.params,

@@ -7,8 +7,7 @@ from statistics import fmean, stdev
 
 from tunekit import citations
 from tunekit.configuration import Values, short
-from tunekit.steps import baselines
-from tunekit.steps.baselines import NO_BETTER_THAN_CHANCE, NO_BETTER_THAN_PRETRAINED, Baselines, Chosen
+from tunekit.steps.baselines import NO_BETTER_THAN_CHANCE, NO_BETTER_THAN_PRETRAINED
 from tunekit.steps.check_init_loss.data import NOT_REPEATABLE
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid import WITHIN_NOISE
@@ -18,7 +17,7 @@ from tunekit.steps.context import Context, described
 from tunekit.steps.fine_run.plan import NAME, FineRun, epochs_of, value_of
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
 from tunekit.steps.noise import Difference, paired, sample_losses
-from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity
+from tunekit.vocabulary import Code, Finding, Record, Remedy
 
 LATE = 0.9  # of the run: a best value that lies beyond it was still being improved on
 STILL_FALLS = 0.02  # of the validation loss, from the third to the last quarter of the run
@@ -145,23 +144,6 @@ def findings_on_diverged(count: int) -> list[Finding]:
     message = f"all {count} runs diverged or failed"
     smaller = Remedy(coarse_grid.name, {f"steps.{coarse_grid.name}.lr_factors": [0.1, 0.3, 1.0]})
     return [FINE_RUN_DIVERGED.finding(message, remedies=(smaller,))]
-
-
-def against_baselines(context: Context[FineRun], beside: Baselines, candidates: Chosen) -> list[Finding]:
-    """The best run against guessing, and against the model as it came."""
-    findings = []
-    if beside.chance is not None:
-        gain = baselines.over_chance(context, beside.chance, candidates)
-        if gain.is_chance:
-            message, evidence = baselines.told(context, gain, baselines.CHANCE)
-            severity: Severity | None = "warn" if gain.by_loss else None
-            findings.append(NO_BETTER_THAN_CHANCE.finding(message, evidence, severity=severity))
-    if beside.untouched is not None:
-        gain = baselines.over_untouched(context, beside.untouched, candidates)
-        if gain.is_known and not gain.is_better:
-            message, evidence = baselines.told(context, gain, "the model as it came")
-            findings.append(NO_BETTER_THAN_PRETRAINED.finding(f"{message}: that one is handed on", evidence))
-    return findings
 
 
 def edges(context: Context[FineRun], best: Record) -> list[Finding]:
