@@ -249,6 +249,18 @@ def one_class() -> Pair:
     return _pair(x, torch.ones_like(y))
 
 
+def with_target(off: float = 0.0, classes: int = 0) -> Pair:
+    """A table whose column 5 is the target (or its class) in other units, up to `off` of its spread."""
+    draw = _draw(61)
+    x = torch.randn(400, 8, generator=draw)
+    y = x[:, :4].sum(1) / 2 + 0.5 * torch.randn(400, generator=draw)
+    if classes:
+        y = torch.bucketize(y, torch.tensor([-0.6, 0.6])) if classes == 3 else (y > 0).long()
+    x[:, 5] = (y - y.double().mean()) * 0.7 + off * torch.randn(400, generator=draw)
+    y = y if classes else y[:, None]
+    return TensorDataset(x[:300], y[:300]), TensorDataset(x[300:], y[300:])
+
+
 def one_value() -> Pair:
     x, y = _plane()
     return _pair(x, torch.full((len(y), 1), 3.0))

@@ -18,7 +18,18 @@ def next_tokens(vocabulary: int = 20, shifted: bool = True, length: int = 16) ->
     return TensorDataset(x[:220], y[:220]), TensorDataset(x[220:], y[220:])
 
 
-def padded_next_tokens(vocabulary: int = 60, length: int = 16, marker: int | None = -100) -> Pair:
+def corrupted() -> Pair:
+    """Walks of which every seventh token is another; targets are the walks."""
+    train, val = next_tokens(shifted=False)
+    draw = _draw(29)
+
+    def other(walk: Tensor) -> Tensor:
+        return torch.where(torch.rand(walk.shape, generator=draw) < 0.15, (walk + 7) % 20, walk)
+
+    return TensorDataset(other(train[:][0]), train[:][1]), TensorDataset(other(val[:][0]), val[:][1])
+
+
+def padded_next_tokens(vocabulary: int = 60, length: int = 16, marker: int | None = -100, shifted: bool = True) -> Pair:
     """Walks of differing lengths, padded with the last token of the vocabulary; padded targets carry a marker, or are
     that token."""
     steps = torch.randint(1, 12, (300, length + 1), generator=_draw(22))
@@ -26,6 +37,8 @@ def padded_next_tokens(vocabulary: int = 60, length: int = 16, marker: int | Non
     ends = torch.randint(4, length + 1, (300, 1), generator=_draw(23))
     walk[torch.arange(length + 1)[None] > ends] = vocabulary - 1
     x, y = walk[:, :-1], walk[:, 1:].clone()
+    if not shifted:
+        y = x.clone()
     if marker is not None:
         y[y == vocabulary - 1] = marker
     return TensorDataset(x[:220], y[:220]), TensorDataset(x[220:], y[220:])
@@ -107,6 +120,20 @@ class RecurrentDecoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(self.embedding(x))[0]).transpose(1, 2)
+
+
+class CodeOfSentence(nn.Module):
+    """The last state of a recurrent layer, from which a second one writes the sentence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(20, 24)
+        self.reader, self.writer = nn.GRU(24, 64, batch_first=True), nn.GRU(64, 64, batch_first=True)
+        self.head = nn.Linear(64, 20)
+
+    def forward(self, x: Tensor) -> Tensor:
+        code = self.reader(self.embedding(x))[0][:, -1:].expand(-1, x.shape[1], -1)
+        return self.head(self.writer(code.contiguous())[0]).transpose(1, 2)
 
 
 class Convolutions(nn.Module):
@@ -264,8 +291,8 @@ class Translator(nn.Module):
         return self.head(out)
 
 
-def translations(marker: int = -100) -> Pair:
-    """The source backwards, between 1 (begin) and 2 (end), padded with 0."""
+def translations(marker: int = -100, begin: bool = True) -> Pair:
+    """The source backwards, between 1 (begin) and 2 (end), padded with 0; without a beginning it is not shifted."""
     draw = _draw(27)
     lengths = torch.randint(3, 11, (300,), generator=draw).tolist()
     source, begun, target = (torch.zeros(300, 12, dtype=torch.long) for _ in range(3))
@@ -275,6 +302,8 @@ def translations(marker: int = -100) -> Pair:
         source[i, :length] = words
         begun[i, 0], begun[i, 1 : length + 1] = 1, words.flip(0)
         target[i, :length], target[i, length] = words.flip(0), 2
+    if not begin:
+        begun = target.clamp_min(0)
     parts = (source, begun, target)
     return TensorDataset(*(p[:220] for p in parts)), TensorDataset(*(p[220:] for p in parts))
 

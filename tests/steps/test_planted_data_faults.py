@@ -24,6 +24,11 @@ def labelled(transform):
     return case("dense", R + "drawn_clouds", data_args={"transform": transform})
 
 
+def labels_in_table(**args):
+    data_args = {"classes": 3, **args}
+    return case("dense", R + "with_target", data_args=data_args, model_args={"features": 8, "outputs": 3})
+
+
 def windows(**args):
     features = args.get("length", 16) * args.get("features", 1)
     return case(R + "flat", R + "windows", task="regression", data_args=args, model_args={"features": features})
@@ -123,6 +128,23 @@ FAULTS = {
         "sees_later_tokens",
         tokens("Translator", "translations", model_args={"causal": False}, **FLAT_LOSS),
     ),
+    "targets that are not shifted": (
+        "target_among_inputs",
+        tokens("Decoder", data_args={"shifted": False}, **FLAT_LOSS),
+    ),
+    "padded targets that are not shifted": (
+        "target_among_inputs",
+        tokens("RecurrentDecoder", "padded_next_tokens", model_args=WIDE, data_args={"shifted": False}),
+    ),
+    "a decoder that is given its targets": (
+        "target_among_inputs",
+        tokens("Translator", "translations", data_args={"begin": False}, **FLAT_LOSS),
+    ),
+    "a table that holds its target in other units": ("target_among_inputs", regression(R + "with_target")),
+    "a table that holds its classes": (
+        "target_among_inputs",
+        labels_in_table(),
+    ),
     "a mask that is not passed on": ("input_unused", tokens("Reader", "sentences", model_args={"how": "nothing"})),
     "kinds that are dropped": (
         "input_unused",
@@ -203,6 +225,10 @@ SOUND = {
     "padded walks": tokens("Decoder", "padded_next_tokens", model_args=WIDE, **FLAT_LOSS),
     "causal convolutions of numbers one step ahead": tokens("Convolutions", "series_ahead", task="regression"),
     "a translator": tokens("Translator", "translations", **FLAT_LOSS),
+    "a code of a whole sentence, read back": tokens("CodeOfSentence", data_args={"shifted": False}),
+    "words to be found again": tokens("Decoder", "corrupted", **FLAT_LOSS),
+    "a table with a column close to its target": regression(R + "with_target", data_args={"off": 0.01}),
+    "a table with a column close to its classes": labels_in_table(off=0.01),
     "a reader with a mask": tokens("Reader", "sentences"),
     "a reader that makes its own mask": tokens("Reader", "words_only"),
     "a mask of ones": tokens("Reader", "sentences", model_args={"how": "nothing"}, data_args={"full": True}),

@@ -135,6 +135,14 @@ class GroupsShared(JsonData):
 
 
 @dataclass(frozen=True)
+class Giveaway(JsonData):
+    """A feature that says the target of every training sample exactly."""
+
+    feature: int
+    samples: int
+
+
+@dataclass(frozen=True)
 class Samples(JsonData):
     train: Split
     val: Split
@@ -144,6 +152,7 @@ class Samples(JsonData):
     reading: Reading | None = None  # None: samples in memory
     windows: Windows | None = None  # None: no series
     groups: GroupsShared | None = None  # None: the data name no groups
+    giveaway: Giveaway | None = None  # None: no feature does, or it cannot be told
 
 
 @dataclass(frozen=True)

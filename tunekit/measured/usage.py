@@ -27,6 +27,17 @@ class Later(JsonData):
 
 
 @dataclass(frozen=True)
+class Copied(JsonData):
+    """Outputs that are held against the very input of their position, and their largest changes when all inputs after
+    one position change."""
+
+    input: str
+    share: float  # of the outputs that the loss counts
+    before: float  # up to that position
+    next: float  # of the one behind it
+
+
+@dataclass(frozen=True)
 class Padded(JsonData):
     """An input whose sequences end in padding."""
 
@@ -77,6 +88,7 @@ class UsageMeasured(JsonData):
 
     inputs: tuple[InputUse, ...] = ()  # empty: a single one
     later: Later | None = None
+    copied: Copied | None = None
     padded: Padded | None = None
     ignored: Ignored | None = None
     direction: Direction | None = None

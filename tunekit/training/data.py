@@ -42,6 +42,11 @@ class Batch:
     def inputs(self) -> list[Any]:
         return [*self.args, *self.kwargs.values()]
 
+    @property
+    def names(self) -> list[str]:
+        """What the inputs are called, in the same order."""
+        return [*(f"input {number}" for number in range(1, len(self.args) + 1)), *self.kwargs]
+
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with every tensor in it changed; what is no tensor stays."""
         kwargs = {name: changed(value, change) for name, value in self.kwargs.items()}

@@ -1,8 +1,8 @@
 """Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
 
 Each module judges one thing that the probes measured and holds the codes that it says: data, reading, splits, labels,
-targets, sequence, outputs, loss, finiteness, gradients, units, norms, wiring, randomness, optimizer. model puts those
-of the model in order.
+targets, giveaways, sequence, outputs, loss, finiteness, gradients, units, norms, wiring, randomness, optimizer. model
+puts those of the model in order.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tunekit.space import Range, Space
 from tunekit.steps.check_init_loss import (
     data,
     finiteness,
+    giveaways,
     gradients,
     labels,
     loss,
@@ -52,6 +53,7 @@ CODES: tuple[Code, ...] = (
     *splits.CODES,
     *targets.CODES,
     *sequence.CODES,
+    *giveaways.CODES,
 )
 
 THE_DATA = "the data"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit.citations import KARPATHY
 from tunekit.measured import DataMeasured, Labels, Samples, Split
-from tunekit.steps.check_init_loss import labels, reading, splits, targets
+from tunekit.steps.check_init_loss import giveaways, labels, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
@@ -126,6 +126,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *labels.broken(samples.labels),
         *labels.imbalance(samples.labels),
         *_duplicates(samples),
+        *giveaways.of_columns(samples.giveaway),
         *splits.judge(samples.windows, samples.groups),
         *reading.judge(samples.reading),
     ]

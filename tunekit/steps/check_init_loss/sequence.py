@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tunekit.measured import Ignored, InputUse, Later, Padded, UsageMeasured
-from tunekit.steps.check_init_loss.settings import fault
+from tunekit.steps.check_init_loss import giveaways
+from tunekit.steps.check_init_loss.settings import SEEN, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
 
-SEEN = 1e-4  # change of earlier outputs over that of later ones: rounding is a hundredth of it
 PADDING_ACTS = 0.1  # standard deviations of the outputs; a mean or a last state over padding: 0.13 to 1.3, a recurrent
 # tagger that runs through it: 0.01 to 0.05
 PADDING_SHOWS = 0.02  # of them, above which it is worth a word
@@ -87,6 +87,7 @@ def judge(usage: UsageMeasured) -> list[Finding]:
     explained = bool(later) or (bool(unused) and any(not use.used and use.masks for use in usage.inputs))
     return [
         *later,
+        *giveaways.of_tokens(usage.copied),
         *unused,
         *([] if explained else _padding(usage.padded)),
         *_padding_in_loss(usage.padded),

@@ -12,9 +12,21 @@ import torch
 from torch import Tensor
 
 from tunekit import measured
-from tunekit.measured import Conflicts, DataMeasured, Duplicates, Inputs, Labels, NotFinite, Samples, Shared, Shift
+from tunekit.measured import (
+    Conflicts,
+    DataMeasured,
+    Duplicates,
+    Giveaway,
+    Inputs,
+    Labels,
+    NotFinite,
+    Samples,
+    Shared,
+    Shift,
+)
 from tunekit.training.data import Batch, LoaderSplit, Split, TensorSplit
 from tunekit.training.probes.asking import answered
+from tunekit.training.probes.giveaways import find_giveaway
 from tunekit.training.probes.reading import measure_reading
 from tunekit.training.probes.subject import Subject
 from tunekit.training.probes.windows import measure_windows
@@ -23,6 +35,7 @@ from tunekit.training.tasks import KINDS
 WHOLE = 200_000  # samples of a split in memory that are all looked at
 SAMPLE = 1_000  # samples read of a split that is not in memory
 EXAMPLES = 5  # indices named
+WIDE = 2_000  # features, above which inputs are no table
 NARROW = 64  # features, above which equal rows are no coincidence anyway
 VOID = 255  # the usual marker of pixels without a class
 MOST_CLASSES = 256  # of tokens or pixels, that are counted one by one
@@ -44,6 +57,7 @@ def measure_data(subject: Subject) -> DataMeasured:
             reading=answered(measure_reading, splits.train),
             windows=answered(measure_windows, train.batches, val.batches) if train.whole and val.whole else None,
             groups=splits.groups,
+            giveaway=answered(_giveaway, train),
         )
     )
 
@@ -135,14 +149,17 @@ class _Looked:
             bytes=self.bytes,
         )
 
+    def table(self) -> Tensor:
+        """The measurements [n, F] of all samples looked at."""
+        firsts = [self.first(batch) for batch in self.batches]
+        return torch.cat([value.reshape(len(value), -1) for value in firsts if value is not None])
+
     def diversity(self, rows: int) -> float | None:
         """Distinct values of the most diverse feature over the number of distinct rows; None for wide inputs. Near 1,
         rows do not coincide by chance: they are copies."""
         if not 0 < self.total.size <= NARROW:
             return None
-        firsts = [self.first(batch) for batch in self.batches]
-        flat = torch.cat([value.reshape(len(value), -1) for value in firsts if value is not None])
-        return max(len(column.unique()) for column in flat.T) / max(1, rows)
+        return max(len(column.unique()) for column in self.table().T) / max(1, rows)
 
     def hashes(self) -> list[bytes]:
         """A digest of every looked-at sample's inputs (bytes as stored, where they are in memory)."""
@@ -152,6 +169,14 @@ class _Looked:
             rows = (b"|".join(part.tobytes() for part in row) for row in zip(*columns, strict=True))
             digests += [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
         return digests
+
+
+def _giveaway(train: _Looked) -> Giveaway | None:
+    """Of tables; of pictures a single value says nothing."""
+    if train.targets is None or not 0 < train.total.size <= WIDE:
+        return None
+    feature = find_giveaway(train.table(), train.targets)
+    return None if feature is None else Giveaway(feature, train.size)
 
 
 def _inputs(batch: Batch) -> list[Tensor]:

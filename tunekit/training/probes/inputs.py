@@ -19,13 +19,12 @@ def measure_inputs(session: Session, batch: Batch) -> tuple[InputUse, ...] | Non
     train mode. An input that is the same for all, or that only numbers the samples, is left out."""
     if len(batch.inputs) < 2:
         return None
-    names = [*(f"input {number}" for number in range(1, len(batch.args) + 1)), *batch.kwargs]
     uses = []
     with stirred(session.model):
         base = _answers(session, batch)
         if not _equal(base, _answers(session, batch)):
             return None
-        for place, (name, value) in enumerate(zip(names, batch.inputs, strict=True)):
+        for place, (name, value) in enumerate(zip(batch.names, batch.inputs, strict=True)):
             if not isinstance(value, Tensor) or not value.dim() or _is_number_of_sample(value):
                 continue
             other = value.roll(1, 0)

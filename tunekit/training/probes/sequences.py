@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tunekit.measured import Ignored, Later, Padded
+from tunekit.measured import Copied, Ignored, Later, Padded
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.outputs import main_tensor
 from tunekit.training.probes.padding import Padding, find_padding
 
 NEXT = 0.8  # share of the outputs that are held against the input one step on
+SAME = 0.98  # or against the input of their own position: a corrupted text is so for 85 %
 FEW = 8  # positions, below which nothing is said
 SHORT = 0.5  # of the width: sequences that are no longer are cut, to see what padding changes
 
@@ -78,7 +79,7 @@ def measure_later(session: Session, batch: Batch) -> Later | None:
 
 def _predicts_next(session: Session, batch: Batch, value: Tensor) -> tuple[int, Tensor] | None:
     """The outputs' axis of positions, and which positions [B, T] are held against the next input."""
-    if value.dim() == 2 and not value.is_floating_point() and value.dtype != torch.bool:
+    if _are_tokens(value):
         pairing = find_pairing(session, batch, value.shape[1])
         if pairing is None or pairing.wanted is None:
             return None
@@ -99,6 +100,29 @@ def _predicts_next(session: Session, batch: Batch, value: Tensor) -> tuple[int, 
     return 1, torch.ones(targets.shape[:2], dtype=torch.bool, device=value.device)
 
 
+def _are_tokens(value: Tensor) -> bool:
+    return value.dim() == 2 and not value.is_floating_point() and value.dtype != torch.bool
+
+
+def measure_copied(session: Session, batch: Batch) -> Copied | None:
+    """Whether outputs are held against the token of their own position, and what later tokens change of them. None
+    where they are not."""
+    for place, value in enumerate(batch.inputs):
+        if not isinstance(value, Tensor) or not _are_tokens(value):
+            continue
+        pairing = find_pairing(session, batch, value.shape[1])
+        if pairing is None or pairing.wanted is None:
+            continue
+        here, following = _matches(pairing, value, 0), _matches(pairing, value, 1)
+        if here is None or here[1] < SAME or (following is not None and following[1] >= NEXT):
+            continue
+        cut, change = _change_after(session, batch, place, pairing.axis, here[0])
+        if change is not None and change.shape[1] > cut + 1:
+            early, following_one = change[:, : cut + 1], change[:, cut + 1]
+            return Copied(batch.names[place], here[1], float(early.max()), float(following_one.max()))
+    return None
+
+
 def _matches(pairing: Pairing, tokens: Tensor, step: int) -> tuple[Tensor, float] | None:
     """Where the wanted class is the token `step` positions on, and the share of this among what counts."""
     assert pairing.wanted is not None
@@ -115,13 +139,29 @@ def _matches(pairing: Pairing, tokens: Tensor, step: int) -> tuple[Tensor, float
     return matched, float(equal.sum() / counts.sum())
 
 
-@torch.no_grad()
 def _later(session: Session, batch: Batch, place: int, axis: int, held: Tensor) -> Later | None:
-    """Everything after the middle of what is held against the next input is exchanged."""
+    """What changes, where everything after the middle of what is held against the next input is exchanged."""
+    cut, change = _change_after(session, batch, place, axis, held)
+    if change is None:
+        return None
+    early = held[:, : change.shape[1]].clone()
+    early[:, cut + 1 :] = False
+    before = change[:, : early.shape[1]][early]
+    after = change[:, cut + 1 :]
+    if not before.numel() or not after.numel() or float(after.max()) == 0:
+        return None
+    positions = batch.inputs[place].shape[1]
+    return Later(before=float(before.max()), after=float(after.max()), position=cut, positions=positions)
+
+
+@torch.no_grad()
+def _change_after(session: Session, batch: Batch, place: int, axis: int, held: Tensor) -> tuple[int, Tensor | None]:
+    """The middle of the positions that are `held`, and what other inputs behind it change of the outputs, [B, T]. None
+    where the outputs cannot be compared."""
     value = batch.inputs[place]
     cut = int(held.nonzero()[:, 1].median())
     if cut + 1 >= value.shape[1]:
-        return None
+        return cut, None
     changed = value.clone()
     changed[:, cut + 1 :] = _others(value)[:, cut + 1 :]
     answer = repeatable(session)
@@ -129,15 +169,8 @@ def _later(session: Session, batch: Batch, place: int, axis: int, held: Tensor) 
     again = _positions(answer(batch), axis, batch)
     other = _positions(answer(exchanged(batch, {place: changed})), axis, batch)
     if outputs.shape != other.shape or not torch.equal(outputs, again):
-        return None
-    change = (outputs - other).abs().reshape(*outputs.shape[:2], -1).amax(2)
-    early = held[:, : outputs.shape[1]].clone()
-    early[:, cut + 1 :] = False
-    before = change[:, : early.shape[1]][early]
-    after = change[:, cut + 1 :]
-    if not before.numel() or not after.numel() or float(after.max()) == 0:
-        return None
-    return Later(before=float(before.max()), after=float(after.max()), position=cut, positions=value.shape[1])
+        return cut, None
+    return cut, (outputs - other).abs().reshape(*outputs.shape[:2], -1).amax(2)
 
 
 def _others(value: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from tunekit.training.probes.asking import answered
 from tunekit.training.probes.gradients import stirred
 from tunekit.training.probes.inputs import measure_inputs
 from tunekit.training.probes.scoring import measure_columns, measure_direction
-from tunekit.training.probes.sequences import measure_ignored, measure_later, measure_padded
+from tunekit.training.probes.sequences import measure_copied, measure_ignored, measure_later, measure_padded
 from tunekit.training.probes.subject import Subject
 
 SAMPLES = 64  # of one batch
@@ -26,10 +26,12 @@ def measure_usage(subject: Subject) -> UsageMeasured:
     batch = _batch(session)
     with stirred(session.model):
         later, padded = answered(measure_later, session, batch), answered(measure_padded, session, batch)
+        copied = answered(measure_copied, session, batch)
     every = answered(_targets, session)
     return UsageMeasured(
         inputs=answered(measure_inputs, session, batch) or (),
         later=later,
+        copied=copied,
         padded=padded,
         ignored=answered(measure_ignored, session, batch),
         direction=answered(measure_direction, session, batch),

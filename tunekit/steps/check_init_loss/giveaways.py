@@ -1,0 +1,42 @@
+"""Inputs that say the target: tokens that are to be predicted and are given, a column of a table."""
+
+from __future__ import annotations
+
+from tunekit.measured import Copied, Giveaway
+from tunekit.steps.check_init_loss.settings import SEEN, fault
+from tunekit.steps.context import percent
+from tunekit.vocabulary import Finding
+
+TARGET_AMONG_INPUTS = fault(
+    "target_among_inputs",
+    "warn",
+    "What the model is to predict stands among its inputs.",
+    "Tokens: the loss holds each output against the token of its own position, for a model that sees no later ones. "
+    "Tables: one column of several that says the target of every training sample exactly.",
+    "Targets that are not shifted by one token; a decoder that is given its targets; a table whose target was not "
+    "taken out of the inputs, or stands there a second time in other units.",
+    (
+        "shift by one: inputs `tokens[:, :-1]` and targets `tokens[:, 1:]` (a decoder begins with a start token)",
+        "take the named column out of the inputs",
+    ),
+    "Kaufman et al., 2012, 'Leakage in data mining', section 2",
+)
+CODES = (TARGET_AMONG_INPUTS,)
+
+
+def of_tokens(copied: Copied | None) -> list[Finding]:
+    """Of a model that sees later tokens it may be meant: a code of the whole sequence that is read back."""
+    if copied is None or copied.before > SEEN * copied.next or copied.next == 0:
+        return []
+    message = (
+        f"{percent(copied.share)} of the outputs are to give the token that stands at their own position in "
+        f"{copied.input}: nothing is left to predict"
+    )
+    return [TARGET_AMONG_INPUTS.finding(message, copied.to_json(), advice=TARGET_AMONG_INPUTS.advice[:1])]
+
+
+def of_columns(giveaway: Giveaway | None) -> list[Finding]:
+    if giveaway is None:
+        return []
+    message = f"feature {giveaway.feature} of the inputs says the target of all {giveaway.samples} samples exactly"
+    return [TARGET_AMONG_INPUTS.finding(message, giveaway.to_json(), advice=TARGET_AMONG_INPUTS.advice[1:])]
