@@ -98,6 +98,11 @@ FAULTS = {
     "misses under max": ("metric_direction", case("dense", "clouds", metric=f"max {R}misses")),
     "hits under min": ("metric_direction", case("dense", "clouds", metric=f"min {R}hits")),
     "overlap under min": ("metric_direction", {**masks("flip both"), "metric": f"min {R}overlap"}),
+    "a metric that is never a number": ("metric_not_finite", case("dense", "clouds", metric=f"max {R}no_number")),
+    "a metric of targets that vary": (
+        "metric_not_finite",
+        case("dense", "clouds", metric=f"max {R}over_nothing"),
+    ),
     "a single class": ("single_class", case("dense", R + "one_class", model_args={"outputs": 2})),
     "a single value": ("single_class", regression("one_value")),
     # Sequences.
@@ -216,6 +221,7 @@ SOUND = {
     "a negative error under max": regression(data_args={"stds": [1.0]}, metric=f"max {R}closeness"),
     "misses under min": case("dense", "clouds", metric=f"min {R}misses"),
     "hits under max": case("dense", "clouds", metric=f"max {R}hits"),
+    "a metric that is no number of wrong answers": case("dense", "clouds", metric=f"max {R}log_of_hits"),
     "a metric that is the same for all": case("dense", "clouds", metric=f"max {R}mean_output"),
     # Sequences.
     "a causal transformer": tokens("Decoder", **FLAT_LOSS),

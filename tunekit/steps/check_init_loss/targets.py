@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from tunekit.citations import KARPATHY
@@ -33,6 +34,16 @@ TARGETS_NOT_STANDARDIZED = fault(
     ),
     "Bishop, 'Neural Networks for Pattern Recognition', 1995, section 8.2; thresholds from two regressions",
 )
+METRIC_NOT_FINITE = fault(
+    "metric_not_finite",
+    "warn",
+    "The metric is no number.",
+    "The metric of one batch's answers, of right ones (or ones of a lower loss) and of others: NaN or infinite both "
+    "times.",
+    "A division by a count that is zero, the root or logarithm of a negative number, a score that needs both classes.",
+    ("make the metric a number for every batch: a training whose metric is none counts as failed",),
+    f"{KARPATHY} (verify that what you measure is what you want)",
+)
 SINGLE_CLASS = fault(
     "single_class",
     "fail",
@@ -51,7 +62,7 @@ BATCH_IS_EVERYTHING = Code(
     ("a smaller `batch_size` gives more steps a pass",),
     "",
 )
-CODES = (TARGETS_NOT_STANDARDIZED, METRIC_DIRECTION, SINGLE_CLASS, BATCH_IS_EVERYTHING)
+CODES = (TARGETS_NOT_STANDARDIZED, METRIC_DIRECTION, METRIC_NOT_FINITE, SINGLE_CLASS, BATCH_IS_EVERYTHING)
 
 ERRORS = frozenset(
     [
@@ -114,11 +125,14 @@ def _told(columns: Columns, number: int) -> str:
 
 
 def direction(usage: UsageMeasured, context: Here) -> list[Finding]:
-    """A metric of the person's own whose direction is the wrong one."""
+    """A metric of the person's own that is no number, or whose direction is the wrong one."""
     said, _, target = context.recipe.metric.partition(" ")
     if said not in ("max", "min") or not target:
         return []
     measured = usage.direction
+    if measured is not None and not math.isfinite(measured.right) and not math.isfinite(measured.wrong):
+        message = f"{target} is {measured.right:g} of right answers and {measured.wrong:g} of wrong ones"
+        return [METRIC_NOT_FINITE.finding(message, {"metric": context.recipe.metric})]
     if measured is not None and measured.right != measured.wrong:
         return _measured(measured, target, said)
     words = _words(target.rpartition(":")[2])
