@@ -18,6 +18,17 @@ def next_tokens(vocabulary: int = 20, shifted: bool = True, length: int = 16) ->
     return TensorDataset(x[:220], y[:220]), TensorDataset(x[220:], y[220:])
 
 
+def short_words(length: int = 3, copies: int = 0) -> Pair:
+    """Words of 8 letters of unequal frequency; the class is whether the first is a frequent one. The validation samples
+    begin with `copies` of training samples."""
+    draw = _draw(30)
+    x = (torch.rand(500, length, generator=draw).square() * 8).long()
+    if copies:
+        x[400 : 400 + copies] = x[:copies]
+    y = (x[:, 0] < 2).long()
+    return TensorDataset(x[:400], y[:400]), TensorDataset(x[400:], y[400:])
+
+
 def corrupted() -> Pair:
     """Walks of which every seventh token is another; targets are the walks."""
     train, val = next_tokens(shifted=False)
@@ -120,6 +131,15 @@ class RecurrentDecoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(self.embedding(x))[0]).transpose(1, 2)
+
+
+class Bag(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(8, 16), nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.embedding(x).mean(1).tanh())
 
 
 class CodeOfSentence(nn.Module):

@@ -83,6 +83,7 @@ FAULTS = {
         "groups_overlap",
         case("dense", R + "grouped", data_args={"how": "random"}),
     ),
+    "sentences on both sides": ("split_leak", tokens("Bag", "short_words", data_args={"length": 12, "copies": 30})),
     # Targets and metrics.
     "mean 92 and deviation 44": ("targets_not_standardized", regression(data_args={"stds": [44.0], "means": [92.0]})),
     "mean 50 and deviation 10": ("targets_not_standardized", regression(data_args={"stds": [10.0], "means": [50.0]})),
@@ -208,6 +209,7 @@ SOUND = {
     "persons on one side each": case("dense", R + "grouped", data_args={"how": "apart"}),
     "a person a row": case("dense", R + "grouped", data_args={"size": 1}),
     "persons numbered from zero in each split": case("dense", R + "grouped", data_args={"how": "local numbers"}),
+    "short words that come again": tokens("Bag", "short_words"),
     # Targets and metrics.
     "deviations of 0.5 and 3": regression(outputs=2, data_args={"stds": [0.5, 3.0], "means": [0.2, 2.0]}),
     "the mean in the last bias": regression(

@@ -22,6 +22,7 @@ FEW_FEATURES = 16  # below this, samples coincide by nature
 SOME_DUPLICATES = 0.05  # share of training samples that occur twice, above which coincidence is usual
 COPIES = 0.9  # distinct values of one feature over distinct rows, above which equal rows are copies, no coincidence
 DIM = 100  # whole numbers within 0 and 255 that reach so far are bytes
+BY_CHANCE = 0.1  # share of the equal sequences that chance explains, where tokens go together: it is more then
 FEW_SHIFTED = 0.5  # share of the features, below which a shift is told of the feature and not of the split
 
 INPUT_NOT_FINITE = fault(
@@ -235,7 +236,10 @@ def _duplicates(samples: Samples) -> list[Finding]:
 
 
 def _coincide(samples: Samples) -> bool:
-    """In tables of few features equal rows happen by nature, and then across the splits just as within one."""
+    """In tables of few features, and of few tokens, equal rows happen by nature, and then across the splits just as
+    within one."""
     inputs, duplicates = samples.train.inputs, samples.duplicates
+    if duplicates.expected is not None:
+        return duplicates.expected > BY_CHANCE * max(duplicates.repeated, duplicates.shared.share)
     few = inputs is not None and inputs.features < FEW_FEATURES
     return few and duplicates.repeated > SOME_DUPLICATES and (duplicates.diversity or 0.0) < COPIES

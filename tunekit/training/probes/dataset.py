@@ -161,6 +161,21 @@ class _Looked:
             return None
         return max(len(column.unique()) for column in self.table().T) / max(1, rows)
 
+    def chance(self) -> float | None:
+        """The share of sequences of tokens [n, L] that others equal by chance, with tokens as frequent as they are and
+        independent of each other; None where there are measurements, or several inputs."""
+        values = [_inputs(batch) for batch in self.batches]
+        if self.measurement is not None or not all(len(one) == 1 and one[0].dim() == 2 for one in values):
+            return None
+        if len({one[0].shape[1] for one in values}) != 1:
+            return None
+        tokens = torch.cat([one[0] for one in values])
+        equal = 1.0
+        for column in tokens.T:
+            shares = column.unique(return_counts=True)[1].double() / len(tokens)
+            equal *= float(shares.square().sum())
+        return min(1.0, equal * len(tokens))
+
     def hashes(self) -> list[bytes]:
         """A digest of every looked-at sample's inputs (bytes as stored, where they are in memory)."""
         digests: list[bytes] = []
@@ -275,6 +290,7 @@ def _duplicates(train: _Looked, val: _Looked) -> Duplicates:
         repeated=sum(count for count in counts.values() if count > 1) / max(1, len(before)),
         largest_group=max(counts.values(), default=0) / max(1, len(before)),
         diversity=train.diversity(len(counts)),
+        expected=answered(train.chance),
         conflicts=None if train.targets is None else _conflicts(train, train.targets, before, counts),
         shared=Shared(
             share=len(shared) / max(1, len(after)),
