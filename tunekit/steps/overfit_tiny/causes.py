@@ -243,7 +243,9 @@ def not_learned(
         evidence |= {"gradient_norm": trained.gradient_norm, "moved": trained.moved}
     flat = _flat(attempts, start, trained)
     if flat:
-        return LOSS_FLAT.finding(flat, evidence)
+        dead = next(_in_the_model(trained), None) if trained is not None and trained.gradient_norm < DIED else None
+        what, remedy = ("", None) if dead is None else (f"; {dead[0]}", dead[1])
+        return LOSS_FLAT.finding(f"{flat}{what}", evidence, advice=remedy)
     message = f"after {best_try.iterations} epochs at the best rate: {reached_text(end, start)}"
     for what, remedy, numbers in _symptoms(end.loss, start, trained, control):
         return CANNOT_OVERFIT.finding(f"{message}; {what}", {**evidence, **numbers}, advice=remedy)
@@ -285,7 +287,7 @@ def _in_the_model(trained: TinyTrained) -> Iterator[Symptom]:
     if trained.varies is not None and trained.varies < ALIKE:
         text = f"the outputs are the same for every sample (they vary by {trained.varies:.1e} of their size)"
         yield text, ("look for where the samples are lost: saturated or dead layers, a mean over them",), {}
-    if trained.still:
+    if trained.still and trained.moved:
         names = named(trained.still)
         yield f"these parameters never moved: {names}", (f"find why no gradient reaches {trained.still[0]}",), {}
     if trained.gradient_norm < DIED:
@@ -312,7 +314,9 @@ def named(names: Sequence[str]) -> str:
 def _flat(attempts: Sequence[Record], start: TinySet, trained: TinyTrained | None) -> str:
     """What shows that nothing moved, or nothing."""
     if trained is not None and trained.moved == 0:
-        return "no parameter of the model moved: the optimizer holds other parameters, or gradients are zero"
+        if trained.gradient_norm < DIED:
+            return "no parameter of the model moved: the gradients are zero"
+        return "no parameter of the model moved, though gradients are not zero: the optimizer holds other parameters"
     lowest = [
         min((loss for loss in record.column("train_loss") if math.isfinite(loss)), default=math.inf)
         for record in attempts
@@ -320,7 +324,8 @@ def _flat(attempts: Sequence[Record], start: TinySet, trained: TinyTrained | Non
     drop = (start.start - min(lowest)) / max(abs(start.start - start.floor), 1e-12)
     if not drop < FLAT:
         return ""
-    gradient = f"; the gradient's norm is {trained.gradient_norm:.1e}" if trained is not None else ""
+    known = trained is not None and trained.gradient_norm >= DIED
+    gradient = f"; the gradient's norm is {trained.gradient_norm:.1e}" if trained is not None and known else ""
     return f"the loss moved by {100 * drop:.1f} % of the way to its floor at best{gradient}"
 
 
