@@ -100,6 +100,7 @@ def validate(loaded: Loaded, device: str | None = None) -> Facts:
     facts = check(loaded, device)
     with _guest():
         from tunekit.steps.check_init_loss import STEP, data
+        from tunekit.steps.check_init_loss.labels import LABELS_OUT_OF_RANGE
         from tunekit.training.device import pick_device
         from tunekit.training.loop import Session
         from tunekit.training.probes import Subject
@@ -110,7 +111,10 @@ def validate(loaded: Loaded, device: str | None = None) -> Facts:
         bench = Workbench(loaded.folder, pick_device(device or loaded.recipe.device))
         context = Context(STEP, loaded.recipe, facts)
         found = data.judge(measure_data(Subject(context.config(), bench)), context)
-        damaged = [finding.message for finding in found if finding.code == data.INPUT_NOT_FINITE.name]
+        unusable = (data.INPUT_NOT_FINITE.name, LABELS_OUT_OF_RANGE.name)
+        damaged = [
+            f"{one.message}; {one.advice[0]}" for one in found if one.code in unusable and one.severity == "fail"
+        ]
         if damaged:
             raise UserError("\n".join(f"data: {message}" for message in damaged))
         odd = rehearse(Session(context.config(), bench))

@@ -15,6 +15,7 @@ from tunekit.vocabulary import Remedy
 
 OWN = Path(__file__).parent
 READING = "reading"
+CALLING = "calling the model"
 """How a note begins that an error got on its way: of which sample it was raised."""
 
 STANDARD = Path(sysconfig.get_path("stdlib"))
@@ -46,7 +47,7 @@ def raised(error: BaseException, ours: bool = False) -> str:
     'ValueError: no such layer'
     """
     lines = _text(error).strip().splitlines()
-    notes = [note for note in _notes(error) if note.startswith(READING)]
+    notes = [note for note in _notes(error) if note.startswith((READING, CALLING))]
     first = lines[0] if lines else ""
     told = first if len(first) <= MOST_TOLD else f"{first[:MOST_TOLD]}…"
     text = f"{type(error).__name__}{': ' + told if told else ''}"
@@ -60,7 +61,7 @@ def raised(error: BaseException, ours: bool = False) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         places = [(error.filename, error.lineno or 0)]
     shown = [(Path(file).name, line) for file, line in places if is_persons(file)]
-    if not shown and ours:
+    if not shown and ours and not any(note.startswith(CALLING) for note in notes):
         own = ((Path(file), line) for file, line in places if Path(file).is_relative_to(OWN))
         shown = [(str(file.relative_to(OWN.parent)), line) for file, line in own]
     text = f"{text} ({shown[-1][0]}, line {shown[-1][1]})" if shown else text

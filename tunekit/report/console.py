@@ -107,7 +107,8 @@ def show_result(console: Console, result: StepResult, reused: bool = False) -> N
     for finding in result.findings:
         show_finding(console, finding, repeat=finding.message != result.summary)
     if result.next:
-        console.print(line("  next: ", (result.next, "bold")))
+        mend = result.verdict == "fail" and not result.diagnosis
+        console.print(line("  once that is mended: " if mend else "  next: ", (result.next, "bold")))
     console.print()
 
 

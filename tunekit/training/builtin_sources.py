@@ -32,6 +32,7 @@ class Parts:
     groups: Groups | None = None  # of each training sample
     standardize: bool = False  # normalise with the training split's own statistics
     grouped: bool = True  # `groups` are groups, and no times
+    standardize_target: bool = False  # the targets likewise
 
 
 def digits() -> Parts:
@@ -46,7 +47,7 @@ def digits() -> Parts:
     return Parts(_tensors(table[:, :64].reshape(-1, 1, 8, 8), table[:, 64]), standardize=True)
 
 
-def arrays(path: Path, standardize: bool = False) -> Parts:
+def arrays(path: Path, standardize: bool = False, standardize_target: bool = False) -> Parts:
     """An .npz file with `x` and `y`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, and `groups` or `times`."""
     member = ""
     stored = {}
@@ -74,7 +75,7 @@ def arrays(path: Path, standardize: bool = False) -> Parts:
     except UserError as error:
         raise UserError(f"data.args.path: {path}: {str(error).removeprefix('data: ')}") from None
     groups = stored.get("groups", stored.get("times"))
-    return Parts(train, val, test, groups, standardize, grouped="groups" in stored)
+    return Parts(train, val, test, groups, standardize, "groups" in stored, standardize_target)
 
 
 def table(
@@ -83,6 +84,7 @@ def table(
     features: list[str] | None = None,
     groups: str | None = None,
     standardize: bool = True,
+    standardize_target: bool = False,
 ) -> Parts:
     """A .csv file with a header: numeric feature columns and one or several target columns."""
     try:
@@ -113,7 +115,10 @@ def table(
     if empty and empty[0] in targets:
         raise UserError(f"data.args: column {empty[0]!r} of {path} holds no numbers; number its classes from 0")
     if empty:
-        raise UserError(f"data.args: column {empty[0]!r} of {path} holds no numbers; leave it out with `features`")
+        raise UserError(
+            f"data.args: column {empty[0]!r} of {path} holds no numbers; name those that do: "
+            f"features: [{', '.join(name for name in columns if name not in empty)}]"
+        )
     for name in targets:
         rows = np.flatnonzero(~np.isfinite(at[name]))
         if len(rows):
@@ -126,7 +131,8 @@ def table(
     x = np.stack([at[name] for name in columns], 1).astype(np.float32)
     y = np.stack([at[name] for name in targets], 1)
     y = y[:, 0] if len(targets) == 1 else y
-    return Parts(_tensors(x, y), groups=at[groups] if groups else None, standardize=standardize)
+    known = at[groups] if groups else None
+    return Parts(_tensors(x, y), groups=known, standardize=standardize, standardize_target=standardize_target)
 
 
 def _uneven(lines: Sequence[str], cells: int) -> str:

@@ -47,6 +47,15 @@ class Batch:
         """What the inputs are called, in the same order."""
         return [*(f"input {number}" for number in range(1, len(self.args) + 1)), *self.kwargs]
 
+    @property
+    def told(self) -> str:
+        """Names and shapes of the inputs, for a message."""
+        pairs = zip(self.names, self.inputs, strict=True)
+        return ", ".join(
+            f"{name} {list(value.shape) if isinstance(value, Tensor) else type(value).__name__}"
+            for name, value in pairs
+        )
+
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with every tensor in it changed; what is no tensor stays."""
         kwargs = {name: changed(value, change) for name, value in self.kwargs.items()}

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.configuration import TINY_VALIDATION, TrainingConfig
 from tunekit.guest import numbers, put_back
-from tunekit.telling import raised
+from tunekit.telling import CALLING, raised
 from tunekit.training.augment import build_augmentation
 from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
@@ -198,8 +198,12 @@ class Session:
         """Outputs of a batch in fp32, as the loss takes them; the arithmetic inside is in the configuration's
         precision."""
         before = numbers()
-        with self.autocast():
-            answer = model(*batch.args, **batch.kwargs)
+        try:
+            with self.autocast():
+                answer = model(*batch.args, **batch.kwargs)
+        except Exception as error:
+            error.add_note(f"{CALLING} with what the data give: {batch.told}")
+            raise
         put_back(before, f"model.target: {self.config.model.target}")
         return in_fp32(self.task.outputs(answer))
 

@@ -10,16 +10,23 @@ import torch
 from tunekit.training.evaluation import Tally
 from tunekit.training.loop import Session
 from tunekit.training.outputs import any_tensor
-from tunekit.training.probes.losses import labels_fit
+from tunekit.training.probes.losses import labels_fit, target_range
+from tunekit.vocabulary import UserError
 
 
 def rehearse(session: Session) -> str:
-    """Model, loss and optimizer on a batch of training, model, loss and metric on one of validation. What does not fit
-    raises as it would in a run; labels that the outputs do not fit are step 1's to name. What is worth a word: a metric
-    that is no number on that batch."""
+    """Model, loss and optimizer on a batch of training, model, loss and metric on one of validation. What is worth a
+    word: a metric that is no number on that batch. Errors: UserError for labels that the outputs do not fit; what else
+    does not fit raises as it would in a run."""
     batch = session.batch(0)
-    if not labels_fit(session.task, any_tensor(session.answer(session.model, batch)), batch.targets):
-        return ""
+    outputs = any_tensor(session.answer(session.model, batch))
+    if not labels_fit(session.task, outputs, batch.targets):
+        known = target_range(batch.targets)
+        reach = f" from {known.lowest:g} to {known.highest:g}" if known else ""
+        raise UserError(
+            f"data: the loss does not take labels{reach} with outputs of shape {list(outputs.shape)}; number the "
+            "classes from 0 and give the model as many outputs, or say `task: regression` for numbers"
+        )
     for _ in session.run(1):
         pass
     model = session.model

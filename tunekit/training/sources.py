@@ -87,6 +87,11 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
         normalize = Normalize.fit(train.stored.args[0])
         train, val = _normalized(train, normalize), _normalized(val, normalize)
         test = None if test is None else _normalized(test, normalize)
+    if parts.standardize_target and isinstance(train, TensorSplit):
+        units = Normalize.fit(_targets_of(train))
+        train, val = _in_units(train, units), _in_units(val, units)
+        test = None if test is None else _in_units(test, units)
+        notes = (*notes, f"one unit of the targets, and of an error, is {_told_units(units)}")
     for name, split in (("training", train), ("validation", val)):
         if len(split) == 0:
             raise UserError(f"data: the {name} split is empty")
@@ -210,6 +215,24 @@ def _collected(split: Split | LoaderSplit) -> Split:
 
 def _normalized(split: Split, normalize: Normalize) -> Split:
     return replace(split, normalize=normalize) if isinstance(split, TensorSplit) else split
+
+
+def _targets_of(split: TensorSplit) -> Tensor:
+    """Errors: UserError where they are classes, or no tensor."""
+    targets = split.stored.targets
+    if not isinstance(targets, Tensor) or (not targets.is_floating_point() and bool((targets == targets[0]).all())):
+        raise UserError("data.args.standardize_target: the targets are no numbers that differ")
+    return targets
+
+
+def _in_units(split: Split, units: Normalize) -> Split:
+    assert isinstance(split, TensorSplit)
+    return replace(split, stored=replace(split.stored, targets=units(_targets_of(split))))
+
+
+def _told_units(units: Normalize) -> str:
+    pairs = zip(units.scale.flatten().tolist(), units.mean.flatten().tolist(), strict=True)
+    return "; ".join(f"{1 / scale:.4g} (from {mean:.4g} on)" for scale, mean in pairs)
 
 
 def _moved(split: Split, device: torch.device) -> Split:

@@ -77,15 +77,14 @@ class Task:
         if not isinstance(targets, Tensor):
             return targets
         if self.kind == "classification":
+            if targets.is_floating_point() and self.own_loss:
+                return _in_shape_of(outputs, targets.float())
             if targets.is_floating_point() and targets.shape != outputs.shape:
                 targets = targets.long()
             if targets.dim() == 2 and targets.shape[1] == 1 and outputs.dim() == 2:
                 targets = targets[:, 0]
             return targets.float() if targets.is_floating_point() else targets.long()
-        targets = targets.float()
-        if targets.shape != outputs.shape and _without_ones(targets) == _without_ones(outputs):
-            targets = targets.reshape(outputs.shape)
-        return targets
+        return _in_shape_of(outputs, targets.float())
 
     def loss(self, outputs: Outputs, targets: object) -> Tensor:
         """The loss over a batch: a scalar."""
@@ -104,6 +103,15 @@ class Task:
             raise UserError(
                 f"loss: targets that are a {type(targets).__name__} need a loss of your own: "
                 "module:callable(outputs, targets)"
+            )
+        if not outputs.is_floating_point() and not outputs.is_complex():
+            raise UserError(
+                f"model: gives outputs of {outputs.dtype} and shape {list(outputs.shape)}, which have no gradient; "
+                "leave argmax, round and int out of forward()"
+            )
+        if not self.in_shape and outputs.dim() < 2:
+            raise UserError(
+                f"model: gives outputs of shape {list(outputs.shape)}; the loss takes a score for each class: [N, C]"
             )
         if self.in_shape:
             if outputs.shape != targets.shape:
@@ -155,8 +163,9 @@ class Task:
         def of_main(part: Tensor, said: Any) -> Tensor:
             return self.loss(with_main(outputs, part), said)
 
-        fits = isinstance(wanted, Tensor) and wanted.shape == main.shape
-        if self.kind == "classification" and isinstance(wanted, Tensor) and not fits:
+        single = self.kind == "classification" and (main.dim() < 2 or main.shape[1] == 1)  # no scores of classes
+        fits = isinstance(wanted, Tensor) and wanted.shape == main.shape and not single
+        if self.kind == "classification" and isinstance(wanted, Tensor) and not fits and not single:
             if not wanted.is_floating_point():
                 self.reading = find_reading(of_main, main, wanted)
             fits = self.reading is not None
@@ -166,7 +175,7 @@ class Task:
         if not fits or not (self.asks_metric or not self.own_loss or self._means(outputs, main, wanted)):
             given = list(wanted.shape) if isinstance(wanted, Tensor) else f"that are a {type(wanted).__name__}"
             shapes = f"outputs {list(main.shape)} and targets {given}"
-            why = "under this loss" if fits else "that do not go together"
+            why = "under this loss" if fits else "where no class has a score" if single else "that do not go together"
             if self._is_of_others():
                 why = f"of task {self.kind}, whose targets are no classes"
             self.notes = (f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",)
@@ -291,6 +300,13 @@ def _named(value: object) -> str:
     if _is_complex(value):
         return "a complex one"
     return f"one of shape {list(value.shape)}; average over the batch"
+
+
+def _in_shape_of(outputs: Tensor, targets: Tensor) -> Tensor:
+    """[N] against [N, 1] would be compared each with each."""
+    if targets.shape != outputs.shape and _without_ones(targets) == _without_ones(outputs):
+        return targets.reshape(outputs.shape)
+    return targets
 
 
 def _without_ones(value: Tensor) -> list[int]:

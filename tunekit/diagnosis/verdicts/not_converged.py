@@ -16,6 +16,7 @@ VAL_FALLING_CLEARLY = -0.03  # the same, from where on it counts whatever the me
 VAL_TURNED = 0.05  # validation that far above a best that lies in the first 90 % of the run has turned
 BEST_LATE = 0.7  # share of the run behind which a validation that still falls has its lowest value
 TO_GAIN = 0.03  # share of the whole fall that the last quarter brought (SURVEY)
+ROUNDING = 1e-6  # of a share
 SCORE_RISING = 0.005  # gain of the metric over the last 30 % where there is no validation loss
 
 
@@ -25,6 +26,8 @@ def judge(m: Measures) -> Outcome:
         return silent("no training loss")
     if m.log.procedure is not None and m.log.procedure.still_improving:
         return Outcome(True, "validation was still improving when the run ended, as the fine run saw", {}, 1.0)
+    if score is not None and score.bounded and score.end >= 1 - ROUNDING:
+        return silent(f"{score.name} is at its highest")
     change, z, _ = movement(train.place, train.y, REST)
     relative = train.relative(change, max(abs(train.end), abs(train.end - change)))
     whole = float(train.start - train.low)

@@ -112,6 +112,9 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
     usage = next((UsageMeasured.from_json(r.values) for r in records if r.request.purpose == USAGE), UsageMeasured())
     each = list(initial.values())
     findings = data.judge(samples, context)
+    if all(labels.are_numbers(one) for one in each):  # then nothing is said of how often each class occurs
+        of_classes = (labels.CLASS_IMBALANCE.name, data.SPLIT_MISMATCH.name)
+        findings = [finding for finding in findings if finding.code not in of_classes]
     if all(one.normalizes_input for one in each):
         findings = [finding for finding in findings if finding.code != data.INPUT_NOT_NORMALIZED.name]
     of_model = model.judge(each, context, {finding.code for finding in findings})
@@ -131,7 +134,7 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
 def _of_usage(usage: UsageMeasured, context: Here, known: set[str]) -> list[Finding]:
     """What one batch shows, but for what another finding explains."""
     explained = known & {loss.INITIAL_LOSS_HIGH.name, outputs.OUTPUTS_CLIPPED.name, targets.SINGLE_CLASS.name}
-    scale = [] if explained else targets.scale(usage)
+    scale = [] if explained else targets.scale(usage, context)
     return [*scale, *targets.direction(usage, context), *sequence.judge(usage), *targets.batches(context)]
 
 

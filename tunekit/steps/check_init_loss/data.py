@@ -124,7 +124,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *targets.single(samples.labels, context),
         *_unseen(samples.labels),
         *labels.shares(samples.labels, context),
-        *labels.broken(samples.labels),
+        *labels.broken(samples.labels, context),
         *labels.imbalance(samples.labels),
         *_duplicates(samples),
         *giveaways.of_columns(samples.giveaway),

@@ -33,6 +33,10 @@ LABELS_OUT_OF_RANGE = fault(
     ("number the classes from 0", "remove or mask samples without a label"),
     "torch.nn.CrossEntropyLoss",
 )
+NUMBERS = (
+    "say `task: regression` if they are numbers to be predicted: a recipe that names no task is a classification",
+    "number the classes from 0",
+)
 CLASS_IMBALANCE = Code(
     "class_imbalance",
     "warn",
@@ -59,12 +63,15 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
         return []  # single_class says so
     if first.loss is None:
         low, high = (first.targets.lowest, first.targets.highest) if first.targets else (0, classes - 1)
+        if low % 1 or high % 1:
+            return []  # broken() says so
         if outputs < classes and low >= 0 and high < classes:
             message = f"the model has {outputs} outputs, the data {classes} classes"
             return [CLASS_COUNT_MISMATCH.finding(message, {"outputs": outputs, "classes": classes})]
         message = f"labels reach from {low:g} to {high:g}; the model's {outputs} outputs take 0 to {outputs - 1}"
         evidence = {"outputs": outputs, "classes": classes, "min": low, "max": high}
-        return [LABELS_OUT_OF_RANGE.finding(message, evidence)]
+        advice = NUMBERS if outputs == 1 else None
+        return [LABELS_OUT_OF_RANGE.finding(message, evidence, advice=advice)]
     if context.facts.metric == "loss" and context.recipe.metric == "auto":
         return []  # outputs that are embeddings or distances have no class each
     if outputs > classes:
@@ -74,6 +81,11 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
         evidence = {"outputs": outputs, "classes": classes}
         return [CLASS_COUNT_MISMATCH.finding(message, evidence, severity=severity)]
     return []
+
+
+def are_numbers(measured: InitialMeasured) -> bool:
+    """Whether a model of one output stands before labels that are more: a regression that was not named as one."""
+    return measured.kind == "classification" and measured.loss is None and measured.outputs.shape[:1] == (1,)
 
 
 def _unfit(first: InitialMeasured, outputs: int) -> list[Finding]:
@@ -89,12 +101,13 @@ def _unfit(first: InitialMeasured, outputs: int) -> list[Finding]:
     return [LABELS_OUT_OF_RANGE.finding(message, evidence)]
 
 
-def broken(labels: Labels | None) -> list[Finding]:
-    """Classes that are cut to whole numbers before the loss sees them."""
+def broken(labels: Labels | None, context: Here) -> list[Finding]:
+    """Numbers where classes are asked for. (A loss of the person's own may take them.)"""
     if labels is None or not labels.broken:
         return []
-    message = f"{labels.broken} class labels are no whole numbers (such as 0.5) and are cut to the class below"
-    return [LABELS_OUT_OF_RANGE.finding(message, {"broken": labels.broken}, severity="note")]
+    message = f"{labels.broken} targets are no whole numbers, and a classification has classes"
+    severity: Severity | None = "note" if ":" in context.recipe.loss.target else None
+    return [LABELS_OUT_OF_RANGE.finding(message, {"broken": labels.broken}, severity=severity, advice=NUMBERS)]
 
 
 def shares(labels: Labels | None, context: Here) -> list[Finding]:

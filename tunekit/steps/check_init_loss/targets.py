@@ -9,7 +9,7 @@ from tunekit.citations import KARPATHY
 from tunekit.measured import Columns, Direction, Labels, UsageMeasured
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.metric_direction import METRIC_DIRECTION
-from tunekit.vocabulary import Code, Finding, Severity
+from tunekit.vocabulary import Code, Finding, Remedy, Severity
 
 # Two regressions, two-layer networks, Adam at 1e-3 for 500 iterations: R2 lost against targets of mean 0 and std 1.
 LARGE = 20.0  # standard deviation: 10 cost half a point, 44 cost five on one of them
@@ -64,6 +64,8 @@ BATCH_IS_EVERYTHING = Code(
 )
 CODES = (TARGETS_NOT_STANDARDIZED, METRIC_DIRECTION, METRIC_NOT_FINITE, SINGLE_CLASS, BATCH_IS_EVERYTHING)
 
+ASKED = ("say `standardize_target: true` under `data.args`: the training targets then have mean 0 and deviation 1",)
+
 ERRORS = frozenset(
     [
         "error",
@@ -89,7 +91,7 @@ TURNED = frozenset(["neg", "negative", "minus", "inverse", "inverted", "one", "1
 """Words in a metric's name; the last turn it round."""
 
 
-def scale(usage: UsageMeasured) -> list[Finding]:
+def scale(usage: UsageMeasured, context: Here) -> list[Finding]:
     """Targets of a regression in their own units."""
     columns = usage.columns
     if columns is None:
@@ -106,7 +108,10 @@ def scale(usage: UsageMeasured) -> list[Finding]:
         small = min(range(len(columns.columns)), key=lambda i: columns.columns[i].share)
         message += f"; column {small} has {columns.columns[small].share:.1g} of the loss"
     evidence = {"columns": [column.to_json() for column in columns.columns]}
-    return [TARGETS_NOT_STANDARDIZED.finding(message, evidence)]
+    if context.recipe.data.target not in ("table", "arrays"):
+        return [TARGETS_NOT_STANDARDIZED.finding(message, evidence)]
+    remedy = Remedy("check-init-loss", {"data.args.standardize_target": True})
+    return [TARGETS_NOT_STANDARDIZED.finding(message, evidence, advice=ASKED, remedies=(remedy,))]
 
 
 def _is_odd(columns: Columns, number: int) -> bool:

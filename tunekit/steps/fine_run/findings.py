@@ -113,7 +113,8 @@ def findings_on_runs(
             )
             evidence = {"spread": spread, "gain": gain, "values": list(values)}
             findings.append(UNSTABLE_ACROSS_SEEDS.finding(message, evidence))
-    if best.iterations and iteration >= LATE * best.iterations and _falls(best):
+    perfect = context.facts.share and context.facts.maximize and value >= 1
+    if best.iterations and iteration >= LATE * best.iterations and _falls(best) and not perfect:
         message = (
             f"the best value lies at iteration {iteration} of {best.iterations} and the validation loss still falls"
         )

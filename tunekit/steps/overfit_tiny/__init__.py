@@ -187,10 +187,11 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
     rate, text = short(best_try.params["lr"]), reached_text(reached(best_try, start), start)
     findings = causes.misaligned(start, asked=context.recipe.metric != "auto")
     handoff = None
-    astray = remarks.ran_off(best_try, start)
-    if astray:
-        summary = f"{start.samples} samples: {astray[0].message}."
-        findings += astray
+    turned = bool(findings) and start.free is not None and start.free.endless
+    astray = [] if turned else remarks.ran_off(best_try, start)
+    findings += astray
+    if turned or astray:
+        summary = f"{start.samples} samples: {findings[0].message}."
     elif solved(best_try, start):
         epochs = best_try.iterations
         usual = "" if start.random else "; some tens is usual"
@@ -206,7 +207,7 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
         if not any(finding.severity == "fail" for finding in (*findings, *lost)):
             findings.append(causes.not_learned(tried.attempts, best_try, start, tried.trained, control))
         findings += lost
-    findings += remarks.notes(start, failures, ran_off=bool(astray))
+    findings += remarks.notes(start, failures, ran_off=turned or bool(astray))
     table = [_row(record, start) for record in tried.attempts]
     if control is not None:
         table.append({**_row(control, start), "inputs": "zeroed"})

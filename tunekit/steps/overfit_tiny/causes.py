@@ -214,6 +214,12 @@ def misaligned(start: TinySet, asked: bool) -> list[Finding]:
         f"are right a loss of {free.perfect:.3g}"
     )
     evidence = {"floor": free.loss, "score": free.score, "perfect": free.perfect}
+    if free.endless:
+        message = (
+            f"free outputs take the loss to {free.loss:.3g} and further, with {percent(free.score)} accuracy; outputs "
+            f"that are right have {free.perfect:.3g}"
+        )
+        return [LOSS_MISALIGNED.finding(message, evidence, advice=SIGNS[:1])]
     if start.kind == "classification" or asked:
         advice = ("compare the order of the classes in the loss with that of the targets",)
         return [LOSS_MISALIGNED.finding(message, evidence, advice=advice)]

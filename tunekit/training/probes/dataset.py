@@ -249,7 +249,7 @@ def _labels(train: Tensor | None, val: Tensor | None, task: str) -> Labels | Non
     both = both[torch.isfinite(both)]
     classes = task == "classification" and not train.is_floating_point() and train.dim() > 1
     positions = classes and train.shape != (len(train), 1)
-    if (train.dim() == 1 and not train.is_floating_point()) or (classes and not positions):
+    if task != "regression" and ((train.dim() == 1 and not train.is_floating_point()) or (classes and not positions)):
         counts = [_counts(targets.flatten()) for targets in (train, val)]
     else:
         counts = [_counts(targets[_counted(targets)]) for targets in (train, val)] if positions else []
