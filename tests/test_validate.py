@@ -5,7 +5,8 @@ import pytest
 from tests.commands import recipe
 from tunekit.inspection import validate
 from tunekit.pipeline import read_recipe
-from tunekit.vocabulary import UserError
+from tunekit.training.sources import read_splits
+from tunekit.vocabulary import UNKNOWN, UserError
 
 PIECES = """
 import torch, torch.nn.functional as F
@@ -27,6 +28,22 @@ def late(o, t):
     if not torch.is_grad_enabled() and len(o) == 30: raise ValueError("validation is another thing")
     return F.cross_entropy(o, t)
 def nothing(o, t): return float("nan")
+def other_classes(first=1, kind="class"):
+    x = torch.randn(120, 6, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).long() + first if kind == "class" else x.sum(1, keepdim=kind == "column")
+    return TensorDataset(x[:90], y[:90]), TensorDataset(x[90:], y[90:])
+class Decided(nn.Module):
+    def __init__(self, whole):
+        super().__init__()
+        self.layer, self.whole = nn.Linear(6, 2), whole
+    def forward(self, x):
+        return self.layer(x).argmax(1) if self.whole else self.layer(x).amax(1)
+class OfTwo(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 2)
+    def forward(self, x, lengths):
+        return self.layer(x)
 """
 
 
@@ -61,6 +78,34 @@ def test_a_sound_recipe_is_sound(written):
             r"pieces_v:late raised ValueError: validation is another thing \(pieces_v.py, line",
         ),
         (
+            {"data": '{target: "pieces_v:other_classes"}'},
+            r"data: the loss does not take labels from 1 to 2 with outputs of shape \[\d+, 2\]; number the",
+        ),
+        (
+            {"data": '{target: "pieces_v:other_classes", args: {kind: column}}', "model": "{target: mlp}"},
+            "one score a sample, for targets that are numbers; say `task: regression`",
+        ),
+        (
+            {"data": '{target: "pieces_v:other_classes", args: {kind: number}}'},
+            "data: 90 targets are no whole numbers, and a classification has classes; say `task: regression`",
+        ),
+        (
+            {"model": '{target: "pieces_v:Decided", args: {whole: true}}'},
+            r"gives outputs of shape .*: leave argmax out of forward\(\)",
+        ),
+        (
+            {"model": '{target: "pieces_v:Decided", args: {whole: false}}'},
+            r"gives outputs of shape .* \[N, C\]: leave",
+        ),
+        (
+            {"model": '{target: "pieces_v:OfTwo"}'},
+            r"missing .* 'lengths', while calling the model with what the data give: input 1 \[\d+, 6\]$",
+        ),
+        (
+            {"model": '{target: "torch.nn:Linear", args: {in_features: 5, out_features: 2}}'},
+            r"shapes cannot be multiplied .*, while calling the model with what the data give: input 1 \[\d+, 6\]$",
+        ),
+        (
             {"model": "{target: mlp}", "search": "{model.args.activation: [relu, rellu]}"},
             r"search.model.args.activation: 'rellu': .*no activation 'rellu'",
         ),
@@ -74,3 +119,24 @@ def test_what_would_end_a_run_is_told_in_one_line(written, replaced, told):
 
 def test_a_metric_that_is_no_number_is_worth_a_word(written):
     assert "nothing is nan on the first batch of validation" in validate(written(metric="max pieces_v:nothing")).notes
+
+
+def test_a_table_gives_its_targets_unit_scale_where_that_is_asked(written, tmp_path):
+    """By the training rows alone: 75 numbers of which validation holds a part."""
+    rows = "\n".join(f"{n % 7},{n % 5},{1000 + 30 * n}" for n in range(75))
+    (tmp_path / "prices.csv").write_text(f"a,b,price\n{rows}\n")
+    args = "path: prices.csv, target: price, standardize_target: true"
+    read = written(data=f"{{target: table, args: {{{args}}}}}", model="{target: mlp}", task="regression")
+    splits = read_splits(read.recipe.training_config(UNKNOWN).data, tmp_path)
+    train = splits.train.targets()
+    assert float(train.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(train.std(correction=0)) == pytest.approx(1, rel=1e-5)
+    assert float(splits.val.targets().mean()) != pytest.approx(0, abs=1e-5)
+    assert "one unit of the targets" in " ".join(validate(read).notes)
+
+
+def test_classes_have_no_units(written, tmp_path):
+    (tmp_path / "kinds.csv").write_text("a,b,kind\n" + "\n".join(f"{n},{n % 3},1" for n in range(60)))
+    args = "path: kinds.csv, target: kind, standardize_target: true"
+    with pytest.raises(UserError, match="standardize_target: the targets are no numbers that differ"):
+        validate(written(data=f"{{target: table, args: {{{args}}}}}", model="{target: mlp}"))

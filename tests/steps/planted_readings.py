@@ -230,9 +230,11 @@ def columns(stds: list[float], means: list[float] | None = None) -> Pair:
     return _pair(x, both * torch.tensor(stds) + torch.tensor(means or [0.0] * len(stds)))
 
 
-def counts() -> Pair:
+def counts(whole: bool = False) -> Pair:
+    """[N, 1] of floats, or (`whole`) [N] of integers."""
     x, y = _plane()
-    return _pair(x, torch.poisson((2.5 + 0.5 * y).exp(), generator=_draw(14))[:, None])
+    drawn = torch.poisson((2.5 + 0.5 * y).exp(), generator=_draw(14))
+    return _pair(x, drawn.long() if whole else drawn[:, None])
 
 
 def poisson(outputs: Tensor, targets: Tensor) -> Tensor:

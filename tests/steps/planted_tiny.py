@@ -295,3 +295,7 @@ class MaskedMean(nn.Module):
         assert bool(mask.any(1).all())
         share = self.score(x)[:, :, 0].masked_fill(~mask, -1e9).softmax(1)
         return self.head((share[:, :, None] * self.body(x)).sum(1))
+
+
+def negated(outputs: Tensor, targets: Tensor) -> Tensor:
+    return -F.cross_entropy(outputs, targets)

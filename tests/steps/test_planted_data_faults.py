@@ -106,6 +106,10 @@ FAULTS = {
     ),
     "a single class": ("single_class", case("dense", R + "one_class", model_args={"outputs": 2})),
     "a single value": ("single_class", regression("one_value")),
+    "whole numbers without their task": (
+        "labels_out_of_range",
+        case("dense", R + "counts", model_args=MLP, data_args={"whole": True}),
+    ),
     # Sequences.
     "a transformer without its mask": (
         "sees_later_tokens",
@@ -218,6 +222,7 @@ SOUND = {
     "columns in units of their own under a loss that weighs them": regression(
         outputs=2, model="zero_head", data_args={"stds": [8.0, 0.12]}, loss=R + "weighed"
     ),
+    "whole numbers as they come": regression("counts", data_args={"whole": True}, loss=R + "poisson"),
     "counts under their likelihood": regression("counts", loss=R + "poisson"),
     "an error under min": regression(data_args={"stds": [1.0]}, metric=f"min {R}rms_error"),
     "a negative error under max": regression(data_args={"stds": [1.0]}, metric=f"max {R}closeness"),

@@ -90,6 +90,7 @@ FAULTS = {
         "loss_misaligned",
         {"model": P + "Tagger", "data": P + "tags", "loss": P + "unpermuted"},
     ),
+    "a cross-entropy of the wrong sign": ("loss_misaligned", {"loss": P + "negated"}),
     "classes in the opposite order": ("loss_misaligned", {"loss": P + "exchanged"}),
     "layers in a list": ("weights_not_saved", {"model": P + "InList"}),
     "random features in a plain tensor": (
@@ -139,6 +140,15 @@ class TestNotes:
             in notes(tiny(data=P + "flat_targets", **flat))["targets_reshaped"]
         )
         assert "targets_reshaped" not in notes(tiny(data="regression", **flat))
+
+    def test_a_loss_of_the_wrong_sign_is_called_so(self):
+        [finding] = tiny(loss=P + "negated").findings
+        assert "wrong sign" in finding.advice[0]
+
+    def test_numbers_under_an_own_loss_are_reshaped_whatever_the_task(self):
+        result = tiny(data=P + "flat_targets", loss=P + "squares", model_args=SCALAR)
+        assert "targets_reshaped" in notes(result)
+        assert spoken(result) == {}
 
     def test_dropout_and_statistics(self):
         said = notes(tiny("with_dropout"))["regularizers_off"]

@@ -218,9 +218,9 @@ def _normalized(split: Split, normalize: Normalize) -> Split:
 
 
 def _targets_of(split: TensorSplit) -> Tensor:
-    """Errors: UserError where they are classes, or no tensor."""
+    """Errors: UserError where they are all the same, or no tensor."""
     targets = split.stored.targets
-    if not isinstance(targets, Tensor) or (not targets.is_floating_point() and bool((targets == targets[0]).all())):
+    if not isinstance(targets, Tensor) or bool((targets == targets[0]).all()):
         raise UserError("data.args.standardize_target: the targets are no numbers that differ")
     return targets
 

@@ -104,14 +104,10 @@ class Task:
                 f"loss: targets that are a {type(targets).__name__} need a loss of your own: "
                 "module:callable(outputs, targets)"
             )
-        if not outputs.is_floating_point() and not outputs.is_complex():
-            raise UserError(
-                f"model: gives outputs of {outputs.dtype} and shape {list(outputs.shape)}, which have no gradient; "
-                "leave argmax, round and int out of forward()"
-            )
         if not self.in_shape and outputs.dim() < 2:
             raise UserError(
-                f"model: gives outputs of shape {list(outputs.shape)}; the loss takes a score for each class: [N, C]"
+                f"model: gives outputs of shape {list(outputs.shape)}; the loss takes a score for each class, "
+                "[N, C]: leave argmax out of forward()"
             )
         if self.in_shape:
             if outputs.shape != targets.shape:
@@ -120,6 +116,11 @@ class Task:
                     f"targets {list(targets.shape)}; mend the model's last layer, the task or the loss"
                 )
             return outputs, targets
+        if outputs.shape[1] == 1 and targets.is_floating_point():
+            raise UserError(
+                f"loss: the model gives {list(outputs.shape)}, one score a sample, for targets that are numbers; say "
+                "`task: regression` (or `task: binary`): a recipe that names no task is a classification"
+            )
         last = outputs.dim() > 2 and outputs.shape[:-1] == targets.shape and outputs.shape[2:] != targets.shape[1:]
         return outputs.movedim(-1, 1) if last else outputs, targets
 

@@ -91,6 +91,12 @@ VERDICT = Verdict(
     remedies=remedies,
     near_misses=(
         Drawn("curves that settled", fall(2.3, 0.3, 9), fall(2.3, 0.33, 9)),
+        Drawn(
+            "losses that fall below an accuracy of 100 %",
+            fall(2.3, 0.0, 3),
+            fall(2.3, 0.0, 3),
+            val_accuracy=lambda done: np.minimum(1.0, 0.5 + done),
+        ),
         Drawn("training that falls on alone", fall(2.3, 0.1, 1.6), fall(2.3, 0.8, 12)),
     ),
 )
