@@ -61,7 +61,9 @@ def raised(error: BaseException, ours: bool = False) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         places = [(error.filename, error.lineno or 0)]
     shown = [(Path(file).name, line) for file, line in places if is_persons(file)]
-    if not shown and ours and not any(note.startswith(CALLING) for note in notes):
+    if shown:
+        notes = [note for note in notes if not note.startswith(CALLING)]  # the line says as much
+    elif ours and not any(note.startswith(CALLING) for note in notes):
         own = ((Path(file), line) for file, line in places if Path(file).is_relative_to(OWN))
         shown = [(str(file.relative_to(OWN.parent)), line) for file, line in own]
     text = f"{text} ({shown[-1][0]}, line {shown[-1][1]})" if shown else text
