@@ -106,6 +106,7 @@ FAULTS = {
     ),
     "a single class": ("single_class", case("dense", R + "one_class", model_args={"outputs": 2})),
     "a single value": ("single_class", regression("one_value")),
+    "halves for classes": ("labels_out_of_range", case("dense", R + "halves")),
     "whole numbers without their task": (
         "labels_out_of_range",
         case("dense", R + "counts", model_args=MLP, data_args={"whole": True}),
@@ -293,7 +294,6 @@ def test_step_1_stays_silent(name):
 @pytest.mark.parametrize(
     ("recipe", "code"),
     [
-        (case("dense", R + "halves"), "labels_out_of_range"),
         (case("dense", "clouds", batch_size=5000), "batch_is_everything"),
         (regression("one_value", loss="planted_models:own_mean_squares"), "single_class"),
     ],
