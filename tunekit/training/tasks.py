@@ -50,6 +50,7 @@ class Task:
     notes: tuple[str, ...] = ()  # what a person should know of how outputs are read
     own_loss = False  # it is called with all that the model gave
     asks_metric = True  # the recipe names the metric; else it is the task's, where outputs mean what it takes them for
+    of_classes = False  # the loss is built in, and takes a score for each class
     in_shape = False  # the loss compares outputs and targets of one shape
     sample_loss: Loss | None = None  # the same loss with reduction="none", where it is built in
     weighted = False  # a built-in loss weighs classes: its mean over positions is none that is plain
@@ -77,7 +78,7 @@ class Task:
         if not isinstance(targets, Tensor):
             return targets
         if self.kind == "classification":
-            if targets.is_floating_point() and self.own_loss:
+            if targets.is_floating_point() and self.own_loss and _without_ones(targets) == _without_ones(outputs):
                 return _in_shape_of(outputs, targets.float())
             if targets.is_floating_point() and targets.shape != outputs.shape:
                 targets = targets.long()
@@ -104,7 +105,7 @@ class Task:
                 f"loss: targets that are a {type(targets).__name__} need a loss of your own: "
                 "module:callable(outputs, targets)"
             )
-        if not self.in_shape and outputs.dim() < 2:
+        if self.of_classes and outputs.dim() < 2:
             raise UserError(
                 f"model: gives outputs of shape {list(outputs.shape)}; the loss takes a score for each class, "
                 "[N, C]: leave argmax out of forward()"
@@ -116,7 +117,7 @@ class Task:
                     f"targets {list(targets.shape)}; mend the model's last layer, the task or the loss"
                 )
             return outputs, targets
-        if outputs.shape[1] == 1 and targets.is_floating_point():
+        if self.of_classes and outputs.shape[1] == 1 and targets.is_floating_point():
             raise UserError(
                 f"loss: the model gives {list(outputs.shape)}, one score a sample, for targets that are numbers; say "
                 "`task: regression` (or `task: binary`): a recipe that names no task is a classification"
@@ -164,7 +165,8 @@ class Task:
         def of_main(part: Tensor, said: Any) -> Tensor:
             return self.loss(with_main(outputs, part), said)
 
-        single = self.kind == "classification" and (main.dim() < 2 or main.shape[1] == 1)  # no scores of classes
+        # A single output may decide between no and yes; of other numbers it scores no class.
+        single = self.kind == "classification" and (main.dim() < 2 or main.shape[1] == 1) and not _is_decision(wanted)
         fits = isinstance(wanted, Tensor) and wanted.shape == main.shape and not single
         if self.kind == "classification" and isinstance(wanted, Tensor) and not fits and not single:
             if not wanted.is_floating_point():
@@ -303,6 +305,10 @@ def _named(value: object) -> str:
     return f"one of shape {list(value.shape)}; average over the batch"
 
 
+def _is_decision(targets: object) -> bool:
+    return isinstance(targets, Tensor) and bool(((targets == 0) | (targets == 1)).all())
+
+
 def _in_shape_of(outputs: Tensor, targets: Tensor) -> Tensor:
     """[N] against [N, 1] would be compared each with each."""
     if targets.shape != outputs.shape and _without_ones(targets) == _without_ones(outputs):
@@ -372,7 +378,8 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         check_loss(function, loss, args)
         unreduced = {**args, "reduction": "none"}
         task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
-        task.in_shape, task.weighted = loss not in OF_CLASSES, bool(args.keys() & set(WEIGHTS))
+        task.of_classes, task.weighted = loss in OF_CLASSES, bool(args.keys() & set(WEIGHTS))
+        task.in_shape = not task.of_classes
         task.ignored = args.get("ignore_index", -100) if loss in ("cross_entropy", "nll") else None
         task.unscored = () if task.ignored is None or task.ignored < 0 else (task.ignored,)
         return task
