@@ -62,4 +62,5 @@ def test_the_peak_of_validation_is_that_of_training(tmp_path: Path, words, val):
     measured = json.loads(done.stdout)
     trained, validated = measured["peaks"]
     assert measured["samples"] == val
-    assert validated <= 1.05 * trained + val * 16 / 1024  # with what is kept of each sample
+    kept, libraries = val * 16 / 1024, 64 * 1024  # KiB; all outputs of the small case would be 300,000
+    assert validated <= 1.05 * trained + kept + libraries
