@@ -1,5 +1,6 @@
 """What several folders of tests share: small configurations, and the materials that lie beside the checkout."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from hypothesis import settings
 from tests.commands import FAST, Done
 from tunekit import cli
 from tunekit.configuration import TrainingConfig
+
+# Two test processes on two cores: a second thread for small tensors costs more than it brings. Read as torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("tunekit", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("tunekit")

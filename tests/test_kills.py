@@ -108,6 +108,7 @@ def check_kills(tmp_path: Path, recipe: str, kills: int, jobs: str, seed: int, e
         assert other.read_bytes() == metrics.read_bytes()
 
 
+@pytest.mark.long
 def test_three_kills_change_nothing(tmp_path):
     check_kills(tmp_path, FAST, kills=3, jobs="2", seed=0)
 

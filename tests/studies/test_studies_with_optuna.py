@@ -135,6 +135,7 @@ def test_readmes_example_word_for_word(copy, capsys, monkeypatch):
     assert capsys.readouterr().out.count("'lr': ") == 2
 
 
+@pytest.mark.long
 def test_later_steps_do_not_mind_what_somebody_added(run, copy, tmp_path):
     study = load(copy, sampler=TPESampler(seed=0))
     for _ in range(3):
