@@ -11,7 +11,7 @@ from tests.commands import FAST, Done
 from tunekit import cli
 from tunekit.configuration import TrainingConfig
 
-# Two test processes on two cores: a second thread for small tensors costs more than it brings. Read as torch is imported.
+# Two processes of tests on two cores: more threads cost more than they bring. Read as torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("tunekit", deadline=None, max_examples=50, print_blob=True)

@@ -187,7 +187,8 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
     rate, text = short(best_try.params["lr"]), reached_text(reached(best_try, start), start)
     findings = causes.misaligned(start, asked=context.recipe.metric != "auto")
     handoff = None
-    turned = bool(findings) and start.free is not None and start.free.endless
+    failed = any(finding.severity == "fail" for finding in findings)
+    turned = failed and start.free is not None and start.free.endless
     astray = [] if turned else remarks.ran_off(best_try, start)
     findings += astray
     if turned or astray:

@@ -214,7 +214,7 @@ def misaligned(start: TinySet, asked: bool) -> list[Finding]:
         f"are right a loss of {free.perfect:.3g}"
     )
     evidence = {"floor": free.loss, "score": free.score, "perfect": free.perfect}
-    if free.endless:
+    if free.endless and (start.kind == "classification" or asked):
         message = (
             f"free outputs take the loss to {free.loss:.3g} and further, with {percent(free.score)} accuracy; outputs "
             f"that are right have {free.perfect:.3g}"
