@@ -151,7 +151,6 @@ FAULTS = {
         "target_among_inputs",
         tokens("Translator", "translations", data_args={"begin": False}, **FLAT_LOSS),
     ),
-    "a table that holds its target in other units": ("target_among_inputs", regression(R + "with_target")),
     "a table that holds its classes": (
         "target_among_inputs",
         labels_in_table(),
@@ -295,6 +294,7 @@ def test_step_1_stays_silent(name):
     ("recipe", "code"),
     [
         (case("dense", "clouds", batch_size=5000), "batch_is_everything"),
+        (regression("with_target"), "target_among_inputs"),
         (regression("one_value", loss="planted_models:own_mean_squares"), "single_class"),
     ],
 )

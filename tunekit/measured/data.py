@@ -141,6 +141,7 @@ class Giveaway(JsonData):
 
     feature: int
     samples: int
+    classes: bool  # the targets are classes, of which each has a value of its own
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from tunekit.measured import Copied, Giveaway
 from tunekit.steps.check_init_loss.settings import SEEN, fault
 from tunekit.steps.context import percent
-from tunekit.vocabulary import Finding
+from tunekit.vocabulary import Finding, Severity
 
 TARGET_AMONG_INPUTS = fault(
     "target_among_inputs",
     "warn",
     "What the model is to predict stands among its inputs.",
     "Tokens: the loss holds each output against the token of its own position, for a model that sees no later ones. "
-    "Tables: one column of several that says the target of every training sample exactly.",
+    "Tables: one column of several that says the class of every training sample exactly (a note where the target is a "
+    "linear function of it: a small example may be made so).",
     "Targets that are not shifted by one token; a decoder that is given its targets; a table whose target was not "
     "taken out of the inputs, or stands there a second time in other units.",
     (
@@ -39,4 +40,6 @@ def of_columns(giveaway: Giveaway | None) -> list[Finding]:
     if giveaway is None:
         return []
     message = f"feature {giveaway.feature} of the inputs says the target of all {giveaway.samples} samples exactly"
-    return [TARGET_AMONG_INPUTS.finding(message, giveaway.to_json(), advice=TARGET_AMONG_INPUTS.advice[1:])]
+    severity: Severity | None = None if giveaway.classes else "note"
+    advice = TARGET_AMONG_INPUTS.advice[1:]
+    return [TARGET_AMONG_INPUTS.finding(message, giveaway.to_json(), advice=advice, severity=severity)]

@@ -57,7 +57,7 @@ def measure_data(subject: Subject) -> DataMeasured:
             reading=answered(measure_reading, splits.train),
             windows=answered(measure_windows, train.batches, val.batches) if train.whole and val.whole else None,
             groups=splits.groups,
-            giveaway=answered(_giveaway, train),
+            giveaway=answered(_giveaway, train, subject.config.task),
         )
     )
 
@@ -186,14 +186,15 @@ class _Looked:
         return digests
 
 
-def _giveaway(train: _Looked) -> Giveaway | None:
+def _giveaway(train: _Looked, task: str) -> Giveaway | None:
     """Of tables; of pictures a single value says nothing."""
     if train.targets is None or not 0 < train.total.size <= WIDE:
         return None
     every = max(1, len(train.picks) // SAMPLE)
     targets = torch.cat([part[::every] for part in train.targets.split(2048)])
-    feature = find_giveaway(train.table(every), targets)
-    return None if feature is None else Giveaway(feature, train.size)
+    classes = task in ("classification", "binary")
+    feature = find_giveaway(train.table(every), targets, classes)
+    return None if feature is None else Giveaway(feature, train.size, classes)
 
 
 def _inputs(batch: Batch) -> list[Tensor]:

@@ -9,19 +9,19 @@ FEWEST = 30  # samples, below which a column may fit by chance
 CLOSE = 1e-9  # share of the targets' variance that a column of the same numbers leaves, in other units and rounded
 
 
-def find_giveaway(inputs: Tensor, targets: Tensor) -> int | None:
+def find_giveaway(inputs: Tensor, targets: Tensor, classes: bool) -> int | None:
     """The first feature of inputs [N, F], several, that says the targets [N] or [N, 1] exactly: numbers as a linear
     function of it, classes as one value each."""
     wanted = targets.reshape(len(targets), -1)
     if len(inputs) < FEWEST or inputs.shape[1] < 2 or wanted.shape[1] != 1:
         return None
     columns, wanted = inputs.double(), wanted[:, 0].double()
-    classes = wanted.unique()
-    if len(classes) < 2 or not bool(torch.isfinite(columns).all() and torch.isfinite(wanted).all()):
+    labels = wanted.unique()
+    if len(labels) < 2 or not bool(torch.isfinite(columns).all() and torch.isfinite(wanted).all()):
         return None
-    says = _linear(columns, wanted)
-    if len(classes) ** 2 <= len(wanted):
-        says |= _one_value_each(columns, wanted, classes)
+    if classes and len(labels) ** 2 > len(wanted):
+        return None
+    says = _one_value_each(columns, wanted, labels) if classes else _linear(columns, wanted)
     found = says.nonzero().flatten()
     return int(found[0]) if len(found) else None
 
@@ -35,10 +35,10 @@ def _linear(columns: Tensor, wanted: Tensor) -> Tensor:
     return known & (explained >= (1 - CLOSE) * (y * y).sum())
 
 
-def _one_value_each(columns: Tensor, wanted: Tensor, classes: Tensor) -> Tensor:
+def _one_value_each(columns: Tensor, wanted: Tensor, labels: Tensor) -> Tensor:
     """Features [F] of one value in each class, and of another in every other."""
     firsts, alike = [], torch.ones(columns.shape[1], dtype=torch.bool)
-    for label in classes:
+    for label in labels:
         rows = columns[wanted == label]
         firsts.append(rows[0])
         alike &= (rows == rows[0]).all(0)
