@@ -96,7 +96,15 @@ class Task:
             if not isinstance(value, Tensor) or value.numel() != 1 or _is_complex(value):
                 raise UserError(f"loss: must return a scalar tensor, and a real one, not {_named(value)}")
             return value.reshape(())
-        return self.criterion(*self._compared(main, wanted))
+        compared = self._compared(main, wanted)
+        try:
+            return self.criterion(*compared)
+        except IndexError as error:  # of a class that there is no output for
+            low, high = (int(value) for value in torch.aminmax(compared[1]))
+            raise UserError(
+                f"data: the labels of a batch reach from {low} to {high}, and the model gives {list(main.shape)}; "
+                "number the classes from 0, and give the model an output for each"
+            ) from error
 
     def _compared(self, outputs: Tensor, targets: Any) -> tuple[Tensor, Any]:
         """Outputs and targets as a built-in loss takes them. Errors: UserError where their shapes do not fit."""
