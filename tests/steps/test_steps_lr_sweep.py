@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tunekit.pipeline import read_recipe
 from tunekit.steps import lr_sweep
+from tunekit.steps.lr_sweep.held_out import HeldOutRate, working_range
 from tunekit.vocabulary import UserError
 
 LADDER = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]
@@ -329,3 +330,15 @@ class TestRateNotUsed:
         context = context_of("lr-sweep")
         records = carry_out(context, lambda request: trained(request, [2.3] * request.until))
         assert codes(judged(context, records)) == ["no_learning_rate_works"]
+
+
+def test_a_rate_of_fine_tuning_works_where_the_metric_is_the_bests_though_the_loss_is_not():
+    """Of two that are always right one is surer; the third is wrong."""
+    losses = {1e-3: (1e-3, 1.0), 1e-2: (1e-4, 1.0), 1e-1: (0.5, 0.8)}
+    rates = {
+        rate: HeldOutRate(rate, loss, score, [loss * (1 + 0.01 * k) for k in range(40)], None)
+        for rate, (loss, score) in losses.items()
+    }
+    assert working_range(rates, 1e-2) == (1e-3, 1e-2)
+    worse = {**rates, 1e-3: replace(rates[1e-3], metric=0.98)}
+    assert working_range(worse, 1e-2) == (1e-2, 1e-2)

@@ -83,7 +83,8 @@ def is_unmoved(loss: float | None, untouched: UntouchedMeasured | None) -> bool:
 
 
 def working_range(rates: Mapping[float, HeldOutRate], chosen: float) -> tuple[float, float]:
-    """The lowest and highest rate around the best of which none is clearly worse on the same samples."""
+    """The lowest and highest rate around the best of which none is clearly worse on the same samples, or all reach the
+    best's metric."""
     ordered = list(rates)
     low = high = ordered.index(chosen)
     while low > 0 and _as_good(rates[ordered[low - 1]], rates[chosen]):
@@ -94,7 +95,10 @@ def working_range(rates: Mapping[float, HeldOutRate], chosen: float) -> tuple[fl
 
 
 def _as_good(one: HeldOutRate, other: HeldOutRate) -> bool:
-    return one.val_loss is not None and not paired(one.samples, other.samples).clear
+    if one.val_loss is None:
+        return False
+    same = one.metric is not None and one.metric == other.metric
+    return same or not paired(one.samples, other.samples).clear
 
 
 def table(
