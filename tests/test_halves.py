@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tunekit.halves import half_means, halves
+from tunekit.halves import by_batch, half_means, halves
 from tunekit.vocabulary import SPLITS
 
 
@@ -31,3 +31,20 @@ def test_a_sample_that_never_has_a_result_is_in_no_mean_and_a_diverged_validatio
     means = half_means(values)
     assert np.isfinite(means[0]).all()
     assert np.isnan(means[1]).all()
+
+
+def test_losses_that_batches_have_together_count_once_a_batch():
+    """The mean of ten independent losses is known as well as ten are, however many samples share each."""
+    draw = np.random.default_rng(0)
+    batches = draw.normal(1.0, 0.2, (3, 10))
+    repeated = np.repeat(batches, 8, axis=1)[:, :77]  # the last batch is short
+    assert np.array_equal(by_batch(repeated), batches)
+    assert np.array_equal(by_batch(np.repeat(batches[:, :1], 5, axis=1)), batches[:, :1])
+
+
+@pytest.mark.parametrize("columns", [1, 2, 40])
+def test_losses_of_samples_stay_as_they_are(columns):
+    values = np.random.default_rng(1).normal(size=(2, columns))
+    values[0, : columns // 2] = 0.0  # a hinge that half of them satisfy, at one validation
+    assert by_batch(values) is values
+    assert by_batch(np.zeros((0, 0))).shape == (0, 0)

@@ -6,7 +6,7 @@ All trainings of a run have the same splits: they follow from the number of samp
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunekit.vocabulary import SPLITS
 
@@ -45,3 +45,17 @@ def half_means(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     members = (first & counted[:, None], ~first & counted[:, None])
     both = np.stack([results @ (half / np.maximum(1, half.sum(axis=0))) for half in members], axis=2)
     return both.reshape(len(results), both.shape[1] * 2)
+
+
+def by_batch(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Losses by sample, [validations, samples], where each sample has its batch's (a loss that compares samples): one
+    column a batch, since so many of them are independent. Others as they are."""
+    import numpy as np
+
+    if not values.size:
+        return values
+    starts = np.flatnonzero(np.r_[True, (values[:, 1:] != values[:, :-1]).any(axis=0)])
+    size = int(starts[1]) if len(starts) > 1 else values.shape[1]
+    if size < 2 or not np.array_equal(starts, np.arange(0, values.shape[1], size)):
+        return values
+    return values[:, starts]

@@ -14,6 +14,7 @@ from typing import Any
 from tunekit.books import Books, why_unscored
 from tunekit.configuration import TrainingConfig, Values, digest
 from tunekit.executors import Event, Executor
+from tunekit.halves import by_batch
 from tunekit.layout import RESULT
 from tunekit.roomwatch import RoomWatch
 from tunekit.rundir import RunDir, with_commands
@@ -321,7 +322,8 @@ class Supervisor:
         rows = entry.rows(request.until)
         validations = sum(value is not None for value in rows.get("val_loss", ()))
         found = entry.validations(validations)
-        return Record(request, rows=rows, val_losses=found.losses, val_scores=found.scores, val_halves=found.halves)
+        losses = by_batch(found.losses)
+        return Record(request, rows=rows, val_losses=losses, val_scores=found.scores, val_halves=found.halves)
 
 
 def _stands(store: Store, request: Training | Measurement) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tunekit.halves import by_batch
 from tunekit.measured import DescribeArgs
 from tunekit.pipeline import schema
 from tunekit.recipe import Recipe
@@ -82,7 +83,9 @@ def _trained(request: Training, bench: Workbench) -> tuple[Record, bytes]:
     losses, scores, by_half = (
         np.array([getattr(one, name) for one in evaluations]) for name in ("sample_losses", "sample_scores", "halves")
     )
-    return Record(request, rows=named, val_losses=losses, val_scores=scores, val_halves=by_half), session.state()
+    return Record(
+        request, rows=named, val_losses=by_batch(losses), val_scores=scores, val_halves=by_half
+    ), session.state()
 
 
 def spoken(result: StepResult) -> dict[str, str]:
