@@ -228,6 +228,7 @@ def test_a_reader_that_hangs_is_said(monkeypatch):
     os.close(reading)
 
 
+@pytest.mark.long
 def test_readers_0_reads_in_the_trainings_own_process(tmp_path):
     (tmp_path / "drawn_here.py").write_text(
         "import torch\n"

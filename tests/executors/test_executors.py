@@ -360,6 +360,7 @@ def test_all_executors_write_the_same_bytes(pool, ray_pool, make_config, tmp_pat
     assert len({(entry_of(config, place).path / "validations.bin").read_bytes() for place in places}) == 1
 
 
+@pytest.mark.long
 def test_workers_of_ray_make_room_for_those_with_more_threads(ray_pool, make_config, workspace):
     small = ray_pool.submit(Training(make_config(seed=7), 2000, {}, purpose="test"), workspace)
     large = ray_pool.submit(
