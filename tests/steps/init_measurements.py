@@ -57,7 +57,7 @@ SAMPLES = Samples(
     shift=Shift(mean=0.02, scale=1.02, feature=7, feature_shift=0.2, feature_z=3.0, shifted_features=0.0),
     labels=Labels(lowest=0.0, highest=9.0, train=CLASSES, val=dict.fromkeys(range(10), 25)),
     duplicates=Duplicates(
-        expected=None,
+        kinds=None,
         repeated=0.0,
         largest_group=0.001,
         diversity=None,

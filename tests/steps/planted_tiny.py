@@ -299,3 +299,39 @@ class MaskedMean(nn.Module):
 
 def negated(outputs: Tensor, targets: Tensor) -> Tensor:
     return -F.cross_entropy(outputs, targets)
+
+
+def noisy_sine() -> Pair:
+    draw = _draw(71)
+    x = 6 * torch.rand(400, 1, generator=draw) - 3
+    y = x.sin() + 0.2 * torch.randn(400, 1, generator=draw)
+    return TensorDataset(x[:300], y[:300]), TensorDataset(x[300:], y[300:])
+
+
+def wide_curve(features: int = 1) -> nn.Module:
+    return nn.Sequential(nn.Linear(features, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1))
+
+
+def kinds() -> Pair:
+    """Three columns of six kinds; the class follows the first, but for one sample in ten."""
+    draw = _draw(72)
+    x = torch.randint(0, 6, (400, 3), generator=draw).float()
+    y = ((x[:, 0] > 2) ^ (torch.rand(400, generator=draw) < 0.1)).long()
+    return TensorDataset(x[:300], y[:300]), TensorDataset(x[300:], y[300:])
+
+
+def times() -> Pair:
+    """[time, event]: times are shorter where the first feature is larger."""
+    draw = _draw(73)
+    x = torch.randn(400, 4, generator=draw)
+    y = torch.stack([(-x[:, 0]).exp() * torch.rand(400, generator=draw), (x[:, 1] > -1).float()], 1)
+    return TensorDataset(x[:300], y[:300]), TensorDataset(x[300:], y[300:])
+
+
+def cox(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Negative partial likelihood: among those still at risk, who is next?"""
+    assert targets.is_floating_point()
+    assert bool((targets[:, 0] % 1 > 0).any()), "times arrive as they are"
+    order = targets[:, 0].argsort(descending=True)
+    risk, event = outputs[order, 0], targets[order, 1]
+    return -((risk - risk.logcumsumexp(0)) * event).sum() / event.sum().clamp_min(1)

@@ -34,6 +34,10 @@ SOUND = {
     "logistic regression on digits": case("linear", "images", model_args=DIGITS),
     "linear regression": case("linear", **REGRESSION),
     "linear regression of mean 2": case("linear", **REGRESSION, data_args={"mean": 2, "std": 3}),
+    "the last state of an LSTM": case(N + "LastHidden", "images"),
+    "the last states of a GRU in both directions": case(
+        N + "LastHidden", "images", model_args={"kind": "GRU", "both": True}
+    ),
     "MLP of two layers": case(model_args={"depth": 2}),
     "MLP of eight layers, default initialisation": case(model_args={"depth": 8}),
     "MLP with BatchNorm": case(model_args={"depth": 2, "norm": "batch"}),

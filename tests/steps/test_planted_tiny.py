@@ -51,6 +51,18 @@ SOUND = {
     "distances as a regression": siamese("regression"),
     "distances judged by the loss": siamese("binary", "loss"),
     "distances and an accuracy that was not asked for": siamese("binary", "auto"),
+    "noise along a single number": {
+        "model": P + "wide_curve",
+        "data": P + "noisy_sine",
+        "task": "regression",
+    },
+    "few rows of the same kinds with other labels": {"data": P + "kinds", "model_args": {"features": 3, "outputs": 2}},
+    "times and events for an own loss without a task": {
+        "model": P + "wide_curve",
+        "model_args": {"features": 4},
+        "data": P + "times",
+        "loss": P + "cox",
+    },
     "a VAE": vae("elbo"),
     "a denoiser that draws its own targets": {
         "model": P + "Denoiser",

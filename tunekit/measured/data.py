@@ -95,7 +95,7 @@ class Duplicates(JsonData):
     repeated: float  # samples whose input occurs more than once
     largest_group: float  # samples that are one and the same
     diversity: float | None  # distinct values of the most diverse feature over distinct rows; None: many features
-    expected: float | None  # of `repeated`, by chance, were the tokens independent of each other; None: no tokens
+    kinds: int | None  # values a sample, where all are tokens or of few kinds; None: measurements
     conflicts: Conflicts | None  # None: the targets cannot be compared
     shared: Shared
 

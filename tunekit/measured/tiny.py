@@ -53,6 +53,7 @@ class TinySet(JsonData):
     best_score: float | None  # where the set cannot be learned whole: the best linear map's, or what tokens allow
     spread: Spread | None  # None: no regression
     conflicting: int  # samples whose inputs another one has with another target
+    features: int = 0  # numbers that a sample's inputs are
     targets: int = 0  # values that count, over all samples; 0: they are no tensor
     free: Floor | None = None  # None: the loss cannot be followed, or there are too many outputs
     alignment: Alignment | None = None  # None: outputs and targets cannot be matched by their sizes

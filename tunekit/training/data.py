@@ -43,6 +43,11 @@ class Batch:
         return [*self.args, *self.kwargs.values()]
 
     @property
+    def values(self) -> list[Any]:
+        """Inputs and targets."""
+        return [*self.inputs, self.targets]
+
+    @property
     def names(self) -> list[str]:
         """What the inputs are called, in the same order."""
         return [*(f"input {number}" for number in range(1, len(self.args) + 1)), *self.kwargs]

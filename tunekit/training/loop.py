@@ -316,7 +316,7 @@ class Session:
         scores: list[float | None] = self.task.metric.ratio(top, bottom).float().tolist()
         return scores
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def evaluate(self, split: Split | None = None) -> Evaluation:
         """Loss and metric over the validation split (or another) in eval mode, with the averaged weights where there
         are some: batch by batch, with no more at once than a training batch holds."""

@@ -100,7 +100,8 @@ def tiny_subset(split: Split, spec: Subset, seed: int) -> Split:
     if isinstance(subset, TensorSplit):
         return subset
     batch = subset.batch(torch.arange(len(subset)), seed, 0)
-    if all(isinstance(value, Tensor) for value in (*batch.inputs, batch.targets)):
+    rows = (isinstance(value, Tensor) and value.dim() and len(value) == len(picks) for value in batch.values)
+    if all(rows):
         return TensorSplit(batch)  # one draw of the augmentation, kept
     return subset.kept(seed) if isinstance(subset, DatasetSplit) else subset
 

@@ -32,7 +32,7 @@ def rehearse(session: Session) -> str:
     model = session.model
     model.eval()
     tally = Tally(session.task, session.config.batch_size)
-    with torch.inference_mode():
+    with torch.no_grad():
         for one in islice(session.in_batches(session.splits.val), 1):
             batch = one.to(session.device)
             tally.add(session.answer(model, batch), batch.targets, len(batch))

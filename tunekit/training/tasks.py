@@ -78,7 +78,7 @@ class Task:
         if not isinstance(targets, Tensor):
             return targets
         if self.kind == "classification":
-            if targets.is_floating_point() and self.own_loss and _without_ones(targets) == _without_ones(outputs):
+            if targets.is_floating_point() and self.own_loss:
                 return _in_shape_of(outputs, targets.float())
             if targets.is_floating_point() and targets.shape != outputs.shape:
                 targets = targets.long()
@@ -173,9 +173,12 @@ class Task:
         def of_main(part: Tensor, said: Any) -> Tensor:
             return self.loss(with_main(outputs, part), said)
 
+        wanted = self._as_classes(wanted, main)
         # A single output may decide between no and yes; of other numbers it scores no class.
         single = self.kind == "classification" and (main.dim() < 2 or main.shape[1] == 1) and not _is_decision(wanted)
         fits = isinstance(wanted, Tensor) and wanted.shape == main.shape and not single
+        if fits and self.kind == "classification" and self.own_loss:
+            fits = _are_shares(wanted) or (main.dim() == 2 and main.shape[1] == 1)
         if self.kind == "classification" and isinstance(wanted, Tensor) and not fits and not single:
             if not wanted.is_floating_point():
                 self.reading = find_reading(of_main, main, wanted)
@@ -191,6 +194,13 @@ class Task:
                 why = f"of task {self.kind}, whose targets are no classes"
             self.notes = (f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",)
             self.metric = METRICS["loss"]
+
+    def _as_classes(self, targets: Any, outputs: Tensor) -> Any:
+        """Whole numbers that a loss of the person's own is given as floats, as the classes that a metric counts."""
+        if self.kind != "classification" or not isinstance(targets, Tensor) or not targets.is_floating_point():
+            return targets
+        whole = self.own_loss and targets.shape != outputs.shape and bool((targets == targets.round()).all())
+        return targets.long() if whole else targets
 
     def _is_of_others(self) -> bool:
         return self.metric.classes and self.kind == "regression"
@@ -245,7 +255,7 @@ class Task:
     def _read(self, outputs: Outputs, targets: object) -> tuple[Tensor, Any]:
         """Outputs [B, C, ...] or like the targets, and targets, as the built-in metrics take them."""
         main = any_tensor(outputs).float()
-        wanted = self.targets(targets, main)
+        wanted = self._as_classes(self.targets(targets, main), main)
         if self.metric.decides:
             if self._middle is None:
                 self._middle = 0.5 if takes_probabilities(self, main, targets) else 0.0
@@ -315,6 +325,13 @@ def _named(value: object) -> str:
 
 def _is_decision(targets: object) -> bool:
     return isinstance(targets, Tensor) and bool(((targets == 0) | (targets == 1)).all())
+
+
+def _are_shares(targets: Any) -> bool:
+    """Whether targets [B, C, ...] are shares of classes, which sum to one."""
+    if targets.dim() < 2 or targets.shape[1] < 2 or not bool((targets >= 0).all()):
+        return False
+    return float((targets.double().sum(1) - 1).abs().max()) < 1e-3
 
 
 def _in_shape_of(outputs: Tensor, targets: Tensor) -> Tensor:

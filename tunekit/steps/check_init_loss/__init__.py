@@ -112,7 +112,8 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
     usage = next((UsageMeasured.from_json(r.values) for r in records if r.request.purpose == USAGE), UsageMeasured())
     each = list(initial.values())
     findings = data.judge(samples, context)
-    if all(labels.are_numbers(one) for one in each):  # then nothing is said of how often each class occurs
+    unasked = all(one.loss is not None and not one.loss.feels_targets for one in each)
+    if unasked or all(labels.are_numbers(one) for one in each):  # then it is no matter how often each class occurs
         of_classes = (labels.CLASS_IMBALANCE.name, data.SPLIT_MISMATCH.name)
         findings = [finding for finding in findings if finding.code not in of_classes]
     if all(one.normalizes_input for one in each):

@@ -22,7 +22,10 @@ FEW_FEATURES = 16  # below this, samples coincide by nature
 SOME_DUPLICATES = 0.05  # share of training samples that occur twice, above which coincidence is usual
 COPIES = 0.9  # distinct values of one feature over distinct rows, above which equal rows are copies, no coincidence
 DIM = 100  # whole numbers within 0 and 255 that reach so far are bytes
-BY_CHANCE = 0.1  # share of the equal sequences that chance explains, where tokens go together: it is more then
+SHORT = 32  # tokens or values of few kinds a sample, up to which samples may be equal by chance ...
+BY_LUCK = 0.03  # of the validation samples: so many more of a hundred or two may be so
+BY_CHANCE = 2.0  # ... and then are so across the splits about as often as within one
+FEW_UNSEEN = 0.05  # share of the validation samples of classes that training lacks: rare ones, which chance divides
 FEW_SHIFTED = 0.5  # share of the features, below which a shift is told of the feature and not of the split
 
 INPUT_NOT_FINITE = fault(
@@ -116,7 +119,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
     not_finite = [*_finite("train", "training", samples.train), *_finite("val", "validation", samples.val)]
     constant = _constant(samples)
     if constant:
-        return [*not_finite, *constant, *labels.imbalance(samples.labels)]
+        return [*not_finite, *constant, *labels.imbalance(samples.labels, context)]
     return [
         *not_finite,
         *_scale(samples.train),
@@ -125,7 +128,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *_unseen(samples.labels),
         *labels.shares(samples.labels, context),
         *labels.broken(samples.labels, context),
-        *labels.imbalance(samples.labels),
+        *labels.imbalance(samples.labels, context),
         *_duplicates(samples),
         *giveaways.of_columns(samples.giveaway),
         *splits.judge(samples.windows, samples.groups),
@@ -209,7 +212,8 @@ def _unseen(both: Labels | None) -> list[Finding]:
     if not unseen:
         return []
     message = f"classes {', '.join(map(str, unseen[:5]))} occur in validation but never in training"
-    severity: Severity | None = "note" if both.axes == 1 else "warn" if both.axes else None
+    rare = sum(both.val[label] for label in unseen) < FEW_UNSEEN * sum(both.val.values())
+    severity: Severity | None = "note" if both.axes == 1 or rare else "warn" if both.axes else None
     return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]}, severity=severity)]
 
 
@@ -239,7 +243,7 @@ def _coincide(samples: Samples) -> bool:
     """In tables of few features, and of few tokens, equal rows happen by nature, and then across the splits just as
     within one."""
     inputs, duplicates = samples.train.inputs, samples.duplicates
-    if duplicates.expected is not None:
-        return duplicates.expected > BY_CHANCE * max(duplicates.repeated, duplicates.shared.share)
+    if duplicates.kinds is not None and duplicates.kinds <= SHORT:
+        return duplicates.shared.share <= BY_CHANCE * duplicates.repeated + BY_LUCK
     few = inputs is not None and inputs.features < FEW_FEATURES
     return few and duplicates.repeated > SOME_DUPLICATES and (duplicates.diversity or 0.0) < COPIES

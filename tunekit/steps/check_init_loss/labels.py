@@ -11,6 +11,7 @@ from tunekit.vocabulary import Code, Finding, Severity
 
 IMBALANCE = 10.0  # most frequent class over rarest (SageMaker Debugger)
 PIXEL_IMBALANCE = 100.0  # the same of pixels: background is ten times the rest in sound pictures
+WEIGHING = frozenset(["weight", "pos_weight", "alpha"])  # arguments of losses
 FEW_TOKENS = 50  # classes of tokens that are tags; words are as frequent as they are
 FAR_MORE = 1.5  # outputs over classes; below, a class may just not occur in these data
 
@@ -123,7 +124,7 @@ def shares(labels: Labels | None, context: Here) -> list[Finding]:
     return [LABELS_OUT_OF_RANGE.finding(message, {"min": low, "max": high})]
 
 
-def imbalance(labels: Labels | None) -> list[Finding]:
+def imbalance(labels: Labels | None, context: Here) -> list[Finding]:
     counts = labels.train if labels else None
     if labels is None or counts is None or len(counts) < 2:
         return []
@@ -136,6 +137,8 @@ def imbalance(labels: Labels | None) -> list[Finding]:
         return []
     what = "training tokens" if tokens else "training pixels" if pixels else "training samples"
     message = f"class {common} has {counts[common]} {what}, class {rare} has {counts[rare]}: {ratio:.0f} to 1"
-    severity: Severity | None = "note" if tokens or (pixels and ratio <= PIXEL_IMBALANCE) else None
+    loss = context.recipe.loss
+    weighed = loss.target == "focal" or bool(WEIGHING & loss.args.keys())
+    severity: Severity | None = "note" if tokens or weighed or (pixels and ratio <= PIXEL_IMBALANCE) else None
     evidence = {"ratio": ratio, "common": common, "rare": rare}
     return [CLASS_IMBALANCE.finding(message, evidence, severity=severity)]

@@ -24,6 +24,7 @@ from tunekit.steps.overfit_tiny import causes, remarks
 from tunekit.steps.overfit_tiny.learned import (
     best,
     judged_by_accuracy,
+    learned_in_the_main,
     reached,
     reached_text,
     score_column,
@@ -207,6 +208,9 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
         lost = remarks.reloaded(tried.trained, best_try, start)
         if not any(finding.severity == "fail" for finding in (*findings, *lost)):
             findings.append(causes.not_learned(tried.attempts, best_try, start, tried.trained, control))
+            if learned_in_the_main(best_try, start):
+                findings[-1] = causes.of_few_inputs(findings[-1], start)
+                handoff = Learned(best_try.params["lr"], best_try.iterations, reached(best_try, start).loss)
         findings += lost
     findings += remarks.notes(start, failures, ran_off=turned or bool(astray))
     table = [_row(record, start) for record in tried.attempts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tunekit.citations import KARPATHY, LECTURE
 from tunekit.configuration import Values
@@ -258,6 +259,14 @@ def not_learned(
     rest = "; gradients flow, all parameters move and the outputs depend on the samples" if trained is not None else ""
     more = ("give the model more capacity, or more passes (steps.overfit-tiny.epochs)", "check the targets by hand")
     return CANNOT_OVERFIT.finding(f"{message}{rest}", evidence, advice=more)
+
+
+def of_few_inputs(finding: Finding, start: TinySet) -> Finding:
+    """The same as a note: of samples that lie close to each other, noise is hard to learn by heart."""
+    numbers = "one number each" if start.features == 1 else f"{start.features} numbers each"
+    message = f"{finding.message}; the samples are {numbers}, and neighbours may disagree by noise"
+    advice = ("nothing to do where the targets are noisy; else give the model more width, or more passes",)
+    return replace(finding, severity="note", message=message, advice=advice)
 
 
 Symptom = tuple[str, tuple[str, ...], Values]  # in words, what to do, numbers

@@ -26,14 +26,15 @@ from tunekit.steps.overfit_tiny.causes import (
     far_targets,
     named,
 )
-from tunekit.steps.overfit_tiny.learned import judged_by_accuracy, reached, solved, way
+from tunekit.steps.overfit_tiny.learned import FEW_INPUTS, judged_by_accuracy, reached, solved, way
 from tunekit.vocabulary import Finding, Record
 
 
 def slow(best_try: Record, start: TinySet) -> list[Finding]:
     """Slow for no reason that is known, or because the outputs have far to go to targets that are not standardised."""
     endless = start.free is not None and start.free.endless  # it is held to a hundredth of the variance, and calibrated
-    if start.random or endless or best_try.iterations <= slow_limit(start):
+    crowded = start.conflicting or 0 < start.features <= FEW_INPUTS  # neighbours disagree: that takes long
+    if start.random or endless or crowded or best_try.iterations <= slow_limit(start):
         return []
     message = f"{best_try.iterations} passes over {start.samples} samples were needed; some tens is usual"
     evidence = {"epochs": best_try.iterations}

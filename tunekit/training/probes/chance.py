@@ -44,7 +44,7 @@ def measure_chance(subject: Subject) -> ChanceMeasured:
     """What guessing reaches by the metric and by the loss. What cannot be asked costs its answer alone."""
     session = Session(replace(subject.config, precision="fp32"), subject.bench)
     session.model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         batch = _validation(session)
         answer = session.answer(session.model, batch)
         by_loss = session.task.metric.is_loss

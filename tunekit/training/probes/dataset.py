@@ -35,6 +35,7 @@ from tunekit.training.tasks import KINDS
 WHOLE = 200_000  # samples of a split in memory that are all looked at
 SAMPLE = 1_000  # samples read of a split that is not in memory
 EXAMPLES = 5  # indices named
+FEW_KINDS = 32  # values of an input of floats that are no measurement
 WIDE = 2_000  # features, above which inputs are no table
 NARROW = 64  # features, above which equal rows are no coincidence anyway
 VOID = 255  # the usual marker of pixels without a class
@@ -161,24 +162,17 @@ class _Looked:
             return None
         return max(len(column.unique()) for column in self.table().T) / max(1, rows)
 
-    def chance(self) -> float | None:
-        """The share of sequences of tokens [n, L] that others equal by chance, with tokens as frequent as they are and
-        independent of each other; None where there are measurements, or several inputs."""
-        values = [_inputs(batch) for batch in self.batches]
-        if self.measurement is not None or not all(len(one) == 1 and one[0].dim() == 2 for one in values):
-            return None
-        if len({one[0].shape[1] for one in values}) != 1:
-            return None
-        tokens = torch.cat([one[0] for one in values])
-        equal = 1.0
-        for column in tokens.T:
-            shares = column.unique(return_counts=True)[1].double() / len(tokens)
-            equal *= float(shares.square().sum())
-        return min(1.0, equal * len(tokens))
+    def kinds(self) -> int | None:
+        """Values a sample of inputs that are whole numbers or take few values; None where others are among them."""
+        values = [value for batch in self.batches[:1] for value in _inputs(batch)]
+        few = (not value.is_floating_point() or len(value.unique()) <= FEW_KINDS for value in values)
+        return sum(value[0].numel() for value in values) if values and all(few) else None
 
     def hashes(self) -> list[bytes]:
         """A digest of every looked-at sample's inputs (bytes as stored, where they are in memory)."""
         digests: list[bytes] = []
+        if not all(map(_by_rows, self.batches)):
+            return [f"{id(self)} {pick}".encode() for pick in self.picks.tolist()]  # samples that cannot be compared
         for values in self._stored():
             columns = [value.reshape(len(value), -1).contiguous().cpu().numpy() for value in values]
             rows = (b"|".join(part.tobytes() for part in row) for row in zip(*columns, strict=True))
@@ -198,7 +192,13 @@ def _giveaway(train: _Looked, task: str) -> Giveaway | None:
 
 
 def _inputs(batch: Batch) -> list[Tensor]:
-    return [value for value in batch.inputs if isinstance(value, Tensor)]
+    """The inputs that have a row a sample."""
+    return [value for value in batch.inputs if isinstance(value, Tensor) and value.dim() and len(value) == len(batch)]
+
+
+def _by_rows(batch: Batch) -> bool:
+    """Whether all tensors have a row a sample; graphs and bags of words stand one behind the other."""
+    return len(_inputs(batch)) == sum(isinstance(value, Tensor) for value in batch.inputs)
 
 
 def _measurement(batch: Batch) -> int | None:
@@ -293,7 +293,7 @@ def _duplicates(train: _Looked, val: _Looked) -> Duplicates:
         repeated=sum(count for count in counts.values() if count > 1) / max(1, len(before)),
         largest_group=max(counts.values(), default=0) / max(1, len(before)),
         diversity=train.diversity(len(counts)),
-        expected=answered(train.chance),
+        kinds=answered(train.kinds),
         conflicts=None if train.targets is None else _conflicts(train, train.targets, before, counts),
         shared=Shared(
             share=len(shared) / max(1, len(after)),
@@ -303,13 +303,21 @@ def _duplicates(train: _Looked, val: _Looked) -> Duplicates:
     )
 
 
+def _agree(targets: Tensor) -> bool:
+    """Whether targets [n, ...] of one input say the same; of several a sample a negative class is a marker."""
+    same = targets == targets[:1]
+    if targets.shape[1] > 1 and not targets.is_floating_point():
+        same |= (targets < 0) | (targets[:1] < 0)
+    return bool(same.all())
+
+
 def _conflicts(train: _Looked, targets: Tensor, hashes: list[bytes], counts: Counter[bytes]) -> Conflicts:
     targets = targets.reshape(len(targets), -1)
     groups: dict[bytes, list[int]] = {}
     for index, name in enumerate(hashes):
         if counts[name] > 1:
             groups.setdefault(name, []).append(index)
-    torn = [group for group in groups.values() if not bool((targets[group] == targets[group[0]]).all())]
+    torn = [group for group in groups.values() if not _agree(targets[group])]
     return Conflicts(
         share=sum(map(len, torn)) / max(1, len(hashes)),
         examples=tuple((int(train.picks[first]), int(train.picks[second])) for first, second, *_ in torn[:EXAMPLES]),

@@ -30,6 +30,8 @@ def measure_dependence(session: Session, batch: Batch) -> Dependence | None:
     if not inputs or not all(isinstance(value, Tensor) for value in inputs) or len(inputs[0]) < 2:
         return None
     size = len(inputs[0])
+    if any(len(value) != size for value in inputs if value.dim()) or size != len(batch):
+        return None  # samples one behind the other: graphs, bags of words
 
     def outputs(values: list[Tensor]) -> Tensor:
         split = len(batch.args)
@@ -41,6 +43,8 @@ def measure_dependence(session: Session, batch: Batch) -> Dependence | None:
     model.eval()
     try:
         with undisturbed():
+            if _of_pairs(outputs, inputs):
+                return None
             floats = any(value.is_floating_point() for value in inputs)
             dependence = _by_gradient(outputs, inputs, sample) if floats else None
             if dependence is None or dependence.own == 0:
@@ -64,6 +68,15 @@ def by_sample(outputs: Tensor, size: int) -> Tensor:
     if len(outputs) and len(outputs) % size == 0:
         return outputs.reshape(size, -1)
     return outputs
+
+
+@torch.no_grad()
+def _of_pairs(outputs: Ask, inputs: list[Tensor]) -> bool:
+    """Whether the outputs are likenesses of all samples of a batch, [B, B] whatever B is."""
+    size = len(inputs[0])
+    if size < 3 or tuple(outputs(inputs).shape) != (size, size):
+        return False
+    return tuple(outputs([value[:-1] for value in inputs]).shape) == (size - 1, size - 1)
 
 
 def _by_gradient(outputs: Ask, inputs: list[Tensor], sample: int) -> Dependence:

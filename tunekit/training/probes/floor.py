@@ -194,7 +194,7 @@ def _nearer(loss: Loss, answer: Any, constant: Search | None) -> Any:
 def _is_endless(lowest: float, level: float | None, constant: Search | None) -> bool:
     """Whether the last hundredth of the targets' variance is worth more than all before: a log-likelihood, which falls
     without end as what it is unsure of vanishes."""
-    if level is None or constant is None or not math.isfinite(constant.end.loss):
+    if level is None or constant is None or not math.isfinite(constant.end.loss) or constant.end.loss <= level:
         return False
     return level - lowest > max(constant.end.loss - level, 1e-9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.finiteness import origin_of_gradient
 from tunekit.training.probes.places import at_work
+from tunekit.training.structure import tensors
 
 MOST_UNITS = 4096  # units of a layer looked at
 SMALL = 10**6  # parameters of a model whose gradient is taken over all batches: a NaN may come from few samples
@@ -82,21 +84,27 @@ class _Flow:
     norms: dict[int, float] = field(default_factory=dict)
 
     def note(self, name: str, inputs: tuple[object, ...], output: object) -> None:
-        first = output[0] if isinstance(output, tuple | list) and output else output
-        if isinstance(first, Tensor) and first.requires_grad:
-            place = len(self.calls)
+        """Of several parts (the steps and the last state of a recurrent layer) the gradients together."""
+        given = [part for part in tensors(output) if part.requires_grad]
+        place = len(self.calls)
+        if given:
             self.calls.append((name, inputs[0] if inputs else None))
-            first.register_hook(
-                lambda gradient: self.norms.__setitem__(place, float(gradient.detach().abs().double().norm()))
-            )
+        for part in given:
+            part.register_hook(lambda gradient: self._add(place, float(gradient.detach().abs().double().norm())))
+
+    def _add(self, place: int, norm: float) -> None:
+        self.norms[place] = math.hypot(self.norms.get(place, 0.0), norm)
 
     def sizes(self) -> tuple[Gradient, ...]:
         """The first entry is the largest among the layers that share the first's input (as query, key and value do). A
-        layer called several times (a recurrent cell) stands at its first place with the largest of its gradients."""
+        layer called several times (a recurrent cell) stands at its first place with the largest of its gradients. A
+        call that no gradient reached is left out: the parameters without a gradient tell what that means."""
         largest: dict[str, Gradient] = {}
         sources: dict[str, object] = {}
         for place, (name, source) in enumerate(self.calls):
-            size = max(self.norms.get(place, 0.0), largest[name].gradient if name in largest else 0.0)
+            if place not in self.norms:
+                continue
+            size = max(self.norms[place], largest[name].gradient if name in largest else 0.0)
             largest[name] = Gradient(name, size)
             sources.setdefault(name, source)
         sizes = list(largest.values())

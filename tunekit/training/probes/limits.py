@@ -55,6 +55,23 @@ def next_token(task: Task, batch: Batch, wanted: Tensor) -> Fit | None:
     return Fit(entropy / total, sum(map(max, beginnings.values())) / total)
 
 
+def shared_inputs(task: Task, batch: Batch, wanted: Tensor) -> Fit | None:
+    """Where equal inputs have several classes and the loss is a built-in cross-entropy: the entropy of what each input
+    has, a mean over the samples, and the share that the commonest class of each gets right."""
+    groups = _groups(batch)
+    labels = wanted.reshape(-1)
+    if groups is None or len(labels) != len(groups) or task.sample_loss is None or task.weighted:
+        return None
+    if task.kind not in ("classification", "binary") or not bool((labels == labels.round()).all()):
+        return None
+    pairs = Counter(zip(groups.tolist(), labels.long().tolist(), strict=True))
+    each: dict[int, list[int]] = {}
+    for (group, _), count in pairs.items():
+        each.setdefault(group, []).append(count)
+    entropy = sum(-count * math.log(count / sum(counts)) for counts in each.values() for count in counts)
+    return Fit(entropy / len(groups), sum(map(max, each.values())) / len(groups)) if entropy > 0 else None
+
+
 def few_parameters(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor) -> Fit | None:
     """The best linear map of the inputs under the person's own loss, where the model has too few parameters to be sure
     to hold the set. None where the inputs are no numbers, or the outputs more than a row a sample."""
@@ -147,16 +164,24 @@ def narrow_code(task: Task, wanted: Tensor, targets: object, code: int) -> float
 
 def conflicting(batch: Batch) -> int:
     """Samples whose inputs another sample has, all of them, with another target."""
-    count, inputs, targets = len(batch), batch.inputs, batch.targets
-    if not inputs or not all(isinstance(value, Tensor) and len(value) == count for value in (*inputs, targets)):
+    count, targets, groups = len(batch), batch.targets, _groups(batch)
+    if groups is None or not isinstance(targets, Tensor) or len(targets) != count:
         return 0
-    if sum(value.numel() for value in inputs) > COMPARED:
-        return 0
-    flat = torch.cat([value.reshape(count, -1).double().cpu() for value in inputs], 1)
     labels = targets.reshape(count, -1).double().cpu()
-    _, groups = torch.unique(flat, dim=0, return_inverse=True)
     first = torch.full((int(groups.max()) + 1,), count).scatter_reduce(0, groups, torch.arange(count), "amin")
     differ = (labels != labels[first[groups]]).any(1)
     clashing = torch.zeros(len(first), dtype=torch.bool)
     clashing[groups[differ]] = True
     return int(clashing[groups].sum())
+
+
+def _groups(batch: Batch) -> Tensor | None:
+    """The number of each sample's input, equal ones alike, [N]; None where inputs cannot be compared."""
+    count, inputs = len(batch), batch.inputs
+    if not inputs or not all(isinstance(value, Tensor) and value.dim() and len(value) == count for value in inputs):
+        return None
+    if sum(value.numel() for value in inputs) > COMPARED:
+        return None
+    flat = torch.cat([value.reshape(count, -1).double().cpu() for value in inputs], 1)
+    groups: Tensor = torch.unique(flat, dim=0, return_inverse=True)[1]
+    return groups

@@ -30,7 +30,7 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
     """
     if task.kind != "classification" or outputs.dim() < 2 or not isinstance(targets, Tensor):
         return True
-    if targets.shape == outputs.shape or not targets.numel():
+    if targets.shape == outputs.shape or not targets.numel() or (task.own_loss and targets.is_floating_point()):
         return True
     known, axis = targets[targets != IGNORED], _axis(task)
     if not len(known) or (float(known.min()) >= 0 and float(known.max()) < outputs.shape[axis]):

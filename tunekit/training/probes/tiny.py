@@ -28,6 +28,7 @@ from tunekit.training.tasks import Task
 
 RECALIBRATION = 8  # passes that rebuild BatchNorm's statistics
 PASSES = 8  # over which a loss that draws is averaged
+FEW_CONFLICTS = 0.1  # share of the samples whose labels disagree, up to which noise explains it
 SAME = 1e-6  # of the outputs' size: what rounding changes between two passes
 
 
@@ -54,6 +55,7 @@ def measure_tiny_set(subject: Subject) -> TinySet:
         floor=_floor(free.floor if free else None, start),
         best_score=None,
         spread=None,
+        features=sum(value[0].numel() for value in batch.inputs if isinstance(value, Tensor) and value.dim()),
         conflicting=asked(lambda: limits.conflicting(batch), 0),
         targets=_known(wanted),
         free=free.floor if free else None,
@@ -87,6 +89,10 @@ def _limited(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor, ti
     following = asked(lambda: limits.next_token(session.task, batch, wanted), None)
     if following is not None:
         return replace(tiny, floor=tiny.floor + following.loss, best_score=following.score)
+    few = 0 < tiny.conflicting <= FEW_CONFLICTS * tiny.samples
+    shared = asked(lambda: limits.shared_inputs(session.task, batch, wanted), None) if few else None
+    if shared is not None:
+        return replace(tiny, floor=tiny.floor + shared.loss, best_score=shared.score)
     linear = asked(lambda: limits.few_parameters(session, batch, outputs, wanted), None)
     if linear is not None and math.isfinite(linear.loss) and linear.loss > tiny.floor:
         return replace(tiny, floor=linear.loss, best_score=linear.score)
