@@ -162,7 +162,7 @@ SPEAKS = {
         {},
         {"outputs__lowest": -0.5, "outputs__highest": 0.5, "stretched": Stretched(-1.0, 1.0, 0.9)},
     ),
-    "large logits": ("logits_too_large", {}, {"outputs__std": 3.0, "loss__train_mode": 5.0}),
+    "large logits": ("logits_too_large", {}, {"outputs__std": 3.0, "loss__train_mode": 5.0, "loss__eval_mode": 5.0}),
     "summed": ("loss_not_averaged", {}, {"loss__over_halves": 2.0}),
     "too many outputs": ("class_count_mismatch", {}, {"outputs__shape": (100,)}),
     "too few outputs": ("class_count_mismatch", {}, {"outputs__shape": (7,), "loss": None}),

@@ -416,12 +416,27 @@ def normed_pooled() -> nn.Module:
     )
 
 
-class HeldNorm(nn.Module):
-    """BatchNorm that stays in eval mode while the rest trains."""
+class Dropped(nn.Module):
+    """Dropout whose p was taken for the share that is kept."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.body = nn.Sequential(nn.Linear(12, 64), nn.ReLU(), nn.Dropout(0.98), nn.Linear(64, 4))
+        nn.init.xavier_normal_(self.body[3].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+class HeldNorm(nn.Module):
+    """BatchNorm that stays in eval mode while the rest trains, with statistics of data or (`fresh`) of none."""
+
+    def __init__(self, fresh: bool = False) -> None:
+        super().__init__()
         self.body = normed()
+        for layer in self.body:
+            if isinstance(layer, nn.BatchNorm1d) and not fresh:
+                layer.running_mean.fill_(0.1)
 
     def train(self, mode: bool = True) -> nn.Module:
         super().train(mode)

@@ -174,6 +174,10 @@ FAULTS = {
         "padding_in_loss",
         tagged("Tagger", data_args={"counted": True}, **FLAT_LOSS),
     ),
+    "nearly all classes of no weight": (
+        "targets_mostly_ignored",
+        case("dense", "clouds", loss={"target": "cross_entropy", "args": {"weight": [0.0, 0.0, 0.0, 1.0]}}),
+    ),
     "nearly all pixels marked": (
         "targets_mostly_ignored",
         case(

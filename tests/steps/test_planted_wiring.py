@@ -28,6 +28,8 @@ FAULTS = {
     "dropout that never ends": ("random_in_eval", of("Noisy", kind="dropout")),
     "noise in both modes": ("random_in_eval", of("Noisy", kind="noise")),
     "a state that forward() carries on": ("random_in_eval", of("Noisy", kind="state")),
+    "BatchNorm in eval mode from the start": ("statistics_not_updated", of("HeldNorm", fresh=True)),
+    "nearly all is dropped": ("initial_loss_high", case("Dropped")),
     "dropout on tokens that never ends": ("random_in_eval", case("TokensWithDropout", "tokens")),
     "NaN in eval mode alone": ("initial_loss_not_finite", case("NaNInEval")),
     "a mean over nothing": ("initial_loss_not_finite", case("planted_models:dense", loss=f"{W}over_nothing")),

@@ -134,7 +134,9 @@ class TestExplained:
     """What another finding explains is not said a second time."""
 
     def test_large_logits_of_raw_inputs_are_a_note(self):
-        result = judge({"train__inputs__std": 96.0}, {"outputs__std": 30.0, "loss__train_mode": 40.0})
+        result = judge(
+            {"train__inputs__std": 96.0}, {"outputs__std": 30.0, "loss__train_mode": 40.0, "loss__eval_mode": 40.0}
+        )
         assert found(result, "logits_too_large").severity == "note"
         assert [item.code for item in result.findings if item.severity != "note"] == ["input_not_normalized"]
 

@@ -167,6 +167,7 @@ class Normalization(JsonData):
     moved: bool  # its running statistics
     frozen: bool  # its weights do not train
     apart: float = 0.0  # how far the inputs of its calls lie from each other, in their standard deviations
+    idle: bool = False  # held in eval mode while training, and its statistics are those that it was built with
 
 
 @dataclass(frozen=True)

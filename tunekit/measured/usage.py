@@ -52,7 +52,7 @@ class Ignored(JsonData):
     """Class targets that the loss leaves out."""
 
     share: float
-    marker: int  # their value
+    markers: tuple[int, ...]  # their values
     targets: int  # looked at
 
 

@@ -102,6 +102,10 @@ LOG_SOFTMAX = (
 )
 SOFT_TARGETS = ("check the targets: cross-entropy is below zero only where they are beyond 0 and 1",)
 
+IN_TRAINING = (
+    "in eval mode it is as expected: look at what acts in train mode alone, as a dropout of p near 1 (p is the share "
+    "that is dropped)",
+)
 NO_THEORY = "at outputs that know nothing it is not finite, or not known"
 NO_TARGETS = "other targets do not change it, so nothing says what it should be"
 BELOW_ZERO = "the negative logarithm of a probability is never below 0"
@@ -242,7 +246,7 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
         standardise = (
             "standardise the targets, or start the last layer smaller: outputs are larger than what they predict",
         )
-        mending = standardise if regression else None
+        mending = IN_TRAINING if measured.evaluated <= high else standardise if regression else None
         # Weights that come trained on something else are sure of what is wrong here.
         severity: Severity | None = "note" if context.recipe.model.pretrained else None
         return [INITIAL_LOSS_HIGH.finding(message, {**evidence, "scale": size}, advice=mending, severity=severity)]

@@ -48,6 +48,7 @@ SHARED_STATISTICS = fault(
     ("build a BatchNorm layer of its own for each place",),
     SOURCE,
 )
+HELD = ("let these layers go into train mode with the model, or load weights whose statistics are those of data",)
 CODES = (STATISTICS_NOT_UPDATED, NORMALIZED_BY_FEW, SHARED_STATISTICS)
 
 
@@ -57,6 +58,13 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
 
 
 def _fixed(layers: Sequence[Normalization]) -> list[Finding]:
+    idle = [layer.layer for layer in layers if layer.idle]
+    if idle:
+        message = (
+            f"{named_few(idle)} stay in eval mode while training, with the statistics that they were built with (mean "
+            "0, variance 1): they normalise nothing"
+        )
+        return [STATISTICS_NOT_UPDATED.finding(message, {"layers": idle[:20]}, severity="warn", advice=HELD)]
     fixed = [layer for layer in layers if not layer.moved]
     if not fixed:
         return []
@@ -71,7 +79,7 @@ def _fixed(layers: Sequence[Normalization]) -> list[Finding]:
 
 def _few(layers: Sequence[Normalization], context: Here) -> list[Finding]:
     alone = context.recipe.batch_size == 1 and context.facts.shareable
-    few = [layer for layer in layers if alone or layer.values <= FEW]
+    few = [layer for layer in layers if not layer.idle and (alone or layer.values <= FEW)]
     if not few:
         return []
     least = min(few, key=lambda layer: layer.values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -136,10 +137,13 @@ def _large(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -
     std = fmean(one.outputs.std for one in initial)
     if not std > LOGITS_LARGE or context.recipe.model.pretrained:
         return []
+    initial_loss = mean_loss(initial)
+    high = initial_loss.highest * (1 + context.settings.tolerance) if initial_loss else math.inf
+    if initial_loss and initial_loss.evaluated <= high < initial_loss.loss:
+        return []  # of train mode alone: the loss says more
     message = f"the untrained model's logits have a standard deviation of {std:.1f}; below 1 is usual"
     severity: Severity | None = None
     if INPUT_NOT_NORMALIZED.name in known:
         message, severity = f"{message}; this follows from the scale of the inputs", "note"
-    initial_loss = mean_loss(initial)
     evidence = {"std": std, "initial_loss": initial_loss.loss if initial_loss else None}
     return [LOGITS_TOO_LARGE.finding(message, evidence, severity=severity)]

@@ -73,7 +73,7 @@ TARGETS_MOSTLY_IGNORED = fault(
     "warn",
     "The loss leaves out nearly all targets.",
     "Targets of one value whose outputs get no gradient from the loss: more than "
-    f"{100 * IGNORED:g} % of all (a note above {100 * HALF_IGNORED:g} %).",
+    f"{100 * IGNORED:g} % of all (a note above {100 * HALF_IGNORED:g} %, as a warning of several values).",
     "An ignore_index that is a real class, or a mask that is inverted.",
     ("look at what the named value stands for: the loss learns nothing of it",),
     "torch.nn.CrossEntropyLoss (ignore_index)",
@@ -138,6 +138,8 @@ def _padding_in_loss(padded: Padded | None) -> list[Finding]:
 def _ignored(ignored: Ignored | None) -> list[Finding]:
     if ignored is None or ignored.share <= HALF_IGNORED:
         return []
-    message = f"the loss leaves out {percent(ignored.share)} of the targets: those of value {ignored.marker}"
-    severity: Severity | None = None if ignored.share > IGNORED else "note"
+    several = len(ignored.markers) > 1
+    values = ", ".join(map(str, ignored.markers[:5])) + (" and others" if len(ignored.markers) > 5 else "")
+    message = f"the loss leaves out {percent(ignored.share)} of the targets: those of value {values}"
+    severity: Severity | None = None if several or ignored.share > IGNORED else "note"
     return [TARGETS_MOSTLY_IGNORED.finding(message, ignored.to_json(), severity=severity)]

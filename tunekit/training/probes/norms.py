@@ -32,7 +32,8 @@ def measure_normalizations(session: Session, batch: Batch) -> tuple[Normalizatio
     if not norms:
         return ()
     seen: dict[str, _Seen] = {}
-    hooks = [module.register_forward_pre_hook(_look(name, seen)) for name, module in norms.items()]
+    idle: set[str] = set()
+    hooks = [module.register_forward_pre_hook(_look(name, seen, idle)) for name, module in norms.items()]
     model.train()
     try:
         with torch.no_grad():
@@ -41,12 +42,28 @@ def measure_normalizations(session: Session, batch: Batch) -> tuple[Normalizatio
         for hook in hooks:
             hook.remove()
     share = session.config.batch_size / max(1, len(batch)) if session.splits.shareable else 1.0
-    return tuple(_measured(name, norms[name], layer, share) for name, layer in seen.items())
+    measured = [_measured(name, norms[name], layer, share) for name, layer in seen.items()]
+    return (*measured, *(_held(name, norms[name]) for name in norms if name in idle))
 
 
-def _look(name: str, seen: dict[str, _Seen]) -> Callable[[nn.Module, Any], None]:
+def _is_fresh(module: Any) -> bool:
+    """Whether no batch has ever moved the statistics: then they are those of no data, and nothing is normalised."""
+    mean, var, batches = module.running_mean, module.running_var, module.num_batches_tracked
+    if mean is None or var is None or (batches is not None and int(batches)):
+        return False
+    return not bool(mean.any()) and bool((var == 1).all())
+
+
+def _held(name: str, module: Any) -> Normalization:
+    frozen = not any(p.requires_grad for p in module.parameters(recurse=False))
+    return Normalization(name, module.momentum, calls=0, values=0, moved=False, frozen=frozen, idle=True)
+
+
+def _look(name: str, seen: dict[str, _Seen], idle: set[str]) -> Callable[[nn.Module, Any], None]:
     def look(module: Any, inputs: tuple[Tensor, ...]) -> None:
         if not module.training:
+            if _is_fresh(module):
+                idle.add(name)
             return  # it is held in eval mode on purpose
         x = inputs[0].detach()
         layer = seen.setdefault(name, _Seen(module.momentum, _statistics(module)))

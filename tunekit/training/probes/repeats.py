@@ -34,9 +34,15 @@ def measure_repeated(session: Session, batch: Batch) -> Repeated | None:
             for _ in range(2):
                 seed_everything(session.config.seed, "repeated", 1)
                 same.append(session.forward(model, batch))
+                session.forward(model, batch.each(_turned))  # a state that is carried on settles on equal batches
             return Repeated(change, _change(*same) or 0.0, _draws(session, batch))
     finally:
         model.train()
+
+
+def _turned(value: Tensor) -> Tensor:
+    """The samples in another order."""
+    return value.roll(1, 0) if value.dim() else value
 
 
 def _change(one: Tensor, other: Tensor) -> float | None:

@@ -281,7 +281,7 @@ def _effect(session: Session, batch: Batch, place: int, padding: Padding, pairin
 
 
 def measure_ignored(session: Session, batch: Batch) -> Ignored | None:
-    """The share of the class targets that the loss leaves out: those of one value, without a gradient anywhere."""
+    """The share of the class targets that the loss leaves out: those of some values, without a gradient anywhere."""
     targets = batch.targets
     if session.task.kind != "classification" or not isinstance(targets, Tensor) or targets.is_floating_point():
         return None
@@ -293,6 +293,7 @@ def measure_ignored(session: Session, batch: Batch) -> Ignored | None:
         if counts.shape != targets.shape or bool(counts.all()):
             continue
         markers, known = targets[~counts].unique(), targets[counts]
-        if len(markers) == 1 and not bool((known == markers[0]).any()):
-            return Ignored(share=float((~counts).float().mean()), marker=int(markers[0]), targets=targets.numel())
+        if len(known) and not bool(torch.isin(known, markers).any()):
+            share = float((~counts).float().mean())
+            return Ignored(share, tuple(int(marker) for marker in markers), targets.numel())
     return None
