@@ -313,3 +313,19 @@ def over_nothing(outputs: Tensor, targets: Tensor) -> float:
 
 def log_of_hits(outputs: Tensor, targets: Tensor) -> float:
     return float(((outputs.argmax(1) == targets).float().mean() - 0.5).log())
+
+
+def rare_class(count: int = 1) -> Pair:
+    """Forty classes, of which the last has so many samples, all in validation."""
+    draw = _draw(62)
+    x, y = torch.randn(800, 12, generator=draw), torch.arange(800) % 39
+    y[600 : 600 + count] = 39
+    return TensorDataset(x[:600], y[:600]), TensorDataset(x[600:], y[600:])
+
+
+def skewed() -> Pair:
+    """Four classes, the first twenty times as frequent as each of the others."""
+    draw = _draw(63)
+    x = torch.randn(920, 12, generator=draw)
+    y = (torch.arange(920) % 23 - 19).clamp_min(0)
+    return TensorDataset(x[:690], y[:690]), TensorDataset(x[690:], y[690:])

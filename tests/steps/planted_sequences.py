@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from planted_data import Pair, _draw
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 
 def next_tokens(vocabulary: int = 20, shifted: bool = True, length: int = 16) -> Pair:
@@ -341,3 +341,78 @@ def skewed_pixels(share: float) -> Pair:
     draw = _draw(29)
     x = torch.randn(120, 1, 12, 12, generator=draw)
     return tuple(TensorDataset(part, (part[:, 0] > torch.quantile(x, 1 - share)).long()) for part in (x[:90], x[90:]))
+
+
+def ratings() -> Pair:
+    """Pairs of a reader and a book, drawn with replacement, and what the one thinks of the other."""
+    draw = _draw(81)
+    who, what = torch.randint(0, 20, (400,), generator=draw), torch.randint(0, 20, (400,), generator=draw)
+    y = ((who * 7 + what * 3) % 11).float()[:, None] / 5 - 1
+    return TensorDataset(who[:300], what[:300], y[:300]), TensorDataset(who[300:], what[300:], y[300:])
+
+
+class Rating(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.who, self.what, self.head = nn.Embedding(20, 16), nn.Embedding(20, 16), nn.Linear(32, 1)
+        nn.init.normal_(self.who.weight, std=0.1)
+        nn.init.normal_(self.what.weight, std=0.1)
+
+    def forward(self, who: Tensor, what: Tensor) -> Tensor:
+        return self.head(torch.cat([self.who(who), self.what(what)], 1))
+
+
+class _Texts(Dataset):
+    def __init__(self, seed: int, count: int) -> None:
+        draw = _draw(seed)
+        sizes = torch.randint(6, 15, (count,), generator=draw).tolist()
+        self.rows = [torch.randint(0, 500, (size,), generator=draw) for size in sizes]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.rows[index], int(self.rows[index][0] > 250)
+
+
+def _bagged(rows: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """All words one behind the other, and where each text begins."""
+    offsets = torch.tensor([0, *(len(words) for words, _ in rows[:-1])]).cumsum(0)
+    return torch.cat([words for words, _ in rows]), offsets, torch.tensor([label for _, label in rows])
+
+
+def bags() -> tuple[DataLoader, DataLoader]:
+    texts = (_Texts(82, 300), _Texts(83, 80))
+    return tuple(DataLoader(each, batch_size=32, shuffle=True, collate_fn=_bagged) for each in texts)
+
+
+class Bags(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.EmbeddingBag(500, 16), nn.Linear(16, 2)
+
+    def forward(self, words: Tensor, offsets: Tensor) -> Tensor:
+        return self.head(self.embedding(words, offsets))
+
+
+def two_views() -> Pair:
+    draw = _draw(84)
+    x = torch.randn(300, 12, generator=draw)
+    other = x + 0.1 * torch.randn(300, 12, generator=draw)
+    number = torch.arange(300)
+    return TensorDataset(x[:220], other[:220], number[:220]), TensorDataset(x[220:], other[220:], number[220:])
+
+
+class Likenesses(nn.Module):
+    """[B, B]: each sample's first view with every sample's second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(12, 16), nn.Linear(12, 16)
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        return F.normalize(self.one(one), dim=1) @ F.normalize(self.other(other), dim=1).T
+
+
+def each_its_own(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs, torch.arange(len(outputs)))

@@ -84,6 +84,11 @@ FAULTS = {
         case("dense", R + "grouped", data_args={"how": "random"}),
     ),
     "sentences on both sides": ("split_leak", tokens("Bag", "short_words", data_args={"length": 12, "copies": 30})),
+    "a class that training lacks": (
+        "split_mismatch",
+        case("dense", R + "rare_class", model_args={"outputs": 40}, data_args={"count": 8}),
+    ),
+    "skewed classes": ("class_imbalance", case("dense", R + "skewed")),
     # Targets and metrics.
     "mean 92 and deviation 44": ("targets_not_standardized", regression(data_args={"stds": [44.0], "means": [92.0]})),
     "mean 50 and deviation 10": ("targets_not_standardized", regression(data_args={"stds": [10.0], "means": [50.0]})),
@@ -218,6 +223,13 @@ SOUND = {
     "a person a row": case("dense", R + "grouped", data_args={"size": 1}),
     "persons numbered from zero in each split": case("dense", R + "grouped", data_args={"how": "local numbers"}),
     "short words that come again": tokens("Bag", "short_words"),
+    "pairs of numbers that come again": tokens("Rating", "ratings", task="regression"),
+    "bags of words, one behind the other": tokens("Bags", "bags"),
+    "likenesses of all pairs of a batch": case(S + "Likenesses", S + "two_views", loss=S + "each_its_own"),
+    "rare classes of which validation has one": case("dense", R + "rare_class", model_args={"outputs": 40}),
+    "classes that the loss weighs": case(
+        "dense", R + "skewed", loss={"target": "cross_entropy", "args": {"weight": [0.1, 1.0, 1.0, 1.0]}}
+    ),
     # Targets and metrics.
     "deviations of 0.5 and 3": regression(outputs=2, data_args={"stds": [0.5, 3.0], "means": [0.2, 2.0]}),
     "the mean in the last bias": regression(

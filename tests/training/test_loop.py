@@ -378,6 +378,19 @@ class Parts(Squeezed):
         return {"scores": torch.cat([-self.layer(x), self.layer(x)], 1), "inputs": x}
 
 
+class Force(nn.Module):
+    # What it gives is the slope of an energy, by autograd inside forward().
+    def __init__(self):
+        super().__init__()
+        self.energy = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def forward(self, x):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            slope, = torch.autograd.grad(self.energy(x).sum(), x, create_graph=True)
+        return slope[:, :1]
+
+
 class Complex(Squeezed):
     def forward(self, x):
         return torch.complex(torch.zeros(len(x)), self.layer(x)[:, 0])
@@ -470,6 +483,13 @@ def test_each_validation_of_a_model_is_the_same_whichever_is_its_sessions_first(
     session = written(make_config, tmp_path, "Attention")
     once, again = session.evaluate(), session.evaluate()
     assert np.array_equal(once.sample_losses, again.sample_losses)
+
+
+def test_a_model_that_takes_gradients_inside_forward_is_trained_and_validated(make_config, tmp_path):
+    session = written(make_config, tmp_path, "Force")
+    (row,), _ = rows_of(session.run(1))
+    assert math.isfinite(row.train_loss)
+    assert math.isfinite(session.evaluate().loss)
 
 
 def test_complex_outputs_keep_their_imaginary_part(make_config, tmp_path):

@@ -137,10 +137,10 @@ class GroupsShared(JsonData):
 
 @dataclass(frozen=True)
 class Giveaway(JsonData):
-    """A feature that says the target of every training sample exactly."""
+    """A feature that says the target of every training sample looked at exactly."""
 
     feature: int
-    samples: int
+    samples: int  # looked at
     classes: bool  # the targets are classes, of which each has a value of its own
 
 

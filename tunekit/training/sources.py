@@ -227,7 +227,7 @@ def _targets_of(split: TensorSplit) -> Tensor:
 
 def _in_units(split: Split, units: Normalize) -> Split:
     assert isinstance(split, TensorSplit)
-    return replace(split, stored=replace(split.stored, targets=units(_targets_of(split))))
+    return replace(split, stored=replace(split.stored, targets=units(split.stored.targets)))
 
 
 def _told_units(units: Normalize) -> str:

@@ -25,7 +25,8 @@ DIM = 100  # whole numbers within 0 and 255 that reach so far are bytes
 SHORT = 32  # tokens or values of few kinds a sample, up to which samples may be equal by chance ...
 BY_LUCK = 0.03  # of the validation samples: so many more of a hundred or two may be so
 BY_CHANCE = 2.0  # ... and then are so across the splits about as often as within one
-FEW_UNSEEN = 0.05  # share of the validation samples of classes that training lacks: rare ones, which chance divides
+FEW_UNSEEN = 0.05  # share of the validation samples of classes that training lacks ...
+UNLIKELY = 1e-3  # ... and the chance that all samples of such a class fall into validation: rare classes do
 FEW_SHIFTED = 0.5  # share of the features, below which a shift is told of the feature and not of the split
 
 INPUT_NOT_FINITE = fault(
@@ -212,7 +213,9 @@ def _unseen(both: Labels | None) -> list[Finding]:
     if not unseen:
         return []
     message = f"classes {', '.join(map(str, unseen[:5]))} occur in validation but never in training"
-    rare = sum(both.val[label] for label in unseen) < FEW_UNSEEN * sum(both.val.values())
+    seen, held = sum(both.train.values()), sum(both.val.values())
+    few = sum(both.val[label] for label in unseen) < FEW_UNSEEN * held
+    rare = few and all((held / (seen + held)) ** both.val[label] > UNLIKELY for label in unseen)
     severity: Severity | None = "note" if both.axes == 1 or rare else "warn" if both.axes else None
     return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]}, severity=severity)]
 

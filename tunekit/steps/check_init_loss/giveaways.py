@@ -12,7 +12,7 @@ TARGET_AMONG_INPUTS = fault(
     "warn",
     "What the model is to predict stands among its inputs.",
     "Tokens: the loss holds each output against the token of its own position, for a model that sees no later ones. "
-    "Tables: one column of several that says the class of every training sample exactly (a note where the target is a "
+    "Tables: one column of several that says the class of every sample looked at (a note where the target is a "
     "linear function of it: a small example may be made so).",
     "Targets that are not shifted by one token; a decoder that is given its targets; a table whose target was not "
     "taken out of the inputs, or stands there a second time in other units.",
@@ -39,7 +39,7 @@ def of_tokens(copied: Copied | None) -> list[Finding]:
 def of_columns(giveaway: Giveaway | None) -> list[Finding]:
     if giveaway is None:
         return []
-    message = f"feature {giveaway.feature} of the inputs says the target of all {giveaway.samples} samples exactly"
+    message = f"feature {giveaway.feature} of the inputs says the target of all {giveaway.samples} samples looked at"
     severity: Severity | None = None if giveaway.classes else "note"
     advice = TARGET_AMONG_INPUTS.advice[1:]
     return [TARGET_AMONG_INPUTS.finding(message, giveaway.to_json(), advice=advice, severity=severity)]

@@ -64,8 +64,6 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
         return []  # single_class says so
     if first.loss is None:
         low, high = (first.targets.lowest, first.targets.highest) if first.targets else (0, classes - 1)
-        if low % 1 or high % 1:
-            return []  # broken() says so
         if outputs < classes and low >= 0 and high < classes:
             message = f"the model has {outputs} outputs, the data {classes} classes"
             return [CLASS_COUNT_MISMATCH.finding(message, {"outputs": outputs, "classes": classes})]

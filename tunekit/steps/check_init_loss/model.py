@@ -51,7 +51,7 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
 
 def _values(initial: Sequence[InitialMeasured], context: Here, known: set[str], flat: bool) -> list[Finding]:
     """Labels, outputs and the loss: the first that speaks explains those after it. `flat`: the loss has no gradient."""
-    findings = labels.judge(initial, context)
+    findings = [] if labels.LABELS_OUT_OF_RANGE.name in known else labels.judge(initial, context)
     if not findings and INPUT_NOT_FINITE.name not in known:
         findings = finiteness.judge(initial)
     if flat:

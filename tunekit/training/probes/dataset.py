@@ -188,7 +188,7 @@ def _giveaway(train: _Looked, task: str) -> Giveaway | None:
     targets = torch.cat([part[::every] for part in train.targets.split(2048)])
     classes = task in ("classification", "binary")
     feature = find_giveaway(train.table(every), targets, classes)
-    return None if feature is None else Giveaway(feature, train.size, classes)
+    return None if feature is None else Giveaway(feature, len(targets), classes)
 
 
 def _inputs(batch: Batch) -> list[Tensor]:

@@ -56,8 +56,9 @@ def next_token(task: Task, batch: Batch, wanted: Tensor) -> Fit | None:
 
 
 def shared_inputs(task: Task, batch: Batch, wanted: Tensor) -> Fit | None:
-    """Where equal inputs have several classes and the loss is a built-in cross-entropy: the entropy of what each input
-    has, a mean over the samples, and the share that the commonest class of each gets right."""
+    """Where equal inputs have several classes and the loss is built in: the entropy of what each input has, a mean over
+    the samples (the floor of a cross-entropy, and no less than others'), and the share that the commonest class of each
+    gets right."""
     groups = _groups(batch)
     labels = wanted.reshape(-1)
     if groups is None or len(labels) != len(groups) or task.sample_loss is None or task.weighted:

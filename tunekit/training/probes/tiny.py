@@ -92,7 +92,7 @@ def _limited(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor, ti
     few = 0 < tiny.conflicting <= FEW_CONFLICTS * tiny.samples
     shared = asked(lambda: limits.shared_inputs(session.task, batch, wanted), None) if few else None
     if shared is not None:
-        return replace(tiny, floor=tiny.floor + shared.loss, best_score=shared.score)
+        tiny = replace(tiny, floor=tiny.floor + shared.loss, best_score=shared.score)
     linear = asked(lambda: limits.few_parameters(session, batch, outputs, wanted), None)
     if linear is not None and math.isfinite(linear.loss) and linear.loss > tiny.floor:
         return replace(tiny, floor=linear.loss, best_score=linear.score)
