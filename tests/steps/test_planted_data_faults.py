@@ -6,7 +6,7 @@ Step 1 runs in this process; the pieces stand in planted_readings.py and planted
 import pytest
 from inline_run import carry_out, context_of, recipe_of, spoken
 
-R, S = "planted_readings:", "planted_sequences:"
+R, S, L = "planted_readings:", "planted_sequences:", "planted_losses:"
 FLAT_LOSS = {"loss": S + "flat_loss"}
 MLP = {"features": 8, "outputs": 1}
 WIDE = {"vocabulary": 60}
@@ -39,6 +39,13 @@ def regression(data="columns", model="dense", outputs=1, **recipe):
     return case(model, data if ":" in data else R + data, task="regression", model_args=args, **recipe)
 
 
+def points(kind, loss, **recipe):
+    task = {"task": "binary" if kind in ("signs", "bits") else "regression", **recipe}
+    outputs = 4 if kind == "shares" else 1
+    model_args = {"features": 6, "outputs": outputs}
+    return case("dense", L + "points", data_args={"kind": kind}, model_args=model_args, loss=L + loss, **task)
+
+
 def tokens(model, data="next_tokens", **recipe):
     return case(S + model, S + data, **recipe)
 
@@ -49,6 +56,18 @@ def tagged(model, **recipe):
 
 
 FAULTS = {
+    # Losses of torch.
+    "a divergence of probabilities": ("loss_misused", points("shares", "kl_of_probabilities")),
+    "softmax before cross_entropy": (
+        "loss_misused",
+        case("dense", "clouds", loss=L + "softmax_before"),
+    ),
+    "sigmoid before its own": ("loss_misused", points("bits", "sigmoid_before")),
+    "probabilities by cutting off": ("loss_misused", points("bits", "cut_off")),
+    "outputs where targets belong": ("loss_misused", points("bits", "exchanged")),
+    "rates where logarithms belong": ("loss_misused", points("counts", "poisson_of_rates")),
+    "labels of 0 and 1 where signs belong": ("loss_misused", points("bits", "soft_margin", task="regression")),
+    "each output with each target": ("loss_misused", points("numbers", "each_with_each")),
     # Readings.
     "an own random.Random": ("not_reproducible", labelled("own generator")),
     "an own NumPy generator": ("not_reproducible", labelled("own numpy")),
@@ -204,6 +223,15 @@ FAULTS = {
 }
 
 SOUND = {
+    # Losses of torch.
+    "a divergence of logarithms": points("shares", "kl_of_logarithms"),
+    "a divergence of logarithms, both": points("shares", "kl_both_logarithms"),
+    "sigmoid where it belongs": points("bits", "sigmoid_where_it_belongs"),
+    "rates, and it is said": points("counts", "poisson_of_rates_said"),
+    "signs": points("signs", "soft_margin", task="regression"),
+    "each output with its own target": points("numbers", "each_with_its_own"),
+    "a penalty of the mean": points("numbers", "against_one"),
+    "a correlation": points("numbers", "not_correlated"),
     # Readings.
     "picture and mask flipped together": masks("flip both"),
     "picture and mask turned together": masks("turn both"),
@@ -317,6 +345,12 @@ def test_step_1_stays_silent(name):
 def test_what_is_no_fault_is_a_note(recipe, code):
     result = step(recipe)
     assert (spoken(result), [item.code for item in result.findings]) == ({}, [code])
+
+
+def test_a_loss_that_is_not_finite_is_told_with_what_it_does_not_take():
+    result = step(points("shares", "kl_logarithms_as_shares"))
+    assert [item.code for item in result.findings] == ["initial_loss_not_finite", "loss_misused"]
+    assert "takes targets within 0 and 1, and gets -" in result.findings[1].message
 
 
 def test_bytes_are_divided_by_255_first():

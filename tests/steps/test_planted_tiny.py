@@ -44,7 +44,16 @@ def likelihood(loss, data="flat_targets"):
     return {"data": P + data, "task": "regression", "loss": P + loss, "model_args": model, **LOSS}
 
 
+def numbers(loss, **recipe):
+    data = {"data": "planted_losses:points", "data_args": {"kind": "numbers"}}
+    model_args = {"features": 6, "outputs": 1}
+    return {**data, "task": "regression", "model_args": model_args, "loss": f"planted_losses:{loss}", **recipe}
+
+
 SOUND = {
+    "a loss written for the shape of the data": numbers("each_with_its_own"),
+    "a loss written for columns": numbers("written_for_columns"),
+    "a correlation over the batch": numbers("not_correlated", **LOSS),
     "own label smoothing": {"loss": P + "smoothed"},
     "the loss is the metric": dict(LOSS),
     "distances as a binary task": siamese("binary"),
@@ -102,6 +111,8 @@ FAULTS = {
         "loss_misaligned",
         {"model": P + "Tagger", "data": P + "tags", "loss": P + "unpermuted"},
     ),
+    "a mean before the square": ("loss_misaligned", numbers("mean_before_the_square")),
+    "subtracted each from each": ("loss_misaligned", numbers("subtracted_each_from_each")),
     "a cross-entropy of the wrong sign": ("loss_misaligned", {"loss": P + "negated"}),
     "classes in the opposite order": ("loss_misaligned", {"loss": P + "exchanged"}),
     "layers in a list": ("weights_not_saved", {"model": P + "InList"}),

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from tests.conftest import config_of
 from tunekit.halves import halves
+from tunekit.training.building import build_task
 from tunekit.training.evaluation import Tally
 from tunekit.training.metrics import METRICS
-from tunekit.training.tasks import build_task
 
 DRAW = torch.Generator().manual_seed(0)
 N = 53

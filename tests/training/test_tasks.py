@@ -2,12 +2,13 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from tests.conftest import config_of
+from tunekit.training.building import build_task
 from tunekit.training.losses import LOSSES, focal
 from tunekit.training.metrics import METRICS
-from tunekit.training.tasks import build_task
 from tunekit.vocabulary import UserError
 
 C = 10
@@ -321,6 +322,47 @@ def test_f1_and_balanced_accuracy_of_decisions():
     assert float(f1.over(both, torch.stack([targets, targets], 1))) == pytest.approx((1 / 2 + 1) / 2)
     never = torch.zeros(5)
     assert math.isnan(float(f1.over(never, never)))  # no label occurs, none is said
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "targets", "given"),
+    [
+        (lambda o, t: F.mse_loss(o.squeeze(-1), t), torch.randn(8, 1), torch.randn(8), [8]),
+        (lambda o, t: F.mse_loss(o.view(-1), t), torch.zeros(8, 1), torch.randn(8), [8]),  # a last layer of zeros
+        (lambda o, t: F.mse_loss(o, t, reduction="mean"), torch.randn(8, 1), torch.randn(8), [8, 1]),
+        (lambda o, t: F.binary_cross_entropy_with_logits(o, t), torch.randn(8, 1), torch.ones(8), [8, 1]),
+        (
+            lambda o, t: F.binary_cross_entropy(o.view(-1), t),
+            torch.rand(8, 1),
+            torch.ones(8).index_fill(0, torch.tensor(2), 0),
+            [8],
+        ),
+        (lambda o, t: F.mse_loss(o, t.squeeze(1)), torch.randn(8), torch.randn(8, 1), [8, 1]),
+        (
+            lambda o, t: ((o - t).mean()) ** 2,
+            torch.randn(8, 1),
+            torch.randn(8),
+            [8],
+        ),  # in neither is one held against its own
+        (lambda o, t: -o.mean(), torch.randn(8, 1), torch.randn(8), [8]),
+    ],
+)
+def test_an_own_loss_gets_targets_in_the_shape_that_it_was_written_for(loss, outputs, targets, given, tmp_path):
+    seen = []
+
+    def own(values, wanted):
+        seen.append(list(wanted.shape))
+        return loss(values, wanted)
+
+    task = task_of("regression")
+    task.own_loss, task.criterion = True, own
+    task.settle(outputs, targets)
+    task.loss(outputs, targets)
+    assert seen[-1] == given
+    assert list(task.targets(targets, outputs).shape) == list(outputs.shape)  # a built-in metric reads them so
+    later = (torch.randn(5, *outputs.shape[1:]).sigmoid(), torch.ones(5, *targets.shape[1:]))
+    task.loss(*later)
+    assert seen[-1] == [5, *given[1:]]
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ from tunekit.measured.usage import (
     Ignored,
     InputUse,
     Later,
+    Misuse,
+    Misused,
     Padded,
     UsageMeasured,
 )
@@ -97,6 +99,8 @@ __all__ = [
     "Labels",
     "Later",
     "LossMeasured",
+    "Misuse",
+    "Misused",
     "Normalization",
     "NotFinite",
     "Optimizing",

@@ -56,6 +56,7 @@ class TinySet(JsonData):
     features: int = 0  # numbers that a sample's inputs are
     targets: int = 0  # values that count, over all samples; 0: they are no tensor
     free: Floor | None = None  # None: the loss cannot be followed, or there are too many outputs
+    paired: bool = True  # the loss is another one where outputs change their places, or feels no targets
     alignment: Alignment | None = None  # None: outputs and targets cannot be matched by their sizes
     random: bool = False  # two passes in train mode differ, dropout being off
     bottleneck: int | None = None  # numbers through which a sample passes, where they are fewer than its targets

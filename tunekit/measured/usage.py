@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tunekit.jsondata import JsonData
 
@@ -81,6 +82,29 @@ class Columns(JsonData):
     columns: tuple[Column, ...]
 
 
+Misuse = Literal[
+    "softmax_twice",
+    "sigmoid_twice",
+    "exp_twice",
+    "no_log_probabilities",
+    "no_shares",
+    "no_signs",
+    "exchanged",
+    "broadcast",
+    "cut_off",
+]
+
+
+@dataclass(frozen=True)
+class Misused(JsonData):
+    """A call of one of torch's losses that gets what it does not take."""
+
+    function: str
+    misuse: Misuse
+    value: float  # what shows it: the highest number, the pairs compared; 0 where there is none
+    place: str  # file and line of the person's code, or nothing
+
+
 @dataclass(frozen=True)
 class UsageMeasured(JsonData):
     """What model, loss and metric make of one real batch (probe `usage`). None: it does not apply, or could not be
@@ -93,3 +117,4 @@ class UsageMeasured(JsonData):
     ignored: Ignored | None = None
     direction: Direction | None = None
     columns: Columns | None = None
+    misused: tuple[Misused, ...] = ()

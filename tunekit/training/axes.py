@@ -87,7 +87,7 @@ def any_label_will_do(loss: Callable[[Any, Any], Tensor], one: Reading, outputs:
     turned = torch.where(known, (targets + 1) % classes, targets)
     level = _at_certainty(loss, one, outputs, targets, sure=0.0)
     right, wrong = (_at_certainty(loss, one, outputs, targets, said, normal=False) for said in (targets, turned))
-    return max(right, wrong) < CLEARLY * level and math.isclose(right, wrong, rel_tol=0.05, abs_tol=0.05 * level)
+    return max(right, wrong) < CLEARLY * level and math.isclose(right, wrong, rel_tol=0.05, abs_tol=0.05 * abs(level))
 
 
 def counts_beyond(loss: Callable[[Any, Any], Tensor], one: Reading, outputs: Tensor, targets: Tensor) -> bool:

@@ -18,6 +18,7 @@ from tunekit.configuration import TINY_VALIDATION, TrainingConfig
 from tunekit.guest import numbers, put_back
 from tunekit.telling import CALLING, raised
 from tunekit.training.augment import build_augmentation
+from tunekit.training.building import build_task
 from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
 from tunekit.training.evaluation import Evaluation, Tally, largest_output
@@ -29,7 +30,7 @@ from tunekit.training.regularizers import without_regularizers
 from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
 from tunekit.training.structure import by_rows, tensors
-from tunekit.training.tasks import Task, build_task
+from tunekit.training.tasks import Task
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import Row, UserError
 

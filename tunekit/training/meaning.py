@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tunekit.training.outputs import REFUSALS, any_tensor, with_main
 from tunekit.training.structure import by_rows, changed, joined, rows, tensors
 
+Loss = Callable[[Any, Any], Tensor]
+
+EXCHANGED = 1e-4  # of a loss, below which another order of its terms explains a change
 LOOKS = 4  # samples by which it is told whether a loss is one of single samples
 
 
@@ -61,6 +67,40 @@ def looks_at_targets(loss: Callable[[Any, Any], Tensor], main: Tensor, targets: 
 
 
 @torch.no_grad()
+def pairs(loss: Loss, outputs: Any, targets: object) -> bool | None:
+    """Whether a loss holds each output against its own target: it is another one where outputs change their places in
+    the batch, targets staying. Asked of these outputs and, since untrained ones may all be alike, of random ones. None:
+    it takes none of them."""
+    size = len(any_tensor(outputs))
+    if size < 2 or not by_rows(outputs, size):
+        return None
+    draw = torch.Generator().manual_seed(0)
+
+    def drawn(part: Tensor, normal: bool) -> Tensor:
+        numbers = (torch.randn if normal else torch.rand)(part.shape, generator=draw)
+        return numbers.to(part) if part.is_floating_point() else part
+
+    asked = []
+    for tried in (outputs, *(changed(outputs, partial(drawn, normal=normal)) for normal in (True, False))):
+        try:
+            with torch.random.fork_rng(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of shapes that it was not written for
+                here, there = (
+                    _drawn_alike(loss, given, targets)
+                    for given in (tried, changed(tried, lambda part: part.roll(max(1, len(part) // 2 - 1), 0)))
+                )
+        except Exception:  # of outputs that it does not take, whatever it raises
+            continue
+        asked.append(not math.isclose(here, there, rel_tol=EXCHANGED, abs_tol=1e-12) and here == here)
+    return any(asked) if asked else None
+
+
+def _drawn_alike(loss: Loss, outputs: Any, targets: object) -> float:
+    torch.manual_seed(0)
+    return float(loss(outputs, targets))
+
+
+@torch.no_grad()
 def averages_over_samples(score: Callable[[Any, Any], Tensor], outputs: Any, targets: Any) -> bool:
     """Whether a metric of a batch is the mean of its parts', by their sizes, as an accuracy is and an average precision
     is not: asked of these outputs and of random ones, since of outputs that know nothing much is the same."""
@@ -85,3 +125,38 @@ def averages_over_samples(score: Callable[[Any, Any], Tensor], outputs: Any, tar
             if not math.isclose(both, mean, rel_tol=1e-4, abs_tol=1e-6):
                 return False
     return True
+
+
+def takes_logits(loss: Loss, kind: str, outputs: Any, targets: object) -> bool:
+    """Whether a loss takes scores of any size. For several classes: it does not change when a constant is added to
+    all of them. Otherwise: for a target of 1 an output of 4 is still better than 1, and for 0 one of -4 than 0."""
+    if kind == "regression" or not isinstance(targets, Tensor):
+        return False
+    main = any_tensor(outputs)
+    if kind == "classification" and main.dim() >= 2 and max(main.shape[1:]) > 1:
+        try:
+            here, there = (float(loss(with_main(outputs, main + shift), targets)) for shift in (0.0, 3.0))
+        except REFUSALS:
+            return False
+        return math.isfinite(there) and abs(here - there) <= 1e-3 * (1 + abs(here))
+    return all(gain > 0 for gain in _gains(loss, main, targets))
+
+
+def takes_probabilities(loss: Loss, outputs: Tensor, targets: object) -> bool:
+    """Whether a binary loss wants outputs within 0 and 1: beyond them it is not defined, or worse."""
+    return isinstance(targets, Tensor) and any(gain < 0 for gain in _gains(loss, outputs, targets))
+
+
+@torch.no_grad()
+def _gains(loss: Loss, outputs: Tensor, targets: Tensor) -> list[float]:
+    """What a binary loss gains where outputs go on from 1 to 4 for targets of 1, and from 0 to -4 for targets of 0.
+    Minus infinity: it does not take them."""
+    gains = []
+    for label, inside, outside in ((1.0, 1.0, 4.0), (0.0, 0.0, -4.0)):
+        labels = torch.full_like(targets, label)
+        try:
+            near, far = (float(loss(torch.full_like(outputs, value), labels)) for value in (inside, outside))
+        except REFUSALS:
+            far = math.nan
+        gains.append(near - far if math.isfinite(far) else -math.inf)
+    return gains

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tunekit.configuration import TrainingConfig
-from tunekit.recipe import construct, resolve
 from tunekit.training.axes import Reading, any_label_will_do, counts_beyond, find_reading, left_out
-from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
-from tunekit.training.meaning import averages_over_samples, judges_each, looks_at_targets, prefers_wrong
-from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric, Shares
+from tunekit.training.meaning import (
+    averages_over_samples,
+    judges_each,
+    looks_at_targets,
+    pairs,
+    prefers_wrong,
+    takes_probabilities,
+)
+from tunekit.training.metrics import METRICS, Metric, Shares
 from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, has_logits, main_tensor, with_main
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.vocabulary import UserError
@@ -49,6 +52,7 @@ class Task:
 
     notes: tuple[str, ...] = ()  # what a person should know of how outputs are read
     own_loss = False  # it is called with all that the model gave
+    shape: tuple[int, ...] | None = None  # and with each target in this shape of the data; None: in the outputs'
     asks_metric = True  # the recipe names the metric; else it is the task's, where outputs mean what it takes them for
     of_classes = False  # the loss is built in, and takes a score for each class
     in_shape = False  # the loss compares outputs and targets of one shape
@@ -74,7 +78,7 @@ class Task:
         return answer if self.own_loss and next(tensors(answer), None) is not None else main_tensor(answer)
 
     def targets(self, targets: object, outputs: Tensor) -> Any:
-        """Targets in the type and shape that the loss takes with these outputs."""
+        """Targets in the type and the shape that go with these outputs."""
         if not isinstance(targets, Tensor):
             return targets
         if self.kind == "classification":
@@ -87,14 +91,23 @@ class Task:
             return targets.float() if targets.is_floating_point() else targets.long()
         return _in_shape_of(outputs, targets.float())
 
+    def given(self, targets: object, outputs: Tensor) -> Any:
+        """Targets as the loss gets them: in the shape that goes with the outputs or, for a loss of the person's own
+        that was written for the shape that the data have, in that."""
+        if self.shape is None or not isinstance(targets, Tensor):
+            return self.targets(targets, outputs)
+        if math.prod(self.shape) == math.prod(targets.shape[1:]):
+            targets = targets.reshape(len(targets), *self.shape)
+        return targets.float() if self.kind != "classification" or targets.is_floating_point() else targets.long()
+
     def loss(self, outputs: Outputs, targets: object) -> Tensor:
         """The loss over a batch: a scalar."""
         main = any_tensor(outputs)
-        wanted = self.targets(targets, main)
+        wanted = self.given(targets, main)
         if self.own_loss:
             value = self.criterion(outputs, wanted)
             if not isinstance(value, Tensor) or value.numel() != 1 or _is_complex(value):
-                raise UserError(f"loss: must return a scalar tensor, and a real one, not {_named(value)}")
+                raise UserError(f"loss: must return a scalar tensor, and a real one, not {named(value)}")
             return value.reshape(())
         compared = self._compared(main, wanted)
         try:
@@ -138,7 +151,7 @@ class Task:
         sample, or the loss compares samples with one another."""
         main = any_tensor(outputs)
         size = len(main)
-        wanted = self.targets(targets, main)
+        wanted = self.given(targets, main)
         if self.sample_loss is not None and isinstance(wanted, Tensor):
             compared = self._compared(main, wanted)
             if main.dim() == 2 or not self.weighted:
@@ -164,6 +177,7 @@ class Task:
         wanted = self.targets(targets, main)
         metric = self.metric
         if self.own_loss:
+            self._shape_targets(outputs, targets)
             self.of_samples = judges_each(self.loss, outputs, targets)
         if metric.own or type(self).score is not Task.score:
             self.averages = averages_over_samples(self.score, outputs, targets)
@@ -194,6 +208,20 @@ class Task:
                 why = f"of task {self.kind}, whose targets are no classes"
             self.notes = (f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",)
             self.metric = METRICS["loss"]
+
+    def _shape_targets(self, outputs: Outputs, targets: object) -> None:
+        """A loss of the person's own gets targets in the shape of the data, unless it takes them only in the outputs',
+        or holds outputs against their own targets only then: [N] against [N, 1] is compared each with each."""
+        wanted = self.targets(targets, any_tensor(outputs))
+        if not isinstance(targets, Tensor) or not targets.dim() or wanted.shape == targets.shape:
+            return
+        self.shape = targets.shape[1:]
+        given = pairs(self.loss, outputs, targets)
+        if given:
+            return
+        self.shape = None
+        if given is not None and not pairs(self.loss, outputs, targets):
+            self.shape = targets.shape[1:]
 
     def _as_classes(self, targets: Any, outputs: Tensor) -> Any:
         """Whole numbers that a loss of the person's own is given as floats, as the classes that a metric counts."""
@@ -258,7 +286,7 @@ class Task:
         wanted = self._as_classes(self.targets(targets, main), main)
         if self.metric.decides:
             if self._middle is None:
-                self._middle = 0.5 if takes_probabilities(self, main, targets) else 0.0
+                self._middle = 0.5 if takes_probabilities(self.loss, main, targets) else 0.0
             main = main - self._middle
         if self.unscored and isinstance(wanted, Tensor) and not wanted.is_floating_point():
             wanted = wanted.masked_fill(torch.isin(wanted, wanted.new_tensor(self.unscored)), -1)
@@ -314,7 +342,7 @@ def _is_complex(value: object) -> bool:
     return isinstance(value, Tensor) and value.is_complex()
 
 
-def _named(value: object) -> str:
+def named(value: object) -> str:
     """What a loss or a metric returned, for a message."""
     if not isinstance(value, Tensor):
         return f"a {type(value).__name__}"
@@ -348,100 +376,3 @@ def _without_ones(value: Tensor) -> list[int]:
 def _alone(value: Any) -> Any:
     """A sample as a batch of one."""
     return changed(value, lambda part: part.unsqueeze(0))
-
-
-def takes_logits(task: Task, outputs: Outputs, targets: object) -> bool:
-    """Whether the loss takes scores of any size. For several classes: it does not change when a constant is added to
-    all of them. Otherwise: for a target of 1 an output of 4 is still better than 1, and for 0 one of -4 than 0."""
-    if task.kind == "regression" or not isinstance(targets, Tensor):
-        return False
-    main = any_tensor(outputs)
-    if task.kind == "classification" and main.dim() >= 2 and max(main.shape[1:]) > 1:
-        try:
-            here, there = (float(task.loss(with_main(outputs, main + shift), targets)) for shift in (0.0, 3.0))
-        except REFUSALS:
-            return False
-        return math.isfinite(there) and abs(here - there) <= 1e-3 * (1 + abs(here))
-    return all(gain > 0 for gain in _gains(task, main, targets))
-
-
-def takes_probabilities(task: Task, outputs: Tensor, targets: object) -> bool:
-    """Whether a binary loss wants outputs within 0 and 1: beyond them it is not defined, or worse."""
-    return isinstance(targets, Tensor) and any(gain < 0 for gain in _gains(task, outputs, targets))
-
-
-@torch.no_grad()
-def _gains(task: Task, outputs: Tensor, targets: Tensor) -> list[float]:
-    """What a binary loss gains where outputs go on from 1 to 4 for targets of 1, and from 0 to -4 for targets of 0.
-    Minus infinity: it does not take them."""
-    gains = []
-    for label, inside, outside in ((1.0, 1.0, 4.0), (0.0, 0.0, -4.0)):
-        labels = torch.full_like(targets, label)
-        try:
-            near, far = (float(task.loss(torch.full_like(outputs, value), labels)) for value in (inside, outside))
-        except REFUSALS:
-            far = math.nan
-        gains.append(near - far if math.isfinite(far) else -math.inf)
-    return gains
-
-
-def build_task(config: TrainingConfig, folder: Path) -> Task:
-    """The task of a configuration (its task, loss and metric). Errors: UserError."""
-    name, loss, args = config.task, config.loss.target, dict(config.loss.args)
-    if ":" in name:
-        task = construct(resolve(name, folder, "task"), "task", name)
-        if not hasattr(task, "loss") or not hasattr(task, "metric"):
-            raise UserError(f"task: {name} needs the methods of tunekit.training.tasks.Task: subclass it")
-        return task  # type: ignore[no-any-return]
-    kind = KINDS[name]
-    metric = _metric(kind.metric if config.metric == "auto" else config.metric, name, folder)
-    loss = kind.loss if loss == "auto" else loss
-    if loss in LOSSES:
-        if not config.regularize:
-            args.pop("label_smoothing", None)
-        function = LOSSES[loss]
-        check_loss(function, loss, args)
-        unreduced = {**args, "reduction": "none"}
-        task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
-        task.of_classes, task.weighted = loss in OF_CLASSES, bool(args.keys() & set(WEIGHTS))
-        task.in_shape = not task.of_classes
-        task.ignored = args.get("ignore_index", -100) if loss in ("cross_entropy", "nll") else None
-        task.unscored = () if task.ignored is None or task.ignored < 0 else (task.ignored,)
-        return task
-    if ":" not in loss:
-        raise UserError(f"loss: no loss {loss!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
-    own = resolve(loss, folder, "loss")
-    if isinstance(own, type) and issubclass(own, nn.Module):
-        own, args = construct(own, "loss", loss, **with_tensors(args)), {}
-        if not config.regularize and hasattr(own, "label_smoothing"):
-            own.label_smoothing = 0.0
-    task = Task(name, Own(own, f"loss: {loss}", args, main_tensor), metric)
-    task.own_loss, task.asks_metric = True, config.metric != "auto"
-    return task
-
-
-def _metric(name: str, task: str, folder: Path) -> Metric:
-    if name in LABEL_METRICS and task in ("binary", "multilabel"):
-        return LABEL_METRICS[name]
-    if name in METRICS:
-        return METRICS[name]
-    direction, _, target = name.partition(" ")
-    if direction in ("max", "min") and ":" in target:
-        function = resolve(target, folder, "metric")
-        label = target.rpartition(":")[2]
-        own = Own(function, f"metric: {target}", {}, main_tensor)
-
-        def whole(outputs: Any, targets: Any) -> Tensor:
-            value = own(outputs, targets)
-            try:
-                number = None if _is_complex(value) else torch.as_tensor(value, dtype=torch.float32)
-            except (TypeError, ValueError, RuntimeError, OverflowError):
-                number = None
-            if number is None or number.numel() != 1:
-                raise UserError(f"metric: {target} must return one real number, not {_named(value)}")
-            return number.reshape(())
-
-        return Metric(label, direction == "max", whole=whole, own=True)
-    raise UserError(
-        f"metric: no metric {name!r}; one of {', '.join(METRICS)}, or `max module:callable` or `min module:callable`"
-    )

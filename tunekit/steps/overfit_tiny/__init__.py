@@ -202,7 +202,7 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
         lost = remarks.reloaded(tried.trained, best_try, start)
         # What a checkpoint does not hold is not there in eval mode either.
         findings += [*remarks.slow(best_try, start), *(lost or remarks.modes(tried.trained, start))]
-        findings += remarks.without_inputs(control, start)
+        findings += [] if failed else remarks.without_inputs(control, start)
     else:
         summary = f"{start.samples} samples were not learned: {text} at best, at rate {rate}."
         lost = remarks.reloaded(tried.trained, best_try, start)

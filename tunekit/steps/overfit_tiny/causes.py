@@ -106,10 +106,12 @@ LOSS_MISALIGNED = Code(
     "loss_misaligned",
     "fail",
     "The loss does not compare outputs with the targets that they belong to.",
-    f"One target is changed at a time: in {100 * ASTRAY:g} % of the looks only outputs of other places feel it. Or, "
+    "Outputs change their places in the batch, the targets stay, and the loss is the same. Or one target is changed at "
+    f"a time: in {100 * ASTRAY:g} % of the looks only outputs of other places feel it. Or, "
     f"with an accuracy: free outputs at which the loss is least are right in less than {100 * NEAR_SCORE:g} % of the "
     "targets, and outputs that are right have a higher loss.",
-    "reshape or view where the axes must be permuted first, batch and time exchanged, classes exchanged.",
+    "reshape or view where the axes must be permuted first, batch and time exchanged, classes exchanged; a mean before "
+    "the comparison, or [N] against [N, 1].",
     ("permute the axes before reshape: outputs.permute(0, 2, 3, 1).reshape(-1, classes)",),
     f"{KARPATHY} (view and transpose mixed up)",
     explains_later=True,
@@ -191,6 +193,10 @@ SIGNS = (
     "look for a term of the wrong sign, or arguments in the wrong order: the least loss should be the best answer",
     "or bound what the loss rewards without end, as a variance from below",
 )
+PAIRS = (
+    "compare outputs and targets sample by sample, and average afterwards: no mean or sum over the batch before",
+    "look for [N] against [N, 1], which compares each with each: targets.view_as(outputs)",
+)
 STANDARDISE = "standardise the targets: subtract their training mean and divide by their standard deviation"
 TERMS = (
     "compare the terms of the loss: a penalty that is summed beside an error that is averaged outweighs it",
@@ -208,6 +214,11 @@ def misaligned(start: TinySet, asked: bool) -> list[Finding]:
             "other places alone"
         )
         return [LOSS_MISALIGNED.finding(message, {"looked": astray.looked, "astray": astray.astray})]
+    if not start.paired:
+        message = (
+            "the loss is the same where outputs change their places in the batch: none is held against its own target"
+        )
+        return [LOSS_MISALIGNED.finding(message, {}, advice=PAIRS)]
     if free is None or free.score is None or not disagrees(start):
         return []
     message = (

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tunekit.configuration import Values
 from tunekit.measured import Origin
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
@@ -29,8 +30,8 @@ def origin_of_loss(session: Session, batch: Batch) -> Origin | None:
     last_infinity: list[Origin] = []
     with at_work(session.model) as stack:
 
-        def see(func: Callable[..., object], args: tuple[object, ...], output: object) -> None:
-            given, taken = list(_floats(output)), list(_floats(args))
+        def see(func: Callable[..., object], args: tuple[object, ...], kwargs: Values, output: object) -> None:
+            given, taken = list(_floats(output)), list(_floats((*args, *kwargs.values())))
             name = name_of(func)
             if name in ("get", "detach", "requires_grad"):  # an attribute of a tensor
                 return

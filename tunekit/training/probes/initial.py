@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tunekit.measured import STRETCH, InitialMeasured, LossMeasured, Origin, Outputs, Stretched
 from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.loop import Session
+from tunekit.training.meaning import takes_logits
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.demands import measure_demands
@@ -25,7 +26,6 @@ from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay,
 from tunekit.training.probes.parameters import measure_identical, measure_outside
 from tunekit.training.probes.repeats import measure_repeated
 from tunekit.training.probes.subject import Subject
-from tunekit.training.tasks import takes_logits
 
 BATCHES = 8  # real batches looked at
 SAMPLES = 1024  # at most so many samples in all
@@ -71,7 +71,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
 def _loss(session: Session, batches: list[Batch], answers: list[Any]) -> LossMeasured:
     trained, evaluated, expected = measure_losses(session, batches, answers)
     over_halves = halves(session, batches[0])
-    logits = takes_logits(session.task, answers[0], batches[0].targets)
+    logits = takes_logits(session.task.loss, session.task.kind, answers[0], batches[0].targets)
     demands = measure_demands(session, batches, answers)
     with stirred(session.model):
         gradients, units = measure_gradients(session, batches)

@@ -11,11 +11,11 @@ from torch import Tensor
 from tunekit.measured import Expectation, Knowledge, Targets
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.meaning import prefers_wrong
+from tunekit.training.meaning import prefers_wrong, takes_logits
 from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, with_main
 from tunekit.training.probes.floor import constant_floor
 from tunekit.training.structure import by_rows, changed, rows
-from tunekit.training.tasks import Task, takes_logits
+from tunekit.training.tasks import Task
 
 IGNORED = -100  # torch's ignore_index
 CONSTANTS = 4  # batches for which the best constant outputs are looked for
@@ -148,7 +148,8 @@ def _form(session: Session, outputs: list[Outputs], batches: list[Batch]) -> str
     if several and max(float(out.double().logsumexp(axis).abs().max()) for out in every) < 1e-3:
         return "log-probabilities"
     within = min(float(out.min()) for out in every) >= 0 and max(float(out.max()) for out in every) <= 1
-    if session.task.kind == "regression" or not within or takes_logits(session.task, outputs[0], batches[0].targets):
+    task = session.task
+    if task.kind == "regression" or not within or takes_logits(task.loss, task.kind, outputs[0], batches[0].targets):
         return "scores"
     return "probabilities"
 

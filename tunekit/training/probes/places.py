@@ -57,7 +57,7 @@ def is_persons(file: str) -> bool:
 class Calls(TorchFunctionMode):
     """Shows every call of a function of torch, with its arguments and what it gave, to `see`."""
 
-    def __init__(self, see: Callable[[Callable[..., object], tuple[object, ...], object], None]) -> None:
+    def __init__(self, see: Callable[[Callable[..., object], tuple[object, ...], Values, object], None]) -> None:
         super().__init__()
         self.see = see
 
@@ -65,7 +65,7 @@ class Calls(TorchFunctionMode):
         self, func: Callable[..., object], types: object, args: tuple[object, ...] = (), kwargs: Values | None = None
     ) -> object:
         output = func(*args, **(kwargs or {}))
-        self.see(func, (*args, *(kwargs or {}).values()), output)
+        self.see(func, args, kwargs or {}, output)
         return output
 
 

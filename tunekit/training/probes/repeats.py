@@ -61,7 +61,7 @@ def _draws(session: Session, batch: Batch) -> tuple[Origin, ...]:
     last = [_state(session)]
     with at_work(session.model) as stack:
 
-        def see(func: Callable[..., object], _args: tuple[object, ...], _output: object) -> None:
+        def see(func: Callable[..., object], _args: object, _kwargs: object, _output: object) -> None:
             now = _state(session)
             if not torch.equal(now, last[0]):
                 last[0] = now

@@ -15,6 +15,7 @@ from tunekit.measured import Fit, Floor, Spread, TinySet, TinyTrained
 from tunekit.training.control import blank_batch
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.meaning import pairs
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes import limits
 from tunekit.training.probes.alignment import measure_alignment
@@ -46,6 +47,8 @@ def measure_tiny_set(subject: Subject) -> TinySet:
         wanted = task.targets(batch.targets, outputs)
         free = asked(lambda: measure_floor(task, answer, batch.targets), None)
         alignment = asked(lambda: measure_alignment(task, detached(answer), batch.targets), None)
+        feels = feels_targets(task, detached(answer), batch.targets)
+        paired = not feels or asked(lambda: pairs(task.loss, detached(answer), batch.targets), None) is not False
     tiny = TinySet(
         kind=task.kind,
         accuracy=asked(lambda: _counts_right(task, detached(answer), batch.targets), False),
@@ -61,9 +64,9 @@ def measure_tiny_set(subject: Subject) -> TinySet:
         free=free.floor if free else None,
         alignment=alignment,
         random=random,
-        told_apart=not feels_targets(task, detached(answer), batch.targets)
-        or asked(lambda: _told_apart(blank_batch(batch)), True),
-        reshaped=_reshaped(batch.targets, wanted),
+        paired=paired,
+        told_apart=not feels or asked(lambda: _told_apart(blank_batch(batch)), True),
+        reshaped=_reshaped(batch.targets, task.given(batch.targets, outputs)),
         dropouts=tuple(
             name for name, module in model.named_modules() if isinstance(module, nn.modules.dropout._DropoutNd)
         ),

@@ -11,6 +11,7 @@ from tunekit.measured import UsageMeasured
 from tunekit.training.data import Batch, LoaderSplit
 from tunekit.training.loop import Session
 from tunekit.training.probes.asking import answered
+from tunekit.training.probes.contracts import measure_misused
 from tunekit.training.probes.gradients import stirred
 from tunekit.training.probes.inputs import measure_inputs
 from tunekit.training.probes.scoring import measure_columns, measure_direction
@@ -34,6 +35,7 @@ def measure_usage(subject: Subject) -> UsageMeasured:
         copied=copied,
         padded=padded,
         ignored=answered(measure_ignored, session, batch),
+        misused=answered(measure_misused, session, batch) or (),
         direction=answered(measure_direction, session, batch),
         columns=None if every is None else answered(measure_columns, session, batch, every),
     )
