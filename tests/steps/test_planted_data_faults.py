@@ -6,7 +6,7 @@ Step 1 runs in this process; the pieces stand in planted_readings.py and planted
 import pytest
 from inline_run import carry_out, context_of, recipe_of, spoken
 
-R, S, L = "planted_readings:", "planted_sequences:", "planted_losses:"
+R, S, L, A = "planted_readings:", "planted_sequences:", "planted_losses:", "planted_axes:"
 FLAT_LOSS = {"loss": S + "flat_loss"}
 MLP = {"features": 8, "outputs": 1}
 WIDE = {"vocabulary": 60}
@@ -39,6 +39,11 @@ def regression(data="columns", model="dense", outputs=1, **recipe):
     return case(model, data if ":" in data else R + data, task="regression", model_args=args, **recipe)
 
 
+def axes(model, how):
+    data = "pictures" if model == "Pictures" else "steps"
+    return case(A + model, A + data, model_args={"how": how})
+
+
 def points(kind, loss, **recipe):
     task = {"task": "binary" if kind in ("signs", "bits") else "regression", **recipe}
     outputs = 4 if kind == "shares" else 1
@@ -56,6 +61,10 @@ def tagged(model, **recipe):
 
 
 FAULTS = {
+    # Axes.
+    "channels brought first by a view": ("axes_mixed_up", axes("Pictures", "view")),
+    "features brought before time by a view": ("axes_mixed_up", axes("Steps", "view")),
+    "directions laid beside each other by a view": ("batch_leak", axes("LastStates", "view")),
     # Losses of torch.
     "a divergence of probabilities": ("loss_misused", points("shares", "kl_of_probabilities")),
     "softmax before cross_entropy": (
@@ -223,6 +232,13 @@ FAULTS = {
 }
 
 SOUND = {
+    # Axes.
+    "channels brought first": axes("Pictures", "permute"),
+    "features brought before time": axes("Steps", "transpose"),
+    "steps as samples and back": axes("Steps", "flat and back"),
+    "heads": axes("Steps", "heads"),
+    "an axis of one moved by a view": axes("Steps", "one in between"),
+    "directions laid beside each other": axes("LastStates", "transpose"),
     # Losses of torch.
     "a divergence of logarithms": points("shares", "kl_of_logarithms"),
     "a divergence of logarithms, both": points("shares", "kl_both_logarithms"),

@@ -64,6 +64,7 @@ from tunekit.measured.usage import (
     Misuse,
     Misused,
     Padded,
+    Regrouped,
     UsageMeasured,
 )
 
@@ -110,6 +111,7 @@ __all__ = [
     "Padded",
     "Rate",
     "Reading",
+    "Regrouped",
     "Repeated",
     "Samples",
     "Shared",

@@ -106,6 +106,17 @@ class Misused(JsonData):
 
 
 @dataclass(frozen=True)
+class Regrouped(JsonData):
+    """A call of view or reshape whose sizes change their places."""
+
+    function: str
+    place: str  # file and line of the person's code
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    of_samples: bool  # the axis of samples is among them
+
+
+@dataclass(frozen=True)
 class UsageMeasured(JsonData):
     """What model, loss and metric make of one real batch (probe `usage`). None: it does not apply, or could not be
     asked."""
@@ -118,3 +129,4 @@ class UsageMeasured(JsonData):
     direction: Direction | None = None
     columns: Columns | None = None
     misused: tuple[Misused, ...] = ()
+    regrouped: tuple[Regrouped, ...] = ()

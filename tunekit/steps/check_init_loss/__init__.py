@@ -1,8 +1,8 @@
 """Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
 
 Each module judges one thing that the probes measured and holds the codes that it says: data, reading, splits, labels,
-targets, giveaways, sequence, calls, outputs, loss, finiteness, gradients, units, norms, wiring, randomness, optimizer.
-model puts those of the model in order.
+targets, giveaways, sequence, calls, axes, outputs, loss, finiteness, gradients, units, norms, wiring, randomness,
+optimizer. model puts those of the model in order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tunekit.configuration import Values
 from tunekit.measured import DataMeasured, InitialMeasured, UsageMeasured
 from tunekit.space import Range, Space
 from tunekit.steps.check_init_loss import (
+    axes,
     calls,
     data,
     finiteness,
@@ -56,6 +57,7 @@ CODES: tuple[Code, ...] = (
     *sequence.CODES,
     *giveaways.CODES,
     *calls.CODES,
+    *axes.CODES,
 )
 
 THE_DATA = "the data"
@@ -122,6 +124,7 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
         findings = [finding for finding in findings if finding.code != data.INPUT_NOT_NORMALIZED.name]
     of_model = model.judge(each, context, {finding.code for finding in findings})
     findings += [*of_model, *_of_usage(usage, context, {finding.code for finding in [*findings, *of_model]})]
+    findings = axes.judge(usage.regrouped, findings)
     initial_loss = loss.mean_loss(each)
     handoff = None
     if initial_loss is None:

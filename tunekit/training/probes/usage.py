@@ -14,6 +14,7 @@ from tunekit.training.probes.asking import answered
 from tunekit.training.probes.contracts import measure_misused
 from tunekit.training.probes.gradients import stirred
 from tunekit.training.probes.inputs import measure_inputs
+from tunekit.training.probes.regrouping import measure_regrouped
 from tunekit.training.probes.scoring import measure_columns, measure_direction
 from tunekit.training.probes.sequences import measure_copied, measure_ignored, measure_later, measure_padded
 from tunekit.training.probes.subject import Subject
@@ -36,6 +37,7 @@ def measure_usage(subject: Subject) -> UsageMeasured:
         padded=padded,
         ignored=answered(measure_ignored, session, batch),
         misused=answered(measure_misused, session, batch) or (),
+        regrouped=answered(measure_regrouped, session, batch) or (),
         direction=answered(measure_direction, session, batch),
         columns=None if every is None else answered(measure_columns, session, batch, every),
     )
