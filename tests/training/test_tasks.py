@@ -8,6 +8,7 @@ from torch import nn
 from tests.conftest import config_of
 from tunekit.training.building import build_task
 from tunekit.training.losses import LOSSES, focal
+from tunekit.training.meaning import pairs
 from tunekit.training.metrics import METRICS
 from tunekit.vocabulary import UserError
 
@@ -322,6 +323,20 @@ def test_f1_and_balanced_accuracy_of_decisions():
     assert float(f1.over(both, torch.stack([targets, targets], 1))) == pytest.approx((1 / 2 + 1) / 2)
     never = torch.zeros(5)
     assert math.isnan(float(f1.over(never, never)))  # no label occurs, none is said
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "paired"),
+    [
+        (F.cross_entropy, torch.arange(8) % 4, True),
+        (F.cross_entropy, torch.ones(8, dtype=torch.long), None),  # of one class: another order shows nothing
+        (lambda o, t: F.cross_entropy(o.mean(0, keepdim=True), t[:1]), torch.arange(8) % 4, False),
+        (lambda o, t: (o.logsumexp(1).mean() - t.float().mean()) ** 2, torch.arange(8) % 4, False),
+        (lambda o, t: o.missing, torch.arange(8) % 4, None),
+    ],
+)
+def test_a_loss_that_holds_outputs_against_their_own_targets_feels_it_where_they_change_places(loss, targets, paired):
+    assert pairs(loss, torch.randn(8, 4), targets) is paired
 
 
 @pytest.mark.parametrize(

@@ -70,11 +70,12 @@ def looks_at_targets(loss: Callable[[Any, Any], Tensor], main: Tensor, targets: 
 def pairs(loss: Loss, outputs: Any, targets: object) -> bool | None:
     """Whether a loss holds each output against its own target: it is another one where outputs change their places in
     the batch, targets staying. Asked of these outputs and, since untrained ones may all be alike, of random ones. None:
-    it takes none of them."""
+    it takes none of them, or the targets are the same in the other order too."""
     size = len(any_tensor(outputs))
-    if size < 2 or not by_rows(outputs, size):
-        return None
     draw = torch.Generator().manual_seed(0)
+    order = torch.randperm(size, generator=draw)
+    if not by_rows(outputs, size) or not _differ(targets, order):
+        return None
 
     def drawn(part: Tensor, normal: bool) -> Tensor:
         numbers = (torch.randn if normal else torch.rand)(part.shape, generator=draw)
@@ -87,12 +88,20 @@ def pairs(loss: Loss, outputs: Any, targets: object) -> bool | None:
                 warnings.simplefilter("ignore")  # of shapes that it was not written for
                 here, there = (
                     _drawn_alike(loss, given, targets)
-                    for given in (tried, changed(tried, lambda part: part.roll(max(1, len(part) // 2 - 1), 0)))
+                    for given in (tried, changed(tried, lambda part: part[order.to(part.device)]))
                 )
         except Exception:  # of outputs that it does not take, whatever it raises
             continue
         asked.append(not math.isclose(here, there, rel_tol=EXCHANGED, abs_tol=1e-12) and here == here)
     return any(asked) if asked else None
+
+
+def _differ(targets: object, order: Tensor) -> bool:
+    """Whether targets in this order are others. What is no tensor of a row each cannot be asked."""
+    every = list(tensors(targets))
+    if any(not part.dim() or len(part) != len(order) for part in every):
+        return True
+    return any(not torch.equal(part, part[order.to(part.device)]) for part in every)
 
 
 def _drawn_alike(loss: Loss, outputs: Any, targets: object) -> float:
