@@ -99,7 +99,7 @@ def pairs(loss: Loss, outputs: Any, targets: object) -> bool | None:
 def _differ(targets: object, order: Tensor) -> bool:
     """Whether targets in this order are others. What is no tensor of a row each cannot be asked."""
     every = list(tensors(targets))
-    if any(not part.dim() or len(part) != len(order) for part in every):
+    if not every or any(not part.dim() or len(part) != len(order) for part in every):
         return True
     return any(not torch.equal(part, part[order.to(part.device)]) for part in every)
 
