@@ -6,6 +6,7 @@ from tunekit.measured.baselines import (
     UntouchedMeasured,
 )
 from tunekit.measured.data import (
+    Agreement,
     Conflicts,
     DataMeasured,
     DescribeArgs,
@@ -14,12 +15,15 @@ from tunekit.measured.data import (
     GroupsShared,
     Inputs,
     Labels,
+    NearCopies,
+    Neighbours,
     NotFinite,
     Reading,
     Samples,
     Shared,
     Shift,
     Split,
+    TargetShift,
     Windows,
 )
 from tunekit.measured.initial import (
@@ -68,6 +72,7 @@ from tunekit.measured.usage import (
 __all__ = [
     "RESIDUAL",
     "STRETCH",
+    "Agreement",
     "Alignment",
     "ChanceMeasured",
     "Column",
@@ -97,6 +102,8 @@ __all__ = [
     "Labels",
     "Later",
     "LossMeasured",
+    "NearCopies",
+    "Neighbours",
     "Normalization",
     "NotFinite",
     "Optimizing",
@@ -113,6 +120,7 @@ __all__ = [
     "Split",
     "Spread",
     "Stretched",
+    "TargetShift",
     "Targets",
     "TinySet",
     "TinyTrained",

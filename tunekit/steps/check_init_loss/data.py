@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit.citations import KARPATHY
 from tunekit.measured import DataMeasured, Labels, Samples, Split
-from tunekit.steps.check_init_loss import giveaways, labels, reading, splits, targets
+from tunekit.steps.check_init_loss import agreement, giveaways, labels, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
@@ -121,10 +121,13 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
     constant = _constant(samples)
     if constant:
         return [*not_finite, *constant, *labels.imbalance(samples.labels, context)]
+    moved = _shift(samples, context)
+    copies = samples.neighbours.copies if samples.neighbours else None
     return [
         *not_finite,
         *_scale(samples.train),
-        *_shift(samples, context),
+        *moved,
+        *agreement.judge(samples, context, inputs_moved=bool(moved)),
         *targets.single(samples.labels, context),
         *_unseen(samples.labels),
         *labels.shares(samples.labels, context),
@@ -132,7 +135,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *labels.imbalance(samples.labels, context),
         *_duplicates(samples),
         *giveaways.of_columns(samples.giveaway),
-        *splits.judge(samples.windows, samples.groups),
+        *splits.judge(samples.windows, samples.groups, copies),
         *reading.judge(samples.reading),
     ]
 
