@@ -67,6 +67,7 @@ class Labels(JsonData):
     train: Mapping[int, int] | None  # samples (or positions) by class; None: the targets are no classes, or too many
     val: Mapping[int, int] | None
     axes: int = 0  # of one sample's targets: 1 for a class a token, 2 for one a pixel
+    tokens: bool = False  # classes occur as often as tokens of the same numbers do in the inputs
     same: bool = False  # all training targets are equal
     broken: int = 0  # training targets of a classification that are no whole numbers
 

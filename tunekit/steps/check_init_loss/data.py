@@ -219,7 +219,7 @@ def _unseen(both: Labels | None) -> list[Finding]:
     seen, held = sum(both.train.values()), sum(both.val.values())
     few = sum(both.val[label] for label in unseen) < FEW_UNSEEN * held
     rare = few and all((held / (seen + held)) ** both.val[label] > UNLIKELY for label in unseen)
-    severity: Severity | None = "note" if both.axes == 1 or rare else "warn" if both.axes else None
+    severity: Severity | None = "note" if both.axes == 1 or both.tokens or rare else "warn" if both.axes else None
     return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]}, severity=severity)]
 
 

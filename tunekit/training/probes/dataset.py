@@ -33,6 +33,7 @@ from tunekit.training.probes.neighbours import AMONG, Points, measure_neighbours
 from tunekit.training.probes.reading import measure_reading
 from tunekit.training.probes.subject import Subject
 from tunekit.training.probes.target_shift import measure_target_shift
+from tunekit.training.probes.token_targets import are_tokens
 from tunekit.training.probes.windows import measure_windows
 from tunekit.training.tasks import KINDS
 
@@ -57,7 +58,7 @@ def measure_data(subject: Subject) -> DataMeasured:
             train=train.numbers(),
             val=val.numbers(),
             shift=_shift(train, val),
-            labels=_labels(train.targets, val.targets, subject.config.task) if subject.config.task in KINDS else None,
+            labels=_labels(train, val, subject.config.task) if subject.config.task in KINDS else None,
             duplicates=_duplicates(train, val),
             reading=answered(measure_reading, splits.train),
             windows=answered(measure_windows, train.batches, val.batches) if train.whole and val.whole else None,
@@ -269,7 +270,8 @@ def _shift(train: _Looked, val: _Looked) -> Shift | None:
     )
 
 
-def _labels(train: Tensor | None, val: Tensor | None, task: str) -> Labels | None:
+def _labels(looked: _Looked, held: _Looked, task: str) -> Labels | None:
+    train, val = looked.targets, held.targets
     if train is None or val is None:
         return None
     both = torch.cat([train.flatten().float(), val.flatten().float()])
@@ -290,6 +292,7 @@ def _labels(train: Tensor | None, val: Tensor | None, task: str) -> Labels | Non
         train=counts[0] if counts else None,
         val=counts[1] if counts else None,
         axes=train.dim() - 1 if positions else 0,
+        tokens=bool(counts) and bool(answered(are_tokens, counts[0], looked.batches)),
         same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
         broken=int((finite != finite.round()).sum()) if as_classes else 0,
     )
