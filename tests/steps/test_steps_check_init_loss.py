@@ -367,3 +367,9 @@ def test_words_are_as_frequent_as_they_are():
     assert judge({"labels": words}).findings == ()
     tags = Labels(lowest=0.0, highest=1.0, train={0: 900, 1: 30}, val={0: 90, 1: 3}, axes=1)
     assert [(item.code, item.severity) for item in judge({"labels": tags}).findings] == [("class_imbalance", "note")]
+
+
+def test_letters_are_as_frequent_as_they_are():
+    letters = Labels(lowest=0.0, highest=19.0, train={k: 1 + 5 * k for k in range(20)}, val={3: 5, 20: 1}, tokens=True)
+    assert [(item.code, item.severity) for item in judge({"labels": letters}).findings] == [("split_mismatch", "note")]
+    assert "class_imbalance" in codes(judge({"labels": changed(letters, tokens=False)}))

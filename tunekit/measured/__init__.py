@@ -6,6 +6,7 @@ from tunekit.measured.baselines import (
     UntouchedMeasured,
 )
 from tunekit.measured.data import (
+    Agreement,
     Conflicts,
     DataMeasured,
     DescribeArgs,
@@ -14,12 +15,15 @@ from tunekit.measured.data import (
     GroupsShared,
     Inputs,
     Labels,
+    NearCopies,
+    Neighbours,
     NotFinite,
     Reading,
     Samples,
     Shared,
     Shift,
     Split,
+    TargetShift,
     Windows,
 )
 from tunekit.measured.initial import (
@@ -71,6 +75,7 @@ from tunekit.measured.usage import (
 __all__ = [
     "RESIDUAL",
     "STRETCH",
+    "Agreement",
     "Alignment",
     "ChanceMeasured",
     "Column",
@@ -102,6 +107,8 @@ __all__ = [
     "LossMeasured",
     "Misuse",
     "Misused",
+    "NearCopies",
+    "Neighbours",
     "Normalization",
     "NotFinite",
     "Optimizing",
@@ -119,6 +126,7 @@ __all__ = [
     "Split",
     "Spread",
     "Stretched",
+    "TargetShift",
     "Targets",
     "TinySet",
     "TinyTrained",

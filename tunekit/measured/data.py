@@ -67,6 +67,7 @@ class Labels(JsonData):
     train: Mapping[int, int] | None  # samples (or positions) by class; None: the targets are no classes, or too many
     val: Mapping[int, int] | None
     axes: int = 0  # of one sample's targets: 1 for a class a token, 2 for one a pixel
+    tokens: bool = False  # classes occur as often as tokens of the same numbers do in the inputs
     same: bool = False  # all training targets are equal
     broken: int = 0  # training targets of a classification that are no whole numbers
 
@@ -145,6 +146,52 @@ class Giveaway(JsonData):
 
 
 @dataclass(frozen=True)
+class TargetShift(JsonData):
+    """A column of a regression's targets in both splits; spreads are standard deviations of normal ones."""
+
+    column: int
+    train_median: float
+    train_spread: float
+    val_median: float
+    val_spread: float
+    apart: float  # the statistic of Kolmogorov and Smirnov
+    shapes_apart: float  # the same about the medians
+    order: float  # correlation of neighbouring samples' ranks, in the split where it is the larger
+
+
+@dataclass(frozen=True)
+class NearCopies(JsonData):
+    """Validation samples that lie many times nearer to a few training samples than to all others of their target."""
+
+    share: float
+    scatter: float  # variance over mean of their number: 1 or more where they meet by chance, 0 where each has as many
+    by_chance: float  # what it would be for samples drawn independently
+    factor: float  # how many times nearer; the median
+    looked_at: int
+
+
+@dataclass(frozen=True)
+class Agreement(JsonData):
+    """How well the nearest samples say a target: 0 is chance and 1 exact (Cohen's kappa; a correlation of ranks)."""
+
+    train: float  # training samples by others of training
+    val: float  # validation samples by training
+    within_val: float  # validation samples by others of validation
+    error: float  # standard error of `val` where there is no agreement
+    exchanged: tuple[tuple[int, int], ...]  # what training and what validation call a class
+    renamed: float  # `val` under these names
+    classes: bool
+    looked_at: int  # validation samples
+
+
+@dataclass(frozen=True)
+class Neighbours(JsonData):
+    inputs_alike: float  # a half where both splits are drawn alike, 1 where the samples of each keep to themselves
+    copies: NearCopies | None  # None: it cannot be told
+    agreement: Agreement | None  # None: targets of another kind
+
+
+@dataclass(frozen=True)
 class Samples(JsonData):
     train: Split
     val: Split
@@ -155,6 +202,8 @@ class Samples(JsonData):
     windows: Windows | None = None  # None: no series
     groups: GroupsShared | None = None  # None: the data name no groups
     giveaway: Giveaway | None = None  # None: no feature does, or it cannot be told
+    target_shift: TargetShift | None = None  # None: no regression, or targets that cannot be compared
+    neighbours: Neighbours | None = None  # None: inputs that are no measurement, or few samples
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
 
-Each module judges one thing that the probes measured and holds the codes that it says: data, reading, splits, labels,
-targets, giveaways, sequence, calls, axes, outputs, loss, finiteness, gradients, units, norms, wiring, randomness,
-optimizer. model puts those of the model in order.
+Each module judges one thing that the probes measured and holds the codes that it says: data, reading, splits,
+agreement, labels, targets, giveaways, sequence, calls, axes, outputs, loss, finiteness, gradients, units, norms, wiring,
+randomness, optimizer. model puts those of the model in order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tunekit.configuration import Values
 from tunekit.measured import DataMeasured, InitialMeasured, UsageMeasured
 from tunekit.space import Range, Space
 from tunekit.steps.check_init_loss import (
+    agreement,
     axes,
     calls,
     data,
@@ -53,6 +54,7 @@ CODES: tuple[Code, ...] = (
     *optimizer.CODES,
     *reading.CODES,
     *splits.CODES,
+    *agreement.CODES,
     *targets.CODES,
     *sequence.CODES,
     *giveaways.CODES,
@@ -118,7 +120,7 @@ def judge(context: Here, records: Sequence[Record]) -> Judgement:
     findings = data.judge(samples, context)
     unasked = all(one.loss is not None and not one.loss.feels_targets for one in each)
     if unasked or all(labels.are_numbers(one) for one in each):  # then it is no matter how often each class occurs
-        of_classes = (labels.CLASS_IMBALANCE.name, data.SPLIT_MISMATCH.name)
+        of_classes = {labels.CLASS_IMBALANCE.name, data.SPLIT_MISMATCH.name, *(code.name for code in agreement.CODES)}
         findings = [finding for finding in findings if finding.code not in of_classes]
     if all(one.normalizes_input for one in each):
         findings = [finding for finding in findings if finding.code != data.INPUT_NOT_NORMALIZED.name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit.citations import KARPATHY
 from tunekit.measured import DataMeasured, Labels, Samples, Split
-from tunekit.steps.check_init_loss import giveaways, labels, reading, splits, targets
+from tunekit.steps.check_init_loss import agreement, giveaways, labels, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
@@ -121,10 +121,13 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
     constant = _constant(samples)
     if constant:
         return [*not_finite, *constant, *labels.imbalance(samples.labels, context)]
+    moved = _shift(samples, context)
+    copies = samples.neighbours.copies if samples.neighbours else None
     return [
         *not_finite,
         *_scale(samples.train),
-        *_shift(samples, context),
+        *moved,
+        *agreement.judge(samples, context, inputs_moved=bool(moved)),
         *targets.single(samples.labels, context),
         *_unseen(samples.labels),
         *labels.shares(samples.labels, context),
@@ -132,7 +135,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *labels.imbalance(samples.labels, context),
         *_duplicates(samples),
         *giveaways.of_columns(samples.giveaway),
-        *splits.judge(samples.windows, samples.groups),
+        *splits.judge(samples.windows, samples.groups, copies),
         *reading.judge(samples.reading),
     ]
 
@@ -216,7 +219,7 @@ def _unseen(both: Labels | None) -> list[Finding]:
     seen, held = sum(both.train.values()), sum(both.val.values())
     few = sum(both.val[label] for label in unseen) < FEW_UNSEEN * held
     rare = few and all((held / (seen + held)) ** both.val[label] > UNLIKELY for label in unseen)
-    severity: Severity | None = "note" if both.axes == 1 or rare else "warn" if both.axes else None
+    severity: Severity | None = "note" if both.axes == 1 or both.tokens or rare else "warn" if both.axes else None
     return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]}, severity=severity)]
 
 

@@ -43,7 +43,7 @@ CLASS_IMBALANCE = Code(
     "warn",
     "Some classes are far rarer than others.",
     f"The most frequent class more than {IMBALANCE:g} times the rarest; of classes a pixel {PIXEL_IMBALANCE:g} times "
-    f"(a note above {IMBALANCE:g} times, as of classes a token).",
+    f"(a note above {IMBALANCE:g} times, as of classes a token; none where tokens are to be predicted).",
     "The data are so; accuracy then says little.",
     ("judge by a metric that sees the rare classes", "weigh the loss or sample by class"),
     f"Amazon SageMaker Debugger, ClassImbalance (threshold {IMBALANCE:g})",
@@ -127,8 +127,8 @@ def imbalance(labels: Labels | None, context: Here) -> list[Finding]:
     if labels is None or counts is None or len(counts) < 2:
         return []
     tokens, pixels = labels.axes == 1, labels.axes > 1
-    if tokens and len(counts) > FEW_TOKENS:
-        return []
+    if labels.tokens or (tokens and len(counts) > FEW_TOKENS):
+        return []  # letters and words are as frequent as they are
     rare, common = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     ratio = counts[common] / counts[rare]
     if ratio <= IMBALANCE:

@@ -19,16 +19,21 @@ from tunekit.measured import (
     Giveaway,
     Inputs,
     Labels,
+    Neighbours,
     NotFinite,
     Samples,
     Shared,
     Shift,
+    TargetShift,
 )
 from tunekit.training.data import Batch, LoaderSplit, Split, TensorSplit
 from tunekit.training.probes.asking import answered
 from tunekit.training.probes.giveaways import find_giveaway
+from tunekit.training.probes.neighbours import AMONG, Points, measure_neighbours
 from tunekit.training.probes.reading import measure_reading
 from tunekit.training.probes.subject import Subject
+from tunekit.training.probes.target_shift import measure_target_shift
+from tunekit.training.probes.token_targets import are_tokens
 from tunekit.training.probes.windows import measure_windows
 from tunekit.training.tasks import KINDS
 
@@ -53,12 +58,14 @@ def measure_data(subject: Subject) -> DataMeasured:
             train=train.numbers(),
             val=val.numbers(),
             shift=_shift(train, val),
-            labels=_labels(train.targets, val.targets, subject.config.task) if subject.config.task in KINDS else None,
+            labels=_labels(train, val, subject.config.task) if subject.config.task in KINDS else None,
             duplicates=_duplicates(train, val),
             reading=answered(measure_reading, splits.train),
             windows=answered(measure_windows, train.batches, val.batches) if train.whole and val.whole else None,
             groups=splits.groups,
             giveaway=answered(_giveaway, train, subject.config.task),
+            target_shift=answered(_target_shift, train, val) if subject.config.task == "regression" else None,
+            neighbours=answered(_neighbours, train, val, subject.config.task),
         )
     )
 
@@ -155,6 +162,13 @@ class _Looked:
         firsts = [self.first(batch) for batch in self.batches]
         return torch.cat([value[::every].reshape(len(value[::every]), -1) for value in firsts if value is not None])
 
+    def points(self) -> Points | None:
+        """Of large splits some of each 2,048."""
+        every = max(1, len(self.picks) // AMONG)
+        if self.targets is None or not self.count or self.count != len(self.targets):
+            return None
+        return Points(self.table(every), torch.cat([part[::every] for part in self.targets.split(2048)]))
+
     def diversity(self, rows: int) -> float | None:
         """Distinct values of the most diverse feature over the number of distinct rows; None for wide inputs. Near 1,
         rows do not coincide by chance: they are copies."""
@@ -189,6 +203,17 @@ def _giveaway(train: _Looked, task: str) -> Giveaway | None:
     classes = task in ("classification", "binary")
     feature = find_giveaway(train.table(every), targets, classes)
     return None if feature is None else Giveaway(feature, len(targets), classes)
+
+
+def _target_shift(train: _Looked, val: _Looked) -> TargetShift | None:
+    return None if train.targets is None or val.targets is None else measure_target_shift(train.targets, val.targets)
+
+
+def _neighbours(train: _Looked, val: _Looked, task: str) -> Neighbours | None:
+    first, second = train.points(), val.points()
+    if first is None or second is None:
+        return None
+    return measure_neighbours(first, second, task, counted=train.kinds() is not None)
 
 
 def _inputs(batch: Batch) -> list[Tensor]:
@@ -245,7 +270,8 @@ def _shift(train: _Looked, val: _Looked) -> Shift | None:
     )
 
 
-def _labels(train: Tensor | None, val: Tensor | None, task: str) -> Labels | None:
+def _labels(looked: _Looked, held: _Looked, task: str) -> Labels | None:
+    train, val = looked.targets, held.targets
     if train is None or val is None:
         return None
     both = torch.cat([train.flatten().float(), val.flatten().float()])
@@ -266,6 +292,7 @@ def _labels(train: Tensor | None, val: Tensor | None, task: str) -> Labels | Non
         train=counts[0] if counts else None,
         val=counts[1] if counts else None,
         axes=train.dim() - 1 if positions else 0,
+        tokens=bool(counts) and bool(answered(are_tokens, counts[0], looked.batches)),
         same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
         broken=int((finite != finite.round()).sum()) if as_classes else 0,
     )

@@ -15,6 +15,7 @@ VALUES = 4_000_000  # values looked at
 LOOKS = 2_000_000  # blocks of training samples looked at
 CHECKED = 512  # validation samples
 TOKENS_APART = 0.25  # of a window of tokens, that two may be apart: shorter pieces of text occur again by nature
+SCATTER = 3.0  # standard errors
 RICH = 4  # different steps in what two windows share: runs of one value coincide by nature
 
 Hashes = npt.NDArray[np.uint64]
@@ -52,14 +53,25 @@ def _overlap(train: Tensor, val: Tensor) -> Windows:
     steps = _steps(val[picks])
     sums, others, rich = _sums(_steps(train)), _sums(steps), _richness(steps)
     shares: dict[int, npt.NDArray[np.bool_]] = {}
+    again: dict[int, float] = {}  # share of the pieces that stand in training at their own place: words that come again
     for shift in range(1, max(1, min(farthest, LOOKS // (2 * len(train)))) + 1):
         begins, ends = _block(sums, 0, length - shift), _block(sums, shift, length)
-        hits = _among(_block(others, 0, length - shift), ends) | _among(_block(others, shift, length), begins)
+        first, second = _block(others, 0, length - shift), _block(others, shift, length)
+        hits = _among(first, ends) | _among(second, begins)
         shares[shift] = hits & rich
+        if tokens:
+            again[shift] = float(((_among(first, begins) | _among(second, ends)) & rich).mean())
     same = float((_among(_block(others, 0, length), _block(sums, 0, length)) & rich).mean())
-    shift = max(shares, key=lambda place: shares[place].mean())
-    overlapping = shares[shift] if tokens else np.logical_or.reduce(list(shares.values()))
-    return Windows(share=float(overlapping.mean()), same=same, shift=shift, length=length, looked_at=len(picks))
+    beyond = {place: _beyond(float(hits.mean()), again.get(place, 0.0), len(picks)) for place, hits in shares.items()}
+    shift = max(beyond, key=beyond.__getitem__)
+    share = beyond[shift] if tokens else float(np.logical_or.reduce(list(shares.values())).mean())
+    return Windows(share=share, same=same, shift=shift, length=length, looked_at=len(picks))
+
+
+def _beyond(share: float, by_chance: float, count: int) -> float:
+    """What one share of `count` samples has over another, where that is more than they scatter."""
+    scatter = ((share * (1 - share) + by_chance * (1 - by_chance)) / count) ** 0.5
+    return share - by_chance if share - by_chance > SCATTER * scatter else 0.0
 
 
 def _steps(windows: Tensor) -> Hashes:
