@@ -1,8 +1,7 @@
 """Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
 
-Each module judges one thing that the probes measured and holds the codes that it says: data, reading, splits,
-agreement, labels, targets, giveaways, sequence, calls, axes, outputs, loss, finiteness, gradients, units, norms, wiring,
-randomness, optimizer. model puts those of the model in order.
+Each module judges one thing that the probes measured, and holds the codes that it says; model puts those of the model
+in order.
 """
 
 from __future__ import annotations
