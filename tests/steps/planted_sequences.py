@@ -328,6 +328,18 @@ def translations(marker: int = -100, begin: bool = True) -> Pair:
     return TensorDataset(*(p[:220] for p in parts)), TensorDataset(*(p[220:] for p in parts))
 
 
+def summaries() -> Pair:
+    """Sources of full width, and their first words, padded: two inputs of one width of which only one has padding."""
+    draw = _draw(31)
+    source = torch.randint(3, 24, (300, 12), generator=draw)
+    begun, target = torch.zeros_like(source), torch.full_like(source, -100)
+    for i, length in enumerate(torch.randint(2, 10, (300,), generator=draw).tolist()):
+        begun[i, 0], begun[i, 1 : length + 1] = 1, source[i, :length]
+        target[i, :length], target[i, length] = source[i, :length], 2
+    parts = (source, begun, target)
+    return TensorDataset(*(p[:220] for p in parts)), TensorDataset(*(p[220:] for p in parts))
+
+
 def mostly_ignored(share: float) -> Pair:
     """A class a pixel of which this share is marked 255."""
     draw = _draw(28)

@@ -254,6 +254,7 @@ SOUND = {
     "padded walks": tokens("Decoder", "padded_next_tokens", model_args=WIDE, **FLAT_LOSS),
     "causal convolutions of numbers one step ahead": tokens("Convolutions", "series_ahead", task="regression"),
     "a translator": tokens("Translator", "translations", **FLAT_LOSS),
+    "a translator of sources without padding": tokens("Translator", "summaries", **FLAT_LOSS),
     "a code of a whole sentence, read back": tokens("CodeOfSentence", data_args={"shifted": False}),
     "words to be found again": tokens("Decoder", "corrupted", **FLAT_LOSS),
     "a table with a column close to its target": regression(R + "with_target", data_args={"off": 0.01}),

@@ -261,8 +261,7 @@ def _effect(session: Session, batch: Batch, place: int, padding: Padding, pairin
     cut = {}
     for other, value in enumerate(short.inputs):
         if isinstance(value, Tensor) and value.dim() >= 2 and value.shape[1] == full:
-            theirs = find_padding(batch.inputs[other])
-            if other == place or theirs is None or torch.equal(theirs.real, padding.real):
+            if other == place or _ends_with(value, batch.inputs[other], width, padding):
                 both = value.dim() >= 3 and value.shape[2] == full and not value.is_floating_point()
                 cut[other] = value[:, :width, :width] if both else value[:, :width]
     session.model.eval()
@@ -278,6 +277,15 @@ def _effect(session: Session, batch: Batch, place: int, padding: Padding, pairin
     else:
         return None
     return float(change.median()) / spread if spread > 0 else None
+
+
+def _ends_with(short: Tensor, value: Tensor, width: int, padding: Padding) -> bool:
+    """Whether an input has nothing of its own behind the width: padding of the same steps, or the same for all."""
+    theirs = find_padding(value)
+    if theirs is not None:
+        return torch.equal(theirs.real, padding.real)
+    behind = short[:, width:]
+    return bool((behind == behind[:, :1]).all()) or bool((behind == behind[:1]).all())
 
 
 def measure_ignored(session: Session, batch: Batch) -> Ignored | None:
