@@ -6,7 +6,7 @@ Step 1 runs in this process; the pieces stand in planted_readings.py and planted
 import pytest
 from inline_run import carry_out, context_of, recipe_of, spoken
 
-R, S = "planted_readings:", "planted_sequences:"
+R, S, T = "planted_readings:", "planted_sequences:", "planted_tokens:"
 FLAT_LOSS = {"loss": S + "flat_loss"}
 MLP = {"features": 8, "outputs": 1}
 WIDE = {"vocabulary": 60}
@@ -46,6 +46,10 @@ def tokens(model, data="next_tokens", **recipe):
 def tagged(model, **recipe):
     data_args = {"tags": True, **recipe.pop("data_args", {})}
     return tokens(model, "sentences", data_args=data_args, **recipe)
+
+
+def words(model, data="words_only", **recipe):
+    return case(T + model, data if ":" in data else S + data, **recipe)
 
 
 FAULTS = {
@@ -171,6 +175,27 @@ FAULTS = {
     ),
     "padding in a mean": ("padding_not_masked", tokens("Reader", "words_only", model_args={"how": "nothing"})),
     "padding before the last state": ("padding_not_masked", tokens("LastState", "sentences")),
+    "a mask of the real words before a mean": ("mask_inverted", words("Attending", model_args={"mask": "inverted"})),
+    "a mask of the real words before the first state": (
+        "mask_inverted",
+        words("Attending", model_args={"mask": "inverted", "head": "first"}),
+    ),
+    "tags by a mask of the real words": (
+        "mask_inverted",
+        words(
+            "Attending",
+            S + "sentences",
+            model_args={"outputs": 3, "mask": "inverted", "head": "tags"},
+            data_args={"tags": True},
+            **FLAT_LOSS,
+        ),
+    ),
+    "words cut to the size of an embedding": ("tokens_merged", words("Recurrent", model_args={"how": "clamp"})),
+    "words laid over each other": ("tokens_merged", words("Recurrent", model_args={"how": "hash"})),
+    "words laid over each other in an own table": (
+        "tokens_merged",
+        words("Recurrent", model_args={"how": "own table"}),
+    ),
     "padded tokens as targets": (
         "padding_in_loss",
         tokens("Decoder", "padded_next_tokens", model_args=WIDE, data_args={"marker": None}, **FLAT_LOSS),
@@ -271,6 +296,15 @@ SOUND = {
         "Tagger", model_args={"packed": False}, **FLAT_LOSS
     ),
     "a tagger by attention": tagged("Reader", model_args={"outputs": 3, "tags": True}, **FLAT_LOSS),
+    "own attention with its mask": words("Attending"),
+    "own attention that is read at the first word": words("Attending", model_args={"head": "first"}),
+    "tags by own attention": words(
+        "Attending", S + "sentences", model_args={"outputs": 3, "head": "tags"}, data_args={"tags": True}, **FLAT_LOSS
+    ),
+    "words by two hashes": words("Recurrent", model_args={"how": "two hashes"}),
+    "rare words made one": words("Recurrent", model_args={"how": "rare unknown"}),
+    "capitals as small letters": words("Recurrent", T + "mixed_case", model_args={"how": "case", "vocabulary": 31}),
+    "counts of words": words("Counts"),
     "maxima of kernels over padded words": tokens("TextCnn", "words_only"),
     "a second table behind a gate of zero": tokens(
         "Pair2", "two_tables", task="regression", model_args={"uses": "behind a gate"}

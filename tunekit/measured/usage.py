@@ -48,6 +48,27 @@ class Padded(JsonData):
 
 
 @dataclass(frozen=True)
+class Hidden(JsonData):
+    """Largest gradients of what a model makes of sequences that end in padding, without that of a step at itself."""
+
+    input: str
+    rows: int  # sequences looked at
+    real: float  # to real steps, of all sequences
+    padding: float  # to padding, of the sequence where it is least
+
+
+@dataclass(frozen=True)
+class Merged(JsonData):
+    """Tokens that a model cannot tell apart."""
+
+    input: str
+    tokens: int  # different ones that occur, padding left out
+    merged: int  # of them, those that another one may stand for
+    example: tuple[int, ...]  # some that are the same
+    lost: float  # share of the tokens' entropy
+
+
+@dataclass(frozen=True)
 class Ignored(JsonData):
     """Class targets that the loss leaves out."""
 
@@ -90,6 +111,8 @@ class UsageMeasured(JsonData):
     later: Later | None = None
     copied: Copied | None = None
     padded: Padded | None = None
+    hidden: Hidden | None = None
+    merged: Merged | None = None
     ignored: Ignored | None = None
     direction: Direction | None = None
     columns: Columns | None = None

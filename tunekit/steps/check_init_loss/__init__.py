@@ -1,8 +1,8 @@
 """Step 1: is the untrained network's loss what theory says, and are data, outputs and gradients sound?
 
 Each module judges one thing that the probes measured and holds the codes that it says: data, reading, splits, labels,
-targets, giveaways, sequence, outputs, loss, finiteness, gradients, units, norms, wiring, randomness, optimizer. model
-puts those of the model in order.
+targets, giveaways, sequence, tokens, outputs, loss, finiteness, gradients, units, norms, wiring, randomness, optimizer.
+model puts those of the model in order.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tunekit.steps.check_init_loss import (
     sequence,
     splits,
     targets,
+    tokens,
     units,
     wiring,
 )
@@ -54,6 +55,7 @@ CODES: tuple[Code, ...] = (
     *targets.CODES,
     *sequence.CODES,
     *giveaways.CODES,
+    *tokens.CODES,
 )
 
 THE_DATA = "the data"
@@ -136,7 +138,13 @@ def _of_usage(usage: UsageMeasured, context: Here, known: set[str]) -> list[Find
     """What one batch shows, but for what another finding explains."""
     explained = known & {loss.INITIAL_LOSS_HIGH.name, outputs.OUTPUTS_CLIPPED.name, targets.SINGLE_CLASS.name}
     scale = [] if explained else targets.scale(usage, context)
-    return [*scale, *targets.direction(usage, context), *sequence.judge(usage), *targets.batches(context)]
+    return [
+        *scale,
+        *targets.direction(usage, context),
+        *sequence.judge(usage),
+        *tokens.judge(usage),
+        *targets.batches(context),
+    ]
 
 
 def _row(measured: InitialMeasured) -> Values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.measured import Ignored, InputUse, Later, Padded, UsageMeasured
-from tunekit.steps.check_init_loss import giveaways
+from tunekit.steps.check_init_loss import giveaways, tokens
 from tunekit.steps.check_init_loss.settings import SEEN, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
@@ -83,8 +83,10 @@ CODES = (SEES_LATER_TOKENS, INPUT_UNUSED, PADDING_NOT_MASKED, PADDING_IN_LOSS, T
 
 def judge(usage: UsageMeasured) -> list[Finding]:
     later, unused = _later(usage.later), _unused(usage.inputs)
-    # What sees everything, or whose mask is not passed on, sees padding for that reason.
-    explained = bool(later) or (bool(unused) and any(not use.used and use.masks for use in usage.inputs))
+    # What sees everything, whose mask is not passed on or is inverted sees padding for that reason.
+    explained = bool(later or tokens.hidden(usage.hidden)) or (
+        bool(unused) and any(not use.used and use.masks for use in usage.inputs)
+    )
     return [
         *later,
         *giveaways.of_tokens(usage.copied),

@@ -79,7 +79,7 @@ def measure_later(session: Session, batch: Batch) -> Later | None:
 
 def _predicts_next(session: Session, batch: Batch, value: Tensor) -> tuple[int, Tensor] | None:
     """The outputs' axis of positions, and which positions [B, T] are held against the next input."""
-    if _are_tokens(value):
+    if are_tokens(value):
         pairing = find_pairing(session, batch, value.shape[1])
         if pairing is None or pairing.wanted is None:
             return None
@@ -100,7 +100,7 @@ def _predicts_next(session: Session, batch: Batch, value: Tensor) -> tuple[int, 
     return 1, torch.ones(targets.shape[:2], dtype=torch.bool, device=value.device)
 
 
-def _are_tokens(value: Tensor) -> bool:
+def are_tokens(value: Tensor) -> bool:
     return value.dim() == 2 and not value.is_floating_point() and value.dtype != torch.bool
 
 
@@ -108,7 +108,7 @@ def measure_copied(session: Session, batch: Batch) -> Copied | None:
     """Whether outputs are held against the token of their own position, and what later tokens change of them. None
     where they are not."""
     for place, value in enumerate(batch.inputs):
-        if not isinstance(value, Tensor) or not _are_tokens(value):
+        if not isinstance(value, Tensor) or not are_tokens(value):
             continue
         pairing = find_pairing(session, batch, value.shape[1])
         if pairing is None or pairing.wanted is None:
@@ -163,7 +163,7 @@ def _change_after(session: Session, batch: Batch, place: int, axis: int, held: T
     if cut + 1 >= value.shape[1]:
         return cut, None
     changed = value.clone()
-    changed[:, cut + 1 :] = _others(value)[:, cut + 1 :]
+    changed[:, cut + 1 :] = other_tokens(value)[:, cut + 1 :]
     answer = repeatable(session)
     outputs = _positions(answer(batch), axis, batch)
     again = _positions(answer(batch), axis, batch)
@@ -173,7 +173,7 @@ def _change_after(session: Session, batch: Batch, place: int, axis: int, held: T
     return cut, (outputs - other).abs().reshape(*outputs.shape[:2], -1).amax(2)
 
 
-def _others(value: Tensor) -> Tensor:
+def other_tokens(value: Tensor) -> Tensor:
     """Other tokens of the same vocabulary (padding stays), or other numbers, at every place."""
     if value.is_floating_point():
         return value.roll(1, 0) + torch.randn(value.shape, generator=torch.Generator().manual_seed(0)).to(value)
@@ -218,7 +218,7 @@ def measure_padded(session: Session, batch: Batch) -> Padded | None:
         if padding is None:
             continue
         others = [other for number, other in enumerate(batch.inputs) if number != place]
-        told = any(_tells(other, padding) for other in others)
+        told = any(tells(other, padding) for other in others)
         if value.is_floating_point() and not told:
             continue  # rows of zeros may be a picture's margin
         pairing = find_pairing(session, batch, value.shape[1])
@@ -235,7 +235,7 @@ def measure_padded(session: Session, batch: Batch) -> Padded | None:
     return Padded(share, effect, told, min((one[3] for one in padded if one[3] is not None), default=0.0))
 
 
-def _tells(value: object, padding: Padding) -> bool:
+def tells(value: object, padding: Padding) -> bool:
     """Whether an input is a mask or the lengths of these sequences."""
     if not isinstance(value, Tensor) or (value.is_floating_point() and value.dim() != 2):
         return False
@@ -260,10 +260,11 @@ def _effect(session: Session, batch: Batch, place: int, padding: Padding, pairin
     short = batch.each(lambda value: value[rows] if value.dim() and len(value) == len(padding.real) else value)
     cut = {}
     for other, value in enumerate(short.inputs):
-        if isinstance(value, Tensor) and value.dim() >= 2 and value.shape[1] == full:
-            if other == place or _ends_with(value, batch.inputs[other], width, padding):
-                both = value.dim() >= 3 and value.shape[2] == full and not value.is_floating_point()
-                cut[other] = value[:, :width, :width] if both else value[:, :width]
+        if not isinstance(value, Tensor) or value.dim() < 2 or value.shape[1] != full:
+            continue
+        if other == place or _ends_with(value, batch.inputs[other], width, padding):
+            both = value.dim() >= 3 and value.shape[2] == full and not value.is_floating_point()
+            cut[other] = value[:, :width, :width] if both else value[:, :width]
     session.model.eval()
     answer = repeatable(session)
     wide, narrow = answer(short), answer(exchanged(short, cut))

@@ -16,6 +16,7 @@ from tunekit.training.probes.inputs import measure_inputs
 from tunekit.training.probes.scoring import measure_columns, measure_direction
 from tunekit.training.probes.sequences import measure_copied, measure_ignored, measure_later, measure_padded
 from tunekit.training.probes.subject import Subject
+from tunekit.training.probes.tokens import measure_hidden, measure_merged
 
 SAMPLES = 64  # of one batch
 
@@ -27,12 +28,15 @@ def measure_usage(subject: Subject) -> UsageMeasured:
     with stirred(session.model):
         later, padded = answered(measure_later, session, batch), answered(measure_padded, session, batch)
         copied = answered(measure_copied, session, batch)
+        hidden, merged = answered(measure_hidden, session, batch), answered(measure_merged, session, batch)
     every = answered(_targets, session)
     return UsageMeasured(
         inputs=answered(measure_inputs, session, batch) or (),
         later=later,
         copied=copied,
         padded=padded,
+        hidden=hidden,
+        merged=merged,
         ignored=answered(measure_ignored, session, batch),
         direction=answered(measure_direction, session, batch),
         columns=None if every is None else answered(measure_columns, session, batch, every),
