@@ -99,7 +99,7 @@ def sentences(length: int = 14, tags: bool = False, full: bool = False, extra: s
 
 
 class Decoder(nn.Module):
-    """A small causal transformer; `fault`: "no mask", "one off", "both ways" (a recurrent layer), "mean"."""
+    """A small causal transformer; `fault`: "no mask", "one off", "mean", "reshape"."""
 
     def __init__(
         self, vocabulary: int = 20, width: int = 32, length: int = 20, fault: str = "", last: bool = True
@@ -119,6 +119,8 @@ class Decoder(nn.Module):
         if self.fault == "mean":
             out = out + hidden.mean(1, keepdim=True)
         logits = self.head(out)
+        if self.fault == "reshape":
+            return logits.reshape(len(x), -1, length)
         return logits if self.last else logits.transpose(1, 2)
 
 
@@ -159,14 +161,15 @@ class CodeOfSentence(nn.Module):
 class Convolutions(nn.Module):
     """Numbers one step ahead; padded on the left, or in the middle of the kernel."""
 
-    def __init__(self, causal: bool = True) -> None:
+    def __init__(self, causal: bool = True, view: bool = False) -> None:
         super().__init__()
-        self.causal = causal
+        self.causal, self.view = causal, view
         self.first, self.second = nn.Conv1d(2, 16, 3), nn.Conv1d(16, 2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         pad = (2, 0) if self.causal else (1, 1)
-        hidden = F.relu(self.first(F.pad(x.transpose(1, 2), pad)))
+        channels = x.reshape(len(x), 2, -1) if self.view else x.transpose(1, 2)
+        hidden = F.relu(self.first(F.pad(channels, pad)))
         return self.second(F.pad(hidden, pad)).transpose(1, 2)
 
 

@@ -54,6 +54,7 @@ from tunekit.measured.tiny import (
     TinyTrained,
 )
 from tunekit.measured.usage import (
+    REORDERS,
     Column,
     Columns,
     Copied,
@@ -68,6 +69,7 @@ from tunekit.measured.usage import (
 )
 
 __all__ = [
+    "REORDERS",
     "RESIDUAL",
     "STRETCH",
     "Alignment",

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunekit.jsondata import JsonData
+from tunekit.measured.initial import Origin
+
+REORDERS = ("reshape", "view", "reshape_as", "view_as", "unflatten", "flatten")
+"""Operations of an Origin that lay numbers out anew in the order in which they lie."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Later(JsonData):
     after: float
     position: int
     positions: int  # in all
+    origin: Origin | None = None  # the operation that first mixes them; None: not seen
 
 
 @dataclass(frozen=True)

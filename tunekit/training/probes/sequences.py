@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from tunekit.measured import Copied, Ignored, Later, Padded
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.outputs import main_tensor
+from tunekit.training.probes.asking import asked
+from tunekit.training.probes.mixing import first_mixing
 from tunekit.training.probes.padding import Padding, find_padding
 
 NEXT = 0.8  # share of the outputs that are held against the input one step on
@@ -151,7 +154,14 @@ def _later(session: Session, batch: Batch, place: int, axis: int, held: Tensor) 
     if not before.numel() or not after.numel() or float(after.max()) == 0:
         return None
     positions = batch.inputs[place].shape[1]
-    return Later(before=float(before.max()), after=float(after.max()), position=cut, positions=positions)
+    mixed = partial(first_mixing, session, batch, _changed_after(batch, place, cut), positions, cut)
+    return Later(
+        before=float(before.max()),
+        after=float(after.max()),
+        position=cut,
+        positions=positions,
+        origin=asked(mixed) if bool(before.any()) else None,
+    )
 
 
 @torch.no_grad()
@@ -162,15 +172,19 @@ def _change_after(session: Session, batch: Batch, place: int, axis: int, held: T
     cut = int(held.nonzero()[:, 1].median())
     if cut + 1 >= value.shape[1]:
         return cut, None
-    changed = value.clone()
-    changed[:, cut + 1 :] = other_tokens(value)[:, cut + 1 :]
     answer = repeatable(session)
     outputs = _positions(answer(batch), axis, batch)
     again = _positions(answer(batch), axis, batch)
-    other = _positions(answer(exchanged(batch, {place: changed})), axis, batch)
+    other = _positions(answer(_changed_after(batch, place, cut)), axis, batch)
     if outputs.shape != other.shape or not torch.equal(outputs, again):
         return cut, None
     return cut, (outputs - other).abs().reshape(*outputs.shape[:2], -1).amax(2)
+
+
+def _changed_after(batch: Batch, place: int, cut: int) -> Batch:
+    changed = batch.inputs[place].clone()
+    changed[:, cut + 1 :] = other_tokens(changed)[:, cut + 1 :]
+    return exchanged(batch, {place: changed})
 
 
 def other_tokens(value: Tensor) -> Tensor:
