@@ -9,28 +9,29 @@ from torch.utils.data import TensorDataset
 
 class Attending(nn.Module):
     """A layer of attention by the person's own hand over padded words, to a class or to a tag a word. `mask`: "right",
-    "inverted". `head`: "mean" of real words, "all" (their mean with padding), "first", "tags"."""
+    "inverted". `head`: "mean" of real words, "first", "tags". `axis`: of the softmax."""
 
-    def __init__(self, outputs: int = 2, mask: str = "right", head: str = "mean") -> None:
+    def __init__(
+        self, outputs: int = 2, mask: str = "right", head: str = "mean", axis: int = 2, placed: bool = True
+    ) -> None:
         super().__init__()
-        self.mask, self.head = mask, head
-        self.embedding, self.place = nn.Embedding(30, 24, padding_idx=0), nn.Parameter(0.3 * torch.randn(14, 24))
+        self.mask, self.head, self.axis = mask, head, axis
+        self.embedding = nn.Embedding(30, 24, padding_idx=0)
+        self.place = nn.Embedding(14, 24) if placed else None
         self.query, self.key, self.value = (nn.Linear(24, 24) for _ in range(3))
         self.norm, self.out = nn.LayerNorm(24), nn.Linear(24, outputs)
 
     def forward(self, words: Tensor, mask: Tensor | None = None) -> Tensor:
-        hidden = self.embedding(words) + self.place[: words.shape[1]]
+        hidden = self.embedding(words) + (self.place(torch.arange(words.shape[1])) if self.place else 0)
         real = words != 0 if mask is None else mask
         seen = real if self.mask == "right" else ~real
         scores = self.query(hidden) @ self.key(hidden).transpose(1, 2) / 24**0.5
         scores = scores.masked_fill(~seen[:, None], -1e9)
-        hidden = self.norm(hidden + scores.softmax(2) @ self.value(hidden))
+        hidden = self.norm(hidden + scores.softmax(self.axis) @ self.value(hidden))
         if self.head == "tags":
             return self.out(hidden)
         if self.head == "first":
             return self.out(hidden[:, 0])
-        if self.head == "all":
-            return self.out(hidden.mean(1))
         return self.out((hidden * real[..., None]).sum(1) / real.sum(1, keepdim=True))
 
 
@@ -83,3 +84,35 @@ class Counts(nn.Module):
 
     def forward(self, words: Tensor) -> Tensor:
         return self.head(F.one_hot(words, 30).float()[..., 1:].mean(1))
+
+
+class Weighed(nn.Module):
+    """Rows of numbers, each weighed by the others. `how`: "queries", "heads" or "keys" (of two heads) are what the
+    softmax is over; "slots" are divided by their sums, "turned" has keys before queries, "both ways" looks twice."""
+
+    def __init__(self, how: str = "keys") -> None:
+        super().__init__()
+        self.how = how
+        self.query, self.key, self.value = nn.Linear(6, 16), nn.Linear(6, 16), nn.Linear(6, 16)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (each(x).view(len(x), -1, 2, 8).transpose(1, 2) for each in (self.query, self.key, self.value))
+        scores = q @ k.transpose(2, 3) / 8**0.5
+        if self.how == "turned":
+            mixed = (v.transpose(2, 3) @ (k @ q.transpose(2, 3)).softmax(2)).transpose(2, 3)
+        elif self.how == "slots":
+            weights = scores.softmax(2) + 1e-8
+            mixed = (weights / weights.sum(3, keepdim=True)) @ v
+        elif self.how == "both ways":
+            mixed = scores.softmax(3) @ v + scores.softmax(2).transpose(2, 3) @ q
+        else:
+            mixed = F.dropout(scores.softmax({"queries": 2, "heads": 1, "keys": 3}[self.how]), 0.1, self.training) @ v
+        return self.head(mixed.transpose(1, 2).flatten(2).tanh().mean(1))
+
+
+def rows_of_numbers() -> Pair:
+    draw = _draw(92)
+    x = torch.randn(400, 9, 6, generator=draw)
+    y = ((x[..., 0] * x[..., 1]).mean(1) > 0).long()
+    return TensorDataset(x[:300], y[:300]), TensorDataset(x[300:], y[300:])

@@ -52,6 +52,10 @@ def words(model, data="words_only", **recipe):
     return case(T + model, data if ":" in data else S + data, **recipe)
 
 
+def rows_weighed(how):
+    return case(T + "Weighed", T + "rows_of_numbers", model_args={"how": how})
+
+
 FAULTS = {
     # Readings.
     "an own random.Random": ("not_reproducible", labelled("own generator")),
@@ -204,6 +208,16 @@ FAULTS = {
         "tokens_merged",
         words("Recurrent", model_args={"how": "own table"}),
     ),
+    "a softmax over queries": (
+        "attention_axis",
+        words("Attending", S + "sentences", model_args={"axis": 1}, data_args={"full": True}),
+    ),
+    "a softmax over queries of two heads": ("attention_axis", rows_weighed("queries")),
+    "a softmax over two heads": ("attention_axis", rows_weighed("heads")),
+    "much padding before the last state": (
+        "padding_not_masked",
+        tokens("LastState", "words_only", data_args={"width": 60}),
+    ),
     "padded tokens as targets": (
         "padding_in_loss",
         tokens("Decoder", "padded_next_tokens", model_args=WIDE, data_args={"marker": None}, **FLAT_LOSS),
@@ -312,6 +326,10 @@ SOUND = {
     "words by two hashes": words("Recurrent", model_args={"how": "two hashes"}),
     "rare words made one": words("Recurrent", model_args={"how": "rare unknown"}),
     "capitals as small letters": words("Recurrent", T + "mixed_case", model_args={"how": "case", "vocabulary": 31}),
+    "a softmax over keys of two heads": rows_weighed("keys"),
+    "a softmax over slots that are divided by their sums": rows_weighed("slots"),
+    "a softmax over keys that stand before queries": rows_weighed("turned"),
+    "attention in both ways": rows_weighed("both ways"),
     "counts of words": words("Counts"),
     "maxima of kernels over padded words": tokens("TextCnn", "words_only"),
     "a second table behind a gate of zero": tokens(
@@ -377,6 +395,24 @@ def test_step_1_stays_silent(name):
 def test_what_is_no_fault_is_a_note(recipe, code):
     result = step(recipe)
     assert (spoken(result), [item.code for item in result.findings]) == ({}, [code])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "ignored"),
+    [
+        (words("Attending", model_args={"placed": False}), True),
+        (tokens("Reader", "sentences"), True),
+        (tagged("Reader", model_args={"outputs": 3, "tags": True}, **FLAT_LOSS), True),
+        (words("Attending"), False),
+        (words("Counts"), False),
+        (tokens("Bag", "short_words"), False),
+        (tokens("Decoder", **FLAT_LOSS), False),
+    ],
+)
+def test_attention_without_places_is_a_note(recipe, ignored):
+    result = step(recipe)
+    assert spoken(result) == {}
+    assert ("order_ignored" in [item.code for item in result.findings]) == ignored
 
 
 def test_bytes_are_divided_by_255_first():

@@ -64,8 +64,10 @@ from tunekit.measured.usage import (
     InputUse,
     Later,
     Merged,
+    OrderUse,
     Padded,
     UsageMeasured,
+    Weighing,
 )
 
 __all__ = [
@@ -106,6 +108,7 @@ __all__ = [
     "Normalization",
     "NotFinite",
     "Optimizing",
+    "OrderUse",
     "Origin",
     "Outputs",
     "Outside",
@@ -125,5 +128,6 @@ __all__ = [
     "Units",
     "UntouchedMeasured",
     "UsageMeasured",
+    "Weighing",
     "Windows",
 ]

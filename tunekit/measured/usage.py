@@ -58,8 +58,8 @@ class Hidden(JsonData):
 
     input: str
     rows: int  # sequences looked at
-    real: float  # to real steps, of all sequences
-    padding: float  # to padding, of the sequence where it is least
+    real: float  # to real steps
+    padding: float  # to padding, where it is least
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,25 @@ class Merged(JsonData):
     merged: int  # of them, those that another one may stand for
     example: tuple[int, ...]  # some that are the same
     lost: float  # share of the tokens' entropy
+
+
+@dataclass(frozen=True)
+class Weighing(JsonData):
+    """Weights of self-attention, [..., queries, keys], from a softmax and summed over keys with the values."""
+
+    place: str  # file and line of the person's code where they are multiplied by the values
+    axis: int  # of the softmax
+    axes: int  # in all
+    lowest: float  # of their sums over the keys
+    highest: float
+
+
+@dataclass(frozen=True)
+class OrderUse(JsonData):
+    """Largest changes of the outputs of a model with attention."""
+
+    order: float  # when the tokens of each sequence change places, but for outputs that go with them
+    tokens: float  # when they are exchanged for others
 
 
 @dataclass(frozen=True)
@@ -118,6 +137,8 @@ class UsageMeasured(JsonData):
     padded: Padded | None = None
     hidden: Hidden | None = None
     merged: Merged | None = None
+    weighing: Weighing | None = None
+    order: OrderUse | None = None
     ignored: Ignored | None = None
     direction: Direction | None = None
     columns: Columns | None = None

@@ -17,11 +17,12 @@ from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.models import hookable
 from tunekit.training.outputs import any_tensor
-from tunekit.training.probes.padding import Padding, find_padding
+from tunekit.training.probes.padding import find_padding
 from tunekit.training.probes.sequences import are_tokens, exchanged, other_tokens, tells
 from tunekit.training.structure import tensors
 
 ROWS = 4  # padded sequences, below which nothing is said
+MOST = 16  # of them that are looked at: their gradients are memory
 STEPS = 3  # of their own, that these have at least
 VOCABULARY = 4  # different tokens, below which nothing is said
 
@@ -75,15 +76,20 @@ def measure_hidden(session: Session, batch: Batch) -> Hidden | None:
         others = [other for number, other in enumerate(batch.inputs) if number != place]
         if padding is None or (value.is_floating_point() and not any(tells(other, padding) for other in others)):
             continue
-        rows = (padding.lengths >= STEPS) & (padding.lengths < value.shape[1])
-        if int(rows.sum()) >= ROWS:
-            found += _effects(session, batch, place, padding, rows)
+        rows = ((padding.lengths >= STEPS) & (padding.lengths < value.shape[1])).nonzero()[:MOST, 0]
+        if len(rows) >= ROWS:
+            found += _effects(session, _some(batch, rows), place, padding.real[rows])
     return min(found, key=lambda one: one.real - one.padding, default=None)
 
 
-def _effects(session: Session, batch: Batch, place: int, padding: Padding, rows: Tensor) -> list[Hidden]:
+def _some(batch: Batch, rows: Tensor) -> Batch:
+    return batch.each(lambda part: part[rows] if part.dim() and len(part) == len(batch) else part)
+
+
+def _effects(session: Session, batch: Batch, place: int, real: Tensor) -> list[Hidden]:
     """Of steps on outputs of the whole sequence, and on the step in its middle as the last layer gives it that gives
-    one a step. Real steps by the sequence where they act most, padding by the one where it acts least."""
+    one a step. Real steps by the one that acts most, padding by the one that acts least: through a recurrent layer
+    both fade, the farther the more."""
     value = batch.inputs[place]
     leaves: list[Tensor] = []
 
@@ -105,12 +111,12 @@ def _effects(session: Session, batch: Batch, place: int, padding: Padding, rows:
         _LookUps(see),
     ):
         outputs = any_tensor(session.answer(session.model, batch))
-    real, size = padding.real, len(value)
+    size = len(value)
     effects = []
     if outputs.dim() and len(outputs) == size and value.shape[1] not in outputs.shape[1:]:
         effects.append((outputs, torch.zeros_like(real)))
     if by_step:
-        middle = (real.long().cumsum(1) == (padding.lengths // 2 + 1)[:, None]) & real
+        middle = (real.long().cumsum(1) == (real.sum(1) // 2 + 1)[:, None]) & real
         effects.append((by_step[-1][middle], middle))
     told = []
     for wanted, itself in effects:
@@ -121,21 +127,21 @@ def _effects(session: Session, batch: Batch, place: int, padding: Padding, rows:
         gradients = [gradient.abs().amax(2) for gradient in given if gradient is not None]
         if gradients:
             gradient = torch.stack(gradients).amax(0)
-            of_real = float(gradient.where(real & ~itself, 0)[rows].max())
-            of_padding = float(gradient.where(~real, 0)[rows].amax(1).min())
-            told.append(Hidden(batch.names[place], int(rows.sum()), of_real, of_padding))
+            of_real = float(gradient.where(real & ~itself, 0).max())
+            of_padding = float(gradient.where(~real, torch.inf).min())
+            told.append(Hidden(batch.names[place], size, of_real, of_padding))
     return told
 
 
 @contextmanager
 def _by_step(model: nn.Module, value: Tensor) -> Iterator[list[Tensor]]:
-    """What layers give of each step, [B, L, ...], in the order of the calls."""
+    """What the last layer that gives one a step gives, [B, L, ...]."""
     given: list[Tensor] = []
 
     def see(_module: nn.Module, _inputs: object, output: object) -> None:
         first = next(iter(tensors(output)), None)
         if first is not None and first.dim() == 3 and first.shape[:2] == value.shape[:2] and first.requires_grad:
-            given.append(first * 1)
+            given[:] = [first * 1]  # as it is now: the next layer may work in place
 
     hooks = [module.register_forward_hook(see) for _, module in hookable(model)]
     try:

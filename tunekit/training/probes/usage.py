@@ -11,6 +11,7 @@ from tunekit.measured import UsageMeasured
 from tunekit.training.data import Batch, LoaderSplit
 from tunekit.training.loop import Session
 from tunekit.training.probes.asking import answered
+from tunekit.training.probes.attention import measure_order, measure_weighing
 from tunekit.training.probes.gradients import stirred
 from tunekit.training.probes.inputs import measure_inputs
 from tunekit.training.probes.scoring import measure_columns, measure_direction
@@ -28,6 +29,7 @@ def measure_usage(subject: Subject) -> UsageMeasured:
     with stirred(session.model):
         later, padded = answered(measure_later, session, batch), answered(measure_padded, session, batch)
         copied = answered(measure_copied, session, batch)
+        weighing, order = answered(measure_weighing, session, batch), answered(measure_order, session, batch)
         hidden, merged = answered(measure_hidden, session, batch), answered(measure_merged, session, batch)
     every = answered(_targets, session)
     return UsageMeasured(
@@ -37,6 +39,8 @@ def measure_usage(subject: Subject) -> UsageMeasured:
         padded=padded,
         hidden=hidden,
         merged=merged,
+        weighing=weighing,
+        order=order,
         ignored=answered(measure_ignored, session, batch),
         direction=answered(measure_direction, session, batch),
         columns=None if every is None else answered(measure_columns, session, batch, every),
