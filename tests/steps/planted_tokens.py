@@ -66,6 +66,27 @@ class Recurrent(nn.Module):
         return self.head(states[torch.arange(len(words)), last])
 
 
+class Encoder(nn.Module):
+    """torch's own encoder, which leaves padding out by itself, over words to a tag a word, or to a class by the first.
+    `how`: "", "clamp", "inverted", "no places"."""
+
+    def __init__(self, how: str = "", outputs: int = 2) -> None:
+        super().__init__()
+        self.how, self.outputs = how, outputs
+        self.embedding = nn.Embedding(30, 24, padding_idx=0)
+        self.place = None if how == "no places" else nn.Embedding(14, 24)
+        self.body = nn.TransformerEncoder(nn.TransformerEncoderLayer(24, 2, 48, batch_first=True), 2)
+        self.head = nn.Linear(24, outputs)
+
+    def forward(self, words: Tensor, mask: Tensor | None = None) -> Tensor:
+        real = words != 0 if mask is None else mask
+        hidden = self.embedding(words.clamp(max=9) if self.how == "clamp" else words)
+        if self.place is not None:
+            hidden = hidden + self.place(torch.arange(words.shape[1]))
+        out = self.head(self.body(hidden, src_key_padding_mask=real if self.how == "inverted" else ~real))
+        return out if self.outputs > 2 else out[:, 0]
+
+
 def mixed_case() -> Pair:
     """Letters 1 to 15, one in twelve as its capital, 16 to 30; the class is which half of the letters prevails."""
     draw = _draw(91)

@@ -52,6 +52,10 @@ def words(model, data="words_only", **recipe):
     return case(T + model, data if ":" in data else S + data, **recipe)
 
 
+def tagged_words(model, **args):
+    return words(model, S + "sentences", model_args={"outputs": 3, **args}, data_args={"tags": True}, **FLAT_LOSS)
+
+
 def rows_weighed(how):
     return case(T + "Weighed", T + "rows_of_numbers", model_args={"how": how})
 
@@ -194,15 +198,10 @@ FAULTS = {
     ),
     "tags by a mask of the real words": (
         "mask_inverted",
-        words(
-            "Attending",
-            S + "sentences",
-            model_args={"outputs": 3, "mask": "inverted", "head": "tags"},
-            data_args={"tags": True},
-            **FLAT_LOSS,
-        ),
+        tagged_words("Attending", mask="inverted", head="tags"),
     ),
     "words cut to the size of an embedding": ("tokens_merged", words("Recurrent", model_args={"how": "clamp"})),
+    "words cut to the size of an encoder's embedding": ("tokens_merged", words("Encoder", model_args={"how": "clamp"})),
     "words laid over each other": ("tokens_merged", words("Recurrent", model_args={"how": "hash"})),
     "words laid over each other in an own table": (
         "tokens_merged",
@@ -320,9 +319,8 @@ SOUND = {
     "a tagger by attention": tagged("Reader", model_args={"outputs": 3, "tags": True}, **FLAT_LOSS),
     "own attention with its mask": words("Attending"),
     "own attention that is read at the first word": words("Attending", model_args={"head": "first"}),
-    "tags by own attention": words(
-        "Attending", S + "sentences", model_args={"outputs": 3, "head": "tags"}, data_args={"tags": True}, **FLAT_LOSS
-    ),
+    "tags by own attention": tagged_words("Attending", head="tags"),
+    "an encoder with its mask": words("Encoder"),
     "words by two hashes": words("Recurrent", model_args={"how": "two hashes"}),
     "rare words made one": words("Recurrent", model_args={"how": "rare unknown"}),
     "capitals as small letters": words("Recurrent", T + "mixed_case", model_args={"how": "case", "vocabulary": 31}),
@@ -403,6 +401,8 @@ def test_what_is_no_fault_is_a_note(recipe, code):
         (words("Attending", model_args={"placed": False}), True),
         (tokens("Reader", "sentences"), True),
         (tagged("Reader", model_args={"outputs": 3, "tags": True}, **FLAT_LOSS), True),
+        (tagged_words("Encoder", how="no places"), True),
+        (tagged_words("Encoder"), False),
         (words("Attending"), False),
         (words("Counts"), False),
         (tokens("Bag", "short_words"), False),
@@ -413,6 +413,12 @@ def test_attention_without_places_is_a_note(recipe, ignored):
     result = step(recipe)
     assert spoken(result) == {}
     assert ("order_ignored" in [item.code for item in result.findings]) == ignored
+
+
+def test_a_mask_that_hides_whole_sequences_is_told_with_what_it_makes():
+    result = step(words("Encoder", model_args={"how": "inverted"}))  # a softmax over nothing
+    assert list(spoken(result)) == ["initial_loss_not_finite", "mask_inverted"]
+    assert len(result.findings) == 2
 
 
 def test_bytes_are_divided_by_255_first():

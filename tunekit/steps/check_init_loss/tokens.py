@@ -73,7 +73,7 @@ def judge(usage: UsageMeasured) -> list[Finding]:
 
 
 def hidden(measured: Hidden | None) -> list[Finding]:
-    if measured is None or measured.padding == 0 or measured.real > HIDDEN * measured.padding:
+    if measured is None or not measured.padding > 0 or not measured.real <= HIDDEN * measured.padding:
         return []
     message = (
         f"of {measured.input} the padding acts on the rest of a sequence and its real steps do not "
@@ -96,7 +96,7 @@ def _merged(merged: Merged | None) -> list[Finding]:
 def _weighing(weighing: Weighing | None) -> list[Finding]:
     if weighing is None or weighing.axis in (0, weighing.axes - 1):
         return []  # what is mixed over samples is told as that
-    if max(weighing.highest - 1, 1 - weighing.lowest) <= OFF_ONE:
+    if not max(weighing.highest - 1, 1 - weighing.lowest) > OFF_ONE:
         return []
     over = "queries" if weighing.axis == weighing.axes - 2 else f"axis {weighing.axis} of {weighing.axes}"
     message = (
@@ -109,7 +109,7 @@ def _weighing(weighing: Weighing | None) -> list[Finding]:
 
 
 def _order(order: OrderUse | None) -> list[Finding]:
-    if order is None or order.tokens == 0 or order.order > SEEN * order.tokens:
+    if order is None or not order.tokens > 0 or not order.order <= SEEN * order.tokens:
         return []
     message = (
         f"the order of the tokens does not matter to this model (other places change its outputs by {order.order:.1g}, "

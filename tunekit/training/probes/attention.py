@@ -122,8 +122,11 @@ def measure_order(session: Session, batch: Batch) -> OrderUse | None:
 
     session.model.eval()
     with _Watch() as watch:
-        base = answer(batch)
-    if not watch.attends or not base.dim() or len(base) != len(value):
+        answer(batch)
+    if not watch.attends:
+        return None
+    base = answer(batch)  # anew: what is watched takes another path through torch's encoder layers
+    if not base.dim() or len(base) != len(value):
         return None
     permuted = answer(exchanged(batch, {places[0]: value.gather(1, source)}))
     other = answer(exchanged(batch, {places[0]: other_tokens(value)}))

@@ -171,7 +171,7 @@ def measure_merged(session: Session, batch: Batch) -> Merged | None:
 
     session.model.eval()
     with _LookUps(see):
-        before = _answers(session, batch)
+        session.answer(session.model, batch)
     if not looked_up:
         return None
     padding = find_padding(value)
@@ -185,6 +185,7 @@ def measure_merged(session: Session, batch: Batch) -> Merged | None:
     several = alike.sum(1) > 1
     if not bool(several.any()):
         return None
+    before = _answers(session, batch)  # anew: what is watched takes another path through torch's encoder layers
     first = known[alike.long().argmax(1)]
     if not _equal(before, _answers(session, exchanged(batch, {places[0]: first[place]}))):
         return None
