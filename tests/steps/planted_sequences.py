@@ -99,7 +99,7 @@ def sentences(length: int = 14, tags: bool = False, full: bool = False, extra: s
 
 
 class Decoder(nn.Module):
-    """A small causal transformer; `fault`: "no mask", "one off", "both ways" (a recurrent layer), "mean"."""
+    """A small causal transformer; `fault`: "no mask", "one off", "mean", "reshape"."""
 
     def __init__(
         self, vocabulary: int = 20, width: int = 32, length: int = 20, fault: str = "", last: bool = True
@@ -119,6 +119,8 @@ class Decoder(nn.Module):
         if self.fault == "mean":
             out = out + hidden.mean(1, keepdim=True)
         logits = self.head(out)
+        if self.fault == "reshape":
+            return logits.reshape(len(x), -1, length)
         return logits if self.last else logits.transpose(1, 2)
 
 
@@ -159,14 +161,15 @@ class CodeOfSentence(nn.Module):
 class Convolutions(nn.Module):
     """Numbers one step ahead; padded on the left, or in the middle of the kernel."""
 
-    def __init__(self, causal: bool = True) -> None:
+    def __init__(self, causal: bool = True, view: bool = False) -> None:
         super().__init__()
-        self.causal = causal
+        self.causal, self.view = causal, view
         self.first, self.second = nn.Conv1d(2, 16, 3), nn.Conv1d(16, 2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         pad = (2, 0) if self.causal else (1, 1)
-        hidden = F.relu(self.first(F.pad(x.transpose(1, 2), pad)))
+        channels = x.reshape(len(x), 2, -1) if self.view else x.transpose(1, 2)
+        hidden = F.relu(self.first(F.pad(channels, pad)))
         return self.second(F.pad(hidden, pad)).transpose(1, 2)
 
 
@@ -237,8 +240,9 @@ class LastState(nn.Module):
         super().__init__()
         self.embedding, self.body, self.head = nn.Embedding(30, 24), nn.GRU(24, 24, batch_first=True), nn.Linear(24, 2)
 
-    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        return self.head(self.body(self.embedding(words))[0][:, -1]) + 0.1 * mask.float().mean(1, keepdim=True)
+    def forward(self, words: Tensor, mask: Tensor | None = None) -> Tensor:
+        told = 0.0 if mask is None else 0.1 * mask.float().mean(1, keepdim=True)
+        return self.head(self.body(self.embedding(words))[0][:, -1]) + told
 
 
 class TextCnn(nn.Module):
@@ -255,8 +259,11 @@ class TextCnn(nn.Module):
         return self.head(torch.cat([F.relu(layer(hidden)).amax(2) for layer in self.convolutions], 1))
 
 
-def words_only(length: int = 14) -> Pair:
+def words_only(length: int = 14, width: int = 0) -> Pair:
+    """Without their mask; `width`: with more padding."""
     train, val = sentences(length)
+    for row in (*train.rows, *val.rows):
+        row["words"] = F.pad(row["words"], (0, max(0, width - length)))
     return tuple(
         TensorDataset(torch.stack([r["words"] for r in part.rows]), torch.stack([r["labels"] for r in part.rows]))
         for part in (train, val)
@@ -324,6 +331,18 @@ def translations(marker: int = -100, begin: bool = True) -> Pair:
         target[i, :length], target[i, length] = words.flip(0), 2
     if not begin:
         begun = target.clamp_min(0)
+    parts = (source, begun, target)
+    return TensorDataset(*(p[:220] for p in parts)), TensorDataset(*(p[220:] for p in parts))
+
+
+def summaries() -> Pair:
+    """Sources of full width, and their first words, padded: two inputs of one width of which only one has padding."""
+    draw = _draw(31)
+    source = torch.randint(3, 24, (300, 12), generator=draw)
+    begun, target = torch.zeros_like(source), torch.full_like(source, -100)
+    for i, length in enumerate(torch.randint(2, 10, (300,), generator=draw).tolist()):
+        begun[i, 0], begun[i, 1 : length + 1] = 1, source[i, :length]
+        target[i, :length], target[i, length] = source[i, :length], 2
     parts = (source, begun, target)
     return TensorDataset(*(p[:220] for p in parts)), TensorDataset(*(p[220:] for p in parts))
 

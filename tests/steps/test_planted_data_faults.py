@@ -6,7 +6,8 @@ Step 1 runs in this process; the pieces stand in planted_readings.py and planted
 import pytest
 from inline_run import carry_out, context_of, recipe_of, spoken
 
-R, S, L, A = "planted_readings:", "planted_sequences:", "planted_losses:", "planted_axes:"
+R, S, T = "planted_readings:", "planted_sequences:", "planted_tokens:"
+L, A = "planted_losses:", "planted_axes:"
 FLAT_LOSS = {"loss": S + "flat_loss"}
 MLP = {"features": 8, "outputs": 1}
 WIDE = {"vocabulary": 60}
@@ -58,6 +59,18 @@ def tokens(model, data="next_tokens", **recipe):
 def tagged(model, **recipe):
     data_args = {"tags": True, **recipe.pop("data_args", {})}
     return tokens(model, "sentences", data_args=data_args, **recipe)
+
+
+def words(model, data="words_only", **recipe):
+    return case(T + model, data if ":" in data else S + data, **recipe)
+
+
+def tagged_words(model, **args):
+    return words(model, S + "sentences", model_args={"outputs": 3, **args}, data_args={"tags": True}, **FLAT_LOSS)
+
+
+def rows_weighed(how):
+    return case(T + "Weighed", T + "rows_of_numbers", model_args={"how": how})
 
 
 FAULTS = {
@@ -168,6 +181,14 @@ FAULTS = {
         "sees_later_tokens",
         tokens("Convolutions", "series_ahead", task="regression", model_args={"causal": False}),
     ),
+    "logits of a causal transformer reshaped": (
+        "sees_later_tokens",
+        tokens("Decoder", model_args={"fault": "reshape"}),
+    ),
+    "numbers reshaped before causal convolutions": (
+        "sees_later_tokens",
+        tokens("Convolutions", "series_ahead", task="regression", model_args={"view": True}),
+    ),
     "a decoder that looks ahead": (
         "sees_later_tokens",
         tokens("Translator", "translations", model_args={"causal": False}, **FLAT_LOSS),
@@ -199,6 +220,32 @@ FAULTS = {
     ),
     "padding in a mean": ("padding_not_masked", tokens("Reader", "words_only", model_args={"how": "nothing"})),
     "padding before the last state": ("padding_not_masked", tokens("LastState", "sentences")),
+    "a mask of the real words before a mean": ("mask_inverted", words("Attending", model_args={"mask": "inverted"})),
+    "a mask of the real words before the first state": (
+        "mask_inverted",
+        words("Attending", model_args={"mask": "inverted", "head": "first"}),
+    ),
+    "tags by a mask of the real words": (
+        "mask_inverted",
+        tagged_words("Attending", mask="inverted", head="tags"),
+    ),
+    "words cut to the size of an embedding": ("tokens_merged", words("Recurrent", model_args={"how": "clamp"})),
+    "words cut to the size of an encoder's embedding": ("tokens_merged", words("Encoder", model_args={"how": "clamp"})),
+    "words laid over each other": ("tokens_merged", words("Recurrent", model_args={"how": "hash"})),
+    "words laid over each other in an own table": (
+        "tokens_merged",
+        words("Recurrent", model_args={"how": "own table"}),
+    ),
+    "a softmax over queries": (
+        "attention_axis",
+        words("Attending", S + "sentences", model_args={"axis": 1}, data_args={"full": True}),
+    ),
+    "a softmax over queries of two heads": ("attention_axis", rows_weighed("queries")),
+    "a softmax over two heads": ("attention_axis", rows_weighed("heads")),
+    "much padding before the last state": (
+        "padding_not_masked",
+        tokens("LastState", "words_only", data_args={"width": 60}),
+    ),
     "padded tokens as targets": (
         "padding_in_loss",
         tokens("Decoder", "padded_next_tokens", model_args=WIDE, data_args={"marker": None}, **FLAT_LOSS),
@@ -298,6 +345,7 @@ SOUND = {
     "padded walks": tokens("Decoder", "padded_next_tokens", model_args=WIDE, **FLAT_LOSS),
     "causal convolutions of numbers one step ahead": tokens("Convolutions", "series_ahead", task="regression"),
     "a translator": tokens("Translator", "translations", **FLAT_LOSS),
+    "a translator of sources without padding": tokens("Translator", "summaries", **FLAT_LOSS),
     "a code of a whole sentence, read back": tokens("CodeOfSentence", data_args={"shifted": False}),
     "words to be found again": tokens("Decoder", "corrupted", **FLAT_LOSS),
     "a table with a column close to its target": regression(R + "with_target", data_args={"off": 0.01}),
@@ -314,6 +362,18 @@ SOUND = {
         "Tagger", model_args={"packed": False}, **FLAT_LOSS
     ),
     "a tagger by attention": tagged("Reader", model_args={"outputs": 3, "tags": True}, **FLAT_LOSS),
+    "own attention with its mask": words("Attending"),
+    "own attention that is read at the first word": words("Attending", model_args={"head": "first"}),
+    "tags by own attention": tagged_words("Attending", head="tags"),
+    "an encoder with its mask": words("Encoder"),
+    "words by two hashes": words("Recurrent", model_args={"how": "two hashes"}),
+    "rare words made one": words("Recurrent", model_args={"how": "rare unknown"}),
+    "capitals as small letters": words("Recurrent", T + "mixed_case", model_args={"how": "case", "vocabulary": 31}),
+    "a softmax over keys of two heads": rows_weighed("keys"),
+    "a softmax over slots that are divided by their sums": rows_weighed("slots"),
+    "a softmax over keys that stand before queries": rows_weighed("turned"),
+    "attention in both ways": rows_weighed("both ways"),
+    "counts of words": words("Counts"),
     "maxima of kernels over padded words": tokens("TextCnn", "words_only"),
     "a second table behind a gate of zero": tokens(
         "Pair2", "two_tables", task="regression", model_args={"uses": "behind a gate"}
@@ -344,6 +404,23 @@ def test_step_1_names_the_fault_and_no_other(name):
     assert list(spoken(result)) == [code], [item.message for item in result.findings]
 
 
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [
+        ("logits of a causal transformer reshaped", "reshape"),
+        ("numbers reshaped before causal convolutions", "reshape"),
+        ("a mean over time", "add"),  # of the mean, which has no time any more
+        ("a recurrent layer in both directions", "gru"),
+        ("centred convolutions of numbers one step ahead", "conv1d"),
+    ],
+)
+def test_what_first_looks_ahead_is_named(name, operation):
+    [finding] = [item for item in step(FAULTS[name][1]).findings if item.code == "sees_later_tokens"]
+    assert finding.evidence["operation"] == operation
+    assert finding.evidence["place"].startswith("planted_sequences.py, line ")
+    assert ("transpose or permute" in finding.advice[0]) == (operation == "reshape")
+
+
 @pytest.mark.parametrize("name", SOUND)
 def test_step_1_stays_silent(name):
     result = step(SOUND[name])
@@ -367,6 +444,32 @@ def test_a_loss_that_is_not_finite_is_told_with_what_it_does_not_take():
     result = step(points("shares", "kl_logarithms_as_shares"))
     assert [item.code for item in result.findings] == ["initial_loss_not_finite", "loss_misused"]
     assert "takes targets within 0 and 1, and gets -" in result.findings[1].message
+
+
+@pytest.mark.parametrize(
+    ("recipe", "ignored"),
+    [
+        (words("Attending", model_args={"placed": False}), True),
+        (tokens("Reader", "sentences"), True),
+        (tagged("Reader", model_args={"outputs": 3, "tags": True}, **FLAT_LOSS), True),
+        (tagged_words("Encoder", how="no places"), True),
+        (tagged_words("Encoder"), False),
+        (words("Attending"), False),
+        (words("Counts"), False),
+        (tokens("Bag", "short_words"), False),
+        (tokens("Decoder", **FLAT_LOSS), False),
+    ],
+)
+def test_attention_without_places_is_a_note(recipe, ignored):
+    result = step(recipe)
+    assert spoken(result) == {}
+    assert ("order_ignored" in [item.code for item in result.findings]) == ignored
+
+
+def test_a_mask_that_hides_whole_sequences_is_told_with_what_it_makes():
+    result = step(words("Encoder", model_args={"how": "inverted"}))  # a softmax over nothing
+    assert list(spoken(result)) == ["initial_loss_not_finite", "mask_inverted"]
+    assert len(result.findings) == 2
 
 
 def test_bytes_are_divided_by_255_first():

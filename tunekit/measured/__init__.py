@@ -58,21 +58,27 @@ from tunekit.measured.tiny import (
     TinyTrained,
 )
 from tunekit.measured.usage import (
+    REORDERS,
     Column,
     Columns,
     Copied,
     Direction,
+    Hidden,
     Ignored,
     InputUse,
     Later,
+    Merged,
     Misuse,
     Misused,
+    OrderUse,
     Padded,
     Regrouped,
     UsageMeasured,
+    Weighing,
 )
 
 __all__ = [
+    "REORDERS",
     "RESIDUAL",
     "STRETCH",
     "Agreement",
@@ -96,6 +102,7 @@ __all__ = [
     "Gradients",
     "GroupsShared",
     "Guess",
+    "Hidden",
     "Identical",
     "Ignored",
     "InitialMeasured",
@@ -105,6 +112,7 @@ __all__ = [
     "Labels",
     "Later",
     "LossMeasured",
+    "Merged",
     "Misuse",
     "Misused",
     "NearCopies",
@@ -112,6 +120,7 @@ __all__ = [
     "Normalization",
     "NotFinite",
     "Optimizing",
+    "OrderUse",
     "Origin",
     "Outputs",
     "Outside",
@@ -133,5 +142,6 @@ __all__ = [
     "Units",
     "UntouchedMeasured",
     "UsageMeasured",
+    "Weighing",
     "Windows",
 ]

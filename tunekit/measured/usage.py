@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tunekit.jsondata import JsonData
+from tunekit.measured.initial import Origin
+
+REORDERS = ("reshape", "view", "reshape_as", "view_as", "unflatten", "flatten")
+"""Operations of an Origin that lay numbers out anew in the order in which they lie."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Later(JsonData):
     after: float
     position: int
     positions: int  # in all
+    origin: Origin | None = None  # the operation that first mixes them; None: not seen
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,46 @@ class Padded(JsonData):
     effect: float | None  # of less padding on outputs at real positions, in standard deviations of these; None: unknown
     told: bool  # another input is their mask, or their lengths
     in_loss: float  # share of padding among the positions that the loss counts; 0 where outputs have no positions
+
+
+@dataclass(frozen=True)
+class Hidden(JsonData):
+    """Largest gradients of what a model makes of sequences that end in padding, without that of a step at itself."""
+
+    input: str
+    rows: int  # sequences looked at
+    real: float  # to real steps
+    padding: float  # to padding, where it is least
+
+
+@dataclass(frozen=True)
+class Merged(JsonData):
+    """Tokens that a model cannot tell apart."""
+
+    input: str
+    tokens: int  # different ones that occur, padding left out
+    merged: int  # of them, those that another one may stand for
+    example: tuple[int, ...]  # some that are the same
+    lost: float  # share of the tokens' entropy
+
+
+@dataclass(frozen=True)
+class Weighing(JsonData):
+    """Weights of self-attention, [..., queries, keys], from a softmax and summed over keys with the values."""
+
+    place: str  # file and line of the person's code where they are multiplied by the values
+    axis: int  # of the softmax
+    axes: int  # in all
+    lowest: float  # of their sums over the keys
+    highest: float
+
+
+@dataclass(frozen=True)
+class OrderUse(JsonData):
+    """Largest changes of the outputs of a model with attention."""
+
+    order: float  # when the tokens of each sequence change places, but for outputs that go with them
+    tokens: float  # when they are exchanged for others
 
 
 @dataclass(frozen=True)
@@ -125,6 +170,10 @@ class UsageMeasured(JsonData):
     later: Later | None = None
     copied: Copied | None = None
     padded: Padded | None = None
+    hidden: Hidden | None = None
+    merged: Merged | None = None
+    weighing: Weighing | None = None
+    order: OrderUse | None = None
     ignored: Ignored | None = None
     direction: Direction | None = None
     columns: Columns | None = None

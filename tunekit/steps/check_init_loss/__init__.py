@@ -32,6 +32,7 @@ from tunekit.steps.check_init_loss import (
     sequence,
     splits,
     targets,
+    tokens,
     units,
     wiring,
 )
@@ -59,6 +60,7 @@ CODES: tuple[Code, ...] = (
     *giveaways.CODES,
     *calls.CODES,
     *axes.CODES,
+    *tokens.CODES,
 )
 
 THE_DATA = "the data"
@@ -144,6 +146,13 @@ def _of_usage(usage: UsageMeasured, context: Here, known: set[str]) -> list[Find
     scale = [] if explained else targets.scale(usage, context)
     misused = calls.judge(usage.misused, known)
     return [*misused, *scale, *targets.direction(usage, context), *sequence.judge(usage), *targets.batches(context)]
+    return [
+        *scale,
+        *targets.direction(usage, context),
+        *sequence.judge(usage),
+        *tokens.judge(usage),
+        *targets.batches(context),
+    ]
 
 
 def _row(measured: InitialMeasured) -> Values:

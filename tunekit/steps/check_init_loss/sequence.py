@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tunekit.measured import Ignored, InputUse, Later, Padded, UsageMeasured
-from tunekit.steps.check_init_loss import giveaways
+from tunekit.measured import REORDERS, Ignored, InputUse, Later, Padded, UsageMeasured
+from tunekit.steps.check_init_loss import giveaways, tokens
 from tunekit.steps.check_init_loss.settings import SEEN, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
@@ -22,7 +22,7 @@ SEES_LATER_TOKENS = fault(
     "Where the loss holds each output against the input one step on: all later inputs are exchanged, in eval mode; "
     f"outputs before them must not change (at most {SEEN:g} of what the later outputs do).",
     "A causal mask that is missing, inverted or one place off; a layer that runs in both directions, or that averages "
-    "or normalises over time.",
+    "or normalises over time; a view or reshape where a transpose was meant.",
     (
         "mask attention with torch.triu(ones, diagonal=1), true where it must not look (`is_causal=True`)",
         "look for bidirectional layers, centred convolutions and means over time",
@@ -83,8 +83,10 @@ CODES = (SEES_LATER_TOKENS, INPUT_UNUSED, PADDING_NOT_MASKED, PADDING_IN_LOSS, T
 
 def judge(usage: UsageMeasured) -> list[Finding]:
     later, unused = _later(usage.later), _unused(usage.inputs)
-    # What sees everything, or whose mask is not passed on, sees padding for that reason.
-    explained = bool(later) or (bool(unused) and any(not use.used and use.masks for use in usage.inputs))
+    # What sees everything, whose mask is not passed on or is inverted sees padding for that reason.
+    explained = bool(later or tokens.hidden(usage.hidden)) or (
+        bool(unused) and any(not use.used and use.masks for use in usage.inputs)
+    )
     return [
         *later,
         *giveaways.of_tokens(usage.copied),
@@ -102,7 +104,19 @@ def _later(later: Later | None) -> list[Finding]:
         f"other inputs after position {later.position + 1} of {later.positions} change the outputs before it, which "
         f"are to predict them (by {later.before:.2g}; later outputs by {later.after:.2g})"
     )
-    return [SEES_LATER_TOKENS.finding(message, later.to_json())]
+    evidence = {name: value for name, value in later.to_json().items() if name != "origin"}
+    if later.origin is None:
+        return [SEES_LATER_TOKENS.finding(message, evidence)]
+    operation, place = later.origin.operation, later.origin.place
+    where = operation + (f" ({place})" if place else "")
+    reordered = f"{operation} keeps the order of the numbers and mixes axes: exchange axes by transpose or permute"
+    return [
+        SEES_LATER_TOKENS.finding(
+            f"{message}; first in {where}",
+            {**evidence, "operation": operation, "place": place},
+            advice=(reordered,) if operation in REORDERS else None,
+        )
+    ]
 
 
 def _unused(uses: tuple[InputUse, ...]) -> list[Finding]:

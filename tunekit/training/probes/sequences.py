@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from tunekit.measured import Copied, Ignored, Later, Padded
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.outputs import main_tensor
+from tunekit.training.probes.asking import asked
+from tunekit.training.probes.mixing import first_mixing
 from tunekit.training.probes.padding import Padding, find_padding
 
 NEXT = 0.8  # share of the outputs that are held against the input one step on
@@ -79,7 +82,7 @@ def measure_later(session: Session, batch: Batch) -> Later | None:
 
 def _predicts_next(session: Session, batch: Batch, value: Tensor) -> tuple[int, Tensor] | None:
     """The outputs' axis of positions, and which positions [B, T] are held against the next input."""
-    if _are_tokens(value):
+    if are_tokens(value):
         pairing = find_pairing(session, batch, value.shape[1])
         if pairing is None or pairing.wanted is None:
             return None
@@ -100,7 +103,7 @@ def _predicts_next(session: Session, batch: Batch, value: Tensor) -> tuple[int, 
     return 1, torch.ones(targets.shape[:2], dtype=torch.bool, device=value.device)
 
 
-def _are_tokens(value: Tensor) -> bool:
+def are_tokens(value: Tensor) -> bool:
     return value.dim() == 2 and not value.is_floating_point() and value.dtype != torch.bool
 
 
@@ -108,7 +111,7 @@ def measure_copied(session: Session, batch: Batch) -> Copied | None:
     """Whether outputs are held against the token of their own position, and what later tokens change of them. None
     where they are not."""
     for place, value in enumerate(batch.inputs):
-        if not isinstance(value, Tensor) or not _are_tokens(value):
+        if not isinstance(value, Tensor) or not are_tokens(value):
             continue
         pairing = find_pairing(session, batch, value.shape[1])
         if pairing is None or pairing.wanted is None:
@@ -151,7 +154,14 @@ def _later(session: Session, batch: Batch, place: int, axis: int, held: Tensor) 
     if not before.numel() or not after.numel() or float(after.max()) == 0:
         return None
     positions = batch.inputs[place].shape[1]
-    return Later(before=float(before.max()), after=float(after.max()), position=cut, positions=positions)
+    mixed = partial(first_mixing, session, batch, _changed_after(batch, place, cut), positions, cut)
+    return Later(
+        before=float(before.max()),
+        after=float(after.max()),
+        position=cut,
+        positions=positions,
+        origin=asked(mixed) if bool(before.any()) else None,
+    )
 
 
 @torch.no_grad()
@@ -162,18 +172,22 @@ def _change_after(session: Session, batch: Batch, place: int, axis: int, held: T
     cut = int(held.nonzero()[:, 1].median())
     if cut + 1 >= value.shape[1]:
         return cut, None
-    changed = value.clone()
-    changed[:, cut + 1 :] = _others(value)[:, cut + 1 :]
     answer = repeatable(session)
     outputs = _positions(answer(batch), axis, batch)
     again = _positions(answer(batch), axis, batch)
-    other = _positions(answer(exchanged(batch, {place: changed})), axis, batch)
+    other = _positions(answer(_changed_after(batch, place, cut)), axis, batch)
     if outputs.shape != other.shape or not torch.equal(outputs, again):
         return cut, None
     return cut, (outputs - other).abs().reshape(*outputs.shape[:2], -1).amax(2)
 
 
-def _others(value: Tensor) -> Tensor:
+def _changed_after(batch: Batch, place: int, cut: int) -> Batch:
+    changed = batch.inputs[place].clone()
+    changed[:, cut + 1 :] = other_tokens(changed)[:, cut + 1 :]
+    return exchanged(batch, {place: changed})
+
+
+def other_tokens(value: Tensor) -> Tensor:
     """Other tokens of the same vocabulary (padding stays), or other numbers, at every place."""
     if value.is_floating_point():
         return value.roll(1, 0) + torch.randn(value.shape, generator=torch.Generator().manual_seed(0)).to(value)
@@ -218,7 +232,7 @@ def measure_padded(session: Session, batch: Batch) -> Padded | None:
         if padding is None:
             continue
         others = [other for number, other in enumerate(batch.inputs) if number != place]
-        told = any(_tells(other, padding) for other in others)
+        told = any(tells(other, padding) for other in others)
         if value.is_floating_point() and not told:
             continue  # rows of zeros may be a picture's margin
         pairing = find_pairing(session, batch, value.shape[1])
@@ -235,7 +249,7 @@ def measure_padded(session: Session, batch: Batch) -> Padded | None:
     return Padded(share, effect, told, min((one[3] for one in padded if one[3] is not None), default=0.0))
 
 
-def _tells(value: object, padding: Padding) -> bool:
+def tells(value: object, padding: Padding) -> bool:
     """Whether an input is a mask or the lengths of these sequences."""
     if not isinstance(value, Tensor) or (value.is_floating_point() and value.dim() != 2):
         return False
@@ -260,11 +274,11 @@ def _effect(session: Session, batch: Batch, place: int, padding: Padding, pairin
     short = batch.each(lambda value: value[rows] if value.dim() and len(value) == len(padding.real) else value)
     cut = {}
     for other, value in enumerate(short.inputs):
-        if isinstance(value, Tensor) and value.dim() >= 2 and value.shape[1] == full:
-            theirs = find_padding(batch.inputs[other])
-            if other == place or theirs is None or torch.equal(theirs.real, padding.real):
-                both = value.dim() >= 3 and value.shape[2] == full and not value.is_floating_point()
-                cut[other] = value[:, :width, :width] if both else value[:, :width]
+        if not isinstance(value, Tensor) or value.dim() < 2 or value.shape[1] != full:
+            continue
+        if other == place or _ends_with(value, batch.inputs[other], width, padding):
+            both = value.dim() >= 3 and value.shape[2] == full and not value.is_floating_point()
+            cut[other] = value[:, :width, :width] if both else value[:, :width]
     session.model.eval()
     answer = repeatable(session)
     wide, narrow = answer(short), answer(exchanged(short, cut))
@@ -278,6 +292,15 @@ def _effect(session: Session, batch: Batch, place: int, padding: Padding, pairin
     else:
         return None
     return float(change.median()) / spread if spread > 0 else None
+
+
+def _ends_with(short: Tensor, value: Tensor, width: int, padding: Padding) -> bool:
+    """Whether an input has nothing of its own behind the width: padding of the same steps, or the same for all."""
+    theirs = find_padding(value)
+    if theirs is not None:
+        return torch.equal(theirs.real, padding.real)
+    behind = short[:, width:]
+    return bool((behind == behind[:, :1]).all()) or bool((behind == behind[:1]).all())
 
 
 def measure_ignored(session: Session, batch: Batch) -> Ignored | None:

@@ -11,6 +11,7 @@ from tunekit.measured import UsageMeasured
 from tunekit.training.data import Batch, LoaderSplit
 from tunekit.training.loop import Session
 from tunekit.training.probes.asking import answered
+from tunekit.training.probes.attention import measure_order, measure_weighing
 from tunekit.training.probes.contracts import measure_misused
 from tunekit.training.probes.gradients import stirred
 from tunekit.training.probes.inputs import measure_inputs
@@ -18,6 +19,7 @@ from tunekit.training.probes.regrouping import measure_regrouped
 from tunekit.training.probes.scoring import measure_columns, measure_direction
 from tunekit.training.probes.sequences import measure_copied, measure_ignored, measure_later, measure_padded
 from tunekit.training.probes.subject import Subject
+from tunekit.training.probes.tokens import measure_hidden, measure_merged
 
 SAMPLES = 64  # of one batch
 
@@ -29,12 +31,18 @@ def measure_usage(subject: Subject) -> UsageMeasured:
     with stirred(session.model):
         later, padded = answered(measure_later, session, batch), answered(measure_padded, session, batch)
         copied = answered(measure_copied, session, batch)
+        weighing, order = answered(measure_weighing, session, batch), answered(measure_order, session, batch)
+        hidden, merged = answered(measure_hidden, session, batch), answered(measure_merged, session, batch)
     every = answered(_targets, session)
     return UsageMeasured(
         inputs=answered(measure_inputs, session, batch) or (),
         later=later,
         copied=copied,
         padded=padded,
+        hidden=hidden,
+        merged=merged,
+        weighing=weighing,
+        order=order,
         ignored=answered(measure_ignored, session, batch),
         misused=answered(measure_misused, session, batch) or (),
         regrouped=answered(measure_regrouped, session, batch) or (),
