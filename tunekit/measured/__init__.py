@@ -58,7 +58,6 @@ from tunekit.measured.tiny import (
     TinyTrained,
 )
 from tunekit.measured.usage import (
-    REORDERS,
     Column,
     Columns,
     Copied,
@@ -78,7 +77,6 @@ from tunekit.measured.usage import (
 )
 
 __all__ = [
-    "REORDERS",
     "RESIDUAL",
     "STRETCH",
     "Agreement",

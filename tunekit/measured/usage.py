@@ -8,9 +8,6 @@ from typing import Literal
 from tunekit.jsondata import JsonData
 from tunekit.measured.initial import Origin
 
-REORDERS = ("reshape", "view", "reshape_as", "view_as", "unflatten", "flatten")
-"""Operations of an Origin that lay numbers out anew in the order in which they lie."""
-
 
 @dataclass(frozen=True)
 class InputUse(JsonData):

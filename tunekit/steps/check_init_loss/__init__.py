@@ -144,9 +144,8 @@ def _of_usage(usage: UsageMeasured, context: Here, known: set[str]) -> list[Find
     """What one batch shows, but for what another finding explains."""
     explained = known & {loss.INITIAL_LOSS_HIGH.name, outputs.OUTPUTS_CLIPPED.name, targets.SINGLE_CLASS.name}
     scale = [] if explained else targets.scale(usage, context)
-    misused = calls.judge(usage.misused, known)
-    return [*misused, *scale, *targets.direction(usage, context), *sequence.judge(usage), *targets.batches(context)]
     return [
+        *calls.judge(usage.misused, known),
         *scale,
         *targets.direction(usage, context),
         *sequence.judge(usage),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunekit.measured import REORDERS, Ignored, InputUse, Later, Padded, UsageMeasured
+from tunekit.measured import Ignored, InputUse, Later, Padded, UsageMeasured
 from tunekit.steps.check_init_loss import giveaways, tokens
 from tunekit.steps.check_init_loss.settings import SEEN, fault
 from tunekit.steps.context import percent
@@ -109,14 +109,8 @@ def _later(later: Later | None) -> list[Finding]:
         return [SEES_LATER_TOKENS.finding(message, evidence)]
     operation, place = later.origin.operation, later.origin.place
     where = operation + (f" ({place})" if place else "")
-    reordered = f"{operation} keeps the order of the numbers and mixes axes: exchange axes by transpose or permute"
-    return [
-        SEES_LATER_TOKENS.finding(
-            f"{message}; first in {where}",
-            {**evidence, "operation": operation, "place": place},
-            advice=(reordered,) if operation in REORDERS else None,
-        )
-    ]
+    evidence |= {"operation": operation, "place": place}
+    return [SEES_LATER_TOKENS.finding(f"{message}; first in {where}", evidence)]
 
 
 def _unused(uses: tuple[InputUse, ...]) -> list[Finding]:

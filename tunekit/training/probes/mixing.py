@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from tunekit.configuration import Values
-from tunekit.measured import REORDERS, Origin
+from tunekit.measured import Origin
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.probes.places import Calls, at_work, name_of, persons_line, tensors_in
 
+REORDERS = ("reshape", "view", "reshape_as", "view_as", "unflatten", "flatten")
 ROWS = (5, 7, 3)  # sequences looked at: a number that is not their length
 TOUCHED = 1e-5  # change of the early steps over the size of a call's numbers, above which it is none of rounding
 
