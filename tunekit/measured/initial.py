@@ -200,6 +200,16 @@ class Optimizing(JsonData):
 
 
 @dataclass(frozen=True)
+class Frozen(JsonData):
+    """Parameters whose requires_grad is off."""
+
+    names: tuple[str, ...] = ()
+    everything: bool = False  # no parameter of the model trains
+    acting: tuple[str, ...] = ()  # those that move outputs which training moves too: no teacher's
+    drawn: tuple[str, ...] = ()  # of these the weights of layers that another seed gives other values
+
+
+@dataclass(frozen=True)
 class InitialMeasured(JsonData):
     """One initialisation over some real batches, weight decay left out (probe `initial`)."""
 
@@ -209,7 +219,7 @@ class InitialMeasured(JsonData):
     loss: LossMeasured | None  # None: labels and outputs do not fit each other
     stretched: Stretched | None  # None: no input is a real number
     dependence: Dependence | None  # None: inputs that are no tensors, or a single sample
-    frozen: tuple[str, ...]  # parameters whose requires_grad is off
+    frozen: Frozen
     normalizes_input: bool  # the first layer is a normalisation
     decay: Decay | None  # None: an optimizer of torch, which applies it by construction
     optimizing: Optimizing | None = None  # None: likewise

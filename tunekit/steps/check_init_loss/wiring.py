@@ -17,10 +17,15 @@ SIDE_BRANCH = 0.05  # share of the parameters without a gradient, below which it
 FROZEN_PARAMETERS = fault(
     "frozen_parameters",
     "warn",
-    "Some parameters do not train.",
-    "Parameters with requires_grad off.",
-    "A freeze meant for fine-tuning, or left over.",
-    ("if it is meant, say `pretrained: true` under `model`; otherwise set requires_grad to True",),
+    "Parameters are frozen that were never trained.",
+    "Parameters of layers with requires_grad off that another seed gives other values: no weights that were loaded, "
+    "and no copy of weights that train. They count where outputs that train change with them: those of a teacher or a "
+    "target network do not. A note where they were loaded; a failure where no parameter trains.",
+    "A freeze left over, or weights that were not loaded before it.",
+    (
+        "load the trained weights before they are frozen, or set requires_grad to True",
+        "if it is meant, say `pretrained: true` under `model`",
+    ),
     KARPATHY,
 )
 UNUSED_PARAMETERS = fault(
@@ -80,6 +85,10 @@ PARAMETERS_OUTSIDE_MODEL = fault(
 )
 CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, PARAMETERS_OUTSIDE_MODEL)
 
+NOTHING_TRAINS = ("set requires_grad to True for what should learn",)
+TRAINED_BEFORE = (
+    "if they were trained before, say `pretrained: true` under `model`: then rates are looked for as in fine-tuning",
+)
 OF_LOSS = (
     "make the loss's parameters a part of the model, and return them beside the outputs: what trains is "
     "model.parameters()",
@@ -90,10 +99,20 @@ OF_LOSS = (
 def parameters(measured: InitialMeasured, context: Here) -> list[Finding]:
     """Parameters that are frozen, or that no gradient reaches."""
     findings = []
-    frozen = measured.frozen
-    if frozen and not context.recipe.model.pretrained:
-        message = f"{len(frozen)} parameters do not train (requires_grad is off): {named_few(frozen)}"
-        findings.append(FROZEN_PARAMETERS.finding(message, {"parameters": frozen[:20]}))
+    frozen, pretrained = measured.frozen, context.recipe.model.pretrained
+    if frozen.everything:
+        message = f"no parameter of the model trains: requires_grad is off in all {len(frozen.names)}"
+        findings.append(FROZEN_PARAMETERS.finding(message, severity="fail", advice=NOTHING_TRAINS))
+    elif frozen.drawn and not pretrained:
+        names = frozen.drawn
+        message = f"{len(names)} parameters are frozen at the random numbers they were built with: {named_few(names)}"
+        findings.append(FROZEN_PARAMETERS.finding(message, {"parameters": names[:20]}))
+    elif frozen.acting and not pretrained:
+        names = frozen.acting
+        message = f"{len(names)} parameters do not train (requires_grad is off): {named_few(names)}"
+        findings.append(
+            FROZEN_PARAMETERS.finding(message, {"parameters": names[:20]}, severity="note", advice=TRAINED_BEFORE)
+        )
     gradients = measured.loss.gradients if measured.loss else None
     if gradients and gradients.unreached:
         names, share = gradients.unreached, gradients.unreached_share

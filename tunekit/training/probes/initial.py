@@ -18,6 +18,7 @@ from tunekit.training.probes.asking import asked
 from tunekit.training.probes.demands import measure_demands
 from tunekit.training.probes.dependence import measure_dependence
 from tunekit.training.probes.finiteness import origin_of_loss
+from tunekit.training.probes.frozen import measure_frozen
 from tunekit.training.probes.gradients import measure_gradients, stirred
 from tunekit.training.probes.losses import feels_targets, halves, labels_fit, measure_losses, target_range
 from tunekit.training.probes.norms import measure_normalizations
@@ -47,6 +48,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
         _ = session.optimizer  # what it holds is asked for below
     loss = _loss(session, batches, answers) if fits else None
     stretched = asked(lambda: _stretched(session, first))
+    frozen = measure_frozen(session, first)
     with stirred(model):
         dependence = asked(lambda: measure_dependence(session, first))
     return InitialMeasured(
@@ -56,7 +58,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
         loss=loss,
         stretched=stretched,
         dependence=dependence,
-        frozen=tuple(name for name, parameter in model.named_parameters() if not parameter.requires_grad),
+        frozen=frozen,
         normalizes_input=_normalizes_input(model),
         repeated=asked(lambda: measure_repeated(session, first)),
         outside=(asked(lambda: measure_outside(session, first)) or ()) if fits else (),
