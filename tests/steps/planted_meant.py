@@ -6,7 +6,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from planted_data import clouds
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+
+def same() -> Any:
+    """Samples that are their own targets."""
+    return tuple(TensorDataset(part.tensors[0], part.tensors[0]) for part in clouds())
+
 
 # Frozen weights.
 
@@ -101,3 +109,75 @@ class Fourier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         z = x @ self.frequencies
         return self.head(torch.cat([z.sin(), z.cos()], 1))
+
+
+# Random numbers in eval mode.
+
+
+class Variational(nn.Module):
+    """A variational autoencoder that samples in either mode; `dropped`: with a dropout that never ends."""
+
+    def __init__(self, dropped: bool = False) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.dropped = layers(outputs=8), layers(4, 32, 12), dropped
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, log_variance = self.encoder(x).chunk(2, 1)
+        z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        return self.decoder(F.dropout(z, 0.2) if self.dropped else z), mean, log_variance
+
+
+def evidence(outputs: tuple[Tensor, Tensor, Tensor], targets: Tensor) -> Tensor:
+    made, mean, log_variance = outputs
+    divergence = -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum(1).mean()
+    return F.mse_loss(made, targets) * targets.shape[1] + divergence
+
+
+class Diffusion(nn.Module):
+    """Draws the time and the noise, which is to be found. `mask`: hides random inputs in either mode instead."""
+
+    def __init__(self, mask: bool = False) -> None:
+        super().__init__()
+        self.body, self.mask = layers(13, 64, 12), mask
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        t = torch.randint(0, 100, (len(x), 1)) / 100
+        if self.mask:
+            kept = torch.bernoulli(torch.full_like(x, 0.7))
+            return self.body(torch.cat([x * kept, t], 1)), x
+        noise = torch.randn_like(x)
+        return self.body(torch.cat([(1 - t).sqrt() * x + t.sqrt() * noise, t], 1)), noise
+
+
+def noise_found(outputs: tuple[Tensor, Tensor], _targets: Tensor) -> Tensor:
+    return F.mse_loss(*outputs)
+
+
+class Sampled(nn.Module):
+    """Weights that are drawn in each pass, around means that train."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.mean = layers(outputs=32), nn.Parameter(0.1 * torch.randn(32, 4))
+        self.spread = nn.Parameter(torch.full((32, 4), -3.0))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        weight = torch.distributions.Normal(self.mean, F.softplus(self.spread)).rsample()
+        return self.body(x) @ weight, (self.mean**2).sum() * 1e-4
+
+
+def with_prior(outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs[0], targets) + outputs[1]
+
+
+class Force(nn.Module):
+    """Gives the slope of what it computes, with a graph in every mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(self.body(x).sum(), x, create_graph=True)[0][:, :1]

@@ -1,7 +1,10 @@
 """What is a fault in one model and meant in another: step 1 tells them apart."""
 
+import warnings
+
 import pytest
-from inline_run import carry_out, context_of, recipe_of, spoken
+import torch
+from inline_run import HERE, carry_out, context_of, recipe_of, spoken
 
 M = "planted_meant:"
 
@@ -20,6 +23,16 @@ FAULTS = {
     "the same without a graph": ({"frozen_parameters": "warn"}, of("Head", no_grad=True), "body.0.weight"),
     "a frozen LSTM": ({"frozen_parameters": "warn"}, of("Head", kind="lstm"), "body.weight_ih_l0"),
     "everything is frozen": ({"frozen_parameters": "fail"}, case("everything_frozen"), "no parameter of the model"),
+    "a dropout that never ends beside a sample": (
+        {"random_in_eval": "warn"},
+        of("Variational", data=f"{M}same", loss="evidence", task="regression", dropped=True),
+        "dropout (planted_meant.py, line",
+    ),
+    "a mask that is drawn in either mode": (
+        {"random_in_eval": "warn"},
+        of("Diffusion", loss="noise_found", mask=True),
+        "bernoulli (planted_meant.py, line",
+    ),
 }
 
 SOUND = {
@@ -29,6 +42,11 @@ SOUND = {
     "a target network": of("Follower", loss="near_the_target"),
     "keys of a momentum encoder": of("Follower", pairs=True, loss="each_to_its_own"),
     "fixed frequencies": case("Fourier"),
+    "a variational autoencoder that samples in eval mode": of(
+        "Variational", data=f"{M}same", loss="evidence", task="regression"
+    ),
+    "noise that is to be found": of("Diffusion", loss="noise_found"),
+    "weights that are drawn": of("Sampled", loss="with_prior"),
 }
 
 
@@ -45,7 +63,45 @@ def test_the_fault_is_named(name):
     assert words in " ".join(item.message for item in result.findings)
 
 
+def test_a_draw_that_a_loss_asks_for_is_a_note():
+    result = step_1(SOUND["noise that is to be found"])
+    [finding] = [item for item in result.findings if item.code == "random_in_eval"]
+    assert finding.severity == "note"
+    assert "randint (planted_meant.py, line" in finding.message
+    assert "what is learned" in finding.advice[0]
+
+
 @pytest.mark.parametrize("name", SOUND)
 def test_what_is_meant_is_left_in_peace(name):
     result = step_1(SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]
+
+
+def test_what_a_loss_takes_sample_by_sample_is_no_news():
+    from planted_meant import distilled
+
+    from tests.conftest import config_of
+    from tunekit.training.tasks import build_task
+
+    config = config_of(loss={"target": f"{M}distilled", "args": {}})
+    task = build_task(config, HERE)
+    outputs, targets = (torch.randn(6, 4), torch.randn(6, 4)), torch.arange(6) % 4
+    task.settle(outputs, targets)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        losses = task.sample_losses(outputs, targets)
+    assert not heard
+    assert losses.shape == (6,)
+    assert float(losses.mean()) == pytest.approx(float(distilled(outputs, targets)), rel=1e-5)
+
+
+def test_a_model_that_takes_slopes_in_forward_leaves_no_warning():
+    always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            step_1(case("Force", "regression", task="regression"))
+    finally:
+        torch.set_warn_always(always)
+    assert not [one for one in heard if "to a scalar" in str(one.message)]

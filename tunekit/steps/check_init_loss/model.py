@@ -32,7 +32,13 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
     flat = loss.without_gradient(initial)
     findings = _values(initial, context, known, bool(flat))
     finite = finite and not _says(finiteness.INITIAL_LOSS_NOT_FINITE, findings)
-    findings += [*flat, *loss.averaged(initial), *wires, *randomness.judge(initial), *norms.judge(initial, context)]
+    findings += [
+        *flat,
+        *loss.averaged(initial),
+        *wires,
+        *randomness.judge(initial, context),
+        *norms.judge(initial, context),
+    ]
     constant = INPUT_CONSTANT.name in known
     # Equal inputs switch the same units off for all samples: then that is no fault of the layer.
     dead = [] if constant else gradients.dead_units(initial)

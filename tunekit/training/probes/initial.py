@@ -26,6 +26,7 @@ from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay,
 from tunekit.training.probes.parameters import measure_identical, measure_outside
 from tunekit.training.probes.repeats import measure_repeated
 from tunekit.training.probes.subject import Subject
+from tunekit.training.structure import changed
 from tunekit.training.tasks import takes_logits
 
 BATCHES = 8  # real batches looked at
@@ -40,7 +41,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
     model.train()
     normalizations = asked(lambda: measure_normalizations(session, first)) or ()
     with torch.no_grad():
-        answers = [session.answer(model, batch) for batch in batches]
+        answers = [changed(session.answer(model, batch), Tensor.detach) for batch in batches]
     outputs = [any_tensor(answer) for answer in answers]
     fits = all(labels_fit(task, out, batch.targets) for out, batch in zip(outputs, batches, strict=True))
     own = has_own_optimizer(session)
@@ -175,7 +176,7 @@ def _stretched(session: Session, batch: Batch) -> Stretched | None:
     model.eval()
     try:
         with torch.no_grad():
-            outputs = session.forward(model, batch.each(_larger))
+            outputs = session.forward(model, batch.each(_larger)).detach()
     finally:
         model.train()
     low, high = float(outputs.min()), float(outputs.max())

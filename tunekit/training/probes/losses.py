@@ -125,7 +125,7 @@ def feels_targets(task: Task, outputs: Outputs, targets: object) -> bool:
 
 def _drawn_alike(task: Task, outputs: Outputs, targets: object) -> float:
     torch.manual_seed(0)
-    return float(task.loss(outputs, targets))
+    return float(task.loss(outputs, targets).detach())
 
 
 def _together(batches: list[Batch]) -> Tensor | None:
