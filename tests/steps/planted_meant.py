@@ -181,3 +181,65 @@ class Force(nn.Module):
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             return torch.autograd.grad(self.body(x).sum(), x, create_graph=True)[0][:, :1]
+
+
+# Outputs of a scale.
+
+
+def line(seed: int = 0) -> Any:
+    """Two classes of -1 and 1, on two inputs that tell them."""
+    draw = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, 2, (500,), generator=draw).float() * 2 - 1
+    x = torch.randn(500, 2, generator=draw) + 1.5 * y[:, None]
+    return TensorDataset(x[:400], y[:400]), TensorDataset(x[400:], y[400:])
+
+
+class Plane(nn.Module):
+    """A linear support vector machine whose start is turned the wrong way; `scale`: of its weights."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+        with torch.no_grad():
+            self.layer.weight.abs_().mul_(-scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x).squeeze(1)
+
+
+def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.relu(1 - outputs * targets).mean()
+
+
+class Likenesses(nn.Module):
+    """Two towers, and the likeness of all pairs over a temperature."""
+
+    def __init__(self, learned: bool = True) -> None:
+        super().__init__()
+        self.left, self.right = layers(outputs=16), layers(outputs=16)
+        self.scale: Any = nn.Parameter(torch.tensor(2.66)) if learned else torch.tensor(2.66)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.left(x), self.right(torch.tanh(x))
+        return self.scale.exp() * F.normalize(left, dim=1) @ F.normalize(right, dim=1).T
+
+
+def both_ways(outputs: Tensor, _targets: Tensor) -> Tensor:
+    places = torch.arange(len(outputs))
+    return (F.cross_entropy(outputs, places) + F.cross_entropy(outputs.T, places)) / 2
+
+
+class Cold(nn.Module):
+    """Scores over a temperature of a hundredth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = layers()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) / 0.01
+
+
+def calmed(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of scores that the loss makes small again."""
+    return F.cross_entropy(outputs * 0.01, targets)

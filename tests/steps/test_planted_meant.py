@@ -33,6 +33,12 @@ FAULTS = {
         of("Diffusion", loss="noise_found", mask=True),
         "bernoulli (planted_meant.py, line",
     ),
+    "scores over a hundredth": ({"logits_too_large": "warn"}, case("Cold"), "standard deviation"),
+    "a support vector machine of large weights": (
+        {"initial_loss_high": "fail"},
+        case("Plane", f"{M}line", loss=f"{M}hinge", model_args={"scale": 20.0}),
+        "outputs have scale",
+    ),
 }
 
 SOUND = {
@@ -47,6 +53,10 @@ SOUND = {
     ),
     "noise that is to be found": of("Diffusion", loss="noise_found"),
     "weights that are drawn": of("Sampled", loss="with_prior"),
+    "likenesses over a learned temperature": of("Likenesses", loss="both_ways"),
+    "likenesses over a fixed temperature": of("Likenesses", loss="both_ways", learned=False),
+    "large scores of a loss that makes them small": of("Cold", loss="calmed"),
+    "a support vector machine turned the wrong way": case("Plane", f"{M}line", loss=f"{M}hinge"),
 }
 
 

@@ -100,6 +100,7 @@ class LossMeasured(JsonData):
         None  # norm of its gradient there, the largest of several batches; None: outputs have none
     )
     elsewhere: float | None = None  # the same at random outputs
+    exchanged: float | None = None  # in train mode, each sample given another's outputs; None: they have no rows
     feels_targets: bool = True  # it changes where targets are others
     slope: float | None = (
         None  # what it changes by where 1 is added to all outputs, if it goes on so; None: it does not

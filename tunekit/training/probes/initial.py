@@ -20,7 +20,7 @@ from tunekit.training.probes.dependence import measure_dependence
 from tunekit.training.probes.finiteness import origin_of_loss
 from tunekit.training.probes.frozen import measure_frozen
 from tunekit.training.probes.gradients import measure_gradients, stirred
-from tunekit.training.probes.losses import feels_targets, halves, labels_fit, measure_losses, target_range
+from tunekit.training.probes.losses import exchanged, feels_targets, halves, labels_fit, measure_losses, target_range
 from tunekit.training.probes.norms import measure_normalizations
 from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay, measure_optimizing
 from tunekit.training.probes.parameters import measure_identical, measure_outside
@@ -89,6 +89,7 @@ def _loss(session: Session, batches: list[Batch], answers: list[Any]) -> LossMea
         origin=None if math.isfinite(trained) and math.isfinite(evaluated) else _origin(session, batches, trained),
         at_outputs=demands.at_outputs,
         elsewhere=demands.elsewhere,
+        exchanged=asked(lambda: exchanged(session.task, batches, answers)),
         feels_targets=feels_targets(session.task, answers[0], batches[0].targets),
         slope=demands.slope,
     )
