@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from planted_data import clouds
+from planted_data import clouds, tokens
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
@@ -243,3 +243,62 @@ class Cold(nn.Module):
 def calmed(outputs: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of scores that the loss makes small again."""
     return F.cross_entropy(outputs * 0.01, targets)
+
+
+# Steps, and normalisation of single values.
+
+
+def real_tokens() -> Any:
+    """Tokens as real numbers."""
+    return tuple(TensorDataset(part.tensors[0].float(), part.tensors[1]) for part in tokens())
+
+
+class Stepped(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.last = kind, 0.0
+        self.body = layers(32, 48, 3) if kind == "tokens" else layers(8, 48, 1)
+        if kind == "tokens":
+            self.embedding = nn.Embedding(30, 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        match self.kind:
+            case "cast":
+                return self.body((x / 10).long().float())
+            case "tokens":
+                return self.body(self.embedding(x.long()).mean(1))
+        y = self.body(x)
+        match self.kind:
+            case "round":
+                return torch.round(y)
+            case "passed":
+                return y + (torch.round(y * 4) / 4 - y).detach()
+            case _:
+                self.last = torch.round(y).mean().item()
+                return y
+
+
+class Normed(nn.Module):
+    """What is normalised together."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        if kind == "pictures":
+            self.body: nn.Module = nn.Conv2d(1, 32, 3)
+        else:
+            self.body = nn.Linear(12, 32)
+        norms = {"groups": nn.GroupNorm(32, 32), "group": nn.GroupNorm(1, 32), "layer": nn.LayerNorm(32)}
+        self.norm = (norms | {"beside": nn.LayerNorm(1), "pictures": nn.InstanceNorm2d(32)})[kind]
+        self.head = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10 if kind == "pictures" else 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.body(x)
+        match self.kind:
+            case "pictures":
+                return self.head(F.relu(self.norm(h)).mean((2, 3)))
+            case "beside":
+                return self.head(torch.cat([self.norm(h[:, :1]), h[:, 1:]], 1))
+            case _:
+                h = self.norm(h)
+        return self.head(h)

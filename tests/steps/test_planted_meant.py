@@ -39,6 +39,22 @@ FAULTS = {
         case("Plane", f"{M}line", loss=f"{M}hinge", model_args={"scale": 20.0}),
         "outputs have scale",
     ),
+    "outputs that are rounded": (
+        {"gradient_cut": "fail"},
+        of("Stepped", data="regression", task="regression", kind="round"),
+        "round (planted_meant.py, line",
+    ),
+    "inputs that are cast": (
+        {"gradient_cut": "fail"},
+        of("Stepped", data="regression", task="regression", kind="cast"),
+        "they differ",
+    ),
+    "as many groups as channels": (
+        {"normalized_by_few": "fail"},
+        of("Normed", kind="groups"),
+        "norm normalise one value at a time",
+    ),
+    "LayerNorm of one feature beside others": ({"normalized_by_few": "warn"}, of("Normed", kind="beside"), "norm"),
 }
 
 SOUND = {
@@ -53,6 +69,12 @@ SOUND = {
     ),
     "noise that is to be found": of("Diffusion", loss="noise_found"),
     "weights that are drawn": of("Sampled", loss="with_prior"),
+    "rounding that the gradient passes": of("Stepped", data="regression", task="regression", kind="passed"),
+    "a rounded number that is only looked at": of("Stepped", data="regression", task="regression", kind="looked"),
+    "tokens that come as real numbers": of("Stepped", data=f"{M}real_tokens", kind="tokens"),
+    "one group": of("Normed", kind="group"),
+    "LayerNorm": of("Normed", kind="layer"),
+    "InstanceNorm of pictures": of("Normed", data="images", kind="pictures"),
     "likenesses over a learned temperature": of("Likenesses", loss="both_ways"),
     "likenesses over a fixed temperature": of("Likenesses", loss="both_ways", learned=False),
     "large scores of a loss that makes them small": of("Cold", loss="calmed"),

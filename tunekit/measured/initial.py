@@ -228,3 +228,5 @@ class InitialMeasured(JsonData):
     outside: tuple[Outside, ...] = ()
     normalizations: tuple[Normalization, ...] = ()
     identical: tuple[Identical, ...] = ()
+    cuts: tuple[Origin, ...] = ()  # what cuts the gradient off, where none comes through
+    single: tuple[str, ...] = ()  # layers that normalise one value at a time

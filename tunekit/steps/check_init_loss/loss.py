@@ -16,9 +16,7 @@ from tunekit.vocabulary import Finding, Severity
 REGRESSION_TOLERANCE = 1.0  # a sound linear layer adds a third of the inputs' variance to the outputs
 REGRESSION_LOW = 0.5  # chance: random features of few inputs explain up to a third of the targets' variance
 LOGITS_MODEST = 1.0  # outputs of this scale explain what they cost: they are no fault
-CHANCE = (
-    2.0  # times the tolerance, by which the outputs' size must raise the loss where a few inputs raise it by chance
-)
+CHANCE = 2.0  # times the tolerance, by which outputs of their size must raise the loss, whatever they are right in
 SUMMED = 1.5  # loss of a batch over the mean of its halves: 1 for a mean, 2 for a sum
 SAME = 0.02  # expectations that differ by less, as a share, are called by the simpler one's name
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunekit.citations import KARPATHY
-from tunekit.measured import InitialMeasured
+from tunekit.measured import STRETCH, InitialMeasured
+from tunekit.steps.check_init_loss.finiteness import placed
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import named_few, percent
 from tunekit.vocabulary import Finding, Severity
@@ -67,6 +68,20 @@ INPUT_IGNORED = fault(
     ),
     f"{KARPATHY} (input-independent baseline)",
 )
+GRADIENT_CUT = fault(
+    "gradient_cut",
+    "fail",
+    "An operation without a slope cuts the gradient off.",
+    "Gradients of all weights that are exactly zero, or of the outputs with respect to the inputs where other inputs "
+    "give the same outputs, though the loss has a gradient at the outputs; and what forward() calls that has no slope, "
+    "or leaves the graph: round, floor, sign, casts to whole numbers, comparisons, argmax, detach, item.",
+    "Values that are rounded, cast or chosen in forward(): the outputs go by steps.",
+    (
+        "leave the rounding, cast or choice out of training: it belongs behind the loss, to what is shown",
+        "or let the gradient pass it: `x + (torch.round(x) - x).detach()`, a softmax instead of argmax",
+    ),
+    "torch.autograd; Bengio et al., 2013 (straight-through)",
+)
 PARAMETERS_OUTSIDE_MODEL = fault(
     "parameters_outside_model",
     "fail",
@@ -83,7 +98,7 @@ PARAMETERS_OUTSIDE_MODEL = fault(
     ),
     "torch.nn.ModuleList; pytorch/pytorch#666",
 )
-CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, PARAMETERS_OUTSIDE_MODEL)
+CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, GRADIENT_CUT, PARAMETERS_OUTSIDE_MODEL)
 
 NOTHING_TRAINS = ("set requires_grad to True for what should learn",)
 TRAINED_BEFORE = (
@@ -167,8 +182,28 @@ def dependence(initial: Sequence[InitialMeasured], explained: bool) -> list[Find
         evidence = {k: v for k, v in first.to_json().items() if v not in (None, [])}
         return [BATCH_LEAK.finding(message, evidence, advice=advice)]
     if not explained and all(one.own == 0 for one in measured):
-        return [INPUT_IGNORED.finding("the outputs do not depend on the inputs: the gradient to them is zero")]
+        if all(one.cuts for one in initial):
+            return [_cut(initial[0])]
+        return [INPUT_IGNORED.finding("the outputs do not depend on the inputs: other inputs give the same")]
     return []
+
+
+def cut(initial: Sequence[InitialMeasured]) -> list[Finding]:
+    """No weight feels the loss, and something in forward() cuts the gradient off."""
+    sizes = [one.gradient for each in initial if each.loss is not None for one in each.loss.gradients.weights]
+    stuck = bool(sizes) and not any(sizes)
+    return [_cut(initial[0])] if stuck and all(one.cuts for one in initial) else []
+
+
+def _cut(measured: InitialMeasured) -> Finding:
+    where = ", ".join(map(placed, measured.cuts))
+    outputs = measured.outputs
+    shown = "the outputs are all the same" if outputs.lowest == outputs.highest else "the outputs go by steps"
+    stretched = measured.stretched
+    if outputs.lowest == outputs.highest and stretched is not None and stretched.lowest < stretched.highest:
+        shown = f"{shown} (for inputs {STRETCH:g} times as large they differ)"
+    message = f"no gradient comes through {where}: {shown}"
+    return GRADIENT_CUT.finding(message, {"operations": [placed(one) for one in measured.cuts]})
 
 
 def constant(initial: Sequence[InitialMeasured]) -> list[Finding]:

@@ -15,13 +15,14 @@ from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.loop import Session
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked
+from tunekit.training.probes.cuts import measure_cuts
 from tunekit.training.probes.demands import measure_demands
 from tunekit.training.probes.dependence import measure_dependence
 from tunekit.training.probes.finiteness import origin_of_loss
 from tunekit.training.probes.frozen import measure_frozen
 from tunekit.training.probes.gradients import measure_gradients, stirred
 from tunekit.training.probes.losses import exchanged, feels_targets, halves, labels_fit, measure_losses, target_range
-from tunekit.training.probes.norms import measure_normalizations
+from tunekit.training.probes.norms import measure_normalizations, measure_single
 from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay, measure_optimizing
 from tunekit.training.probes.parameters import measure_identical, measure_outside
 from tunekit.training.probes.repeats import measure_repeated
@@ -52,6 +53,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
     frozen = measure_frozen(session, first)
     with stirred(model):
         dependence = asked(lambda: measure_dependence(session, first))
+    stuck = (dependence is not None and dependence.own == 0) or (loss is not None and _is_stuck(loss))
     return InitialMeasured(
         kind=task.kind,
         outputs=_outputs(outputs),
@@ -65,6 +67,8 @@ def measure_initial(subject: Subject) -> InitialMeasured:
         outside=(asked(lambda: measure_outside(session, first)) or ()) if fits else (),
         normalizations=normalizations,
         identical=(asked(lambda: measure_identical(session, first)) or ()) if fits else (),
+        cuts=(asked(lambda: measure_cuts(session, first)) or ()) if stuck else (),
+        single=asked(lambda: measure_single(session, first)) or (),
         # These leave the model in double precision, and stand last.
         optimizing=asked(lambda: measure_optimizing(session)) if own else None,
         decay=asked(lambda: measure_decay(session)) if own else None,
@@ -93,6 +97,13 @@ def _loss(session: Session, batches: list[Batch], answers: list[Any]) -> LossMea
         feels_targets=feels_targets(session.task, answers[0], batches[0].targets),
         slope=demands.slope,
     )
+
+
+def _is_stuck(loss: LossMeasured) -> bool:
+    """Whether the loss asks for other outputs, and no weight feels it."""
+    weights = loss.gradients.weights
+    felt = any(one.gradient for one in weights) or (not weights and not loss.gradients.unreached)
+    return bool(loss.at_outputs) and loss.gradients.finite and not felt
 
 
 def _origin(session: Session, batches: list[Batch], trained: float) -> Origin | None:
