@@ -302,3 +302,14 @@ class Normed(nn.Module):
             case _:
                 h = self.norm(h)
         return self.head(h)
+
+
+# Weight decay of an optimizer's own.
+
+
+def decaying(model: nn.Module, lr: float, weight_decay: float, own: float, kind: str = "AdamW") -> Any:
+    """One of torch's optimizers with a decay of its own for matrices, and the recipe's for the rest."""
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    others = [p for p in model.parameters() if p.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": own}, {"params": others}]
+    return getattr(torch.optim, kind)(groups, lr=lr, weight_decay=weight_decay)

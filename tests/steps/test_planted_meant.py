@@ -18,6 +18,11 @@ def of(model, *, data="clouds", loss="auto", task="classification", **args):
     return case(model, data, task=task, loss=loss if loss == "auto" or ":" in loss else f"{M}{loss}", model_args=args)
 
 
+def decaying(own, kind="AdamW", lr=1e-3, **recipe):
+    optimizer = {"target": f"{M}decaying", "lr": lr, "args": {"own": own, "kind": kind}}
+    return case("planted_models:dense", optimizer=optimizer, **recipe)
+
+
 FAULTS = {
     "a head on a body of random numbers": ({"frozen_parameters": "warn"}, of("Head"), "body.0.weight"),
     "the same without a graph": ({"frozen_parameters": "warn"}, of("Head", no_grad=True), "body.0.weight"),
@@ -55,6 +60,16 @@ FAULTS = {
         "norm normalise one value at a time",
     ),
     "LayerNorm of one feature beside others": ({"normalized_by_few": "warn"}, of("Normed", kind="beside"), "norm"),
+    "a decay of a hundred": (
+        {"weight_decay_high": "warn"},
+        decaying(100.0),
+        "takes 10.0 % of the weights in each step: alone it takes them away in 10 iterations",
+    ),
+    "decay as a part of Adam's gradient": (
+        {"weight_decay_high": "warn"},
+        decaying(2.0, "Adam"),
+        "times as much as the loss's gradient",
+    ),
 }
 
 SOUND = {
@@ -75,6 +90,9 @@ SOUND = {
     "one group": of("Normed", kind="group"),
     "LayerNorm": of("Normed", kind="layer"),
     "InstanceNorm of pictures": of("Normed", data="images", kind="pictures"),
+    "a decay of a tenth": decaying(0.1),
+    "decay under momentum": decaying(1e-3, "SGD", lr=0.1),
+    "a usual decay as a part of Adam's gradient": decaying(1e-3, "Adam"),
     "likenesses over a learned temperature": of("Likenesses", loss="both_ways"),
     "likenesses over a fixed temperature": of("Likenesses", loss="both_ways", learned=False),
     "large scores of a loss that makes them small": of("Cold", loss="calmed"),

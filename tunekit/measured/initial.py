@@ -136,6 +136,9 @@ class Decay(JsonData):
     after: float  # with the recipe's weight decay
     without: float | None = None  # with a weight decay of zero
     asked: bool = True  # by the recipe; otherwise it was tried with another
+    shrink: float | None = None  # share that a step as the recipe has it takes from the weights, of all alike
+    penalty: float | None = None  # of decay as a part of the gradient that is scaled after: half of decay times squares
+    pulls: tuple[Gradient, ...] = ()  # of such a decay by weight: root mean square of decay times weight
 
 
 @dataclass(frozen=True)
