@@ -313,3 +313,20 @@ def decaying(model: nn.Module, lr: float, weight_decay: float, own: float, kind:
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": matrices, "weight_decay": own}, {"params": others}]
     return getattr(torch.optim, kind)(groups, lr=lr, weight_decay=weight_decay)
+
+
+# Means over the batch.
+
+
+def of_mean_scores(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(outputs.mean(0, keepdim=True), targets[:1])
+
+
+def square_of_mean(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs - targets).mean() ** 2
+
+
+def beside_a_mean(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Errors of each sample, and scores that are even over the batch."""
+    shares = outputs.softmax(1).mean(0)
+    return F.cross_entropy(outputs, targets) + 0.1 * (shares * shares.log()).sum()

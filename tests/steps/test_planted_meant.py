@@ -7,6 +7,7 @@ import torch
 from inline_run import HERE, carry_out, context_of, recipe_of, spoken
 
 M = "planted_meant:"
+SCALAR = {"features": 8, "outputs": 1}
 
 
 def case(model, data="clouds", **recipe):
@@ -70,6 +71,16 @@ FAULTS = {
         decaying(2.0, "Adam"),
         "times as much as the loss's gradient",
     ),
+    "a mean of the scores": (
+        {"outputs_averaged": "fail"},
+        case("planted_models:dense", loss=f"{M}of_mean_scores"),
+        "mean over the batch",
+    ),
+    "the square of a mean": (
+        {"outputs_averaged": "fail"},
+        case("planted_models:dense", "regression", task="regression", loss=f"{M}square_of_mean", model_args=SCALAR),
+        "own target",
+    ),
 }
 
 SOUND = {
@@ -93,6 +104,13 @@ SOUND = {
     "a decay of a tenth": decaying(0.1),
     "decay under momentum": decaying(1e-3, "SGD", lr=0.1),
     "a usual decay as a part of Adam's gradient": decaying(1e-3, "Adam"),
+    "an absolute error of far targets": case(
+        "planted_models:dense", "regression", task="regression", loss="l1", model_args=SCALAR
+    ),
+    "own errors beside a mean": case("planted_models:dense", loss=f"{M}beside_a_mean"),
+    "one minus a correlation": case(
+        "planted_models:dense", "regression", task="regression", loss="planted_near:correlation", model_args=SCALAR
+    ),
     "likenesses over a learned temperature": of("Likenesses", loss="both_ways"),
     "likenesses over a fixed temperature": of("Likenesses", loss="both_ways", learned=False),
     "large scores of a loss that makes them small": of("Cold", loss="calmed"),

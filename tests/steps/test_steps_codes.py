@@ -17,7 +17,7 @@ SAID = {
             unused_parameters vanishing_gradients exploding_gradients dead_units batch_leak input_ignored
             regularization_not_added initial_loss_not_finite loss_without_gradient parameters_outside_model
             parameters_not_optimized frozen_parameters_move rate_not_used identical_units statistics_not_updated
-            gradient_cut""",
+            gradient_cut outputs_averaged""",
         "warn": """logits_too_large input_not_normalized class_imbalance conflicting_labels frozen_parameters
             random_in_eval normalized_by_few shared_statistics weight_decay_high""",
     },

@@ -101,6 +101,7 @@ class LossMeasured(JsonData):
     )
     elsewhere: float | None = None  # the same at random outputs
     exchanged: float | None = None  # in train mode, each sample given another's outputs; None: they have no rows
+    of_mean: bool = False  # it feels the mean of the outputs over the batch alone, though targets differ
     feels_targets: bool = True  # it changes where targets are others
     slope: float | None = (
         None  # what it changes by where 1 is added to all outputs, if it goes on so; None: it does not

@@ -83,7 +83,20 @@ LOSS_WITHOUT_GRADIENT = fault(
     ),
     "torch.nn.CTCLoss (zero_infinity); torch.autograd",
 )
-CODES = (INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW, LOSS_NOT_AVERAGED, LOSS_WITHOUT_GRADIENT)
+OUTPUTS_AVERAGED = fault(
+    "outputs_averaged",
+    "fail",
+    "The loss averages the outputs over the batch before it compares them.",
+    "The outputs of all samples are moved, by their own size and ten times as far, and their mean over the batch is "
+    "kept: the loss stays the same, though targets differ and it feels them.",
+    "A mean over the batch inside the error: (outputs - targets).mean() ** 2, or cross_entropy(outputs.mean(0), ...).",
+    (
+        "compare each sample with its own target first, and average the errors: ((outputs - targets) ** 2).mean()",
+        "look for mean(0) of the outputs in the loss",
+    ),
+    f"{LECTURE} (step 1)",
+)
+CODES = (INITIAL_LOSS_HIGH, INITIAL_LOSS_LOW, LOSS_NOT_AVERAGED, LOSS_WITHOUT_GRADIENT, OUTPUTS_AVERAGED)
 
 NEVER_NEGATIVE = (
     "auto",
@@ -287,6 +300,12 @@ def _below_zero(initial: Sequence[InitialMeasured], measured: InitialLoss, conte
 
 def averaged(initial: Sequence[InitialMeasured]) -> list[Finding]:
     losses = [one.loss for one in initial if one.loss is not None]
+    if losses and all(loss.of_mean and loss.feels_targets for loss in losses):
+        message = (
+            "the loss stays the same wherever the outputs of single samples go, as long as their mean over the batch "
+            "does: no sample is compared with its own target"
+        )
+        return [OUTPUTS_AVERAGED.finding(message, {"initial_loss": losses[0].train_mode})]
     ratios = [loss.over_halves for loss in losses if math.isfinite(loss.over_halves)]
     if not ratios or min(ratios) < SUMMED:
         return []

@@ -13,7 +13,8 @@ from torch import Tensor
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.outputs import REFUSALS
-from tunekit.training.structure import changed
+from tunekit.training.probes.asking import asked
+from tunekit.training.structure import by_rows, changed
 
 LINEAR = 1e-3  # how far a change twice as large may be from twice the change, as a share
 
@@ -22,6 +23,7 @@ LINEAR = 1e-3  # how far a change twice as large may be from twice the change, a
 class Demands:
     at_outputs: float | None  # norm of the loss's gradient at the outputs, the largest of several batches
     elsewhere: float | None  # the same at random outputs
+    of_mean: bool  # the loss stays where outputs move and their mean over the batch does not
     slope: float | None  # change of the loss where 1 is added to all outputs, if it goes on so
 
 
@@ -36,7 +38,8 @@ def measure_demands(session: Session, batches: list[Batch], answers: list[Any]) 
     if here == 0.0:
         drawn = [(_drawn(answer, scale, draw), batch) for scale in (1.0, 10.0) for answer, batch in pairs[:2]]
         there = _largest(session, drawn)
-    return Demands(here, there, _slope(session, *pairs[0]))
+    of_mean = asked(lambda: all(_of_mean(session, answer, batch) for answer, batch in pairs[:2]), False)
+    return Demands(here, there, of_mean, _slope(session, *pairs[0]))
 
 
 def _largest(session: Session, pairs: list[tuple[Any, Batch]]) -> float | None:
@@ -82,6 +85,26 @@ def _drawn(answer: Any, scale: float, draw: torch.Generator) -> Any:
         return part + size * torch.randn(part.shape, generator=draw).to(part)
 
     return changed(answer, moved)
+
+
+@torch.no_grad()
+def _of_mean(session: Session, answer: Any, batch: Batch) -> bool:
+    """Whether the loss stays the same, to rounding, where each sample's outputs move far and their mean over the batch
+    does not. It is no fault where all samples have one target, as those of a bag."""
+    targets, size = batch.targets, len(batch)
+    if not isinstance(answer, Tensor) or not isinstance(targets, Tensor) or size < 4:
+        return False
+    if not (by_rows(answer, size) and by_rows(targets, size)) or bool((targets == targets[:1]).all()):
+        return False
+    draw = torch.Generator().manual_seed(0)
+    reach = max(1.0, *(float(value.double().abs().max()) for value in (answer, targets)))
+    base = float(session.task.loss(answer.double(), targets))
+    for scale in (1.0, 10.0):
+        off = scale * reach * torch.randn(answer.shape, generator=draw, dtype=torch.float64)
+        moved = float(session.task.loss(answer.double() + off - off.mean(0), targets))
+        if not abs(moved - base) <= 1e-6 * (abs(base) + 1e-3):
+            return False
+    return True
 
 
 def _slope(session: Session, answer: Any, batch: Batch) -> float | None:

@@ -93,6 +93,7 @@ def _loss(session: Session, batches: list[Batch], answers: list[Any]) -> LossMea
         origin=None if math.isfinite(trained) and math.isfinite(evaluated) else _origin(session, batches, trained),
         at_outputs=demands.at_outputs,
         elsewhere=demands.elsewhere,
+        of_mean=demands.of_mean,
         exchanged=asked(lambda: exchanged(session.task, batches, answers)),
         feels_targets=feels_targets(session.task, answers[0], batches[0].targets),
         slope=demands.slope,
