@@ -9,6 +9,7 @@ from tunekit.measured import (
     Dependence,
     Duplicates,
     Expectation,
+    Frozen,
     Gradient,
     Gradients,
     InitialMeasured,
@@ -96,7 +97,7 @@ INITIAL = InitialMeasured(
     ),
     stretched=Stretched(lowest=-900.0, highest=1200.0, at_bounds=0.01),
     dependence=Dependence(own=0.5, others=0.0),
-    frozen=(),
+    frozen=Frozen(),
     normalizes_input=False,
     decay=None,
 )
@@ -168,7 +169,7 @@ SPEAKS = {
     "too few outputs": ("class_count_mismatch", {}, {"outputs__shape": (7,), "loss": None}),
     "labels from one": ("labels_out_of_range", {}, {"loss": None, "targets__lowest": 1.0, "targets__highest": 10.0}),
     "a marker of minus one": ("labels_out_of_range", {}, {"loss": None, "targets__lowest": -1.0}),
-    "frozen": ("frozen_parameters", {}, {"frozen": ("0.weight",)}),
+    "frozen": ("frozen_parameters", {}, {"frozen": Frozen(("0.weight",), acting=("0.weight",), drawn=("0.weight",))}),
     "unused": (
         "unused_parameters",
         {},

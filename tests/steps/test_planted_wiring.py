@@ -68,7 +68,7 @@ FAULTS = {
     "a network of zeros": ("identical_units", of("constant", value=0.0)),
     "two factors of zero": ("identical_units", of("LoRA", both=True)),
     "softmax over an axis of one": ("input_ignored", of("AxisOfOne", **REGRESSION, kind="softmax")),
-    "LayerNorm over an axis of one": ("input_ignored", of("AxisOfOne", **REGRESSION, kind="norm")),
+    "LayerNorm over an axis of one": ("normalized_by_few", of("AxisOfOne", **REGRESSION, kind="norm")),
     "BatchNorm of momentum zero": ("statistics_not_updated", of("normed", momentum=0.0)),
     "BatchNorm of momentum zero over pictures": (
         "statistics_not_updated",

@@ -8,6 +8,7 @@ from tunekit.measured import (
     DataMeasured,
     Dependence,
     Direction,
+    Frozen,
     InputUse,
     Labels,
     NotFinite,
@@ -182,7 +183,8 @@ class TestPretrained:
     CONTEXT = context_of("check-init-loss", model={"target": "mlp", "pretrained": True})
 
     def test_a_low_loss_large_logits_and_frozen_parameters_are_meant(self):
-        trained = {"loss__train_mode": 0.1, "loss__eval_mode": 0.1, "outputs__std": 8.0, "frozen": ("0.weight",)}
+        trained = {"loss__train_mode": 0.1, "loss__eval_mode": 0.1, "outputs__std": 8.0}
+        trained["frozen"] = Frozen(("0.weight",), acting=("0.weight",), drawn=("0.weight",))
         assert codes(judge({}, trained, self.CONTEXT)) == []
 
     def test_a_high_loss_is_still_a_fault(self):

@@ -16,9 +16,10 @@ SAID = {
             class_count_mismatch labels_out_of_range input_not_finite input_constant split_leak split_mismatch
             unused_parameters vanishing_gradients exploding_gradients dead_units batch_leak input_ignored
             regularization_not_added initial_loss_not_finite loss_without_gradient parameters_outside_model
-            parameters_not_optimized frozen_parameters_move rate_not_used identical_units statistics_not_updated""",
+            parameters_not_optimized frozen_parameters_move rate_not_used identical_units statistics_not_updated
+            gradient_cut""",
         "warn": """logits_too_large input_not_normalized class_imbalance conflicting_labels frozen_parameters
-            random_in_eval normalized_by_few shared_statistics""",
+            random_in_eval normalized_by_few shared_statistics weight_decay_high""",
     },
     "overfit-tiny": {
         "fail": "cannot_overfit loss_flat loss_not_finite",

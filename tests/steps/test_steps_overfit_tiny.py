@@ -390,3 +390,33 @@ class TestOfAnyLoss:
         assert "40.0 % of the outputs" in said(at_bounds=0.4).message
         assert "no gradient reaches head.bias" in said(without_gradient=("head.bias",)).message
         assert "more capacity" in said().advice[0]
+
+
+def test_a_small_model_is_slow_for_want_of_room():
+    told = found(tiny(lambda r: learned(r, at=230), start=replace(START, parameters=600))[1], "overfit_slow")
+    assert told.severity == "note"
+    assert "600 parameters for 100 targets" in told.message
+
+
+class TestMixture:
+    """A likelihood of several bumps: constant outputs fall without end onto a few targets."""
+
+    FREE = Floor(loss=-8.3, endless=True, constant=-1.1, perfect=None, level=-8.8, score=None)
+    START = replace(REGRESSION, start=1.0, floor=-8.8, free=FREE, spread=replace(REGRESSION.spread, residual=0.01))
+
+    def run(self, end, blank, start=START):
+        return tiny(lambda r: stuck(r, end, math.nan), start=start, blank=lambda r: stuck(r, blank, math.nan))[1]
+
+    def test_what_the_inputs_gain_counts(self):
+        result = self.run(-0.9, 0.4)
+        assert codes(result) == ["loss_without_floor"]
+        assert "0.4 with the inputs zeroed" in result.summary
+        assert result.handoff["loss"] == pytest.approx(-0.9)
+
+    @pytest.mark.parametrize(("end", "blank"), [(0.4, 0.4), (-0.1, 0.3), (-0.9, -0.8)])
+    def test_what_zeroed_inputs_reach_as_well_does_not(self, end, blank):
+        assert "cannot_overfit" in codes(self.run(end, blank))
+
+    def test_a_single_bump_has_a_best_constant(self):
+        single = replace(self.START, free=replace(self.FREE, constant=0.4))
+        assert "cannot_overfit" in codes(self.run(-0.9, 0.4, single))

@@ -100,6 +100,7 @@ class LossMeasured(JsonData):
         None  # norm of its gradient there, the largest of several batches; None: outputs have none
     )
     elsewhere: float | None = None  # the same at random outputs
+    exchanged: float | None = None  # in train mode, each sample given another's outputs; None: they have no rows
     feels_targets: bool = True  # it changes where targets are others
     slope: float | None = (
         None  # what it changes by where 1 is added to all outputs, if it goes on so; None: it does not
@@ -135,6 +136,9 @@ class Decay(JsonData):
     after: float  # with the recipe's weight decay
     without: float | None = None  # with a weight decay of zero
     asked: bool = True  # by the recipe; otherwise it was tried with another
+    shrink: float | None = None  # share that a step as the recipe has it takes from the weights, of all alike
+    penalty: float | None = None  # of decay as a part of the gradient that is scaled after: half of decay times squares
+    pulls: tuple[Gradient, ...] = ()  # of such a decay by weight: root mean square of decay times weight
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,16 @@ class Optimizing(JsonData):
 
 
 @dataclass(frozen=True)
+class Frozen(JsonData):
+    """Parameters whose requires_grad is off."""
+
+    names: tuple[str, ...] = ()
+    everything: bool = False  # no parameter of the model trains
+    acting: tuple[str, ...] = ()  # those that move outputs which training moves too: no teacher's
+    drawn: tuple[str, ...] = ()  # of these the weights of layers that another seed gives other values
+
+
+@dataclass(frozen=True)
 class InitialMeasured(JsonData):
     """One initialisation over some real batches, weight decay left out (probe `initial`)."""
 
@@ -209,7 +223,7 @@ class InitialMeasured(JsonData):
     loss: LossMeasured | None  # None: labels and outputs do not fit each other
     stretched: Stretched | None  # None: no input is a real number
     dependence: Dependence | None  # None: inputs that are no tensors, or a single sample
-    frozen: tuple[str, ...]  # parameters whose requires_grad is off
+    frozen: Frozen
     normalizes_input: bool  # the first layer is a normalisation
     decay: Decay | None  # None: an optimizer of torch, which applies it by construction
     optimizing: Optimizing | None = None  # None: likewise
@@ -217,3 +231,5 @@ class InitialMeasured(JsonData):
     outside: tuple[Outside, ...] = ()
     normalizations: tuple[Normalization, ...] = ()
     identical: tuple[Identical, ...] = ()
+    cuts: tuple[Origin, ...] = ()  # what cuts the gradient off, where none comes through
+    single: tuple[str, ...] = ()  # layers that normalise one value at a time

@@ -144,7 +144,7 @@ def takes_logits(loss: Loss, kind: str, outputs: Any, targets: object) -> bool:
     main = any_tensor(outputs)
     if kind == "classification" and main.dim() >= 2 and max(main.shape[1:]) > 1:
         try:
-            here, there = (float(loss(with_main(outputs, main + shift), targets)) for shift in (0.0, 3.0))
+            here, there = (float(loss(with_main(outputs, main + shift), targets).detach()) for shift in (0.0, 3.0))
         except REFUSALS:
             return False
         return math.isfinite(there) and abs(here - there) <= 1e-3 * (1 + abs(here))
@@ -164,7 +164,7 @@ def _gains(loss: Loss, outputs: Tensor, targets: Tensor) -> list[float]:
     for label, inside, outside in ((1.0, 1.0, 4.0), (0.0, 0.0, -4.0)):
         labels = torch.full_like(targets, label)
         try:
-            near, far = (float(loss(torch.full_like(outputs, value), labels)) for value in (inside, outside))
+            near, far = (float(loss(torch.full_like(outputs, value), labels).detach()) for value in (inside, outside))
         except REFUSALS:
             far = math.nan
         gains.append(near - far if math.isfinite(far) else -math.inf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -164,7 +165,10 @@ class Task:
         own = self.criterion if self.own_loss else lambda o, t: self.criterion(*self._compared(o, t))
         if self._vectorized:
             try:
-                return torch.func.vmap(lambda o, t: own(_alone(o), _alone(t)))(outputs, wanted)
+                with warnings.catch_warnings():
+                    # One operation of the loss goes sample by sample then: no news for a person.
+                    warnings.filterwarnings("ignore", message="There is a performance drop", category=UserWarning)
+                    return torch.func.vmap(lambda o, t: own(_alone(o), _alone(t)))(outputs, wanted)
             except Exception:  # data-dependent control flow cannot be vectorised: one sample at a time
                 self._vectorized = False
         parts = (slice(k, k + 1) for k in range(size))

@@ -16,6 +16,7 @@ from tunekit.vocabulary import Finding, Severity
 REGRESSION_TOLERANCE = 1.0  # a sound linear layer adds a third of the inputs' variance to the outputs
 REGRESSION_LOW = 0.5  # chance: random features of few inputs explain up to a third of the targets' variance
 LOGITS_MODEST = 1.0  # outputs of this scale explain what they cost: they are no fault
+CHANCE = 2.0  # times the tolerance, by which outputs of their size must raise the loss, whatever they are right in
 SUMMED = 1.5  # loss of a batch over the mean of its halves: 1 for a mean, 2 for a sum
 SAME = 0.02  # expectations that differ by less, as a share, are called by the simpler one's name
 
@@ -28,7 +29,8 @@ INITIAL_LOSS_HIGH = fault(
     "Mean loss over several initialisations, weight decay left out, against this loss on outputs that know nothing or "
     "only how often each target occurs (ln C for cross-entropy, ln 2 for binary, E[y^2] for squared error): above the "
     f"largest of them by more than {_TOLERANCE}, with outputs of a scale above {LOGITS_MODEST:g}; in a regression by "
-    f"more than {100 * REGRESSION_TOLERANCE:g} %, whatever the scale.",
+    f"more than {100 * REGRESSION_TOLERANCE:g} %, whatever the scale. In every initialisation, and as well where each "
+    f"sample is given another's outputs ({CHANCE:g} times as much): few inputs tell the contrary by chance.",
     "The last layer starts too large, labels and outputs do not belong together, or the loss is not the one meant.",
     (
         "look at the last layer's initialisation: its outputs should start near zero",
@@ -241,7 +243,7 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
     low = measured.lowest * (1 - (REGRESSION_LOW if regression else tolerance))
     evidence = {"initial_loss": measured.loss, "expected": measured.expected, "theory": measured.theory}
     size = fmean(one.outputs.rms if one.kind == "binary" else one.outputs.std for one in initial)
-    if measured.loss > high and (regression or size > LOGITS_MODEST):
+    if _is_high(initial, measured, high) and (regression or size > LOGITS_MODEST):
         message = f"initial loss {measured.loss:.4g}, expected {measured.expectation}; outputs have scale {size:.2g}"
         standardise = (
             "standardise the targets, or start the last layer smaller: outputs are larger than what they predict",
@@ -261,6 +263,16 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
             )
         ]
     return []
+
+
+def _is_high(initial: Sequence[InitialMeasured], measured: InitialLoss, high: float) -> bool:
+    """Above a bound in every initialisation, and for the outputs' size: also where each sample has another's."""
+    losses = [one.loss for one in initial if one.loss is not None]
+    elsewhere = [one.exchanged for one in losses if one.exchanged is not None]
+    share = 1.0 if initial[0].kind == "regression" else CHANCE
+    costs = measured.highest + share * (high - measured.highest)
+    by_chance = len(elsewhere) == len(losses) and not fmean(elsewhere) > costs
+    return measured.loss > high and all(one.train_mode > high for one in losses) and not by_chance
 
 
 def _below_zero(initial: Sequence[InitialMeasured], measured: InitialLoss, context: Here) -> list[Finding]:

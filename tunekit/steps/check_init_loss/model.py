@@ -32,21 +32,35 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
     flat = loss.without_gradient(initial)
     findings = _values(initial, context, known, bool(flat))
     finite = finite and not _says(finiteness.INITIAL_LOSS_NOT_FINITE, findings)
-    findings += [*flat, *loss.averaged(initial), *wires, *randomness.judge(initial), *norms.judge(initial, context)]
+    findings += [
+        *flat,
+        *loss.averaged(initial),
+        *wires,
+        *randomness.judge(initial, context),
+        *norms.judge(initial, context),
+    ]
     constant = INPUT_CONSTANT.name in known
     # Equal inputs switch the same units off for all samples: then that is no fault of the layer.
     dead = [] if constant else gradients.dead_units(initial)
     same = [] if constant or flat or not finite else units.judge(initial)
     dependence = wiring.dependence(initial, explained=bool(dead) or bool(same) or constant)
-    if same or _says(wiring.INPUT_IGNORED, dependence) or wiring.is_cut_off(first):
+    dependence = dependence or ([] if flat or dead else wiring.cut(initial))
+    lost = _says(wiring.INPUT_IGNORED, dependence) or _says(wiring.GRADIENT_CUT, dependence)
+    if same or lost or wiring.is_cut_off(first):
         findings = _without(findings, outputs.OUTPUTS_CLIPPED, outputs.LOGITS_TOO_LARGE, loss.INITIAL_LOSS_HIGH)
     findings += [*dead, *same]
-    if finite and not dead and not same and not flat and not constant and not _says(wiring.INPUT_IGNORED, dependence):
+    if finite and not dead and not same and not flat and not constant and not lost:
         flow = gradients.judge(initial)
         if _says(gradients.EXPLODING_GRADIENTS, flow):
             findings = _without(findings, outputs.LOGITS_TOO_LARGE, loss.INITIAL_LOSS_HIGH)
-        findings += flow or ([] if dependence else wiring.constant(initial))
-    return [*findings, *dependence]
+        flow = flow or ([] if dependence else wiring.constant(initial))
+        lost = lost or _says(gradients.VANISHING_GRADIENTS, flow) or _says(wiring.INPUT_IGNORED, flow)
+        findings += flow
+    alone = norms.single(initial, stuck=lost)
+    if alone and lost:
+        explained = (gradients.VANISHING_GRADIENTS, wiring.INPUT_IGNORED)
+        return [*_without(findings, *explained), *alone, *_without(dependence, *explained)]
+    return [*findings, *alone, *dependence]
 
 
 def _values(initial: Sequence[InitialMeasured], context: Here, known: set[str], flat: bool) -> list[Finding]:

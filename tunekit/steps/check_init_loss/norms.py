@@ -29,12 +29,13 @@ STATISTICS_NOT_UPDATED = fault(
 NORMALIZED_BY_FEW = fault(
     "normalized_by_few",
     "warn",
-    "BatchNorm normalises by a single sample.",
+    "A layer normalises by a single sample, or by a single value.",
     f"Values of a channel in a batch of the recipe's size: at most {FEW} (one is a failure); or BatchNorm at a "
     "batch size of 1. "
     "Their mean and "
-    "variance say little of the data, and eval mode uses others.",
-    "A batch size of 1 or 2, or a pooled map of one pixel.",
+    "variance say little of the data, and eval mode uses others. Or GroupNorm or LayerNorm over one value "
+    "at a time: what is left of it is zero (a failure where nothing of the inputs comes through).",
+    "A batch size of 1 or 2, a pooled map of one pixel, or as many groups as channels on vectors.",
     ("use a larger batch size", "use GroupNorm or LayerNorm, which do not look at the batch"),
     "Wu and He, 'Group Normalization', ECCV 2018",
 )
@@ -93,6 +94,23 @@ def _few(layers: Sequence[Normalization], context: Here) -> list[Finding]:
     severity: Severity | None = "fail" if least.values == 1 else None
     evidence = {"layers": [layer.layer for layer in few[:20]], "values": least.values}
     return [NORMALIZED_BY_FEW.finding(message, evidence, severity=severity)]
+
+
+ALONE = (
+    "normalise over several values: fewer groups (GroupNorm(1, channels)), LayerNorm over the features, or the layer "
+    "before the map is pooled to one pixel",
+    "or leave the layer out",
+)
+
+
+def single(initial: Sequence[InitialMeasured], stuck: bool) -> list[Finding]:
+    """Layers that take each value's mean from itself. `stuck`: nothing of the inputs comes through."""
+    names = initial[0].single
+    if not names:
+        return []
+    message = f"{named_few(names)} normalise one value at a time: what they give is their bias, whatever comes in"
+    severity: Severity | None = "fail" if stuck else None
+    return [NORMALIZED_BY_FEW.finding(message, {"layers": names[:20], "values": 1}, severity=severity, advice=ALONE)]
 
 
 def _shared(every: Sequence[Sequence[Normalization]]) -> list[Finding]:

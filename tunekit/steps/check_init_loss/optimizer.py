@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 from tunekit.citations import LECTURE
 from tunekit.measured import InitialMeasured, Optimizing
@@ -12,6 +13,7 @@ from tunekit.vocabulary import Finding, Severity
 
 MOST = 0.5  # share of the numbers that train, above which groups of a fixed rate decide the training
 SIDE = 0.05  # share that is left out, below which it is no body
+GONE = 50  # iterations in which decay alone takes the weights away; an epoch of few data has as many
 SHRUNK = 1e-9  # what a decay must take from the weights' squares more than none does, as a share of what it takes
 
 RATE_NOT_USED = fault(
@@ -69,7 +71,19 @@ REGULARIZATION_NOT_ADDED = fault(
     ("pass weight_decay on to the optimizer's parameter groups",),
     f"{LECTURE} (step 1: turn on weight decay, the loss must go up)",
 )
-CODES = (RATE_NOT_USED, PARAMETERS_NOT_OPTIMIZED, FROZEN_PARAMETERS_MOVE, REGULARIZATION_NOT_ADDED)
+WEIGHT_DECAY_HIGH = fault(
+    "weight_decay_high",
+    "warn",
+    "Weight decay takes the weights away faster than anything can be learned.",
+    "One step of the person's optimizer at zero gradient: it takes the same share from all weights, which are gone in "
+    f"fewer than {GONE} iterations (the inverse of rate times decay, which is asked of torch's adamw and sgd). Or, "
+    "where decay is a part of a gradient that is scaled after (Adam with L2): its pull is larger than the loss's "
+    "gradient in most weights, and its penalty larger than the loss.",
+    "A weight decay that was meant for another optimizer, another rate or another unit.",
+    ("take a smaller weight decay: 1e-4 to 1e-2 is usual, and up to 0.1 for AdamW at small rates",),
+    "Loshchilov and Hutter, ICLR 2019; Wang and Aitchison, 2024 (decay as a time scale)",
+)
+CODES = (RATE_NOT_USED, PARAMETERS_NOT_OPTIMIZED, FROZEN_PARAMETERS_MOVE, REGULARIZATION_NOT_ADDED, WEIGHT_DECAY_HIGH)
 
 FROZEN_STATISTICS = (
     "to keep a frozen body as it was, put its BatchNorm layers into eval mode in your model's train()",
@@ -78,7 +92,7 @@ FROZEN_STATISTICS = (
 
 def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     first = initial[0]
-    findings = _statistics(first)
+    findings = [*_statistics(first), *strength(initial, context)]
     held = first.optimizing
     if held is not None:
         findings += [*_rate(held), *_idle(held, context), *_frozen(held)]
@@ -125,6 +139,42 @@ def _statistics(measured: InitialMeasured) -> list[Finding]:
     message = f"the weights of {named_few(names)} are frozen, their running statistics move in train mode"
     evidence = {"layers": names[:20]}
     return [FROZEN_PARAMETERS_MOVE.finding(message, evidence, severity="note", advice=FROZEN_STATISTICS)]
+
+
+def strength(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
+    """A decay that leaves nothing of the weights."""
+    first, optimizer = initial[0].decay, context.recipe.optimizer
+    shrink = first.shrink if first is not None else None
+    if first is None and optimizer.target in ("adamw", "sgd"):
+        shrink = optimizer.lr * optimizer.weight_decay
+    if shrink is not None and shrink * GONE > 1:
+        epoch = context.facts.iterations_per_epoch
+        message = (
+            f"weight decay takes {percent(shrink)} of the weights in each step: alone it takes them away in "
+            f"{1 / shrink:.2g} iterations (an epoch has {epoch})"
+        )
+        return [WEIGHT_DECAY_HIGH.finding(message, {"shrink": shrink, "iterations_per_epoch": epoch})]
+    told = [_pulled(one) for one in initial]
+    if not all(told) or told[0] is None:
+        return []
+    pull, penalty, loss = told[0]
+    message = (
+        f"weight decay pulls at the weights {pull:.2g} times as much as the loss's gradient does, and its penalty is "
+        f"{penalty:.3g} beside a loss of {loss:.3g}"
+    )
+    return [WEIGHT_DECAY_HIGH.finding(message, {"pull": pull, "penalty": penalty, "loss": loss})]
+
+
+def _pulled(measured: InitialMeasured) -> tuple[float, float, float] | None:
+    """Pull of the decay over the gradient in the median weight, its penalty and the loss, where both outweigh."""
+    decay, loss = measured.decay, measured.loss
+    if decay is None or loss is None or decay.penalty is None:
+        return None
+    felt = {one.name: one.gradient for one in loss.gradients.weights}
+    ratios = [one.gradient / felt[one.name] for one in decay.pulls if felt.get(one.name)]
+    if not ratios or median(ratios) <= 1 or decay.penalty <= abs(loss.train_mode):
+        return None
+    return median(ratios), decay.penalty, loss.train_mode
 
 
 def decay(measured: InitialMeasured) -> list[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tunekit.citations import KARPATHY
 from tunekit.measured import InitialMeasured
 from tunekit.steps.check_init_loss.finiteness import placed
-from tunekit.steps.check_init_loss.settings import fault
+from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.vocabulary import Finding
 
 CHANGED = 1e-3  # change of an output over the outputs' size; rounding on a GPU stays below 1e-5
@@ -18,7 +18,8 @@ RANDOM_IN_EVAL = fault(
     "The model answers differently each time in eval mode.",
     f"One real batch twice in eval mode: outputs that differ by more than {CHANGED:g} of their root mean "
     "square, in every "
-    "initialisation. Two passes more, with equal random numbers, tell chance from something that forward() keeps.",
+    "initialisation. Two passes more, with equal random numbers, tell chance from something that forward() keeps. A "
+    "note where a sample is drawn (randn, randint, ...) under a loss of your own, which may ask for it.",
     "F.dropout without `training=self.training`, noise or sampling in forward() in either mode, or a state that "
     "forward() "
     "carries from one batch to the next.",
@@ -34,9 +35,21 @@ KEPT = (
     "begin each forward() from a fresh state: keep no hidden state, cache or counter on the module between batches, "
     "and update averages only `if self.training:`",
 )
+SAMPLERS = frozenset(
+    f"{name}{end}"
+    for name in ("rand", "randn", "randint", "randperm", "normal", "uniform", "exponential", "poisson", "multinomial")
+    for end in ("", "_like", "_")
+) | {"gumbel_softmax", "standard_gamma", "standard_normal"}
+"""What draws a sample. Others (dropout, bernoulli, attention with a dropout) belong to training alone."""
+
+MEANT = (
+    "nothing to do where the draw is what is learned (a noise to predict, a code to sample): validation losses then "
+    "differ by chance from pass to pass",
+    "otherwise draw only `if self.training:`",
+)
 
 
-def judge(initial: Sequence[InitialMeasured]) -> list[Finding]:
+def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     measured = [one.repeated for one in initial if one.repeated is not None]
     if len(measured) < len(initial) or not all(one.change > CHANGED for one in measured):
         return []
@@ -50,4 +63,12 @@ def judge(initial: Sequence[InitialMeasured]) -> list[Finding]:
     if not draws:
         return [RANDOM_IN_EVAL.finding(told, evidence)]
     message = f"{told}: {', '.join(map(placed, draws))} draws random numbers"
-    return [RANDOM_IN_EVAL.finding(message, {**evidence, "draws": [placed(draw) for draw in draws]})]
+    drawn = {**evidence, "draws": [placed(draw) for draw in draws]}
+    if _is_own(context.recipe.loss.target) and all(draw.operation in SAMPLERS for draw in draws):
+        return [RANDOM_IN_EVAL.finding(message, drawn, severity="note", advice=MEANT)]
+    return [RANDOM_IN_EVAL.finding(message, drawn)]
+
+
+def _is_own(loss: str) -> bool:
+    """Whether a loss is the person's, who may draw for it: a noise that is to be found, a likelihood of samples."""
+    return ":" in loss and not loss.startswith("torch")

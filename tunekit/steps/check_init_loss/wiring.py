@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunekit.citations import KARPATHY
-from tunekit.measured import InitialMeasured
+from tunekit.measured import STRETCH, InitialMeasured
+from tunekit.steps.check_init_loss.finiteness import placed
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import named_few, percent
 from tunekit.vocabulary import Finding, Severity
@@ -17,10 +18,15 @@ SIDE_BRANCH = 0.05  # share of the parameters without a gradient, below which it
 FROZEN_PARAMETERS = fault(
     "frozen_parameters",
     "warn",
-    "Some parameters do not train.",
-    "Parameters with requires_grad off.",
-    "A freeze meant for fine-tuning, or left over.",
-    ("if it is meant, say `pretrained: true` under `model`; otherwise set requires_grad to True",),
+    "Parameters are frozen that were never trained.",
+    "Parameters of layers with requires_grad off that another seed gives other values: no weights that were loaded, "
+    "and no copy of weights that train. They count where outputs that train change with them: those of a teacher or a "
+    "target network do not. A note where they were loaded; a failure where no parameter trains.",
+    "A freeze left over, or weights that were not loaded before it.",
+    (
+        "load the trained weights before they are frozen, or set requires_grad to True",
+        "if it is meant, say `pretrained: true` under `model`",
+    ),
     KARPATHY,
 )
 UNUSED_PARAMETERS = fault(
@@ -62,6 +68,20 @@ INPUT_IGNORED = fault(
     ),
     f"{KARPATHY} (input-independent baseline)",
 )
+GRADIENT_CUT = fault(
+    "gradient_cut",
+    "fail",
+    "An operation without a slope cuts the gradient off.",
+    "Gradients of all weights that are exactly zero, or of the outputs with respect to the inputs where other inputs "
+    "give the same outputs, though the loss has a gradient at the outputs; and what forward() calls that has no slope, "
+    "or leaves the graph: round, floor, sign, casts to whole numbers, comparisons, argmax, detach, item.",
+    "Values that are rounded, cast or chosen in forward(): the outputs go by steps.",
+    (
+        "leave the rounding, cast or choice out of training: it belongs behind the loss, to what is shown",
+        "or let the gradient pass it: `x + (torch.round(x) - x).detach()`, a softmax instead of argmax",
+    ),
+    "torch.autograd; Bengio et al., 2013 (straight-through)",
+)
 PARAMETERS_OUTSIDE_MODEL = fault(
     "parameters_outside_model",
     "fail",
@@ -78,8 +98,12 @@ PARAMETERS_OUTSIDE_MODEL = fault(
     ),
     "torch.nn.ModuleList; pytorch/pytorch#666",
 )
-CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, PARAMETERS_OUTSIDE_MODEL)
+CODES = (FROZEN_PARAMETERS, UNUSED_PARAMETERS, BATCH_LEAK, INPUT_IGNORED, GRADIENT_CUT, PARAMETERS_OUTSIDE_MODEL)
 
+NOTHING_TRAINS = ("set requires_grad to True for what should learn",)
+TRAINED_BEFORE = (
+    "if they were trained before, say `pretrained: true` under `model`: then rates are looked for as in fine-tuning",
+)
 OF_LOSS = (
     "make the loss's parameters a part of the model, and return them beside the outputs: what trains is "
     "model.parameters()",
@@ -90,10 +114,20 @@ OF_LOSS = (
 def parameters(measured: InitialMeasured, context: Here) -> list[Finding]:
     """Parameters that are frozen, or that no gradient reaches."""
     findings = []
-    frozen = measured.frozen
-    if frozen and not context.recipe.model.pretrained:
-        message = f"{len(frozen)} parameters do not train (requires_grad is off): {named_few(frozen)}"
-        findings.append(FROZEN_PARAMETERS.finding(message, {"parameters": frozen[:20]}))
+    frozen, pretrained = measured.frozen, context.recipe.model.pretrained
+    if frozen.everything:
+        message = f"no parameter of the model trains: requires_grad is off in all {len(frozen.names)}"
+        findings.append(FROZEN_PARAMETERS.finding(message, severity="fail", advice=NOTHING_TRAINS))
+    elif frozen.drawn and not pretrained:
+        names = frozen.drawn
+        message = f"{len(names)} parameters are frozen at the random numbers they were built with: {named_few(names)}"
+        findings.append(FROZEN_PARAMETERS.finding(message, {"parameters": names[:20]}))
+    elif frozen.acting and not pretrained:
+        names = frozen.acting
+        message = f"{len(names)} parameters do not train (requires_grad is off): {named_few(names)}"
+        findings.append(
+            FROZEN_PARAMETERS.finding(message, {"parameters": names[:20]}, severity="note", advice=TRAINED_BEFORE)
+        )
     gradients = measured.loss.gradients if measured.loss else None
     if gradients and gradients.unreached:
         names, share = gradients.unreached, gradients.unreached_share
@@ -148,8 +182,28 @@ def dependence(initial: Sequence[InitialMeasured], explained: bool) -> list[Find
         evidence = {k: v for k, v in first.to_json().items() if v not in (None, [])}
         return [BATCH_LEAK.finding(message, evidence, advice=advice)]
     if not explained and all(one.own == 0 for one in measured):
-        return [INPUT_IGNORED.finding("the outputs do not depend on the inputs: the gradient to them is zero")]
+        if all(one.cuts for one in initial):
+            return [_cut(initial[0])]
+        return [INPUT_IGNORED.finding("the outputs do not depend on the inputs: other inputs give the same")]
     return []
+
+
+def cut(initial: Sequence[InitialMeasured]) -> list[Finding]:
+    """No weight feels the loss, and something in forward() cuts the gradient off."""
+    sizes = [one.gradient for each in initial if each.loss is not None for one in each.loss.gradients.weights]
+    stuck = bool(sizes) and not any(sizes)
+    return [_cut(initial[0])] if stuck and all(one.cuts for one in initial) else []
+
+
+def _cut(measured: InitialMeasured) -> Finding:
+    where = ", ".join(map(placed, measured.cuts))
+    outputs = measured.outputs
+    shown = "the outputs are all the same" if outputs.lowest == outputs.highest else "the outputs go by steps"
+    stretched = measured.stretched
+    if outputs.lowest == outputs.highest and stretched is not None and stretched.lowest < stretched.highest:
+        shown = f"{shown} (for inputs {STRETCH:g} times as large they differ)"
+    message = f"no gradient comes through {where}: {shown}"
+    return GRADIENT_CUT.finding(message, {"operations": [placed(one) for one in measured.cuts]})
 
 
 def constant(initial: Sequence[InitialMeasured]) -> list[Finding]:

@@ -25,6 +25,7 @@ from tunekit.steps.overfit_tiny.learned import (
     best,
     judged_by_accuracy,
     learned_in_the_main,
+    of_a_mixture,
     reached,
     reached_text,
     score_column,
@@ -203,6 +204,12 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
         # What a checkpoint does not hold is not there in eval mode either.
         findings += [*remarks.slow(best_try, start), *(lost or remarks.modes(tried.trained, start))]
         findings += [] if failed else remarks.without_inputs(control, start)
+    elif not failed and control is not None and of_a_mixture(best_try, start, control):
+        blank = f"{reached(control).loss:.3g} with the inputs zeroed"
+        summary = f"{start.samples} samples learned to a loss of {reached(best_try, start).loss:.3g} ({blank})."
+        handoff = Learned(best_try.params["lr"], best_try.iterations, reached(best_try, start).loss)
+        lost = remarks.reloaded(tried.trained, best_try, start)
+        findings += lost or remarks.modes(tried.trained, start)
     else:
         summary = f"{start.samples} samples were not learned: {text} at best, at rate {rate}."
         lost = remarks.reloaded(tried.trained, best_try, start)

@@ -77,7 +77,7 @@ OVERFIT_SLOW = Code(
     "warn",
     "The tiny set is learned, but slowly.",
     f"Passes over the tiny set needed, above {SLOW}; with many targets a sample (tokens, pixels) as many times more as "
-    "the logarithm of all targets is that of the samples.",
+    "the logarithm of all targets is that of the samples. (A note where the model has few parameters a target.)",
     "Inputs on a bad scale, poor initialisation, or a very small model.",
     ("normalise the inputs and look at the initialisation",),
     f"{LECTURE} (step 2)",

@@ -18,6 +18,7 @@ KNOWS = 0.1  # of that way, which a model that draws in train mode must go: what
 LEAST = 1e-12  # a loss above its floor that is as good as none
 FEW_INPUTS = 3  # numbers a sample, along which noisy targets are no smooth function
 MAIN = 0.5  # of what there is to learn
+APART = 0.25  # of the way from the start to the best constant outputs, that training without inputs leaves
 MEAN_OF = 10  # last iterations that are averaged where the model draws
 
 
@@ -109,6 +110,20 @@ def learned_in_the_main(record: Record, start: TinySet) -> bool:
     """Of samples of very few numbers most is learned: what is left is their noise, which neighbours disagree on."""
     gained = without_knowledge(start) - reached(record, start).loss
     return 0 < start.features <= FEW_INPUTS and not judged_by_accuracy(start) and gained >= MAIN * way(start)
+
+
+def of_a_mixture(record: Record, start: TinySet, control: Record | None) -> bool:
+    """Of a likelihood without end whose best constant outputs lie far below what the model reaches without inputs: a
+    mixture puts all it has on a few targets. There is no floor to reach; most of what was gained must come from the
+    inputs."""
+    free = start.free
+    if free is None or not free.endless or free.constant is None or control is None or judged_by_accuracy(start):
+        return False
+    end, blank = reached(record, start).loss, reached(control).loss
+    if not all(map(math.isfinite, (start.start, end, blank))):
+        return False
+    spiked = blank - free.constant > APART * (start.start - free.constant)
+    return spiked and blank - end >= MAIN * (start.start - end) > 0
 
 
 def best(attempts: Sequence[Record], start: TinySet) -> Record:

@@ -29,6 +29,9 @@ from tunekit.steps.overfit_tiny.causes import (
 from tunekit.steps.overfit_tiny.learned import FEW_INPUTS, judged_by_accuracy, reached, solved, way
 from tunekit.vocabulary import Finding, Record
 
+ROOMY = 10  # parameters a target, below which a model learns by heart slowly for want of room
+SMALL = ("nothing to do where the model is small on purpose; more width learns by heart faster",)
+
 
 def slow(best_try: Record, start: TinySet) -> list[Finding]:
     """Slow for no reason that is known, or because the outputs have far to go to targets that are not standardised."""
@@ -39,6 +42,10 @@ def slow(best_try: Record, start: TinySet) -> list[Finding]:
     message = f"{best_try.iterations} passes over {start.samples} samples were needed; some tens is usual"
     evidence = {"epochs": best_try.iterations}
     far = far_targets(start)
+    targets = max(start.targets, start.samples)
+    if not far and start.parameters < ROOMY * targets:
+        few = f"{start.parameters} parameters for {targets} targets"
+        return [OVERFIT_SLOW.finding(f"{message}; {few}", evidence, advice=SMALL, severity="note")]
     if not far:
         return [OVERFIT_SLOW.finding(message, evidence)]
     return [OVERFIT_SLOW.finding(f"{message}; {far}", evidence, advice=(STANDARDISE,), severity="note")]

@@ -16,16 +16,19 @@ from tunekit.training.loop import Session
 from tunekit.training.meaning import takes_logits
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked
+from tunekit.training.probes.cuts import measure_cuts
 from tunekit.training.probes.demands import measure_demands
 from tunekit.training.probes.dependence import measure_dependence
 from tunekit.training.probes.finiteness import origin_of_loss
+from tunekit.training.probes.frozen import measure_frozen
 from tunekit.training.probes.gradients import measure_gradients, stirred
-from tunekit.training.probes.losses import feels_targets, halves, labels_fit, measure_losses, target_range
-from tunekit.training.probes.norms import measure_normalizations
+from tunekit.training.probes.losses import exchanged, feels_targets, halves, labels_fit, measure_losses, target_range
+from tunekit.training.probes.norms import measure_normalizations, measure_single
 from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay, measure_optimizing
 from tunekit.training.probes.parameters import measure_identical, measure_outside
 from tunekit.training.probes.repeats import measure_repeated
 from tunekit.training.probes.subject import Subject
+from tunekit.training.structure import changed
 
 BATCHES = 8  # real batches looked at
 SAMPLES = 1024  # at most so many samples in all
@@ -39,7 +42,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
     model.train()
     normalizations = asked(lambda: measure_normalizations(session, first)) or ()
     with torch.no_grad():
-        answers = [session.answer(model, batch) for batch in batches]
+        answers = [changed(session.answer(model, batch), Tensor.detach) for batch in batches]
     outputs = [any_tensor(answer) for answer in answers]
     fits = all(labels_fit(task, out, batch.targets) for out, batch in zip(outputs, batches, strict=True))
     own = has_own_optimizer(session)
@@ -47,8 +50,10 @@ def measure_initial(subject: Subject) -> InitialMeasured:
         _ = session.optimizer  # what it holds is asked for below
     loss = _loss(session, batches, answers) if fits else None
     stretched = asked(lambda: _stretched(session, first))
+    frozen = measure_frozen(session, first)
     with stirred(model):
         dependence = asked(lambda: measure_dependence(session, first))
+    stuck = (dependence is not None and dependence.own == 0) or (loss is not None and _is_stuck(loss))
     return InitialMeasured(
         kind=task.kind,
         outputs=_outputs(outputs),
@@ -56,12 +61,14 @@ def measure_initial(subject: Subject) -> InitialMeasured:
         loss=loss,
         stretched=stretched,
         dependence=dependence,
-        frozen=tuple(name for name, parameter in model.named_parameters() if not parameter.requires_grad),
+        frozen=frozen,
         normalizes_input=_normalizes_input(model),
         repeated=asked(lambda: measure_repeated(session, first)),
         outside=(asked(lambda: measure_outside(session, first)) or ()) if fits else (),
         normalizations=normalizations,
         identical=(asked(lambda: measure_identical(session, first)) or ()) if fits else (),
+        cuts=(asked(lambda: measure_cuts(session, first)) or ()) if stuck else (),
+        single=asked(lambda: measure_single(session, first)) or (),
         # These leave the model in double precision, and stand last.
         optimizing=asked(lambda: measure_optimizing(session)) if own else None,
         decay=asked(lambda: measure_decay(session)) if own else None,
@@ -86,9 +93,17 @@ def _loss(session: Session, batches: list[Batch], answers: list[Any]) -> LossMea
         origin=None if math.isfinite(trained) and math.isfinite(evaluated) else _origin(session, batches, trained),
         at_outputs=demands.at_outputs,
         elsewhere=demands.elsewhere,
+        exchanged=asked(lambda: exchanged(session.task, batches, answers)),
         feels_targets=feels_targets(session.task, answers[0], batches[0].targets),
         slope=demands.slope,
     )
+
+
+def _is_stuck(loss: LossMeasured) -> bool:
+    """Whether the loss asks for other outputs, and no weight feels it."""
+    weights = loss.gradients.weights
+    felt = any(one.gradient for one in weights) or (not weights and not loss.gradients.unreached)
+    return bool(loss.at_outputs) and loss.gradients.finite and not felt
 
 
 def _origin(session: Session, batches: list[Batch], trained: float) -> Origin | None:
@@ -173,7 +188,7 @@ def _stretched(session: Session, batch: Batch) -> Stretched | None:
     model.eval()
     try:
         with torch.no_grad():
-            outputs = session.forward(model, batch.each(_larger))
+            outputs = session.forward(model, batch.each(_larger)).detach()
     finally:
         model.train()
     low, high = float(outputs.min()), float(outputs.max())

@@ -68,6 +68,21 @@ def measure_losses(
         return trained, evaluated, _expected(session, batches, outputs)
 
 
+@torch.no_grad()
+def exchanged(task: Task, batches: list[Batch], answers: list[Outputs]) -> float | None:
+    """The mean loss where each sample is given the outputs of another: what outputs of this size cost that know
+    nothing. An untrained network may know something by chance, and as well the contrary."""
+    if not task.of_samples:
+        return None
+    losses = []
+    for answer, batch in zip(answers, batches, strict=True):
+        size = len(batch)
+        if size < 2 or not (by_rows(answer, size) and by_rows(batch.targets, size)):
+            return None
+        losses.append(float(task.loss(changed(answer, lambda part: part.roll(len(part) // 2, 0)), batch.targets)))
+    return mean(losses)
+
+
 def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) -> tuple[Expectation, ...]:
     task = session.task
     if not task.of_samples or not feels_targets(task, outputs[0], batches[0].targets):
@@ -125,7 +140,7 @@ def feels_targets(task: Task, outputs: Outputs, targets: object) -> bool:
 
 def _drawn_alike(task: Task, outputs: Outputs, targets: object) -> float:
     torch.manual_seed(0)
-    return float(task.loss(outputs, targets))
+    return float(task.loss(outputs, targets).detach())
 
 
 def _together(batches: list[Batch]) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,33 @@ def measure_normalizations(session: Session, batch: Batch) -> tuple[Normalizatio
     share = session.config.batch_size / max(1, len(batch)) if session.splits.shareable else 1.0
     measured = [_measured(name, norms[name], layer, share) for name, layer in seen.items()]
     return (*measured, *(_held(name, norms[name]) for name in norms if name in idle))
+
+
+@torch.no_grad()
+def measure_single(session: Session, batch: Batch) -> tuple[str, ...]:
+    """Layers that normalise one value at a time in each of their calls: what they give is their bias alone."""
+    counts: dict[str, list[int]] = {}
+    norms = [(name, m) for name, m in session.model.named_modules() if isinstance(m, nn.LayerNorm | nn.GroupNorm)]
+    hooks = [
+        module.register_forward_pre_hook(
+            lambda m, inputs, name=name: counts.setdefault(name, []).append(_together(m, inputs[0]))
+        )
+        for name, module in norms
+    ]
+    try:
+        if hooks:
+            session.forward(session.model, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return tuple(name for name, values in counts.items() if max(values) == 1)
+
+
+def _together(module: nn.LayerNorm | nn.GroupNorm, x: Tensor) -> int:
+    """The numbers of an input that are normalised with each other."""
+    if isinstance(module, nn.LayerNorm):
+        return math.prod(module.normalized_shape)
+    return math.prod(x.shape[1:]) // module.num_groups
 
 
 def _is_fresh(module: Any) -> bool:

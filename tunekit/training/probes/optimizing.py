@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from tunekit.measured import Decay, Optimizing, Rate
+from tunekit.measured import Decay, Gradient, Optimizing, Rate
 from tunekit.training.loop import Session
 from tunekit.training.optimizers import build_optimizer, is_built_in
 
@@ -17,6 +17,7 @@ EQUAL = 1e-9  # steps whose lengths differ by less, as a share, are one and the 
 TRIED_DECAY = 1e-2  # where the recipe has none
 SEEN_RATE, SEEN_DECAY = 1e-2, 1e-4  # at least, where their product is lost even in double precision
 LOST = 1e-12
+ALIKE = 1e-3  # share of a step that is no multiple of the weights, of a decay that takes the same share from all
 
 Values = dict[str, Tensor]
 
@@ -83,7 +84,31 @@ def measure_decay(session: Session) -> Decay | None:
         )
 
     with_decay, without = own.moves(rate, decay, gradients=False), own.moves(rate, 0.0, gradients=False)
-    return Decay(squares(), squares(with_decay), squares(without), asked=config.weight_decay > 0)
+    measured = Decay(squares(), squares(with_decay), squares(without), asked=config.weight_decay > 0)
+    trained_weights = {name: p for name, p in weights.items() if name in trained}
+    return _strength(measured, own, trained_weights)
+
+
+def _strength(measured: Decay, own: _Own, weights: Values) -> Decay:
+    """With what the decay that the optimizer has at the recipe's settings, its own included, does to the weights."""
+    config = own.session.config
+    moved = own.moves(config.lr, config.weight_decay, gradients=False)
+    numbers = sum(p.numel() for p in weights.values())
+    shares = {name: -float((moved[name] * p).sum()) / max(float(p.square().sum()), LOST) for name, p in weights.items()}
+    rest = {name: float((moved[name] + shares[name] * p).norm()) for name, p in weights.items()}
+    if all(rest[name] <= ALIKE * float(moved[name].norm()) for name in weights):
+        shrink = sum(shares[name] * p.numel() for name, p in weights.items()) / max(1, numbers)
+        return replace(measured, shrink=shrink)
+    groups = own.build(config.lr, config.weight_decay).param_groups
+    decays = {id(p): float(group.get("weight_decay", 0.0)) for group in groups for p in group["params"]}
+    by_name = {name: decays.get(id(p), 0.0) for name, p in own.model.named_parameters()}
+    return replace(
+        measured,
+        penalty=sum(0.5 * by_name[name] * float(p.square().sum()) for name, p in weights.items()),
+        pulls=tuple(
+            Gradient(name, by_name[name] * float(p.square().mean().sqrt())) for name, p in weights.items() if p.numel()
+        ),
+    )
 
 
 class _Own:

@@ -15,7 +15,7 @@ from tunekit.training.probes.places import Calls, at_work, name_of, persons_line
 from tunekit.training.seeds import seed_everything
 
 SAME = 1e-6  # change of an output over the outputs' size that is not worth a second look
-MOST_DRAWS = 4  # named
+MOST_DRAWS = 8  # named
 
 
 @torch.no_grad()
