@@ -139,7 +139,7 @@ def test_what_a_loss_takes_sample_by_sample_is_no_news():
     from planted_meant import distilled
 
     from tests.conftest import config_of
-    from tunekit.training.tasks import build_task
+    from tunekit.training.building import build_task
 
     config = config_of(loss={"target": f"{M}distilled", "args": {}})
     task = build_task(config, HERE)
