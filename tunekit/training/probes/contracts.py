@@ -22,7 +22,7 @@ EDGE = 1e-5  # from 0 and 1
 SAME_VALUES = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Transpose", "Permute", "T", "Select")
 COPIES = ("Slice", "Expand", "Clone", "Alias", "Index", "ToCopy")
 """Operations of autograd that leave values as they are."""
-CUT_OFF = 0.1  # share of the values at a bound
+CUT_OFF = 0.01  # share of the values at a bound
 
 Given = Mapping[str, Any]
 
