@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tunekit.measured import Misuse, Misused
+from tunekit.steps.check_init_loss.labels import LABELS_OUT_OF_RANGE
 from tunekit.steps.check_init_loss.loss import INITIAL_LOSS_LOW
 from tunekit.steps.check_init_loss.outputs import OUTPUTS_ARE_PROBABILITIES
 from tunekit.steps.check_init_loss.settings import fault
-from tunekit.vocabulary import Finding
+from tunekit.steps.check_init_loss.wiring import BATCH_LEAK
+from tunekit.vocabulary import Code, Finding
 
 LOSS_MISUSED = fault(
     "loss_misused",
@@ -62,16 +64,20 @@ TOLD: dict[Misuse, tuple[str, str]] = {
 }
 """By misuse: what is said of the loss, with the number that shows it, and what mends it."""
 
-TWICE: tuple[Misuse, ...] = ("softmax_twice", "sigmoid_twice")
+EXPLAINED: dict[Misuse, tuple[Code, ...]] = {
+    "softmax_twice": (OUTPUTS_ARE_PROBABILITIES, BATCH_LEAK),
+    "sigmoid_twice": (OUTPUTS_ARE_PROBABILITIES,),
+    "no_log_probabilities": (OUTPUTS_ARE_PROBABILITIES, INITIAL_LOSS_LOW),
+    "no_shares": (LABELS_OUT_OF_RANGE,),
+}
+"""What says the same by itself."""
 
 
 def judge(misused: tuple[Misused, ...], known: set[str]) -> list[Finding]:
     """One finding a call and misuse, but for what the outputs or the loss have shown already."""
     findings = []
     for one in misused:
-        if one.misuse in TWICE and OUTPUTS_ARE_PROBABILITIES.name in known:
-            continue
-        if one.misuse == "no_log_probabilities" and known & {OUTPUTS_ARE_PROBABILITIES.name, INITIAL_LOSS_LOW.name}:
+        if any(code.name in known for code in EXPLAINED.get(one.misuse, ())):
             continue
         said, remedy = TOLD[one.misuse]
         where = f"{one.function} ({one.place})" if one.place else one.function
