@@ -49,9 +49,9 @@ def persons_line() -> str:
 
 
 def is_persons(file: str) -> bool:
-    """Whether a file is neither torch's nor ours nor another installed package's."""
+    """Whether a file is neither torch's nor ours nor another installed package's, nor the script that began it all."""
     installed = file.startswith(OURS) or "site-packages" in file or "dist-packages" in file
-    return not installed and not file.startswith("<") and "/lib/python" not in file
+    return not installed and file.endswith(".py") and "/lib/python" not in file
 
 
 class Calls(TorchFunctionMode):
