@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -133,6 +133,7 @@ class Measures:
 
 def measure(log: Log) -> Measures:
     """The numbers of a log. Where it has metrics alone, the losses are the errors of the first."""
+    log = _taken(log)
     train_curve, val_curve, derived = log.train, log.val, False
     if train_curve is None and val_curve is None:
         pair = next((item for item in log.metrics if item.bounded and item.maximize), None)
@@ -154,6 +155,17 @@ def measure(log: Log) -> Measures:
         swapped=swapped,
         derived=derived,
     )
+
+
+def _taken(log: Log) -> Log:
+    """The log without what is no validation: a loss that was never computed, and values of states."""
+    if log.objective is not None and log.objective.kind == "reinforcement":
+        return replace(log, val=None, metrics=())
+    val = floats(log.val.y) if log.val is not None else np.empty(0)
+    trained = finite(log.train)[1]
+    if len(val) >= 2 and len(trained) and not np.any(val) and float(np.median(trained)) > 0:
+        return replace(log, val=None)
+    return log
 
 
 def _error(source: Curve | None) -> Curve | None:

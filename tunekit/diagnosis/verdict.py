@@ -65,6 +65,10 @@ class Verdict:
     """Where it speaks nothing else is asked."""
     certain: bool = False
     """It says what the log holds, not what that means: the confidence is always high."""
+    otherwise: bool = False
+    """It is asked only where nothing else is the headline."""
+    of_the_loss: bool = False
+    """It takes the training loss for a measure of progress: not asked where the log has another objective."""
     near_misses: tuple[Drawn, ...] = ()
 
     def advice_for(self, m: Measures) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ VERDICT = Verdict(
     changed_by="the parts before and after the step, judged each by itself",
     alone=True,
     beside=True,
+    of_the_loss=True,
     near_misses=(
         Drawn("a spike that recovers", jumps(fall(2.3, 0.3, 9), 5.0, 0.5)),
         Drawn("a fall at a decay of the rate", lambda done: np.where(done < 0.5, 0.5 + 1.8 * np.exp(-30 * done), 0.08)),

@@ -27,6 +27,8 @@ def judge(m: Measures) -> Outcome:
         many = "the last one among them" if train.bad_end else "and it went on"
         text = f"{train.bad} of {train.points} training losses are not finite, {where}, {many}"
         return Outcome(True, text, evidence, 10.0)
+    if m.log.objective is not None:
+        return silent("all finite, and a loss that grows is no fault here")
     evidence = {"train_start": train.start, "train_lowest": train.low, "train_end": train.end}
     levels = f"{shown(train.start)} at the start, {shown(train.low)} at best, {shown(train.end)} at the end"
     rise, span = train.end - train.low, max(train.start - train.low, 0.0)

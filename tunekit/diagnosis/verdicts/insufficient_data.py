@@ -17,6 +17,9 @@ def judge(m: Measures) -> Outcome:
     counts = {"train_points": train, "val_points": max(val, score)}
     if m.train is not None and m.train.bad_end:
         return silent("the last loss is not finite, which says enough")
+    returns = m.log.objective.curves.get("reward") if m.log.objective is not None else None
+    if returns is not None and len(returns.x) >= FEW_TRAIN:
+        return silent(f"{len(returns.x)} returns")
     if m.train is None:
         return Outcome(True, "the log holds no loss", counts, 10.0)
     if train < FEW_TRAIN and max(val, score) < FEW_VAL:

@@ -76,6 +76,7 @@ VERDICT = Verdict(
     note=note,
     remedies=GENTLER,
     explains=frozenset({"underfit", "noisy_train"}),
+    of_the_loss=True,
     near_misses=(
         Drawn(
             "a small fall at a decay of the rate",

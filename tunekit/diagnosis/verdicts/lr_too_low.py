@@ -60,6 +60,7 @@ VERDICT = Verdict(
     changed_by="a run at three times the rate that ends no lower",
     remedies=(Remedy("fine-run", {"steps.fine-run.lr_factors": [2, 4]}),),
     explains=frozenset({"underfit"}),
+    of_the_loss=True,
     near_misses=(
         Drawn("a line that got far", lambda done: 2.3 - 1.9 * done, lambda done: 2.3 - 1.9 * done),
         Drawn("a fall that slows down", fall(2.3, 1.5, 3), fall(2.3, 1.5, 3)),

@@ -39,6 +39,7 @@ VERDICT = Verdict(
     changed_by="a larger batch with the same spread",
     headline=False,
     beside=True,
+    of_the_loss=True,
     near_misses=(
         Drawn("noise of a tenth", lambda done: fall(2.3, 0.5, 9)(done) * (1 + 0.14 * np.sin(900 * done)), epochs=300),
     ),

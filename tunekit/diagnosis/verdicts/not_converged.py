@@ -89,6 +89,7 @@ VERDICT = Verdict(
     judge,
     changed_by=f"a longer run whose last quarter brings less than {percent(TO_GAIN)} of the fall",
     remedies=remedies,
+    of_the_loss=True,
     near_misses=(
         Drawn("curves that settled", fall(2.3, 0.3, 9), fall(2.3, 0.33, 9)),
         Drawn(

@@ -73,6 +73,7 @@ VERDICT = Verdict(
     judge,
     changed_by="a start without a standstill under another initialisation or with a warm-up",
     remedies=(Remedy("check-init-loss"),),
+    of_the_loss=True,
     near_misses=(
         Drawn("a warm-up", _late, _late, lr=lambda done: np.minimum(done / 0.2, 1.0) + 1e-4, epochs=100),
         Drawn("a straight line", lambda done: 2.3 - 1.5 * done),

@@ -76,6 +76,7 @@ VERDICT = Verdict(
     judge,
     changed_by="a larger model, or a rate from a sweep, that ends no lower: then it is noise in the data",
     remedies=remedies,
+    of_the_loss=True,
     near_misses=(
         Drawn("an accuracy that is good", fall(2.3, 1.9, 9), fall(2.3, 1.9, 9), fall(0.1, 0.8, 9), fall(0.1, 0.8, 9)),
         Drawn("a gap to validation", fall(2.3, 1.9, 9), lambda done: 2.5 + 0 * done),

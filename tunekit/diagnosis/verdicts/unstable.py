@@ -69,6 +69,7 @@ VERDICT = Verdict(
     judge,
     changed_by="the same run at a third of the rate, or with gradients clipped, without the jumps",
     remedies=GENTLER,
+    of_the_loss=True,
     near_misses=(
         Drawn("a jump that is small beside the start", *(jumps(fall(2.3, 0.05, 12), 5.0, 0.6),) * 2),
         Drawn("noise of each step", lambda done: fall(2.3, 0.5, 9)(done) * (1.5 + np.sin(900 * done)), epochs=300),
