@@ -19,7 +19,7 @@ VOCABULARIES = (21128, 28996, 30522, 32000, 32128, 50257, 50265, 50304, 64000, 1
 MOST = 300_000
 """Classes that are looked for."""
 
-ALIKE = 0.35
+ALIKE = 0.5
 """Relative distance of an accuracy from 1 / C that guessing has on a small split."""
 
 HALF = 0.25

@@ -96,6 +96,7 @@ class Measures:
     lr: tuple[Array, Array]  # place in the run, rate
     swapped: bool = False
     derived: bool = False  # losses are one minus the metric
+    blank: str = ""  # a validation loss that is zero at each point and was left out
 
     @property
     def drop(self) -> float:
@@ -133,7 +134,7 @@ class Measures:
 
 def measure(log: Log) -> Measures:
     """The numbers of a log. Where it has metrics alone, the losses are the errors of the first."""
-    log = _taken(log)
+    given, log = log, _taken(log)
     train_curve, val_curve, derived = log.train, log.val, False
     if train_curve is None and val_curve is None:
         pair = next((item for item in log.metrics if item.bounded and item.maximize), None)
@@ -154,6 +155,7 @@ def measure(log: Log) -> Measures:
         lr=_rates(log, train_curve),
         swapped=swapped,
         derived=derived,
+        blank=given.val.name if given.val is not None and log.val is None and not np.any(floats(given.val.y)) else "",
     )
 
 

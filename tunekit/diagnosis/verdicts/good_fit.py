@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from tunekit.citations import NOTES
+from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import REST, Measures, Side, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
@@ -15,8 +16,9 @@ FEW_POINTS = 8  # of either loss, below which nothing has settled
 LEARNT = 0.05  # share of the training loss that is gone where something was learnt ...
 NOISES = 2.0  # ... and in standard deviations of its noise
 GAINED = 0.03  # or gain of a metric
-SLOW = 0.05  # relative change over the last quarter below which a curve has settled ...
-MOVES = 0.1  # ... or share of its whole fall, where the change is below
+SLOW = 0.02  # relative change over the last quarter that still matters where it is ...
+MOVES = 0.08  # ... this share of the curve's whole fall
+FAST = 0.25  # ... or this change, where it is the share of not_converged
 NEAR = 0.05  # distance from the best validation, relative or of the whole fall, at which a run ends well
 BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
 
@@ -36,14 +38,14 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         return
     if max(train.points, validations) < FEW_POINTS:
         yield (
-            f"{train.points} training and {validations} validation points are too few to say that the curves have settled",
+            f"{train.points} training and {validations} validation points are too few to say that they settled",
             f"log {FEW_POINTS} points or more of each",
         )
     gained = score is not None and score.bounded and score.best - score.start >= GAINED
     if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
         yield (
-            f"the training loss went from {shown(train.start)} to {shown(train.end)}, which may be a finished model that "
-            "goes on or one that learns nothing",
+            f"the training loss went from {shown(train.start)} to {shown(train.end)}, as of a finished model that "
+            "goes on, or of one that learns nothing",
             "log a metric besides, and the loss before the first iteration",
         )
     if _moves(train):
@@ -66,20 +68,18 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
         wide = train is not None and val.end - train.end > BEHIND * max(train.start - train.end, 0.0)
         if wide and not apart and train is not None:
             yield (
-                f"validation ends at {shown(val.end)} and training at {shown(train.end)}, a gap as wide as half of what "
-                "training lost",
+                f"validation ends at {shown(val.end)} and training at {shown(train.end)}, a gap of more than half of "
+                "what training lost",
                 "log the training loss in eval mode, over the same mean as validation's",
             )
-    if score is not None:
-        falls = score.best - score.end > max(
-            METRIC_FALL if score.bounded else 0.2 * (score.best - score.start), 2 * score.jitter
-        )
-        if falls or (score.end < score.start and score.start - score.end > 2 * score.jitter):
-            sign = score.sign
+    if score is not None and (score.bounded or val is None):
+        allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
+        falls = score.best - score.end > max(allowed, 2 * score.jitter)
+        if falls or score.start - score.end > 2 * score.jitter:
+            begun, best, ended = (shown(score.sign * level) for level in (score.start, score.best, score.end))
             yield (
-                f"{score.name} went from {shown(sign * score.start)} over {shown(sign * score.best)} at best to "
-                f"{shown(sign * score.end)}",
-                "look at the metric's own samples: the loss and the metric do not say the same",
+                f"{score.name} went from {begun} over {best} at best to {ended}",
+                "look at the samples that the metric is measured on: it does not say what the loss says",
             )
 
 
@@ -89,7 +89,8 @@ def _moves(side: Side) -> bool:
     relative = abs(side.relative(change, max(abs(side.end), abs(side.end - change))))
     whole = max(side.start - side.low, 0.0)
     share = abs(change) / whole if whole > 0 else 1.0
-    return abs(z) > 1.0 and ((relative > SLOW and share > TO_GAIN) or (relative > SLOW / 3 and share > MOVES))
+    moves = (relative > SLOW and share > MOVES) or (relative > FAST and share > TO_GAIN)
+    return abs(z) > curves.SIGNIFICANT and moves
 
 
 def judge(m: Measures) -> Outcome:
@@ -125,9 +126,8 @@ VERDICT = Verdict(
         severity="note",
         meaning="Training and validation improved together and have settled.",
         measured=f"Training lost {percent(LEARNT)} of its loss and {NOISES:g} times its noise (or a metric gained "
-        f"{GAINED:g}), both curves change by less than {percent(SLOW)} in the last quarter (or {percent(TO_GAIN)} of "
-        f"their fall), validation ends within {percent(NEAR)} of its best, the metric does not fall, and no other "
-        "verdict speaks.",
+        f"{GAINED:g}), both curves change by less than {percent(MOVES)} of their fall in the last quarter, validation "
+        f"ends within {percent(NEAR)} of its best, the metric does not fall, and no other verdict speaks.",
         causes="A model, data and schedule that fit each other.",
         advice=(
             "refine around this rate and weight decay, or stop here; evaluate on the test set once",
@@ -150,9 +150,7 @@ VERDICT = Verdict(
             val_accuracy=lambda done: 0.80 - 0.05 * done,
         ),
         Drawn("a validation loss that rises", fall(0.71, 0.693, 9), lambda done: 1.35 + 2.2 * done),
-        Drawn(
-            "a loss that falls by a hundredth each epoch", lambda done: 2.3 * 0.99 ** (30 * done), level(2.0), epochs=30
-        ),
+        Drawn("a loss that falls by a hundredth each epoch", lambda done: 2.3 * 0.99 ** (60 * done), level(2.0)),
         Drawn("levels that are the same throughout", level(0.89), level(0.89)),
     ),
 )

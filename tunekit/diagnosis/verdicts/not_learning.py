@@ -80,6 +80,11 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
         return None
     if score.end >= PERFECT or score.end == 0 or m.drop >= DEAD_DROP:
         return None
+    if score.is_accuracy and score.end >= DEAD_ACCURACY and not m.derived:
+        wrong = 1.0 - score.end
+        least = -score.end * math.log(score.end) - wrong * math.log(wrong)  # loss of one answer right so often
+        if train.end < STUCK * least:
+            return None
     text = f"{score.name} is {shown(score.end)} at each of its {len(score.y)} points"
     if not m.derived:
         text += f", and the {'validation' if m.swapped else 'training'} loss stays at {shown(train.end)}"

@@ -38,7 +38,7 @@ VERDICT = Verdict(
         measured=f"Every finite training loss is 0, of {FEW} or more, and no gradient has a norm above 0.",
         causes="Every label is masked (-100), an empty target, a loss multiplied by zero or summed over nothing.",
         advice=(
-            "count the labels that are not masked in one batch: the chat template or the response marker may match nothing",
+            "count the labels of one batch that are not masked: a response marker may match nothing",
             "see that the prompt is not cut off at the length where its answer begins",
             "log the norm of the gradient besides: it is zero where nothing is learnt",
         ),

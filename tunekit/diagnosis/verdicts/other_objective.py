@@ -10,11 +10,11 @@ from tunekit.diagnosis.verdict import Outcome, Verdict, shown, silent
 from tunekit.vocabulary import Code
 
 KINDS = {
-    "reinforcement": "the training is reinforcement learning: its losses change with the policy and say nothing of progress",
+    "reinforcement": "the training is reinforcement learning: its losses follow the policy, not progress",
     "preference": "the training is on preferences: its margins and accuracies say more than its loss",
     "adversarial": "the training sets a generator against a discriminator: neither loss says how good the samples are",
     "annealed": "the weight of the divergence changes in the run, and the loss with it",
-    "diffusion": "the log is named as that of a diffusion model, whose loss is noisy and flat even where samples improve",
+    "diffusion": "its names are a diffusion model's, whose loss is noisy and flat even where samples improve",
 }
 ADVICE = {
     "reinforcement": (
@@ -23,7 +23,7 @@ ADVICE = {
     ),
     "preference": (
         "judge by accuracy and margin on preferences held out, and by answers compared side by side",
-        "a reward of what was chosen that falls far means that the model unlearns both: a larger beta, or a smaller rate",
+        "where the reward of what was chosen falls far, both are unlearnt: a larger beta or a smaller rate",
     ),
     "adversarial": (
         "judge by samples and by a distance such as FID, logged each epoch",
@@ -92,7 +92,7 @@ VERDICT = Verdict(
     changed_by="columns of a loss that falls as the training succeeds",
     note=note,
     advice=advice,
-    explains=frozenset({"no_validation", "overfit", "metric_loss_disagree", "noisy_val"}),
+    explains=frozenset({"no_validation"}),
     beside=True,
     near_misses=(
         Drawn("a loss that falls", fall(2.3, 0.3, 9), fall(2.3, 0.33, 9)),

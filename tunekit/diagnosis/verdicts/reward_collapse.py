@@ -7,7 +7,7 @@ from tunekit.diagnosis.course import TENTH, Course, course
 from tunekit.diagnosis.drawn import Drawn, level
 from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
-from tunekit.logs.log import Log
+from tunekit.logs.log import Array, Log
 from tunekit.vocabulary import Code
 
 LOST = 0.5  # share of what was gained, and of the best return, that a collapse loses
@@ -33,12 +33,12 @@ def judge(m: Measures) -> Outcome:
     besides = _besides(m)
     if far and stays and fell > NOISES * reward.noise and reward.best_place < BEFORE and reward.points >= 10:
         text = (
-            f"{reward.name} falls from {shown(reward.best)} at {reward.unit} {place(reward.best_x)} (the best median of a "
-            f"tenth of the run) to {shown(reward.end)} over the last tenth"
+            f"{reward.name} falls from {shown(reward.best)} at {reward.unit} {place(reward.best_x)} (the best median "
+            f"of a tenth of the run) to {shown(reward.end)} over the last tenth"
         )
         return Outcome(True, "; ".join([text, *besides]), evidence, fell / max(LOST * gained, NOISES * reward.noise))
     if besides and gained <= NOISES * reward.noise:
-        text = f"{reward.name} does not rise ({shown(reward.start)} over the first tenth, {shown(reward.end)} over the last)"
+        text = f"{reward.name} does not rise, {_from_to(reward)}"
         return Outcome(True, "; ".join([*besides, text]), evidence, 1.3)
     return silent(f"{reward.name} ends at {shown(reward.end)}, with {shown(reward.best)} at best")
 
@@ -53,15 +53,19 @@ def _besides(m: Measures) -> list[str]:
         )
     kl = _course(m.log, "kl")
     if kl is not None and kl.end > max(KL_GROWTH * abs(kl.start), KL_FAR):
-        words.append(f"{kl.name} grows from {shown(kl.start)} over the first tenth to {shown(kl.end)} over the last")
+        words.append(f"{kl.name} grows {_from_to(kl)}")
     return words
+
+
+def _from_to(went: Course) -> str:
+    return f"from {shown(went.start)} over the first tenth to {shown(went.end)} over the last"
 
 
 def _course(log: Log, part: str) -> Course | None:
     return None if log.objective is None else course(log.objective.curves.get(part))
 
 
-def _falls(done: np.ndarray) -> np.ndarray:
+def _falls(done: Array) -> Array:
     return np.where(done < 0.6, 10 + 90 * done / 0.6, 5.0)
 
 
@@ -70,9 +74,10 @@ VERDICT = Verdict(
         name="reward_collapse",
         severity="fail",
         meaning="What is rewarded was learnt and is lost again: the return fell far below its best and stays there.",
-        measured=f"The median return of the last {percent(TENTH)} lies below the best by {percent(LOST)} of what was gained, "
-        f"and by {percent(LOST)} of the best (or below the start), {NOISES:g} times the noise; or answers shrink to "
-        f"{percent(SHRUNK)} or the divergence grows {KL_GROWTH:g} times while the return does not rise.",
+        measured=f"The median return of the last {percent(TENTH)} lies below the best by {percent(LOST)} of "
+        f"what was gained and by {percent(LOST)} of the best (or below the start), {NOISES:g} times the "
+        f"noise; or answers shrink to {percent(SHRUNK)}, or the divergence grows {KL_GROWTH:g} times, while the return "
+        "does not rise.",
         causes="Updates that are too large, a reward that can be cheated, a divergence term that is too weak.",
         advice=(
             "go back to the checkpoint of the best return",
@@ -83,10 +88,10 @@ VERDICT = Verdict(
     ),
     judge,
     changed_by="a return that comes back to half of what it lost",
-    alone=True,
+    explains=frozenset({"no_validation", "other_objective"}),
     near_misses=(
         Drawn("a return that settles", level(0.1), reward=lambda done: 100 * (1 - np.exp(-6 * done))),
-        Drawn("a dip that recovers", level(0.1), reward=lambda done: 100 - 80 * (np.abs(done - 0.5) < 0.1)),
+        Drawn("a dip that recovers", level(0.1), reward=lambda done: np.where(np.abs(done - 0.5) < 0.1, 20.0, 100.0)),
         Drawn("a return below zero that rises", level(0.1), reward=lambda done: -1200 + 1000 * done),
         Drawn("a loss that falls without a return", _falls),
     ),

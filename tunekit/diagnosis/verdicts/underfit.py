@@ -3,7 +3,7 @@
 from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import REST, Measures, movement
+from tunekit.diagnosis.measures import REST, Measures, Score, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.logs.log import Procedure
@@ -13,6 +13,7 @@ UNDER_DROP = 0.5  # share of the loss that a network with too little capacity ha
 UNDER_DROP_ALONE = 0.2  # the same where no accuracy tells a poor end from a good beginning (fine-tuning starts low)
 UNDER_RATIO = 1.25  # validation over training loss: above it the trouble is a gap, not capacity (SURVEY)
 UNDER_ACCURACY = 0.6  # accuracy below which a converged network is poor (AUTOTRAINER: 0.6 to 0.7)
+OTHER_TASK = 8.0  # times the share of errors that is gone, by which the loss of another task than the accuracy's falls
 POOR = 0.3  # level below which a metric that is no accuracy is poor
 SETTLED_SLOPE = 0.05  # relative change over the last quarter below which a curve has settled
 HALF_SLOPE = 0.06  # the same over the second half of the run, which noise hides less
@@ -39,7 +40,7 @@ def judge(m: Measures) -> Outcome:
         level = max(score.best, score.train_end or 0.0)
         if level >= UNDER_ACCURACY:
             return silent(f"{score.name} reaches {shown(level)}")
-        if score.is_accuracy:
+        if score.is_accuracy and _same_task(m, score):
             limit = 0.9 if drop < 0.9 else 0.0
         elif level < POOR:
             limit = UNDER_DROP
@@ -49,6 +50,13 @@ def judge(m: Measures) -> Outcome:
         return silent(f"{percent(drop)} of the training loss is gone")
     text = words + ", with no gap to validation: it may be too little capacity"
     return Outcome(True, text, evidence, limit / max(drop, 0.05))
+
+
+def _same_task(m: Measures, score: Score) -> bool:
+    """Whether the accuracy is of what the loss is of: it hardly moves where it is of another task."""
+    wrong = 1.0 - score.start
+    fell = max(m.drop, m.val.relative(m.val.start - m.val.end, m.val.start) if m.val is not None else 0.0)
+    return fell < UNDER_DROP or wrong <= 0 or fell < OTHER_TASK * (score.best - score.start) / wrong
 
 
 def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:

@@ -12,6 +12,7 @@ from tunekit.vocabulary import Code
 JUMP = 3.0  # times the level before it that a spike of the training loss reaches (SURVEY)
 JUMP_NOISE = 6.0
 """... in standard deviations of its noise, of the loss and of its logarithm (step losses are skewed). (SURVEY)"""
+TOWER = 1e3  # times the median of the whole run, and the point before, that is a spike whatever the noise
 JUMP_SIZE = 0.3  # ... and as a share of the starting loss: near zero, large ratios mean nothing (SURVEY)
 RARE = ((50, 1), (150, 2), (10**9, 3))
 """Up to so many points, so many spikes make a run unstable: in a log of each step single batches are hard."""
@@ -37,17 +38,18 @@ def judge(m: Measures) -> Outcome:
 
 def _spikes(train: Side) -> list[int]:
     """First points of jumps above the level just before, which the curve comes back from."""
-    y, index = train.y, 1
+    y, index, middle = train.y, 1, float(np.median(train.y))
     spikes: list[int] = []
     factor = max(JUMP, float(np.exp(min(JUMP_NOISE * curves.step_noise(np.log(y)), 50.0))))
     while index < len(y):
         before = y[max(0, index - 3) : index]
         level = float(min(np.median(before), before[-1])) if len(before) < 3 else float(np.median(before))
         size = float(y[index]) - level
+        towers = y[index] > TOWER * max(float(y[index - 1]), middle)
         high = y[index] > factor * level and size > JUMP_NOISE * train.sigma and size > JUMP_SIZE * train.start
         rest = y[index + 1 :]
         back = np.flatnonzero(rest < level + 0.3 * size)
-        if high and len(back):
+        if (high or towers) and len(back):
             spikes.append(index)
             index += 1 + int(back[0])
         index += 1
