@@ -15,11 +15,15 @@ FEW_VALIDATIONS = 3  # below which curves settle on nothing
 FEW_POINTS = 8  # of either loss, below which nothing has settled
 LEARNT = 0.05  # share of the training loss that is gone where something was learnt ...
 NOISES = 2.0  # ... and in standard deviations of its noise
+POOR = 0.5  # accuracy below which a validation loss that does not fall is no success
 GAINED = 0.03  # or gain of a metric
 SLOW = 0.02  # relative change over the last quarter that still matters where it is ...
-MOVES = 0.08  # ... this share of the curve's whole fall
+MOVES = 0.1  # ... this share of the curve's whole fall
+LEAST_Z = 1.0  # Kendall's z of a fall that counts against a run
+MOVES_ALONE = 0.2  # ... or this share, of training beside a validation that stands at its best
 FAST = 0.25  # ... or this change, where it is the share of not_converged
-NEAR = 0.05  # distance from the best validation, relative or of the whole fall, at which a run ends well
+NEAR = 0.1  # distance from the best validation at which a run ends well, relative ...
+NEAR_FALL = 0.05  # ... or of its whole fall
 BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
 
 
@@ -48,7 +52,8 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
             "goes on, or of one that learns nothing",
             "log a metric besides, and the loss before the first iteration",
         )
-    if _moves(train):
+    stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
+    if _moves(train, MOVES_ALONE if stands and val is not None and not _moves(val) else MOVES):
         yield "the training loss has not settled", "train on, or log the learning rate: a decay may still settle it"
     yield from _validation(m)
 
@@ -57,22 +62,33 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
     train, val, score = m.train, m.val, m.score
     if val is not None:
         above = val.end - val.low
-        if above > max(NEAR * abs(val.low), NEAR * (val.start - val.low), 2 * val.jitter):
+        if above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
             yield (
                 f"the validation loss ends at {shown(val.end)}, with {shown(val.low)} at best",
                 "validate on more samples, or average several validations: one value may be chance",
             )
         elif _moves(val) and len(val.y) >= FEW_POINTS:
             yield "the validation loss has not settled", "train on until validation stands still"
+        if (
+            score is not None
+            and score.is_accuracy
+            and score.end < POOR
+            and val.relative(val.start - val.low, val.start) < LEARNT
+        ):
+            yield (
+                f"the validation loss goes from {shown(val.start)} to {shown(val.end)} and {score.name} ends at "
+                f"{shown(score.end)}",
+                "log validation from before the first iteration on: it may be at what guessing gives",
+            )
         apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
-        wide = train is not None and val.end - train.end > BEHIND * max(train.start - train.end, 0.0)
+        wide = train is not None and val.end - train.end > BEHIND * max(max(train.start, val.start) - train.end, 0.0)
         if wide and not apart and train is not None:
             yield (
                 f"validation ends at {shown(val.end)} and training at {shown(train.end)}, a gap of more than half of "
                 "what training lost",
                 "log the training loss in eval mode, over the same mean as validation's",
             )
-    if score is not None and (score.bounded or val is None):
+    if score is not None and (score.is_accuracy or val is None):
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
         falls = score.best - score.end > max(allowed, 2 * score.jitter)
         if falls or score.start - score.end > 2 * score.jitter:
@@ -83,14 +99,14 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
             )
 
 
-def _moves(side: Side) -> bool:
+def _moves(side: Side, limit: float = MOVES) -> bool:
     """Whether a curve still changes by enough to matter over the last quarter."""
     change, z, _ = movement(side.place, side.y, REST)
     relative = abs(side.relative(change, max(abs(side.end), abs(side.end - change))))
     whole = max(side.start - side.low, 0.0)
     share = abs(change) / whole if whole > 0 else 1.0
-    moves = (relative > SLOW and share > MOVES) or (relative > FAST and share > TO_GAIN)
-    return abs(z) > curves.SIGNIFICANT and moves
+    moves = (relative > SLOW and share > limit) or (relative > FAST and share > TO_GAIN)
+    return moves and (z < -LEAST_Z or z > curves.SIGNIFICANT)
 
 
 def judge(m: Measures) -> Outcome:

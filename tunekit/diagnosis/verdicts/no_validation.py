@@ -10,7 +10,7 @@ from tunekit.vocabulary import Code, Remedy
 HELD_OUT = 0.1  # share of the data to hold out
 
 
-FEW = 5  # values of a metric alone below which they are no curve
+FEW = 4  # values of a metric alone below which they are no curve
 
 
 def judge(m: Measures) -> Outcome:

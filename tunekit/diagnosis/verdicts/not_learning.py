@@ -20,10 +20,13 @@ DEAD_METRIC = 0.03
 """Range of a metric that did not move, as a fraction. (AUTOTRAINER: 0.03 is an oscillation, 0.01 an improvement)"""
 DEAD_ACCURACY = 0.6
 """Accuracy from which a flat curve is a trained network rather than a dead one. (AUTOTRAINER: 0.6 to 0.7)"""
-DEAD_POINTS = 10  # points needed to say that nothing moves ...
+DEAD_POINTS = 8  # points needed to say that nothing moves ...
 FEW_POINTS = 5  # ... or these, where the loss is that of guessing, or a metric is the same in each
 STUCK = 0.98  # share of guessing's loss that a loss stuck there does not fall below
 ABOVE = 1.6  # times guessing's loss that it starts at, at most: an untrained network may be sure of what is wrong
+QUIET = 0.15  # noise over level of a loss that knows nothing, at most: what jumps more has learnt some of its batches
+JUMPS = 100.0  # times its median that a loss which stays where it is never reaches
+STILL_DROP = 0.05  # share of a loss that stands still ever after, lost in the first transient
 STILL = 2e-3  # relative spread behind the first quarter of a loss that stands still
 PERFECT = 0.999  # a metric that cannot rise
 
@@ -32,7 +35,9 @@ def judge(m: Measures) -> Outcome:
     train, score = m.train, m.score
     if train is None or len(train.y) < FEW_POINTS:
         return silent("too few points to say that nothing moves")
-    stuck_at = _constant(m, train) or _at_chance(m, train)
+    if float(np.max(train.y)) > JUMPS * float(np.median(train.y)) > 0:
+        return silent(f"the training loss jumps up to {shown(float(np.max(train.y)))}")
+    stuck_at = _constant(m, train) or _at_chance(m, train) or _still(m, train)
     if stuck_at is not None:
         return stuck_at
     if len(train.y) < DEAD_POINTS:
@@ -56,7 +61,8 @@ def judge(m: Measures) -> Outcome:
             return silent(f"{score.name} moved by {shown(score.spread)} to {shown(score.best)}")
         evidence |= {"metric": score.name, "metric_range": score.spread, "metric_end": score.end}
     within_noise = late < noise and late < DEAD_NOISE_DROP and not curves.falls(trend)
-    flat = total < DEAD_DROP or (within_noise and total < DEAD_NOISE_DROP)
+    quiet = noise < QUIET or (score is not None and score.bounded)
+    flat = (quiet and total < DEAD_DROP) or (quiet and within_noise and total < DEAD_NOISE_DROP)
     stuck = late < DEAD_DROP and total < DEAD_TOTAL and score is not None and score.bounded
     if not (flat or (stuck and (not curves.falls(trend) or late < DEAD_DROP / 2))):
         return moves
@@ -110,6 +116,21 @@ def _at_chance(m: Measures, train: Side) -> Outcome | None:
         text += f", {m.score.name} at {shown(m.score.end)}"
     evidence = {"guessing": guess.loss, "drop": m.drop}
     return Outcome(True, text + _guessing(m, middle), evidence, 1.5)
+
+
+def _still(m: Measures, train: Side) -> Outcome | None:
+    """A loss that is the same number behind its first points, which it had all but begun with."""
+    first = max(1, math.ceil(EARLY * len(train.y)))
+    rest = train.y[first:]
+    if len(rest) < FEW_POINTS - 1 or m.swapped or m.derived or not 0 <= m.drop < STILL_DROP:
+        return None
+    if float(np.ptp(rest)) > STILL * abs(train.end) or (m.score is not None and m.score.best >= DEAD_ACCURACY):
+        return None
+    text = (
+        f"the training loss stays between {shown(float(np.min(rest)))} and {shown(float(np.max(rest)))} behind the "
+        f"first {percent(first / len(train.y))} of its points ({shown(train.start)} at the start)"
+    )
+    return Outcome(True, text, {"drop": m.drop}, 1.5)
 
 
 def _at_half(train: Side) -> Outcome | None:

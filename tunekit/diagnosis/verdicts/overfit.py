@@ -30,6 +30,9 @@ STALL_FELL_ON = 0.2  # share by which training fell since it stalled
 FALL_NOISE = 1.5  # ... and in standard deviations of its noise
 STALL_RATIO = 1.25  # validation over training at the end of a stalled run
 STALL_GAP = 0.15  # the gap as a share of the whole fall of training (SURVEY)
+ALIKE = 1.5  # times by which the losses differ at the start, at most, where they are of one scale
+LEFT_BEHIND = 0.5  # the gap as a share of the whole fall of training, where validation did not stall but was left ...
+LEFT_RATIO = 1.5  # ... and validation over training at the end
 GAP = 0.08  # training minus validation accuracy that a stalled run overfits with (AUTOTRAINER: 0.07 to 0.1)
 METRIC_GAP = 0.1  # the same where the metrics alone say so
 WIDE_GAP = 0.2  # ... and that is overfitting however the curves end (train 95 %, validation 70 %)
@@ -44,7 +47,7 @@ def judge(m: Measures) -> Outcome:
         return _apart(m) or silent("no gap between the metrics")
     sides = None
     if len(val.y) >= FEW_VALIDATIONS:
-        sides = _turned(m, train, val) or _stalled(m, train, val)
+        sides = _turned(m, train, val) or _stalled(m, train, val) or _left_behind(m, train, val)
     elif len(val.y) >= 3 and (rise_of(m, val) or 0.0) > SURE_RISE:
         sides = _turned(m, train, val)
     spoken = sides or _apart(m)
@@ -107,6 +110,23 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
         f"while training fell on by {percent(fell)} to {shown(train.end)}"
     )
     return Outcome(True, text + _gap_words(m), evidence, min(fell / STALL_FELL_ON, ratio / STALL_RATIO))
+
+
+def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
+    """Validation began where training did, kept less than half of what training gained, and gains no more."""
+    if not (train.positive and val.positive) or not 1 / ALIKE < curves.ratio(val.start, train.start) < ALIKE:
+        return None
+    gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
+    ratio = curves.ratio(val.end, train.end)
+    change, _, _ = movement(val.place, val.y, REST)
+    if gap <= LEFT_BEHIND or ratio <= LEFT_RATIO or val.relative(change, val.end) < -FALLS_AGAIN:
+        return None
+    evidence = {"val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    text = (
+        f"validation ends at {shown(val.end)} and training at {shown(train.end)}, from {shown(val.start)} and "
+        f"{shown(train.start)} at the start"
+    )
+    return Outcome(True, text + _gap_words(m), evidence, min(gap / LEFT_BEHIND, ratio / LEFT_RATIO))
 
 
 def _apart(m: Measures) -> Outcome | None:
@@ -193,7 +213,8 @@ VERDICT = Verdict(
         meaning="Training goes on improving while validation got worse, or stands far behind.",
         measured=f"Validation loss above its best by {percent(RISE)} and {RISE_NOISE:g} times its noise while training "
         f"fell on; or a stalled validation {percent(STALL_RATIO - 1)} above a training loss that fell on by "
-        f"{percent(STALL_FELL_ON)}; or accuracies {WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
+        f"{percent(STALL_FELL_ON)}; or a gap of {percent(LEFT_BEHIND)} of what training gained; or accuracies "
+        f"{WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
         causes="More capacity or more epochs than the data bear.",
         advice=_advice("the best validation"),
         source=f"{NOTES}; {PRECHELT}; {AUTOTRAINER} (0.07 to 0.1); {SURVEY}",

@@ -20,7 +20,7 @@ CLIMBED = 0.15  # share of the training loss that is gone where validation stays
 ROUND = 0.03  # relative distance of a ratio of the losses from a whole number ...
 ROUND_POWER = 0.06  # ... or from a power of two of four and more, as steps and devices are counted
 EVEN = 0.06  # relative spread of that ratio over the validations that still makes it one number
-MOVED = 0.1  # share of the validation loss that goes meanwhile, or a ratio that stays says nothing
+MOVED = 0.04  # share of the validation loss that goes meanwhile, or a ratio that stays says nothing
 WHOLE = 12  # whole numbers that count; above them each ratio is near one
 
 
@@ -59,9 +59,9 @@ def _multiple(m: Measures) -> Outcome | None:
     whole = round(middle)
     power = whole >= 4 and math.log2(whole).is_integer()
     near = abs(middle / max(whole, 1) - 1) < (ROUND_POWER if power else ROUND)
-    even = float(np.percentile(ratios, 95) - np.percentile(ratios, 5)) < EVEN * middle
-    moved = float(np.max(val.y)) > (1 + MOVED) * float(np.min(val.y))
-    if whole < 2 or (whole > WHOLE and not power) or not (near and even and moved):
+    spread = float(np.percentile(ratios, 95) - np.percentile(ratios, 5)) / middle
+    moved = float(np.max(val.y)) / float(np.min(val.y)) - 1 > max(MOVED, 2 * spread)
+    if whole < 2 or (whole > WHOLE and not power) or not (near and spread < EVEN and moved):
         return None
     low, high = float(np.min(ratios)), float(np.max(ratios))
     text = (

@@ -6,6 +6,7 @@ from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.diagnosis.verdicts.not_converged import FALLING
+from tunekit.diagnosis.verdicts.not_learning import DEAD_DROP
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Remedy
 
@@ -13,7 +14,7 @@ UNDER_DROP = 0.5  # share of the loss that a network with too little capacity ha
 UNDER_DROP_ALONE = 0.2  # the same where no accuracy tells a poor end from a good beginning (fine-tuning starts low)
 UNDER_RATIO = 1.25  # validation over training loss: above it the trouble is a gap, not capacity (SURVEY)
 UNDER_ACCURACY = 0.6  # accuracy below which a converged network is poor (AUTOTRAINER: 0.6 to 0.7)
-OTHER_TASK = 8.0  # times the share of errors that is gone, by which the loss of another task than the accuracy's falls
+OTHER_TASK = 4.0  # times the share of errors that is gone, by which the loss of another task than the accuracy's falls
 POOR = 0.3  # level below which a metric that is no accuracy is poor
 SETTLED_SLOPE = 0.05  # relative change over the last quarter below which a curve has settled
 HALF_SLOPE = 0.06  # the same over the second half of the run, which noise hides less
@@ -34,6 +35,8 @@ def judge(m: Measures) -> Outcome:
         return silent(f"training has not settled ({percent(relative)} in the last quarter)")
     if val is not None and val.positive and val.end > UNDER_RATIO * train.end:
         return silent(f"validation ends at {shown(curves.ratio(val.end, train.end))} times training: a gap")
+    if drop < DEAD_DROP and (score is None or not score.bounded):
+        return silent(f"{percent(drop)} of the training loss is gone: a finished model goes on so too")
     limit = UNDER_DROP_ALONE
     words = f"the training loss settled at {shown(train.end)}, {percent(drop)} below its start"
     if score is not None and score.bounded:
@@ -42,7 +45,7 @@ def judge(m: Measures) -> Outcome:
             return silent(f"{score.name} reaches {shown(level)}")
         if score.is_accuracy and _same_task(m, score):
             limit = 0.9 if drop < 0.9 else 0.0
-        elif level < POOR:
+        elif not score.is_accuracy and level < POOR:
             limit = UNDER_DROP
         evidence |= {"metric": score.name, "metric_level": level}
         words += f" and {score.name} at {shown(level)}"
@@ -56,7 +59,7 @@ def _same_task(m: Measures, score: Score) -> bool:
     """Whether the accuracy is of what the loss is of: it hardly moves where it is of another task."""
     wrong = 1.0 - score.start
     fell = max(m.drop, m.val.relative(m.val.start - m.val.end, m.val.start) if m.val is not None else 0.0)
-    return fell < UNDER_DROP or wrong <= 0 or fell < OTHER_TASK * (score.best - score.start) / wrong
+    return wrong <= 0 or fell < OTHER_TASK * (score.best - score.start) / wrong
 
 
 def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
