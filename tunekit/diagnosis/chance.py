@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunekit.diagnosis.measures import Measures
 
@@ -33,6 +33,7 @@ class Guess:
     loss: float
     words: str
     classes: int | None = None
+    told: bool = False  # by an accuracy besides
 
 
 def guess_at(m: Measures, loss: float) -> Guess | None:
@@ -48,7 +49,7 @@ def guess_at(m: Measures, loss: float) -> Guess | None:
     if accuracy is not None and accuracy > 0:
         told = _near(_of(round(math.exp(loss))), loss)
         if told is not None and told.classes is not None and abs(accuracy * told.classes - 1) < ALIKE:
-            return told
+            return replace(told, told=True)
     found = (_near(_of(classes), loss) for classes in (*COMMON, *VOCABULARIES))
     return next((guess for guess in found if guess is not None), None)
 

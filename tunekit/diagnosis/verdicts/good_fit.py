@@ -45,7 +45,7 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
             f"{train.points} training and {validations} validation points are too few to say that they settled",
             f"log {FEW_POINTS} points or more of each",
         )
-    gained = score is not None and score.bounded and score.best - score.start >= GAINED
+    gained = score is not None and score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
     if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
         yield (
             f"the training loss went from {shown(train.start)} to {shown(train.end)}, as of a finished model that "

@@ -23,7 +23,8 @@ DEAD_ACCURACY = 0.6
 DEAD_POINTS = 8  # points needed to say that nothing moves ...
 FEW_POINTS = 5  # ... or these, where the loss is that of guessing, or a metric is the same in each
 STUCK = 0.98  # share of guessing's loss that a loss stuck there does not fall below
-ABOVE = 1.6  # times guessing's loss that it starts at, at most: an untrained network may be sure of what is wrong
+ABOVE = 1.1  # times guessing's loss that it starts at, at most ...
+ABOVE_TOLD = 1.6  # ... or these, where an accuracy says the same: an untrained network may be sure of what is wrong
 QUIET = 0.15  # noise over level of a loss that knows nothing, at most: what jumps more has learnt some of its batches
 JUMPS = 100.0  # times its median that a loss which stays where it is never reaches
 STILL_DROP = 0.05  # share of a loss that stands still ever after, lost in the first transient
@@ -109,7 +110,8 @@ def _at_chance(m: Measures, train: Side) -> Outcome | None:
     best = m.score.best if m.score is not None and m.score.is_accuracy else 0.0
     knows = guess.classes is not None and best > min(DEAD_ACCURACY, 1.6 / guess.classes + 0.05)
     held = float(np.min(smooth)) > STUCK * guess.loss and abs(train.end / guess.loss - 1) < DEAD_DROP
-    if knows or not held or not STUCK * guess.loss < train.start < ABOVE * guess.loss:
+    above = ABOVE_TOLD if guess.told else ABOVE
+    if knows or not held or not STUCK * guess.loss < train.start < above * guess.loss:
         return None
     text = f"the training loss stays at {shown(train.end)} ({shown(train.start)} at the start)"
     if m.score is not None and m.score.bounded:

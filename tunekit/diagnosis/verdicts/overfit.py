@@ -102,6 +102,8 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
     apart = m.score.gap if m.score is not None and m.score.bounded else None
     if fell <= STALL_FELL_ON or then - train.end <= FALL_NOISE * train.sigma or ratio <= STALL_RATIO:
         return None
+    if not curves.falls(curves.trend(train.y[train.place >= val.place[first]])):
+        return None
     if gap <= STALL_GAP and not (apart is not None and apart > GAP):
         return None
     evidence = {"val_best": val.low, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}

@@ -54,7 +54,7 @@ def _multiple(m: Measures) -> Outcome | None:
     train, val = m.train, m.val
     if train is None or val is None or len(val.y) < 5 or not (train.positive and val.positive) or m.derived:
         return None
-    ratios = m.train_at_val / val.y
+    ratios = m.train_at_val / val.smoothed
     middle = float(np.median(ratios))
     whole = round(middle)
     power = whole >= 4 and math.log2(whole).is_integer()
@@ -65,9 +65,9 @@ def _multiple(m: Measures) -> Outcome | None:
         return None
     low, high = float(np.min(ratios)), float(np.max(ratios))
     text = (
-        f"the training loss (smoothed) is {shown(low)} to {shown(high)} times validation's at each of {len(val.y)} "
-        f"validations, about {whole} times all run long: it is summed over accumulation steps or devices, or the other "
-        "is divided; gaps between them mean nothing before it is divided"
+        f"the training loss is {shown(low)} to {shown(high)} times validation's (both smoothed, over {len(val.y)} "
+        f"validations), about {whole} times all run long: it is summed over accumulation steps or devices, or the "
+        "other is divided; gaps between them mean nothing before it is divided"
     )
     return Outcome(True, text, {"ratio": middle, "multiple": whole}, 1.3)
 

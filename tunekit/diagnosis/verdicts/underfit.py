@@ -35,7 +35,8 @@ def judge(m: Measures) -> Outcome:
         return silent(f"training has not settled ({percent(relative)} in the last quarter)")
     if val is not None and val.positive and val.end > UNDER_RATIO * train.end:
         return silent(f"validation ends at {shown(curves.ratio(val.end, train.end))} times training: a gap")
-    if drop < DEAD_DROP and (score is None or not score.bounded):
+    nothing = drop < DEAD_DROP or train.start - train.end < train.sigma
+    if nothing and (score is None or not score.bounded):
         return silent(f"{percent(drop)} of the training loss is gone: a finished model goes on so too")
     limit = UNDER_DROP_ALONE
     words = f"the training loss settled at {shown(train.end)}, {percent(drop)} below its start"
