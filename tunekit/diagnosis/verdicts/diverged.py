@@ -5,15 +5,17 @@ import numpy as np
 from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import Measures, movement
+from tunekit.diagnosis.measures import Measures, Side, movement
 from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
+from tunekit.logs.log import Array
 from tunekit.vocabulary import Code
 
 BAD_POINTS = 3  # losses that are not finite: this many anywhere, or one at the end (DEEP_LOCALIZE: one)
 GROWTH = 2.0  # times the lowest level that the end of a diverged curve lies at (DEEP_CHECKER: growth of 2)
 COLLAPSE = 0.8  # ... or share of the starting loss that a collapsed network's loss returns to, and stays at
 BLOW_UP = 10.0  # times the start that a single last loss lies at when a run ends by blowing up
+GAINS = 0.1  # gain of a metric, as a fraction, of a run that cannot have blown up at its first point
 NOISES = 6.0  # standard deviations of its noise by which a collapsed loss rises
 
 
@@ -33,6 +35,8 @@ def judge(m: Measures) -> Outcome:
     levels = f"{shown(train.start)} at the start, {shown(train.low)} at best, {shown(train.end)} at the end"
     rise, span = train.end - train.low, max(train.start - train.low, 0.0)
     times = train.end / train.low if train.positive else 1.0 + curves.ratio(rise, max(span, train.sigma))
+    if _first_is_other(m, train):
+        return silent("the first loss alone is low, as of one batch beside sums over many, and the metric rises")
     if len(train.y) >= FEW_TRAIN and times > GROWTH and train.end - train.start > 3 * train.sigma:
         return Outcome(True, f"the training loss grew: {levels}", evidence, times / GROWTH)
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
@@ -61,6 +65,16 @@ def advice(m: Measures) -> tuple[str, ...]:
     return _advice(f"{m.train.unit} {place(m.train.bad_x)}")
 
 
+def _first_is_other(m: Measures, train: Side) -> bool:
+    """A first loss below all others, which fall while a metric rises: no run that blew up gains."""
+    gains = m.score is not None and m.score.bounded and m.score.best - m.score.start > GAINS
+    return gains and train.low_at == 0 and float(np.median(train.y[1:4])) > max(GROWTH * float(train.y[0]), train.end)
+
+
+def _sums(done: Array) -> Array:
+    return np.where(done == 0, 40.0, 2200.0 - 900.0 * done)
+
+
 VERDICT = Verdict(
     Code(
         name="diverged",
@@ -80,6 +94,7 @@ VERDICT = Verdict(
     alone=True,
     near_misses=(
         Drawn("a loss that rises again, but not above its start", lambda done: 0.5 + 2 * np.abs(done - 0.6)),
+        Drawn("a first loss of one batch beside sums over many", _sums, None, None, fall(0.1, 0.9, 5), epochs=8),
         Drawn("noise of a loss near zero", lambda done: fall(2.3, 1e-3, 20)(done) * (1.5 + np.sin(40 * done))),
     ),
 )

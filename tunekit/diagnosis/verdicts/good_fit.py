@@ -8,7 +8,7 @@ from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import REST, Measures, Side, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.diagnosis.verdicts.not_converged import TO_GAIN
-from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE
+from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
 from tunekit.vocabulary import Code
 
 FEW_VALIDATIONS = 3  # below which curves settle on nothing
@@ -62,7 +62,8 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
     train, val, score = m.train, m.val, m.score
     if val is not None:
         above = val.end - val.low
-        if above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
+        late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
+        if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
             yield (
                 f"the validation loss ends at {shown(val.end)}, with {shown(val.low)} at best",
                 "validate on more samples, or average several validations: one value may be chance",
