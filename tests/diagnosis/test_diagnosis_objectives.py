@@ -118,6 +118,14 @@ class TestReinforcement:
         log = table(tmp_path, {"episode": np.arange(1.0, N + 1), "reward": RISES, "epsilon": 1 - DONE})
         assert said(judge(log)) == {"other_objective"}
 
+    def test_a_table_of_returns_is_found_in_its_folder(self, tmp_path: Path) -> None:
+        """Spinning Up's progress.txt: tabs, and no column that is called a loss."""
+        rows = [f"{k}\t{reward:.4f}\t{3.1 + k}\t{200}" for k, reward in enumerate(RISES)]
+        (tmp_path / "progress.txt").write_text("\n".join(["Epoch\tAverageEpRet\tStdEpRet\tEpLen", *rows]) + "\n")
+        diagnosis = judge(read(tmp_path)[0])
+        assert said(diagnosis) == {"other_objective"}
+        assert "AverageEpRet from" in diagnosis.summary
+
     def test_answers_that_shrink_go_with_it(self, tmp_path: Path) -> None:
         fallen = DONE > 0.6
         reward = np.where(fallen, 0.05, 0.2 + 0.8 * DONE)

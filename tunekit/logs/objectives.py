@@ -68,7 +68,11 @@ def objective_of(curves: Mapping[str, Curve], format: str = "", name: str = "") 
 
 def names_return(names: Iterable[str]) -> bool:
     """Whether a column of these names is the return of episodes."""
-    return any(SURELY_REWARD & words and not NO_RETURN & words for words in (set(split(name)) for name in names))
+    return any(_is_return(frozenset(split(name)), SURELY_REWARD) for name in names)
+
+
+def _is_return(words: frozenset[str], known: Collection[str]) -> bool:
+    return bool(words & set(known) or words >= {"ep", "ret"}) and not words & NO_RETURN
 
 
 Named = Mapping[str, frozenset[str]]
@@ -102,7 +106,7 @@ def _reinforcement(curves: Mapping[str, Curve], words: Named) -> Objective | Non
     policy = any(own & (POLICY | COMPLETION) for own in words.values())
     validated = any(own & {"val", "valid", "validation", "eval"} and own & LOSS for own in words.values())
     rewards = SURELY_REWARD if validated or not policy else REWARD
-    keys = [key for key, own in words.items() if own & rewards and not own & NO_RETURN]
+    keys = [key for key, own in words.items() if _is_return(own, rewards)]
     if not keys or (validated and not policy):
         return None
     longest = max(len(curves[key].x) for key in keys)
