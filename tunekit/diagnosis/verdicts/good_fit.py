@@ -3,7 +3,7 @@
 from tunekit.citations import NOTES
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown
 from tunekit.diagnosis.verdicts.not_converged import TO_GAIN
 from tunekit.diagnosis.verdicts.overfit import GAP, RISE
 from tunekit.vocabulary import Code
@@ -16,9 +16,9 @@ def judge(m: Measures) -> Outcome:
     parts = []
     for label, side in (("training", None if m.swapped else m.train), ("validation", m.val)):
         if side is not None:
-            parts.append(f"{label} loss from {shown(side.start)} to {shown(side.end)}")
+            parts.append(f"{label} loss {course(side.log)}")
     if m.score is not None:
-        parts.append(f"validation {m.score.name} at {shown(m.score.sign * m.score.end)}")
+        parts.append(f"validation {m.score.name} at {shown(m.score.log.ending)} over the last tenth")
     known = m.log.procedure
     if m.val is not None and len(m.val.y) < FEW_VALIDATIONS:
         text = f"{len(m.val.y)} validations are too few to say that the curves have settled; no fault shows"

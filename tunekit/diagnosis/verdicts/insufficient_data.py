@@ -13,7 +13,7 @@ FEW_VAL = 8  # ... and validation points below which nothing is said of a run (S
 def judge(m: Measures) -> Outcome:
     train = 0 if m.train is None or m.swapped else m.train.points
     val = 0 if m.val is None else m.val.points
-    score = 0 if m.score is None else len(m.score.y)
+    score = 0 if m.score is None else len(m.score.log.y)
     counts = {"train_points": train, "val_points": max(val, score)}
     if m.train is not None and m.train.bad_end:
         return silent("the last loss is not finite, which says enough")

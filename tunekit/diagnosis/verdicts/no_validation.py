@@ -3,7 +3,7 @@
 from tunekit.citations import NOTES
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, silent
 from tunekit.vocabulary import Code, Remedy
 
 HELD_OUT = 0.1  # share of the data to hold out
@@ -15,7 +15,7 @@ def judge(m: Measures) -> Outcome:
         return silent(f"{name!r} is validation")
     text = "the log has no validation curve, so nothing can be said of generalisation"
     if m.train is not None:
-        text += f"; the training loss went from {shown(m.train.start)} to {shown(m.train.end)}"
+        text += f"; the training loss went {course(m.train.log)}"
     return Outcome(True, text, {"val_points": 0}, 10.0)
 
 

@@ -6,7 +6,7 @@ from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, level
 from tunekit.diagnosis.measures import EARLY, Measures, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
 DEAD_DROP = 0.02  # share of the loss that a network which does not learn may lose behind the first transient (SURVEY)
@@ -30,26 +30,24 @@ def judge(m: Measures) -> Outcome:
     noise = train.relative(train.sigma, train.early)
     trend = curves.trend(train.y[math.ceil(EARLY * len(train.y)) :])
     evidence: dict[str, object] = {"drop": total, "late_drop": late, "noise": noise}
-    behind = f"behind the first {percent(EARLY)}"
-    moves = silent(
-        f"the training loss went from {shown(train.start)} to {shown(train.end)}, {behind} from {shown(train.early)}"
-    )
-    if 0 <= total <= 1 and 0 <= late <= 1:
-        moves = silent(f"the training loss fell by {percent(total)} in all, by {percent(late)} {behind}")
+    moves = silent(f"the training loss went {course(train.log)}")
     if m.swapped or warm_up_ends(m) > 0.8 or lowest > 5 * DEAD_NOISE_DROP:
         return moves
     if score is not None and score.bounded:
         if score.spread >= DEAD_METRIC or (score.is_accuracy and score.best >= DEAD_ACCURACY):
-            return silent(f"{score.name} moved by {shown(score.spread)} to {shown(score.best)}")
+            return silent(
+                f"{score.name} moved: {shown(score.log.lowest)} at its lowest and {shown(score.log.highest)} at its "
+                "highest"
+            )
         evidence |= {"metric": score.name, "metric_range": score.spread, "metric_end": score.end}
     within_noise = late < noise and late < DEAD_NOISE_DROP and not curves.falls(trend)
     flat = total < DEAD_DROP or (within_noise and total < DEAD_NOISE_DROP)
     stuck = late < DEAD_DROP and total < DEAD_TOTAL and score is not None and score.bounded
     if not (flat or (stuck and (not curves.falls(trend) or late < DEAD_DROP / 2))):
         return moves
-    text = f"the training loss stays at {shown(train.end)} ({shown(train.start)} at the start)"
+    text = f"the training loss stays where it was: {course(train.log)}"
     if score is not None and score.bounded:
-        text += f", {score.name} at {shown(score.end)}"
+        text += f", {score.name} at {shown(score.log.ending)} over the last tenth"
     text += _guessing(m, train.end)
     return Outcome(True, text, evidence, DEAD_DROP / max(abs(late), 1e-3) if flat else 1.3)
 

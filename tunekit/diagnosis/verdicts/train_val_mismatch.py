@@ -3,7 +3,7 @@
 from tunekit.citations import GOODFELLOW, SURVEY
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
 LEARNT = 0.5  # share of the training loss that is gone when training surely worked (SURVEY)
@@ -22,13 +22,16 @@ def judge(m: Measures) -> Outcome:
     fell = val.relative(val.start - val.low, val.start)
     gained = None if score is None else score.best - score.start
     evidence = {"train_drop": m.drop, "val_drop": fell, "metric_gain": gained}
-    text = f"training lost {percent(m.drop)} of its loss, validation {percent(fell)}"
+    text = (
+        f"the training loss went {course(train.log)}, validation's from {shown(val.log.first)} at the start to "
+        f"{shown(val.log.lowest)} at its lowest"
+    )
     if m.drop <= LEARNT or fell >= UNMOVED or val.low < FAR * train.start:
-        return silent(f"{text}; its best is {shown(val.low)}")
+        return silent(text)
     if score is not None and score.bounded:
         chance = score.best < 0.5 or (score.gap is not None and score.gap > 0.3)
         if gained is None or gained >= UNMOVED_METRIC or not chance:
-            return silent(f"{score.name} reaches {shown(score.best)}")
+            return silent(f"{score.name} reaches {shown(score.reached)} in validation")
     elif val.end > (1 + UNMOVED) * val.start:
         return silent("validation rises: it follows training, the wrong way")
     return Outcome(True, text + ": they are not the same task", evidence, m.drop / LEARNT)

@@ -18,18 +18,19 @@ VANISHED = 1e-3  # ... or share of the starting loss that both losses end below
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
     if score is None or not score.bounded or train is None or val is None:
-        return silent("needs validation loss and a metric between 0 and 1")
+        return silent("needs a validation loss and a metric that has a best value")
     share = float(np.mean(score.y >= PERFECT))
+    said = float(np.mean(score.sign * score.log.y >= PERFECT))
     below = val.end < BELOW * train.end
     vanished = train.end < VANISHED * train.start and val.end < VANISHED * max(val.start, train.start)
     evidence = {"perfect_share": share, "val_end": val.end, "train_end": train.end}
     if share >= PERFECT_SHARE and len(score.y) >= 8 and (below or vanished):
         text = (
-            f"validation {score.name} is {shown(score.end)} for {percent(share)} of the run, "
-            f"with a loss of {shown(val.end)} below training's {shown(train.end)}"
+            f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points; over the last tenth "
+            f"the validation loss is {shown(val.log.ending)} and the training loss {shown(train.log.ending)}"
         )
         return Outcome(True, text, evidence, share / PERFECT_SHARE + (1.0 if below and vanished else 0.0))
-    return silent(f"validation {score.name} is perfect for {percent(share)} of the run")
+    return silent(f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points")
 
 
 VERDICT = Verdict(
