@@ -43,7 +43,7 @@ class TestGrounds:
         shape = good_fit(40)
         diagnosis = judge(log(shape.train, shape.val, np.linspace(0.80, 0.75, 40)))
         assert diagnosis.code == "cannot_tell"
-        assert "accuracy went from 0.8" in diagnosis.summary
+        assert "accuracy got worse: from 0.8 at the start" in diagnosis.summary
 
     def test_a_validation_loss_that_rises_is_not_good(self) -> None:
         diagnosis = judge(log([0.711, 0.698, 0.695, 0.694, 0.6935, 0.6932, 0.6932], np.linspace(1.35, 3.54, 7)))
@@ -141,7 +141,7 @@ class TestMultiples:
     def test_it_is_told(self, factor: int) -> None:
         diagnosis = judge(log(factor * fall(40, 2.3, 0.9, 6), 1.01 * fall(40, 2.3, 0.9, 6)))
         assert diagnosis.code == "train_val_mismatch"
-        assert f"about {factor} times all run long" in diagnosis.summary
+        assert f"about {factor} times validation's" in diagnosis.summary
         assert said(diagnosis) == {"train_val_mismatch"}
 
     @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ class TestMultiples:
         ids=["augmentation", "no whole number", "levels", "validation above"],
     )
     def test_what_is_none(self, train: Array, val: Array) -> None:
-        assert "times all run long" not in judge(log(train, val)).summary
+        assert "times validation's" not in judge(log(train, val)).summary
 
 
 class TestSpikes:
@@ -163,7 +163,7 @@ class TestSpikes:
         y = np.where(np.arange(40) % 3 == 1, 1e15, 0.08 + 0.01 * np.sin(np.arange(40)))
         diagnosis = judge(log(y))
         assert diagnosis.code == "unstable"
-        assert "jumps 13 times" in diagnosis.summary
+        assert diagnosis.evidence["spikes"] == 13
 
     def test_a_loss_that_falls_by_orders_of_magnitude_has_none(self) -> None:
         assert "unstable" not in said(judge(log(192 * np.exp(-12 * times(200)))))

@@ -131,8 +131,8 @@ class TestReinforcement:
         reward = np.where(fallen, 0.05, 0.2 + 0.8 * DONE)
         diagnosis = judge(trainer(tmp_path, grpo(reward, np.where(fallen, 3.0, 210.0), np.where(fallen, 6.0, 0.04))))
         assert diagnosis.code == "reward_collapse"
-        assert "completions/mean_length shrinks from 210 over the first tenth to 3 over the last" in diagnosis.summary
-        assert "kl grows from 0.04 over the first tenth to 6 over the last" in diagnosis.summary
+        assert "completions/mean_length shrinks from 210 over its first tenth to 3 over its last" in diagnosis.summary
+        assert "kl grows from 0.04 over its first tenth to 6 over its last" in diagnosis.summary
 
     def test_a_loss_of_zero_is_how_its_updates_begin(self, tmp_path: Path) -> None:
         columns = {**grpo(0.2 + 0.6 * DONE, np.full(N, 200.0), 0.08 * DONE), "loss": np.zeros(N)}
@@ -188,7 +188,7 @@ class TestNothingToLearn:
         columns = {"loss": np.zeros(N), "grad_norm": norms, "learning_rate": np.full(N, 1e-4)}
         diagnosis = judge(trainer(tmp_path, columns))
         assert diagnosis.code == "nothing_to_learn"
-        assert f"(3 of {N} points)" in diagnosis.summary
+        assert diagnosis.evidence["zero_losses"] == 3
 
     def test_a_gradient_says_that_the_loss_was_rounded(self, tmp_path: Path) -> None:
         assert judge(trainer(tmp_path, {"loss": np.zeros(N), "grad_norm": np.full(N, 0.2)})).code != "nothing_to_learn"

@@ -289,7 +289,7 @@ class TestNumbers:
         diagnosis = judge(log_of(shape))
         assert diagnosis.code == "not_converged"
         assert diagnosis.evidence["val_change"] < -1.0
-        assert "and validation's from 2" in diagnosis.summary
+        assert "and validation's from 1.68 to 1.17 in the last quarter" in diagnosis.summary
         shares = re.findall(r"([\d.]+) %", diagnosis.summary + " ".join(item.reason for item in diagnosis.dismissed))
         assert all(float(share) <= 100 for share in shares)
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunekit.diagnosis import curves
+from tunekit.diagnosis.measures import END, Points
+from tunekit.diagnosis.verdict import shown
 from tunekit.logs.log import finite
 from tunekit.vocabulary import Curve
-
-TENTH = 0.1
-"""Share of a curve whose median is its beginning, and its end."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +18,23 @@ class Course:
     """Levels of a curve: medians of its first and last tenth, and the best of running medians of a tenth."""
 
     name: str
-    points: int
-    start: float
+    log: Points
     best: float
-    best_x: float
     best_place: float  # 0 to 1
-    end: float
     last_high: float  # the highest of the last tenth of the curve, smoothed
     noise: float
-    unit: str
+
+    @property
+    def start(self) -> float:
+        return self.log.median(0.0, END)
+
+    @property
+    def end(self) -> float:
+        return self.log.ending
+
+    @property
+    def tenths(self) -> str:
+        return f"from {shown(self.start)} over its first tenth to {shown(self.end)} over its last"
 
 
 def course(source: Curve | None) -> Course | None:
@@ -35,20 +42,15 @@ def course(source: Curve | None) -> Course | None:
     x, y = finite(source)
     if source is None or len(y) < 5:
         return None
-    index, thin = curves.thin(y)
-    window = max(3, round(TENTH * len(thin)) | 1)
-    middle = curves.running_median(thin, window)
+    _, thin = curves.thin(y)
+    middle = curves.running_median(thin, max(3, round(END * len(thin)) | 1))
     at = int(np.argmax(middle))
-    late = curves.smooth(thin)[-max(1, len(thin) // 10) :]
+    smooth = curves.smooth(thin)
     return Course(
         name=source.name,
-        points=len(y),
-        start=curves.head(y, TENTH),
+        log=Points(x, y),
         best=float(middle[at]),
-        best_x=float(x[index[at]]),
         best_place=at / max(1, len(middle) - 1),
-        end=curves.tail(y, TENTH),
-        last_high=float(np.max(late)),
-        noise=curves.sigma(thin - curves.smooth(thin)),
-        unit=source.unit,
+        last_high=float(np.max(smooth[-max(1, len(thin) // 10) :])),
+        noise=curves.sigma(thin - smooth),
     )

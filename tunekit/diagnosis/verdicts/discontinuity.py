@@ -8,7 +8,7 @@ from tunekit.citations import SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import END, Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
 from tunekit.vocabulary import Code
 
 STEP = 2.0  # times the level before, in one step, that makes a break (SURVEY)
@@ -41,7 +41,11 @@ def judge(m: Measures) -> Outcome:
     if at < 0:
         return silent("no step up in the training loss that holds")
     x = float(train.x[at])
-    text = f"the training loss steps up {shown(largest)} times at {train.unit} {shown(x)} and stays there"
+    behind = train.log.y[train.log.x >= x]
+    text = (
+        f"at {train.unit} {place(x)} the training loss steps up: its lowest value is "
+        f"{shown(train.log.lowest_until(x))} before, and {shown(float(np.min(behind)))} from there on"
+    )
     return Outcome(True, text, {"ratio": largest, "x": x}, largest / SHIFT)
 
 

@@ -6,7 +6,7 @@ from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, Side, movement
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, course_by_lowest, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code
@@ -25,14 +25,14 @@ def judge(m: Measures) -> Outcome:
         return silent("no training loss")
     if train.bad_end or train.bad >= BAD_POINTS:
         evidence = {"not_finite": train.bad, "first_not_finite_x": train.bad_x, "points": train.points}
-        where = f"first at {train.unit} {shown(train.bad_x or 0.0)}"
+        where = f"first at {train.unit} {place(train.bad_x or 0.0)}"
         many = "the last one among them" if train.bad_end else "and it went on"
         text = f"{train.bad} of {train.points} training losses are not finite, {where}, {many}"
         return Outcome(True, text, evidence, 10.0)
     if m.log.objective is not None:
         return silent("all finite, and a loss that grows is no fault here")
     evidence = {"train_start": train.start, "train_lowest": train.low, "train_end": train.end}
-    levels = f"{shown(train.start)} at the start, {shown(train.low)} at best, {shown(train.end)} at the end"
+    levels = course_by_lowest(train.log)
     rise, span = train.end - train.low, max(train.start - train.low, 0.0)
     times = train.end / train.low if train.positive else 1.0 + curves.ratio(rise, max(span, train.sigma))
     if _first_is_other(m, train):
@@ -40,13 +40,14 @@ def judge(m: Measures) -> Outcome:
     if len(train.y) >= FEW_TRAIN and times > GROWTH and train.end - train.start > 3 * train.sigma:
         return Outcome(True, f"the training loss grew: {levels}", evidence, times / GROWTH)
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
-        return Outcome(True, f"the last loss is {shown(train.last)}, {levels} before", evidence, 1.2)
+        text = f"the last training loss is {shown(train.log.last)}: {levels}"
+        return Outcome(True, text, evidence, 1.2)
     fell = train.positive and train.low < train.start / GROWTH
     change, _, _ = movement(train.place, train.y, 0.10)
     flat = abs(train.relative(change, train.end)) < 0.10
     if fell and train.end >= COLLAPSE * train.start and flat and rise > NOISES * train.sigma:
         return Outcome(True, f"the training loss fell back to where it began: {levels}", evidence, 1.5)
-    return silent(f"all finite, and the end is {shown(times)} times the lowest training loss ({shown(GROWTH)} needed)")
+    return silent(f"all training losses are finite: {levels}")
 
 
 def _advice(first: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import REST, Measures, Side, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, course_by_lowest, percent, shown, silent
 from tunekit.diagnosis.verdicts.not_converged import TO_GAIN
 from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
 from tunekit.vocabulary import Code
@@ -30,25 +30,21 @@ BEHIND = 0.5  # gap between the losses at the end, as a share of what training l
 def missing(m: Measures) -> Iterator[tuple[str, str]]:
     """What speaks against calling the run good, with what to log or do, the weightiest first."""
     train, val, score = m.train, m.val, m.score
-    validations = max(len(val.y) if val is not None else 0, len(score.y) if score is not None else 0)
+    validations = max(val.points if val is not None else 0, len(score.log.y) if score is not None else 0)
     if m.swapped or train is None:
         yield "there is no training loss beside validation", "log the training loss besides, at each validation"
         return
-    if validations < FEW_VALIDATIONS:
+    if validations < FEW_VALIDATIONS or max(train.points, validations) < FEW_POINTS:
         yield (
-            f"{validations} validations are too few to say that the curves have settled",
+            f"{train.points} training and {validations} validation points are too few to say that curves have settled",
             f"validate more often: {FEW_POINTS} times in the run or more",
         )
+    if validations < FEW_VALIDATIONS:
         return
-    if max(train.points, validations) < FEW_POINTS:
-        yield (
-            f"{train.points} training and {validations} validation points are too few to say that they settled",
-            f"log {FEW_POINTS} points or more of each",
-        )
     gained = score is not None and score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
     if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
         yield (
-            f"the training loss went from {shown(train.start)} to {shown(train.end)}, as of a finished model that "
+            f"the training loss went {course(train.log)}, as of a finished model that "
             "goes on, or of one that learns nothing",
             "log a metric besides, and the loss before the first iteration",
         )
@@ -65,7 +61,7 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
         late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
         if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
             yield (
-                f"the validation loss ends at {shown(val.end)}, with {shown(val.low)} at best",
+                f"the validation loss does not end at its best: {course_by_lowest(val.log)}",
                 "validate on more samples, or average several validations: one value may be chance",
             )
         elif _moves(val) and len(val.y) >= FEW_POINTS:
@@ -77,25 +73,25 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
             and val.relative(val.start - val.low, val.start) < LEARNT
         ):
             yield (
-                f"the validation loss goes from {shown(val.start)} to {shown(val.end)} and {score.name} ends at "
-                f"{shown(score.end)}",
+                f"the validation loss went {course(val.log)}, and {score.name} is poor: {course(score.log)}",
                 "log validation from before the first iteration on: it may be at what guessing gives",
             )
         apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
         wide = train is not None and val.end - train.end > BEHIND * max(max(train.start, val.start) - train.end, 0.0)
         if wide and not apart and train is not None:
             yield (
-                f"validation ends at {shown(val.end)} and training at {shown(train.end)}, a gap of more than half of "
-                "what training lost",
+                f"there is a gap of more than half of what training lost: {shown(val.log.ending)} in validation and "
+                f"{shown(train.log.ending)} in training over the last tenth",
                 "log the training loss in eval mode, over the same mean as validation's",
             )
     if score is not None and (score.is_accuracy or val is None):
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
         falls = score.best - score.end > max(allowed, 2 * score.jitter)
         if falls or score.start - score.end > 2 * score.jitter:
-            begun, best, ended = (shown(score.sign * level) for level in (score.start, score.best, score.end))
+            rises = score.sign > 0
+            best = shown(score.reached) + (" at its highest" if rises else " at its lowest")
             yield (
-                f"{score.name} went from {begun} over {best} at best to {ended}",
+                f"{score.name} got worse: {course(score.log)}, {best}",
                 "look at the samples that the metric is measured on: it does not say what the loss says",
             )
 
@@ -118,9 +114,9 @@ def judge(m: Measures) -> Outcome:
     parts = []
     for label, side in (("training", None if m.swapped else m.train), ("validation", m.val)):
         if side is not None:
-            parts.append(f"{label} loss from {shown(side.start)} to {shown(side.end)}")
+            parts.append(f"{label} loss {course(side.log)}")
     if m.score is not None:
-        parts.append(f"validation {m.score.name} at {shown(m.score.sign * m.score.end)}")
+        parts.append(f"validation {m.score.name} at {shown(m.score.log.ending)} over the last tenth")
     known = m.log.procedure
     text = "the curves have settled and no fault shows"
     if known is not None and known.warned:

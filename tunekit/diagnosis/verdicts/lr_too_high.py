@@ -6,7 +6,7 @@ from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, movement
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, jumps_of, percent, shown, silent
 from tunekit.diagnosis.verdicts.underfit import SETTLED_SLOPE
 from tunekit.vocabulary import Code
 
@@ -29,9 +29,9 @@ def judge(m: Measures) -> Outcome:
     high = level > HIGH * train.start
     by_epoch = 2 * len(val.y) >= len(train.y)  # single batches are rough by nature; means of epochs are not
     if by_epoch and rough > ROUGH and rough_val > rough / 2 and settled and fast and high:
-        text = f"after a fast start the training loss jumps by {percent(rough)} about {shown(level)}"
+        text = f"after a fast start the training loss jumps {jumps_of(train.log)}"
         return Outcome(True, text, {"noise": rough, "level": level}, rough / ROUGH)
-    return silent(f"the training loss jumps by {percent(rough)} about its level ({percent(ROUGH)} needed)")
+    return silent(f"the training loss jumps {jumps_of(train.log)}")
 
 
 def note(m: Measures) -> Outcome:

@@ -9,7 +9,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import HALF, guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import EARLY, Measures, Side, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, course_by_lowest, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
 DEAD_DROP = 0.02  # share of the loss that a network which does not learn may lose behind the first transient (SURVEY)
@@ -37,7 +37,7 @@ def judge(m: Measures) -> Outcome:
     if train is None or len(train.y) < FEW_POINTS:
         return silent("too few points to say that nothing moves")
     if float(np.max(train.y)) > JUMPS * float(np.median(train.y)) > 0:
-        return silent(f"the training loss jumps up to {shown(float(np.max(train.y)))}")
+        return silent(f"the training loss is {shown(train.log.highest)} at its highest")
     stuck_at = _constant(m, train) or _at_chance(m, train) or _still(m, train)
     if stuck_at is not None:
         return stuck_at
@@ -49,17 +49,15 @@ def judge(m: Measures) -> Outcome:
     noise = train.relative(train.sigma, train.early)
     trend = curves.trend(train.y[math.ceil(EARLY * len(train.y)) :])
     evidence: dict[str, object] = {"drop": total, "late_drop": late, "noise": noise}
-    behind = f"behind the first {percent(EARLY)}"
-    moves = silent(
-        f"the training loss went from {shown(train.start)} to {shown(train.end)}, {behind} from {shown(train.early)}"
-    )
-    if 0 <= total <= 1 and 0 <= late <= 1:
-        moves = silent(f"the training loss fell by {percent(total)} in all, by {percent(late)} {behind}")
+    moves = silent(f"the training loss went {course(train.log)}")
     if m.swapped or warm_up_ends(m) > 0.8 or lowest > 5 * DEAD_NOISE_DROP:
         return moves
     if score is not None and score.bounded:
         if score.spread >= DEAD_METRIC or (score.is_accuracy and score.best >= DEAD_ACCURACY):
-            return silent(f"{score.name} moved by {shown(score.spread)} to {shown(score.best)}")
+            return silent(
+                f"{score.name} moved: {shown(score.log.lowest)} at its lowest and {shown(score.log.highest)} at its "
+                "highest"
+            )
         evidence |= {"metric": score.name, "metric_range": score.spread, "metric_end": score.end}
     within_noise = late < noise and late < DEAD_NOISE_DROP and not curves.falls(trend)
     quiet = noise < QUIET or (score is not None and score.bounded)
@@ -67,9 +65,9 @@ def judge(m: Measures) -> Outcome:
     stuck = late < DEAD_DROP and total < DEAD_TOTAL and score is not None and score.bounded
     if not (flat or (stuck and (not curves.falls(trend) or late < DEAD_DROP / 2))):
         return moves
-    text = f"the training loss stays at {shown(train.end)} ({shown(train.start)} at the start)"
+    text = f"the training loss stays where it was: {course(train.log)}"
     if score is not None and score.bounded:
-        text += f", {score.name} at {shown(score.end)}"
+        text += f", {score.name} at {shown(score.log.ending)} over the last tenth"
     text += _guessing(m, train.end)
     return Outcome(True, text, evidence, DEAD_DROP / max(abs(late), 1e-3) if flat else 1.3)
 
@@ -92,9 +90,9 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
         least = -score.end * math.log(score.end) - wrong * math.log(wrong)  # loss of one answer right so often
         if train.end < STUCK * least:
             return None
-    text = f"{score.name} is {shown(score.end)} at each of its {len(score.y)} points"
+    text = f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
     if not m.derived:
-        text += f", and the {'validation' if m.swapped else 'training'} loss stays at {shown(train.end)}"
+        text += f", and the {'validation' if m.swapped else 'training'} loss went {course(train.log)}"
     return Outcome(True, text, {"metric": score.name, "metric_end": score.end, "points": len(score.y)}, 2.0)
 
 
@@ -113,11 +111,11 @@ def _at_chance(m: Measures, train: Side) -> Outcome | None:
     above = ABOVE_TOLD if guess.told else ABOVE
     if knows or not held or not STUCK * guess.loss < train.start < above * guess.loss:
         return None
-    text = f"the training loss stays at {shown(train.end)} ({shown(train.start)} at the start)"
+    text = f"the training loss comes to what guessing gives and no further: {course(train.log)}"
     if m.score is not None and m.score.bounded:
-        text += f", {m.score.name} at {shown(m.score.end)}"
+        text += f", {m.score.name} {shown(m.score.log.ending)} over the last tenth"
     evidence = {"guessing": guess.loss, "drop": m.drop}
-    return Outcome(True, text + _guessing(m, middle), evidence, 1.5)
+    return Outcome(True, f"{text} ({guess.words}{shown(guess.loss)})", evidence, 1.5)
 
 
 def _still(m: Measures, train: Side) -> Outcome | None:
@@ -128,10 +126,7 @@ def _still(m: Measures, train: Side) -> Outcome | None:
         return None
     if float(np.ptp(rest)) > STILL * abs(train.end) or (m.score is not None and m.score.best >= DEAD_ACCURACY):
         return None
-    text = (
-        f"the training loss stays between {shown(float(np.min(rest)))} and {shown(float(np.max(rest)))} behind the "
-        f"first {percent(first / len(train.y))} of its points ({shown(train.start)} at the start)"
-    )
+    text = f"the training loss stands still behind its first points: {course_by_lowest(train.log)}"
     return Outcome(True, text, {"drop": m.drop}, 1.5)
 
 
@@ -141,8 +136,8 @@ def _at_half(train: Side) -> Outcome | None:
     if len(rest) < DEAD_POINTS or float(np.ptp(rest)) > 4 * STILL * HALF or abs(train.end / HALF - 1) > STILL:
         return None
     text = (
-        f"the training loss stands at {shown(train.end)}, which is the squared error of a constant 0.5 where the "
-        "targets are 0 and 1"
+        f"the training loss stands at {shown(train.log.ending)} over the last tenth, the squared error of a constant "
+        "one half where targets are zero and one"
     )
     return Outcome(True, text, {"guessing": HALF}, 1.3)
 

@@ -23,10 +23,9 @@ def judge(m: Measures) -> Outcome:
         return silent("the training loss is not zero from the first point on")
     if np.any(finite(log.gradients)[1] > 0):
         return silent("the training loss is zero, but the gradient is not")
-    text = f"each finite training loss is exactly 0 ({len(known)} of {len(losses)} points), from the first on"
+    text = "each finite training loss is exactly zero, from the first on"
     if len(norms):
-        zero, bad = int(np.sum(norms == 0)), int(np.sum(~np.isfinite(norms)))
-        text += f"; the norm of the gradient is 0 at {zero} points and not finite at {bad}"
+        text += ", and the norm of the gradient is zero or not finite"
     return Outcome(True, text, {"zero_losses": len(known), "points": len(losses)}, 10.0)
 
 

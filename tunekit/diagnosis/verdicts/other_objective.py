@@ -6,7 +6,7 @@ from tunekit.citations import GAN, RAFAILOV, SCHULMAN
 from tunekit.diagnosis.course import course
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, silent
 from tunekit.vocabulary import Code
 
 KINDS = {
@@ -65,10 +65,10 @@ def _told(m: Measures) -> Outcome:
         went = course(objective.curves.get(part))
         if went is not None:
             numbers |= {f"{part}_start": went.start, f"{part}_end": went.end}
-            words.append(f"{went.name} from {shown(went.start)} to {shown(went.end)}")
+            words.append(f"{went.name} {went.tenths}")
     text = KINDS[objective.kind]
     if words:
-        text += f"; medians over the first and the last tenth: {', '.join(words)}"
+        text += f": {', '.join(words)}"
     return Outcome(True, text, numbers, 2.0)
 
 

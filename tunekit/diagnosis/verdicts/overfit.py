@@ -10,7 +10,7 @@ from tunekit.citations import AUTOTRAINER, NOTES, PRECHELT, SURVEY
 from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
-from tunekit.diagnosis.measures import REST, Measures, Score, Side, movement
+from tunekit.diagnosis.measures import REST, Measures, Side, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.train_val_mismatch import LEARNT
 from tunekit.logs.log import Procedure
@@ -53,10 +53,8 @@ def judge(m: Measures) -> Outcome:
     spoken = sides or _apart(m)
     if spoken is not None:
         return spoken
-    above = val.relative(val.end - val.low, val.low)
-    ratio = f"{shown(val.end)} in validation to {shown(train.end)} in training at the end"
-    gap = f", {m.score.name} gap {shown_gap(m.score)}" if m.score is not None and m.score.gap is not None else ""
-    return silent(f"validation is {percent(above)} above its best, {ratio}{gap}")
+    levels = f"validation at {shown(val.log.ending)} and training at {shown(train.log.ending)} over the last tenth"
+    return silent(f"the validation loss is {shown(val.log.lowest)} at its lowest, {levels}{_gap_words(m)}")
 
 
 def rise_of(m: Measures, val: Side) -> float | None:
@@ -78,11 +76,11 @@ def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
     rise = rise_of(m, val)
     if rise is None:
         return None
-    then = float(m.train_at_val[val.low_at])
     evidence = {"val_best": val.low, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
     text = (
-        f"the validation loss rose by {percent(rise)} from its best ({shown(val.low)} to {shown(val.end)}) "
-        f"while training fell on from {shown(then)} to {shown(train.end)}"
+        f"the validation loss rose from {shown(val.log.lowest)}, its lowest value, at {val.unit} "
+        f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth while training fell on to "
+        f"{shown(train.log.ending)}"
     )
     if _still_falls(val):
         text += "; it falls again at the end, so this holds so far"
@@ -108,8 +106,8 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
         return None
     evidence = {"val_best": val.low, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
     text = (
-        f"the validation loss stands at {shown(val.end)} since {percent(first / (len(val.y) - 1))} of the run "
-        f"while training fell on by {percent(fell)} to {shown(train.end)}"
+        f"the validation loss stands at {shown(val.log.ending)} over the last tenth, {shown(val.log.lowest)} at its "
+        f"lowest, while training fell on to {shown(train.log.ending)}"
     )
     return Outcome(True, text + _gap_words(m), evidence, min(fell / STALL_FELL_ON, ratio / STALL_RATIO))
 
@@ -125,8 +123,8 @@ def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
         return None
     evidence = {"val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
     text = (
-        f"validation ends at {shown(val.end)} and training at {shown(train.end)}, from {shown(val.start)} and "
-        f"{shown(train.start)} at the start"
+        "validation was left behind from a start alike: "
+        f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
     )
     return Outcome(True, text + _gap_words(m), evidence, min(gap / LEFT_BEHIND, ratio / LEFT_RATIO))
 
@@ -147,7 +145,10 @@ def _apart(m: Measures) -> Outcome | None:
             return Outcome(True, _gap_words(m).removeprefix("; "), evidence, score.gap / GAP)
     learnt = m.train is not None and m.drop > 0.1
     if m.val is None and learnt and early_best and fall_ > max(METRIC_FALL, 2 * score.jitter):
-        text = f"validation {score.name} fell from {shown(score.best)} to {shown(score.end)} while training went on"
+        text = (
+            f"validation {score.name} fell from {shown(score.reached)} at best to {shown(score.log.ending)} over the "
+            "last tenth while training went on"
+        )
         return Outcome(True, text, evidence, fall_ / METRIC_FALL)
     return None
 
@@ -171,13 +172,10 @@ def _gaps(m: Measures) -> dict[str, float | str]:
 
 def _gap_words(m: Measures) -> str:
     score = m.score
-    if score is None or score.gap is None or score.train_end is None or not score.bounded:
+    if score is None or score.trained is None or not score.bounded:
         return ""
-    return f"; {score.name} ends at {100 * score.train_end:.1f} % in training and {100 * score.end:.1f} % in validation"
-
-
-def shown_gap(score: Score) -> str:
-    return "unknown" if score.gap is None else shown(score.gap)
+    ends = f"{100 * score.trained.ending:.1f} % in training and {100 * score.log.ending:.1f} % in validation"
+    return f"; over the last tenth {score.name} is {ends}"
 
 
 def _advice(best: str) -> tuple[str, ...]:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from tunekit.citations import SCHULMAN
-from tunekit.diagnosis.course import TENTH, Course, course
+from tunekit.diagnosis.course import Course, course
 from tunekit.diagnosis.drawn import Drawn, level
-from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.measures import END, Measures
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
 from tunekit.logs.log import Array, Log
 from tunekit.vocabulary import Code
 
@@ -31,16 +31,14 @@ def judge(m: Measures) -> Outcome:
     stays = reward.last_high < reward.best - fell / 2
     evidence = {"reward_start": reward.start, "reward_best": reward.best, "reward_end": reward.end}
     besides = _besides(m)
-    if far and stays and fell > NOISES * reward.noise and reward.best_place < BEFORE and reward.points >= 10:
-        text = (
-            f"{reward.name} falls from {shown(reward.best)} at {reward.unit} {place(reward.best_x)} (the best median "
-            f"of a tenth of the run) to {shown(reward.end)} over the last tenth"
-        )
+    if far and stays and fell > NOISES * reward.noise and reward.best_place < BEFORE and len(reward.log.y) >= 10:
+        highest = shown(reward.log.highest)
+        text = f"{reward.name} falls from {highest} at its highest to {shown(reward.end)} over its last tenth"
         return Outcome(True, "; ".join([text, *besides]), evidence, fell / max(LOST * gained, NOISES * reward.noise))
     if besides and gained <= NOISES * reward.noise:
-        text = f"{reward.name} does not rise, {_from_to(reward)}"
+        text = f"{reward.name} does not rise, {reward.tenths}"
         return Outcome(True, "; ".join([*besides, text]), evidence, 1.3)
-    return silent(f"{reward.name} ends at {shown(reward.end)}, with {shown(reward.best)} at best")
+    return silent(f"{reward.name} goes {reward.tenths}")
 
 
 def _besides(m: Measures) -> list[str]:
@@ -48,17 +46,11 @@ def _besides(m: Measures) -> list[str]:
     kept = _course(m.log, "completion")
     words = []
     if kept is not None and kept.end < min(SHRUNK * kept.start, SHORT):
-        words.append(
-            f"{kept.name} shrinks from {shown(kept.start)} over the first tenth to {shown(kept.end)} over the last"
-        )
+        words.append(f"{kept.name} shrinks {kept.tenths}")
     kl = _course(m.log, "kl")
     if kl is not None and kl.end > max(KL_GROWTH * abs(kl.start), KL_FAR):
-        words.append(f"{kl.name} grows {_from_to(kl)}")
+        words.append(f"{kl.name} grows {kl.tenths}")
     return words
-
-
-def _from_to(went: Course) -> str:
-    return f"from {shown(went.start)} over the first tenth to {shown(went.end)} over the last"
 
 
 def _course(log: Log, part: str) -> Course | None:
@@ -74,7 +66,7 @@ VERDICT = Verdict(
         name="reward_collapse",
         severity="fail",
         meaning="What is rewarded was learnt and is lost again: the return fell far below its best and stays there.",
-        measured=f"The median return of the last {percent(TENTH)} lies below the best by {percent(LOST)} of "
+        measured=f"The median return of the last {percent(END)} lies below the best by {percent(LOST)} of "
         f"what was gained and by {percent(LOST)} of the best (or below the start), {NOISES:g} times the "
         f"noise; or answers shrink to {percent(SHRUNK)}, or the divergence grows {KL_GROWTH:g} times, while the return "
         "does not rise.",

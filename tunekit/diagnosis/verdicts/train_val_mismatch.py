@@ -9,7 +9,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
 LEARNT = 0.5  # share of the training loss that is gone when training surely worked (SURVEY)
@@ -37,13 +37,16 @@ def judge(m: Measures) -> Outcome:
     fell = val.relative(val.start - val.low, val.start)
     gained = None if score is None else score.best - score.start
     evidence = {"train_drop": m.drop, "val_drop": fell, "metric_gain": gained}
-    text = f"training lost {percent(m.drop)} of its loss, validation {percent(fell)}"
+    text = (
+        f"the training loss went {course(train.log)}, validation's from {shown(val.log.first)} at the start to "
+        f"{shown(val.log.lowest)} at its lowest"
+    )
     if m.drop <= LEARNT or fell >= UNMOVED or val.low < FAR * train.start:
-        return silent(f"{text}; its best is {shown(val.low)}")
+        return silent(text)
     if score is not None and score.bounded:
         chance = score.best < 0.5 or (score.gap is not None and score.gap > 0.3)
         if gained is None or gained >= UNMOVED_METRIC or not chance:
-            return silent(f"{score.name} reaches {shown(score.best)}")
+            return silent(f"{score.name} reaches {shown(score.reached)} in validation")
     elif val.end > (1 + UNMOVED) * val.start:
         return silent("validation rises: it follows training, the wrong way")
     return Outcome(True, text + ": they are not the same task", evidence, m.drop / LEARNT)
@@ -63,11 +66,12 @@ def _multiple(m: Measures) -> Outcome | None:
     moved = float(np.max(val.y)) / float(np.min(val.y)) - 1 > max(MOVED, 2 * spread)
     if whole < 2 or (whole > WHOLE and not power) or not (near and spread < EVEN and moved):
         return None
-    low, high = float(np.min(ratios)), float(np.max(ratios))
+    if round(curves.ratio(train.log.ending, val.log.ending)) != whole:
+        return None
     text = (
-        f"the training loss is {shown(low)} to {shown(high)} times validation's (both smoothed, over {len(val.y)} "
-        f"validations), about {whole} times all run long: it is summed over accumulation steps or devices, or the "
-        "other is divided; gaps between them mean nothing before it is divided"
+        f"the training loss is about {whole} times validation's all run long; over the last tenth the validation loss "
+        f"is {shown(val.log.ending)} and the training loss {shown(train.log.ending)}: it is summed over accumulation "
+        "steps or devices, and a gap means nothing before it is divided"
     )
     return Outcome(True, text, {"ratio": middle, "multiple": whole}, 1.3)
 
@@ -83,8 +87,9 @@ def _at_chance(m: Measures) -> Outcome | None:
     if curves.ratio(val.low, guess.loss) < 0.98 or abs(curves.ratio(val.end, guess.loss) - 1) > 0.02:
         return None
     text = (
-        f"training lost {percent(m.drop)} of its loss, validation stays at {shown(val.end)} and {score.name} at "
-        f"{shown(score.end)}: what guessing among {guess.classes} gives ({guess.words}{shown(guess.loss)})"
+        f"the training loss went {course(train.log)}, the validation loss {course(val.log)}, and {score.name} is "
+        f"{shown(score.log.ending)} over the last tenth: both are what guessing gives "
+        f"({guess.words}{shown(guess.loss)})"
     )
     return Outcome(True, text, {"train_drop": m.drop, "guessing": guess.loss}, 1.3)
 

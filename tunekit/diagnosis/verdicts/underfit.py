@@ -4,7 +4,7 @@ from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, shown, silent
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.diagnosis.verdicts.not_learning import DEAD_DROP
 from tunekit.logs.log import Procedure
@@ -32,27 +32,28 @@ def judge(m: Measures) -> Outcome:
     half, half_z, _ = movement(train.place, train.y, 0.5)
     falls = train.relative(half, train.end) < -HALF_SLOPE and curves.falls(half_z)
     if falls or (abs(relative) > moves * (1 if z < 0 else 2.5) and abs(z) > 1.0):
-        return silent(f"training has not settled ({percent(relative)} in the last quarter)")
+        return silent(f"training has not settled: {eighths(train.log)}")
     if val is not None and val.positive and val.end > UNDER_RATIO * train.end:
-        return silent(f"validation ends at {shown(curves.ratio(val.end, train.end))} times training: a gap")
+        ends = f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
+        return silent(f"there is a gap: {ends}")
     nothing = drop < DEAD_DROP or train.start - train.end < train.sigma
     if nothing and (score is None or not score.bounded):
-        return silent(f"{percent(drop)} of the training loss is gone: a finished model goes on so too")
+        return silent(f"the training loss went {course(train.log)}, as that of a finished model does")
     limit = UNDER_DROP_ALONE
-    words = f"the training loss settled at {shown(train.end)}, {percent(drop)} below its start"
+    words = f"the training loss settled: {course(train.log)}"
     if score is not None and score.bounded:
         level = max(score.best, score.train_end or 0.0)
         if level >= UNDER_ACCURACY:
-            return silent(f"{score.name} reaches {shown(level)}")
+            return silent(f"{score.name} reaches {shown(score.reached)} in validation, or as much in training")
         if score.is_accuracy and _same_task(m, score):
             limit = 0.9 if drop < 0.9 else 0.0
         elif not score.is_accuracy and level < POOR:
             limit = UNDER_DROP
         evidence |= {"metric": score.name, "metric_level": level}
-        words += f" and {score.name} at {shown(level)}"
+        words += f", {score.name} reaches {shown(score.reached)} in validation"
     if drop >= limit:
-        return silent(f"{percent(drop)} of the training loss is gone")
-    text = words + ", with no gap to validation: it may be too little capacity"
+        return silent(f"the training loss fell {course(train.log)}")
+    text = words + (", with no gap to validation" if val is not None else "") + ": it may be too little capacity"
     return Outcome(True, text, evidence, limit / max(drop, 0.05))
 
 

@@ -6,7 +6,7 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, shown, silent, times
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
 from tunekit.vocabulary import Code
 
 JUMP = 3.0  # times the level before it that a spike of the training loss reaches (SURVEY)
@@ -25,13 +25,10 @@ def judge(m: Measures) -> Outcome:
     spikes = _spikes(train)
     needed = next(count for limit, count in RARE if len(train.y) <= limit)
     if len(spikes) < needed:
-        return silent(f"{len(spikes)} spikes of the training loss that recover ({needed} needed)")
+        return silent("no jumps of the training loss that recover, or too few")
     worst = max(spikes, key=lambda index: float(train.y[index]))
-    before, top, x = float(train.y[worst - 1]), float(train.y[worst]), float(train.x[worst])
-    text = (
-        f"the training loss jumps {times(len(spikes))} and recovers, at {train.unit} {shown(x)} from "
-        f"{shown(before)} to {shown(top)}"
-    )
+    x, top = train.log.highest_about(train.x, worst)
+    text = f"the training loss jumps and recovers; most of all at {train.unit} {place(x)}, to {shown(top)}"
     evidence = {"spikes": len(spikes), "highest": top, "x": x}
     return Outcome(True, text, evidence, float(train.y[worst] / train.y[worst - 1]) / JUMP)
 

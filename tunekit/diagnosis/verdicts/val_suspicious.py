@@ -5,7 +5,7 @@ import numpy as np
 from tunekit.citations import KARPATHY, SURVEY, UMLAUT
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
 from tunekit.logs.log import finite
 from tunekit.vocabulary import Code, Remedy
 
@@ -23,19 +23,20 @@ def judge(m: Measures) -> Outcome:
     if alone is not None:
         return alone
     if score is None or not score.bounded or train is None or val is None:
-        return silent("needs validation loss and a metric between 0 and 1")
+        return silent("needs a validation loss and a metric that has a best value")
     share = float(np.mean(score.y >= PERFECT))
+    said = float(np.mean(score.sign * score.log.y >= PERFECT))
     below = val.end < BELOW * train.end
     vanished = train.end < VANISHED * train.start and val.end < VANISHED * max(val.start, train.start)
     vanished = vanished and val.end < ALIKE * train.end
     evidence = {"perfect_share": share, "val_end": val.end, "train_end": train.end}
     if share >= PERFECT_SHARE and len(score.y) >= 8 and (below or vanished):
         text = (
-            f"validation {score.name} is {shown(score.end)} for {percent(share)} of the run, "
-            f"with a loss of {shown(val.end)} beside training's {shown(train.end)}"
+            f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points; over the last tenth "
+            f"the validation loss is {shown(val.log.ending)} and the training loss {shown(train.log.ending)}"
         )
         return Outcome(True, text, evidence, share / PERFECT_SHARE + (1.0 if below and vanished else 0.0))
-    return silent(f"validation {score.name} is perfect for {percent(share)} of the run")
+    return silent(f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points")
 
 
 def _single(m: Measures) -> Outcome | None:
@@ -48,11 +49,7 @@ def _single(m: Measures) -> Outcome | None:
         return None
     if train.end > VANISHED * train.start:
         return None
-    highest = float(np.max(finite(m.log.train)[1][len(finite(m.log.train)[1]) // 4 :]))
-    text = (
-        f"the only validation loss is {shown(float(values[0]))}, and training's is at most {shown(highest)} behind the "
-        "first quarter of its points"
-    )
+    text = f"the only validation loss is {shown(float(values[0]))}, and the training loss went {course(train.log)}"
     return Outcome(True, text, {"val_loss": float(values[0]), "train_end": train.end}, 1.3)
 
 
