@@ -17,4 +17,7 @@ DEEP_LOCALIZE = "Wardat et al., 'DeepLocalize: Fault Localization for Deep Neura
 UMLAUT = (
     "Schoop et al., 'UMLAUT: Debugging Deep Learning Programs using Program Structure and Model Behavior', CHI 2021"
 )
+SCHULMAN = "Schulman et al., 'Proximal Policy Optimization Algorithms', arXiv 1707.06347"
+RAFAILOV = "Rafailov et al., 'Direct Preference Optimization', NeurIPS 2023"
+GAN = "Goodfellow et al., 'Generative Adversarial Nets', NeurIPS 2014"
 SURVEY = "tunekit's survey of 47 training logs of public projects, labelled by hand (14 of them overfit)"

@@ -12,7 +12,7 @@ from tunekit.diagnosis import verdicts as package
 from tunekit.diagnosis.verdicts import ORDER, verdicts
 
 SEVERITIES = {
-    "fail": {"diverged", "not_learning", "train_val_mismatch"},
+    "fail": {"diverged", "not_learning", "train_val_mismatch", "nothing_to_learn", "reward_collapse"},
     "warn": {
         "overfit",
         "underfit",
@@ -27,7 +27,7 @@ SEVERITIES = {
         "no_validation",
         "insufficient_data",
     },
-    "note": {"good_fit", "not_converged", "noisy_train"},
+    "note": {"good_fit", "not_converged", "noisy_train", "cannot_tell", "other_objective"},
 }
 """Codes that scripts rely on, with what each does to the exit code."""
 
@@ -39,7 +39,7 @@ def test_the_order_names_every_module_once() -> None:
 
 def test_codes_and_severities_are_the_promised_ones() -> None:
     promised = {name: severity for severity, names in SEVERITIES.items() for name in names}
-    assert len(promised) == 18
+    assert len(promised) == 22
     assert {name: code.severity for name, code in codes().items() if name in promised} == promised
 
 

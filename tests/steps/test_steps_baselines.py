@@ -165,7 +165,7 @@ class TestLate:
         search = {"model.args.dropout": [0.0, 0.3]}
         steps = {"fine-run": {"top": 1}}
         _, _, result = of_step("coarse-grid", self.cells, {}, search=search, steps=steps)
-        assert "model.args.dropout" in found(result, "cannot_tell").evidence["axes"]
+        assert "model.args.dropout" in found(result, "late_undecided").evidence["axes"]
 
 
 class TestDecays:
@@ -177,7 +177,7 @@ class TestDecays:
     def test_decays_that_do_nothing_cost_one_cell(self):
         _, records, result = of_step("coarse-grid", self.alike, {})
         assert len(records) == 4
-        assert "weight decay up to 1e-3 changes nothing" in found(result, "cannot_tell").message
+        assert "weight decay up to 1e-3 changes nothing" in found(result, "late_undecided").message
 
     def test_a_decoupled_decay_has_a_ladder_in_time(self):
         _, records, _ = of_step("coarse-grid", run_of(0.8, 0.3), {}, optimizer={"target": "adamw"})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tunekit.logs.log import Array, Log, Metric, curve
+from tunekit.logs.objectives import Objective
 from tunekit.vocabulary import Curve
 
 Line = Callable[[Array], Array]
@@ -23,6 +24,7 @@ class Drawn:
     train_accuracy: Line | None = None
     val_accuracy: Line | None = None
     lr: Line | None = None
+    reward: Line | None = None
     epochs: int = 60
 
     def log(self) -> Log:
@@ -34,7 +36,10 @@ class Drawn:
         accuracy = series("train_accuracy", self.train_accuracy), series("val_accuracy", self.val_accuracy)
         metrics = (Metric("accuracy", True, *accuracy, bounded=True),) if any(accuracy) else ()
         losses = series("train_loss", self.train), series("val_loss", self.val)
-        return Log("drawn", train=losses[0], val=losses[1], metrics=metrics, lr=series("lr", self.lr))
+        reward = series("reward", self.reward)
+        objective = None if reward is None else Objective("reinforcement", {"reward": reward})
+        log = Log("drawn", train=losses[0], val=losses[1], metrics=metrics, lr=series("lr", self.lr))
+        return replace(log, objective=objective)
 
 
 def fall(start: float, floor: float, speed: float) -> Line:

@@ -66,6 +66,11 @@ def _asked(m: Measures) -> tuple[list[Spoken], list[Spoken], dict[str, list[str]
     only_notes: list[Spoken] = []
     silences: dict[str, list[str]] = {}
     for verdict in asked:
+        if verdict.of_the_loss and m.log.objective is not None:
+            silences[verdict.code.name] = ["the training loss is no measure of progress here"]
+            continue
+        if verdict.otherwise and headlines:
+            continue
         for rule, may_lead in ((verdict.judge, verdict.headline), (verdict.note, False)):
             outcome = rule(m) if rule is not None else None
             if outcome is not None and outcome.speaks:

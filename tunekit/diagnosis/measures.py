@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,10 +25,69 @@ REST = 0.25
 
 
 @dataclass(frozen=True)
+class Points:
+    """The finite points of a curve as they stand in the log: what sentences take their numbers from.
+
+    Rules weigh smoothed levels; a person who reads "at the start" looks at the first row.
+    """
+
+    x: Array
+    y: Array
+
+    @property
+    def first(self) -> float:
+        return float(self.y[0])
+
+    @property
+    def last(self) -> float:
+        return float(self.y[-1])
+
+    @property
+    def lowest(self) -> float:
+        return float(np.min(self.y))
+
+    @property
+    def highest(self) -> float:
+        return float(np.max(self.y))
+
+    @property
+    def lowest_x(self) -> float:
+        """Where the lowest value stands first."""
+        return float(self.x[int(np.argmin(self.y))])
+
+    def lowest_until(self, x: float) -> float:
+        """The lowest value before a place; the first where there is none before."""
+        before = self.y[self.x < x]
+        return float(np.min(before)) if len(before) else self.first
+
+    def highest_about(self, x: Array, index: int) -> tuple[float, float]:
+        """Place and value of the highest point about the point `index` of this curve, thinned to `x`."""
+        after = x[index - 1] if index else -np.inf
+        before = x[index + 1] if index + 1 < len(x) else np.inf
+        inside = np.flatnonzero((self.x > after) & (self.x < before)) if len(x) < len(self.x) else np.array([index])
+        at = int(inside[np.argmax(self.y[inside])])
+        return float(self.x[at]), float(self.y[at])
+
+    def median(self, begin: float, end: float) -> float:
+        """The median from one share of the points to another, rounded up to whole points: of the last tenth of 15 that
+        of 2."""
+        count = len(self.y)
+        first = min(count - math.ceil((1 - begin) * count - 1e-9), count - 1)
+        last = max(count - math.ceil((1 - end) * count - 1e-9), first + 1) if end < 1 else count
+        return float(np.median(self.y[first:last]))
+
+    @property
+    def ending(self) -> float:
+        """The median of the last tenth."""
+        return self.median(1 - END, 1.0)
+
+
+@dataclass(frozen=True)
 class Side:
     """One loss curve: finite points, thinned and smoothed, and its levels."""
 
     name: str
+    log: Points
     points: int  # in the log, finite or not
     bad: int  # points that are not finite
     bad_end: bool  # ... and the last one is among them
@@ -62,6 +122,8 @@ class Score:
     """A metric with validation, turned so that higher is better."""
 
     name: str
+    log: Points  # as logged
+    trained: Points | None  # of training, as logged
     bounded: bool
     sign: float  # +1 as logged, -1 for an error
     place: Array  # as a Side's
@@ -73,6 +135,11 @@ class Score:
     spread: float  # between the 5th and the 95th percentile of the smoothed metric, behind the early part
     jitter: float
     train_end: float | None
+
+    @property
+    def reached(self) -> float:
+        """The best value as logged."""
+        return self.log.highest if self.sign > 0 else self.log.lowest
 
     @property
     def gap(self) -> float | None:
@@ -96,6 +163,7 @@ class Measures:
     lr: tuple[Array, Array]  # place in the run, rate
     swapped: bool = False
     derived: bool = False  # losses are one minus the metric
+    blank: Curve | None = None  # a validation loss that is zero at each point and was left out
 
     @property
     def drop(self) -> float:
@@ -133,6 +201,7 @@ class Measures:
 
 def measure(log: Log) -> Measures:
     """The numbers of a log. Where it has metrics alone, the losses are the errors of the first."""
+    given, log = log, _taken(log)
     train_curve, val_curve, derived = log.train, log.val, False
     if train_curve is None and val_curve is None:
         pair = next((item for item in log.metrics if item.bounded and item.maximize), None)
@@ -153,7 +222,23 @@ def measure(log: Log) -> Measures:
         lr=_rates(log, train_curve),
         swapped=swapped,
         derived=derived,
+        blank=given.val if log.val is None and not _reinforces(given) else None,
     )
+
+
+def _taken(log: Log) -> Log:
+    """The log without what is no validation: a loss that was never computed, and values of states."""
+    if _reinforces(log):
+        return replace(log, val=None, metrics=())
+    val = floats(log.val.y) if log.val is not None else np.empty(0)
+    trained = finite(log.train)[1]
+    if len(val) >= 2 and len(trained) and not np.any(val) and float(np.median(trained)) > 0:
+        return replace(log, val=None)
+    return log
+
+
+def _reinforces(log: Log) -> bool:
+    return log.objective is not None and log.objective.kind == "reinforcement"
 
 
 def _error(source: Curve | None) -> Curve | None:
@@ -191,6 +276,7 @@ def _side(source: Curve | None, place: Array, smooth_low: bool) -> Side | None:
     at = int(np.argmin(lows)) if np.all(np.isfinite(lows)) else 0
     return Side(
         name=source.name,
+        log=Points(x, y),
         points=len(whole),
         bad=bad,
         bad_end=not good[-1],
@@ -214,17 +300,20 @@ def _side(source: Curve | None, place: Array, smooth_low: bool) -> Side | None:
 def _score(metrics: tuple[Metric, ...], train: Curve | None) -> Score | None:
     """The first metric that has a validation curve of two points or more."""
     for metric in metrics:
-        _, y = finite(metric.val)
+        x, y = finite(metric.val)
         if len(y) < 2:
             continue
         place, _ = _common(metric.val, train)
         sign = 1.0 if metric.maximize else -1.0
+        logged = y
         index, y = curves.thin(sign * y)
         middle = curves.running_median(y, 3)
         late = curves.smooth(y)[int(np.ceil(EARLY * len(y))) :]
-        _, trained = finite(metric.train)
+        trained_x, trained = finite(metric.train)
         return Score(
             name=metric.name,
+            log=Points(x, logged),
+            trained=Points(trained_x, trained) if len(trained) else None,
             bounded=metric.bounded,
             sign=sign,
             place=place[index],

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tunekit import vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
-from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.measures import Measures, Points
 from tunekit.jsondata import plain
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Finding, Remedy
@@ -65,6 +67,10 @@ class Verdict:
     """Where it speaks nothing else is asked."""
     certain: bool = False
     """It says what the log holds, not what that means: the confidence is always high."""
+    otherwise: bool = False
+    """It is asked only where nothing else is the headline."""
+    of_the_loss: bool = False
+    """It takes the training loss for a measure of progress: not asked where the log has another objective."""
     near_misses: tuple[Drawn, ...] = ()
 
     def advice_for(self, m: Measures) -> tuple[str, ...]:
@@ -139,20 +145,32 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
 
 
-def fell(share: float, before: float, after: float) -> str:
-    """A fall in words: as a share where it is one, else by its levels, for nothing falls by more than all of it.
+def course(points: Points) -> str:
+    """A curve in words: its first value and the median of its last tenth."""
+    return f"from {shown(points.first)} at the start to {shown(points.ending)} over the last tenth"
 
-    >>> fell(0.25, 2.0, 1.5), fell(1.16, 0.54, 0.25), fell(-2.0, 0.5, 1.5)
-    ('by 25 %', 'from 0.54 to 0.25', 'from 0.5 to 1.5')
-    """
-    return f"by {percent(share)}" if 0.0 <= share <= 1.0 else f"from {shown(before)} to {shown(after)}"
+
+def course_by_lowest(points: Points) -> str:
+    """The same with its lowest value between."""
+    return (
+        f"{shown(points.first)} at the start, {shown(points.lowest)} at its lowest, {shown(points.ending)} over the "
+        "last tenth"
+    )
+
+
+def jumps_of(points: Points) -> str:
+    """How a curve jumps in words: the median step from point to point beside the median level, of its second half."""
+    y = points.y[len(points.y) // 2 :]
+    step = float(np.median(np.abs(np.diff(y)))) if len(y) > 1 else 0.0
+    return f"by {shown(step)} from point to point about {shown(float(np.median(y)))} (medians of the second half)"
+
+
+def eighths(points: Points) -> str:
+    """The last quarter of a curve in words: the medians of its two halves."""
+    before, after = points.median(0.75, 0.875), points.median(0.875, 1.0)
+    return f"from {shown(before)} to {shown(after)} in the last quarter (medians of its halves)"
 
 
 def place(value: float) -> str:
     """A step or an epoch, unabridged: 5000 and 12.5, never 5e+03."""
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.2f}"
-
-
-def times(count: int) -> str:
-    """A count as a sentence says it: once, twice, 3 times."""
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")

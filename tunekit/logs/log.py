@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunekit.jsondata import JsonData
+from tunekit.logs.objectives import Objective
 from tunekit.vocabulary import Curve
 
 Array = npt.NDArray[np.float64]
@@ -45,7 +46,8 @@ class Procedure(JsonData):
 class Log:
     """One run as its log tells it. Curves hold NumPy arrays; a NaN in them stands in the log.
 
-    `epochs` maps the common x to epochs where the log has both; `procedure` is None for the log of another tool.
+    `epochs` maps the common x to epochs where the log has both; `procedure` is None for the log of another tool;
+    `objective` is None where the loss is what the training is after; `gradients` are the norms of them.
     """
 
     format: str
@@ -58,11 +60,14 @@ class Log:
     epochs: Curve | None = None
     notes: tuple[str, ...] = ()
     procedure: Procedure | None = None
+    objective: Objective | None = None
+    gradients: Curve | None = None
 
     @property
     def points(self) -> int:
-        """Points of the losses and of the validation metrics: zero for a log that says nothing."""
-        curves = [self.train, self.val, *(metric.val for metric in self.metrics)]
+        """Points of the losses, validation metrics and returns: zero for a log that says nothing."""
+        others = self.objective.curves.values() if self.objective is not None else ()
+        curves = [self.train, self.val, *(metric.val for metric in self.metrics), *others]
         return sum(len(curve.x) for curve in curves if curve is not None)
 
 

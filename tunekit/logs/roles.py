@@ -11,6 +11,7 @@ import numpy as np
 
 from tunekit.logs.log import Log, Metric, curve, floats
 from tunekit.logs.names import ADVERSARIAL, BOUNDED, SCORES, Part, part, preference
+from tunekit.logs.objectives import objective_of
 from tunekit.logs.table import Series
 from tunekit.vocabulary import Curve, UserError
 
@@ -56,6 +57,8 @@ def assemble(
         lr=next((curves[key] for key in curves if part(key).kind == "rate"), None),
         epochs=series.epochs,
         notes=tuple(dict.fromkeys(notes)),
+        objective=objective_of(curves, format, name),
+        gradients=next((curves[key] for key in curves if part(key).kind == "grad_norm"), None),
     )
 
 

@@ -13,7 +13,9 @@ from tunekit.vocabulary import Code
 ORDER = (
     # whether there is anything to judge, and whether the run broke
     "insufficient_data",
+    "nothing_to_learn",
     "diverged",
+    "reward_collapse",
     "discontinuity",
     "not_learning",
     # whether validation can be believed
@@ -23,6 +25,8 @@ ORDER = (
     # whether it generalises
     "metric_loss_disagree",
     "overfit",
+    # whether the loss says anything of it
+    "other_objective",
     # how training goes; below no_validation nothing may be said as a headline without it
     "unstable",
     "lr_too_high",
@@ -32,8 +36,9 @@ ORDER = (
     "underfit",
     "plateau_then_drop",
     "noisy_train",
-    # what remains
+    # whether it went well, and what remains
     "good_fit",
+    "cannot_tell",
 )
 """The first that speaks is the headline, later ones are notes; the last is what remains where none speaks."""
 

@@ -5,15 +5,17 @@ import numpy as np
 from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import Measures, movement
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.measures import Measures, Side, movement
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, course_by_lowest, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
+from tunekit.logs.log import Array
 from tunekit.vocabulary import Code
 
 BAD_POINTS = 3  # losses that are not finite: this many anywhere, or one at the end (DEEP_LOCALIZE: one)
 GROWTH = 2.0  # times the lowest level that the end of a diverged curve lies at (DEEP_CHECKER: growth of 2)
 COLLAPSE = 0.8  # ... or share of the starting loss that a collapsed network's loss returns to, and stays at
 BLOW_UP = 10.0  # times the start that a single last loss lies at when a run ends by blowing up
+GAINS = 0.1  # gain of a metric, as a fraction, of a run that cannot have blown up at its first point
 NOISES = 6.0  # standard deviations of its noise by which a collapsed loss rises
 
 
@@ -23,24 +25,29 @@ def judge(m: Measures) -> Outcome:
         return silent("no training loss")
     if train.bad_end or train.bad >= BAD_POINTS:
         evidence = {"not_finite": train.bad, "first_not_finite_x": train.bad_x, "points": train.points}
-        where = f"first at {train.unit} {shown(train.bad_x or 0.0)}"
+        where = f"first at {train.unit} {place(train.bad_x or 0.0)}"
         many = "the last one among them" if train.bad_end else "and it went on"
         text = f"{train.bad} of {train.points} training losses are not finite, {where}, {many}"
         return Outcome(True, text, evidence, 10.0)
+    if m.log.objective is not None:
+        return silent("all finite, and a loss that grows is no fault here")
     evidence = {"train_start": train.start, "train_lowest": train.low, "train_end": train.end}
-    levels = f"{shown(train.start)} at the start, {shown(train.low)} at best, {shown(train.end)} at the end"
+    levels = course_by_lowest(train.log)
     rise, span = train.end - train.low, max(train.start - train.low, 0.0)
     times = train.end / train.low if train.positive else 1.0 + curves.ratio(rise, max(span, train.sigma))
+    if _first_is_other(m, train):
+        return silent("the first loss alone is low, as of one batch beside sums over many, and the metric rises")
     if len(train.y) >= FEW_TRAIN and times > GROWTH and train.end - train.start > 3 * train.sigma:
         return Outcome(True, f"the training loss grew: {levels}", evidence, times / GROWTH)
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
-        return Outcome(True, f"the last loss is {shown(train.last)}, {levels} before", evidence, 1.2)
+        text = f"the last training loss is {shown(train.log.last)}: {levels}"
+        return Outcome(True, text, evidence, 1.2)
     fell = train.positive and train.low < train.start / GROWTH
     change, _, _ = movement(train.place, train.y, 0.10)
     flat = abs(train.relative(change, train.end)) < 0.10
     if fell and train.end >= COLLAPSE * train.start and flat and rise > NOISES * train.sigma:
         return Outcome(True, f"the training loss fell back to where it began: {levels}", evidence, 1.5)
-    return silent(f"all finite, and the end is {shown(times)} times the lowest training loss ({shown(GROWTH)} needed)")
+    return silent(f"all training losses are finite: {levels}")
 
 
 def _advice(first: str) -> tuple[str, ...]:
@@ -57,6 +64,16 @@ def advice(m: Measures) -> tuple[str, ...]:
     if m.train is None or m.train.bad_x is None:
         return tuple(line for line in VERDICT.code.advice if "first that is not finite" not in line)
     return _advice(f"{m.train.unit} {place(m.train.bad_x)}")
+
+
+def _first_is_other(m: Measures, train: Side) -> bool:
+    """A first loss below all others, which fall while a metric rises: no run that blew up gains."""
+    gains = m.score is not None and m.score.bounded and m.score.best - m.score.start > GAINS
+    return gains and train.low_at == 0 and float(np.median(train.y[1:4])) > max(GROWTH * float(train.y[0]), train.end)
+
+
+def _sums(done: Array) -> Array:
+    return np.where(done == 0, 40.0, 2200.0 - 900.0 * done)
 
 
 VERDICT = Verdict(
@@ -78,6 +95,7 @@ VERDICT = Verdict(
     alone=True,
     near_misses=(
         Drawn("a loss that rises again, but not above its start", lambda done: 0.5 + 2 * np.abs(done - 0.6)),
+        Drawn("a first loss of one batch beside sums over many", _sums, None, None, fall(0.1, 0.9, 5), epochs=8),
         Drawn("noise of a loss near zero", lambda done: fall(2.3, 1e-3, 20)(done) * (1.5 + np.sin(40 * done))),
     ),
 )

@@ -1,29 +1,124 @@
-"""What remains: training and validation improved together and have settled."""
+"""Training and validation improved together and have settled, with grounds for each of it."""
+
+from collections.abc import Iterator
 
 from tunekit.citations import NOTES
-from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.drawn import Drawn, fall, level
+from tunekit.diagnosis.measures import REST, Measures, Side, movement
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, course_by_lowest, percent, shown, silent
 from tunekit.diagnosis.verdicts.not_converged import TO_GAIN
-from tunekit.diagnosis.verdicts.overfit import GAP, RISE
+from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
 from tunekit.vocabulary import Code
 
 FEW_VALIDATIONS = 3  # below which curves settle on nothing
+FEW_POINTS = 8  # of either loss, below which nothing has settled
+LEARNT = 0.05  # share of the training loss that is gone where something was learnt ...
+NOISES = 2.0  # ... and in standard deviations of its noise
+POOR = 0.5  # accuracy below which a validation loss that does not fall is no success
+GAINED = 0.03  # or gain of a metric
+SLOW = 0.02  # relative change over the last quarter that still matters where it is ...
+MOVES = 0.1  # ... this share of the curve's whole fall
+LEAST_Z = 1.0  # Kendall's z of a fall that counts against a run
+MOVES_ALONE = 0.2  # ... or this share, of training beside a validation that stands at its best
+FAST = 0.25  # ... or this change, where it is the share of not_converged
+NEAR = 0.1  # distance from the best validation at which a run ends well, relative ...
+NEAR_FALL = 0.05  # ... or of its whole fall
+BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
+
+
+def missing(m: Measures) -> Iterator[tuple[str, str]]:
+    """What speaks against calling the run good, with what to log or do, the weightiest first."""
+    train, val, score = m.train, m.val, m.score
+    validations = max(val.points if val is not None else 0, len(score.log.y) if score is not None else 0)
+    if m.swapped or train is None:
+        yield "there is no training loss beside validation", "log the training loss besides, at each validation"
+        return
+    if validations < FEW_VALIDATIONS or max(train.points, validations) < FEW_POINTS:
+        yield (
+            f"{train.points} training and {validations} validation points are too few to say that curves have settled",
+            f"validate more often: {FEW_POINTS} times in the run or more",
+        )
+    if validations < FEW_VALIDATIONS:
+        return
+    gained = score is not None and score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
+    if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
+        yield (
+            f"the training loss went {course(train.log)}, as of a finished model that "
+            "goes on, or of one that learns nothing",
+            "log a metric besides, and the loss before the first iteration",
+        )
+    stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
+    if _moves(train, MOVES_ALONE if stands and val is not None and not _moves(val) else MOVES):
+        yield "the training loss has not settled", "train on, or log the learning rate: a decay may still settle it"
+    yield from _validation(m)
+
+
+def _validation(m: Measures) -> Iterator[tuple[str, str]]:
+    train, val, score = m.train, m.val, m.score
+    if val is not None:
+        above = val.end - val.low
+        late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
+        if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
+            yield (
+                f"the validation loss does not end at its best: {course_by_lowest(val.log)}",
+                "validate on more samples, or average several validations: one value may be chance",
+            )
+        elif _moves(val) and len(val.y) >= FEW_POINTS:
+            yield "the validation loss has not settled", "train on until validation stands still"
+        if (
+            score is not None
+            and score.is_accuracy
+            and score.end < POOR
+            and val.relative(val.start - val.low, val.start) < LEARNT
+        ):
+            yield (
+                f"the validation loss went {course(val.log)}, and {score.name} is poor: {course(score.log)}",
+                "log validation from before the first iteration on: it may be at what guessing gives",
+            )
+        apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
+        wide = train is not None and val.end - train.end > BEHIND * max(max(train.start, val.start) - train.end, 0.0)
+        if wide and not apart and train is not None:
+            yield (
+                f"there is a gap of more than half of what training lost: {shown(val.log.ending)} in validation and "
+                f"{shown(train.log.ending)} in training over the last tenth",
+                "log the training loss in eval mode, over the same mean as validation's",
+            )
+    if score is not None and (score.is_accuracy or val is None):
+        allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
+        falls = score.best - score.end > max(allowed, 2 * score.jitter)
+        if falls or score.start - score.end > 2 * score.jitter:
+            rises = score.sign > 0
+            best = shown(score.reached) + (" at its highest" if rises else " at its lowest")
+            yield (
+                f"{score.name} got worse: {course(score.log)}, {best}",
+                "look at the samples that the metric is measured on: it does not say what the loss says",
+            )
+
+
+def _moves(side: Side, limit: float = MOVES) -> bool:
+    """Whether a curve still changes by enough to matter over the last quarter."""
+    change, z, _ = movement(side.place, side.y, REST)
+    relative = abs(side.relative(change, max(abs(side.end), abs(side.end - change))))
+    whole = max(side.start - side.low, 0.0)
+    share = abs(change) / whole if whole > 0 else 1.0
+    moves = (relative > SLOW and share > limit) or (relative > FAST and share > TO_GAIN)
+    return moves and (z < -LEAST_Z or z > curves.SIGNIFICANT)
 
 
 def judge(m: Measures) -> Outcome:
     """The levels at which both curves settled."""
+    against = next(missing(m), None)
+    if against is not None:
+        return silent(against[0])
     parts = []
     for label, side in (("training", None if m.swapped else m.train), ("validation", m.val)):
         if side is not None:
-            parts.append(f"{label} loss from {shown(side.start)} to {shown(side.end)}")
+            parts.append(f"{label} loss {course(side.log)}")
     if m.score is not None:
-        parts.append(f"validation {m.score.name} at {shown(m.score.sign * m.score.end)}")
+        parts.append(f"validation {m.score.name} at {shown(m.score.log.ending)} over the last tenth")
     known = m.log.procedure
-    if m.val is not None and len(m.val.y) < FEW_VALIDATIONS:
-        text = f"{len(m.val.y)} validations are too few to say that the curves have settled; no fault shows"
-    else:
-        text = "the curves have settled and no fault shows"
+    text = "the curves have settled and no fault shows"
     if known is not None and known.warned:
         text = text.replace(
             "no fault shows", f"they show no fault beside what was warned of: {', '.join(known.warned)}"
@@ -43,8 +138,10 @@ VERDICT = Verdict(
         name="good_fit",
         severity="note",
         meaning="Training and validation improved together and have settled.",
-        measured="None of the other rules speaks.",
-        causes="",
+        measured=f"Training lost {percent(LEARNT)} of its loss and {NOISES:g} times its noise (or a metric gained "
+        f"{GAINED:g}), both curves change by less than {percent(MOVES)} of their fall in the last quarter, validation "
+        f"ends within {percent(NEAR)} of its best, the metric does not fall, and no other verdict speaks.",
+        causes="A model, data and schedule that fit each other.",
         advice=(
             "refine around this rate and weight decay, or stop here; evaluate on the test set once",
             "to go further: a larger model, as long as the gap stays small",
@@ -54,5 +151,19 @@ VERDICT = Verdict(
     judge,
     changed_by=f"a longer run in which validation rises by {percent(RISE)} or the loss falls on by {percent(TO_GAIN)}",
     advice=advice,
-    near_misses=(Drawn("curves that still fall", fall(2.3, 0.1, 1.6), fall(2.32, 0.15, 1.6)),),
+    otherwise=True,
+    of_the_loss=True,
+    near_misses=(
+        Drawn("curves that still fall", fall(2.3, 0.1, 1.6), fall(2.32, 0.15, 1.6)),
+        Drawn("a run that learnt nothing", level(0.6931), level(0.6931), epochs=5),
+        Drawn(
+            "an accuracy that falls",
+            fall(2.3, 0.3, 9),
+            fall(2.3, 0.33, 9),
+            val_accuracy=lambda done: 0.80 - 0.05 * done,
+        ),
+        Drawn("a validation loss that rises", fall(0.71, 0.693, 9), lambda done: 1.35 + 2.2 * done),
+        Drawn("a loss that falls by a hundredth each epoch", lambda done: 2.3 * 0.99 ** (60 * done), level(2.0)),
+        Drawn("levels that are the same throughout", level(0.89), level(0.89)),
+    ),
 )

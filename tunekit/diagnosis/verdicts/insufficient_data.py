@@ -12,11 +12,14 @@ FEW_VAL = 8  # ... and validation points below which nothing is said of a run (S
 
 def judge(m: Measures) -> Outcome:
     train = 0 if m.train is None or m.swapped else m.train.points
-    val = 0 if m.val is None else m.val.points
-    score = 0 if m.score is None else len(m.score.y)
+    val = m.val.points if m.val is not None else len(m.blank.x) if m.blank is not None else 0
+    score = 0 if m.score is None else len(m.score.log.y)
     counts = {"train_points": train, "val_points": max(val, score)}
     if m.train is not None and m.train.bad_end:
         return silent("the last loss is not finite, which says enough")
+    returns = m.log.objective.curves.get("reward") if m.log.objective is not None else None
+    if returns is not None and len(returns.x) >= FEW_TRAIN:
+        return silent("there are returns enough")
     if m.train is None:
         return Outcome(True, "the log holds no loss", counts, 10.0)
     if train < FEW_TRAIN and max(val, score) < FEW_VAL:

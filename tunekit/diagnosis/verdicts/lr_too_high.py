@@ -1,19 +1,17 @@
-"""The rate is too high: both splits jump about a level; as a note, a rate above the range or a fall at a decay."""
+"""The rate is too high: both splits jump about a level; as a note, a rate above the range."""
 
 import numpy as np
 
 from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import Measures, movement, rate_drops
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.measures import Measures, movement
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, jumps_of, percent, shown, silent
 from tunekit.diagnosis.verdicts.underfit import SETTLED_SLOPE
 from tunekit.vocabulary import Code
 
 ROUGH = 0.2  # noise over level of an epoch's mean loss that speaks of a rate too high
 HIGH = 0.25  # share of the starting loss that such a level lies above: near zero, noise over level means nothing
-DECAY_DROP = 0.10
-"""Fall of the loss within a tenth of the run behind a decay of the rate: the rate had been too high. (SURVEY)"""
 
 
 def judge(m: Measures) -> Outcome:
@@ -31,13 +29,13 @@ def judge(m: Measures) -> Outcome:
     high = level > HIGH * train.start
     by_epoch = 2 * len(val.y) >= len(train.y)  # single batches are rough by nature; means of epochs are not
     if by_epoch and rough > ROUGH and rough_val > rough / 2 and settled and fast and high:
-        text = f"after a fast start the training loss jumps by {percent(rough)} about {shown(level)}"
+        text = f"after a fast start the training loss jumps {jumps_of(train.log)}"
         return Outcome(True, text, {"noise": rough, "level": level}, rough / ROUGH)
-    return silent(f"the training loss jumps by {percent(rough)} about its level ({percent(ROUGH)} needed)")
+    return silent(f"the training loss jumps {jumps_of(train.log)}")
 
 
 def note(m: Measures) -> Outcome:
-    """A rate above the sweep's working range; or a fall right behind a decay of the rate."""
+    """A rate above the sweep's working range. A fall behind a decay is what the decay was planned for."""
     train = m.train
     if train is None or len(train.y) < 6:
         return silent("too short")
@@ -46,27 +44,16 @@ def note(m: Measures) -> Outcome:
         rate, low, high = swept
         text = f"the rate {shown(rate)} lies above the range that works ({shown(low)} to {shown(high)})"
         return Outcome(True, text, {"lr": rate, "range": [low, high]}, rate / high)
-    for place in rate_drops(m):
-        before = train.smoothed[(train.place < place) & (train.place >= place - 0.1)]
-        after = train.smoothed[(train.place >= place) & (train.place <= place + 0.1)]
-        if place < 0.1 or len(before) < 3 or len(after) < 2 or not train.positive:
-            continue
-        level = float(np.median(before))
-        share = (level - float(np.median(after))) / level
-        if share > DECAY_DROP and abs(curves.trend(before)) < curves.SIGNIFICANT:
-            when = f"when the rate was lowered at {percent(place)} of the run"
-            text = f"the training loss fell by {percent(share)} {when}"
-            return Outcome(True, text, {"fall_at_decay": share, "place": place}, share / DECAY_DROP)
-    return silent("no spike, no fall at a decay of the rate")
+    return silent("no range of rates is known")
 
 
 VERDICT = Verdict(
     Code(
         name="lr_too_high",
         severity="warn",
-        meaning="The rate is too high: the loss jumps, or stays at a noisy level and drops when the rate does.",
-        measured=f"Means of epochs that jump by {percent(ROUGH)} about a level reached fast, in both curves; a fall of "
-        f"more than {percent(DECAY_DROP)} at a decay of the rate; a rate above the range that the sweep found.",
+        meaning="The rate is too high: the loss jumps about a level from which it does not come down.",
+        measured=f"Means of epochs that jump by {percent(ROUGH)} about a level reached fast, in both curves; "
+        "or a rate above the range that the sweep found.",
         causes="The rate.",
         advice=("divide the rate by 3 to 10, or decay it earlier", "`tunekit lr-sweep` finds the range that works"),
         source=f"{NOTES} (effects of different learning rates); {SURVEY}",
@@ -76,10 +63,11 @@ VERDICT = Verdict(
     note=note,
     remedies=GENTLER,
     explains=frozenset({"underfit", "noisy_train"}),
+    of_the_loss=True,
     near_misses=(
         Drawn(
-            "a small fall at a decay of the rate",
-            lambda done: np.where(done < 0.5, 0.50 + 1.8 * np.exp(-30 * done), 0.47),
+            "a fall at a decay of the rate",
+            lambda done: np.where(done < 0.5, 0.50 + 1.8 * np.exp(-30 * done), 0.1),
             lr=lambda done: np.where(done < 0.5, 0.1, 0.01),
         ),
         Drawn("a level with little noise", *(lambda done: fall(8, 3, 60)(done) * (1 + 0.05 * np.sin(300 * done)),) * 2),

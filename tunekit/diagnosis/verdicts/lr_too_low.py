@@ -6,7 +6,7 @@ from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, movement, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
 STRAIGHT = 0.90  # R^2 of a line through the whole curve (NOTES: a low rate gives a line; noise costs some)
@@ -36,12 +36,9 @@ def judge(m: Measures) -> Outcome:
     slow = SLOW_LEAST < m.drop < SLOW_DROP
     even = HALVES[0] <= first <= HALVES[1]
     if straight > STRAIGHT and slow and even and change < 0 and curves.falls(z) and warm_up_ends(m) < 0.2:
-        text = f"the training loss falls along a straight line (R^2 {straight:.3f}) and has lost {percent(m.drop)} only"
+        text = f"the training loss falls along a straight line, and has not got far: {course(train.log)}"
         return Outcome(True, text, evidence, 1.5)
-    line = f"R^2 of a line {straight:.2f}"
-    if 0 <= first <= 1 and 0 <= m.drop <= 1:
-        return silent(f"{line}, {percent(first)} of the fall in the first half, {percent(m.drop)} in all")
-    return silent(f"{line}, from {shown(train.smoothed[0])} over {shown(middle)} to {shown(train.smoothed[-1])}")
+    return silent(f"the training loss follows no straight line, or got far: {course(train.log)}")
 
 
 VERDICT = Verdict(
@@ -60,6 +57,7 @@ VERDICT = Verdict(
     changed_by="a run at three times the rate that ends no lower",
     remedies=(Remedy("fine-run", {"steps.fine-run.lr_factors": [2, 4]}),),
     explains=frozenset({"underfit"}),
+    of_the_loss=True,
     near_misses=(
         Drawn("a line that got far", lambda done: 2.3 - 1.9 * done, lambda done: 2.3 - 1.9 * done),
         Drawn("a fall that slows down", fall(2.3, 1.5, 3), fall(2.3, 1.5, 3)),

@@ -7,7 +7,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
-from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of, shown_gap
+from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of
 from tunekit.vocabulary import Code
 
 METRIC_HOLDS = 0.005  # a metric within this of its best holds, whatever the loss does
@@ -29,11 +29,13 @@ def judge(m: Measures) -> Outcome:
     evidence = {"val_rise": rise, "metric": score.name, "metric_gain_since": gain}
     if held and gain >= METRIC_GAIN and not wide and rise <= MILD_RISE and score.bounded:
         text = (
-            f"the validation loss rose by {percent(rise)} from its best while {score.name} gained {shown(gain)} "
-            f"to {shown(score.sign * score.end)}"
+            f"the validation loss rose from {shown(val.log.lowest)} at its lowest to {shown(val.log.ending)} over the "
+            f"last tenth while {score.name} held: {shown(score.reached)} at best, {shown(score.log.ending)} over the "
+            "last tenth"
         )
         return Outcome(True, text, evidence, gain / METRIC_GAIN)
-    return silent(f"{score.name} moved by {shown(gain)} since the loss was best, the gap is {shown_gap(score)}")
+    levels = f"{shown(score.reached)} at best, {shown(score.log.ending)} over the last tenth"
+    return silent(f"the two do not disagree so: {score.name} is {levels}")
 
 
 VERDICT = Verdict(

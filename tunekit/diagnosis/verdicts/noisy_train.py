@@ -6,7 +6,7 @@ from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, percent, silent
 from tunekit.vocabulary import Code
 
 NOISE = 0.3  # noise over level that makes a training loss noisy (SURVEY)
@@ -20,9 +20,8 @@ def judge(m: Measures) -> Outcome:
     level = float(np.median(train.smoothed[half:]))
     share = curves.sigma((train.y - train.smoothed)[half:]) / level if level > 0 else 0.0
     if share > NOISE:
-        text = f"the training loss jumps by {percent(share)} of its level from point to point"
-        return Outcome(True, text, {"noise": share}, share / NOISE)
-    return silent(f"noise of {percent(share)} of the level")
+        return Outcome(True, f"the training loss jumps: {jumps_of(train.log)}", {"noise": share}, share / NOISE)
+    return silent(f"the training loss does not jump: {jumps_of(train.log)}")
 
 
 VERDICT = Verdict(
@@ -39,6 +38,7 @@ VERDICT = Verdict(
     changed_by="a larger batch with the same spread",
     headline=False,
     beside=True,
+    of_the_loss=True,
     near_misses=(
         Drawn("noise of a tenth", lambda done: fall(2.3, 0.5, 9)(done) * (1 + 0.14 * np.sin(900 * done)), epochs=300),
     ),

@@ -6,7 +6,7 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent, times
+from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.overfit import METRIC_FALL
 from tunekit.vocabulary import Code, Remedy
 
@@ -25,14 +25,17 @@ def judge(m: Measures) -> Outcome:
     shared = train.place[up[train.y[up] > 0.3 * train.start]]
     reach = 1.5 / len(val.y)
     own = [index for index in _val_spikes(val) if not np.any(np.abs(shared - val.place[index]) <= reach)]
-    highest = max((float(val.y[index]) for index in own), default=0.0)
-    evidence = {"spikes": len(own), "highest": highest, "val_lowest": val.low}
     if len(own) < SPIKES:
-        return silent(f"{len(own)} spikes of the validation loss ({SPIKES} needed)")
+        return silent("no spikes of the validation loss by itself, or a single one")
+    x, highest = val.log.highest_about(val.x, max(own, key=lambda index: float(val.y[index])))
+    evidence = {"spikes": len(own), "highest": highest, "val_lowest": val.low}
     ends_high = own[-1] >= len(val.y) - 2 and curves.tail(val.y, 0.1, 3) > TOWER * val.low
     if score is not None and score.best - score.end > METRIC_FALL and ends_high:
         return silent(f"{score.name} falls with the spikes")
-    text = f"the validation loss spikes {times(len(own))}, up to {shown(highest)} with {shown(val.low)} at best"
+    text = (
+        f"the validation loss has spikes, the highest at {val.unit} {place(x)}, to {shown(highest)}; its lowest value "
+        f"is {shown(val.log.lowest)}"
+    )
     return Outcome(True, text, evidence, len(own) / SPIKES)
 
 

@@ -6,7 +6,7 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, fell, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, silent
 from tunekit.logs.log import Procedure, finite
 from tunekit.vocabulary import Code, Remedy
 
@@ -33,11 +33,9 @@ def judge(m: Measures) -> Outcome:
     whole = float(train.start - train.low)
     gain = -change / whole if whole > 0 else 0.0
     evidence = {"train_change": relative, "share_of_fall": gain}
-    before = train.end - change
-    text = f"over the last quarter the training loss still fell {fell(-relative, before, train.end)}"
+    text = f"the training loss still fell, {eighths(train.log)}"
     if relative >= FALLING or not curves.falls(z) or gain <= TO_GAIN:
-        share = f" ({percent(gain)} of its fall)" if 0 <= gain <= 1 else ""
-        return silent(f"the training loss changed by {percent(relative)} in the last quarter{share}")
+        return silent(f"the training loss went {course(train.log)}, {eighths(train.log)}")
     if val is not None:
         window = 0.1 if len(val.y) >= 50 else 0.3
         change, z, part = movement(val.place, val.y, window)
@@ -47,16 +45,15 @@ def judge(m: Measures) -> Outcome:
         settled = score is not None and score.bounded and movement(score.place, score.y, window)[0] < SCORE_RISING
         weak = moved > VAL_FALLING_CLEARLY and settled
         early = int(np.argmin(val.y)) < BEST_LATE * (len(val.y) - 1)
-        by = fell(-moved, val.end - change, val.end) if moved < 0 else f"by {percent(moved)}"
         if moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
-            return silent(f"validation {'fell' if moved < 0 else 'rose'} {by} in the last {percent(window)} of the run")
-        text += f" and validation's {by}"
+            return silent(f"the validation loss went {course(val.log)}, {eighths(val.log)}")
+        text += f", and validation's {eighths(val.log)}"
     elif score is not None:
         change, _, _ = movement(score.place, score.y, 0.3)
         evidence["metric_change"] = change
         if change < SCORE_RISING * (1.0 if score.bounded else abs(score.end)):
-            return silent(f"{score.name} gained {shown(change)} in the last 30 % of the run")
-        text += f" and {score.name} rose by {shown(change)}"
+            return silent(f"{score.name} went {eighths(score.log)}")
+        text += f", and {score.name} rose {eighths(score.log)}"
     return Outcome(True, text, evidence, min(relative / FALLING, gain / TO_GAIN))
 
 
@@ -89,6 +86,7 @@ VERDICT = Verdict(
     judge,
     changed_by=f"a longer run whose last quarter brings less than {percent(TO_GAIN)} of the fall",
     remedies=remedies,
+    of_the_loss=True,
     near_misses=(
         Drawn("curves that settled", fall(2.3, 0.3, 9), fall(2.3, 0.33, 9)),
         Drawn(

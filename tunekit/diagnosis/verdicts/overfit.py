@@ -10,7 +10,7 @@ from tunekit.citations import AUTOTRAINER, NOTES, PRECHELT, SURVEY
 from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
-from tunekit.diagnosis.measures import REST, Measures, Score, Side, movement
+from tunekit.diagnosis.measures import REST, Measures, Side, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.train_val_mismatch import LEARNT
 from tunekit.logs.log import Procedure
@@ -30,6 +30,9 @@ STALL_FELL_ON = 0.2  # share by which training fell since it stalled
 FALL_NOISE = 1.5  # ... and in standard deviations of its noise
 STALL_RATIO = 1.25  # validation over training at the end of a stalled run
 STALL_GAP = 0.15  # the gap as a share of the whole fall of training (SURVEY)
+ALIKE = 1.5  # times by which the losses differ at the start, at most, where they are of one scale
+LEFT_BEHIND = 0.5  # the gap as a share of the whole fall of training, where validation did not stall but was left ...
+LEFT_RATIO = 1.5  # ... and validation over training at the end
 GAP = 0.08  # training minus validation accuracy that a stalled run overfits with (AUTOTRAINER: 0.07 to 0.1)
 METRIC_GAP = 0.1  # the same where the metrics alone say so
 WIDE_GAP = 0.2  # ... and that is overfitting however the curves end (train 95 %, validation 70 %)
@@ -44,16 +47,14 @@ def judge(m: Measures) -> Outcome:
         return _apart(m) or silent("no gap between the metrics")
     sides = None
     if len(val.y) >= FEW_VALIDATIONS:
-        sides = _turned(m, train, val) or _stalled(m, train, val)
+        sides = _turned(m, train, val) or _stalled(m, train, val) or _left_behind(m, train, val)
     elif len(val.y) >= 3 and (rise_of(m, val) or 0.0) > SURE_RISE:
         sides = _turned(m, train, val)
     spoken = sides or _apart(m)
     if spoken is not None:
         return spoken
-    above = val.relative(val.end - val.low, val.low)
-    ratio = f"{shown(val.end)} in validation to {shown(train.end)} in training at the end"
-    gap = f", {m.score.name} gap {shown_gap(m.score)}" if m.score is not None and m.score.gap is not None else ""
-    return silent(f"validation is {percent(above)} above its best, {ratio}{gap}")
+    levels = f"validation at {shown(val.log.ending)} and training at {shown(train.log.ending)} over the last tenth"
+    return silent(f"the validation loss is {shown(val.log.lowest)} at its lowest, {levels}{_gap_words(m)}")
 
 
 def rise_of(m: Measures, val: Side) -> float | None:
@@ -75,11 +76,11 @@ def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
     rise = rise_of(m, val)
     if rise is None:
         return None
-    then = float(m.train_at_val[val.low_at])
     evidence = {"val_best": val.low, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
     text = (
-        f"the validation loss rose by {percent(rise)} from its best ({shown(val.low)} to {shown(val.end)}) "
-        f"while training fell on from {shown(then)} to {shown(train.end)}"
+        f"the validation loss rose from {shown(val.log.lowest)}, its lowest value, at {val.unit} "
+        f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth while training fell on to "
+        f"{shown(train.log.ending)}"
     )
     if _still_falls(val):
         text += "; it falls again at the end, so this holds so far"
@@ -99,14 +100,33 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
     apart = m.score.gap if m.score is not None and m.score.bounded else None
     if fell <= STALL_FELL_ON or then - train.end <= FALL_NOISE * train.sigma or ratio <= STALL_RATIO:
         return None
+    if not curves.falls(curves.trend(train.y[train.place >= val.place[first]])):
+        return None
     if gap <= STALL_GAP and not (apart is not None and apart > GAP):
         return None
     evidence = {"val_best": val.low, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
     text = (
-        f"the validation loss stands at {shown(val.end)} since {percent(first / (len(val.y) - 1))} of the run "
-        f"while training fell on by {percent(fell)} to {shown(train.end)}"
+        f"the validation loss stands at {shown(val.log.ending)} over the last tenth, {shown(val.log.lowest)} at its "
+        f"lowest, while training fell on to {shown(train.log.ending)}"
     )
     return Outcome(True, text + _gap_words(m), evidence, min(fell / STALL_FELL_ON, ratio / STALL_RATIO))
+
+
+def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
+    """Validation began where training did, kept less than half of what training gained, and gains no more."""
+    if not (train.positive and val.positive) or not 1 / ALIKE < curves.ratio(val.start, train.start) < ALIKE:
+        return None
+    gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
+    ratio = curves.ratio(val.end, train.end)
+    change, _, _ = movement(val.place, val.y, REST)
+    if gap <= LEFT_BEHIND or ratio <= LEFT_RATIO or val.relative(change, val.end) < -FALLS_AGAIN:
+        return None
+    evidence = {"val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    text = (
+        "validation was left behind from a start alike: "
+        f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
+    )
+    return Outcome(True, text + _gap_words(m), evidence, min(gap / LEFT_BEHIND, ratio / LEFT_RATIO))
 
 
 def _apart(m: Measures) -> Outcome | None:
@@ -125,7 +145,10 @@ def _apart(m: Measures) -> Outcome | None:
             return Outcome(True, _gap_words(m).removeprefix("; "), evidence, score.gap / GAP)
     learnt = m.train is not None and m.drop > 0.1
     if m.val is None and learnt and early_best and fall_ > max(METRIC_FALL, 2 * score.jitter):
-        text = f"validation {score.name} fell from {shown(score.best)} to {shown(score.end)} while training went on"
+        text = (
+            f"validation {score.name} fell from {shown(score.reached)} at best to {shown(score.log.ending)} over the "
+            "last tenth while training went on"
+        )
         return Outcome(True, text, evidence, fall_ / METRIC_FALL)
     return None
 
@@ -149,13 +172,10 @@ def _gaps(m: Measures) -> dict[str, float | str]:
 
 def _gap_words(m: Measures) -> str:
     score = m.score
-    if score is None or score.gap is None or score.train_end is None or not score.bounded:
+    if score is None or score.trained is None or not score.bounded:
         return ""
-    return f"; {score.name} ends at {100 * score.train_end:.1f} % in training and {100 * score.end:.1f} % in validation"
-
-
-def shown_gap(score: Score) -> str:
-    return "unknown" if score.gap is None else shown(score.gap)
+    ends = f"{100 * score.trained.ending:.1f} % in training and {100 * score.log.ending:.1f} % in validation"
+    return f"; over the last tenth {score.name} is {ends}"
 
 
 def _advice(best: str) -> tuple[str, ...]:
@@ -193,7 +213,8 @@ VERDICT = Verdict(
         meaning="Training goes on improving while validation got worse, or stands far behind.",
         measured=f"Validation loss above its best by {percent(RISE)} and {RISE_NOISE:g} times its noise while training "
         f"fell on; or a stalled validation {percent(STALL_RATIO - 1)} above a training loss that fell on by "
-        f"{percent(STALL_FELL_ON)}; or accuracies {WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
+        f"{percent(STALL_FELL_ON)}; or a gap of {percent(LEFT_BEHIND)} of what training gained; or accuracies "
+        f"{WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
         causes="More capacity or more epochs than the data bear.",
         advice=_advice("the best validation"),
         source=f"{NOTES}; {PRECHELT}; {AUTOTRAINER} (0.07 to 0.1); {SURVEY}",

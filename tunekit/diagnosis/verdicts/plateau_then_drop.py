@@ -6,7 +6,7 @@ from tunekit.citations import KARPATHY, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import Measures, rate_drops, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, percent, place, shown, silent
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code, Remedy
 
@@ -23,10 +23,9 @@ def judge(m: Measures) -> Outcome:
         return silent("too short, or a loss without a fixed zero")
     warm = warm_up_ends(m)
     decays = rate_drops(m)
-    longest = 0.0
     wobble = 2 * train.sigma / np.sqrt(max(3, len(train.y) // 20))
     if wobble > 2 * LEVEL * train.start:
-        return silent(f"noise of {percent(train.sigma / train.start)} of the start hides any standstill")
+        return silent(f"noise hides any standstill: the training loss jumps {jumps_of(train.log)}")
     for level, least in ((curves.head(train.y, STOOD, 3), STOOD), (train.early, STOOD_LATER)):
         inside = np.abs(train.smoothed - level) <= min(max(LEVEL * level, wobble), 2 * LEVEL * level)
         first = int(np.argmax(inside))
@@ -37,22 +36,23 @@ def judge(m: Measures) -> Outcome:
             continue
         last = first + int(outside[0]) - 1
         share = float(train.place[last] - train.place[first])
-        longest = max(longest, share)
         fell = (level - float(np.min(train.smoothed[last:]))) / abs(level)
         then = float(np.interp(train.place[last] + share, train.place, train.smoothed))
         # a straight line loses only twice as much in twice the time
         sudden = level - then >= 3 * max(LEVEL * abs(level), level - float(train.smoothed[last]))
         enough = share >= least and last - first + 1 >= STOOD_POINTS and fell >= DROPPED and sudden
         by_plan = warm >= 0.8 * (train.place[last] - train.place[0]) or any(
-            abs(place - train.place[last]) < 0.08 for place in decays
+            abs(decay - train.place[last]) < 0.08 for decay in decays
         )
         if enough and not by_plan:
+            until = float(train.x[last])
+            stood = float(np.median(train.log.y[train.log.x <= until]))
             text = (
-                f"the training loss stood at {shown(level)} for the first {percent(share)} of the run "
-                f"and then fell by {percent(fell)}"
+                f"up to {train.unit} {place(until)} the training loss stood at {shown(stood)} (median), and fell then: "
+                f"{shown(train.log.lowest)} at its lowest"
             )
             return Outcome(True, text, {"level": level, "share": share, "fall": fell}, share / least)
-    return silent(f"it stood still for {percent(longest)} of the run at first ({percent(STOOD)} needed)")
+    return silent("the training loss did not stand still at first and fall then")
 
 
 def _late(done: Array) -> Array:
@@ -73,6 +73,7 @@ VERDICT = Verdict(
     judge,
     changed_by="a start without a standstill under another initialisation or with a warm-up",
     remedies=(Remedy("check-init-loss"),),
+    of_the_loss=True,
     near_misses=(
         Drawn("a warm-up", _late, _late, lr=lambda done: np.minimum(done / 0.2, 1.0) + 1e-4, epochs=100),
         Drawn("a straight line", lambda done: 2.3 - 1.5 * done),

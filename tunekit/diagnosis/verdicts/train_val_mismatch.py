@@ -1,60 +1,126 @@
-"""Training works and validation takes no part in it: the two are not the same task."""
+"""Training works and validation takes no part in it, or one loss is a multiple of the other: they are not the same."""
+
+import math
+
+import numpy as np
 
 from tunekit.citations import GOODFELLOW, SURVEY
+from tunekit.diagnosis import curves
+from tunekit.diagnosis.chance import guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
 LEARNT = 0.5  # share of the training loss that is gone when training surely worked (SURVEY)
 UNMOVED = 0.2  # share of the validation loss whose loss would show that it followed (SURVEY)
 UNMOVED_METRIC = 0.02  # gain of a metric, as a fraction, below which it did not move
 FAR = 0.9  # share of the starting training loss that validation stays above where the two are not the same task
+CLIMBED = 0.15  # share of the training loss that is gone where validation stays at what guessing gives
+ROUND = 0.03  # relative distance of a ratio of the losses from a whole number ...
+ROUND_POWER = 0.06  # ... or from a power of two of four and more, as steps and devices are counted
+EVEN = 0.06  # relative spread of that ratio over the validations that still makes it one number
+MOVED = 0.04  # share of the validation loss that goes meanwhile, or a ratio that stays says nothing
+WHOLE = 12  # whole numbers that count; above them each ratio is near one
 
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
     if train is None or val is None or m.swapped or val.points < 4:
         return silent("needs both losses")
+    special = _multiple(m) or _at_chance(m)
+    if special is not None:
+        return special
     if 2 * val.bad >= val.points and val.bad_end and not train.bad:
         text = f"{val.bad} of {val.points} validation losses are not finite while training is"
         return Outcome(True, text, {"val_not_finite": val.bad, "val_points": val.points}, 2.0)
     fell = val.relative(val.start - val.low, val.start)
     gained = None if score is None else score.best - score.start
     evidence = {"train_drop": m.drop, "val_drop": fell, "metric_gain": gained}
-    text = f"training lost {percent(m.drop)} of its loss, validation {percent(fell)}"
+    text = (
+        f"the training loss went {course(train.log)}, validation's from {shown(val.log.first)} at the start to "
+        f"{shown(val.log.lowest)} at its lowest"
+    )
     if m.drop <= LEARNT or fell >= UNMOVED or val.low < FAR * train.start:
-        return silent(f"{text}; its best is {shown(val.low)}")
+        return silent(text)
     if score is not None and score.bounded:
         chance = score.best < 0.5 or (score.gap is not None and score.gap > 0.3)
         if gained is None or gained >= UNMOVED_METRIC or not chance:
-            return silent(f"{score.name} reaches {shown(score.best)}")
+            return silent(f"{score.name} reaches {shown(score.reached)} in validation")
     elif val.end > (1 + UNMOVED) * val.start:
         return silent("validation rises: it follows training, the wrong way")
     return Outcome(True, text + ": they are not the same task", evidence, m.drop / LEARNT)
+
+
+def _multiple(m: Measures) -> Outcome | None:
+    """A training loss that is a whole multiple of validation's all run long: summed where the other is a mean."""
+    train, val = m.train, m.val
+    if train is None or val is None or len(val.y) < 5 or not (train.positive and val.positive) or m.derived:
+        return None
+    ratios = m.train_at_val / val.smoothed
+    middle = float(np.median(ratios))
+    whole = round(middle)
+    power = whole >= 4 and math.log2(whole).is_integer()
+    near = abs(middle / max(whole, 1) - 1) < (ROUND_POWER if power else ROUND)
+    spread = float(np.percentile(ratios, 95) - np.percentile(ratios, 5)) / middle
+    moved = float(np.max(val.y)) / float(np.min(val.y)) - 1 > max(MOVED, 2 * spread)
+    if whole < 2 or (whole > WHOLE and not power) or not (near and spread < EVEN and moved):
+        return None
+    if round(curves.ratio(train.log.ending, val.log.ending)) != whole:
+        return None
+    text = (
+        f"the training loss is about {whole} times validation's all run long; over the last tenth the validation loss "
+        f"is {shown(val.log.ending)} and the training loss {shown(train.log.ending)}: it is summed over accumulation "
+        "steps or devices, and a gap means nothing before it is divided"
+    )
+    return Outcome(True, text, {"ratio": middle, "multiple": whole}, 1.3)
+
+
+def _at_chance(m: Measures) -> Outcome | None:
+    """A validation that stays at what guessing gives, loss and accuracy, while training moves."""
+    train, val, score = m.train, m.val, m.score
+    if train is None or val is None or score is None or not score.is_accuracy or m.derived or len(val.y) < 5:
+        return None
+    guess = guess_at(m, float(np.median(val.y)))
+    if guess is None or guess.classes is None or m.drop < CLIMBED or score.best > 1.6 / guess.classes:
+        return None
+    if curves.ratio(val.low, guess.loss) < 0.98 or abs(curves.ratio(val.end, guess.loss) - 1) > 0.02:
+        return None
+    text = (
+        f"the training loss went {course(train.log)}, the validation loss {course(val.log)}, and {score.name} is "
+        f"{shown(score.log.ending)} over the last tenth: both are what guessing gives "
+        f"({guess.words}{shown(guess.loss)})"
+    )
+    return Outcome(True, text, {"train_drop": m.drop, "guessing": guess.loss}, 1.3)
 
 
 VERDICT = Verdict(
     Code(
         name="train_val_mismatch",
         severity="fail",
-        meaning="Training improves and validation does not move: the two are not the same task.",
+        meaning="Training and validation do not measure the same: one does not move, or is a multiple of the other.",
         measured=f"Training loss down by {percent(LEARNT)}, validation loss by less than {percent(UNMOVED)} and never "
         f"below {percent(FAR)} of training's start, metric unmoved (less than {UNMOVED_METRIC:g}); or half of the "
-        "validation losses not finite.",
-        causes="Other transforms, normalisation or label order in validation; train mode left on.",
+        "validation losses not finite; or validation at what guessing gives; or a training loss that is the same whole "
+        f"multiple of validation's (within {percent(EVEN)}) at each validation.",
+        causes="Other transforms, normalisation or label order in validation; train mode left on; a loss summed over "
+        "accumulation steps.",
         advice=(
             "give both splits the same deterministic transforms and label map",
             "call model.eval() in validation",
+            "divide the logged training loss by the number of accumulation steps or devices if it is summed over them",
         ),
         source=f"{GOODFELLOW}, section 11.5; {SURVEY}",
     ),
     judge,
     changed_by=f"a validation loss, from the same transforms and in eval mode, that falls by {percent(UNMOVED)}",
     remedies=(Remedy("inspect"),),
-    explains=frozenset({"overfit", "underfit", "not_converged", "metric_loss_disagree"}),
+    explains=frozenset({"overfit", "underfit", "not_converged", "metric_loss_disagree", "lr_too_high", "lr_too_low"}),
+    of_the_loss=True,
     near_misses=(
         Drawn("a metric that follows", fall(2.3, 0.1, 6), level(2.4), fall(0.1, 0.97, 6), fall(0.1, 0.8, 6)),
         Drawn("overfitting from the first epoch on", fall(2.3, 0.05, 6), lambda done: 2.1 + done),
+        Drawn("a training loss that dropout doubles as it falls", fall(2.3, 0.6, 6), fall(2.3, 0.3, 6)),
+        Drawn("a training loss twice as high and level", level(1.0), level(0.5)),
     ),
 )

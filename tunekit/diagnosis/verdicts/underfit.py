@@ -3,9 +3,10 @@
 from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import REST, Measures, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.measures import REST, Measures, Score, movement
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, shown, silent
 from tunekit.diagnosis.verdicts.not_converged import FALLING
+from tunekit.diagnosis.verdicts.not_learning import DEAD_DROP
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Remedy
 
@@ -13,6 +14,7 @@ UNDER_DROP = 0.5  # share of the loss that a network with too little capacity ha
 UNDER_DROP_ALONE = 0.2  # the same where no accuracy tells a poor end from a good beginning (fine-tuning starts low)
 UNDER_RATIO = 1.25  # validation over training loss: above it the trouble is a gap, not capacity (SURVEY)
 UNDER_ACCURACY = 0.6  # accuracy below which a converged network is poor (AUTOTRAINER: 0.6 to 0.7)
+OTHER_TASK = 4.0  # times the share of errors that is gone, by which the loss of another task than the accuracy's falls
 POOR = 0.3  # level below which a metric that is no accuracy is poor
 SETTLED_SLOPE = 0.05  # relative change over the last quarter below which a curve has settled
 HALF_SLOPE = 0.06  # the same over the second half of the run, which noise hides less
@@ -30,25 +32,36 @@ def judge(m: Measures) -> Outcome:
     half, half_z, _ = movement(train.place, train.y, 0.5)
     falls = train.relative(half, train.end) < -HALF_SLOPE and curves.falls(half_z)
     if falls or (abs(relative) > moves * (1 if z < 0 else 2.5) and abs(z) > 1.0):
-        return silent(f"training has not settled ({percent(relative)} in the last quarter)")
+        return silent(f"training has not settled: {eighths(train.log)}")
     if val is not None and val.positive and val.end > UNDER_RATIO * train.end:
-        return silent(f"validation ends at {shown(curves.ratio(val.end, train.end))} times training: a gap")
+        ends = f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
+        return silent(f"there is a gap: {ends}")
+    nothing = drop < DEAD_DROP or train.start - train.end < train.sigma
+    if nothing and (score is None or not score.bounded):
+        return silent(f"the training loss went {course(train.log)}, as that of a finished model does")
     limit = UNDER_DROP_ALONE
-    words = f"the training loss settled at {shown(train.end)}, {percent(drop)} below its start"
+    words = f"the training loss settled: {course(train.log)}"
     if score is not None and score.bounded:
         level = max(score.best, score.train_end or 0.0)
         if level >= UNDER_ACCURACY:
-            return silent(f"{score.name} reaches {shown(level)}")
-        if score.is_accuracy:
+            return silent(f"{score.name} reaches {shown(score.reached)} in validation, or as much in training")
+        if score.is_accuracy and _same_task(m, score):
             limit = 0.9 if drop < 0.9 else 0.0
-        elif level < POOR:
+        elif not score.is_accuracy and level < POOR:
             limit = UNDER_DROP
         evidence |= {"metric": score.name, "metric_level": level}
-        words += f" and {score.name} at {shown(level)}"
+        words += f", {score.name} reaches {shown(score.reached)} in validation"
     if drop >= limit:
-        return silent(f"{percent(drop)} of the training loss is gone")
-    text = words + ", with no gap to validation: it may be too little capacity"
+        return silent(f"the training loss fell {course(train.log)}")
+    text = words + (", with no gap to validation" if val is not None else "") + ": it may be too little capacity"
     return Outcome(True, text, evidence, limit / max(drop, 0.05))
+
+
+def _same_task(m: Measures, score: Score) -> bool:
+    """Whether the accuracy is of what the loss is of: it hardly moves where it is of another task."""
+    wrong = 1.0 - score.start
+    fell = max(m.drop, m.val.relative(m.val.start - m.val.end, m.val.start) if m.val is not None else 0.0)
+    return wrong <= 0 or fell < OTHER_TASK * (score.best - score.start) / wrong
 
 
 def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
@@ -76,6 +89,7 @@ VERDICT = Verdict(
     judge,
     changed_by="a larger model, or a rate from a sweep, that ends no lower: then it is noise in the data",
     remedies=remedies,
+    of_the_loss=True,
     near_misses=(
         Drawn("an accuracy that is good", fall(2.3, 1.9, 9), fall(2.3, 1.9, 9), fall(0.1, 0.8, 9), fall(0.1, 0.8, 9)),
         Drawn("a gap to validation", fall(2.3, 1.9, 9), lambda done: 2.5 + 0 * done),

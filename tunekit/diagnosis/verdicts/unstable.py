@@ -6,12 +6,13 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, shown, silent, times
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
 from tunekit.vocabulary import Code
 
 JUMP = 3.0  # times the level before it that a spike of the training loss reaches (SURVEY)
 JUMP_NOISE = 6.0
 """... in standard deviations of its noise, of the loss and of its logarithm (step losses are skewed). (SURVEY)"""
+TOWER = 1e3  # times the median of the whole run, and the point before, that is a spike whatever the noise
 JUMP_SIZE = 0.3  # ... and as a share of the starting loss: near zero, large ratios mean nothing (SURVEY)
 RARE = ((50, 1), (150, 2), (10**9, 3))
 """Up to so many points, so many spikes make a run unstable: in a log of each step single batches are hard."""
@@ -24,30 +25,28 @@ def judge(m: Measures) -> Outcome:
     spikes = _spikes(train)
     needed = next(count for limit, count in RARE if len(train.y) <= limit)
     if len(spikes) < needed:
-        return silent(f"{len(spikes)} spikes of the training loss that recover ({needed} needed)")
+        return silent("no jumps of the training loss that recover, or too few")
     worst = max(spikes, key=lambda index: float(train.y[index]))
-    before, top, x = float(train.y[worst - 1]), float(train.y[worst]), float(train.x[worst])
-    text = (
-        f"the training loss jumps {times(len(spikes))} and recovers, at {train.unit} {shown(x)} from "
-        f"{shown(before)} to {shown(top)}"
-    )
+    x, top = train.log.highest_about(train.x, worst)
+    text = f"the training loss jumps and recovers; most of all at {train.unit} {place(x)}, to {shown(top)}"
     evidence = {"spikes": len(spikes), "highest": top, "x": x}
     return Outcome(True, text, evidence, float(train.y[worst] / train.y[worst - 1]) / JUMP)
 
 
 def _spikes(train: Side) -> list[int]:
     """First points of jumps above the level just before, which the curve comes back from."""
-    y, index = train.y, 1
+    y, index, middle = train.y, 1, float(np.median(train.y))
     spikes: list[int] = []
     factor = max(JUMP, float(np.exp(min(JUMP_NOISE * curves.step_noise(np.log(y)), 50.0))))
     while index < len(y):
         before = y[max(0, index - 3) : index]
         level = float(min(np.median(before), before[-1])) if len(before) < 3 else float(np.median(before))
         size = float(y[index]) - level
+        towers = y[index] > TOWER * max(float(y[index - 1]), middle)
         high = y[index] > factor * level and size > JUMP_NOISE * train.sigma and size > JUMP_SIZE * train.start
         rest = y[index + 1 :]
         back = np.flatnonzero(rest < level + 0.3 * size)
-        if high and len(back):
+        if (high or towers) and len(back):
             spikes.append(index)
             index += 1 + int(back[0])
         index += 1
@@ -69,6 +68,7 @@ VERDICT = Verdict(
     judge,
     changed_by="the same run at a third of the rate, or with gradients clipped, without the jumps",
     remedies=GENTLER,
+    of_the_loss=True,
     near_misses=(
         Drawn("a jump that is small beside the start", *(jumps(fall(2.3, 0.05, 12), 5.0, 0.6),) * 2),
         Drawn("noise of each step", lambda done: fall(2.3, 0.5, 9)(done) * (1.5 + np.sin(900 * done)), epochs=300),

@@ -5,31 +5,52 @@ import numpy as np
 from tunekit.citations import KARPATHY, SURVEY, UMLAUT
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
+from tunekit.logs.log import finite
 from tunekit.vocabulary import Code, Remedy
 
 PERFECT = 0.999
 """A validation metric, as a fraction, that no honest task holds for most of a run. (SURVEY; UMLAUT's 0.95 is eager)"""
 PERFECT_SHARE = 0.8  # share of the run for which it does
 BELOW = 0.5  # validation loss as a share of the training loss, besides
+ALIKE = 2.0  # times the training loss that validation's ends at, at most, where both have vanished
 VANISHED = 1e-3  # ... or share of the starting loss that both losses end below
 
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
+    alone = _single(m)
+    if alone is not None:
+        return alone
     if score is None or not score.bounded or train is None or val is None:
-        return silent("needs validation loss and a metric between 0 and 1")
+        return silent("needs a validation loss and a metric that has a best value")
     share = float(np.mean(score.y >= PERFECT))
+    said = float(np.mean(score.sign * score.log.y >= PERFECT))
     below = val.end < BELOW * train.end
     vanished = train.end < VANISHED * train.start and val.end < VANISHED * max(val.start, train.start)
+    vanished = vanished and val.end < ALIKE * train.end
     evidence = {"perfect_share": share, "val_end": val.end, "train_end": train.end}
     if share >= PERFECT_SHARE and len(score.y) >= 8 and (below or vanished):
         text = (
-            f"validation {score.name} is {shown(score.end)} for {percent(share)} of the run, "
-            f"with a loss of {shown(val.end)} below training's {shown(train.end)}"
+            f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points; over the last tenth "
+            f"the validation loss is {shown(val.log.ending)} and the training loss {shown(train.log.ending)}"
         )
         return Outcome(True, text, evidence, share / PERFECT_SHARE + (1.0 if below and vanished else 0.0))
-    return silent(f"validation {score.name} is perfect for {percent(share)} of the run")
+    return silent(f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points")
+
+
+def _single(m: Measures) -> Outcome | None:
+    """One validation for the whole run, whose loss is next to nothing, as training's is from early on."""
+    train, values = m.train, finite(m.log.val)[1]
+    if train is None or m.val is not None or len(values) != 1 or len(train.y) < 20 or m.score is not None:
+        return None
+    early = train.y[len(train.y) // 4 :]
+    if not 0 <= values[0] < VANISHED * train.start or float(np.max(early)) > 10 * VANISHED * train.start:
+        return None
+    if train.end > VANISHED * train.start:
+        return None
+    text = f"the only validation loss is {shown(float(values[0]))}, and the training loss went {course(train.log)}"
+    return Outcome(True, text, {"val_loss": float(values[0]), "train_end": train.end}, 1.3)
 
 
 VERDICT = Verdict(

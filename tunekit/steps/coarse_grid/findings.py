@@ -84,8 +84,8 @@ SWEEP_OVERRULED = Code(
     ("nothing to do: what validates better over more epochs is taken",),
     citations.PLAYBOOK,
 )
-CANNOT_TELL = Code(
-    "cannot_tell",
+LATE_UNDECIDED = Code(
+    "late_undecided",
     "note",
     "What acts late is not decided yet: the runs were too short to show it.",
     "Searched dropout, weight decay, augmentation or label smoothing of which the regularised arm found no place among "
@@ -105,7 +105,7 @@ CODES = (
     NO_BETTER_THAN_PRETRAINED,
     METRIC_DIRECTION,
     SWEEP_OVERRULED,
-    CANNOT_TELL,
+    LATE_UNDECIDED,
 )
 
 
@@ -241,7 +241,7 @@ def undecided(context: Context[CoarseGrid], axes: Sequence[str], idle: Sequence[
             f"the cells are too short to decide {', '.join(axes)}, and there is no place among the {context.wanted} "
             "handed on for the best regularised one"
         )
-        findings.append(CANNOT_TELL.finding(message, {"axes": list(axes)}))
+        findings.append(LATE_UNDECIDED.finding(message, {"axes": list(axes)}))
     if idle:
         strongest = max(idle, key=lambda record: float(record.params["weight_decay"]))
         epochs = strongest.iterations // context.iterations_per_epoch(strongest.params)
@@ -251,5 +251,5 @@ def undecided(context: Context[CoarseGrid], axes: Sequence[str], idle: Sequence[
         evidence: Values = {"params": dict(strongest.params), "epochs": epochs, "forgotten_in_epochs": time}
         if time is not None and is_decoupled_here(context, strongest.params):
             message += f" (decoupled, it acts within 1 / (rate x decay) = {time:.3g} epochs)"
-        findings.append(CANNOT_TELL.finding(message, evidence))
+        findings.append(LATE_UNDECIDED.finding(message, evidence))
     return findings

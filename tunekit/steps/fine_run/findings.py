@@ -11,7 +11,7 @@ from tunekit.steps.baselines import NO_BETTER_THAN_CHANCE, NO_BETTER_THAN_PRETRA
 from tunekit.steps.check_init_loss.data import NOT_REPEATABLE
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid import WITHIN_NOISE
-from tunekit.steps.coarse_grid.findings import CANNOT_TELL
+from tunekit.steps.coarse_grid.findings import LATE_UNDECIDED
 from tunekit.steps.coarse_grid.late import DECAY, is_late, is_on
 from tunekit.steps.context import Context, described
 from tunekit.steps.fine_run.plan import NAME, FineRun, epochs_of, value_of
@@ -73,7 +73,7 @@ CODES = (
     NO_BETTER_THAN_CHANCE,
     NO_BETTER_THAN_PRETRAINED,
     BEST_AT_EDGE,
-    CANNOT_TELL,
+    LATE_UNDECIDED,
 )
 
 
@@ -177,7 +177,7 @@ def undecided(context: Context[FineRun], ranked: Sequence[Record]) -> list[Findi
                 f"{path}: {best.params[path]} is not clearly better than {other.params[path]} in {epochs_of(context)} "
                 "epochs, and the stronger of them pays late"
             )
-            findings.append(CANNOT_TELL.finding(message, {"difference": difference.mean, "error": difference.error}))
+            findings.append(LATE_UNDECIDED.finding(message, {"difference": difference.mean, "error": difference.error}))
     return findings
 
 

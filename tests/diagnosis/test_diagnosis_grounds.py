@@ -1,0 +1,200 @@
+"""What a run must show to be called good, what cannot be told, and what knows nothing: by numbers made by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from diagnosis_shapes import Shape, fall, good_fit, log_of, times
+
+from tunekit.diagnosis import Diagnosis, judge
+from tunekit.logs import Log, Metric
+from tunekit.logs.log import Array, curve
+
+Values = Sequence[float] | Array
+
+
+def log(
+    train: Values | None, val: Values | None = None, accuracy: Values | None = None, trained: Values | None = None
+) -> Log:
+    def series(name: str, y: Values | None) -> object:
+        return None if y is None else curve(name, np.arange(1, 1 + len(y)), y, "epoch")
+
+    measured = series("val_accuracy", accuracy)
+    metrics = () if measured is None else (Metric("accuracy", True, None, measured, bounded=True),)
+    return Log("test", name="made", train=series("loss", train), val=series("val_loss", val), metrics=metrics)
+
+
+def said(diagnosis: Diagnosis) -> set[str]:
+    return {diagnosis.code, *(note.code for note in diagnosis.notes)}
+
+
+class TestGrounds:
+    """Curves that no other verdict speaks of are not good for that."""
+
+    def test_five_epochs_at_ln_2_are_dead(self) -> None:
+        diagnosis = judge(log([0.6931] * 5, [0.6932] * 5))
+        assert diagnosis.code == "not_learning"
+        assert "ln 2 = 0.693" in diagnosis.summary
+
+    def test_an_accuracy_that_falls_is_not_good(self) -> None:
+        shape = good_fit(40)
+        diagnosis = judge(log(shape.train, shape.val, np.linspace(0.80, 0.75, 40)))
+        assert diagnosis.code == "cannot_tell"
+        assert "accuracy got worse: from 0.8 at the start" in diagnosis.summary
+
+    def test_a_validation_loss_that_rises_is_not_good(self) -> None:
+        diagnosis = judge(log([0.711, 0.698, 0.695, 0.694, 0.6935, 0.6932, 0.6932], np.linspace(1.35, 3.54, 7)))
+        assert diagnosis.code != "good_fit"
+
+    def test_a_loss_that_falls_by_a_hundredth_each_epoch_is_not_good(self) -> None:
+        for n in (10, 20, 60):
+            y = 2.3 * 0.99 ** np.arange(n)
+            assert judge(log(y, y + 0.02)).code in ("not_converged", "lr_too_low", "cannot_tell")
+
+    def test_two_validations_settle_nothing(self) -> None:
+        made = log(fall(60, 2.3, 0.3, 9))
+        val = curve("val_loss", [30, 60], [0.4, 0.35], "epoch")
+        diagnosis = judge(Log("test", train=made.train, val=val))
+        assert diagnosis.code == "cannot_tell"
+        assert any("validate more often" in line for line in diagnosis.advice)
+
+    def test_validation_alone_says_nothing_of_a_gap(self) -> None:
+        assert judge(log(None, fall(40, 2.3, 0.3, 9))).code == "cannot_tell"
+
+    def test_a_finished_model_that_goes_on_is_not_told_from_a_dead_one(self) -> None:
+        noise = 1 + 0.3 * np.sin(np.arange(60) * 2.4)
+        diagnosis = judge(log(0.5 * noise, 0.5 + 0.001 * noise))
+        assert diagnosis.code == "cannot_tell"
+
+    def test_a_gap_is_not_good(self) -> None:
+        assert judge(log(fall(60, 2.3, 0.1, 9), fall(60, 2.3, 1.3, 9))).code == "overfit"
+
+    def test_a_side_metric_does_not_outweigh_a_loss_at_its_minimum(self) -> None:
+        shape = good_fit(60)
+        made = log(shape.train, shape.val)
+        bleu = Metric("bleu", True, None, curve("val_bleu", np.arange(1, 61), 30 - 3 * times(60), "epoch"))
+        assert judge(Log("test", train=made.train, val=made.val, metrics=(bleu,))).code == "good_fit"
+
+    @pytest.mark.parametrize("n", [10, 30, 200])
+    def test_what_is_good_still_is(self, n: int) -> None:
+        diagnosis = judge(log_of(good_fit(n), 0.005))
+        assert said(diagnosis) == {"good_fit"}
+        assert "cannot_tell" not in {item.code for item in diagnosis.dismissed}
+
+
+class TestChance:
+    @pytest.mark.parametrize("classes", [2, 10, 100, 1000, 50257])
+    def test_a_loss_that_comes_to_guessing_and_no_further(self, classes: int) -> None:
+        level = math.log(classes)
+        y = level * (1 + 0.08 * np.exp(-40 * times(40))) * (1 + 0.001 * np.sin(np.arange(40) * 2.4))
+        diagnosis = judge(log(y, y))
+        assert diagnosis.code == "not_learning"
+        assert f"ln {classes} = " in diagnosis.summary
+
+    def test_the_number_of_classes_follows_from_loss_and_accuracy(self) -> None:
+        level = math.log(7)
+        y = [level * 1.2, level * 1.01, *[level * 1.001] * 6]
+        diagnosis = judge(log(y, y, [1 / 7 + 0.01 * (-1) ** k for k in range(8)]))
+        assert diagnosis.code == "not_learning"
+        assert "ln 7 = 1.95" in diagnosis.summary
+
+    @pytest.mark.parametrize(
+        ("train", "accuracy"),
+        [
+            (fall(40, 10.8, 2.3, 9), None),
+            (fall(40, 2.3, 0.7, 9), None),
+            ([0.6931 - 0.01 * k for k in range(9)], None),
+            ([0.7 + 0.02 * (-1) ** k for k in range(40)], [0.85 + 0.01 * (-1) ** k for k in range(40)]),
+        ],
+        ids=["far above it at first", "ends at another's", "falls on", "an accuracy that knows"],
+    )
+    def test_what_is_none(self, train: Values, accuracy: Values | None) -> None:
+        assert judge(log(train, train, accuracy)).code != "not_learning"
+
+    def test_a_metric_that_is_the_same_each_time(self) -> None:
+        diagnosis = judge(log(None, None, [0.110204] * 16))
+        assert diagnosis.code == "not_learning"
+        assert "0.11 at each of its 16 points" in diagnosis.summary
+        assert judge(log([0.62] * 6, [0.62] * 6, [0.89] * 6)).code == "not_learning"
+
+    def test_a_metric_that_is_high_each_time_beside_a_loss_that_knows(self) -> None:
+        assert judge(log([0.05] * 12, [0.06] * 12, [0.98] * 12)).code != "not_learning"
+
+    def test_a_squared_error_at_one_half(self) -> None:
+        y = 0.25 + 1.1 * np.exp(-60 * times(120))
+        assert judge(log(y)).code == "not_learning"
+        assert judge(log(y + 0.01)).code == "no_validation"
+
+    def test_validation_at_chance_is_another_task(self) -> None:
+        train, six = fall(12, 2.4, 1.2, 4), math.log(6)
+        val = six * (1 + 0.005 * np.sin(np.arange(12)))
+        assert judge(log(train, val, 0.17 + 0.03 * np.sin(np.arange(12)))).code == "train_val_mismatch"
+
+
+class TestMultiples:
+    """A training loss that is summed where validation's is a mean."""
+
+    @pytest.mark.parametrize("factor", [2, 3, 4, 8, 16])
+    def test_it_is_told(self, factor: int) -> None:
+        diagnosis = judge(log(factor * fall(40, 2.3, 0.9, 6), 1.01 * fall(40, 2.3, 0.9, 6)))
+        assert diagnosis.code == "train_val_mismatch"
+        assert f"about {factor} times validation's" in diagnosis.summary
+        assert said(diagnosis) == {"train_val_mismatch"}
+
+    @pytest.mark.parametrize(
+        ("train", "val"),
+        [
+            (fall(40, 2.3, 0.8, 9), fall(40, 2.1, 0.4, 9)),
+            (3.4 * fall(40, 2.3, 0.9, 6), fall(40, 2.3, 0.9, 6)),
+            (np.full(40, 2.0), np.full(40, 1.0)),
+            (fall(40, 2.3, 0.9, 6), 8 * fall(40, 2.3, 0.9, 6)),
+        ],
+        ids=["augmentation", "no whole number", "levels", "validation above"],
+    )
+    def test_what_is_none(self, train: Array, val: Array) -> None:
+        assert "times validation's" not in judge(log(train, val)).summary
+
+
+class TestSpikes:
+    def test_towers_at_every_third_step_are_spikes(self) -> None:
+        y = np.where(np.arange(40) % 3 == 1, 1e15, 0.08 + 0.01 * np.sin(np.arange(40)))
+        diagnosis = judge(log(y))
+        assert diagnosis.code == "unstable"
+        assert diagnosis.evidence["spikes"] == 13
+
+    def test_a_loss_that_falls_by_orders_of_magnitude_has_none(self) -> None:
+        assert "unstable" not in said(judge(log(192 * np.exp(-12 * times(200)))))
+
+    def test_a_planned_decay_is_no_rate_too_high(self) -> None:
+        t = times(90)
+        y = np.where(t < 0.4, 0.9 + 1.4 * np.exp(-20 * t), np.where(t < 0.7, 0.4, 0.3))
+        rates = curve("lr", np.arange(1, 91), np.where(t < 0.4, 0.1, np.where(t < 0.7, 0.01, 0.001)), "epoch")
+        made = log_of(Shape(y, 1.05 * y), 0.01)
+        decayed = Log("test", train=made.train, val=made.val, lr=rates)
+        assert "lr_too_high" not in said(judge(decayed))
+
+    def test_a_step_that_comes_back_does_not_stay(self) -> None:
+        y = [*fall(25, 3.3, 0.02, 8), 0.14, 0.09, 0.09, 0.06, 0.04, 0.03]
+        assert "discontinuity" not in said(judge(log(y, y)))
+
+
+class TestValidationThatIsNone:
+    def test_zeros_were_never_computed(self) -> None:
+        diagnosis = judge(log(fall(20, 2.3, 0.3, 9), np.zeros(20)))
+        assert diagnosis.code == "no_validation"
+        assert "never computed" in diagnosis.summary
+
+    def test_one_validation_next_to_nothing_after_an_early_end_is_suspicious(self) -> None:
+        made = log(1e-5 + 0.9 * np.exp(-200 * times(100)))
+        single = curve("eval_loss", [100], [2e-5], "epoch")
+        assert judge(Log("test", train=made.train, val=single)).code == "val_suspicious"
+        assert judge(Log("test", train=log(fall(100, 0.9, 0.2, 9)).train, val=single)).code == "no_validation"
+
+    def test_a_regression_far_above_its_training_is_no_leak(self) -> None:
+        n = 200
+        r2 = Metric("r2", True, None, curve("val_r2", np.arange(n), 1 - fall(n, 0.9, 1e-4, 60), "epoch"), bounded=True)
+        made = log(fall(n, 0.8, 2e-6, 60), fall(n, 0.8, 5e-5, 60))
+        assert judge(Log("test", train=made.train, val=made.val, metrics=(r2,))).code == "good_fit"
