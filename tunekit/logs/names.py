@@ -23,8 +23,8 @@ ERRORS = frozenset(
 BOUNDED = frozenset(
     _words(
         "acc accuracy acc1 acc5 top1 top5 hits1 hits3 hits10 f1 fscore auc auroc map ap ar iou miou dice jaccard "
-        "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 ssim "
-        "aupr prauc map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
+        "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 "
+        "ssim aupr prauc map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
     )
 )
 SCORES = BOUNDED | frozenset(_words("bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider"))

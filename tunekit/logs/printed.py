@@ -10,8 +10,14 @@ _RULE = re.compile(r"[\s|+=\-─━:]++$")
 _BAR = re.compile(r":?\s*+\d++%\|.*+$")
 _GAP = re.compile(r"\s*+\|\s*+|\t++| {2,}")
 _NAME = re.compile(r"[A-Za-z#][\w./@:()\-\[\] #%]{0,40}+$")
+_NO_NAMES = re.compile(r"(?<![@:\d])\d++(?:\.\d|/\d|[eE%])|(?:^|[\s|(\[])\d|[=%,;]|: ")
+"""What a line has that holds numbers or is a sentence, and a header has not."""
+
 _COUNT = re.compile(r"(\d++)/\d++:?+$")
 _NUMBER = re.compile(r"[-+]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?+%?+$|[-+]?+(?:nan|inf)$", re.IGNORECASE)
+
+CLOCKS = {**dict.fromkeys(EPOCH_NAMES, "epoch"), "e": "epoch", "#": "step"}
+"""Names of the first columns, spaCy's among them."""
 
 LEAST = 3
 """Names that make a header: two words with a gap between them are met in any message."""
@@ -43,7 +49,8 @@ class Table:
         record = {} if cells is None else self._record(cells)
         if not record:
             return None
-        complete = self.rest() if record.get("epoch") != self.row_so_far.get("epoch") else []
+        again = "%|" in text and record.get("epoch") == self.row_so_far.get("epoch")
+        complete = [] if again else self.rest()
         self.row_so_far = record
         return complete
 
@@ -56,11 +63,12 @@ class Table:
         """The numbers of a row by name; without any where it is no row of this table."""
         record: dict[str, float] = {}
         for name, cell in zip(self.names, cells, strict=True):
+            name = CLOCKS.get(name.lower(), name)
             counted = _COUNT.match(cell)
-            if counted and name.lower() in EPOCH_NAMES:
+            if counted and name == "epoch":
                 record["epoch"] = float(counted[1])
             elif _NUMBER.match(cell):
-                record["epoch" if name.lower() in EPOCH_NAMES else name] = float(cell.rstrip("%"))
+                record[name] = float(cell.rstrip("%"))
         if 2 * len(record) < len(cells) or not any(part(name).kind for name in record):
             return {}
         if "epoch" in record:
@@ -70,11 +78,9 @@ class Table:
 
 def _names(text: str) -> list[str]:
     """The names in a header; [] where a line is none."""
-    if any(char.isdigit() for char in text) and not any(
-        word in text for word in ("AP", "top", "Top", "acc", "F1", "f1", "R2", "r2", "@")
-    ):
+    if _NO_NAMES.search(text):
         return []
-    names = [name for name in _GAP.split(text.strip().strip("|").strip()) if name]
+    names = [name.strip("()") for name in _GAP.split(text.strip().strip("|").strip()) if name]
     if len(names) < LEAST or len(names) > 60 or not all(_NAME.match(name) for name in names):
         return []
     return names if any(part(name).kind in ("loss", "score", "error") for name in names) else []

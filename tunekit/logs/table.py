@@ -111,8 +111,10 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     busiest = max((len(column.rows) for column in data.values()), default=0)
     step = _clock_column(columns, STEP_NAMES, busiest)
     epoch = _clock_column(columns, EPOCH_NAMES, 0) or _index_column(columns, total)
-    x, unit = _clock(step, epoch, total, busiest)
     result = Series()
+    if step is not None and epoch is None:
+        step = _risen(step, data, result.notes)
+    x, unit = _clock(step, epoch, total, busiest)
     if len(columns) >= COLUMNS:
         result.say_full()
     keep, order = _kept_rows(x, unit, data, breaks, result.notes)
@@ -121,7 +123,10 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
         inside = keep[column.rows]
         places, y = x[column.rows[inside]], column.values[inside]
         if order and len(y):  # a finished run's earlier states, evaluated once more
-            ahead = places >= np.maximum.accumulate(places)
+            furthest = np.maximum.accumulate(places)
+            ahead = places >= furthest
+            once = int(np.argmin(ahead)) or len(ahead)
+            ahead[once:] &= places[once:] > furthest[once - 1 : -1]
             later = max(later, int(np.sum(~ahead)))
             places, y = places[ahead], y[ahead]
         if len(y):
@@ -199,6 +204,28 @@ def _spread(column: Column, total: int) -> Array:
     return result
 
 
+def _risen(step: Column, data: Columns, notes: list[str]) -> Column:
+    """Steps that begin anew at equal lengths while the loss goes on, made to rise: an epoch that nothing names."""
+    starts = np.flatnonzero(np.diff(step.values) < 0) + 1
+    losses = [column for name, column in data.items() if part(name).kind == "loss" and part(name).side in ("train", "")]
+    if not len(starts) or not losses:
+        return step
+    apart = float(np.median(np.abs(np.diff(step.values))))
+    if max(np.ptp(step.values[starts - 1]), np.ptp(step.values[[0, *starts]])) > apart:
+        return step
+    loss = max(losses, key=lambda column: len(column.rows))
+    places = np.searchsorted(loss.rows, step.rows[starts])
+    levels = [np.median(loss.values[max(0, place - 3) : place]) for place in places if place]
+    begun = [np.median(loss.values[place : place + 3]) for place in places if 0 < place < len(loss.rows)]
+    first = float(np.median(loss.values[:3]))
+    on = [abs(level - new) < abs(first - new) for level, new in zip(levels, begun, strict=False)]
+    if 3 * sum(on) < 2 * len(on) or not on:
+        return step
+    notes.append(f"the step begins anew {len(starts)} times while the loss goes on: taken for one run")
+    passed = np.searchsorted(starts, np.arange(len(step.rows)), side="right")
+    return Column(step.rows, step.values + passed * (float(np.max(step.values)) + apart))
+
+
 def _parts(epochs: Array, steps: Array, step: Column) -> Array:
     """Epochs that are over at each row: those before its own, and the part of its own that its step is."""
     first = min(1.0, float(np.min(epochs)))
@@ -267,11 +294,12 @@ def _kept_rows(
 
 def _training_rows(data: Columns) -> Rows:
     """The rows of the training loss; of any loss, or of everything, where there is none."""
-    for sides in (("train", ""), ("val", "test")):
-        rows = [item.rows for name, item in data.items() if part(name).kind == "loss" and part(name).side in sides]
-        if rows:
-            return np.unique(np.concatenate(rows))
-    return np.unique(np.concatenate([column.rows for column in data.values()])) if data else np.empty(0, np.int64)
+    losses = [name for name in data if part(name).kind == "loss"]
+    named = [name for name in losses if part(name).side in ("train", "")] or losses or list(data)
+    filled = np.zeros(max((int(data[name].rows[-1]) + 1 for name in named), default=0), dtype=bool)
+    for name in named:
+        filled[data[name].rows] = True
+    return np.flatnonzero(filled)
 
 
 def _sorted(name: str, x: Array, y: Array, unit: str) -> Curve:

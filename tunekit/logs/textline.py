@@ -95,7 +95,9 @@ _NO_DIGITS = str.maketrans("123456789", "0" * 9)
 _NOT_CURVES = re.compile(
     r"(?i)\b(best|max|(?<!\d )min|lowest|highest|maximum|minimum|improved|patience|target|previous|threshold|delta)\b"
 )
-_OF_A_RECORD = re.compile(r"(?i)^(?:[^a-z]|info|debug|root|__main__|-+>)*+[^:=|0-9]{0,40}?\b(?:best|early.?stopping)\b")
+_OF_A_RECORD = re.compile(
+    r"(?i)^(?:[^a-z]|info|debug|root|__main__|-+>)*+[^:=|0-9]{0,40}?\b(?:best|better|early.?stopping)\b"
+)
 
 
 @dataclass(slots=True)
@@ -126,7 +128,7 @@ def parse(text: str, heading: str = "") -> Line | None:
     """What a line says, or None for one without epoch, step or named numbers. `heading`: the split told above it."""
     lowered = text.lower()
     bar = ("[" in text or "%|" in text or "ETA" in text or "━" in text) and _BAR.search(text) is not None
-    clock, inner = _clock(text, lowered, bar)
+    clock, inner = _clock(text, lowered, bar, heading)
     if clock and says(lowered, " at ", " after ", " for ", " in ", " on ", " of "):
         text = _CLOCK_PHRASE.sub("", text.replace("Score at", "loss at"))
     values, running = _values(text, heading)
@@ -151,15 +153,17 @@ def _values(text: str, heading: str) -> tuple[dict[str, float], bool]:
     bare: dict[str, float] = {}
     exact: set[str] = set()
     running = False
-    beyond = (
-        0  # where a split's own number ends, which is no heading for a loss behind it: `train=0.1 val=0.3 loss: 2.3`
-    )
+    beyond = 0  # where a split's own number ends, which names no loss behind it: `train=0.1 val=0.3 loss: 2.3`
     for match in _PAIR.finditer(text):
         words = match["words"]
         if words is None:
             continue
+        if not _may_tell(words):
+            continue
         start = match.start()
-        if match["lead"] == "1-" or _ONE_MINUS.search(text[max(0, start - 5) : start]):
+        if match["lead"] == "1-" or (
+            text.endswith("1 - ", 0, start) and _ONE_MINUS.search(text[max(0, start - 5) : start])
+        ):
             continue  # one minus a metric
         if words.startswith("s ") and (owner := _POSSESSOR.search(text[max(0, start - NEAR) : start])):
             words = owner[0][:-1] + words[1:]  # valid_0's auc
@@ -184,7 +188,7 @@ def _values(text: str, heading: str) -> tuple[dict[str, float], bool]:
     return values, running
 
 
-def _clock(text: str, lowered: str, bar: bool) -> tuple[dict[str, float], tuple[float, float] | None]:
+def _clock(text: str, lowered: str, bar: bool, heading: str) -> tuple[dict[str, float], tuple[float, float] | None]:
     clock: dict[str, float] = {}
     inner: tuple[float, float] | None = None
     epoch = _EPOCH.search(text) if "epoch" in lowered else None
@@ -206,11 +210,11 @@ def _clock(text: str, lowered: str, bar: bool) -> tuple[dict[str, float], tuple[
     if "batch" in lowered and (batch := _BATCH.search(text)):
         inner = (float(batch[1]), float(batch[2] or 0))
     elif "[" in text and inner is None:
-        inner = _brackets(text, clock)
+        inner = _brackets(text, clock, heading)
     return clock, inner
 
 
-def _brackets(text: str, clock: dict[str, float]) -> tuple[float, float] | None:
+def _brackets(text: str, clock: dict[str, float], heading: str) -> tuple[float, float] | None:
     """`[2/90][10/5005]`, `Epoch: [2][10/5005]`, `Test: [10/196]`, `[2/90] loss 0.3`; an epoch found is added."""
     found = list(islice(_BRACKET.finditer(text), 2))
     if not found:
@@ -224,7 +228,8 @@ def _brackets(text: str, clock: dict[str, float]) -> tuple[float, float] | None:
         if "epoch" not in clock:
             clock["epoch"] = float(first[1])
         return (float(found[1][1]), float(found[1][2])) if len(found) == 2 else None
-    if "epoch" not in clock and "step" not in clock and not side_of(split(text[: first.start()])):
+    told = heading or side_of(split(text[: first.start()]))
+    if not (told or "epoch" in clock or "step" in clock):
         clock["epoch"] = float(first[1])
         return None
     return (float(first[1]), float(first[2])) if "step" not in clock else None
@@ -233,6 +238,13 @@ def _brackets(text: str, clock: dict[str, float]) -> tuple[float, float] | None:
 def says(lowered: str, *words: str) -> bool:
     """Whether one of the words is in a text: a hundredth of the time that a search by regular expression takes."""
     return any(word in lowered for word in words)
+
+
+@lru_cache(maxsize=4096)
+def _may_tell(words: str) -> bool:
+    """Whether words before a number may be a loss's, a metric's, a rate's or a split's."""
+    known = {*split(words), *words.lower().split(" ")}
+    return not known.isdisjoint(_TELLING) or not known.isdisjoint(_SIDES)
 
 
 @lru_cache(maxsize=4096)

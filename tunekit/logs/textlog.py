@@ -35,12 +35,13 @@ _PREFIX = re.compile(
     r"\W*+(?:\d{2,4}[-/.:]\d\d[^A-Za-z]*+)?+(?:[\w.]++ - )?+"
     r"(?:(?:INFO|DEBUG|WARNING)\b[\s:\])-]*+(?:[\w.]++:(?=\s*+\S))?+)?+\W*+"
 )
-_ENTRY = re.compile(r"['\"]?([A-Za-z_][\w.\-]*+)['\"]?(?:\s*+[:=]\s*+| {2,}|\t)(\S[^:=]*+)?+$")
+_VALUE = r"\[[^\[\]]*+\]|\{[^{}]*+\}|\([^()]*+\)|[^\s:=]++(?: [^\s:=]++){0,2}+"
+_ENTRY = re.compile(rf"['\"]?([A-Za-z_][\w.\-]*+)['\"]?(?:\s*+[:=]\s*+| {{2,}}|\t)(?:({_VALUE})\s*+,?\s*+)?+$")
 _SETTING = re.compile(
     r"(?i)(?:.*(?:batch_?size|num_|n_|epochs|seed|optim|_dir|_path|path|dataset|device|worker|scheduler|model|gpu|cuda|fp16|"
     r"resume|interval|warmup|decay|momentum|strategy|_steps|patience|smoothing|dropout|version|hidden)|do_|use_|no_|save_|eval_)"
 )
-_WORDY = re.compile(r"(?i)(?:true|false|none|null|\[.*|\{.*|['\"]?[A-Za-z./~][\w./\-]*+['\"]?,?)$")
+_WORDY = re.compile(r"(?i)(?:true|false|none|null|[\[{(].*[\]})]|['\"]?[A-Za-z./~][\w./\-]*+['\"]?,?)$")
 _DUMP = re.compile(r"\b(?:Namespace|Arguments|Config|Config(?:Dict)?|Params)\(")
 _SWITCH = re.compile(r"(?:[:=]\s*+)(?:True|False|None|true|false|null)\b")
 _NO_HEADING = frozenset(
@@ -147,7 +148,8 @@ class _Reading:
             for text in pieces(whole) if len(whole) <= LONGEST else ():
                 rows = self.table.row(text)
                 if rows is not None:
-                    yield from rows
+                    yield from (row for row in rows if row != self.last)
+                    self.last = rows[-1] if rows else self.last
                     continue
                 if not any(char.isdigit() or char in "nN" for char in text):
                     self._heading(text)
@@ -208,6 +210,7 @@ class _Reading:
             values = line.values
             if line.inner is not None:
                 if "step" not in line.clock:
+                    self.told = self.told if self.clock.get("step") == line.inner[0] else {}
                     self.clock["step"] = line.inner[0]
                 values = _of_a_step(values)
             elif line.clock and "step" not in line.clock:
