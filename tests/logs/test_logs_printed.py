@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -189,6 +190,32 @@ class TestLines:
         assert read_line is not None
         assert read_line.clock == clock
         assert read_line.values
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "]" + "it/s " * 790,
+        "%|" + "1" * 3900,
+        "%|  loss" + " " * 3900,
+        "loss  acc  val\x0b" + "\x0b" * 3900,
+        "s 1 " * 990,
+        "min a 1 " * 490,
+        "epoch" * 790,
+        "epoch " + " " * 3900,
+        "1 - " * 990,
+        "[1/" * 1300,
+        " at epoch" * 440,
+        ": " * 1990 + "True",
+        "accuracy of the network on the " + "a" * 3900,
+    ],
+)
+def test_lines_are_taken_apart_at_once(line: str) -> None:
+    header = "loss  acc  val_loss"
+    started = time.process_time()
+    list(as_records([header, *[line] * 200]))
+    assert time.process_time() - started < 5
 
 
 class TestNames:

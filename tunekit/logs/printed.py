@@ -7,17 +7,15 @@ import re
 from tunekit.logs.names import EPOCH_NAMES, part
 
 _RULE = re.compile(r"[\s|+=\-─━:]++$")
-_BAR = re.compile(r":?\s*+\d++%\|.*+$")
-_GAP = re.compile(r"\s*+\|\s*+|\t++| {2,}")
-_NAME = re.compile(r"[A-Za-z#][\w./@:()\-\[\] #%]{0,40}+$")
+_GAP = re.compile(r"\||\t++| {2,}+")
+_NAME = re.compile(r"[A-Za-z][\w./@:()\-\[\] #%]{0,40}+$")
 _NO_NAMES = re.compile(r"(?<![@:\d])\d++(?:\.\d|/\d|[eE%])|(?:^|[\s|(\[])\d|[=%,;]|: ")
 """What a line has that holds numbers or is a sentence, and a header has not."""
 
 _COUNT = re.compile(r"(\d++)/\d++:?+$")
 _NUMBER = re.compile(r"[-+]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?+%?+$|[-+]?+(?:nan|inf)$", re.IGNORECASE)
 
-CLOCKS = {**dict.fromkeys(EPOCH_NAMES, "epoch"), "e": "epoch", "#": "step"}
-"""Names of the first columns, spaCy's among them."""
+CLOCKS = dict.fromkeys(EPOCH_NAMES, "epoch")
 
 LEAST = 3
 """Names that make a header: two words with a gap between them are met in any message."""
@@ -37,7 +35,8 @@ class Table:
             return None
         if self.names and _RULE.match(text):
             return []
-        bare = _BAR.sub("", text) if "%|" in text else text
+        before, bar, _ = text.partition("%|")
+        bare = before.rstrip("0123456789").rstrip().rstrip(":") if bar else text
         names = _names(bare)
         if names:
             complete = self.rest()
@@ -80,7 +79,7 @@ def _names(text: str) -> list[str]:
     """The names in a header; [] where a line is none."""
     if _NO_NAMES.search(text):
         return []
-    names = [name.strip("()") for name in _GAP.split(text.strip().strip("|").strip()) if name]
+    names = [name.strip("() ") for name in _GAP.split(text) if name and not name.isspace()]
     if len(names) < LEAST or len(names) > 60 or not all(_NAME.match(name) for name in names):
         return []
     return names if any(part(name).kind in ("loss", "score", "error") for name in names) else []
@@ -88,8 +87,8 @@ def _names(text: str) -> list[str]:
 
 def _cells(text: str, count: int) -> list[str] | None:
     """A row's cells, taken apart at its gaps or, where they are narrow, at every blank."""
-    text = text.strip().strip("|").strip()
-    for cells in ([cell for cell in _GAP.split(text) if cell], text.replace("|", " ").split()):
+    apart = [cell.strip() for cell in _GAP.split(text) if cell and not cell.isspace()]
+    for cells in (apart, text.replace("|", " ").split()):
         if len(cells) == count:
             return cells
     return None

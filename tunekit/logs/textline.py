@@ -48,13 +48,12 @@ _BATCH = re.compile(
 )
 _BRACKET = re.compile(r"\[\s*+(\d++)\s*+/\s*+(\d++)\s*+(?:\]|\()")
 _LINE_NUMBER = re.compile(r"\s*+\[(\d++)\][\s:]")
-_BAR = re.compile(r"\d%\|[^|]*+\|\s*+\d++/\d|\[=*+>?+\.*+\]|\bETA\b|(?<!\d)\d++/\d++ \[|\d++/\d++ ━")
-_COUNTER = re.compile(r"(?<![\d/])(\d++)/(\d++)(?=\s*+(?:\[|━))")
+_BAR = re.compile(r"\d%\|[^|]*+\|\s*+\d++/\d|\[=*+>?+\.*+\]|(?<!\d)\d++/\d++ \[|(?<!\d)\d++/\d++ ━")
+_COUNTER = re.compile(r"(?<![\d/])(\d++)/(\d++)(?= *+(?:\[|━))")
 _CLOCK_PHRASE = re.compile(
     r"(?i) (?:at|after|for|in|on|of)(?: the)?+(?: end of)?+ (?:epoch|step|iteration|iter|batch|update)\b"
     r"[\s:#]*+\d++(?: is(?= ))?+"
 )
-_TAIL = re.compile(r"(?:it/s|s/it|B/s)[^\]\[]*+\](?=\s*+[A-Za-z])")
 
 _DARKNET = re.compile(rf" *+(\d++): ({_NUMBER}), ({_NUMBER}) avg")
 
@@ -118,16 +117,18 @@ class Line:
 
 def pieces(text: str) -> Sequence[str]:
     """A line, or two where a message was printed behind a progress bar that had no line end."""
-    if "]" not in text or "it" not in text:
+    rate = max(text.find("it/s"), text.find("s/it"))
+    end = text.find("]", rate) + 1 if rate >= 0 else 0
+    if not end or "[" in text[rate:end] or not text[end:].lstrip()[:1].isalpha():
         return (text,)
-    match = _TAIL.search(text)
-    return (text,) if match is None else (text[: match.end()], text[match.end() :])
+    return text[:end], text[end:]
 
 
 def parse(text: str, heading: str = "") -> Line | None:
     """What a line says, or None for one without epoch, step or named numbers. `heading`: the split told above it."""
     lowered = text.lower()
-    bar = ("[" in text or "%|" in text or "ETA" in text or "━" in text) and _BAR.search(text) is not None
+    shown = ("[" in text or "%|" in text or "━" in text) and _BAR.search(text) is not None
+    bar = _COUNTER.search(text) if shown else None
     clock, inner = _clock(text, lowered, bar, heading)
     if clock and says(lowered, " at ", " after ", " for ", " in ", " on ", " of "):
         text = _CLOCK_PHRASE.sub("", text.replace("Score at", "loss at"))
@@ -139,7 +140,7 @@ def parse(text: str, heading: str = "") -> Line | None:
     if not values and not clock and inner is None:
         return None
     sides = frozenset(part(name).side for name in values if name != "lr")
-    return Line(clock, values, inner, bar, running, sides)
+    return Line(clock, values, inner, bar is not None, running, sides)
 
 
 def _values(text: str, heading: str) -> tuple[dict[str, float], bool]:
@@ -188,7 +189,9 @@ def _values(text: str, heading: str) -> tuple[dict[str, float], bool]:
     return values, running
 
 
-def _clock(text: str, lowered: str, bar: bool, heading: str) -> tuple[dict[str, float], tuple[float, float] | None]:
+def _clock(
+    text: str, lowered: str, bar: re.Match[str] | None, heading: str
+) -> tuple[dict[str, float], tuple[float, float] | None]:
     clock: dict[str, float] = {}
     inner: tuple[float, float] | None = None
     epoch = _EPOCH.search(text) if "epoch" in lowered else None
@@ -198,9 +201,8 @@ def _clock(text: str, lowered: str, bar: bool, heading: str) -> tuple[dict[str, 
             inner = (float(epoch[2]), 0.0)
     elif epoch is None and "train" in lowered and "[" in text and (leading := _LEADING_EPOCH.search(text)):
         clock["epoch"] = float(leading[1])
-    if bar:
-        counter = _COUNTER.search(text)
-        return clock, (float(counter[1]), float(counter[2])) if counter else (0.0, 0.0)
+    if bar is not None:
+        return clock, (float(bar[1]), float(bar[2]))
     if says(lowered, "step", "iter", "update", "itr"):
         step = _STEP.search(text)
         if step is not None and not _NO_CLOCK.search(text[max(0, step.start() - 12) : step.start()]):

@@ -200,7 +200,7 @@ class _Reading:
                 yield from self._move(line.clock)
                 self.side = ""
                 self._heading(text)
-        elif validation and line.inner is not None:
+        elif validation and line.inner is not None and line.clock.get("step", -1.0) != self.clock.get("step"):
             self._loop(line)
         elif validation and self.loop and not ahead:  # what a loop comes to
             self.loop |= line.values
