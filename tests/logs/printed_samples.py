@@ -403,6 +403,97 @@ def lightgbm() -> list[str]:
     ]
 
 
+def two_bars(named: bool = True) -> list[str]:
+    lines = []
+    for k in range(EPOCHS):
+        epoch = f"Epoch {k + 1}/{EPOCHS} " if named else ""
+        lines += [
+            f"{epoch}[Train]: {n}%|## | {n}/100 [00:01<00:02, 10.0it/s, loss={TRAIN[k]:.4f}]" for n in (10, 50, 100)
+        ]
+        lines += [f"{epoch}[Val]: {10 * n}%|## | {n}/10 [00:01<00:02, 10.0it/s, loss={VAL[k]:.4f}]" for n in (5, 10)]
+    return lines
+
+
+def two_bars_without_epochs() -> list[str]:
+    return two_bars(named=False)
+
+
+def espnet() -> list[str]:
+    lines = []
+    for k in range(EPOCHS):
+        at = f"[host] 2021-01-01 10:00:00,123 (trainer:732) INFO: {k + 1}epoch"
+        lines += [
+            f"{at}:train:{100 * n - 99}-{100 * n}batch: iter_time=0.1, loss_ctc=50.1, acc=0.512, loss={TRAIN[k] * f:.4f}, "
+            "optim0_lr0=1.0e-04, train_time=2.1"
+            for n, f in zip((1, 2, 3), NOISE, strict=True)
+        ]
+        lines.append(
+            f"{at} results: [train] iter_time=0.1, loss_ctc=50.1, loss={TRAIN[k]:.4f}, time=10 minutes and 5.2 seconds, "
+            f"[valid] loss_ctc=40.1, acc=0.6, wer=0.5, loss={VAL[k]:.4f}, time=20 seconds, total_count=30"
+        )
+    return lines
+
+
+def coqui() -> list[str]:
+    """Differences to the evaluation before stand where others print means."""
+    lines = []
+    for k in range(EPOCHS):
+        lines += [f" > EPOCH: {k}/{EPOCHS}", " > TRAINING (2022-01-01 10:00:00) "]
+        for n in (0, 25, 49):
+            lines += [
+                f"   --> STEP: {n}/50 -- GLOBAL_STEP: {50 * k + n}",
+                f"     | > loss: {TRAIN[k]:.4f}  ({TRAIN[k]:.4f})",
+            ]
+            lines += ["     | > step_time: 0.5012  (0.512)"]
+        lines += [" > EVALUATION ", "   --> STEP: 0", f"     | > loss: {VAL[k] * 1.1:.4f}  ({VAL[k] * 1.1:.4f})"]
+        lines += ["  --> EVAL PERFORMANCE", f"     | > avg_loss: {VAL[k]:.4f} (-0.1)"]
+    return lines
+
+
+def word_language_model() -> list[str]:
+    lines = []
+    for k in range(EPOCHS):
+        lines += [
+            f"| epoch {k + 1:3d} | {1000 * n:5d}/ 3000 batches | lr 20.00 | ms/batch 10.12 | loss {TRAIN[k] * f:.4f} | ppl 300.12"
+            for n, f in zip((1, 2, 3), NOISE, strict=True)
+        ]
+        lines += [
+            "-" * 89,
+            f"| end of epoch {k + 1:3d} | time: 40.12s | valid loss {VAL[k]:.4f} | valid ppl 150.12",
+            "-" * 89,
+        ]
+    return [*lines, "=" * 89, "| End of training | test loss  2.30 | test ppl 10.12"]
+
+
+def quickstart(named: bool = True) -> list[str]:
+    lines = []
+    for k in range(EPOCHS):
+        lines += [f"Epoch {k + 1}", "-------------------------------"] if named else []
+        lines += [f"loss: {TRAIN[k] * f:.6f}  [{n:>5d}/60000]" for n, f in zip((64, 6464, 12864), NOISE, strict=True)]
+        lines += ["Test Error: ", f" Accuracy: {100 * ACCURACY[k]:.1f}%, Avg loss: {VAL[k]:.6f} ", ""]
+    return lines
+
+
+def quickstart_without_epochs() -> list[str]:
+    return quickstart(named=False)
+
+
+def batches_and_summary() -> list[str]:
+    lines = []
+    for k in range(EPOCHS):
+        lines += [f"Epoch {k + 1}, Batch {n}, Loss: {TRAIN[k] * f:.4f}" for n, f in zip((1, 2, 3), NOISE, strict=True)]
+        lines += [f"Epoch {k + 1} - Train Loss: {TRAIN[k]:.4f}, Val Loss: {VAL[k]:.4f}, Val Acc: 0.6"]
+    return lines
+
+
+def cifar_tutorial() -> list[str]:
+    return [
+        f"[{k + 1}, {2000 * n:5d}] loss: {TRAIN[k] * f:.3f}"
+        for k in range(EPOCHS)
+        for n, f in zip((1, 2, 3), NOISE, strict=True)
+    ]
+
+
 def appended() -> list[str]:
     return [*transfer_tutorial(), *transfer_tutorial()]
 
@@ -413,12 +504,34 @@ BOTH: dict[str, Sample] = {
     for sample in (
         imagenet_example, mnist_example, timm, mxnet, megatron, keras_bars, lightning_bar, bar_of_epochs, printed_behind_a_bar,
         fairseq, opennmt, caffe, fastai, skorch, headings, named_afterwards, transfer_tutorial, bare_splits,
-        steps_and_evaluations, estimator, lightgbm,
+        steps_and_evaluations, estimator, lightgbm, two_bars, two_bars_without_epochs, espnet, coqui, word_language_model,
+        quickstart, quickstart_without_epochs, batches_and_summary,
     )
 }  # fmt: skip
 TRAINING_ALONE: dict[str, Sample] = {
     sample.__name__: sample
-    for sample in (detection_model_garden, mmdetection, detectron2, paddle, one_bar, dl4j, darknet, ultralytics, gluon)
+    for sample in (
+        detection_model_garden,
+        mmdetection,
+        detectron2,
+        paddle,
+        one_bar,
+        dl4j,
+        darknet,
+        ultralytics,
+        gluon,
+        cifar_tutorial,
+    )
 }
-BATCHES = {"imagenet_example", "mnist_example", "timm", "mmdetection"}
+BATCHES = {
+    "imagenet_example",
+    "mnist_example",
+    "timm",
+    "mmdetection",
+    "word_language_model",
+    "quickstart",
+    "quickstart_without_epochs",
+    "cifar_tutorial",
+    "coqui",
+}
 """Programs that print batches alone: three an epoch."""

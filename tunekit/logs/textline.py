@@ -22,7 +22,7 @@ _PAIR = re.compile(
     rf"(?P<words>[A-Za-z][A-Za-z0-9@_/.\-]*+(?: (?!(?:{_WORD})(?![\w/]))[A-Za-z][A-Za-z0-9@_/\-]*+){{0,3}}+)"
     r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>)?+\s*+(?:tensor\()?+[\[(]?+\s*+['\"]?+"
     rf"(?:\d++/\d++ ?+\((?P<share>{_NUMBER})%|(?P<number>{_NUMBER}))"
-    rf"(?:\s*+%)?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>{_NUMBER})\s*+\))?+"
+    rf"(?:\s*+%)?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
     r"|[A-Za-z0-9@_/.\-]++"  # a word that no number follows, at once: none does from its middle on either
 )
 _NETWORK = re.compile(
@@ -36,6 +36,7 @@ _EPOCH = re.compile(
     rf"{_LOOP}['\"]?+[\s:=#\[(_-]*+(\d++(?:\.\d++)?+)(?!\.?\d*+%)(?:\]?+\s*+:\s*+(\d++) / \d)?+",
     re.IGNORECASE,
 )
+_EPOCH_BEHIND = re.compile(r"(?<![\w.])(\d++)epoch\b(?:\S*?-(\d++)batch)?+")
 _LEADING_EPOCH = re.compile(r"(?<![\w/.])train(?:ing)?+:?+ *+\[?+(\d++)(?:/\d++)?+\]? ?+(?=\[ *+\d++/)", re.IGNORECASE)
 _NO_CLOCK = re.compile(r"(?i)(?:best|max|maximum|total|num|per|every|each|from|until|warmup|saved?|load(?:ed)?)\W*+$")
 _STEP = re.compile(
@@ -43,13 +44,20 @@ _STEP = re.compile(
     rf"{_LOOP}(?![a-z_/])['\"]?+[\s:=#\[(]*+(\d++)(?!\.?\d*+%)(?:\s*+/\s*+(\d++))?+",
     re.IGNORECASE,
 )
+_GLOBAL_STEP = re.compile(
+    _STEP.pattern.replace("global[_ ]|train(?:ing)?[_ ]|num[_ ])?+", "global[_ ])"), re.IGNORECASE
+)
 _BATCH = re.compile(
-    r"(?<![a-z0-9_])(?:mini-?)?+batch(?:_id|_idx|_i)?+[\s:=#\[(]++(\d++)(?:\s*+/\s*+(\d++))?+", re.IGNORECASE
+    r"(?<![a-z0-9_/])(?:mini-?)?+batch(?:_id|_idx|_i)?+[\s:=#\[(]++(\d++)(?:\s*+/\s*+(\d++))?+"
+    r"|(?<!\d)(\d++)/ *+(\d++) batches",
+    re.IGNORECASE,
 )
 _BRACKET = re.compile(r"\[\s*+(\d++)\s*+/\s*+(\d++)\s*+(?:\]|\()")
+_PAIR_OF_COUNTS = re.compile(r"[^\w\[]*+\[(\d++), *+(\d++)\]")
+_NAMED_BEFORE = re.compile(r"[A-Za-z]{2}[\s:=]++\d")
 _LINE_NUMBER = re.compile(r"\s*+\[(\d++)\][\s:]")
 _BAR = re.compile(r"\d%\|[^|]*+\|\s*+\d++/\d|\[=*+>?+\.*+\]|(?<!\d)\d++/\d++ \[|(?<!\d)\d++/\d++ ━")
-_COUNTER = re.compile(r"(?<![\d/])(\d++)/(\d++)(?= *+(?:\[|━))")
+_COUNTER = re.compile(r"(?<![\d/])(\d++)/(\d++)(?= *+(?:\[[\d=>.<?]|━))")
 _CLOCK_PHRASE = re.compile(
     r"(?i) (?:at|after|for|in|on|of)(?: the)?+(?: end of)?+ (?:epoch|step|iteration|iter|batch|update)\b"
     r"[\s:#]*+\d++(?: is(?= ))?+"
@@ -87,7 +95,7 @@ _FILLER = frozenset(
 )
 _KINDS_OF_AVERAGE = frozenset(("macro", "micro", "weighted", "balanced"))
 _DATA_SET = re.compile(r"(?i)(?:valid|validation|eval)_\d++")
-_ONE_MINUS = re.compile(r"(?:^|[^\d.])1 - $")
+_ONE_MINUS = re.compile(r"(?:^|[(=,|:] *+)1 - $")
 _POSSESSOR = re.compile(r"\w++'$")
 _SEPARATOR = re.compile(r"[0|,;]")
 _NO_DIGITS = str.maketrans("123456789", "0" * 9)
@@ -199,18 +207,21 @@ def _clock(
         clock["epoch"] = float(epoch[1])
         if epoch[2]:
             inner = (float(epoch[2]), 0.0)
+    elif epoch is None and "epoch" in lowered and (behind := _EPOCH_BEHIND.search(lowered)):
+        clock["epoch"] = float(behind[1])
+        inner = (float(behind[2]), 0.0) if behind[2] else None
     elif epoch is None and "train" in lowered and "[" in text and (leading := _LEADING_EPOCH.search(text)):
         clock["epoch"] = float(leading[1])
     if bar is not None:
         return clock, (float(bar[1]), float(bar[2]))
     if says(lowered, "step", "iter", "update", "itr"):
-        step = _STEP.search(text)
+        step = (_GLOBAL_STEP.search(text) if "global" in lowered else None) or _STEP.search(text)
         if step is not None and not _NO_CLOCK.search(text[max(0, step.start() - 12) : step.start()]):
             clock["step"] = float(step[2])
             if step[3] and ("epoch" in clock or side_of(split(text[: step.start()]))):
                 inner = (float(step[2]), float(step[3]))
     if "batch" in lowered and (batch := _BATCH.search(text)):
-        inner = (float(batch[1]), float(batch[2] or 0))
+        inner = (float(batch[1] or batch[3]), float(batch[2] or batch[4] or 0))
     elif "[" in text and inner is None:
         inner = _brackets(text, clock, heading)
     return clock, inner
@@ -218,6 +229,10 @@ def _clock(
 
 def _brackets(text: str, clock: dict[str, float], heading: str) -> tuple[float, float] | None:
     """`[2/90][10/5005]`, `Epoch: [2][10/5005]`, `Test: [10/196]`, `[2/90] loss 0.3`; an epoch found is added."""
+    pair = _PAIR_OF_COUNTS.match(text) if not clock else None
+    if pair is not None:
+        clock["epoch"] = float(pair[1])
+        return float(pair[2]), 0.0
     found = list(islice(_BRACKET.finditer(text), 2))
     if not found:
         number = _LINE_NUMBER.match(text)
@@ -231,7 +246,7 @@ def _brackets(text: str, clock: dict[str, float], heading: str) -> tuple[float, 
             clock["epoch"] = float(first[1])
         return (float(found[1][1]), float(found[1][2])) if len(found) == 2 else None
     told = heading or side_of(split(text[: first.start()]))
-    if not (told or "epoch" in clock or "step" in clock):
+    if not (told or "epoch" in clock or "step" in clock or _NAMED_BEFORE.search(text[: first.start()])):
         clock["epoch"] = float(first[1])
         return None
     return (float(first[1]), float(first[2])) if "step" not in clock else None

@@ -129,6 +129,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.side = ""  # told by a heading
+        self.summed = False  # whether what the heading announced was said
         self.clock: Record = {}
         self.loop: Record = {}  # the numbers of a validation loop that is not over
         self.batches = 0
@@ -180,12 +181,15 @@ class _Reading:
         named = re.search(r"[:=]\s*+[\w'\"]|[\w]/|_", tail)
         if told and len(words) <= 6 and not named and not _NO_HEADING.intersection(words):
             self.side = "" if told == "train" or _ENDS.search(tail) else told
+            self.summed = False
 
     def _line(self, line: Line, text: str) -> Iterator[Record]:
         ahead = any(line.clock[name] > self.clock.get(name, -1.0) for name in line.clock)
-        if line.values and self.side and line.inner is None and (ahead or _ENDS.search(text)):
+        over = self.summed if line.inner is not None else ahead or _ENDS.search(text) is not None
+        if line.values and self.side and over:
             self.side = ""
             line = parse(text) or line
+        self.summed = bool(self.side and line.values and line.inner is None)
         validation = bool(line.sides) and line.sides <= {"val", "test"}
         if line.bar and validation:
             yield from self._bar_ends()
@@ -195,14 +199,14 @@ class _Reading:
         elif line.bar:
             yield from self._bar(line) if line.values else ()
         elif not line.values:
-            if line.clock:
+            if line.clock and (ahead or not self.side):  # else the count of a validation
                 yield from self._end(line.clock) if "epoch" in line.clock and _ENDS.search(text) else ()
                 yield from self._move(line.clock)
                 self.side = ""
                 self._heading(text)
         elif validation and line.inner is not None and line.clock.get("step", -1.0) != self.clock.get("step"):
             self._loop(line)
-        elif validation and self.loop and not ahead:  # what a loop comes to
+        elif validation and not ahead and (self.loop or (self.side and self.clock and not line.clock)):
             self.loop |= line.values
         else:
             yield from self._move(line.clock)
@@ -280,6 +284,7 @@ class _Reading:
             on = step >= before.inner[0] and total == before.inner[1]
         if not on:
             yield from self._bar_ends()
+            yield from self._loop_ends()
         if line.clock.get("epoch", self.clock.get("epoch")) != self.clock.get("epoch"):
             yield from self._move(line.clock)
         if "epoch" not in self.clock or "bar" in self.clock:
