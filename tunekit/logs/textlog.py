@@ -10,9 +10,9 @@ from pathlib import Path
 from tunekit.logs import source
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, split
-from tunekit.logs.printed import Table
 from tunekit.logs.tabular import records_log
 from tunekit.logs.textline import SIDE_WORDS, Line, parse, pieces, says, side_of
+from tunekit.logs.texttable import Table
 
 LONGEST = 4000
 """Characters of a line that are looked at: a dumped configuration or array is no message."""

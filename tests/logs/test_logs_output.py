@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from printed_samples import ACCURACY, BATCHES, BOTH, TRAIN, TRAINING_ALONE, VAL, appended, headings, keras_bars
+from output_samples import ACCURACY, BATCHES, BOTH, TRAIN, TRAINING_ALONE, VAL, appended, headings, keras_bars
 
 from tunekit.logs import Log, read
 from tunekit.logs.log import floats
