@@ -94,7 +94,6 @@ class TestPrograms:
             "iter: 1000",
             "step: 7",
             "loss_weight: 3.0",
-            "loss: 4.0",
             "lr: 0.5",
             "test: data",
         ]
@@ -102,6 +101,22 @@ class TestPrograms:
         assert_holds(log.train, TRAIN)
         assert_holds(log.val, VAL)
         assert log.lr is None
+
+    def test_a_result_of_which_a_third_are_words_is_no_configuration(self, tmp_path: Path) -> None:
+        lines = []
+        for k in range(len(TRAIN)):
+            lines += [
+                f"epoch: {k}",
+                f"loss: {TRAIN[k]}",
+                f"val_loss: {VAL[k]}",
+                "acc: 0.5",
+                "model: resnet",
+                "saved: True",
+                "",
+            ]
+        log = written(lines, tmp_path)
+        assert_holds(log.train, TRAIN)
+        assert_holds(log.val, VAL)
 
 
 class TestLines:

@@ -98,23 +98,32 @@ def as_records(lines: Iterable[str]) -> Iterator[Record]:
 
 
 def _without_settings(lines: Iterable[str]) -> Iterator[str]:
-    """The lines without a printed configuration: several of `name: value` on end, a third of them settings."""
+    """The lines without a printed configuration: several of `name: value` on end, a third of them settings.
+
+    Where a loss or a metric is among them, two thirds: an epoch's result may be printed so.
+    """
     block: list[str] = []
-    settings = 0
+    settings = measures = 0
     for text in lines:
         entry = _ENTRY.match(text, _PREFIX.match(text).end()) if len(text) < 200 else None  # type: ignore[union-attr]
         if entry is not None and len(block) < BLOCK:
             block.append(text)
             value = entry[2] or ""
-            settings += bool(_SETTING.match(entry[1]) or (value and _WORDY.match(value)))
+            setting = bool(_SETTING.match(entry[1]) or (value and _WORDY.match(value)))
+            settings += setting
+            measures += not setting and part(entry[1]).kind in ("loss", "score", "error")
             continue
         if block:
-            yield from () if len(block) >= 3 and 3 * settings >= len(block) else block
-            block, settings = ([text], 0) if entry is not None else ([], 0)
+            yield from () if _is_configuration(len(block), settings, measures) else block
+            block, settings, measures = [text] if entry is not None else [], 0, 0
         if entry is None and not _is_dump(text):
             yield text
-    if not (len(block) >= 3 and 3 * settings >= len(block)):
+    if not _is_configuration(len(block), settings, measures):
         yield from block
+
+
+def _is_configuration(entries: int, settings: int, measures: int) -> bool:
+    return entries >= 3 and 3 * settings >= (2 if measures else 1) * entries
 
 
 def _is_dump(text: str) -> bool:
