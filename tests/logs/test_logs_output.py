@@ -167,6 +167,7 @@ class TestLines:
             ("training: err-top1=0.70", {"train_err_top1": 0.7}),
             ("valid_0's auc: 0.9", {"valid_0_auc": 0.9}),
             ("F1 Score : 0.56 IoU Score: 0.42", {"f1": 0.56, "iou": 0.42}),
+            ("[D loss: 0.7] [G loss: 1.2]", {"d_loss": 0.7, "g_loss": 1.2}),
             ("loss 0.5 after 5 min", {"loss": 0.5}),
             ("elapsed: 5 min | loss 0.52", {"loss": 0.52}),
             ("Test set: Average loss: 0.05, Accuracy: 98/100 (98%)", {"test_loss": 0.05, "test_accuracy": 98.0}),

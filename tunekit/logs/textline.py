@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
-from tunekit.logs.names import EMPTY_WORDS, ERRORS, LOSS, SCORES, STEP_LEVEL, TEST, TRAIN, VAL, part, split
+from tunekit.logs.names import ADVERSARIAL, EMPTY_WORDS, ERRORS, LOSS, SCORES, STEP_LEVEL, TEST, TRAIN, VAL, part, split
 
 NEAR = 200
 """Characters before a number's words in which its split may be named."""
@@ -309,7 +309,7 @@ def _tells_apart(word: str, measure: str) -> bool:
         bool(part(f"{word}_loss").core)
         and word not in _SIDES
         and word not in SCORES
-        and 1 < len(word) < 12
+        and (1 < len(word) < 12 or word in ADVERSARIAL)
         and not word.isdigit()
     )
 
