@@ -29,6 +29,9 @@ SPLIT_COLUMNS = frozenset(("phase", "split", "mode", "stage", "subset", "partiti
 _SENTENCE = re.compile(r"[=!?{}]|: |:$|\d{2}:\d{2}")
 """What a line of a printed log has and a column's name has not."""
 
+_WITH_NUMBER = re.compile(r"[A-Za-z] +[-+]?\d[\d.]*+%?$")
+"""`train loss 0.31`: what a printed line has between its bars, a header once at most."""
+
 _WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
 
 
@@ -68,6 +71,8 @@ def header(path: Path) -> list[str]:
     if len(names) < 2 and not (names and part(names[0]).kind):
         return []
     if any(number(name) is not None or len(name) > 80 or _SENTENCE.search(name) for name in names):
+        return []
+    if sum(_WITH_NUMBER.search(name) is not None for name in names) > 1:
         return []
     if len(lines) > 1:
         row = _fields(lines[1], separator)

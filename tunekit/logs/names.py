@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,21 +12,23 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-TRAIN = frozenset(_words("train training trn tr trainset fit"))
-VAL = frozenset(_words("val valid validation eval evaluation dev heldout holdout vali"))
-TEST = frozenset(_words("test testing tst"))
-LOSS = frozenset(_words("loss losses nll cost objective xent crossentropy logloss bce ce criterion"))
+TRAIN = frozenset(_words("train training trn tr trainset fit learn insample"))
+EVALUATED = frozenset(_words("eval evaluation"))
+VAL = EVALUATED | frozenset(_words("val valid validation dev devel heldout holdout vali valset devset cv oof"))
+TEST = frozenset(_words("test testing tst testset"))
+LOSS = frozenset(_words("loss losses nll mlogloss cost objective xent crossentropy logloss bce ce criterion"))
 ERRORS = frozenset(
-    _words("mae mse rmse rmsle msle mape smape err error wer cer ppl perplexity bpc bpb fid eer ade fde")
+    _words("mae mse rmse rmsle msle mape smape rmspe err error err1 err5 merror wer cer ppl bpc bpb fid eer ade fde")
 )
 BOUNDED = frozenset(
     _words(
-        "acc accuracy acc1 acc5 top1 top5 f1 fscore auc auroc map ap ar iou miou dice jaccard precision recall mcc "
-        "kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 ssim aupr prauc "
-        "map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
+        "acc accuracy acc1 acc5 top1 top5 hits1 hits3 hits10 f1 fscore auc auroc map ap ar iou miou dice jaccard "
+        "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 "
+        "ssim aupr prauc map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
     )
 )
 SCORES = BOUNDED | frozenset(_words("bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider"))
+MEASURES = LOSS | ERRORS | SCORES
 RATE = frozenset(_words("lr learningrate lr0 lr1 lr2 pg0 pg1 pg2"))
 STEP_NAMES = _words(
     "step global_step trainer_global_step iteration iterations iter iters total_iter total_steps steps "
@@ -34,23 +36,45 @@ STEP_NAMES = _words(
 )
 EPOCH_NAMES = _words("epoch epochs ep epoch_num epoch_number current_epoch epoch_idx n_epoch")
 EPOCH_LEVEL = frozenset({"epoch"})
-STEP_LEVEL = frozenset({"step", "batch", "iter", "iteration"})
+STEP_LEVEL = frozenset({"step", "batch", "minibatch", "iter", "iteration"})
 EMPTY_WORDS = (
     EPOCH_LEVEL
     | STEP_LEVEL
     | frozenset(
         _words(
             "avg mean average total overall all running metrics metric stats performance history dataloader idx of the "
-            "set scalars per sum final model main end value on b logs log scalar smoothed"
+            "set scalars per sum final model main end value on b logs log scalar smoothed avr running current s agg"
         )
     )
 )
 """Words that do not tell one loss from another: `train/loss_epoch` and `loss` are the same loss."""
 
-RECORDS = frozenset(_words("best min max lowest highest patience delta diff std var time memory gap ratio weight"))
+RECORDS = frozenset(
+    _words(
+        "best min max minimum maximum lowest highest prev previous patience delta diff std var time memory gap ratio "
+        "weight lambda threshold eta"
+    )
+)
 """Words of columns that are no curve of the run: a best so far, a spread, a duration."""
 
+SETTINGS = frozenset(
+    _words(
+        "scale scaler scaling factor weights weighting coef coeff coefficient gain fn func function type name thresh "
+        "thr tolerance tol smoothing interval every freq frequency count counts num size samples plateau target "
+        "goal stdev stddev variance ci sec secs seconds duration speed fps mem improvement change"
+    )
+)
+"""Words that make a setting or a measurement of a loss when they stand behind it: `loss_scale`."""
+
+PAID_IN_TIME = frozenset(_words("batch data step iter iteration reader load loading compute forward backward"))
+"""What costs seconds: `batch_cost` is nothing that is learned."""
+
 ADVERSARIAL = frozenset(_words("g d gen disc generator discriminator adv gan critic adversarial"))
+
+OPPONENTS = frozenset(_words("d disc discriminator critic value"))
+
+SQUARES = _words("mse rmse rmsle msle rmspe mae mape smape")
+"""Errors that a regression is trained with, the likeliest first."""
 
 PREFERENCE = _words(
     "accuracy top1 acc1 map5095 map95 f1 auc auroc map ap dice iou miou ap5095 map50 ap50 r2 rougel rouge bleu"
@@ -58,14 +82,20 @@ PREFERENCE = _words(
 """Which metric a person looks at first where a log has many."""
 
 _LEARNING_RATE = re.compile(r"learning.?rate", re.IGNORECASE)
+_AT_RANK = re.compile(r"(?<![a-z])(?:(acc|accuracy|prec|precision|err|error|hits?)@|(top)[ _-])(?=(?:1|3|5|10)\b)")
+_RANKED = {"accuracy": "acc", "prec": "acc", "precision": "acc", "error": "err", "hit": "hits"}
+_ONE_WORD = {"acc": "accuracy", "perplexity": "ppl", "accuracy1": "acc1", "accuracy5": "acc5"}
+_ONE_WORD |= {"map05": "map50", "ap05": "ap50", "map075": "map75", "ap075": "ap75"}
+_SAMPLE = re.compile(r"\b(?:(in)|out[ _-]of)[ _-]sample")
+_OF_A_SET = re.compile(r"'s (?=l[12]$)")
 _CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[-_:.](?=[0-9])|(?<=0\.5):0\.")
 _AVERAGE_PRECISION = re.compile(r"(map|ap|AP)[_@-]?(?=[0-9])")
 _CAMEL = re.compile(r"([a-z0-9])([A-Z])")
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]+")
 _GLUED = re.compile(
-    r"^(train|training|tr|validation|valid|val|eval|dev|test)"
-    r"(loss|acc|accuracy|acc1|acc5|err|error|f1|auc|iou|miou|dice|mae|mse|rmse|lr)$"
+    r"^(train|training|trn|tr|validation|valid|val|eval|dev|test|tst|avg|avr|total)"
+    r"(loss|losses|nll|acc|accuracy|acc1|acc5|err|error|f1|auc|iou|miou|dice|mae|mse|rmse|ppl|lr)$"
 )
 
 
@@ -111,7 +141,15 @@ def split(name: str) -> list[str]:
         text = _LEARNING_RATE.sub("lr", text)
     if "cross" in lowered:
         text = _CROSS_ENTROPY.sub("xent", text)
-    text = _BETWEEN_DIGITS.sub("", text.replace("0.5:0.95", "5095"))
+    if "sample" in lowered:
+        text = _SAMPLE.sub(lambda match: "train" if match[1] else "test", text.lower())
+    if ".95" in text:
+        text = text.replace("0.50:0.95", "5095").replace("0.5:0.95", "5095").replace(".5:.95", "5095")
+    text = _BETWEEN_DIGITS.sub("", text)
+    if "@" in text or "top" in lowered:
+        text = _AT_RANK.sub(_at_rank, text.lower())
+    if "'s l" in lowered:
+        text = _OF_A_SET.sub(" mean_absolute_error_" if lowered.endswith("1") else " mse_", text)
     if "ap" in lowered:
         text = _AVERAGE_PRECISION.sub(r"\1", text)
     if lowered != text:
@@ -120,21 +158,37 @@ def split(name: str) -> list[str]:
     for word in _NO_LETTER.split(text):
         glued = _GLUED.match(word)
         words += glued.groups() if glued else [word] if word else []
-    return ["accuracy" if word == "acc" else word for word in words]
+    return [_ONE_WORD.get(word, word) for word in words]
 
 
-def side(words: Collection[str]) -> str:
-    """train, val or test, where one of the words names a split; else ""."""
+def _at_rank(match: re.Match[str]) -> str:
+    word = match[1] or match[2]
+    return _RANKED.get(word, word)
+
+
+def side(words: Sequence[str]) -> str:
+    """train, val or test, where one of the words names a split; else "".
+
+    `train/val_loss` is validation's, `eval_train_loss` what an evaluation finds on the training set.
+    """
+    distinct = set(words)
+    if TRAIN & distinct and not (VAL - EVALUATED) & distinct and EVALUATED & distinct:
+        return "train" if [word for word in words if word in TRAIN | EVALUATED][-1] in TRAIN else "val"
     sides = (("val", VAL), ("test", TEST), ("train", TRAIN))
-    return next((name for name, known in sides if not known.isdisjoint(words)), "")
+    return next((name for name, known in sides if not known.isdisjoint(distinct)), "")
 
 
 def _kind(words: list[str]) -> str:
     distinct = set(words)
-    if RECORDS & distinct:
+    if RECORDS & distinct or words[:2] == ["early", "stopping"]:
+        return ""
+    last = max((place for place, word in enumerate(words) if word in LOSS), default=len(words))
+    if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID_IN_TIME & distinct):
         return ""
     if LOSS & distinct:
         return "loss"
+    if {"err", "error"} & distinct:  # `top1_err` is no accuracy
+        return "error"
     if SCORES & distinct:
         return "score"
     return "error" if ERRORS & distinct else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tunekit.logs.log import Log, Metric, curve, floats
-from tunekit.logs.names import ADVERSARIAL, BOUNDED, SCORES, Part, part, preference
+from tunekit.logs.log import Array, Log, Metric, curve, finite, floats
+from tunekit.logs.names import ADVERSARIAL, BOUNDED, OPPONENTS, SCORES, SQUARES, Part, part, preference, split
 from tunekit.logs.objectives import objective_of
 from tunekit.logs.table import Series
 from tunekit.vocabulary import Curve, UserError
@@ -20,6 +21,8 @@ ENOUGH = 8
 
 LEVELS = {"epoch": 0, "": 1, "step": 2}
 """Means of epochs are looked at before the losses of single steps."""
+
+_NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
 
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
@@ -35,15 +38,18 @@ def assemble(
     val: str | None = None,
 ) -> Log:
     """The log of these curves. `train` and `val` force columns by name; UserError where there is no such one."""
-    curves = {key: value for key, value in series.curves.items() if len(value.x)}
+    every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
-    train_loss = _forced(train, curves, where) if train else _loss(curves, ("train", ""), notes)
-    val_loss = _forced(val, curves, where) if val else _val_loss(curves, train_loss, notes)
+    curves = _told_apart(every, notes)
+    train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
+    val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
     if not (train or val) and train_loss is None and val_loss is None:
-        train_loss, val_loss = _bare(curves)
+        train_loss, val_loss = _bare(curves, notes)
         if train_loss is None and val_loss is None:
             train_loss, val_loss = _error_as_loss(curves, notes)
+    if val_loss is None and train_loss is not None and not train:
+        val_loss = _from_perplexity(curves, train_loss, notes)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
     metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
@@ -54,7 +60,7 @@ def assemble(
         train=train_loss,
         val=val_loss,
         metrics=metrics,
-        lr=next((curves[key] for key in curves if part(key).kind == "rate"), None),
+        lr=_rate(curves),
         epochs=series.epochs,
         notes=tuple(dict.fromkeys(notes)),
         objective=objective_of(curves, format, name),
@@ -68,6 +74,40 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
             return value
     known = ", ".join(repr(key[:80]) for key in list(curves)[:20]) or "none with numbers"
     raise UserError(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
+
+
+def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
+    """The curves by names that tell their splits; losses of a validation that never took place are left out."""
+    result = dict(curves)
+    losses = {key: floats(curves[key].y) for key in curves if part(key).kind == "loss"}
+    if any(np.any(y != 0.0) for y in losses.values()):
+        for key, y in losses.items():
+            if part(key).side in ("val", "test") and len(y) > 1 and not np.any(y):
+                notes.append(f"{key!r} is 0 in every row, so it was not computed; left out")
+                del result[key]
+    numbered = {key: match for key in result if (match := _NUMBERED_SET.match(key))}
+    if {match[2] for match in numbered.values()} != {"0", "1"} or any(part(key).side == "train" for key in result):
+        return result
+    first, second = (_level(result, numbered, number) for number in "01")
+    fitted = "0" if first <= second else "1"
+    notes.append(f"'validation_{fitted}' is taken for the training set: its errors are the lower ones")
+    return {
+        f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: result[key]
+        for key in result
+    }
+
+
+def _level(curves: Mapping[str, Curve], numbered: Mapping[str, re.Match[str]], number: str) -> float:
+    """Where the first measure of XGBoost's n-th evaluation set lies in the second half: low is good."""
+    key = min(key for key, match in numbered.items() if match[2] == number)
+    y = floats(curves[key].y)
+    level = float(np.median(y[len(y) // 2 :]))
+    return -level if part(key).kind == "score" else level
+
+
+def _rate(curves: Mapping[str, Curve]) -> Curve | None:
+    rates = [key for key in curves if part(key).kind == "rate"]
+    return curves[min(rates, key=lambda key: (-len(curves[key].x), _opponent(key), key))] if rates else None
 
 
 def _loss(curves: Mapping[str, Curve], sides: Sequence[str], notes: list[str]) -> Curve | None:
@@ -84,14 +124,16 @@ def _loss(curves: Mapping[str, Curve], sides: Sequence[str], notes: list[str]) -
 
 def _rank(key: str, curves: Mapping[str, Curve], sides: Sequence[str]) -> tuple[object, ...]:
     seen, few = part(key), len(curves[key].x) < ENOUGH
-    return few, not seen.total, sides.index(seen.side), LEVELS[seen.level], -len(curves[key].x)
+    words = split(key)
+    plain = ("loss" not in words, len(words))  # `loss` before `nll_loss` and `cost`
+    return few, not seen.total, sides.index(seen.side), LEVELS[seen.level], plain, -len(curves[key].x), key
 
 
 def _sum_of(keys: Sequence[str], curves: Mapping[str, Curve], notes: list[str]) -> Curve | None:
     """The components' sum, where they are logged together and are parts of one loss."""
     longest = max(len(curves[key].x) for key in keys)
     keys = [key for key in keys if len(curves[key].x) == longest]
-    best = min(keys, key=lambda key: (len(part(key).core), LEVELS[part(key).level]))
+    best = min(keys, key=lambda key: (len(part(key).core), LEVELS[part(key).level], _opponent(key), key))
     level = part(best).level
     keys = [key for key in keys if part(key).level == level]
     first = floats(curves[keys[0]].x)
@@ -103,6 +145,11 @@ def _sum_of(keys: Sequence[str], curves: Mapping[str, Curve], notes: list[str]) 
     total = np.sum([floats(curves[key].y) for key in keys], axis=0)
     notes.append(f"loss is the sum of {', '.join(keys)}")
     return curve(" + ".join(keys), first, total, curves[keys[0]].unit)
+
+
+def _opponent(key: str) -> bool:
+    """Whether a loss is of what only helps another to be trained: a discriminator, a critic."""
+    return not OPPONENTS.isdisjoint(part(key).core)
 
 
 def _val_loss(curves: Mapping[str, Curve], train: Curve | None, notes: list[str]) -> Curve | None:
@@ -120,30 +167,82 @@ def _val_loss(curves: Mapping[str, Curve], train: Curve | None, notes: list[str]
         if plain or twins:
             return curves[min(plain or twins, key=lambda key: _rank(key, curves, (side,)))]
         if len(losses) == 1 or train is None or wanted == {()}:
-            longest = max(losses, key=lambda key: len(curves[key].x))
+            longest = min(losses, key=lambda key: (-len(curves[key].x), key))
             notes.append(f"validation loss is {longest!r} (--val chooses another)")
             return curves[longest]
     return None
 
 
-def _bare(curves: Mapping[str, Curve]) -> tuple[Curve | None, Curve | None]:
+def _bare(curves: Mapping[str, Curve], notes: list[str]) -> tuple[Curve | None, Curve | None]:
     """Columns called just `train` and `val`, which hold a loss unless the log says otherwise."""
     bare = {
         part(key).side: value
-        for key, value in curves.items()
+        for key, value in sorted(curves.items(), reverse=True)
         if not part(key).kind and not part(key).core and not any(char.isdigit() for char in key)
     }
-    return bare.get("train"), bare.get("val") or bare.get("test")
+    train, val = bare.get("train"), bare.get("val") or bare.get("test")
+    if train is not None and _rises_as_scores_do(train):
+        notes.append(
+            f"{train.name!r} rises within 0 and 1 or 0 and 100, as no loss does; --train and --val name losses"
+        )
+        return None, None
+    return train, val
+
+
+def _rises_as_scores_do(candidate: Curve) -> bool:
+    _, y = finite(candidate)
+    third = len(y) // 3
+    if third < 1 or float(np.min(y)) < 0.0 or not (float(np.max(y)) <= 1.0 or 10.0 < float(np.max(y)) <= 100.0):
+        return False
+    return float(np.median(y[-third:])) > 1.05 * float(np.median(y[:third]))
 
 
 def _error_as_loss(curves: Mapping[str, Curve], notes: list[str]) -> tuple[Curve | None, Curve | None]:
     """Where a log has no loss at all, an error measure (MSE, MAE, ...) that it has for training."""
-    for key in curves:
-        if part(key).kind == "error" and part(key).side in ("train", ""):
-            kin = [other for other in curves if part(other).kind == "error" and part(other).core == part(key).core]
-            notes.append(f"no loss in the log; {key!r} is judged in its place")
-            return curves[key], next((curves[other] for other in kin if part(other).side in ("val", "test")), None)
-    return None, None
+    errors = [key for key in sorted(curves) if part(key).kind == "error"]
+    pairs = []
+    for key in errors:
+        if part(key).side in ("train", ""):
+            kin = [other for other in errors if part(other).core == part(key).core and other != key]
+            twin = next((other for side in ("val", "test") for other in kin if part(other).side == side), None)
+            rank = min((SQUARES.index(word) for word in part(key).core if word in SQUARES), default=len(SQUARES))
+            pairs.append((twin is None, rank, key, twin))
+    if not pairs:
+        return None, None
+    _, _, key, twin = min(pairs, key=lambda pair: pair[:3])
+    notes.append(f"no loss in the log; {key!r} is judged in its place")
+    return curves[key], curves[twin] if twin else None
+
+
+def _from_perplexity(curves: Mapping[str, Curve], train: Curve, notes: list[str]) -> Curve | None:
+    """Validation's cross-entropy where only its perplexity is logged; the base is the one of training's own pair."""
+    perplexities = {part(key).side: key for key in sorted(curves) if part(key).core == ("ppl",)}
+    key = perplexities.get("val") or perplexities.get("test")
+    own = perplexities.get("train") or perplexities.get("")
+    if (
+        key is None
+        or part(train.name).kind != "loss"
+        or len(curves[key].x) < 2
+        or np.nanmin(floats(curves[key].y)) < 1.0
+    ):
+        return None
+    base = 1.0
+    if own is not None:
+        _, at_loss, at_ppl = np.intersect1d(floats(train.x), floats(curves[own].x), return_indices=True)
+        losses = floats(train.y)[at_loss]
+        logs = np.log(np.maximum(floats(curves[own].y)[at_ppl], 1.0))
+        fits = [base for base in (1.0, math.log(2.0)) if _near(logs, losses * base)]
+        if not fits:
+            return None
+        base = fits[0]
+    word = "ln" if base == 1.0 else "log2"
+    notes.append(f"validation loss is {word} of {key!r}, as training's is of its perplexity")
+    return curve(f"{word} {key}", curves[key].x, np.log(floats(curves[key].y)) / base, curves[key].unit)
+
+
+def _near(first: Array, second: Array) -> bool:
+    """Whether two logs of one quantity agree as far as their digits go."""
+    return bool(len(first)) and float(np.median(np.abs(first - second))) <= 0.02 * float(np.max(np.abs(second))) + 0.01
 
 
 def _own_clock(train: Curve | None, val: Curve | None) -> tuple[Curve | None, Curve | None]:
@@ -159,9 +258,9 @@ def _own_clock(train: Curve | None, val: Curve | None) -> tuple[Curve | None, Cu
 def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
     """Metric pairs, those a person looks at first in front. An unsided one is the split its twins leave open."""
     groups: dict[tuple[str, ...], dict[str, str]] = {}
-    for key in curves:
+    for key in sorted(curves, key=lambda key: (len(key), key)):
         seen = part(key)
-        if seen.kind in ("score", "error") and key not in used:
+        if seen.kind in ("score", "error") and curves[key].name not in used:
             sides = groups.setdefault(seen.core, {})
             old = sides.get(seen.side)
             if old is None or (part(old).level == "step" and seen.level != "step"):
@@ -182,7 +281,7 @@ def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
             else:
                 train_key = bare
         pairs.append((core, train_key, val_key))
-    pairs.sort(key=lambda item: (item[2] is None, preference(Part("", "", item[0]))))
+    pairs.sort(key=lambda item: (item[2] is None, preference(Part("", "", item[0])), item[0]))
     return tuple(_metric(core, train, val, curves) for core, train, val in pairs[:METRICS])
 
 

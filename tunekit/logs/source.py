@@ -149,12 +149,16 @@ def blocks(path: Path, size: int) -> Iterator[str]:
             yield begun
 
 
+def uncoloured(text: str) -> str:
+    """Text without a terminal's colour codes."""
+    return _ANSI.sub("", text) if "\x1b" in text else text
+
+
 def log_lines(path: Path) -> Iterator[str]:
-    """Lines without colour codes; of a progress bar's many states the last one that says something."""
+    """Lines without colour codes; each state of a progress bar is a line."""
     for line in lines(path, "\n"):
-        if "\x1b" in line:
-            line = _ANSI.sub("", line)
-        yield line.rstrip().rpartition("\r")[2] if "\r" in line else line.rstrip("\n")
+        line = uncoloured(line)
+        yield from line.rstrip().split("\r") if "\r" in line else (line.rstrip("\n"),)
 
 
 def json_lines(path: Path, notes: list[str]) -> Iterator[dict[str, object]]:

@@ -111,16 +111,28 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     busiest = max((len(column.rows) for column in data.values()), default=0)
     step = _clock_column(columns, STEP_NAMES, busiest)
     epoch = _clock_column(columns, EPOCH_NAMES, 0) or _index_column(columns, total)
-    x, unit = _clock(step, epoch, total, busiest)
     result = Series()
+    if step is not None and epoch is None:
+        step = _risen(step, data, result.notes)
+    x, unit = _clock(step, epoch, total, busiest)
     if len(columns) >= COLUMNS:
         result.say_full()
-    keep = _kept_rows(x, unit, data, breaks, result.notes)
+    keep, order = _kept_rows(x, unit, data, breaks, result.notes)
+    later = 0
     for name, column in data.items():
         inside = keep[column.rows]
         places, y = x[column.rows[inside]], column.values[inside]
+        if order and len(y):  # a finished run's earlier states, evaluated once more
+            furthest = np.maximum.accumulate(places)
+            ahead = places >= furthest
+            once = int(np.argmin(ahead)) or len(ahead)
+            ahead[once:] &= places[once:] > furthest[once - 1 : -1]
+            later = max(later, int(np.sum(~ahead)))
+            places, y = places[ahead], y[ahead]
         if len(y):
             result.curves[name] = _sorted(name, places, y, unit)
+    if later:
+        result.notes.append(f"{later} rows that go back behind the run's end are left out")
     if epoch is not None and unit != "epoch":
         inside = keep[epoch.rows]
         if np.any(inside):
@@ -165,13 +177,17 @@ def _index_column(columns: Columns, total: int) -> Column | None:
 
 
 def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -> tuple[Array, str]:
-    """x of every row and its unit: steps where they rise, epochs where they are one a row, else the row."""
+    """x of every row and its unit: steps where they rise, epochs where they are one a row, else the row.
+
+    Steps that begin anew with each epoch are parts of epochs.
+    """
     if step is not None:
-        back = int(np.sum(np.diff(step.values) < 0))
-        epochs_rise = epoch is not None and not np.any(np.diff(epoch.values) < 0)
-        if back == 0 or not epochs_rise:
-            return _spread(step, total), "iteration"
-        return np.arange(total, dtype=np.float64), "row"
+        steps = _spread(step, total)
+        back = np.diff(steps) < 0
+        epochs = None if epoch is None else _spread(epoch, total)
+        if epochs is None or not np.any(back) or 2 * np.sum(np.diff(epochs)[back] > 0) < np.sum(back):
+            return steps, "iteration"
+        return _parts(epochs, steps, step), "epoch"
     if epoch is not None:
         distinct = 1 + int(np.sum(np.diff(epoch.values) != 0))
         if 3 * distinct >= 2 * min(points, len(epoch.rows)):
@@ -188,6 +204,43 @@ def _spread(column: Column, total: int) -> Array:
     return result
 
 
+def _risen(step: Column, data: Columns, notes: list[str]) -> Column:
+    """Steps that begin anew at equal lengths while the loss goes on, made to rise: an epoch that nothing names."""
+    starts = np.flatnonzero(np.diff(step.values) < 0) + 1
+    losses = [column for name, column in data.items() if part(name).kind == "loss" and part(name).side in ("train", "")]
+    if not len(starts) or not losses:
+        return step
+    apart = float(np.median(np.abs(np.diff(step.values))))
+    if max(np.ptp(step.values[starts - 1]), np.ptp(step.values[[0, *starts]])) > apart:
+        return step
+    loss = max(losses, key=lambda column: len(column.rows))
+    places = np.searchsorted(loss.rows, step.rows[starts])
+    levels = [np.median(loss.values[max(0, place - 3) : place]) for place in places if place]
+    begun = [np.median(loss.values[place : place + 3]) for place in places if 0 < place < len(loss.rows)]
+    first = float(np.median(loss.values[:3]))
+    on = [abs(level - new) < abs(first - new) for level, new in zip(levels, begun, strict=False)]
+    if 3 * sum(on) < 2 * len(on) or not on:
+        return step
+    notes.append(f"the step begins anew {len(starts)} times while the loss goes on: taken for one run")
+    passed = np.searchsorted(starts, np.arange(len(step.rows)), side="right")
+    return Column(step.rows, step.values + passed * (float(np.max(step.values)) + apart))
+
+
+def _parts(epochs: Array, steps: Array, step: Column) -> Array:
+    """Epochs that are over at each row: those before its own, and the part of its own that its step is."""
+    first = min(1.0, float(np.min(epochs)))
+    low, high = float(np.min(step.values)), float(np.max(step.values))
+    part_over = (steps + (low == 0)) / (high + (low == 0))
+    told = np.zeros(len(epochs), dtype=bool)
+    told[step.rows] = True
+    fresh = np.concatenate([[True], np.diff(epochs) != 0])
+    last_told = np.maximum.accumulate(np.where(told, np.arange(len(epochs)), -1))
+    last_fresh = np.maximum.accumulate(np.where(fresh, np.arange(len(epochs)), -1))
+    part_over[last_told < last_fresh] = 1.0  # an epoch without a step of its own: its summary
+    result: Array = np.floor(epochs) - first + part_over
+    return result
+
+
 def _fractions(epochs: Array) -> Array:
     """Epochs that many rows share, made to rise within each by equal parts."""
     starts = np.flatnonzero(np.concatenate([[True], np.diff(epochs) != 0]))
@@ -197,16 +250,23 @@ def _fractions(epochs: Array) -> Array:
     return result
 
 
-def _kept_rows(x: Array, unit: str, data: Columns, breaks: Sequence[int], notes: list[str]) -> npt.NDArray[np.bool_]:
-    """Which rows belong to the run that is judged, where the log was resumed or holds several runs."""
+def _kept_rows(
+    x: Array, unit: str, data: Columns, breaks: Sequence[int], notes: list[str]
+) -> tuple[npt.NDArray[np.bool_], bool]:
+    """Which rows belong to the run that is judged, where the log was resumed or holds several runs.
+
+    And whether they are in the order of their x. Runs begin where training goes back: a validation may be logged
+    late, or count otherwise.
+    """
     keep = np.ones(len(x), dtype=bool)
-    back = np.flatnonzero(np.diff(x) < 0) + 1
-    if len(back) > max(3, JITTER * len(x)):
+    rows = _training_rows(data)
+    back = rows[1:][np.diff(x[rows]) < 0]
+    if len(back) > max(3, JITTER * len(rows)):
         notes.append("rows were out of order; sorted by their step")
-        return keep
+        return keep, False
     starts = sorted({0, *(int(row) for row in back), *(row for row in breaks if 0 < row < len(x))})
     if len(starts) == 1:
-        return keep
+        return keep, True
     weight = np.zeros(len(x))
     for column in data.values():
         weight[column.rows] += 1.0
@@ -229,7 +289,17 @@ def _kept_rows(x: Array, unit: str, data: Columns, breaks: Sequence[int], notes:
         resumed = min(resumed, x[start])
     if len(runs[chosen]) > 1:
         notes.append(f"resumed {len(runs[chosen]) - 1} times; repeated steps count once, by their last entry")
-    return keep
+    return keep, True
+
+
+def _training_rows(data: Columns) -> Rows:
+    """The rows of the training loss; of any loss, or of everything, where there is none."""
+    losses = [name for name in data if part(name).kind == "loss"]
+    named = [name for name in losses if part(name).side in ("train", "")] or losses or list(data)
+    filled = np.zeros(max((int(data[name].rows[-1]) + 1 for name in named), default=0), dtype=bool)
+    for name in named:
+        filled[data[name].rows] = True
+    return np.flatnonzero(filled)
 
 
 def _sorted(name: str, x: Array, y: Array, unit: str) -> Curve:

@@ -1,5 +1,6 @@
 """Keras: files of the CSVLogger callback and pandas dumps of History.history. Their TensorBoard files are elsewhere."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +28,13 @@ def recognise(path: Path) -> float:
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log. History.history has a row an epoch and no column that says so."""
-    log = table_log(path, NAME, train, val, name=path.stem, mend=_with_nan)
+    losses = {"loss", "val_loss"}.intersection(delimited.header(path))
+    log = table_log(path, NAME, train, val, name=path.stem, mend=lambda columns: _with_nan(columns, losses))
     metrics = tuple(replace(item, train=_by_epoch(item.train), val=_by_epoch(item.val)) for item in log.metrics)
     return [replace(log, train=_by_epoch(log.train), val=_by_epoch(log.val), lr=_by_epoch(log.lr), metrics=metrics)]
 
 
-def _with_nan(columns: Columns) -> Columns:
+def _with_nan(columns: Columns, losses: Collection[str]) -> Columns:
     """The losses with NaN where pandas wrote nothing: in rows that hold the other numbers of the same split."""
     mended = dict(columns)
     for loss, prefix in (("loss", ""), ("val_loss", "val_")):
@@ -41,7 +43,7 @@ def _with_nan(columns: Columns) -> Columns:
             for name, column in columns.items()
             if part(name).kind in ("score", "error") and name.startswith("val_") == bool(prefix)
         ]
-        if not twins:
+        if not twins or loss not in losses:
             continue
         logged = max(twins, key=lambda column: len(column.rows)).rows
         known = columns.get(loss, Column(np.empty(0, np.int64), np.empty(0)))

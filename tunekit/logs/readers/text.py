@@ -12,6 +12,9 @@ DESCRIPTION = "plain text logs (lines such as `Epoch 3: train loss 0.31, val los
 
 SUFFIXES = (".log", ".txt", ".out", ".err", "")
 
+MEASURES = (b"loss", b"acc", b"err", b"nll", b"perplexity", b"ppl", b"entropy", b"cost", b"score", b"mse", b"train")
+"""In the bytes of every log one of these is found."""
+
 LEAST = 2
 """Lines with a loss or a metric among the first kilobytes that make a text a training log."""
 
@@ -23,9 +26,9 @@ def recognise(path: Path) -> float:
     if not data or not source.is_text(data) or data.lstrip()[:1] in (b"{", b"<"):
         return 0.0
     lowered = data.lower()
-    if not any(word in lowered for word in (b"loss", b"acc", b"err", b"nll", b"perplexity")):
+    if not any(word in lowered for word in MEASURES):
         return 0.0
-    text = source.decode(data).replace("\r", "\n")
+    text = source.uncoloured(source.decode(data)).replace("\r", "\n")
     records = [record for record in as_records(text.split("\n")) if set(record) - {"epoch", "step", "lr"}]
     return 0.3 if len(records) >= LEAST else 0.12 if records else 0.0
 
