@@ -168,6 +168,8 @@ def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -
     """x of every row and its unit: steps where they rise, epochs where they are one a row, else the row."""
     if step is not None:
         back = int(np.sum(np.diff(step.values) < 0))
+        if back and epoch is not None and _within(step, epoch, total):
+            return _fractions(_spread(epoch, total)), "epoch"
         epochs_rise = epoch is not None and not np.any(np.diff(epoch.values) < 0)
         if back == 0 or not epochs_rise:
             return _spread(step, total), "iteration"
@@ -179,6 +181,15 @@ def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -
         if np.any(np.diff(epoch.values) < 0):
             return _fractions(_spread(epoch, total)), "epoch"
     return np.arange(total, dtype=np.float64), "row"
+
+
+def _within(step: Column, epoch: Column, total: int) -> bool:
+    """Whether the steps of several appended runs are counted anew in each of their epochs."""
+    falls = np.diff(epoch.values) < 0
+    if not np.any(falls) or np.mean(falls) > JITTER:
+        return False
+    epochs = _spread(epoch, total)[step.rows]
+    return not np.any((np.diff(step.values) < 0) & (np.diff(epochs) == 0))
 
 
 def _spread(column: Column, total: int) -> Array:

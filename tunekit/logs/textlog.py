@@ -57,8 +57,12 @@ class Line:
 
 def text_log(path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
     """The log of everything in a text file that reads as a loss or a metric."""
-    records = as_records(source.log_lines(path))
-    return records_log(records, path, format, train, val, name=name or path.stem)
+    return lines_log(source.log_lines(path), path, format, train, val, name)
+
+
+def lines_log(lines: Iterable[str], path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
+    """The same of lines without states of progress bars."""
+    return records_log(as_records(lines), path, format, train, val, name=name or path.stem)
 
 
 def as_records(lines: Iterable[str]) -> Iterator[dict[str, float]]:
