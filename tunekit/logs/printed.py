@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from heapq import nlargest
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,9 @@ NUMBER = r"[-+]?+(?:(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?+\d++)?+|nan|NaN|NAN|
 
 LOOKED = 500
 """Lines at the beginning and at the end of a piece of text by which its reader is chosen."""
+
+PIECES = 200
+"""Pieces of a page or a notebook that are looked at, the longest."""
 
 
 class Printed(Protocol):
@@ -69,7 +73,7 @@ def most_points(
     """Of named pieces of text the one with the most points: its name, its log, and how many have any."""
     failure: UserError | None = None
     logs: list[tuple[str, Log]] = []
-    for name, lines in blocks:
+    for name, lines in nlargest(PIECES, blocks, key=lambda block: len(block[1])):
         try:
             log = best(readers, lines, path, train, val)
         except UserError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from heapq import nlargest
 from pathlib import Path
 
 from tunekit.logs import printed, source
@@ -29,7 +30,9 @@ def recognise(path: Path) -> float:
 
 def knows(lines: Sequence[str]) -> float:
     readers = list(printed_readers().values())
-    return 0.95 if any(reader.knows(piece) >= 0.3 for _, piece in _pieces(lines) for reader in readers) else 0.0
+    longest = nlargest(printed.PIECES, _blocks(lines), key=lambda block: len(block[1]))
+    pieces = [*(block for _, block in longest), _unquoted(lines)]
+    return 0.95 if any(reader.knows(piece) >= 0.3 for piece in pieces for reader in readers) else 0.0
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
@@ -44,11 +47,6 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     name, log, count = chosen
     others = (f"{count} blocks show a training; {name}, with the most points, is judged",) if count > 1 else ()
     return [replace(log, format=NAME, notes=(*log.notes, *others))]
-
-
-def _pieces(lines: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
-    yield from _blocks(lines)
-    yield "its text", _unquoted(lines)
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 from tunekit.logs import printed, source
@@ -14,6 +15,10 @@ from tunekit.vocabulary import UserError
 
 NAME = "notebook"
 DESCRIPTION = "Jupyter notebooks (.ipynb) with the output of a training in a cell"
+
+_ROW = re.compile(r"<tr\b[^<>]*+>", re.IGNORECASE)
+_CELL = re.compile(r"<t[dh]\b[^<>]*+>([^<]*+(?:<(?!/?t[dhr]\b)[^<]*+)*+)", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*+>")
 
 
 def recognise(path: Path) -> float:
@@ -55,7 +60,7 @@ def _output(cell: dict[str, object]) -> list[str]:
             continue
         data = output.get("data", output)  # version 3 has no data
         shown = data if isinstance(data, dict) else {}
-        table = _Table.lines_of(_text(shown.get("text/html", shown.get("html"))))
+        table = _table(_text(shown.get("text/html", shown.get("html"))))
         pieces.append(_text(output.get("text")) if "text" in output else "")
         pieces.append(f"\n{table}\n" if table else _text(shown.get("text/plain")))
     return "".join(pieces).split("\n") if any(pieces) else []
@@ -68,33 +73,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-class _Table(HTMLParser):
-    """The cells of HTML tables, a line a row with a bar between them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.inside = False
-
-    @classmethod
-    def lines_of(cls, html: str) -> str:
-        if "<t" not in html:
-            return ""
-        parser = cls()
-        parser.feed(html)
-        return "\n".join("|" + "|".join(cell.strip() or "-" for cell in row) + "|" for row in parser.rows)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the parser gives it
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-        self.inside = tag in ("td", "th") or (self.inside and tag not in ("tr", "table"))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th", "tr", "table"):
-            self.inside = False
-
-    def handle_data(self, data: str) -> None:
-        if self.inside and self.rows and self.rows[-1]:
-            self.rows[-1][-1] += data
+def _table(markup: str) -> str:
+    """The rows of HTML tables, a line each with bars between their cells."""
+    rows = (_CELL.findall(row) for row in _ROW.split(markup)[1:])
+    cells = ([html.unescape(_TAG.sub("", cell)).strip() or "-" for cell in row] for row in rows)
+    return "\n".join("|" + "|".join(row) + "|" for row in cells)
