@@ -286,6 +286,11 @@ PRINTED: Shapes = ANY_TEXT | {
     "blanks of a table": repeat(" ", start="epoch  loss\n"),
     "iterations of Darknet": counted(lambda k: f"{k}: 1, 1 avg loss, 1 rate,\n", width=32),
     "digits of Darknet": lines_of("1", " rate,", "1: "),
+    "epochs of fairseq": counted(lambda k: f"| epoch {k} | loss 1 | ppl 1\n", width=28),
+    "parts of fairseq": lines_of("loss 1 | ", "x", "| epoch 1 | "),
+    "states of fairseq": repeat("| epoch 1:   1 / 9 loss=1,\r"),
+    "epochs of YOLO": counted(lambda k: f"{k}/9 1G 1 1\n", "Epoch GPU_mem box_loss cls_loss\n", 16),
+    "words of YOLO": lines_of("1 ", "x", "Epoch GPU_mem box_loss cls_loss\n1/9 1G "),
     "scores": counted(lambda k: f"Score at iteration {k} is 1\n", width=32),
 }
 
@@ -336,9 +341,8 @@ FILES: dict[str, tuple[str, Shapes]] = {
     "wandb": ("run.wandb", WANDB),
     "notebook": ("a.ipynb", NOTEBOOKS),
     "markdown": ("a.md", PAGES),
-    **dict.fromkeys(
-        ("dictionaries", "boosting", "keras-output", "tables", "spacy", "darknet", "dl4j"), ("a.out", PRINTED)
-    ),
+    **dict.fromkeys(("dictionaries", "boosting", "keras-output", "tables", "spacy"), ("a.out", PRINTED)),
+    **dict.fromkeys(("darknet", "dl4j", "fairseq", "ultralytics-output"), ("a.out", PRINTED)),
 }
 """Reader -> the name of its file and what may stand in it."""
 

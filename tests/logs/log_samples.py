@@ -320,6 +320,33 @@ def dl4j(folder: Path) -> Path:
     return table(folder / "train.log", "[main] INFO - Backend used: [CUDA]", lines)
 
 
+def fairseq(folder: Path) -> Path:
+    lines = []
+    for k in range(POINTS):
+        start = "10:00:00 | INFO |"
+        lines += [
+            f"{start} train_inner | epoch {k + 1:03d}:    100 / 250 loss=9.5, nll_loss=8.1, num_updates={k}",
+            f"{start} valid | epoch {k + 1:03d} | valid on 'valid' subset | loss {VAL[k]:.6f} | nll_loss 1.2 "
+            f"| accuracy {100 * ACCURACY[k]:.4f} | wps 9 | best_loss 1.0",
+            f"{start} fairseq.trainer | saved checkpoint{k}.pt (epoch {k + 1} @ 9 updates, score 7.7)",
+            f"{start} train | epoch {k + 1:03d} | loss {TRAIN[k]:.6f} | nll_loss 1.1 | lr 0.0005 | loss_scale 128",
+        ]
+    return table(folder / "train.log", "2021-03-01 10:00:00 | INFO | fairseq.tasks.text | 40000 types", lines)
+
+
+def ultralytics_output(folder: Path) -> Path:
+    head = ["", "      Epoch    GPU_mem   box_loss   cls_loss  Instances       Size"]
+    classes = "           Class     Images  Instances      Box(P          R      mAP50  mAP50-95): 100%|##| 4/4"
+    lines = []
+    for k in range(POINTS):
+        bars = ((0, "9.9"), (50, "8.8"), (100, f"{TRAIN[k] / 2:.6f}"))
+        states = [f" {k + 1}/{POINTS}   2.36G  {loss}  {loss}   26   640: {p}%|##| {p}/100 [00:02]" for p, loss in bars]
+        measured = f"                   all        128        929      0.642      0.536   0.7   {ACCURACY[k]:.6f}"
+        lines += [*head, "\r".join(states), classes, measured]
+    ending = ["Validating runs/detect/train/weights/best.pt...", classes, "  all  128  929  0.1  0.1  0.1  0.1"]
+    return table(folder / "nohup.out", "Transferred 355/355 items from pretrained weights", [*lines, *ending])
+
+
 def notebook(folder: Path) -> Path:
     output = boosting(folder / "printed").read_text()
     (folder / "printed" / "output.txt").unlink()
@@ -367,6 +394,8 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "spacy": spacy,
     "darknet": darknet,
     "dl4j": dl4j,
+    "fairseq": fairseq,
+    "ultralytics-output": ultralytics_output,
     "notebook": notebook,
     "markdown": markdown,
 }

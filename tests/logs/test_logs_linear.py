@@ -51,6 +51,8 @@ QUICK = {
     "spacy": {"rows of spaCy", "bars of a table"},
     "darknet": {"iterations of Darknet", "digits of Darknet"},
     "dl4j": {"scores"},
+    "fairseq": {"epochs of fairseq", "parts of fairseq", "states of fairseq"},
+    "ultralytics-output": {"epochs of YOLO", "words of YOLO"},
     "notebook": {"cells of a line", "lines of one cell", "rows of a table", "tags that are not ended", "attributes"}
     | {"comments", "entities"},
     "markdown": {"fences", "blocks", "quotation marks", "indented lines and others", "one block"},
@@ -71,7 +73,7 @@ def read_under_limits(reader: str, folder: Path, names: set[str]) -> None:
 
 
 def test_every_reader_has_files_made_against_it() -> None:
-    assert len(readers()) == 26
+    assert len(readers()) == 28
     assert set(FILES) == set(QUICK) == set(readers())
     assert SIZE == 8_000_000
 

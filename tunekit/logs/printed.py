@@ -18,6 +18,9 @@ NUMBER = r"[-+]?+(?:(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?+\d++)?+|nan|NaN|NAN|
 LOOKED = 500
 """Lines at the beginning and at the end of a piece of text by which its reader is chosen."""
 
+FEWEST = 2
+"""Points of a log in a page or a notebook; a single number there is a result."""
+
 PIECES = 200
 """Pieces of a page or a notebook that are looked at, the longest."""
 
@@ -58,7 +61,7 @@ def best(
     for score, _, reader in claims:
         if score > 0:
             log = reader.read_lines(lines, path, train, val)
-            if log.points or any(metric.train for metric in log.metrics):
+            if max(log.points, *(len(metric.train.x) for metric in log.metrics if metric.train), 0) >= FEWEST:
                 return log
     return None
 

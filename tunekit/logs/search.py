@@ -111,7 +111,7 @@ def _read_at(path: Path, format: str | None, train: str | None, val: str | None)
         return found.best_first()
     if path.is_dir():
         _search(path, known, found)
-    elif not found.empty and _prints(path, known) > 0:
+    elif not found.empty and path.suffix.lower() not in DOCUMENTS and _prints(path, known) > 0:
         found.read_as_text([path], known)
     if not (found.logs or found.empty or found.failures):
         if format is not None:
@@ -162,6 +162,9 @@ class _Found:
                 logs = _read(known[ANY_TEXT], file, self.train, self.val)
                 said = "no reader knows its format: read as plain text"
                 self.logs += [replace(log, notes=(*log.notes, said)) for log in logs if log.points >= least]
+                self.failures = {
+                    text: error for text, error in self.failures.items() if not text.startswith(f"{file}:")
+                }
 
     def _leave_out(self) -> None:
         """Keep the best runs, with half of the points that there is room for: so it is rarely done."""
