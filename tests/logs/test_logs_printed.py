@@ -354,3 +354,12 @@ class TestOtherTools:
         assert log.train is not None
         assert (log.train.unit, len(log.train.x), log.train.y[0]) == ("epoch", 21, 1.0)
         assert any("2 runs in one log" in note for note in log.notes)
+
+    def test_what_a_run_of_weights_and_biases_printed_is_read_by_who_knows_it(self, tmp_path):
+        folder = tmp_path / "run-20240101_000000-abc" / "files"
+        folder.mkdir(parents=True)
+        rows = [f"{{'loss': {k}.5, 'epoch': {k}}}\n{{'eval_loss': {k}.75, 'epoch': {k}}}\n" for k in range(1, 9)]
+        (folder / "output.log").write_text("".join(rows))
+        (log,) = read(tmp_path)
+        assert (log.format, log.name) == ("wandb", "run-20240101_000000-abc")
+        assert losses(log)[1] == [k + 0.75 for k in range(1, 9)]

@@ -66,6 +66,13 @@ def best(
     return None
 
 
+def best_of_file(readers: Iterable[Printed], path: Path, train: str | None, val: str | None) -> Log | None:
+    """The same for a whole file, which may be long."""
+    claims = sorted(((recognise(path, reader.knows), reader.NAME, reader) for reader in readers), reverse=True)
+    logs = (reader.read_lines(lines(path), path, train, val) for score, _, reader in claims if score > 0)
+    return next((log for log in logs if log.points), None)
+
+
 def most_points(
     readers: Sequence[Printed],
     blocks: Iterable[tuple[str, Sequence[str]]],

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tunekit.logs import source
 from tunekit.logs.log import Log
 from tunekit.logs.names import BOUNDED, ERRORS, LOSS, SCORES, TEST, TRAIN, VAL, part, split
 from tunekit.logs.tabular import records_log
@@ -55,13 +54,8 @@ class Line:
     values: dict[str, float]
 
 
-def text_log(path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
-    """The log of everything in a text file that reads as a loss or a metric."""
-    return lines_log(source.log_lines(path), path, format, train, val, name)
-
-
 def lines_log(lines: Iterable[str], path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
-    """The same of lines without states of progress bars."""
+    """The log of everything in lines of text that reads as a loss or a metric."""
     return records_log(as_records(lines), path, format, train, val, name=name or path.stem)
 
 
