@@ -59,6 +59,11 @@ class TestDictionaries:
         log = printed(tmp_path, "".join(2 * row.format(k=k, loss=2.0 - k) for k in range(6)))
         assert losses(log)[0] == [2.0, 1.0, 0.0, -1.0, -2.0, -3.0]
 
+    def test_equal_lines_are_no_copies_of_each_other(self, tmp_path):
+        log = printed(tmp_path, 13 * "{'loss': 0.0, 'grad_norm': nan, 'epoch': 0.0}\n")
+        assert len(losses(log)[0]) == 13
+        assert judge(log).code == "diverged"
+
     def test_fairseqs_json_format(self, tmp_path):
         start = "2021-01-01 10:00:00 | INFO |"
         text = "".join(

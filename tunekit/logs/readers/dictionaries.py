@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from tunekit.logs import printed, source
@@ -16,6 +16,9 @@ DESCRIPTION = "printed dictionaries ({'loss': 0.5, 'epoch': 0.1} of Hugging Face
 
 LEAST = 2
 """Dictionaries with a loss or a metric and a place that make a text a log of them."""
+
+BEGINNING = 20
+"""Dictionaries by which it is told whether each is printed twice."""
 
 _DICTIONARY = re.compile(r"\{\s*+['\"][^{}\r\n]*+\}")
 _ITEM = re.compile(
@@ -40,7 +43,17 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 
 def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: str | None = None) -> Log:
     notes: list[str] = []
-    return records_log(points(_records(lines), notes), path, NAME, train, val, name=path.stem, notes=notes)
+    return records_log(points(_once(_records(lines)), notes), path, NAME, train, val, name=path.stem, notes=notes)
+
+
+def _once(records: Iterator[dict[str, object]]) -> Iterator[dict[str, object]]:
+    """The records, each once where two handlers of one logger print it."""
+    first = list(islice(records, BEGINNING))
+    pairs = list(zip(first[::2], first[1::2], strict=False))
+    doubled = len(pairs) > 1 and all(one == other for one, other in pairs) and pairs[0] != pairs[1]
+    for place, record in enumerate(chain(first, records)):
+        if not doubled or place % 2 == 0:
+            yield record
 
 
 def _records(lines: Iterable[str]) -> Iterator[dict[str, object]]:

@@ -61,12 +61,8 @@ def points(entries: Iterable[Mapping[str, object]], notes: list[str]) -> Iterato
     A loss of exactly 0 with a gradient that is not finite is how it writes a NaN. Its summary of the whole training is
     no point, nor is an evaluation behind it: of the best checkpoint, or once more of the last.
     """
-    last: Mapping[str, object] = {}
     evaluated = ended = False
     for item in entries:
-        if item == last:
-            continue
-        last = item
         if "train_runtime" in item:
             ended = True
             continue
