@@ -147,6 +147,12 @@ class TestKeras:
         )
         assert losses(printed(tmp_path, text)) == ([1.5, 2.5, 3.5, 4.5, 5.5], [1.0] * 5)
 
+    def test_an_epoch_of_unknown_length_ends_with_its_last_state(self, tmp_path):
+        states = (f"{n}/Unknown - {n}s 9ms/step - loss: {10 - n}.0" for n in (1, 5, 9))
+        text = "Epoch 1/3\n" + "\r".join(states) + "\n"
+        text += "".join(f"Epoch {k}/3\n9/9 [====] - 3s - loss: {k}.5\n" for k in (2, 3))
+        assert losses(printed(tmp_path, text))[0] == [1.0, 2.5, 3.5]
+
     def test_lines_of_other_loops_are_texts(self, tmp_path):
         text = "".join(f"Epoch {k}/5 - train_loss: {k}.5 - val_loss: {k}.75\n" for k in range(1, 6))
         log = printed(tmp_path, text)
@@ -204,6 +210,11 @@ class TestTables:
     def test_a_report_by_classes_is_no_training(self, tmp_path):
         text = "".join(f"epoch {k} loss {k}.5\n" for k in range(5)) + "     precision  recall  f1-score  support\n"
         log = printed(tmp_path, text + "".join(f"  {k}   0.9    0.8   0.85   {k}00\n" for k in range(9)))
+        assert losses(log)[0] == [0.5, 1.5, 2.5, 3.5, 4.5]
+
+    def test_a_sentence_above_numbers_is_no_header(self, tmp_path):
+        text = "".join(f"epoch {k} loss {k}.5\n" for k in range(5)) + "Training loss and accuracy\n"
+        log = printed(tmp_path, text + "".join(f"{k}213  2873  374  56\n" for k in range(9)))
         assert losses(log)[0] == [0.5, 1.5, 2.5, 3.5, 4.5]
 
     def test_spacys_first_loss_is_of_one_batch(self, tmp_path):

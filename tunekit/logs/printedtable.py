@@ -37,8 +37,10 @@ def tables(lines: Iterable[str], is_header: Callable[[Names], bool]) -> Iterator
 def header(text: str) -> Names:
     """The names in a line that may be a table's header; none for another line."""
     cells = _cells(text) if _BARS.search(text) else [cell for cell in _WIDE.split(text) if cell]
-    if len(cells) < 2 and not _BARS.search(text):
+    if len(cells) < 2:  # with single blanks a sentence looks like names
         cells = text.split()
+        if not all(part(cell).kind or part(cell).side or cell.lower() == "time" for cell in cells):
+            return ()
     if len(cells) < 2 or any(len(cell) > 40 or _NO_NAME.search(cell) or number(cell) is not None for cell in cells):
         return ()
     return tuple(cells)

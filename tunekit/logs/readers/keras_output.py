@@ -14,7 +14,8 @@ NAME = "keras-output"
 DESCRIPTION = "Keras output (`Epoch 1/10`, `249/249 [=====] - 19s - loss: 0.31 - val_loss: 0.42`)"
 
 _EPOCH = re.compile(r"[\s>]*+Epoch (\d{1,9}+)/\d++(?=\s|$)")
-_STATE = re.compile(r"(?:^|\s)\d++/(?:\d++|Unknown)\b[^:]*+|(?:^|\s)-? ?\d++s(?: \d++[mu]?s/\w++)? - ")
+_PLACE = re.compile(r"(?:^|\s)(\d++)/(\d++|Unknown) (?=[\[\u2501-])")
+_SECONDS = re.compile(r"(?:^|\s)-? ?\d++s(?: \d++[mu]?s/\w++)? - ")
 _ITEM = re.compile(rf" - (?P<name>[A-Za-z_][\w/.-]*+): (?P<value>{NUMBER})(?![\w.])")
 
 
@@ -39,7 +40,7 @@ def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: 
 def _records(lines: Iterable[str], notes: list[str]) -> Iterator[dict[str, float]]:
     epoch: float | None = None
     record: dict[str, float] = {}
-    trained = validated = False
+    over = validated = False
     whole = 0
     for text in lines:
         if "Epoch" not in text and " - " not in text:
@@ -47,20 +48,22 @@ def _records(lines: Iterable[str], notes: list[str]) -> Iterator[dict[str, float
         for state in source.plain(text).split("\r"):
             begun = _EPOCH.match(state)
             if begun:
-                if trained or validated:
+                if record:
                     whole += 1
                     yield record
-                epoch, record, trained, validated = float(begun[1]), {}, False, False
+                epoch, record, over, validated = float(begun[1]), {}, False, False
                 state = state[begun.end() :]
-            if epoch is None or " - " not in state or not _STATE.search(state):
+            place = _PLACE.search(state)
+            if epoch is None or " - " not in state or not (place or _SECONDS.search(state)):
                 continue
             values = {item["name"]: float(item["value"]) for item in _ITEM.finditer(state)}
             validates = any(name.startswith("val_") for name in values)
-            if "loss" not in values or validated or (trained and not validates):
+            if "loss" not in values or validated or (over and not validates):
                 continue  # what is evaluated behind an epoch is none of it
             record = {"epoch": epoch, **values}
-            trained, validated = "ETA" not in state, validates
-    if trained or validated or (record and (not whole or not math.isfinite(record["loss"]))):
+            validated = validates
+            over = place is None or place[1] == place[2] or validates
+    if record and (over or not whole or not math.isfinite(record["loss"])):
         yield record
     elif record:
         notes.append("the last epoch is not at its end; left out")
