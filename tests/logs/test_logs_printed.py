@@ -59,6 +59,12 @@ class TestDictionaries:
         log = printed(tmp_path, "".join(2 * row.format(k=k, loss=2.0 - k) for k in range(6)))
         assert losses(log)[0] == [2.0, 1.0, 0.0, -1.0, -2.0, -3.0]
 
+    def test_what_a_callback_prints_beside_trainer_counts_once(self, tmp_path):
+        """LLaMA-Factory's, with other keys; evaluations are printed by Trainer alone."""
+        row = "[INFO] >> {{'loss': {k}.5, 'epoch': {k}.0, 'throughput': 182.1}}\n{{'loss': {k}.5, 'epoch': {k}.0}}\n"
+        text = "".join(row.format(k=k) + f"{{'eval_loss': {k}.75, 'epoch': {k}.0}}\n" for k in range(1, 9))
+        assert losses(printed(tmp_path, text)) == ([k + 0.5 for k in range(1, 9)], [k + 0.75 for k in range(1, 9)])
+
     def test_equal_lines_are_no_copies_of_each_other(self, tmp_path):
         log = printed(tmp_path, 13 * "{'loss': 0.0, 'grad_norm': nan, 'epoch': 0.0}\n")
         assert len(losses(log)[0]) == 13
@@ -98,6 +104,7 @@ class TestBoosting:
             ("[{k}]\ttraining's auc: {c}\ttraining's binary_logloss: {a:.5f}\tvalid_1's binary_logloss: {b:.5f}",) * 1
             + ("training binary_logloss", "valid_1 binary_logloss"),
             ("{k}:\tlearn: {a:.7f}\ttest: {b:.7f}\tbest: {b:.7f} ({k})\ttotal: 12ms\tremaining: 1s", "learn", "test"),
+            ("[{k}]\tvalid_0's l1: {a:.5f}\tvalid_1's l1: {b:.5f}", "valid_0 l1", "valid_1 l1"),
             ("[{k}]\tvalidation_0-logloss:{a:.5f}\tvalidation_1-logloss:{b:.5f}",) * 1
             + ("validation_0-logloss", "validation_1-logloss"),
         ],
@@ -320,6 +327,14 @@ class TestTextOfAnyName:
         printed(tmp_path, self.ROWS, "a.data")
         SAMPLES["keras"](tmp_path)
         assert [log.format for log in read(tmp_path)] == ["keras"]
+
+    @pytest.mark.parametrize(
+        "document", ['{\n "loss": 1,\n "acc": 2\n}', '[{"a": {"loss": 1}}]', "<p>epoch 1 loss 1</p>\n" * 9]
+    )
+    def test_documents_are_no_text(self, document, tmp_path):
+        (tmp_path / "a.data").write_text(document)
+        with pytest.raises(UserError, match="not a log that tunekit knows"):
+            read(tmp_path / "a.data")
 
     def test_bytes_are_no_text(self, tmp_path):
         (tmp_path / "a.data").write_bytes(bytes(range(256)) * 40)

@@ -55,6 +55,9 @@ SKIPPED = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "en
     ("weights", "checkpoints", "artifacts", "images")
 )
 
+_DOCUMENT = re.compile(rb"\s*+(?:\{\s*+\"|\[\s*+[{\[]|<[!?a-zA-Z])")
+"""How JSON, XML and HTML begin, whose lines are no sentences."""
+
 Readers = Mapping[str, Reader]
 Claim = tuple[float, Reader, Path]
 
@@ -233,7 +236,9 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
 
 def _prints(file: Path, known: Readers) -> float:
     """How well the reader of any text knows a file whatever its name; not at all where another reader is asked for."""
-    return printed.recognise(file, printed_readers()[ANY_TEXT].knows) if ANY_TEXT in known else 0.0
+    if ANY_TEXT not in known or _DOCUMENT.match(source.head(file)):
+        return 0.0
+    return printed.recognise(file, printed_readers()[ANY_TEXT].knows)
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -99,9 +99,10 @@ def _sides(series: Series) -> dict[str, str]:
     for name in dict.fromkeys(_set_and_metric(name)[0] for name in series.curves):
         training = name == "learn" or not TRAIN.isdisjoint(split(name)) or "train" in name.lower()
         sides[name] = "train" if training else (part(name).side or "val")
-    if "train" not in sides.values() and {"validation_0", "validation_1"} <= set(sides):
-        sides["validation_0"] = "train"
-        series.notes.append("validation_0 is taken for the training set: eval_set names it first where there are two")
+    for first, second in (("validation_0", "validation_1"), ("valid_0", "valid_1")):
+        if "train" not in sides.values() and {first, second} <= set(sides):
+            sides[first] = "train"
+            series.notes.append(f"{first} is taken for the training set, the first of two that eval_set names")
     others = [name for name, side in sides.items() if side != "train" and name != _BEST]
     chosen = next((name for name in others if sides[name] == "val"), next(iter(others), None))
     if len(others) > 1:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from tunekit.logs import printed, source
@@ -47,13 +47,23 @@ def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: 
 
 
 def _once(records: Iterator[dict[str, object]]) -> Iterator[dict[str, object]]:
-    """The records, each once where two handlers of one logger print it."""
+    """The records, each once where two callbacks or handlers print it, if not with the same further keys."""
     first = list(islice(records, BEGINNING))
-    pairs = list(zip(first[::2], first[1::2], strict=False))
-    doubled = len(pairs) > 1 and all(one == other for one, other in pairs) and pairs[0] != pairs[1]
-    for place, record in enumerate(chain(first, records)):
-        if not doubled or place % 2 == 0:
+    said = [_said(record) for record in first]
+    copies = sum(one == other for one, other in pairwise(said))
+    doubled = 3 * copies >= len(said) and any(one != other for one, other in pairwise(said))
+    last: dict[str, object] = {}
+    for record in chain(first, records):
+        if doubled and last and _said(record) == _said(last):
+            last = {}
+        else:
+            last = record
             yield record
+
+
+def _said(record: dict[str, object]) -> dict[str, object]:
+    """What two prints of one record have in common."""
+    return {key: value for key, value in record.items() if part(key).kind in ("loss", "epoch", "step")}
 
 
 def _records(lines: Iterable[str]) -> Iterator[dict[str, object]]:
