@@ -214,6 +214,16 @@ class TestTables:
         assert losses(log)[0] == pytest.approx(TRAIN, abs=1e-4)
         assert losses(log)[1] == pytest.approx(VAL, abs=1e-4)
 
+    def test_an_index_without_a_name_shifts_no_column(self, tmp_path):
+        rows = [f"{k:<4d} {k + 1:5d} {TRAIN[k]:10.4f} {VAL[k]:9.4f}" for k in range(POINTS)]
+        log = printed(tmp_path, "\n".join(["     epoch train_loss  val_loss", *rows]), "log.txt")
+        assert losses(log)[0] == pytest.approx(TRAIN, abs=1e-4)
+        assert losses(log)[1] == pytest.approx(VAL, abs=1e-4)
+
+    def test_a_file_that_is_a_table_throughout_is_read_as_one(self, tmp_path):
+        rows = [f"{k} {TRAIN[k]} {VAL[k]}" for k in range(POINTS)]
+        assert printed(tmp_path, "\n".join(["epoch train_loss val_loss", *rows]), "log.txt").format == "csv"
+
     def test_a_report_by_classes_is_no_training(self, tmp_path):
         text = "".join(f"epoch {k} loss {k}.5\n" for k in range(5)) + "     precision  recall  f1-score  support\n"
         log = printed(tmp_path, text + "".join(f"  {k}   0.9    0.8   0.85   {k}00\n" for k in range(9)))

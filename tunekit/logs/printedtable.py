@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tunekit.logs import source
 from tunekit.logs.delimited import number
@@ -22,28 +22,32 @@ Names = tuple[str, ...]
 
 def tables(lines: Iterable[str], is_header: Callable[[Names], bool]) -> Iterator[tuple[Names, dict[str, float]]]:
     """The rows of tables with a header that is one, each with the names of its table."""
-    names: Names = ()
+    options: tuple[Names, ...] = ()
     for line in lines:
         text = source.plain(line).strip()
         if not text or len(text) > MOST or _RULE.issuperset(text):
             continue
-        row = _row(text, names) if names else {}
-        if row:
+        names, cells = _aligned(text, options)
+        row = {name: value for name, cell in zip(names, cells, strict=True) if (value := number(cell)) is not None}
+        if len(row) >= 2 and names[0] in row and 2 * len(row) >= min(len(names), 4):
             yield names, row
-        elif (cells := header(text)) and is_header(cells):
-            names = cells
+        elif head := tuple(names for names in header(text) if is_header(names)):
+            options = head
 
 
-def header(text: str) -> Names:
-    """The names in a line that may be a table's header; none for another line."""
-    cells = _cells(text) if _BARS.search(text) else [cell for cell in _WIDE.split(text) if cell]
-    if len(cells) < 2:  # with single blanks a sentence looks like names
-        cells = text.split()
-        if not all(part(cell).kind or part(cell).side or cell.lower() == "time" for cell in cells):
-            return ()
-    if len(cells) < 2 or any(len(cell) > 40 or _NO_NAME.search(cell) or number(cell) is not None for cell in cells):
-        return ()
-    return tuple(cells)
+def header(text: str) -> tuple[Names, ...]:
+    """The names in a line that may be a table's header, in each way to part them; none for another line."""
+    if _BARS.search(text):
+        ways = [_cells(text)]
+    else:
+        narrow = text.split()  # with single blanks between them a sentence looks like names
+        told = all(part(word).kind or part(word).side or word.lower() == "time" for word in narrow)
+        ways = [[cell for cell in _WIDE.split(text) if cell], *([narrow] if told else [])]
+    return tuple(tuple(cells) for cells in ways if len(cells) >= 2 and not any(map(_is_no_name, cells)))
+
+
+def _is_no_name(cell: str) -> bool:
+    return len(cell) > 40 or _NO_NAME.search(cell) is not None or number(cell) is not None
 
 
 def tells(names: Names) -> bool:
@@ -52,16 +56,15 @@ def tells(names: Names) -> bool:
     return "loss" in kinds or bool(kinds & {"epoch", "step"} and kinds & {"score", "error"})
 
 
-def _row(text: str, names: Names) -> dict[str, float]:
-    """The numbers of a row below these names; none for another line. An unnamed first column is pandas' index."""
+def _aligned(text: str, options: Sequence[Names]) -> tuple[Names, list[str]]:
+    """The names that fit a row's cells, and these; none for another line. A first cell without a name is an index."""
     barred = _BARS.search(text) is not None
     cells = _cells(text) if barred else text.split()
-    if not barred and len(cells) == len(names) + 1:
-        cells = cells[1:]
-    if len(cells) != len(names):
-        return {}
-    values = {name: value for name, cell in zip(names, cells, strict=True) if (value := number(cell)) is not None}
-    return values if names[0] in values and 2 * len(values) >= min(len(names), 4) and len(values) >= 2 else {}
+    for index in (0, 1):
+        for names in options:
+            if len(cells) == len(names) + index and (not index or (not barred and cells[0].isdigit())):
+                return names, cells[index:]
+    return (), []
 
 
 def _cells(text: str) -> list[str]:

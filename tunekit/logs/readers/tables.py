@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tunekit.logs import delimited, printed
+from tunekit.logs import delimited, printed, source
 from tunekit.logs.log import Log
-from tunekit.logs.printedtable import Names, tables, tells
+from tunekit.logs.printedtable import Names, header, tables, tells
 from tunekit.logs.tabular import records_log
 
 NAME = "tables"
@@ -18,7 +18,16 @@ LEAST = 2
 
 def recognise(path: Path) -> float:
     score = printed.recognise(path, knows)
-    return min(score, 0.3) if delimited.header(path) else score
+    return min(score, 0.15) if score and _is_plain(path) else score
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether the file is a table from its first line on that can be read without knowing how it was printed."""
+    names = delimited.header(path)
+    lines = source.first_lines(path, 2)
+    if not names or delimited.delimiter(lines[0]):
+        return bool(names)
+    return tuple(names) in header(lines[0]) and len(lines) > 1 and len(lines[1].split()) == len(names)
 
 
 def knows(lines: Sequence[str]) -> float:
