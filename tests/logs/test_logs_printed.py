@@ -184,6 +184,11 @@ class TestBars:
         assert (log.train.x[0], log.train.x[-1], log.train.y[-1]) == (1, 200, 1.5)
         assert len(log.train.x) == 200
 
+    def test_a_single_bar_over_epochs_with_both_losses(self, tmp_path):
+        bars = (f"{k}%|#| {k}/20 [00:01<00:02, 3.2it/s, train_loss={k}.5, val_loss={k}.75]" for k in range(1, 21))
+        log = printed(tmp_path, "\r".join(bars))
+        assert losses(log) == ([k + 0.5 for k in range(1, 21)], [k + 0.75 for k in range(1, 21)])
+
     def test_a_message_in_the_midst_of_a_bar_does_not_make_a_point_of_it(self, tmp_path):
         text = "".join(
             f" 5%|#| 5/100 [00:01<00:09, loss=99]\r{'':30}\rEpoch {k} train loss {k}.5 val loss {k}.75\n"

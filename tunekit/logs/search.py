@@ -198,7 +198,7 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
     the next is.
     """
     vague: list[list[list[Claim]]] = []
-    documents: list[Claim] = []
+    documents: list[Path] = []
     unknown: list[Path] = []
     waiting = deque([(path, 0)])
     looked = 0
@@ -211,10 +211,11 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
             continue
         if len(files) > ENTRIES - looked:
             found.notes.append(f"left out: {len(files) - ENTRIES + looked:,} of the {len(files):,} files of {here}")
-        claims = {file: _best(file, known) for file in files[: ENTRIES - looked]}
-        documents += [claim for file, claim in claims.items() if claim and file.suffix.lower() in DOCUMENTS]
-        ranked = _ranked(claim for file, claim in claims.items() if claim and file.suffix.lower() not in DOCUMENTS)
-        unknown += [file for file in claims if file.suffix.lower() not in DOCUMENTS]
+        near = files[: ENTRIES - looked]
+        documents += [file for file in near if file.suffix.lower() in DOCUMENTS]
+        others = [file for file in near if file.suffix.lower() not in DOCUMENTS]
+        ranked = _ranked(claim for file in others if (claim := _best(file, known)))
+        unknown += others
         if not _read_surest(ranked, found, sure=True):
             vague.append(ranked)
         looked += len(files) + len(folders)
@@ -229,7 +230,7 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
         for ranked in vague:
             _read_surest(ranked, found, sure=False)
     if not found.logs:
-        found.read(documents, ENOUGH)
+        found.read((claim for file in documents if (claim := _best(file, known))), ENOUGH)
     if not found.logs and not found.empty:
         found.read_as_text((file for file in unknown if _prints(file, known) >= PRINTS), known, ENOUGH)
 

@@ -40,9 +40,9 @@ def knows(lines: Sequence[str]) -> float:
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """One log; UserError where nothing in the text reads as a loss or a metric."""
     log = read_lines(printed.lines(path), path, train, val)
-    if log.points <= 1:  # one bar for the whole training, whose states are its log
+    if _longest(log) <= 1:  # one bar for the whole training, whose states are its log
         states = lines_log(_states(printed.lines(path)), path, NAME, train, val)
-        if states.points > log.points + LEAST:
+        if _longest(states) > LEAST:
             return [replace(states, notes=(*states.notes, "one progress bar: each of its states counts"))]
     if not log.points and not any(metric.train for metric in log.metrics):
         raise UserError(
@@ -53,6 +53,12 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 
 def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: str | None = None) -> Log:
     return lines_log(source.shown(lines), path, NAME, train, val)
+
+
+def _longest(log: Log) -> int:
+    """Points of the longest of its curves."""
+    curves = (log.train, log.val, *(metric.val for metric in log.metrics))
+    return max((len(curve.x) for curve in curves if curve is not None), default=0)
 
 
 def _one_bar(lines: Sequence[str]) -> bool:
