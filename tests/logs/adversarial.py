@@ -261,6 +261,64 @@ WANDB: Shapes = {
     "rows of a record": fragments(1, message(2, b"") * 2000),
 }
 
+PRINTED: Shapes = ANY_TEXT | {
+    "braces and quotation marks": repeat("{'"),
+    "open dictionaries": lines_of("{'loss': 1, ", start="{'epoch': 1, 'loss': 1}\n"),
+    "dictionaries": repeat("{'epoch': 1, 'loss': 1}"),
+    "keys": lines_of("'a", "}", "{'"),
+    "digits of a value": repeat("1", "x}\n", "{'epoch': 1, 'loss': 1}\n" * 3 + "{'loss': "),
+    "rounds": counted(lambda k: f"[{k}]\ttrain-rmse:1\teval-rmse:1\n", width=38),
+    "brackets of a round": lines_of("[1] ", "x"),
+    "names of sets": lines_of("a-", "x", "[1]\ttrain-rmse:1\n[2]\t"),
+    "names of one round": lambda size: (
+        ("[1]\t" + "\t".join(f"s{k}-a:1" for k in range(size // 10)) + "\n").encode() * 2
+    ),
+    "blanks in a set": lines_of(" ", "'s l2: x", "[1]\ta"),
+    "epochs of bars": counted(lambda k: f"Epoch {k}/9\n9/9 [=] - 1s - loss: 1\n", width=38),
+    "states of a bar of Keras": lambda size: b"Epoch 1/9\n" + b"1/9 [=] - ETA: 1s - loss: 1\r" * (size // 29),
+    "names of a state": lines_of(" - a: 1", "x", "Epoch 1/9\n9/9 [=] - 1s - loss: 1"),
+    "places": lines_of("1/", "x", "Epoch 1/9\n"),
+    "headers": repeat("epoch  loss\n"),
+    "other headers": counted(lambda k: f"epoch  loss  v{'abcdefghij'[k % 10]}{k % 97}\n1 2 3\n", width=24),
+    "rows": counted(lambda k: f"{k}  1\n", "epoch  loss\n", 8),
+    "rows of spaCy": counted(lambda k: f"0  {k}  1  1\n", "E  #  LOSS NER  ENTS_F\n", 14),
+    "bars of a table": repeat("|"),
+    "blanks of a table": repeat(" ", start="epoch  loss\n"),
+    "iterations of Darknet": counted(lambda k: f"{k}: 1, 1 avg loss, 1 rate,\n", width=32),
+    "digits of Darknet": lines_of("1", " rate,", "1: "),
+    "epochs of fairseq": counted(lambda k: f"| epoch {k} | loss 1 | ppl 1\n", width=28),
+    "parts of fairseq": lines_of("loss 1 | ", "x", "| epoch 1 | "),
+    "states of fairseq": repeat("| epoch 1:   1 / 9 loss=1,\r"),
+    "epochs of YOLO": counted(lambda k: f"{k}/9 1G 1 1\n", "Epoch GPU_mem box_loss cls_loss\n", 16),
+    "words of YOLO": lines_of("1 ", "x", "Epoch GPU_mem box_loss cls_loss\n1/9 1G "),
+    "scores": counted(lambda k: f"Score at iteration {k} is 1\n", width=32),
+}
+
+NOTEBOOKS: Shapes = {
+    "empty cells": repeat("{},", "{}]}", '{"cells":['),
+    "numbers for cells": repeat("1,", "1]}", '{"cells":['),
+    "outputs": repeat("{},", "{}]}]}", '{"cells":[{"outputs":['),
+    "deep": repeat("[", start='{"cells":'),
+    "cells of a line": repeat('{"outputs":[{"text":"loss 1"}]},', "{}]}", '{"cells":['),
+    "lines of one cell": repeat('"loss 1\\n",', '""]}]}]}', '{"cells":[{"outputs":[{"text":['),
+    "cells of a table": repeat("<td>", '"}}]}]}', '{"cells":[{"outputs":[{"data":{"text/html":"<table><tr>'),
+    "rows of a table": repeat("<tr><td>1", '"}}]}]}', '{"cells":[{"outputs":[{"data":{"text/html":"<table>'),
+    "tags that are not ended": repeat("<t", '"}}]}]}', '{"cells":[{"outputs":[{"data":{"text/html":"'),
+    "attributes": repeat("a=", '"}}]}]}', '{"cells":[{"outputs":[{"data":{"text/html":"<td '),
+    "comments": repeat("<!--", '"}}]}]}', '{"cells":[{"outputs":[{"data":{"text/html":"<td>'),
+    "entities": repeat("&#", '"}}]}]}', '{"cells":[{"outputs":[{"data":{"text/html":"<td>'),
+    "zeros": repeat(b"\0"),
+}
+
+PAGES: Shapes = ANY_TEXT | {
+    "fences": repeat("```\n"),
+    "blocks": repeat("```\nepoch 1 loss 1\n```\n"),
+    "quoted lines": repeat("> loss 1\n"),
+    "quotation marks": lines_of("> ", "x"),
+    "indented lines and others": repeat("    epoch 1 loss 1\nx\n"),
+    "one block": repeat("epoch 1 loss 1\n", start="```\n"),
+}
+
 TUNEKIT_HEADER = "iteration,epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy"
 
 FILES: dict[str, tuple[str, Shapes]] = {
@@ -281,6 +339,10 @@ FILES: dict[str, tuple[str, Shapes]] = {
     "mlflow": ("run/metrics/loss", MLFLOW),
     "tensorboard": ("events.out.tfevents.1.host", TENSORBOARD),
     "wandb": ("run.wandb", WANDB),
+    "notebook": ("a.ipynb", NOTEBOOKS),
+    "markdown": ("a.md", PAGES),
+    **dict.fromkeys(("dictionaries", "boosting", "keras-output", "tables", "spacy"), ("a.out", PRINTED)),
+    **dict.fromkeys(("darknet", "dl4j", "fairseq", "ultralytics-output"), ("a.out", PRINTED)),
 }
 """Reader -> the name of its file and what may stand in it."""
 

@@ -247,6 +247,128 @@ def leveldb(data: bytes, record: bytes) -> bytes:
             return data
 
 
+def dictionaries(folder: Path) -> Path:
+    """Hugging Face Trainer's output: bars and dictionaries on one line, evaluations, a summary at the end."""
+    lines = []
+    for k in range(POINTS):
+        bar = f"{k:3d}%|##   | {k}/30 [00:01<00:09,  3.1it/s]"
+        lines += [f"{bar}\r{bar}\r{'':40}\r{{'loss': {TRAIN[k]:.6f}, 'grad_norm': 1.5, 'epoch': {k + 1:.2f}}}"]
+        lines += [
+            f"{{'eval_loss': '{VAL[k]:.6f}', 'eval_accuracy': '{ACCURACY[k]:.6f}', 'eval_runtime': '1.2', "
+            f"'epoch': '{k + 1}'}}"
+        ]
+    lines += ["{'train_runtime': 12.0, 'train_samples_per_second': 3.0, 'train_loss': 99.0, 'epoch': 30.0}"]
+    return table(folder / "output.log", "loading weights {'a': 1}", lines)
+
+
+def boosting(folder: Path) -> Path:
+    lines = [
+        f"[{k}]\ttrain-logloss:{TRAIN[k]:.5f}\ttrain-auc:0.5\teval-logloss:{VAL[k]:.5f}\teval-auc:{ACCURACY[k]:.5f}"
+        for k in range(POINTS)
+    ]
+    ending = ["Stopping. Best iteration:", lines[20], ""]
+    return table(folder / "output.txt", "[10:00:01] WARNING: learner.cc:767: unused", [*lines, *ending])
+
+
+def keras_output(folder: Path) -> Path:
+    """A bar that goes to a file: a line a state, and the epoch's last state twice."""
+    lines = []
+    for k in range(POINTS):
+        bars = [
+            "1/9 [==>...........] - ETA: 3s - loss: 9.0 - acc: 0.1",
+            "9/9 [====] - 2s 9ms/step - loss: 8.0 - acc: 0.1",
+        ]
+        last = f"loss: {TRAIN[k]:.6f} - acc: 0.5 - val_loss: {VAL[k]:.6f} - val_acc: {ACCURACY[k]:.6f}"
+        lines += [f"Epoch {k + 1}/{POINTS}", *bars, f"9/9 [====] - 2s 9ms/step - {last}"]
+        lines += [f"Epoch {k + 1}: val_loss improved from inf to {VAL[k]:.4f}, saving model to best.h5"]
+    return table(folder / "fit.out", "Train on 90 samples, validate on 9 samples", lines)
+
+
+def tables(folder: Path) -> Path:
+    rows = [f"{k:<9} {TRAIN[k]:<11.6f} {VAL[k]:<11.6f} {ACCURACY[k]:<9.6f} 00:0{k % 10}" for k in range(POINTS)]
+    lines = ["epoch     train_loss  valid_loss  accuracy  time", *rows]
+    return table(folder / "nohup.out", "downloading", lines)
+
+
+def spacy(folder: Path) -> Path:
+    rows = [f"  0       0         90.00   {1:.2f}    0.00    0.10"]
+    rows += [
+        f"{k // 10:3d}  {200 * (k + 1):6d}  {TRAIN[k]:12.5f}  {100 * ACCURACY[k]:6.3f}  {60:6.2f}  {0.5:6.2f}"
+        for k in range(POINTS)
+    ]
+    head = ["E    #       LOSS NER      ENTS_F  ENTS_P  SCORE ", "---  ------  ------------  ------  ------  ------"]
+    return table(folder / "train.log", "\x1b[38;5;4m\u2139 Pipeline: ['ner']\x1b[0m", [*head, *rows])
+
+
+def darknet(folder: Path) -> Path:
+    lines = []
+    for k in range(POINTS):
+        lines += [
+            "Loaded: 0.000042 seconds",
+            "v3 (mse loss, Normalizer: (iou: 0.75, cls: 1.00) Region 82 Avg (IOU: 0.3)",
+        ]
+        lines += [
+            f" {k + 1}: 9.876543, {TRAIN[k]:.6f} avg loss, 0.001000 rate, 3.2 seconds, {64 * k} images, 9.1 hours left"
+        ]
+        lines += [f" mean average precision (mAP@0.50) = {ACCURACY[k]:.6f}, or {100 * ACCURACY[k]:.2f} % "]
+    return table(folder / "darknet.log", "yolov3", lines)
+
+
+def dl4j(folder: Path) -> Path:
+    name = "[main] INFO org.deeplearning4j.optimize.listeners.ScoreIterationListener"
+    lines = [f"06:40:{k:02d}.403 {name} - Score at iteration {100 * k} is {TRAIN[k]:.6f}" for k in range(POINTS)]
+    return table(folder / "train.log", "[main] INFO - Backend used: [CUDA]", lines)
+
+
+def fairseq(folder: Path) -> Path:
+    lines = []
+    for k in range(POINTS):
+        start = "10:00:00 | INFO |"
+        lines += [
+            f"{start} train_inner | epoch {k + 1:03d}:    100 / 250 loss=9.5, nll_loss=8.1, num_updates={k}",
+            f"{start} valid | epoch {k + 1:03d} | valid on 'valid' subset | loss {VAL[k]:.6f} | nll_loss 1.2 "
+            f"| accuracy {100 * ACCURACY[k]:.4f} | wps 9 | best_loss 1.0",
+            f"{start} fairseq.trainer | saved checkpoint{k}.pt (epoch {k + 1} @ 9 updates, score 7.7)",
+            f"{start} train | epoch {k + 1:03d} | loss {TRAIN[k]:.6f} | nll_loss 1.1 | lr 0.0005 | loss_scale 128",
+        ]
+    return table(folder / "train.log", "2021-03-01 10:00:00 | INFO | fairseq.tasks.text | 40000 types", lines)
+
+
+def ultralytics_output(folder: Path) -> Path:
+    head = ["", "      Epoch    GPU_mem   box_loss   cls_loss  Instances       Size"]
+    classes = "           Class     Images  Instances      Box(P          R      mAP50  mAP50-95): 100%|##| 4/4"
+    lines = []
+    for k in range(POINTS):
+        bars = ((0, "9.9"), (50, "8.8"), (100, f"{TRAIN[k] / 2:.6f}"))
+        states = [f" {k + 1}/{POINTS}   2.36G  {loss}  {loss}   26   640: {p}%|##| {p}/100 [00:02]" for p, loss in bars]
+        measured = f"                   all        128        929      0.642      0.536   0.7   {ACCURACY[k]:.6f}"
+        lines += [*head, "\r".join(states), classes, measured]
+    ending = ["Validating runs/detect/train/weights/best.pt...", classes, "  all  128  929  0.1  0.1  0.1  0.1"]
+    return table(folder / "nohup.out", "Transferred 355/355 items from pretrained weights", [*lines, *ending])
+
+
+def notebook(folder: Path) -> Path:
+    output = boosting(folder / "printed").read_text()
+    (folder / "printed" / "output.txt").unlink()
+    cells = [
+        {"cell_type": "markdown", "source": ["epoch 1 loss 3"]},
+        {
+            "cell_type": "code",
+            "source": "train()",
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": output}],
+        },
+    ]
+    path = folder / "model.ipynb"
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4, "metadata": {}}, indent=1))
+    return path
+
+
+def markdown(folder: Path) -> Path:
+    lines = boosting(folder / "printed").read_text().splitlines()
+    (folder / "printed" / "output.txt").unlink()
+    return table(folder / "page.md", "# My model\n\nIt overfits:\n\n```text", [*lines, "```", "", "What now?"])
+
+
 SAMPLES: dict[str, Callable[[Path], Path]] = {
     "tunekit": tunekit,
     "lightning": lightning,
@@ -265,5 +387,16 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "mlflow": mlflow,
     "tensorboard": tensorboard,
     "wandb": wandb,
+    "dictionaries": dictionaries,
+    "boosting": boosting,
+    "keras-output": keras_output,
+    "tables": tables,
+    "spacy": spacy,
+    "darknet": darknet,
+    "dl4j": dl4j,
+    "fairseq": fairseq,
+    "ultralytics-output": ultralytics_output,
+    "notebook": notebook,
+    "markdown": markdown,
 }
 """Format -> the function that writes a sample below a folder and gives the path to read."""

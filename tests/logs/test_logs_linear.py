@@ -44,6 +44,18 @@ QUICK = {
     "mlflow": {"words of one line", "values", "escapes that are not ended"},
     "tensorboard": {"zeros", "a length that lies", "records of an empty field", "points", "empty fields 3 deep"},
     "wandb": {"zeros", "empty middles", "middles", "lengths that lie", "deep values"},
+    "dictionaries": {"dictionaries", "keys", "open dictionaries", "braces and quotation marks"},
+    "boosting": {"rounds", "names of sets", "names of one round", "blanks in a set"},
+    "keras-output": {"epochs of bars", "states of a bar of Keras", "names of a state", "places"},
+    "tables": {"rows", "headers", "other headers", "blanks of a table"},
+    "spacy": {"rows of spaCy", "bars of a table"},
+    "darknet": {"iterations of Darknet", "digits of Darknet"},
+    "dl4j": {"scores"},
+    "fairseq": {"epochs of fairseq", "parts of fairseq", "states of fairseq"},
+    "ultralytics-output": {"epochs of YOLO", "words of YOLO"},
+    "notebook": {"cells of a line", "lines of one cell", "rows of a table", "tags that are not ended", "attributes"}
+    | {"comments", "entities"},
+    "markdown": {"fences", "blocks", "quotation marks", "indented lines and others", "one block"},
 }
 """Reader -> the shapes that once took longest, or fill memory, and now take a second or two."""
 
@@ -61,7 +73,7 @@ def read_under_limits(reader: str, folder: Path, names: set[str]) -> None:
 
 
 def test_every_reader_has_files_made_against_it() -> None:
-    assert len(readers()) == 17
+    assert len(readers()) == 28
     assert set(FILES) == set(QUICK) == set(readers())
     assert SIZE == 8_000_000
 

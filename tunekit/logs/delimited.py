@@ -29,8 +29,8 @@ SPLIT_COLUMNS = frozenset(("phase", "split", "mode", "stage", "subset", "partiti
 _SENTENCE = re.compile(r"[=!?{}]|: |:$|\d{2}:\d{2}")
 """What a line of a printed log has and a column's name has not."""
 
-_WITH_NUMBER = re.compile(r"[A-Za-z] +[-+]?\d[\d.]*+%?$")
-"""`train loss 0.31`: what a printed line has between its bars, a header once at most."""
+_MEASURED = re.compile(r"[A-Za-z]\S*+\s++[-+]?+[\d.]++(?:[eE][-+]?+\d++)?+%?+$")
+"""`train loss 0.31`: a number with its name, as in lines whose parts are set off by bars."""
 
 _WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
 
@@ -72,7 +72,7 @@ def header(path: Path) -> list[str]:
         return []
     if any(number(name) is not None or len(name) > 80 or _SENTENCE.search(name) for name in names):
         return []
-    if sum(_WITH_NUMBER.search(name) is not None for name in names) > 1:
+    if 2 * sum(_MEASURED.search(name) is not None for name in names) >= len(names):
         return []
     if len(lines) > 1:
         row = _fields(lines[1], separator)

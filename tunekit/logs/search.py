@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import deque
@@ -13,9 +14,9 @@ import numpy as np
 
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
-from tunekit.logs import source, stream
+from tunekit.logs import printed, source, stream
 from tunekit.logs.log import Log, finite
-from tunekit.logs.readers import Reader, readers
+from tunekit.logs.readers import Reader, printed_readers, readers
 from tunekit.vocabulary import UserError
 
 DEPTH = 8
@@ -34,13 +35,28 @@ SURE = 0.5
 """A reader's score from which a file is of its format beyond doubt; weaker finds count only where none is sure."""
 
 OTHER = frozenset(
-    (".py", ".ipynb", ".md", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".pt", ".pth", ".ckpt", ".bin", ".onnx")
+    (".py", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".pt", ".pth", ".ckpt", ".bin", ".onnx")
 ) | frozenset((".npy", ".npz", ".zip", ".gz", ".tar", ".h5", ".pkl", ".safetensors", ".yaml", ".yml", ".html", ".mp4"))
 """Suffixes of files that are no logs, so that folders of images and weights cost nothing."""
+
+DOCUMENTS = frozenset((".ipynb", ".md", ".markdown", ".rst"))
+"""Suffixes of files that are about many things: looked into only where nothing else is a log."""
+
+ANY_TEXT = "text"
+"""The reader that is asked whatever a file is called, where no other can read it."""
+
+PRINTS = 0.3
+"""Its score from which on a file that was not named by a person is read so."""
+
+ENOUGH = 3
+"""Points that make a log of such a file, or of one of unknown format, that was not named by a person."""
 
 SKIPPED = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "env", "dist", "build")) | frozenset(
     ("weights", "checkpoints", "artifacts", "images")
 )
+
+_DOCUMENT = re.compile(rb"\s*+(?:\{\s*+\"|\[\s*+[{\[]|<[!?a-zA-Z])")
+"""How JSON, XML and HTML begin, whose lines are no sentences."""
 
 Readers = Mapping[str, Reader]
 Claim = tuple[float, Reader, Path]
@@ -94,10 +110,12 @@ def _read_at(path: Path, format: str | None, train: str | None, val: str | None)
     own = _best(path, known)
     if own is None and format is not None and not path.is_dir():
         own = (1.0, known[format], path)
-    if own is not None and (found.read([own]) or not path.is_dir()):
+    if own is not None and found.read([own]):
         return found.best_first()
     if path.is_dir():
         _search(path, known, found)
+    elif not found.empty and path.suffix.lower() not in DOCUMENTS and _prints(path, known) > 0:
+        found.read_as_text([path], known)
     if not (found.logs or found.empty or found.failures):
         if format is not None:
             raise UserError(f"{path}: holds nothing of the format {format!r} ({known[format].DESCRIPTION})")
@@ -118,8 +136,11 @@ class _Found:
     points: int = 0
     left_out: int = 0
 
-    def read(self, claims: Iterable[Claim]) -> bool:
-        """Read what is claimed. Whether that settles its folder: a log has points, or it must not be read."""
+    def read(self, claims: Iterable[Claim], least: int = 1) -> bool:
+        """Read what is claimed. Whether that settles its folder: a log has points, or it must not be read.
+
+        A log of fewer points than `least` does not count.
+        """
         settled = False
         for _, reader, path in claims:
             try:
@@ -129,13 +150,24 @@ class _Found:
                 settled |= isinstance(error, source.Refused)
                 continue
             self.empty |= {log.files: log for log in logs if not log.points}
-            logs = [log for log in logs if log.points]
+            logs = [log for log in logs if log.points >= least]
             self.logs += logs
             self.points += sum(log.points for log in logs)
             settled |= bool(logs)
             if self.points > POINTS:
                 self._leave_out()
         return settled
+
+    def read_as_text(self, files: Iterable[Path], known: Readers, least: int = 1) -> None:
+        """Read what no reader of a format can, with the reader of any text; this is said where it finds a log."""
+        for file in files:
+            with contextlib.suppress(UserError):
+                logs = _read(known[ANY_TEXT], file, self.train, self.val)
+                said = "no reader knows its format: read as plain text"
+                self.logs += [replace(log, notes=(*log.notes, said)) for log in logs if log.points >= least]
+                self.failures = {
+                    text: error for text, error in self.failures.items() if not text.startswith(f"{file}:")
+                }
 
     def _leave_out(self) -> None:
         """Keep the best runs, with half of the points that there is room for: so it is rarely done."""
@@ -166,6 +198,8 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
     the next is.
     """
     vague: list[list[list[Claim]]] = []
+    documents: list[Path] = []
+    unknown: list[Path] = []
     waiting = deque([(path, 0)])
     looked = 0
     while waiting and looked < ENTRIES:
@@ -177,7 +211,11 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
             continue
         if len(files) > ENTRIES - looked:
             found.notes.append(f"left out: {len(files) - ENTRIES + looked:,} of the {len(files):,} files of {here}")
-        ranked = _ranked(claim for file in files[: ENTRIES - looked] if (claim := _best(file, known)))
+        near = files[: ENTRIES - looked]
+        documents += [file for file in near if file.suffix.lower() in DOCUMENTS]
+        others = [file for file in near if file.suffix.lower() not in DOCUMENTS]
+        ranked = _ranked(claim for file in others if (claim := _best(file, known)))
+        unknown += others
         if not _read_surest(ranked, found, sure=True):
             vague.append(ranked)
         looked += len(files) + len(folders)
@@ -191,6 +229,17 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
     if not found.logs:
         for ranked in vague:
             _read_surest(ranked, found, sure=False)
+    if not found.logs:
+        found.read((claim for file in documents if (claim := _best(file, known))), ENOUGH)
+    if not found.logs and not found.empty:
+        found.read_as_text((file for file in unknown if _prints(file, known) >= PRINTS), known, ENOUGH)
+
+
+def _prints(file: Path, known: Readers) -> float:
+    """How well the reader of any text knows a file whatever its name; not at all where another reader is asked for."""
+    if ANY_TEXT not in known or _DOCUMENT.match(source.head(file)):
+        return 0.0
+    return printed.recognise(file, printed_readers()[ANY_TEXT].knows)
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -29,6 +29,9 @@ LINE = 16_000_000
 """Characters of a line that are read at once; what is longer counts as several lines."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*+[A-Za-z]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)")  # each ends before the next begins
+_PLACE = re.compile(r"(?<![\d/.])(\d{1,12}+)/(\d{1,12}+)(?= ?\[| \u2501)")
+_EPOCH = re.compile(r"[Ee]poch\D{0,6}+(\d++)")
+_BEGINNING = re.compile(r"[^\d%]*+")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -49,6 +52,25 @@ def head(path: Path) -> bytes:
 def _head(path: Path, _size: int, _changed: int) -> bytes:
     with open_regular(path) as file:
         return file.read(HEAD)
+
+
+def sample(path: Path) -> bytes:
+    """The first bytes of a file and, of a longer one, its last: a training often begins behind long settings."""
+    try:
+        state = path.stat()
+        return _sample(path, state.st_size, state.st_mtime_ns) if stat.S_ISREG(state.st_mode) else b""
+    except (OSError, ValueError):
+        return b""
+
+
+@lru_cache(maxsize=64)
+def _sample(path: Path, size: int, _changed: int) -> bytes:
+    beginning = head(path)
+    if size <= len(beginning) or beginning[:2] in _UTF16 or not is_text(beginning):
+        return beginning
+    with open_regular(path) as file:
+        file.seek(max(len(beginning), size - HEAD))
+        return beginning + b"\n" + file.read(HEAD).partition(b"\n")[2]
 
 
 def is_regular(path: Path) -> bool:
@@ -149,16 +171,55 @@ def blocks(path: Path, size: int) -> Iterator[str]:
             yield begun
 
 
-def uncoloured(text: str) -> str:
-    """Text without a terminal's colour codes."""
-    return _ANSI.sub("", text) if "\x1b" in text else text
-
-
-def log_lines(path: Path) -> Iterator[str]:
+def states(printed: Iterable[str]) -> Iterator[str]:
     """Lines without colour codes; each state of a progress bar is a line."""
-    for line in lines(path, "\n"):
-        line = uncoloured(line)
+    for line in printed:
+        line = plain(line)
         yield from line.rstrip().split("\r") if "\r" in line else (line.rstrip("\n"),)
+
+
+def shown(printed: Iterable[str]) -> Iterator[str]:
+    """What stays on a terminal of lines with colour codes and carriage returns: the last state of each bar."""
+    for line in printed:
+        line = plain(line)
+        if "\r" in line.rstrip():
+            yield from _last_states(line)
+        else:
+            yield line.rstrip("\r\n")
+
+
+def plain(line: str) -> str:
+    """A line without colour codes and backspaces."""
+    if "\x1b" in line:
+        line = _ANSI.sub("", line)
+    return line.replace("\b", "") if "\b" in line else line
+
+
+def bar_place(state: str) -> tuple[int, int] | None:
+    """Where a progress bar stands (`12/400 [`) and how long it is; None for other text."""
+    place = _PLACE.search(state, max(state.find("%|"), 0))
+    return (int(place[1]), int(place[2])) if place else None
+
+
+def _last_states(line: str) -> Iterator[str]:
+    """States of one line that were not written over by a later state of the same bar or message."""
+    last, last_key, last_place = "", None, None
+    for state in line.split("\r"):
+        if not state.strip():
+            continue
+        place = bar_place(state)
+        epoch = _EPOCH.search(state)
+        key = (epoch and epoch[1], _BEGINNING.match(state)[0].strip())  # type: ignore[index]
+        if last and place is None and last_place is not None:
+            over = last_place[0] < last_place[1]  # a message in the midst of a bar, which goes on behind it
+        else:
+            over = key == last_key and (place is None) == (last_place is None)
+            over = over and (place is None or last_place is None or (place[1] == last_place[1] and place >= last_place))
+        if last and not over:
+            yield last
+        last, last_key, last_place = state, key, place
+    if last:
+        yield last.rstrip("\n")
 
 
 def json_lines(path: Path, notes: list[str]) -> Iterator[dict[str, object]]:

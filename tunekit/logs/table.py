@@ -197,6 +197,15 @@ def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -
     return np.arange(total, dtype=np.float64), "row"
 
 
+def _within(step: Column, epoch: Column, total: int) -> bool:
+    """Whether the steps of several appended runs are counted anew in each of their epochs."""
+    falls = np.diff(epoch.values) < 0
+    if not np.any(falls) or np.mean(falls) > JITTER:
+        return False
+    epochs = _spread(epoch, total)[step.rows]
+    return not np.any((np.diff(step.values) < 0) & (np.diff(epochs) == 0))
+
+
 def _spread(column: Column, total: int) -> Array:
     """The column's last known value for every row; rows before the first take the first."""
     place = np.searchsorted(column.rows, np.arange(total), side="right") - 1

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tunekit.logs import source
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, split
 from tunekit.logs.tabular import records_log
@@ -86,10 +85,9 @@ _NO_HEADING = frozenset(
 _ENDS = re.compile(r"(?i)\b(?:complete[d]?|finish(?:ed)?|done|took|end of|over)\b")
 
 
-def text_log(path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
-    """The log of everything in a text file that reads as a loss or a metric."""
-    records = as_records(source.log_lines(path))
-    return records_log(records, path, format, train, val, name=name or path.stem)
+def lines_log(lines: Iterable[str], path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
+    """The log of everything in lines of text that reads as a loss or a metric."""
+    return records_log(as_records(lines), path, format, train, val, name=name or path.stem)
 
 
 def as_records(lines: Iterable[str]) -> Iterator[Record]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from tunekit.logs.log import Log
+from tunekit.logs.printed import Printed
 
 
 class Reader(Protocol):
@@ -35,3 +36,8 @@ def readers() -> dict[str, Reader]:
         if not info.name.startswith("_")
     ]
     return {module.NAME: cast(Reader, module) for module in modules}
+
+
+def printed_readers() -> dict[str, Printed]:
+    """The readers of printed lines by name."""
+    return {name: cast(Printed, reader) for name, reader in readers().items() if hasattr(reader, "read_lines")}

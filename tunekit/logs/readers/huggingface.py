@@ -1,6 +1,7 @@
 """Hugging Face Trainer: trainer_state.json and its copies in checkpoint folders."""
 
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tunekit.logs import source
@@ -35,7 +36,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     if not isinstance(history, list):
         raise UserError(f"{path}: is no complete trainer state (no log_history); the file may be cut short")
     notes: list[str] = []
-    records = (_point(item, notes) for item in history if isinstance(item, dict) and "train_runtime" not in item)
+    records = points((item for item in history if isinstance(item, dict)), notes)
     folder = path.parent.parent if path.parent.name.startswith("checkpoint-") else path.parent
     return [records_log(records, path, NAME, train, val, name=folder.name, notes=notes)]
 
@@ -54,10 +55,24 @@ def _position(path: Path) -> float:
     return -1.0 if step is None or math.isnan(step) else step
 
 
-def _point(item: dict[str, object], notes: list[str]) -> dict[str, object]:
-    """A log entry; a loss of exactly 0 with a gradient that is not finite is how Trainer prints a NaN."""
-    norm = item.get("grad_norm")
-    if item.get("loss") == 0 and isinstance(norm, float) and not math.isfinite(norm):
-        notes.append("losses of 0 with a NaN gradient are NaN losses (logging_nan_inf_filter)")
-        return {**item, "loss": math.nan}
-    return item
+def points(entries: Iterable[Mapping[str, object]], notes: list[str]) -> Iterator[Mapping[str, object]]:
+    """Trainer's log entries that are points of a curve, as it writes them to its state or prints them.
+
+    A loss of exactly 0 with a gradient that is not finite is how it writes a NaN. Its summary of the whole training is
+    no point, nor is an evaluation behind it: of the best checkpoint, or once more of the last.
+    """
+    evaluated = ended = False
+    for item in entries:
+        if "train_runtime" in item:
+            ended = True
+            continue
+        evaluation = any(key.startswith(("eval_", "test_")) for key in item)
+        ended &= evaluation
+        if ended and evaluated:
+            continue
+        evaluated |= evaluation
+        norm = item.get("grad_norm")
+        if item.get("loss") == 0 and isinstance(norm, float) and not math.isfinite(norm):
+            notes.append("losses of 0 with a NaN gradient are NaN losses (logging_nan_inf_filter)")
+            item = {**item, "loss": math.nan}
+        yield item

@@ -1,15 +1,18 @@
 """What nanoGPT and build-nanogpt print: estimates of both losses every so often, single batches in between."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tunekit.logs import source
+from tunekit.logs import printed, source
 from tunekit.logs.log import Log
 from tunekit.logs.tabular import records_log
 
 NAME = "nanogpt"
 DESCRIPTION = "nanoGPT output (`step 250: train loss 3.13, val loss 3.14`) and build-nanogpt log.txt (`250 val 3.2`)"
+
+LEAST = 2
+"""Such lines that make a text a log of nanoGPT."""
 
 _NUMBER = r"([-+]?\d++(?:\.\d*+)?(?:e[-+]?\d++)?|nan|inf|-inf)"
 _ESTIMATE = re.compile(rf"step (\d++): train loss {_NUMBER}(?:\s*+\w++)?, val loss {_NUMBER}")
@@ -18,19 +21,24 @@ _BUILD = re.compile(rf"(\d++) (train|val|hella) {_NUMBER}$")
 
 
 def recognise(path: Path) -> float:
-    data = source.head(path)
-    if not data or not source.is_text(data):
-        return 0.0
-    lines = [line.strip() for line in source.decode(data).splitlines()]
-    known = sum(bool(_ESTIMATE.match(line) or _BATCH.match(line) or _BUILD.match(line)) for line in lines[:200])
-    return 0.85 if known >= 2 or (known and any(_ESTIMATE.match(line) for line in lines[:200])) else 0.0
+    return printed.recognise(path, knows)
+
+
+def knows(lines: Sequence[str]) -> float:
+    stripped = [line.strip() for line in lines]
+    known = sum(bool(_ESTIMATE.match(line) or _BATCH.match(line) or _BUILD.match(line)) for line in stripped)
+    return 0.85 if known >= LEAST or any(_ESTIMATE.match(line) for line in stripped) else 0.0
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
+    return [read_lines(printed.lines(path), path, train, val)]
+
+
+def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: str | None = None) -> Log:
     """One log; the estimates over many batches are preferred to the losses of single ones."""
-    records = (record for line in source.log_lines(path) for record in _numbers(line.strip()))
+    records = (record for line in source.shown(lines) for record in _numbers(line.strip()))
     name = path.parent.parent.name if path.name == "output.log" else path.stem
-    return [records_log(records, path, NAME, train, val, name=name)]
+    return records_log(records, path, NAME, train, val, name=name)
 
 
 def _numbers(line: str) -> Iterator[dict[str, float]]:

@@ -5,14 +5,15 @@ Only the history is decoded. The same file holds e-mail addresses, hosts and rem
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from tunekit.logs import source, wire
+from tunekit.logs import printed, source, wire
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
+from tunekit.logs.readers import printed_readers
 from tunekit.logs.tabular import records_log
-from tunekit.logs.textlog import text_log
 from tunekit.vocabulary import UserError
 
 NAME = "wandb"
@@ -47,9 +48,9 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
         return [best]
     output = path / "files" / "output.log"
     if source.is_regular(output):
-        printed = text_log(output, NAME, train, val, name=path.name)
-        if printed.points:
-            return [printed]
+        log = printed.best_of_file(printed_readers().values(), output, train, val)
+        if log is not None:
+            return [replace(log, format=NAME, name=path.name)]
     if best is None:
         raise UserError(f"{path}: holds neither a .wandb file nor files/output.log")
     return [best]
