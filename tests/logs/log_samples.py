@@ -247,6 +247,63 @@ def leveldb(data: bytes, record: bytes) -> bytes:
             return data
 
 
+def catboost(folder: Path) -> Path:
+    """With an evaluation metric that is not measured on the training set."""
+    path = folder / "catboost_info"
+    table(path / "learn_error.tsv", "iter\tMultiClass", [f"{k}\t{TRAIN[k]}" for k in range(POINTS)])
+    rows = [f"{k}\t{ACCURACY[k]}\t{VAL[k]}" for k in range(POINTS)]
+    table(path / "test_error.tsv", "iter\tAccuracy\tMultiClass", rows)
+    table(path / "time_left.tsv", "iter\tPassed\tRemaining", [f"{k}\t{k}\t9" for k in range(POINTS)])
+    return path
+
+
+def dvclive(folder: Path) -> Path:
+    path = folder / "dvclive"
+    for name, values in (("train/loss", TRAIN), ("val/loss", VAL), ("val/acc", ACCURACY)):
+        rows = [f"{k}\t{values[k]}" for k in range(POINTS)]
+        table(path / "plots" / "metrics" / f"{name}.tsv", f"step\t{name.partition('/')[2]}", rows)
+    (path / "metrics.json").write_text(json.dumps({"train": {"loss": TRAIN[-1]}, "step": POINTS - 1}))
+    return path
+
+
+def allennlp(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(POINTS):
+        epoch = {
+            "best_epoch": k,
+            "training_epochs": k,
+            "epoch": k,
+            "training_loss": TRAIN[k],
+            "validation_loss": VAL[k],
+            "validation_accuracy": ACCURACY[k],
+            "best_validation_accuracy": 0.99,
+            "best_validation_loss": 0.1,
+        }
+        (folder / f"metrics_epoch_{k}.json").write_text(json.dumps(epoch, indent=2))
+    (folder / "metrics.json").write_text(json.dumps({"training_start_epoch": 0, "best_validation_loss": 0.1}))
+    return folder
+
+
+def ludwig(folder: Path) -> Path:
+    path = folder / "results" / "experiment_run" / "training_statistics.json"
+    path.parent.mkdir(parents=True)
+    splits = {
+        name: {"combined": {"loss": losses}, "mood": {"accuracy": ACCURACY, "loss": [9.0] * POINTS}}
+        for name, losses in (("test", VAL[::-1]), ("training", TRAIN), ("validation", VAL))
+    }
+    path.write_text(json.dumps(splits, indent=4))
+    return path
+
+
+def flair(folder: Path) -> Path:
+    """An old version's: training was not measured, which its rows say with one cell more than its header has."""
+    names = "EPOCH TIMESTAMP BAD_EPOCHS LEARNING_RATE TRAIN_LOSS TRAIN_ACCURACY TRAIN_F1 DEV_LOSS DEV_ACCURACY DEV_F1"
+    rows = [
+        f"{k} 12:00:00 0 0.1000 {TRAIN[k]}  _ _ {VAL[k]} {ACCURACY[k]} 0.5".replace(" ", "\t") for k in range(POINTS)
+    ]
+    return table(folder / "loss.tsv", names.replace(" ", "\t"), rows)
+
+
 SAMPLES: dict[str, Callable[[Path], Path]] = {
     "tunekit": tunekit,
     "lightning": lightning,
@@ -265,5 +322,10 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "mlflow": mlflow,
     "tensorboard": tensorboard,
     "wandb": wandb,
+    "catboost": catboost,
+    "dvclive": dvclive,
+    "allennlp": allennlp,
+    "ludwig": ludwig,
+    "flair": flair,
 }
 """Format -> the function that writes a sample below a folder and gives the path to read."""

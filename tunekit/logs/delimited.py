@@ -20,6 +20,9 @@ from tunekit.vocabulary import UserError
 BLOCK = 8_000_000
 """Characters taken apart at once: bounds the memory whatever the file's length."""
 
+LONGEST = 200
+"""Characters of a column's name."""
+
 MISSING = frozenset(("", "na", "n/a", "#na#", "#n/a", "none", "null", "-", "--", "nil", "<na>", "missing"))
 _MISSING_BYTES = frozenset(word.encode() for word in MISSING) | {b"NA", b"None", b"N/A"}
 
@@ -28,6 +31,9 @@ SPLIT_COLUMNS = frozenset(("phase", "split", "mode", "stage", "subset", "partiti
 
 _SENTENCE = re.compile(r"[=!?{}]|: |:$|\d{2}:\d{2}")
 """What a line of a printed log has and a column's name has not."""
+
+_PARAMETER = re.compile(r"[:;]\w++=[^\s:;]++")
+"""What CatBoost writes behind the name of a metric that has parameters."""
 
 _WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
 
@@ -67,7 +73,9 @@ def header(path: Path) -> list[str]:
     names = _fields(lines[0].lstrip("# "), separator)
     if len(names) < 2 and not (names and part(names[0]).kind):
         return []
-    if any(number(name) is not None or len(name) > 80 or _SENTENCE.search(name) for name in names):
+    if any(
+        number(name) is not None or len(name) > LONGEST or _SENTENCE.search(_PARAMETER.sub("", name)) for name in names
+    ):
         return []
     if len(lines) > 1:
         row = _fields(lines[1], separator)

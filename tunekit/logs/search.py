@@ -15,7 +15,7 @@ from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import source, stream
 from tunekit.logs.log import Log, finite
-from tunekit.logs.readers import Reader, readers
+from tunekit.logs.readers import FAINT, Reader, readers
 from tunekit.vocabulary import UserError
 
 DEPTH = 8
@@ -177,7 +177,7 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
             continue
         if len(files) > ENTRIES - looked:
             found.notes.append(f"left out: {len(files) - ENTRIES + looked:,} of the {len(files):,} files of {here}")
-        ranked = _ranked(claim for file in files[: ENTRIES - looked] if (claim := _best(file, known)))
+        ranked = _ranked(claim for file in files[: ENTRIES - looked] if (claim := _best(file, known, FAINT)))
         if not _read_surest(ranked, found, sure=True):
             vague.append(ranked)
         looked += len(files) + len(folders)
@@ -226,14 +226,15 @@ def natural(path: Path) -> list[str]:
     return [piece.zfill(12) if piece.isdigit() else piece for piece in re.split(r"(\d+)", str(path))]
 
 
-def _best(path: Path, known: Readers) -> Claim | None:
-    """The reader that knows the path best, of equals the last by name; None too for a path that cannot be looked at."""
+def _best(path: Path, known: Readers, least: float = 0.0) -> Claim | None:
+    """The reader that knows the path best, of equals the last by name; None for one that none knows better than
+    `least`, and for one that cannot be looked at."""
     try:
         scores = [(reader.recognise(path), name) for name, reader in known.items()]
     except OSError:
         return None
     score, name = max(scores)
-    return (score, known[name], path) if score > 0 else None
+    return (score, known[name], path) if score > least else None
 
 
 def _is_folder(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from tunekit.logs.names import part, side
 from tunekit.logs.roles import assemble
 from tunekit.logs.table import COLUMNS, Column, Columns, from_records, to_series
 from tunekit.vocabulary import UserError
+
+Item = TypeVar("Item")
 
 NAME = 80
 """Characters of a name that are shown."""
@@ -98,6 +101,20 @@ def columns_log(  # noqa: PLR0913 - likewise
         series.say_full()
     series.notes += notes
     return assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
+
+
+def several(items: Iterable[Item], log_of: Callable[[Item], Log]) -> list[Log]:
+    """The logs of a file's runs. A run that lacks a column that was asked for is left out, unless all lack it."""
+    logs: list[Log] = []
+    failure: UserError | None = None
+    for item in items:
+        try:
+            logs.append(log_of(item))
+        except UserError as error:
+            failure = failure or error
+    if failure is not None and not logs:
+        raise failure
+    return logs
 
 
 def by_split(columns: Columns, cells: Cells) -> Columns:

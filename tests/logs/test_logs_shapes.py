@@ -1,0 +1,202 @@
+"""JSON that people write by hand, in its many shapes, and runs that lie in several files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from log_samples import ACCURACY, POINTS, SAMPLES, TRAIN, VAL, table
+
+from tunekit.diagnosis import judge
+from tunekit.logs import Log, read
+from tunekit.logs.log import floats
+from tunekit.vocabulary import Curve, UserError
+
+
+def is_curve(curve: Curve | None, values: list[float]) -> bool:
+    return curve is not None and len(curve.y) == len(values) and np.allclose(floats(curve.y), values, atol=1e-6)
+
+
+def is_whole(log: Log) -> bool:
+    return is_curve(log.train, TRAIN) and is_curve(log.val, VAL)
+
+
+def written(path: Path, value: object) -> Path:
+    path.write_text(json.dumps(value))
+    return path
+
+
+def epochs(**names: list[float]) -> list[dict[str, float]]:
+    return [{"epoch": k + 1, **{name: values[k] for name, values in names.items()}} for k in range(POINTS)]
+
+
+def paired(k: int) -> dict[str, object]:
+    return {"train": {"loss": TRAIN[k], "acc": ACCURACY[k]}, "val": {"loss": VAL[k], "acc": ACCURACY[k]}}
+
+
+SHAPES: dict[str, object] = {
+    "plural names": {"train_losses": TRAIN, "val_losses": VAL},
+    "bare splits": {"train": TRAIN, "val": VAL},
+    "split, then measure": {"train": {"loss": TRAIN, "acc": ACCURACY}, "val": {"loss": VAL, "acc": ACCURACY}},
+    "measure, then split": {"loss": {"train": TRAIN, "val": VAL}, "accuracy": {"train": ACCURACY, "val": ACCURACY}},
+    "deeper": {"args": {"lr": 0.1}, "results": {"history": {"train": {"loss": TRAIN}, "valid": {"loss": VAL}}}},
+    "records": epochs(train_loss=TRAIN, val_loss=VAL),
+    "records in a report": {
+        "config": {"lr": 0.1},
+        "best_val_loss": 0.3,
+        "history": epochs(train_loss=TRAIN, val_loss=VAL),
+    },
+    "records of splits": [{"epoch": k, **paired(k)} for k in range(POINTS)],
+    "records that name their split": [
+        {"epoch": k, "phase": phase, "loss": values[k]}
+        for k in range(POINTS)
+        for phase, values in (("train", TRAIN), ("val", VAL))
+    ],
+    "splits of records": {"train": epochs(loss=TRAIN), "val": epochs(loss=VAL)},
+    "epochs as keys": {str(k): paired(k) for k in range(POINTS)},
+    "epochs as named keys": {f"epoch_{k}": {"train_loss": TRAIN[k], "val_loss": VAL[k]} for k in range(POINTS)},
+    "pandas' columns": {
+        name: {str(k): values[k] for k in range(POINTS)} for name, values in (("loss", TRAIN), ("val_loss", VAL))
+    },
+    "each number in a list": {"train_loss": [[value] for value in TRAIN], "val_loss": [[value] for value in VAL]},
+    "beside the samples of the splits": {"train_idx": [3, 1, 2], "train_loss": TRAIN, "val_loss": VAL},
+}
+
+
+class TestShapes:
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_is_read(self, shape: str, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "training_history.json", SHAPES[shape]))
+        assert is_whole(log)
+        assert judge(log).code == "good_fit"
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_is_found_in_a_folder(self, shape: str, tmp_path: Path) -> None:
+        written(tmp_path / "training_history.json", SHAPES[shape])
+        written(tmp_path / "package.json", {"scripts": {"test": "jest", "dev": "vite"}, "version": "1.0.0"})
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+        assert not log.notes
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"run_a": {"train_loss": TRAIN, "val_loss": VAL}, "run_b": {"train_loss": VAL, "val_loss": VAL}},
+            {"fold_1": epochs(train_loss=TRAIN, val_loss=VAL), "fold_2": epochs(train_loss=VAL, val_loss=VAL)},
+            [
+                {"name": "run_a", "losses": {"train": TRAIN, "val": VAL}},
+                {"name": "b", "losses": {"train": VAL, "val": VAL}},
+            ],
+            {"1": {"train_loss": TRAIN, "val_loss": VAL}, "2": {"train_loss": VAL, "val_loss": VAL}},
+        ],
+    )
+    def test_runs_stay_apart(self, value: object, tmp_path: Path) -> None:
+        logs = read(written(tmp_path / "all.json", value))
+        assert len(logs) == 2
+        assert len({log.name for log in logs}) == 2
+        assert any(is_whole(log) for log in logs)
+        assert all(is_curve(log.val, VAL) for log in logs)
+
+    def test_two_networks_of_one_run_are_one_run(self, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "a.json", {"G": {"loss": TRAIN}, "D": {"loss": VAL}}))
+        assert log.train is not None
+
+    def test_losses_of_batches_and_of_epochs_span_the_same_training(self, tmp_path: Path) -> None:
+        batches = [float(value) for value in np.repeat(TRAIN, 4)]
+        (log,) = read(written(tmp_path / "a.json", {"train_losses": batches, "val_losses": VAL}))
+        assert is_curve(log.train, batches)
+        assert is_curve(log.val, VAL)
+        assert log.val is not None
+        assert list(log.val.x) == [4 * k + 3 for k in range(POINTS)]
+        assert any("are spread over the 120" in note for note in log.notes)
+
+    def test_lists_of_steps_are_the_clocks_of_their_splits(self, tmp_path: Path) -> None:
+        steps = list(range(0, 10 * POINTS, 10))
+        value = {"train_steps": list(range(POINTS)), "train_loss": TRAIN, "val_steps": steps, "val_loss": VAL}
+        (log,) = read(written(tmp_path / "a.json", value))
+        assert is_whole(log)
+        assert log.train is not None
+        assert log.val is not None
+        assert (list(log.train.x), list(log.val.x)) == (list(range(POINTS)), steps)
+
+    def test_validation_every_second_epoch_keeps_its_epochs(self, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "a.json", {"train": epochs(loss=TRAIN), "val": epochs(loss=VAL)[1::2]}))
+        assert log.val is not None
+        assert list(log.val.x) == list(range(2, POINTS + 1, 2))
+        assert is_curve(log.val, VAL[1::2])
+
+    @pytest.mark.parametrize(
+        "value", [{"eval_loss": 0.41, "eval_accuracy": 0.9, "epoch": 3.0}, {"test": {"loss": 0.4, "accuracy": 0.9}}]
+    )
+    def test_a_lone_evaluation_is_too_few_points(self, value: object, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "eval_results.json", value))
+        assert judge(log).code == "insufficient_data"
+
+    @pytest.mark.parametrize("value", [{"train": [3, 1, 2], "test": [5, 4]}, {"a": [1.5, 2.5]}, [], {}, [[1, 2]]])
+    def test_other_documents_are_refused_with_their_names(self, value: object, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="no column reads as a loss"):
+            read(written(tmp_path / "a.json", value))
+
+    def test_a_column_that_one_run_lacks_leaves_the_others(self, tmp_path: Path) -> None:
+        value = {"a": {"my": TRAIN, "val_loss": VAL}, "b": {"train_loss": VAL, "val_loss": VAL}}
+        (log,) = read(written(tmp_path / "a.json", value), train="my")
+        assert is_whole(log)
+
+
+class TestSeveralFiles:
+    @pytest.mark.parametrize("name", ["catboost", "dvclive", "allennlp"])
+    def test_any_of_a_runs_files_is_the_run(self, name: str, tmp_path: Path) -> None:
+        path = SAMPLES[name](tmp_path / "a")
+        files = [
+            file
+            for file in sorted(path.rglob("*"))
+            if (file.is_file() and file.suffix != ".json") or name == "allennlp"
+        ]
+        for file in files[:3]:
+            if file.name not in ("time_left.tsv", "metrics.json"):
+                (log,) = read(file)
+                assert is_whole(log)
+                assert log.format == name
+
+    def test_catboost_without_its_tables_is_read_from_its_document(self, tmp_path: Path) -> None:
+        meta = {
+            "learn_metrics": [{"best_value": "Min", "name": "Logloss"}],
+            "test_metrics": [{"best_value": "Max", "name": "Odd"}, {"best_value": "Min", "name": "Logloss"}],
+        }
+        points = [{"learn": [TRAIN[k]], "iteration": k, "test": [k, VAL[k]]} for k in range(POINTS)]
+        (tmp_path / "catboost_info").mkdir()
+        written(tmp_path / "catboost_info" / "catboost_training.json", {"meta": meta, "iterations": points})
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+
+    def test_catboost_of_a_metric_with_parameters(self, tmp_path: Path) -> None:
+        table(tmp_path / "learn_error.tsv", "iter\tQuantile:alpha=0.9", [f"{k}\t{TRAIN[k]}" for k in range(POINTS)])
+        (log,) = read(tmp_path)
+        assert is_curve(log.train, TRAIN)
+        assert log.val is None
+
+    @pytest.mark.parametrize("place", ["dvclive", "dvclive/scalars"])
+    def test_older_layouts_of_dvclive(self, place: str, tmp_path: Path) -> None:
+        for name, values in (("loss", TRAIN), ("val_loss", VAL)):
+            rows = [f"16252907078{k:02d}\t{k}\t{values[k]}" for k in range(POINTS)]
+            table(tmp_path / place / f"{name}.tsv", f"timestamp\tstep\t{name}", rows)
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+        assert log.format == "dvclive"
+
+    def test_an_epoch_of_allennlp_that_is_torn_is_left_out(self, tmp_path: Path) -> None:
+        path = SAMPLES["allennlp"](tmp_path)
+        (path / f"metrics_epoch_{POINTS - 1}.json").write_text("{")
+        (log,) = read(path)
+        assert is_curve(log.train, TRAIN[:-1])
+        assert any("left out" in note for note in log.notes)
+
+    def test_rows_of_flair_that_fit_no_header_give_their_training_loss_alone(self, tmp_path: Path) -> None:
+        header = "EPOCH\tTIMESTAMP\tBAD_EPOCHS\tLEARNING_RATE\tTRAIN_LOSS\tDEV_LOSS\tDEV_F1"
+        rows = [f"{k}\t12:00:00\t0\t0.1\t{TRAIN[k]}\t9\t9\t9\t9" for k in range(POINTS)]
+        (log,) = read(table(tmp_path / "loss.tsv", header, rows))
+        assert is_curve(log.train, TRAIN)
+        assert log.val is None
+        assert any("another number of cells" in note for note in log.notes)
