@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import sqlite3
 import struct
 import zlib
 from collections.abc import Callable
@@ -304,6 +306,66 @@ def flair(folder: Path) -> Path:
     return table(folder / "loss.tsv", names.replace(" ", "\t"), rows)
 
 
+def mlflow_db(folder: Path) -> Path:
+    path = folder / "mlflow.db"
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE runs (run_uuid TEXT, name TEXT, lifecycle_stage TEXT)")
+        connection.execute(
+            "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp BIGINT, run_uuid TEXT, step BIGINT, is_nan BOOLEAN)"
+        )
+        runs = [("a", "calm-owl-1", "active"), ("b", "c", "deleted")]
+        connection.executemany("INSERT INTO runs VALUES (?, ?, ?)", runs)
+        columns = {"train_loss": TRAIN, "val_loss": VAL, "val_acc": ACCURACY, "system/gpu": VAL}
+        rows = [(name, values[k], 17e11 + k, k) for name, values in columns.items() for k in range(POINTS)]
+        points = [(name, value, time, run, k, 0) for name, value, time, k in rows for run in "ab"]
+        connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", points)
+    return path
+
+
+def trackio(folder: Path) -> Path:
+    """Left as by a program that still runs: the rows are in the write-ahead log alone."""
+    path = folder / "project.db"
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(folder / "live.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(
+            "CREATE TABLE metrics (id INTEGER PRIMARY KEY, timestamp TEXT, run_name TEXT, step INTEGER, metrics TEXT)"
+        )
+        connection.commit()
+        for k in range(POINTS):
+            metrics = {"train/loss": TRAIN[k], "eval": {"loss": VAL[k], "acc": ACCURACY[k]}, "note": "NaN"}
+            row = (k, "", "calm-owl-1", k, json.dumps(metrics))
+            connection.execute("INSERT INTO metrics VALUES (?, ?, ?, ?, ?)", row)
+        connection.commit()
+        for end in ("", "-wal"):
+            path.with_name(path.name + end).write_bytes((folder / f"live.db{end}").read_bytes())
+    (folder / "live.db").unlink()
+    return path
+
+
+def wandb_csv(folder: Path) -> Path:
+    """A chart exported from the site: the least and the greatest value beside each."""
+    columns = {"train/loss": TRAIN, "val/loss": VAL, "val/acc": ACCURACY}
+    names = [f'"calm-owl-1 - {name}{end}"' for name in columns for end in ("", "__MIN", "__MAX")]
+    cells = [[k, *(values[k] for values in columns.values() for _ in range(3))] for k in range(POINTS)]
+    rows = [",".join(f'"{cell}"' for cell in row) for row in cells]
+    return table(folder / "wandb_export_2024-01-01.csv", ",".join(['"Step"', *names]), rows)
+
+
+def tensorboard_csv(folder: Path) -> Path:
+    """Charts exported from TensorBoard, a file each."""
+    curves = {
+        "train-tag-epoch_loss": TRAIN,
+        "validation-tag-epoch_loss": VAL,
+        "validation-tag-epoch_accuracy": ACCURACY,
+    }
+    for name, values in curves.items():
+        rows = [f"17000000{k:02d}.5,{k},{values[k]}" for k in range(POINTS)]
+        table(folder / "charts" / f"run-{name}.csv", "Wall time,Step,Value", rows)
+    return folder / "charts"
+
+
 SAMPLES: dict[str, Callable[[Path], Path]] = {
     "tunekit": tunekit,
     "lightning": lightning,
@@ -327,5 +389,9 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "allennlp": allennlp,
     "ludwig": ludwig,
     "flair": flair,
+    "mlflow-db": mlflow_db,
+    "trackio": trackio,
+    "wandb-csv": wandb_csv,
+    "tensorboard-csv": tensorboard_csv,
 }
 """Format -> the function that writes a sample below a folder and gives the path to read."""

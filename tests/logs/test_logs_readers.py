@@ -32,7 +32,7 @@ def only_file(path: Path) -> Path:
 
 
 def test_every_reader_has_a_sample() -> None:
-    assert len(readers()) == 22
+    assert len(readers()) == 26
     assert set(readers()) == set(SAMPLES)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import pickle
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -149,11 +152,7 @@ class TestSeveralFiles:
     @pytest.mark.parametrize("name", ["catboost", "dvclive", "allennlp"])
     def test_any_of_a_runs_files_is_the_run(self, name: str, tmp_path: Path) -> None:
         path = SAMPLES[name](tmp_path / "a")
-        files = [
-            file
-            for file in sorted(path.rglob("*"))
-            if (file.is_file() and file.suffix != ".json") or name == "allennlp"
-        ]
+        files = [file for file in sorted(path.rglob("*")) if name == "allennlp" or file.suffix == ".tsv"]
         for file in files[:3]:
             if file.name not in ("time_left.tsv", "metrics.json"):
                 (log,) = read(file)
@@ -200,3 +199,114 @@ class TestSeveralFiles:
         assert is_curve(log.train, TRAIN)
         assert log.val is None
         assert any("another number of cells" in note for note in log.notes)
+
+
+class TestExports:
+    def test_two_runs_of_a_wandb_chart_stay_apart(self, tmp_path: Path) -> None:
+        names = ["Step", *(f"{run} - train_loss{end}" for run in ("a", "b") for end in ("", "__MIN", "__MAX"))]
+        rows = [",".join(map(str, [k, *[TRAIN[k]] * 3, *[VAL[k]] * 3])) for k in range(POINTS)]
+        logs = read(table(tmp_path / "export.csv", ",".join(names), rows))
+        assert sorted(log.name for log in logs) == ["a", "b"]
+        by_name = {log.name: log for log in logs}
+        assert is_curve(by_name["a"].train, TRAIN)
+        assert is_curve(by_name["b"].train, VAL)
+
+    def test_charts_of_one_run_in_a_folder_are_one_run(self, tmp_path: Path) -> None:
+        for name, values in (("train_loss", TRAIN), ("val_loss", VAL)):
+            rows = [f"{k},{values[k]},{values[k]},{values[k]}" for k in range(POINTS)]
+            table(tmp_path / f"{name}.csv", f"epoch,{name},{name}__MIN,{name}__MAX", rows)
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+        assert log.train is not None
+        assert log.train.unit == "epoch"
+
+    def test_renamed_charts_of_tensorboard_tell_runs_and_splits_apart(self, tmp_path: Path) -> None:
+        for name, values in (("resnet_train_loss", TRAIN), ("resnet_val_loss", VAL), ("vgg_train_loss", VAL)):
+            table(tmp_path / f"{name}.csv", "Wall time,Step,Value", [f"1.5,{k},{values[k]}" for k in range(POINTS)])
+        logs = read(tmp_path)
+        assert {log.name for log in logs} == {"resnet", "vgg"}
+        assert any(is_whole(log) for log in logs)
+
+    def test_a_lone_chart_is_named_by_its_file(self, tmp_path: Path) -> None:
+        rows = [f"1.5,{k},{TRAIN[k]}" for k in range(POINTS)]
+        (log,) = read(table(tmp_path / "run-.-tag-Loss_train (1).csv", "Wall time,Step,Value", rows))
+        assert is_curve(log.train, TRAIN)
+
+    def test_a_wandb_summary_is_no_curve(self, tmp_path: Path) -> None:
+        files = tmp_path / "run-20240101_000000-abc" / "files"
+        files.mkdir(parents=True)
+        written(
+            files / "wandb-summary.json", {"train/loss": 0.3, "val/loss": 0.4, "_step": 99, "_wandb": {"runtime": 9}}
+        )
+        for path in (tmp_path, files.parent, files, files / "wandb-summary.json"):
+            (log,) = read(path)
+            assert judge(log).code == "insufficient_data"
+            assert any("no curve" in note for note in log.notes)
+        lines = [f"epoch {k + 1} train loss {TRAIN[k]} val loss {VAL[k]}" for k in range(POINTS)]
+        (files / "output.log").write_text("\n".join(lines))
+        for path in (files.parent, files, files / "wandb-summary.json"):
+            (log,) = read(path)
+            assert is_whole(log)
+
+
+class TestDatabases:
+    def test_a_nan_and_a_metric_without_steps(self, tmp_path: Path) -> None:
+        path = SAMPLES["mlflow-db"](tmp_path)
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE metrics SET step = 0")
+            connection.execute(
+                "UPDATE metrics SET is_nan = 1, value = 0 WHERE key = 'train_loss' AND timestamp = 17e11 + 29"
+            )
+        (log,) = read(path)
+        assert log.train is not None
+        assert len(log.train.y) == POINTS
+        assert np.isnan(log.train.y[-1])
+        assert log.name == "calm-owl-1"
+
+    def test_what_would_be_run_is_not_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "mlflow.db"
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            endless = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n) SELECT k, k, k FROM n"
+            connection.execute(f"CREATE VIEW metrics (run_uuid, key, value) AS {endless}")
+        with pytest.raises(UserError, match="SQLite"):
+            read(path)
+
+    def test_nothing_is_written(self, tmp_path: Path) -> None:
+        for name in ("mlflow-db", "trackio"):
+            path = SAMPLES[name](tmp_path / name)
+            before = {file: file.read_bytes() for file in path.parent.iterdir()}
+            assert is_whole(read(path)[0])
+            assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
+
+    def test_a_study_is_no_log(self, tmp_path: Path) -> None:
+        path = tmp_path / "study.db"
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            for name in ("studies", "trials", "trial_values"):
+                connection.execute(f"CREATE TABLE {name} (id INTEGER)")
+        with pytest.raises(UserError, match="Optuna"):
+            read(path)
+
+
+class TestStrangers:
+    """One line that says what a file is and what to give in its place."""
+
+    @pytest.mark.parametrize(
+        ("name", "data", "said"),
+        [
+            ("history.pkl", pickle.dumps({"loss": [1.0, 0.5]}), "pickle.*JSON or CSV"),
+            ("trainHistoryDict", pickle.dumps({"loss": [1.0, 0.5]}), "pickle"),
+            ("model.pt", b"PK\x03\x04" + bytes(26) + b"archive/data.pkl", "pickle"),
+            ("a.joblib", b"\x80\x04\x95" + bytes(9), "pickle"),
+            ("loss.npy", b"\x93NUMPY\x01\x00" + bytes(20), "NumPy"),
+            ("weights.h5", b"\x89HDF\r\n\x1a\n", "HDF5"),
+            ("log.csv.gz", b"\x1f\x8b\x08" + bytes(20), "compressed"),
+            ("curve.png", b"\x89PNG\r\n\x1a\n", "image"),
+            ("empty.csv", b"", "is empty"),
+            ("blank.log", b"\n \n", "is empty"),
+        ],
+    )
+    def test_is_told(self, name: str, data: bytes, said: str, tmp_path: Path) -> None:
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(UserError, match=said) as refusal:
+            read(tmp_path / name)
+        assert "\n" not in str(refusal.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,21 @@ def curves(path: Path, notes: list[str]) -> dict[str, Points]:
     cells = delimited.read(path, lambda _: True)
     columns = cells.columns()
     notes += cells.notes
-    clocks = {part(name).kind: name for name in reversed(columns) if part(name).kind in ("step", "epoch")}
-    clock = clocks.get("step") or clocks.get("epoch")
-    places = columns[clock] if clock else None
-    return {name: over(places, column) for name, column in columns.items() if part(name).kind not in clocks}
+    places = columns.get(_clock(list(columns))[0])
+    return {name: over(places, column) for name, column in columns.items() if part(name).kind not in ("step", "epoch")}
+
+
+def unit(path: Path) -> str:
+    """What the curves of a file are over."""
+    return _clock(delimited.header(path))[1]
+
+
+def _clock(names: Sequence[str]) -> tuple[str, str]:
+    """The first of the names that counts steps, else epochs, and the unit."""
+    kinds = {part(name).kind: name for name in reversed(names)}
+    if "step" in kinds:
+        return kinds["step"], "iteration"
+    return (kinds["epoch"], "epoch") if "epoch" in kinds else ("", "row")
 
 
 def over(clock: Column | None, column: Column) -> Points:

@@ -133,7 +133,7 @@ def _names(run: Run) -> set[str]:
 def _belongs(key: str, item: object) -> bool:
     """Whether a key is part of the names below it: it names a split or a measure, not a run."""
     words = set(split(key))
-    if words <= _KNOWN or words & ADVERSARIAL:
+    if (words <= _KNOWN and len(key) > 1) or words & ADVERSARIAL:
         return True
     below = list(item) if isinstance(item, dict) else []
     return bool(below and part(key).kind in _MEASURED and all(side(split(inner)) for inner in below))

@@ -13,7 +13,7 @@ import numpy as np
 
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
-from tunekit.logs import source, stream
+from tunekit.logs import source, strangers, stream
 from tunekit.logs.log import Log, finite
 from tunekit.logs.readers import FAINT, Reader, readers
 from tunekit.vocabulary import UserError
@@ -38,12 +38,17 @@ OTHER = frozenset(
 ) | frozenset((".npy", ".npz", ".zip", ".gz", ".tar", ".h5", ".pkl", ".safetensors", ".yaml", ".yml", ".html", ".mp4"))
 """Suffixes of files that are no logs, so that folders of images and weights cost nothing."""
 
-SKIPPED = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "env", "dist", "build")) | frozenset(
-    ("weights", "checkpoints", "artifacts", "images")
-)
+SKIPPED = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "env"))
+"""Names of folders that are never searched."""
+
+LATER = frozenset(("weights", "checkpoints", "artifacts", "images", "dist", "build"))
+"""Names of folders that are searched where nothing else holds a log: they may be large, and what lies there is a copy
+of a run's or another program's."""
 
 Readers = Mapping[str, Reader]
 Claim = tuple[float, Reader, Path]
+Place = tuple[Path, int]
+"""A folder and how deep it lies below the path."""
 
 
 @np.errstate(all="ignore")  # numbers of 1e308 are read too; what overflows is infinite, as they nearly are
@@ -98,7 +103,7 @@ def _read_at(path: Path, format: str | None, train: str | None, val: str | None)
         return found.best_first()
     if path.is_dir():
         _search(path, known, found)
-    if not (found.logs or found.empty or found.failures):
+    if not (found.logs or found.empty or found.failures or found.guesses):
         if format is not None:
             raise UserError(f"{path}: holds nothing of the format {format!r} ({known[format].DESCRIPTION})")
         raise UserError(_unknown(path))
@@ -114,6 +119,7 @@ class _Found:
     logs: list[Log] = field(default_factory=list)  # those with points
     empty: dict[tuple[str, ...], Log] = field(default_factory=dict)  # those without, by their files
     failures: dict[str, UserError] = field(default_factory=dict)  # by text: a folder may fail for a file in it
+    guesses: dict[str, UserError] = field(default_factory=dict)  # likewise, of what only might have been a log
     notes: list[str] = field(default_factory=list)
     points: int = 0
     left_out: int = 0
@@ -121,11 +127,11 @@ class _Found:
     def read(self, claims: Iterable[Claim]) -> bool:
         """Read what is claimed. Whether that settles its folder: a log has points, or it must not be read."""
         settled = False
-        for _, reader, path in claims:
+        for score, reader, path in claims:
             try:
                 logs = _read(reader, path, self.train, self.val)
             except UserError as error:
-                self.failures.setdefault(str(error), error)
+                (self.failures if score >= SURE else self.guesses).setdefault(str(error), error)
                 settled |= isinstance(error, source.Refused)
                 continue
             self.empty |= {log.files: log for log in logs if not log.points}
@@ -149,7 +155,7 @@ class _Found:
         """The logs with points, else those without, in order and with what was left out; else the first failure."""
         failures = list(self.failures.values())
         if not self.logs and not self.empty:
-            raise failures[0]
+            raise [*failures, *self.guesses.values()][0]
         first, *others = sorted(self.logs or self.empty.values(), key=_rank)
         notes = [*self.notes, *(f"left out: {error}" for error in failures[:FAILURES])]
         if len(failures) > FAILURES:
@@ -160,13 +166,20 @@ class _Found:
 
 
 def _search(path: Path, known: Readers, found: _Found) -> None:
-    """Read the logs below a folder, one format a folder, nearest folders first.
+    """Read the logs below a folder; what lies in folders of weights, artifacts, ... where there is no other."""
+    later = _walk([(path, 0)], known, found)
+    if later and not found.logs:
+        _walk(later, known, found)
+
+
+def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
+    """Read the logs below folders, one format a folder, nearest folders first; gives the folders to be searched later.
 
     What only may be a log is read where nothing sure is; where nothing can be read of the surest format of a folder,
     the next is.
     """
     vague: list[list[list[Claim]]] = []
-    waiting = deque([(path, 0)])
+    waiting, later = deque(begin), []
     looked = 0
     while waiting and looked < ENTRIES:
         here, depth = waiting.popleft()
@@ -182,6 +195,9 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
             vague.append(ranked)
         looked += len(files) + len(folders)
         for folder in folders:
+            if folder.name in LATER:
+                later.append((folder, depth + 1))
+                continue
             whole = _best(folder, known)
             settled = whole is not None and found.read([whole])
             if not settled and depth < DEPTH and not folder.is_symlink():
@@ -191,6 +207,7 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
     if not found.logs:
         for ranked in vague:
             _read_surest(ranked, found, sure=False)
+    return later
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -254,9 +271,13 @@ def _read(reader: Reader, path: Path, train: str | None, val: str | None) -> lis
 
 
 def _unknown(path: Path) -> str:
+    if not path.is_dir() and (what := strangers.told(path)):
+        return f"{path}: {what}"
     what = "no log that tunekit knows below it" if path.is_dir() else "not a log that tunekit knows"
     names = ", ".join(sorted(readers()))
-    return f"{path}: {what}; name its format with --format ({names}) and its columns with --train and --val"
+    pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
+    beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
+    return f"{path}: {what}; name its format with --format ({names}) and its columns with --train and --val{beside}"
 
 
 def _rank(log: Log) -> tuple[object, ...]:
