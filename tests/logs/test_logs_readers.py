@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import time
 from pathlib import Path
 
@@ -231,6 +232,22 @@ class TestTables:
         assert log.train is not None
         assert len(log.train.x) == 20
 
+    def test_a_message_names_columns_that_can_be_chosen(self, tmp_path: Path) -> None:
+        names = ["epoch", *(f"{'x' * 85}{k}" for k in range(2)), *(f"c{k}" for k in range(28))]
+        path = table(tmp_path / "a.csv", ",".join(names), [",".join(["1.5"] * 31)] * 3)
+        with pytest.raises(UserError, match="and 10 more") as refusal:
+            read(path)
+        assert "'epoch'" not in str(refusal.value)
+        for name in re.findall(r"'(\w+)'", str(refusal.value)):
+            assert read(path, train=name)[0].train is not None
+
+    def test_columns_of_words_are_named_as_such(self, tmp_path: Path) -> None:
+        path = table(tmp_path / "a.csv", "epoch,my_loss", ["1,3 apples", "2,4 pears"])
+        with pytest.raises(
+            UserError, match=r"of its columns \('epoch', .*'my_loss'\) none holds numbers of a training"
+        ):
+            read(path)
+
     def test_columns_that_name_nothing_are_refused_with_their_names(self, tmp_path: Path) -> None:
         path = table(tmp_path / "a.csv", "alpha,beta", ["1,2", "2,3"])
         with pytest.raises(UserError, match=r"'alpha', 'beta'.*--train COLUMN"):
@@ -339,6 +356,12 @@ class TestOtherFormats:
         (log,) = read(run)
         assert log.files == (str(run / "trainings" / last / "metrics.csv"),)
 
+    def test_an_unfinished_run_is_told_so(self, tmp_path: Path) -> None:
+        run = SAMPLES["tunekit"](tmp_path)
+        (run / "environment.json").write_text(json.dumps({"steps": ["lr-sweep", "check-gap", "fine-run"]}))
+        (log,) = read(run)
+        assert "the run is unfinished: check-gap of its 3 steps have not ended" in log.notes
+
     @pytest.mark.parametrize("value", [None, 3, "x", [], [1, 2, 3], {"a": 1}, float("nan"), True])
     def test_values_of_wrong_types_in_a_run_are_passed_over(self, value: object, tmp_path: Path) -> None:
         run = SAMPLES["tunekit"](tmp_path)
@@ -398,6 +421,17 @@ class TestSearch:
             rows = [f"{k},{k},{TRAIN[k] * factor},{VAL[k] * factor}" for k in range(POINTS)]
             table(tmp_path / f"version_{run}" / "metrics.csv", "epoch,step,train_loss,val_loss", rows)
         assert [log.name for log in read(tmp_path)] == ["version_1", "version_0", "version_2"]
+
+    def test_runs_of_one_name_are_told_apart_by_their_folders(self, tmp_path: Path) -> None:
+        for run in ("first", "second"):
+            SAMPLES["csv"](tmp_path / run)
+            SAMPLES["csv"](tmp_path / run / "again")
+        assert {log.name for log in read(tmp_path)} == {
+            "first/log",
+            "second/log",
+            "first/again/log",
+            "second/again/log",
+        }
 
     def test_a_sure_log_hides_vague_files_around_it(self, tmp_path: Path) -> None:
         SAMPLES["ultralytics"](tmp_path)

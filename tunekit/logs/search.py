@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,7 +107,20 @@ def _read_at(path: Path, format: str | None, train: str | None, val: str | None)
         if format is not None:
             raise UserError(f"{path}: holds nothing of the format {format!r} ({known[format].DESCRIPTION})")
         raise UserError(_unknown(path))
-    return found.best_first()
+    return _told_apart(found.best_first(), path)
+
+
+def _told_apart(logs: list[Log], folder: Path) -> list[Log]:
+    """The logs of a folder, those that share a name named by where they lie in it."""
+    count = Counter(log.name for log in logs)
+    return [replace(log, name=_place(log, folder)) if count[log.name] > 1 else log for log in logs]
+
+
+def _place(log: Log, folder: Path) -> str:
+    """Where a log lies below a folder, with its name behind that, once."""
+    within = Path(log.files[0]) if log.files else folder
+    parts = within.relative_to(folder).parts[:-1] if within.is_relative_to(folder) else ()
+    return "/".join(dict.fromkeys([*parts, log.name])) or within.name
 
 
 @dataclass
