@@ -241,6 +241,23 @@ class TestTables:
         for name in re.findall(r"'(\w+)'", str(refusal.value)):
             assert read(path, train=name)[0].train is not None
 
+    def test_ten_thousand_columns(self, tmp_path: Path) -> None:
+        names = ["epoch", *(f"a_long_name_of_a_weight_norm_{k}" for k in range(10_000)), "train_loss", "val_loss"]
+        path = table(tmp_path / "a.csv", ",".join(names), [f"{k}{',0.5' * 10_000},{TRAIN[k]},{VAL[k]}" for k in range(9)])
+        (log,) = read(path)
+        assert log.train is not None
+        assert log.val is not None
+        np.testing.assert_allclose(floats(log.val.y), VAL[:9])
+        assert not log.notes
+
+    def test_text_between_rows(self, tmp_path: Path) -> None:
+        rows = [line for k in range(9) for line in (f"{k},{TRAIN[k]},{VAL[k]}", f"Saved model, epoch {k}", "", "done.")]
+        (log,) = read(table(tmp_path / "a.csv", "epoch,train_loss,val_loss", rows))
+        assert log.train is not None
+        assert log.val is not None
+        assert list(log.train.x) == list(range(9))
+        np.testing.assert_allclose(floats(log.val.y), VAL[:9])
+
     def test_columns_of_words_are_named_as_such(self, tmp_path: Path) -> None:
         path = table(tmp_path / "a.csv", "epoch,my_loss", ["1,3 apples", "2,4 pears"])
         with pytest.raises(
@@ -293,6 +310,35 @@ class TestOtherFormats:
         assert log.train is not None
         assert log.val is not None
         np.testing.assert_allclose(floats(log.val.y), VAL, rtol=1e-6)
+
+    def test_detectron2_evaluates_on_validation_and_writes_nan_for_what_is_not_there(self, tmp_path: Path) -> None:
+        records = [{"iteration": 20 * k + 19, "total_loss": TRAIN[k]} for k in range(POINTS)]
+        for record in records[4::5]:
+            record |= {"bbox/AP": 20.0, "bbox/APs": 10.0, "bbox/APl": math.nan, "fast_rcnn/cls_accuracy": 0.9}
+        path = tmp_path / "metrics.json"
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        (log,) = read(path)
+        sides = {metric.name: (metric.train is not None, metric.val is not None) for metric in log.metrics}
+        expected = {"bbox_ap": (False, True), "bbox_aps": (False, True), "fast_rcnn_cls_accuracy": (True, False)}
+        assert sides == expected
+
+    def test_mmengine_validates_at_the_end_of_its_epochs(self, tmp_path: Path) -> None:
+        """Six iterations an epoch; the last epoch was cut short."""
+        records: list[dict[str, object]] = []
+        for step in range(1, 70):
+            records.append({"lr": 0.1, "data_time": 0.1, "loss": 1 / step, "epoch": -(-step // 6), "step": step})
+            records[-1]["iter"] = step
+            if step % 12 == 0:
+                records.append({"coco/AP": 0.5, "coco/AP (M)": -1.0, "data_time": 0.1, "time": 0.1, "step": step // 6})
+        path = tmp_path / "scalars.json"
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        (log,) = read(path)
+        assert not log.notes
+        assert log.train is not None
+        assert len(log.train.y) == 69
+        (metric,) = log.metrics
+        assert metric.val is not None
+        assert list(metric.val.x) == [2, 4, 6, 8, 10]
 
     def test_pandas_writes_a_nan_loss_as_nothing(self, tmp_path: Path) -> None:
         rows = [f"{1.1 - k / 50},0.4,{1.0 - k / 50},0.5" for k in range(10)] + [",0.33,,0.33"] * 10

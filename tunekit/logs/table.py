@@ -113,7 +113,7 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     epoch = _clock_column(columns, EPOCH_NAMES, 0) or _index_column(columns, total)
     x, unit = _clock(step, epoch, total, busiest)
     result = Series()
-    if len(columns) >= COLUMNS:
+    if len(columns) == COLUMNS:  # where from_records stops
         result.say_full()
     keep = _kept_rows(x, unit, data, breaks, result.notes)
     for name, column in data.items():
