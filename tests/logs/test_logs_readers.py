@@ -243,7 +243,9 @@ class TestTables:
 
     def test_ten_thousand_columns(self, tmp_path: Path) -> None:
         names = ["epoch", *(f"a_long_name_of_a_weight_norm_{k}" for k in range(10_000)), "train_loss", "val_loss"]
-        path = table(tmp_path / "a.csv", ",".join(names), [f"{k}{',0.5' * 10_000},{TRAIN[k]},{VAL[k]}" for k in range(9)])
+        path = table(
+            tmp_path / "a.csv", ",".join(names), [f"{k}{',0.5' * 10_000},{TRAIN[k]},{VAL[k]}" for k in range(9)]
+        )
         (log,) = read(path)
         assert log.train is not None
         assert log.val is not None

@@ -159,6 +159,14 @@ class TestSeveralFiles:
                 assert is_whole(log)
                 assert log.format == name
 
+    def test_a_split_of_a_tensorboard_run_is_the_run(self, tmp_path: Path) -> None:
+        run = SAMPLES["tensorboard"](tmp_path)
+        for path in (run / "train", run / "validation", next((run / "train").iterdir())):
+            (log,) = read(path)
+            assert log.train is not None
+            assert log.val is not None
+            assert log.name == run.name
+
     def test_catboost_without_its_tables_is_read_from_its_document(self, tmp_path: Path) -> None:
         meta = {
             "learn_metrics": [{"best_value": "Min", "name": "Logloss"}],
@@ -199,6 +207,43 @@ class TestSeveralFiles:
         assert is_curve(log.train, TRAIN)
         assert log.val is None
         assert any("another number of cells" in note for note in log.notes)
+
+
+class TestHalves:
+    """A file a split, as many scripts write them."""
+
+    @pytest.mark.parametrize(
+        ("train", "val"),
+        [("train.log", "val.log"), ("loss_train.csv", "loss_test.csv"), ("train/log.txt", "valid/log.txt")],
+    )
+    def test_are_one_run(self, train: str, val: str, tmp_path: Path) -> None:
+        for name, values in ((train, TRAIN), (val, VAL)):
+            rows = [f"{k}\t{values[k]}\t{ACCURACY[k]}" for k in range(POINTS)]
+            table(tmp_path / "run" / name, "epoch\tloss\tacc", rows)
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+        assert len(log.files) == 2
+        (metric,) = log.metrics
+        assert is_curve(metric.train, ACCURACY)
+        assert is_curve(metric.val, ACCURACY)
+
+    def test_a_log_with_its_own_validation_has_no_other_half(self, tmp_path: Path) -> None:
+        table(tmp_path / "train.csv", "epoch,loss,val_loss", [f"{k},{TRAIN[k]},{VAL[k]}" for k in range(POINTS)])
+        table(tmp_path / "test.csv", "epoch,loss,val_loss", [f"{k},{VAL[k]},{VAL[k]}" for k in range(POINTS)])
+        assert len(read(tmp_path)) == 2
+
+    def test_two_runs_are_no_halves(self, tmp_path: Path) -> None:
+        for name in ("resnet", "vgg"):
+            table(tmp_path / f"{name}.csv", "epoch,loss,acc", [f"{k},{TRAIN[k]},0.5" for k in range(POINTS)])
+        assert [log.val for log in read(tmp_path)] == [None, None]
+
+    def test_batches_and_epochs_each_have_their_clock(self, tmp_path: Path) -> None:
+        table(tmp_path / "train.csv", "loss,lr", [f"{value},0.1" for value in np.repeat(TRAIN, 4)])
+        table(tmp_path / "val.csv", "loss,acc", [f"{VAL[k]},{ACCURACY[k]}" for k in range(POINTS)])
+        (log,) = read(tmp_path)
+        assert log.val is not None
+        assert log.train is not None
+        assert log.val.unit != log.train.unit
 
 
 class TestExports:

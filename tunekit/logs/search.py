@@ -14,6 +14,7 @@ import numpy as np
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import source, strangers, stream
+from tunekit.logs.halves import joined
 from tunekit.logs.log import Log, finite
 from tunekit.logs.readers import FAINT, Reader, readers
 from tunekit.vocabulary import UserError
@@ -169,7 +170,7 @@ class _Found:
         failures = list(self.failures.values())
         if not self.logs and not self.empty:
             raise [*failures, *self.guesses.values()][0]
-        first, *others = sorted(self.logs or self.empty.values(), key=_rank)
+        first, *others = sorted(joined(self.logs) or self.empty.values(), key=_rank)
         notes = [*self.notes, *(f"left out: {error}" for error in failures[:FAILURES])]
         if len(failures) > FAILURES:
             notes.append(f"left out: {len(failures) - FAILURES:,} more that cannot be read")
