@@ -40,6 +40,9 @@ LONGEST = 200
 RUNS = 1000
 """Runs of one document that are read."""
 
+CLOCKS = 50
+"""Lists of epochs or steps of one object that are looked at."""
+
 _SIDES = TRAIN | VAL | TEST
 _HOLDERS = frozenset(
     ("history", "log", "logs", "metric", "metrics", "result", "results", "record", "records", "data", "curve", "curves")
@@ -197,7 +200,7 @@ def column(values: Sequence[object]) -> Column:
 
 def _of_lists(lists: Mapping[str, Sequence[object]]) -> list[Piece]:
     """Lists of one length are columns of one table; a list of epochs or steps is the clock of those of its split."""
-    clocks = [(kind, name) for name in lists if (kind := _clock_kind(name))]
+    clocks = [(kind, name) for name in lists if (kind := _clock_kind(name))][:CLOCKS]
     pieces: dict[tuple[object, ...], Piece] = {}
     for name, values in lists.items():
         if _clock_kind(name):
@@ -234,7 +237,7 @@ def flat(item: Mapping[str, object], depth: int = DEPTH) -> dict[str, object]:
             result |= {f"{key}/{inner}": number for inner, number in flat(value, depth - 1).items()}
         else:
             result[key] = value
-    words = [value for key, value in result.items() if key.lower() in SPLIT_COLUMNS and isinstance(value, str)]
+    words = [value for key, value in result.items() if isinstance(value, str) and key.lower() in SPLIT_COLUMNS]
     owner = side([word.strip().lower() for word in words[:1]])
     if not owner:
         return result
@@ -274,7 +277,7 @@ def _joined(pieces: Sequence[Piece], notes: list[str]) -> Columns:
     columns: Columns = dict(longest.clocks)
     for piece in pieces:
         rows = _spread(piece.length, longest.length)
-        if piece.length > 1 and rows[0] > 0:
+        if piece.length > 1 and rows[0] > 0 and _kinds(piece.columns):
             notes.append(
                 f"the {piece.length:,} values of {next(iter(piece.columns))!r} are spread over "
                 f"the {longest.length:,} of {next(iter(longest.columns))!r}"

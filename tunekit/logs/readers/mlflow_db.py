@@ -38,20 +38,15 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     if "runs" in tables:
         for run, name, stage in database.rows(path, "runs", ("run_uuid", "name", "lifecycle_stage")):
             names[run] = "" if stage == "deleted" else str(name or run)
-    runs: dict[object, dict[str, Points]] = {}
-    for run, key, value, step, time, is_nan in database.rows(
-        path, "metrics", ("run_uuid", "key", "value", "step", "timestamp", "is_nan")
-    ):
-        if not names.get(run, "?") or not isinstance(key, str) or key.startswith("system/"):
-            continue
-        number = to_number(value)
-        metrics = runs.setdefault(run, {}) if len(runs) < RUNS else runs.get(run, {})
-        if number is None or (key not in metrics and len(metrics) >= MOST):
-            continue
-        points = metrics.setdefault(key, (array("d"), array("d"), array("d")))
-        points[0].append(to_number(step) or 0.0)
-        points[1].append(to_number(time) or 0.0)
-        points[2].append(float("nan") if is_nan else number)
+    runs: dict[object, dict[object, Points]] = {}
+    columns = ("run_uuid", "key", "value", "step", "timestamp", "is_nan")
+    for run, key, value, step, time, is_nan in database.rows(path, "metrics", columns):
+        points = runs.get(run, {}).get(key) or _begun(runs, run, key, names.get(run, "?"))
+        number = value if type(value) is float else to_number(value)
+        if points is not None and number is not None:
+            points[0].append(step if type(step) is int else to_number(step) or 0.0)
+            points[1].append(time if type(time) is int else to_number(time) or 0.0)
+            points[2].append(float("nan") if is_nan else number)
     if not runs:
         return [Log(NAME, (str(path),), path.stem, notes=("the database holds no metrics of any run",))]
     return several(
@@ -60,12 +55,20 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     )
 
 
-def _series(metrics: dict[str, Points]) -> Series:
+def _begun(runs: dict[object, dict[object, Points]], run: object, key: object, name: str) -> Points | None:
+    """Room for a metric's points; None for one that is not read: of a deleted run, of the machine, too many."""
+    full = run not in runs and len(runs) >= RUNS
+    if not name or full or not isinstance(key, str) or key.startswith("system/") or len(runs.get(run, {})) >= MOST:
+        return None
+    return runs.setdefault(run, {}).setdefault(key, (array("d"), array("d"), array("d")))
+
+
+def _series(metrics: dict[object, Points]) -> Series:
     """Curves over their steps; where every step is the same, in the order of their times."""
     series = Series()
     for name, (steps, times, values) in metrics.items():
         places = np.array(steps)
         order = np.lexsort((np.array(times), places))
         counted = np.ptp(places) > 0 or len(places) == 1
-        series.add(name, places[order] if counted else np.arange(len(places)), np.array(values)[order])
+        series.add(str(name), places[order] if counted else np.arange(len(places)), np.array(values)[order])
     return series
