@@ -232,13 +232,15 @@ def _of_records(records: Iterable[Mapping[str, object]], path: str) -> Piece:
 def flat(item: Mapping[str, object], depth: int = DEPTH) -> dict[str, object]:
     """A record's nested objects as `train/loss`; numbers of a record that names its split likewise."""
     result: dict[str, object] = {}
+    split_words: list[str] = []
     for key, value in item.items():
         if isinstance(value, dict) and len(key) <= LONGEST and depth:  # it is written before each name in it
             result |= {f"{key}/{inner}": number for inner, number in flat(value, depth - 1).items()}
-        else:
-            result[key] = value
-    words = [value for key, value in result.items() if isinstance(value, str) and key.lower() in SPLIT_COLUMNS]
-    owner = side([word.strip().lower() for word in words[:1]])
+            continue
+        result[key] = value
+        if isinstance(value, str) and key.lower() in SPLIT_COLUMNS:
+            split_words.append(value.strip().lower())
+    owner = side(split_words[:1]) if split_words else ""
     if not owner:
         return result
     sided = {key for key in result if part(key).kind in _MEASURED and not part(key).side}

@@ -32,7 +32,9 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
         record = source.parse_json(text) if isinstance(text, str) else None
         name = f"{project}/{run}" if project else str(run)
         if isinstance(record, dict) and (name in runs or len(runs) < RUNS):
-            runs.setdefault(name, []).append({**nested.flat(record), "step": step})
+            flat = nested.flat(record)
+            flat["step"] = step
+            runs.setdefault(name, []).append(flat)
     if not runs:
         return [Log(NAME, (str(path),), path.stem, notes=("the database holds no metrics of any run",))]
     return several(
