@@ -142,6 +142,11 @@ class TestShapes:
         with pytest.raises(UserError, match="no column reads as a loss"):
             read(written(tmp_path / "a.json", value))
 
+    def test_a_vocabulary_is_no_evaluation(self, tmp_path: Path) -> None:
+        written(tmp_path / "vocab.json", {"loss": 5, **{f"w{k}": k for k in range(2000)}})
+        with pytest.raises(UserError):
+            read(tmp_path)
+
     def test_a_column_that_one_run_lacks_leaves_the_others(self, tmp_path: Path) -> None:
         value = {"a": {"my": TRAIN, "val_loss": VAL}, "b": {"train_loss": VAL, "val_loss": VAL}}
         (log,) = read(written(tmp_path / "a.json", value), train="my")

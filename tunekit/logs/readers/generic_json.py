@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from tunekit.logs import nested, source
@@ -17,6 +18,9 @@ NAME = "json"
 DESCRIPTION = "JSON lines or a JSON document with keys that name a loss (lists, objects an epoch, train and val apart)"
 
 _KEY = re.compile(rb'"([^"\\]{1,100})"\s*+:\s*+([\[{]?+\s*+)([-\dN]?+)')
+MEASURES = 500
+"""Keys of an object that may be one evaluation: a vocabulary has more."""
+
 KEYS = 1000
 """Keys at a file's beginning that are looked at."""
 
@@ -58,8 +62,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     document = None if _has_lines(path) else source.parse_json(source.text(path))
     tables = [(run.name, run.columns(notes)) for run in nested.runs(document)]
     if not tables:
-        lone = [nested.flat(document)] if isinstance(document, dict) else None
-        tables = [("", from_records(lone or map(nested.flat, source.json_lines(path, notes))))]
+        tables = [("", from_records(_records(document, path, notes)))]
     logs = several(
         tables,
         lambda run: columns_log(run[1], path, NAME, train, val, name=run[0] or path.stem, notes=notes),
@@ -67,6 +70,14 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     if not any(log.points or any(metric.train for metric in log.metrics) for log in logs):
         raise UserError(nothing(path, list(tables[0][1])))
     return [log for log in logs if log.points] or logs[:1]
+
+
+def _records(document: object, path: Path, notes: list[str]) -> Iterator[dict[str, object]]:
+    """One evaluation, where the document is one; the records of JSON lines."""
+    if not isinstance(document, dict):
+        yield from map(nested.flat, source.json_lines(path, notes))
+    elif len(document) <= MEASURES:
+        yield nested.flat(document)
 
 
 def _has_lines(path: Path) -> bool:
