@@ -138,6 +138,8 @@ class TestBadInput:
 
     def test_diagnose_of_nothing(self, tunekit, tmp_path):
         self.check(tunekit("diagnose", tmp_path / "nowhere"), "nowhere")
+        (tmp_path / "log.csv").write_text("epoch,train_loss,val_loss\n" + "1,1.0,1.0\n" * 5)
+        self.check(tunekit("diagnose", tmp_path / "log.csv", "--set", "seed=1"), "is read as a log", "--set")
 
 
 def test_disk_that_takes_no_more_is_one_line_and_the_run_goes_on_later(fast, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ from log_samples import event, message
 
 SIZE = 8_000_000
 
-Shapes = dict[str, Callable[[int], bytes]]
+Shape = Callable[[int], bytes]
+Shapes = dict[str, Shape]
 """Name -> what gives about so many bytes."""
 
 
@@ -319,6 +322,77 @@ PAGES: Shapes = ANY_TEXT | {
     "one block": repeat("epoch 1 loss 1\n", start="```\n"),
 }
 
+
+def tabbed(header: str, shape: Shape) -> Shape:
+    return lambda size: header.encode() + shape(size).replace(b",", b"\t")
+
+
+def pieces(header: str) -> Shapes:
+    """Tables of one metric over its step."""
+    head = header + "\n"
+    return {
+        "rows": counted(lambda k: f"{k}\t1\n", head, 9),
+        "steps that go back": counted(lambda k: f"{-k}\t1\n", head, 10),
+        "tabs": repeat("\t", start=head),
+        "line ends": repeat("\n", start=head + "1\t1\n"),
+        "blanks": repeat(" ", start=head + "1\t1\n"),
+        "brackets": repeat("[", start=head + "1\t"),
+        "the header again": repeat(head, start=head + "1\t1\n"),
+        "zeros behind the beginning": repeat(b"\0", start=head + "1\t1\n" * 20_000),
+    }
+
+
+FLAIR = "EPOCH\tTIMESTAMP\tBAD_EPOCHS\tLEARNING_RATE\tTRAIN_LOSS\tDEV_LOSS"
+
+DOCUMENT: Shapes = {
+    "opening brackets": repeat("[", start='{"training": {"a": {"loss": '),
+    "short lists": lambda size: json.dumps({"training": {f"f{k}": {"loss": [1]} for k in range(size // 24)}}).encode(),
+    "measures": lambda size: json.dumps({"training": {"f": {f"m{k}": [1] for k in range(size // 14)}}}).encode(),
+    "splits": lambda size: json.dumps({f"train_{k}": {"f": {"loss": [1]}} for k in range(size // 40)}).encode(),
+    "a list of numbers": repeat("1,", "1]}}}", '{"training": {"f": {"loss": ['),
+    "one digit": repeat("1", start='{"training": {"f": {"loss": ['),
+}
+
+
+def database(*statements: str) -> Callable[[int], bytes]:
+    """An SQLite file that such statements make; `?` is the size."""
+
+    def made(size: int) -> bytes:
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+            for statement in statements:
+                connection.execute(statement, (size,) if "?" in statement else ())
+            connection.commit()
+            return bytes(connection.serialize())
+
+    return made
+
+
+_COUNT = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < ? / {width}) "
+
+
+def databases(table: str, row: str, width: int) -> Shapes:
+    long = row.replace("1.0", "zeroblob(?)")
+    many = f"{_COUNT.format(width=width)} INSERT INTO metrics SELECT {row} FROM n"
+    return {
+        "rows": database(table, many),
+        "a row of many kinds": database(table, many.replace("1.0", "CASE k % 3 WHEN 0 THEN x'00' WHEN 1 THEN 'a' END")),
+        "one long cell": database(table, f"INSERT INTO metrics SELECT {long} FROM (SELECT 1 AS k)"),
+        "damaged pages": lambda size: database(table, many)(size)[:-4096].replace(b"\r\0", b"\xff\xff"),
+        "zeros": repeat(b"\0", start="SQLite format 3\0"),
+    }
+
+
+MLFLOW_DB = databases(
+    "CREATE TABLE metrics (run_uuid, key, value, step, timestamp, is_nan)",
+    "k % 99, 'loss' || k % 99, 1.0, k, k, 0",
+    40,
+)
+TRACKIO = databases(
+    "CREATE TABLE metrics (id INTEGER PRIMARY KEY, run_name, step, metrics)",
+    """k, k % 99, k, '{"loss":' || 1.0 || '}'""",
+    40,
+)
+
 TUNEKIT_HEADER = "iteration,epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy"
 
 FILES: dict[str, tuple[str, Shapes]] = {
@@ -343,6 +417,15 @@ FILES: dict[str, tuple[str, Shapes]] = {
     "markdown": ("a.md", PAGES),
     **dict.fromkeys(("dictionaries", "boosting", "keras-output", "tables", "spacy"), ("a.out", PRINTED)),
     **dict.fromkeys(("darknet", "dl4j", "fairseq", "ultralytics-output"), ("a.out", PRINTED)),
+    "catboost": ("catboost_info/learn_error.tsv", pieces("iter\tLogloss")),
+    "dvclive": ("plots/metrics/loss.tsv", pieces("step\tloss")),
+    "allennlp": ("metrics_epoch_0.json", objects('{"training_loss": 1}')),
+    "ludwig": ("training_statistics.json", DOCUMENT),
+    "flair": ("loss.tsv", {name: tabbed(FLAIR + "\n", shape) for name, shape in tables("0,1,2,3,4,5").items()}),
+    "mlflow-db": ("mlflow.db", MLFLOW_DB),
+    "trackio": ("project.db", TRACKIO),
+    "wandb-csv": ("export.csv", tables("Step,a - loss,a - loss__MIN,a - loss__MAX")),
+    "tensorboard-csv": ("loss.csv", tables("Wall time,Step,Value")),
 }
 """Reader -> the name of its file and what may stand in it."""
 

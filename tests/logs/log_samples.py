@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import sqlite3
 import struct
 import zlib
 from collections.abc import Callable
@@ -369,6 +371,123 @@ def markdown(folder: Path) -> Path:
     return table(folder / "page.md", "# My model\n\nIt overfits:\n\n```text", [*lines, "```", "", "What now?"])
 
 
+def catboost(folder: Path) -> Path:
+    """With an evaluation metric that is not measured on the training set."""
+    path = folder / "catboost_info"
+    table(path / "learn_error.tsv", "iter\tMultiClass", [f"{k}\t{TRAIN[k]}" for k in range(POINTS)])
+    rows = [f"{k}\t{ACCURACY[k]}\t{VAL[k]}" for k in range(POINTS)]
+    table(path / "test_error.tsv", "iter\tAccuracy\tMultiClass", rows)
+    table(path / "time_left.tsv", "iter\tPassed\tRemaining", [f"{k}\t{k}\t9" for k in range(POINTS)])
+    return path
+
+
+def dvclive(folder: Path) -> Path:
+    path = folder / "dvclive"
+    for name, values in (("train/loss", TRAIN), ("val/loss", VAL), ("val/acc", ACCURACY)):
+        rows = [f"{k}\t{values[k]}" for k in range(POINTS)]
+        table(path / "plots" / "metrics" / f"{name}.tsv", f"step\t{name.partition('/')[2]}", rows)
+    (path / "metrics.json").write_text(json.dumps({"train": {"loss": TRAIN[-1]}, "step": POINTS - 1}))
+    return path
+
+
+def allennlp(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(POINTS):
+        epoch = {
+            "best_epoch": k,
+            "training_epochs": k,
+            "epoch": k,
+            "training_loss": TRAIN[k],
+            "validation_loss": VAL[k],
+            "validation_accuracy": ACCURACY[k],
+            "best_validation_accuracy": 0.99,
+            "best_validation_loss": 0.1,
+        }
+        (folder / f"metrics_epoch_{k}.json").write_text(json.dumps(epoch, indent=2))
+    (folder / "metrics.json").write_text(json.dumps({"training_start_epoch": 0, "best_validation_loss": 0.1}))
+    return folder
+
+
+def ludwig(folder: Path) -> Path:
+    path = folder / "results" / "experiment_run" / "training_statistics.json"
+    path.parent.mkdir(parents=True)
+    splits = {
+        name: {"combined": {"loss": losses}, "mood": {"accuracy": ACCURACY, "loss": [9.0] * POINTS}}
+        for name, losses in (("test", VAL[::-1]), ("training", TRAIN), ("validation", VAL))
+    }
+    path.write_text(json.dumps(splits, indent=4))
+    return path
+
+
+def flair(folder: Path) -> Path:
+    """An old version's: training was not measured, which its rows say with one cell more than its header has."""
+    names = "EPOCH TIMESTAMP BAD_EPOCHS LEARNING_RATE TRAIN_LOSS TRAIN_ACCURACY TRAIN_F1 DEV_LOSS DEV_ACCURACY DEV_F1"
+    rows = [
+        f"{k} 12:00:00 0 0.1000 {TRAIN[k]}  _ _ {VAL[k]} {ACCURACY[k]} 0.5".replace(" ", "\t") for k in range(POINTS)
+    ]
+    return table(folder / "loss.tsv", names.replace(" ", "\t"), rows)
+
+
+def mlflow_db(folder: Path) -> Path:
+    path = folder / "mlflow.db"
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE runs (run_uuid TEXT, name TEXT, lifecycle_stage TEXT)")
+        connection.execute(
+            "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp BIGINT, run_uuid TEXT, step BIGINT, is_nan BOOLEAN)"
+        )
+        runs = [("a", "calm-owl-1", "active"), ("b", "c", "deleted")]
+        connection.executemany("INSERT INTO runs VALUES (?, ?, ?)", runs)
+        columns = {"train_loss": TRAIN, "val_loss": VAL, "val_acc": ACCURACY, "system/gpu": VAL}
+        rows = [(name, values[k], 17e11 + k, k) for name, values in columns.items() for k in range(POINTS)]
+        points = [(name, value, time, run, k, 0) for name, value, time, k in rows for run in "ab"]
+        connection.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", points)
+    return path
+
+
+def trackio(folder: Path) -> Path:
+    """Left as by a program that still runs: the rows are in the write-ahead log alone."""
+    path = folder / "project.db"
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(folder / "live.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(
+            "CREATE TABLE metrics (id INTEGER PRIMARY KEY, timestamp TEXT, run_name TEXT, step INTEGER, metrics TEXT)"
+        )
+        connection.commit()
+        for k in range(POINTS):
+            metrics = {"train/loss": TRAIN[k], "eval": {"loss": VAL[k], "acc": ACCURACY[k]}, "note": "NaN"}
+            row = (k, "", "calm-owl-1", k, json.dumps(metrics))
+            connection.execute("INSERT INTO metrics VALUES (?, ?, ?, ?, ?)", row)
+        connection.commit()
+        for end in ("", "-wal"):
+            path.with_name(path.name + end).write_bytes((folder / f"live.db{end}").read_bytes())
+    (folder / "live.db").unlink()
+    return path
+
+
+def wandb_csv(folder: Path) -> Path:
+    """A chart exported from the site: the least and the greatest value beside each."""
+    columns = {"train/loss": TRAIN, "val/loss": VAL, "val/acc": ACCURACY}
+    names = [f'"calm-owl-1 - {name}{end}"' for name in columns for end in ("", "__MIN", "__MAX")]
+    cells = [[k, *(values[k] for values in columns.values() for _ in range(3))] for k in range(POINTS)]
+    rows = [",".join(f'"{cell}"' for cell in row) for row in cells]
+    return table(folder / "wandb_export_2024-01-01.csv", ",".join(['"Step"', *names]), rows)
+
+
+def tensorboard_csv(folder: Path) -> Path:
+    """Charts exported from TensorBoard, a file each."""
+    curves = {
+        "train-tag-epoch_loss": TRAIN,
+        "validation-tag-epoch_loss": VAL,
+        "validation-tag-epoch_accuracy": ACCURACY,
+    }
+    for name, values in curves.items():
+        rows = [f"17000000{k:02d}.5,{k},{values[k]}" for k in range(POINTS)]
+        table(folder / "charts" / f"run-{name}.csv", "Wall time,Step,Value", rows)
+    return folder / "charts"
+
+
 SAMPLES: dict[str, Callable[[Path], Path]] = {
     "tunekit": tunekit,
     "lightning": lightning,
@@ -398,5 +517,14 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "ultralytics-output": ultralytics_output,
     "notebook": notebook,
     "markdown": markdown,
+    "catboost": catboost,
+    "dvclive": dvclive,
+    "allennlp": allennlp,
+    "ludwig": ludwig,
+    "flair": flair,
+    "mlflow-db": mlflow_db,
+    "trackio": trackio,
+    "wandb-csv": wandb_csv,
+    "tensorboard-csv": tensorboard_csv,
 }
 """Format -> the function that writes a sample below a folder and gives the path to read."""

@@ -26,6 +26,8 @@ MEMORY = 1_500_000_000
 
 TABLES = {"brackets", "commas"}
 OBJECTS = {"opening brackets", "epochs", "digits"}
+PIECES = {"rows", "steps that go back", "brackets"}
+DATABASES = {"rows", "one long cell", "damaged pages"}
 QUICK = {
     **dict.fromkeys(("tunekit", "lightning", "keras", "ultralytics", "fastai", "timm"), TABLES),
     "csv": {"epochs that begin anew", "brackets", "commas", "rows of many columns", "zeros behind the beginning"},
@@ -43,6 +45,12 @@ QUICK = {
     | {"escapes that are not ended", "carriage returns", "digits"},
     "mlflow": {"words of one line", "values", "escapes that are not ended"},
     "tensorboard": {"zeros", "a length that lies", "records of an empty field", "points", "empty fields 3 deep"},
+    **dict.fromkeys(("catboost", "dvclive"), PIECES),
+    "allennlp": {"names of one object", "opening braces"},
+    "ludwig": {"short lists", "measures", "splits"},
+    "flair": {"brackets", "commas", "quoted rows"},
+    **dict.fromkeys(("mlflow-db", "trackio"), DATABASES),
+    **dict.fromkeys(("wandb-csv", "tensorboard-csv"), TABLES),
     "wandb": {"zeros", "empty middles", "middles", "lengths that lie", "deep values"},
     "dictionaries": {"dictionaries", "keys", "open dictionaries", "braces and quotation marks"},
     "boosting": {"rounds", "names of sets", "names of one round", "blanks in a set"},
@@ -73,7 +81,7 @@ def read_under_limits(reader: str, folder: Path, names: set[str]) -> None:
 
 
 def test_every_reader_has_files_made_against_it() -> None:
-    assert len(readers()) == 28
+    assert len(readers()) == 37
     assert set(FILES) == set(QUICK) == set(readers())
     assert SIZE == 8_000_000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import time
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def only_file(path: Path) -> Path:
 
 
 def test_every_reader_has_a_sample() -> None:
-    assert len(readers()) == 28
+    assert len(readers()) == 37
     assert set(readers()) == set(SAMPLES)
 
 
@@ -236,6 +237,41 @@ class TestTables:
         assert log.train is not None
         assert len(log.train.x) == 20
 
+    def test_a_message_names_columns_that_can_be_chosen(self, tmp_path: Path) -> None:
+        names = ["epoch", *(f"{'x' * 85}{k}" for k in range(2)), *(f"c{k}" for k in range(28))]
+        path = table(tmp_path / "a.csv", ",".join(names), [",".join(["1.5"] * 31)] * 3)
+        with pytest.raises(UserError, match="and 10 more") as refusal:
+            read(path)
+        assert "'epoch'" not in str(refusal.value)
+        for name in re.findall(r"'(\w+)'", str(refusal.value)):
+            assert read(path, train=name)[0].train is not None
+
+    def test_ten_thousand_columns(self, tmp_path: Path) -> None:
+        names = ["epoch", *(f"a_long_name_of_a_weight_norm_{k}" for k in range(10_000)), "train_loss", "val_loss"]
+        path = table(
+            tmp_path / "a.csv", ",".join(names), [f"{k}{',0.5' * 10_000},{TRAIN[k]},{VAL[k]}" for k in range(9)]
+        )
+        (log,) = read(path)
+        assert log.train is not None
+        assert log.val is not None
+        np.testing.assert_allclose(floats(log.val.y), VAL[:9])
+        assert not log.notes
+
+    def test_text_between_rows(self, tmp_path: Path) -> None:
+        rows = [line for k in range(9) for line in (f"{k},{TRAIN[k]},{VAL[k]}", f"Saved model, epoch {k}", "", "done.")]
+        (log,) = read(table(tmp_path / "a.csv", "epoch,train_loss,val_loss", rows))
+        assert log.train is not None
+        assert log.val is not None
+        assert list(log.train.x) == list(range(9))
+        np.testing.assert_allclose(floats(log.val.y), VAL[:9])
+
+    def test_columns_of_words_are_named_as_such(self, tmp_path: Path) -> None:
+        path = table(tmp_path / "a.csv", "epoch,my_loss", ["1,3 apples", "2,4 pears"])
+        with pytest.raises(
+            UserError, match=r"of its columns \('epoch', .*'my_loss'\) none holds numbers of a training"
+        ):
+            read(path)
+
     def test_columns_that_name_nothing_are_refused_with_their_names(self, tmp_path: Path) -> None:
         path = table(tmp_path / "a.csv", "alpha,beta", ["1,2", "2,3"])
         with pytest.raises(UserError, match=r"'alpha', 'beta'.*--train COLUMN"):
@@ -281,6 +317,35 @@ class TestOtherFormats:
         assert log.train is not None
         assert log.val is not None
         np.testing.assert_allclose(floats(log.val.y), VAL, rtol=1e-6)
+
+    def test_detectron2_evaluates_on_validation_and_writes_nan_for_what_is_not_there(self, tmp_path: Path) -> None:
+        records = [{"iteration": 20 * k + 19, "total_loss": TRAIN[k]} for k in range(POINTS)]
+        for record in records[4::5]:
+            record |= {"bbox/AP": 20.0, "bbox/APs": 10.0, "bbox/APl": math.nan, "fast_rcnn/cls_accuracy": 0.9}
+        path = tmp_path / "metrics.json"
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        (log,) = read(path)
+        sides = {metric.name: (metric.train is not None, metric.val is not None) for metric in log.metrics}
+        expected = {"bbox_ap": (False, True), "bbox_aps": (False, True), "fast_rcnn_cls_accuracy": (True, False)}
+        assert sides == expected
+
+    def test_mmengine_validates_at_the_end_of_its_epochs(self, tmp_path: Path) -> None:
+        """Six iterations an epoch; the last epoch was cut short."""
+        records: list[dict[str, object]] = []
+        for step in range(1, 70):
+            records.append({"lr": 0.1, "data_time": 0.1, "loss": 1 / step, "epoch": -(-step // 6), "step": step})
+            records[-1]["iter"] = step
+            if step % 12 == 0:
+                records.append({"coco/AP": 0.5, "coco/AP (M)": -1.0, "data_time": 0.1, "time": 0.1, "step": step // 6})
+        path = tmp_path / "scalars.json"
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        (log,) = read(path)
+        assert not log.notes
+        assert log.train is not None
+        assert len(log.train.y) == 69
+        (metric,) = log.metrics
+        assert metric.val is not None
+        assert list(metric.val.x) == [2, 4, 6, 8, 10]
 
     def test_pandas_writes_a_nan_loss_as_nothing(self, tmp_path: Path) -> None:
         rows = [f"{1.1 - k / 50},0.4,{1.0 - k / 50},0.5" for k in range(10)] + [",0.33,,0.33"] * 10
@@ -344,6 +409,12 @@ class TestOtherFormats:
         (log,) = read(run)
         assert log.files == (str(run / "trainings" / last / "metrics.csv"),)
 
+    def test_an_unfinished_run_is_told_so(self, tmp_path: Path) -> None:
+        run = SAMPLES["tunekit"](tmp_path)
+        (run / "environment.json").write_text(json.dumps({"steps": ["lr-sweep", "check-gap", "fine-run"]}))
+        (log,) = read(run)
+        assert "the run is unfinished: check-gap of its 3 steps have not ended" in log.notes
+
     @pytest.mark.parametrize("value", [None, 3, "x", [], [1, 2, 3], {"a": 1}, float("nan"), True])
     def test_values_of_wrong_types_in_a_run_are_passed_over(self, value: object, tmp_path: Path) -> None:
         run = SAMPLES["tunekit"](tmp_path)
@@ -403,6 +474,17 @@ class TestSearch:
             rows = [f"{k},{k},{TRAIN[k] * factor},{VAL[k] * factor}" for k in range(POINTS)]
             table(tmp_path / f"version_{run}" / "metrics.csv", "epoch,step,train_loss,val_loss", rows)
         assert [log.name for log in read(tmp_path)] == ["version_1", "version_0", "version_2"]
+
+    def test_runs_of_one_name_are_told_apart_by_their_folders(self, tmp_path: Path) -> None:
+        for run in ("first", "second"):
+            SAMPLES["csv"](tmp_path / run)
+            SAMPLES["csv"](tmp_path / run / "again")
+        assert {log.name for log in read(tmp_path)} == {
+            "first/log",
+            "second/log",
+            "first/again/log",
+            "second/again/log",
+        }
 
     def test_a_sure_log_hides_vague_files_around_it(self, tmp_path: Path) -> None:
         SAMPLES["ultralytics"](tmp_path)

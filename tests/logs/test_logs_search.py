@@ -130,6 +130,32 @@ class TestSickFiles:
             read(tmp_path)
 
 
+class TestFoldersOfCopies:
+    @pytest.mark.parametrize("name", ["artifacts", "checkpoints", "weights", "build"])
+    def test_are_searched_where_they_hold_the_only_log(self, name, tmp_path):
+        good(tmp_path / name / "run")
+        assert is_good(read(tmp_path)[0])
+        assert is_good(read(tmp_path / name)[0])
+
+    def test_are_passed_over_beside_a_log(self, tmp_path):
+        good(tmp_path / "artifacts", 0.5)
+        good(tmp_path / "run")
+        (log,) = read(tmp_path)
+        assert is_good(log)
+        assert not log.notes
+
+    def test_what_might_have_been_a_log_is_not_told_of_beside_one(self, tmp_path):
+        good(tmp_path)
+        table(tmp_path / "places.csv", "city,latitude", ["a,1.5", "b,2.5"])
+        (log,) = read(tmp_path)
+        assert not log.notes
+
+    def test_a_pickle_in_a_folder_without_logs_is_named(self, tmp_path):
+        (tmp_path / "history.pkl").write_bytes(b"\x80\x04\x95" + bytes(20))
+        with pytest.raises(UserError, match=r"history.pkl is a pickle"):
+            read(tmp_path)
+
+
 class TestManyRuns:
     def test_the_best_of_many_runs_may_be_the_last(self, tmp_path):
         for run in range(300):
@@ -185,7 +211,10 @@ class TestStreams:
         path = SAMPLES[name](tmp_path / "sample")
         if path.is_dir():
             path = next(file for file in sorted(path.rglob("*")) if file.is_file())
-        expected = read(path)[0]
+        lone = tmp_path / "lone" / path.name  # a stream has no neighbours that belong to its run
+        lone.parent.mkdir()
+        lone.write_bytes(path.read_bytes())
+        expected = read(lone)[0]
         pipe = tmp_path / "given" / path.name
         pipe.parent.mkdir()
         os.mkfifo(pipe)

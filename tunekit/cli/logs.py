@@ -65,6 +65,10 @@ def diagnose(
         run = read_run(path)
         if not (format_ or train or val or fail_on) and _is_complete(run):
             _diagnose_run(run, path, set_, storage, as_json)
+    if set_ or storage:
+        raise UserError(
+            f"{path}: --set and --storage are for a run of tunekit whose steps have ended; this is read as a log"
+        )
     _diagnose_log(path, format_, train, val, figure, codes, as_json)
 
 

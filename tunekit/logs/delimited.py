@@ -20,6 +20,9 @@ from tunekit.vocabulary import UserError
 BLOCK = 8_000_000
 """Characters taken apart at once: bounds the memory whatever the file's length."""
 
+LONGEST = 200
+"""Characters of a column's name."""
+
 MISSING = frozenset(("", "na", "n/a", "#na#", "#n/a", "none", "null", "-", "--", "nil", "<na>", "missing"))
 _MISSING_BYTES = frozenset(word.encode() for word in MISSING) | {b"NA", b"None", b"N/A"}
 
@@ -31,6 +34,8 @@ _SENTENCE = re.compile(r"[=!?{}]|: |:$|\d{2}:\d{2}")
 
 _MEASURED = re.compile(r"[A-Za-z]\S*+\s++[-+]?+[\d.]++(?:[eE][-+]?+\d++)?+%?+$")
 """`train loss 0.31`: a number with its name, as in lines whose parts are set off by bars."""
+_PARAMETER = re.compile(r"[:;]\w++=[^\s:;]++")
+"""What CatBoost writes behind the name of a metric that has parameters."""
 
 _WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
 
@@ -64,13 +69,15 @@ class Cells:
 def header(path: Path) -> list[str]:
     """The column names in a file's first line, or [] where it does not look like a table with names."""
     lines = source.first_lines(path, 2)
-    if not lines or len(lines[0]) > 20_000 or lines[0][0] in "{[<":
+    if not lines or lines[0][0] in "{[<":
         return []
     separator = delimiter(lines[0])
     names = _fields(lines[0].lstrip("# "), separator)
     if len(names) < 2 and not (names and part(names[0]).kind):
         return []
-    if any(number(name) is not None or len(name) > 80 or _SENTENCE.search(name) for name in names):
+    if any(
+        number(name) is not None or len(name) > LONGEST or _SENTENCE.search(_PARAMETER.sub("", name)) for name in names
+    ):
         return []
     if 2 * sum(_MEASURED.search(name) is not None for name in names) >= len(names):
         return []

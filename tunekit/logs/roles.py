@@ -23,6 +23,8 @@ LEVELS = {"epoch": 0, "": 1, "step": 2}
 """Means of epochs are looked at before the losses of single steps."""
 
 _NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
+SHOWN = 80
+"""Characters of a column's name that a message shows, by which it may be chosen too."""
 
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
@@ -69,10 +71,12 @@ def assemble(
 
 
 def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
+    wanted = name.strip().lower()
     for key, value in curves.items():
-        if key.strip().lower() == name.strip().lower():
+        if wanted in (key.strip().lower(), key[:SHOWN].strip().lower()):
             return value
-    known = ", ".join(repr(key[:80]) for key in list(curves)[:20]) or "none with numbers"
+    known = ", ".join(repr(key[:SHOWN]) for key in list(curves)[:20]) or "none with numbers"
+    known += f" and {len(curves) - 20:,} more" if len(curves) > 20 else ""
     raise UserError(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
 
 

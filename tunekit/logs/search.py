@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy as np
 
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
-from tunekit.logs import printed, source, stream
+from tunekit.logs import printed, source, strangers, stream
+from tunekit.logs.halves import joined
 from tunekit.logs.log import Log, finite
-from tunekit.logs.readers import Reader, printed_readers, readers
+from tunekit.logs.readers import FAINT, Reader, printed_readers, readers
 from tunekit.vocabulary import UserError
 
 DEPTH = 8
@@ -51,15 +52,20 @@ PRINTS = 0.3
 ENOUGH = 3
 """Points that make a log of such a file, or of one of unknown format, that was not named by a person."""
 
-SKIPPED = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "env", "dist", "build")) | frozenset(
-    ("weights", "checkpoints", "artifacts", "images")
-)
+SKIPPED = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "env"))
+"""Names of folders that are never searched."""
+
+LATER = frozenset(("weights", "checkpoints", "artifacts", "images", "dist", "build"))
+"""Names of folders that are searched where nothing else holds a log: they may be large, and what lies there is a copy
+of a run's or another program's."""
 
 _DOCUMENT = re.compile(rb"\s*+(?:\{\s*+\"|\[\s*+[{\[]|<[!?a-zA-Z])")
 """How JSON, XML and HTML begin, whose lines are no sentences."""
 
 Readers = Mapping[str, Reader]
 Claim = tuple[float, Reader, Path]
+Place = tuple[Path, int]
+"""A folder and how deep it lies below the path."""
 
 
 @np.errstate(all="ignore")  # numbers of 1e308 are read too; what overflows is infinite, as they nearly are
@@ -116,11 +122,24 @@ def _read_at(path: Path, format: str | None, train: str | None, val: str | None)
         _search(path, known, found)
     elif not found.empty and path.suffix.lower() not in DOCUMENTS and _prints(path, known) > 0:
         found.read_as_text([path], known)
-    if not (found.logs or found.empty or found.failures):
+    if not (found.logs or found.empty or found.failures or found.guesses):
         if format is not None:
             raise UserError(f"{path}: holds nothing of the format {format!r} ({known[format].DESCRIPTION})")
         raise UserError(_unknown(path))
-    return found.best_first()
+    return _told_apart(found.best_first(), path)
+
+
+def _told_apart(logs: list[Log], folder: Path) -> list[Log]:
+    """The logs of a folder, those that share a name named by where they lie in it."""
+    count = Counter(log.name for log in logs)
+    return [replace(log, name=_place(log, folder)) if count[log.name] > 1 else log for log in logs]
+
+
+def _place(log: Log, folder: Path) -> str:
+    """Where a log lies below a folder, with its name behind that, once."""
+    within = Path(log.files[0]) if log.files else folder
+    parts = within.relative_to(folder).parts[:-1] if within.is_relative_to(folder) else ()
+    return "/".join(dict.fromkeys([*parts, log.name])) or within.name
 
 
 @dataclass
@@ -132,6 +151,9 @@ class _Found:
     logs: list[Log] = field(default_factory=list)  # those with points
     empty: dict[tuple[str, ...], Log] = field(default_factory=dict)  # those without, by their files
     failures: dict[str, UserError] = field(default_factory=dict)  # by text: a folder may fail for a file in it
+    guesses: dict[str, UserError] = field(default_factory=dict)  # likewise, of what only might have been a log
+    documents: list[Path] = field(default_factory=list)  # files that are about many things
+    unknown: list[Path] = field(default_factory=list)  # other files, which no reader may know
     notes: list[str] = field(default_factory=list)
     points: int = 0
     left_out: int = 0
@@ -142,11 +164,11 @@ class _Found:
         A log of fewer points than `least` does not count.
         """
         settled = False
-        for _, reader, path in claims:
+        for score, reader, path in claims:
             try:
                 logs = _read(reader, path, self.train, self.val)
             except UserError as error:
-                self.failures.setdefault(str(error), error)
+                (self.failures if score >= SURE else self.guesses).setdefault(str(error), error)
                 settled |= isinstance(error, source.Refused)
                 continue
             self.empty |= {log.files: log for log in logs if not log.points}
@@ -165,9 +187,9 @@ class _Found:
                 logs = _read(known[ANY_TEXT], file, self.train, self.val)
                 said = "no reader knows its format: read as plain text"
                 self.logs += [replace(log, notes=(*log.notes, said)) for log in logs if log.points >= least]
-                self.failures = {
-                    text: error for text, error in self.failures.items() if not text.startswith(f"{file}:")
-                }
+                for errors in (self.failures, self.guesses):
+                    for text in [text for text in errors if text.startswith(f"{file}:")]:
+                        del errors[text]
 
     def _leave_out(self) -> None:
         """Keep the best runs, with half of the points that there is room for: so it is rarely done."""
@@ -181,8 +203,8 @@ class _Found:
         """The logs with points, else those without, in order and with what was left out; else the first failure."""
         failures = list(self.failures.values())
         if not self.logs and not self.empty:
-            raise failures[0]
-        first, *others = sorted(self.logs or self.empty.values(), key=_rank)
+            raise [*failures, *self.guesses.values()][0]
+        first, *others = sorted(joined(self.logs) or self.empty.values(), key=_rank)
         notes = [*self.notes, *(f"left out: {error}" for error in failures[:FAILURES])]
         if len(failures) > FAILURES:
             notes.append(f"left out: {len(failures) - FAILURES:,} more that cannot be read")
@@ -192,15 +214,24 @@ class _Found:
 
 
 def _search(path: Path, known: Readers, found: _Found) -> None:
-    """Read the logs below a folder, one format a folder, nearest folders first.
+    """Read the logs below a folder; what lies in folders of weights, artifacts, ... where there is no other."""
+    later = _walk([(path, 0)], known, found)
+    if later and not found.logs:
+        _walk(later, known, found)
+    if not found.logs:
+        found.read((claim for file in found.documents if (claim := _best(file, known))), ENOUGH)
+    if not found.logs and not found.empty:
+        found.read_as_text((file for file in found.unknown if _prints(file, known) >= PRINTS), known, ENOUGH)
+
+
+def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
+    """Read the logs below folders, one format a folder, nearest folders first; gives the folders to be searched later.
 
     What only may be a log is read where nothing sure is; where nothing can be read of the surest format of a folder,
     the next is.
     """
     vague: list[list[list[Claim]]] = []
-    documents: list[Path] = []
-    unknown: list[Path] = []
-    waiting = deque([(path, 0)])
+    waiting, later = deque(begin), []
     looked = 0
     while waiting and looked < ENTRIES:
         here, depth = waiting.popleft()
@@ -212,14 +243,17 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
         if len(files) > ENTRIES - looked:
             found.notes.append(f"left out: {len(files) - ENTRIES + looked:,} of the {len(files):,} files of {here}")
         near = files[: ENTRIES - looked]
-        documents += [file for file in near if file.suffix.lower() in DOCUMENTS]
+        found.documents += [file for file in near if file.suffix.lower() in DOCUMENTS]
         others = [file for file in near if file.suffix.lower() not in DOCUMENTS]
-        ranked = _ranked(claim for file in others if (claim := _best(file, known)))
-        unknown += others
+        found.unknown += others
+        ranked = _ranked(claim for file in others if (claim := _best(file, known, FAINT)))
         if not _read_surest(ranked, found, sure=True):
             vague.append(ranked)
         looked += len(files) + len(folders)
         for folder in folders:
+            if folder.name in LATER:
+                later.append((folder, depth + 1))
+                continue
             whole = _best(folder, known)
             settled = whole is not None and found.read([whole])
             if not settled and depth < DEPTH and not folder.is_symlink():
@@ -229,10 +263,7 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
     if not found.logs:
         for ranked in vague:
             _read_surest(ranked, found, sure=False)
-    if not found.logs:
-        found.read((claim for file in documents if (claim := _best(file, known))), ENOUGH)
-    if not found.logs and not found.empty:
-        found.read_as_text((file for file in unknown if _prints(file, known) >= PRINTS), known, ENOUGH)
+    return later
 
 
 def _prints(file: Path, known: Readers) -> float:
@@ -275,14 +306,15 @@ def natural(path: Path) -> list[str]:
     return [piece.zfill(12) if piece.isdigit() else piece for piece in re.split(r"(\d+)", str(path))]
 
 
-def _best(path: Path, known: Readers) -> Claim | None:
-    """The reader that knows the path best, of equals the last by name; None too for a path that cannot be looked at."""
+def _best(path: Path, known: Readers, least: float = 0.0) -> Claim | None:
+    """The reader that knows the path best, of equals the last by name; None for one that none knows better than
+    `least`, and for one that cannot be looked at."""
     try:
         scores = [(reader.recognise(path), name) for name, reader in known.items()]
     except OSError:
         return None
     score, name = max(scores)
-    return (score, known[name], path) if score > 0 else None
+    return (score, known[name], path) if score > least else None
 
 
 def _is_folder(path: Path) -> bool:
@@ -302,9 +334,13 @@ def _read(reader: Reader, path: Path, train: str | None, val: str | None) -> lis
 
 
 def _unknown(path: Path) -> str:
+    if not path.is_dir() and (what := strangers.told(path)):
+        return f"{path}: {what}"
     what = "no log that tunekit knows below it" if path.is_dir() else "not a log that tunekit knows"
     names = ", ".join(sorted(readers()))
-    return f"{path}: {what}; name its format with --format ({names}) and its columns with --train and --val"
+    pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
+    beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
+    return f"{path}: {what}; name its format with --format ({names}) and its columns with --train and --val{beside}"
 
 
 def _rank(log: Log) -> tuple[object, ...]:

@@ -19,6 +19,9 @@ from tunekit.vocabulary import UserError
 HEAD = 65536
 """Bytes that `recognise` may look at."""
 
+WIDE = 4_000_000
+"""Bytes that are looked at of a file whose first line is longer than HEAD: of a table with thousands of columns."""
+
 LIMIT = 2_000_000_000
 """Bytes of the largest log that is read: some 30 million rows."""
 
@@ -110,7 +113,18 @@ def _encoding(data: bytes) -> str:
 
 def first_lines(path: Path, count: int = 5) -> list[str]:
     """The first lines that are not blank, as text; none for a binary file."""
-    return list(_first_lines(head(path))[:count])
+    data = head(path)
+    if len(data) == HEAD and data.count(b"\n") < 2 and b"\r" not in data and data.lstrip()[:1] not in (b"{", b"["):
+        data = _beginning(path)
+    return list(_first_lines(data)[:count])
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read(WIDE)
+    except (OSError, ValueError):
+        return b""
 
 
 @lru_cache(maxsize=64)

@@ -48,8 +48,8 @@ class Series:
     epochs: Curve | None = None
     notes: list[str] = field(default_factory=list)
 
-    def add(self, name: str, x: npt.ArrayLike, y: npt.ArrayLike) -> None:
-        """A curve with its own clock (a tag, a metric file): sorted by iteration, of equal ones the last entry."""
+    def add(self, name: str, x: npt.ArrayLike, y: npt.ArrayLike, unit: str = "iteration") -> None:
+        """A curve with its own clock (a tag, a metric file): sorted by its x, of equal ones the last entry."""
         places, values = floats(x), floats(y)
         order = np.argsort(places, kind="stable")
         places, values = places[order], values[order]
@@ -57,7 +57,7 @@ class Series:
             self.say_full()
             return
         last = np.append(places[1:] != places[:-1], True)
-        added = curve(name, places[last], values[last], "iteration")
+        added = curve(name, places[last], values[last], unit)
         if part(name).kind == "epoch":
             self.epochs = added
         else:
@@ -115,7 +115,7 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     if step is not None and epoch is None:
         step = _risen(step, data, result.notes)
     x, unit = _clock(step, epoch, total, busiest)
-    if len(columns) >= COLUMNS:
+    if len(columns) == COLUMNS:  # where from_records stops
         result.say_full()
     keep, order = _kept_rows(x, unit, data, breaks, result.notes)
     later = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,12 +12,11 @@ from tunekit.logs import delimited
 from tunekit.logs.delimited import Cells
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, side
-from tunekit.logs.roles import assemble
+from tunekit.logs.roles import SHOWN, assemble
 from tunekit.logs.table import COLUMNS, Column, Columns, from_records, to_series
 from tunekit.vocabulary import UserError
 
-NAME = 80
-"""Characters of a name that are shown."""
+Item = TypeVar("Item")
 
 MANY = 50_000_000
 """Bytes from which only the columns whose names say something are read."""
@@ -41,26 +41,36 @@ def table_log(  # noqa: PLR0913 - all in which formats of tables differ
 
     def wanted(column: str) -> bool:
         seen = part(rename(column))
-        return bool(seen.kind or (seen.side and not seen.core)) or column.strip().lower() in forced
+        named = {column.strip().lower(), rename(column).strip().lower()}
+        return bool(seen.kind or (seen.side and not seen.core) or named & forced)
 
-    cells = delimited.read(path, wanted if path.stat().st_size > MANY else lambda _: True)
+    large = path.stat().st_size > MANY
+    cells = delimited.read(path, wanted if large else lambda _: True)
     columns = {rename(key): value for key, value in cells.columns().items()}
     columns = by_split(mend(columns) if mend else columns, cells)
     series = to_series(columns, cells.breaks)
     series.notes += cells.notes
     log = assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
     if strict and not log.points:
-        raise UserError(nothing(path, list(columns)))
+        names = [rename(name) for name in delimited.header(path)]
+        raise UserError(nothing(path, names if large else list(columns), names))
     return log
 
 
-def nothing(path: Path, columns: Sequence[str]) -> str:
-    """The line for a readable file in which nothing is named like a loss or a metric."""
-    known = ", ".join(repr(column[:NAME]) for column in columns[:20]) or "none with numbers"
-    return (
-        f"{path}: no column reads as a loss or a validation metric; the columns are {known}; "
-        "name them with --train COLUMN and --val COLUMN"
-    )
+def nothing(path: Path, columns: Sequence[str], empty: Sequence[str] = ()) -> str:
+    """The line for a readable file in which nothing is named like a loss or a metric. `empty`: columns that hold no
+    numbers, of which the line tells where no other is there."""
+    named = [column for column in columns if part(column).kind not in ("step", "epoch")]
+    known = ", ".join(repr(column[:SHOWN]) for column in named[:20])
+    others = f" and {len(named) - 20:,} more" if len(named) > 20 else ""
+    if named:
+        return (
+            f"{path}: no column reads as a loss or a validation metric; the columns are {known}{others}; "
+            "name them with --train COLUMN and --val COLUMN"
+        )
+    known = ", ".join(repr(column[:SHOWN]) for column in [*columns, *empty][:20])
+    told = f"of its columns ({known}) none holds numbers of a training" if known else "it has no columns with numbers"
+    return f"{path}: no column reads as a loss or a validation metric; {told}"
 
 
 def records_log(  # noqa: PLR0913 - likewise
@@ -98,6 +108,20 @@ def columns_log(  # noqa: PLR0913 - likewise
         series.say_full()
     series.notes += notes
     return assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
+
+
+def several(items: Iterable[Item], log_of: Callable[[Item], Log]) -> list[Log]:
+    """The logs of a file's runs. A run that lacks a column that was asked for is left out, unless all lack it."""
+    logs: list[Log] = []
+    failure: UserError | None = None
+    for item in items:
+        try:
+            logs.append(log_of(item))
+        except UserError as error:
+            failure = failure or error
+    if failure is not None and not logs:
+        raise failure
+    return logs
 
 
 def by_split(columns: Columns, cells: Cells) -> Columns:

@@ -9,6 +9,10 @@ from typing import Protocol, cast
 from tunekit.logs.log import Log
 from tunekit.logs.printed import Printed
 
+FAINT = 0.05
+"""A score up to which a file is read only where it is given itself: it may hold numbers, as most files of its kind
+do not."""
+
 
 class Reader(Protocol):
     """What every module here offers (tests/logs/test_logs_readers.py holds each to it).

@@ -1,27 +1,28 @@
-"""JSON of no known tool: one object a line, a list of objects, or an object of lists (Keras history.json)."""
+"""JSON of no known tool: one object a line, or one document of any shape that ../nested.py takes apart."""
 
-from array import array
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from tunekit.logs import source
-from tunekit.logs.delimited import SPLIT_COLUMNS
+from tunekit.logs import nested, source
 from tunekit.logs.log import Log
-from tunekit.logs.names import part, side
-from tunekit.logs.table import Column, Columns, from_records, to_number
-from tunekit.logs.tabular import columns_log, nothing
+from tunekit.logs.names import Part, part
+from tunekit.logs.readers import FAINT
+from tunekit.logs.table import from_records
+from tunekit.logs.tabular import columns_log, nothing, several
 from tunekit.vocabulary import UserError
 
 NAME = "json"
-DESCRIPTION = "JSON lines, a JSON list of objects, or a JSON object of lists, with keys that name a loss"
+DESCRIPTION = "JSON lines or a JSON document with keys that name a loss (lists, objects an epoch, train and val apart)"
 
-LONGEST = 200
-"""Characters of a name of nested objects; what is longer is data."""
+_KEY = re.compile(rb'"([^"\\]{1,100})"\s*+:\s*+([\[{]?+\s*+)([-\dN]?+)')
+MEASURES = 500
+"""Keys of an object that may be one evaluation: a vocabulary has more."""
 
-NESTED = ("history", "log", "logs", "metrics", "results", "train_log", "log_history", "epochs")
-"""Keys under which a file of one object keeps its curves."""
+KEYS = 1000
+"""Keys at a file's beginning that are looked at."""
 
 
 def recognise(path: Path) -> float:
@@ -30,69 +31,56 @@ def recognise(path: Path) -> float:
     data = source.head(path).lstrip()
     if data[:1] not in (b"{", b"[") or not source.is_text(data):
         return 0.0
-    if source.first_record(path) is not None and path.suffix.lower() != ".json":
-        return 0.42 if b"loss" in data else 0.15
-    return 0.4 if b'loss"' in data or b"Loss" in data else 0.0
+    lines = source.first_record(path) is not None and path.suffix.lower() != ".json"
+    if lines and b"loss" in data:
+        return 0.42
+    if _tells(data):
+        return 0.4
+    return 0.15 if lines else FAINT
+
+
+def _tells(data: bytes) -> bool:
+    """Whether a key names a loss, a split's measure, an accuracy, or a split whose value is a list of numbers."""
+    seen: set[bytes] = set()
+    for place, match in enumerate(_KEY.finditer(data)):
+        if place >= KEYS:
+            break
+        if match[1] in seen:
+            continue
+        seen.add(match[1])
+        said: Part = part(match[1].decode("utf-8", errors="replace"))
+        if said.kind == "loss" or (said.kind in ("score", "error") and (said.side or "accuracy" in said.core)):
+            return True
+        if said.side and not said.kind and not said.core and match[2][:1] == b"[" and match[3]:
+            return True
+    return False
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
-    """One log; UserError where the file holds nothing that reads as curves."""
+    """A log a run; UserError where the file holds nothing that reads as curves."""
     notes: list[str] = []
-    columns = {} if _has_lines(path) else _columns(source.parse_json(source.text(path)))
-    if not columns:
-        columns = from_records(map(_flat, source.json_lines(path, notes)))
-    log = columns_log(columns, path, NAME, train, val, name=path.stem, notes=notes)
-    if not log.points:
-        raise UserError(nothing(path, list(columns)))
-    return [log]
+    document = None if _has_lines(path) else source.parse_json(source.text(path))
+    tables = [(run.name, run.columns(notes)) for run in nested.runs(document)]
+    if not tables:
+        tables = [("", from_records(_records(document, path, notes)))]
+    logs = several(
+        tables,
+        lambda run: columns_log(run[1], path, NAME, train, val, name=run[0] or path.stem, notes=notes),
+    )
+    if not any(log.points or any(metric.train for metric in log.metrics) for log in logs):
+        raise UserError(nothing(path, list(tables[0][1])))
+    return [log for log in logs if log.points] or logs[:1]
+
+
+def _records(document: object, path: Path, notes: list[str]) -> Iterator[dict[str, object]]:
+    """One evaluation, where the document is one; the records of JSON lines."""
+    if not isinstance(document, dict):
+        yield from map(nested.flat, source.json_lines(path, notes))
+    elif len(document) <= MEASURES:
+        yield nested.flat(document)
 
 
 def _has_lines(path: Path) -> bool:
     """Whether the file is JSON lines beyond doubt: its first two lines are objects, and one document is one."""
     values = [source.parse_json(line) for line in source.first_lines(path, 2)]
     return len(values) == 2 and all(isinstance(value, dict) for value in values)
-
-
-def _columns(value: object) -> Columns:
-    """The columns of one document, in whatever shape it keeps them; none where it keeps none."""
-    while isinstance(value, dict):
-        lists = {key: numbers for key, item in value.items() if (numbers := _list(item))}
-        if any(part(key).kind in ("loss", "error", "score") or part(key).side for key in lists):
-            return {key: _column(numbers) for key, numbers in lists.items()}
-        value = next((value[key] for key in NESTED if isinstance(value.get(key), dict | list)), None)
-    return from_records(_flat(item) for item in value if isinstance(item, dict)) if isinstance(value, list) else {}
-
-
-def _column(values: Sequence[object]) -> Column:
-    rows, numbers = array("q"), array("d")
-    for row, value in enumerate(values):
-        number = to_number(value)
-        if number is not None:
-            rows.append(row)
-            numbers.append(number)
-    return Column(np.array(rows, np.int64), np.array(numbers))
-
-
-def _list(value: object) -> list[object]:
-    """A list of numbers, or pandas' object of numbers by row number."""
-    if isinstance(value, dict) and value and all(str(key).isdigit() for key in value):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return []
-    return value if any(isinstance(item, int | float) for item in value) else []
-
-
-def _flat(item: Mapping[str, object]) -> dict[str, object]:
-    """Nested objects as `train/loss`; rows that name their split in a column likewise."""
-    flat: dict[str, object] = {}
-    for key, value in item.items():
-        if isinstance(value, dict) and len(key) <= LONGEST:  # it is written before each name in it
-            flat.update({f"{key}/{inner}": number for inner, number in value.items()})
-        else:
-            flat[key] = value
-    words = [value for key, value in flat.items() if key.lower() in SPLIT_COLUMNS and isinstance(value, str)]
-    split = side([word.strip().lower() for word in words[:1]])
-    if not split:
-        return flat
-    measured = ("loss", "score", "error")
-    return {f"{split}/{key}" if part(key).kind in measured and not part(key).side else key: flat[key] for key in flat}

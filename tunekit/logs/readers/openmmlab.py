@@ -1,6 +1,7 @@
 """OpenMMLab: mmcv's *.log.json and mmengine's scalars.json, both one JSON object a line."""
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,13 @@ from tunekit.vocabulary import UserError
 
 NAME = "openmmlab"
 DESCRIPTION = "mmcv *.log.json and mmengine vis_data/scalars.json"
+
+
+NO_SUCH = -1.0
+"""What COCO's evaluation gives as AP and AR of a size or class that the data does not hold."""
+
+
+_PRECISION = re.compile(r"A[PR](?![a-z])")
 
 
 def recognise(path: Path) -> float:
@@ -59,6 +67,7 @@ def _on_epochs(records: list[dict[str, object]]) -> Iterator[dict[str, object]]:
             yield _prefixed(item, "epoch", item.get("epoch", item.get("step")))
         elif epoch is not None and step is not None and length > 0:
             place = epoch - 1 + step / length if restarts else step / length
+            place = min(max(place, epoch - 1), epoch)  # the length is an estimate where not every iteration is logged
             yield {**_without(item), "epoch": place}
         else:
             yield {**_without(item), "epoch": epoch}
@@ -76,7 +85,7 @@ def _epoch_length(trained: list[dict[str, object]]) -> tuple[float, bool]:
     last, most = max(longest), max(longest.values())
     if most <= 1.5 * min((steps for epoch, steps in longest.items() if epoch < last), default=most):
         return most, True
-    return (most / last if last > 0 else 0.0), False
+    return max((steps / epoch for epoch, steps in longest.items() if epoch > 0), default=0.0), False
 
 
 def _is_train(item: dict[str, object]) -> bool:
@@ -91,4 +100,6 @@ def _without(item: dict[str, object]) -> dict[str, object]:
 
 def _prefixed(item: dict[str, object], clock: str, place: object) -> dict[str, object]:
     """A validation entry: its numbers named as validation, on the given clock."""
-    return {clock: place, **{f"val/{key}": value for key, value in _without(item).items() if key != "lr"}}
+    measured = {key: value for key, value in _without(item).items() if key != "lr"}
+    known = {key: value for key, value in measured.items() if value != NO_SUCH or not _PRECISION.search(key)}
+    return {clock: place, **{f"val/{key}": value for key, value in known.items()}}

@@ -11,7 +11,7 @@ import numpy as np
 
 from tunekit.logs import source, wire
 from tunekit.logs.log import Log
-from tunekit.logs.names import side, split
+from tunekit.logs.names import TEST, TRAIN, VAL, side, split
 from tunekit.logs.roles import assemble
 from tunekit.logs.table import COLUMNS, Series
 from tunekit.vocabulary import UserError
@@ -22,6 +22,8 @@ DESCRIPTION = "TensorBoard event files (events.out.tfevents.*), scalars and tens
 MARK = "tfevents"
 FILES = f"*{MARK}*"
 VERSION = b"brain.Event:"  # what the first event of a file says
+
+SPLITS = TRAIN | VAL | TEST
 
 DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
 """TensorProto's numbers for the types of a scalar, as NumPy names them."""
@@ -36,7 +38,13 @@ def recognise(path: Path) -> float:
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
-    """One log: all event files of the folder, and of folders below that are one split's or one series' each."""
+    """One log: all event files of the folder, and of folders below that are one split's or one series' each.
+
+    Of one split's folder or file, the run's that it belongs to.
+    """
+    folder = path if path.is_dir() else path.parent
+    if folder.name.lower() in SPLITS and len(_files(folder.absolute().parent)) > 1:
+        path = folder.absolute().parent
     groups = {"": [path]} if path.is_file() else _files(path)
     if not groups:
         raise UserError(f"{path}: holds no event files (events.out.tfevents.*)")

@@ -59,14 +59,28 @@ def _refuse_way_out(run: Path) -> None:
 def _of_run(run: Path, train: str | None, val: str | None) -> Log:
     trainings = _trainings(run)
     if not trainings:
-        return Log(NAME, (str(run),), run.name, notes=("the run has no training yet",), procedure=procedure_of(run))
+        notes = ("the run has no training yet", *_unfinished(run))
+        return Log(NAME, (str(run),), run.name, notes=notes, procedure=procedure_of(run))
     handoffs = [result.get("handoff") for result in _results(run)]
     spoken = [handoff.get("training") for handoff in handoffs if isinstance(handoff, dict)]
     named = [name for name in spoken if isinstance(name, str) and name in trainings]
     chosen = trainings[named[-1]] if named else max(trainings.values(), key=lambda file: file.stat().st_size)
     notes = () if named else ("no step has named its best training yet: the longest is judged",)
     log = _log(chosen, train, val)
-    return replace(log, name=run.name, notes=(*log.notes, *notes))
+    return replace(log, name=run.name, notes=(*log.notes, *notes, *_unfinished(run)))
+
+
+def _unfinished(run: Path) -> tuple[str, ...]:
+    """The line for a run some of whose steps have not ended."""
+    steps = _steps(run)
+    left = [step for step in steps if not source.is_regular(run / step / RESULT)]
+    return (f"the run is unfinished: {', '.join(left)} of its {len(steps)} steps have not ended",) if left else ()
+
+
+def _steps(run: Path) -> list[str]:
+    """The steps that the run's manifest lists, in order."""
+    steps = _json(run / MANIFEST).get("steps")
+    return [step for step in steps if isinstance(step, str) and "/" not in step] if isinstance(steps, list) else []
 
 
 def _run_of(file: Path) -> Path | None:
@@ -112,9 +126,7 @@ def procedure_of(run: Path) -> Procedure:
 
 def _results(run: Path) -> Iterator[Values]:
     """What the steps said, in the order of the steps that the run's manifest lists, else of their ends."""
-    steps = _json(run / MANIFEST).get("steps")
-    steps = [step for step in steps if isinstance(step, str)] if isinstance(steps, list) else []
-    order = {step: place for place, step in enumerate(steps)}
+    order = {step: place for place, step in enumerate(_steps(run))}
     files = [
         (order.get(file.parent.name, -1), file.stat().st_mtime_ns, file) for file in source.matching(run, f"*/{RESULT}")
     ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from tunekit.logs import printed, source, wire
+from tunekit.logs import nested, printed, source, wire
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
 from tunekit.logs.readers import printed_readers
@@ -17,9 +17,10 @@ from tunekit.logs.tabular import records_log
 from tunekit.vocabulary import UserError
 
 NAME = "wandb"
-DESCRIPTION = "Weights & Biases run folders (run-*.wandb, or files/output.log)"
+DESCRIPTION = "Weights & Biases run folders (run-*.wandb, else files/output.log, else files/wandb-summary.json)"
 
 FILES = "*.wandb"
+OUTPUT, SUMMARY = "output.log", "wandb-summary.json"
 MARK = b":W&B"
 HEADER = 7
 """Bytes before the first record: the mark, two bytes of magic, a version."""
@@ -30,30 +31,44 @@ HISTORY, ITEM, KEY, NESTED, VALUE = 2, 1, 1, 2, 16
 
 def recognise(path: Path) -> float:
     if path.is_dir():
-        output = path / "files" / "output.log"
         run = re.match(r"(offline-)?run-", path.name) is not None
-        return 0.95 if source.matching(path, FILES) or (run and source.is_regular(output)) else 0.0
-    if path.suffix == ".wandb":
+        printed = run and source.is_regular(path / "files" / OUTPUT)
+        summed = any(source.is_regular(folder / SUMMARY) for folder in (path, path / "files"))
+        return 0.95 if source.matching(path, FILES) or printed or summed else 0.0
+    if path.suffix == ".wandb" or path.name == SUMMARY:
         return 0.95
     return 0.9 if source.head(path)[:4] == MARK else 0.0
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
-    """One log. A folder whose .wandb file holds no curve is judged by what the run printed."""
-    if path.is_file():
+    """One log. A run whose .wandb file holds no curve is judged by what it printed, else by its last values."""
+    if path.is_file() and path.name != SUMMARY:
         return [_decoded(path, train, val, path.stem)]
-    logs = [_decoded(file, train, val, path.name, strict=False) for file in source.matching(path, FILES)]
+    folder = path if path.is_dir() else path.parent
+    logs = [_decoded(file, train, val, folder.name, strict=False) for file in source.matching(folder, FILES)]
     best = max(logs, key=lambda log: log.points, default=None)
     if best is not None and best.points:
         return [best]
-    output = path / "files" / "output.log"
-    if source.is_regular(output):
-        log = printed.best_of_file(printed_readers().values(), output, train, val)
+    files = folder / "files" if (folder / "files").is_dir() else folder
+    name = folder.name if files != folder or folder.name != "files" else folder.absolute().parent.name
+    if source.is_regular(files / OUTPUT):
+        log = printed.best_of_file(printed_readers().values(), files / OUTPUT, train, val)
         if log is not None:
-            return [replace(log, format=NAME, name=path.name)]
+            return [replace(log, format=NAME, name=name)]
+    if source.is_regular(files / SUMMARY):
+        return [_summary(files / SUMMARY, train, val, name)]
     if best is None:
-        raise UserError(f"{path}: holds neither a .wandb file nor files/output.log")
+        raise UserError(f"{path}: holds neither a .wandb file nor files/{OUTPUT} nor files/{SUMMARY}")
     return [best]
+
+
+def _summary(path: Path, train: str | None, val: str | None, name: str) -> Log:
+    """The last value of each metric: a row, no curve."""
+    value = source.parse_json(source.text(path))
+    last = nested.flat(value) if isinstance(value, dict) else {}
+    row = {key: number for key, number in last.items() if not key.startswith("_")}
+    note = "the summary holds the last value of each metric and no curve: give the .wandb file or a CSV export"
+    return records_log([row], path, NAME, train, val, name=name, notes=[note])
 
 
 def _decoded(path: Path, train: str | None, val: str | None, name: str, strict: bool = True) -> Log:

@@ -1,0 +1,310 @@
+"""The runs in one JSON document of any shape: lists by name, records, splits, epochs or runs as keys, a few levels
+deep. What a name means is in names.py."""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tunekit.logs.delimited import SPLIT_COLUMNS
+from tunekit.logs.log import Array
+from tunekit.logs.names import (
+    ADVERSARIAL,
+    EMPTY_WORDS,
+    EPOCH_NAMES,
+    ERRORS,
+    LOSS,
+    SCORES,
+    STEP_NAMES,
+    TEST,
+    TRAIN,
+    VAL,
+    Part,
+    part,
+    side,
+    split,
+)
+from tunekit.logs.table import Column, Columns, Rows, from_records, to_number
+
+DEPTH = 6
+"""Levels of objects and lists that are looked into."""
+
+LONGEST = 200
+"""Characters of a key that may be a name; what is longer is data."""
+
+RUNS = 1000
+"""Runs of one document that are read."""
+
+CLOCKS = 50
+"""Lists of epochs or steps of one object that are looked at."""
+
+_SIDES = TRAIN | VAL | TEST
+_HOLDERS = frozenset(
+    ("history", "log", "logs", "metric", "metrics", "result", "results", "record", "records", "data", "curve", "curves")
+) | {"epochs", "steps"}
+_KNOWN = _SIDES | LOSS | SCORES | ERRORS | EMPTY_WORDS | ADVERSARIAL | _HOLDERS
+_NUMBERED = re.compile(r"(epoch|ep|step|iter|iteration)?[ _-]?(\d{1,12})$", re.IGNORECASE)
+_MEASURED = ("loss", "score", "error")
+
+
+@dataclass
+class Piece:
+    """Columns of one length, with the clocks (`epoch`, `step`) that are known for their rows."""
+
+    columns: Columns
+    length: int
+    clocks: Columns = field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """What a document says of one run. `name` is "" where the document is one run's."""
+
+    name: str = ""
+    pieces: list[Piece] = field(default_factory=list)
+
+    def columns(self, notes: list[str]) -> Columns:
+        """All its columns over common rows."""
+        return _joined(self.pieces, notes)
+
+
+def runs(value: object) -> list[Run]:
+    """The runs in a document, none where it holds no numbers that are named like a training's."""
+    return [run for run in _runs(value, "", DEPTH) if _tells(run)][:RUNS]
+
+
+def _runs(value: object, path: str, depth: int) -> list[Run]:
+    """`path`: the keys that lead here and are part of every name, each with a "/" behind it."""
+    if depth and isinstance(value, list):
+        return _of_list(value, path, depth)
+    if depth and isinstance(value, dict):
+        numbered = _by_number(value)
+        return _of_list(numbered, path, depth) if numbered else _of_object(value, path, depth)
+    return []
+
+
+def _of_list(items: Sequence[object], path: str, depth: int) -> list[Run]:
+    """Records of one run, or runs one by one."""
+    records = [item for item in items if isinstance(item, dict)]
+    if not any(_holds_curves(item, path, DEPTH) for item in records[:3]):
+        return [Run("", [_of_records(map(flat, records), path)])] if records else []
+    found: list[Run] = []
+    for place, item in enumerate(records, start=1):
+        if len(found) < RUNS:
+            found += [Run(_label(item, run.name, place), run.pieces) for run in _runs(item, path, depth - 1)]
+    return found
+
+
+def _label(item: Mapping[str, object], name: str, place: int) -> str:
+    keys = ("name", "run", "id", "model", "fold")
+    named = next((item[key] for key in keys if isinstance(item.get(key), str | int)), "")
+    return "/".join(word for word in (str(named or place)[:LONGEST], name) if word)
+
+
+def _of_object(value: Mapping[str, object], path: str, depth: int) -> list[Run]:
+    """One run where its keys name splits, measures and the like, else a run a key."""
+    lists = _lists(value, path)
+    own = Run("", _of_lists(lists))
+    others: list[Run] = []
+    for key, item in value.items():
+        if path + key in lists or len(key) > LONGEST or not isinstance(item, dict | list):
+            continue
+        holds = len(key) > 1 and set(split(key)) <= _HOLDERS | EMPTY_WORDS
+        belongs = not holds and _belongs(key, item)
+        found = [run for run in _runs(item, f"{path}{key}/" if belongs else path, depth - 1) if run.pieces]
+        if not belongs:
+            found = [run for run in found if _tells(run)]
+        if (holds or belongs) and len(found) == 1 and not found[0].name and not _names(own) & _names(found[0]):
+            own.pieces += found[0].pieces
+        else:
+            others += [Run(f"{key}/{run.name}" if run.name else key, run.pieces) for run in found]
+    own.pieces = [piece for piece in own.pieces if piece.columns]
+    if "loss" in _kinds(_names(own)) and not any(_names(run) == _names(own) for run in others):
+        return [own]
+    return [own, *others] if others and "loss" in _kinds(_names(own)) else others or [own]
+
+
+def _names(run: Run) -> set[str]:
+    return {name for piece in run.pieces for name in piece.columns}
+
+
+def _belongs(key: str, item: object) -> bool:
+    """Whether a key is part of the names below it: it names a split or a measure, not a run."""
+    words = set(split(key))
+    if (words <= _KNOWN and len(key) > 1) or words & ADVERSARIAL:
+        return True
+    below = list(item) if isinstance(item, dict) else []
+    return bool(below and part(key).kind in _MEASURED and all(side(split(inner)) for inner in below))
+
+
+def _tells(run: Run) -> bool:
+    return bool(_kinds(_names(run)))
+
+
+def _kinds(names: Iterable[str]) -> set[str]:
+    """What the names say: kinds of measures; "loss" too for a name that is nothing but a split."""
+    seen = [part(name) for name in names]
+    kinds = {item.kind for item in seen if item.kind in _MEASURED}
+    return kinds | {"loss" for item in seen if _is_bare(item)}
+
+
+def _is_bare(said: Part) -> bool:
+    return bool(said.side and not said.kind and not said.core)
+
+
+def _lists(value: Mapping[str, object], path: str) -> dict[str, Sequence[object]]:
+    """The lists of numbers of an object by their full names, without a split's whole numbers: its samples."""
+    found = {path + key: numbers for key, item in value.items() if len(key) <= LONGEST and (numbers := _list(item))}
+    return {
+        name: numbers
+        for name, numbers in found.items()
+        if not _is_bare(part(name)) or not all(isinstance(number, int) for number in numbers)
+    }
+
+
+def _holds_curves(value: Mapping[str, object], path: str, depth: int) -> bool:
+    """Whether an object has a list of losses, at any depth: it is no record of one epoch."""
+    if "loss" in _kinds(_lists(value, path)):
+        return True
+    below = [(key, item) for key, item in value.items() if isinstance(item, dict) and len(key) <= LONGEST]
+    return depth > 0 and any(_holds_curves(item, f"{path}{key}/", depth - 1) for key, item in below)
+
+
+def _list(value: object) -> Sequence[object]:
+    """A list of numbers (each alone in a list too), or pandas' object of numbers by row number."""
+    if isinstance(value, dict) and value and all(str(key).isdigit() for key in value):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return []
+    if value and all(isinstance(item, list) and len(item) == 1 for item in value):
+        value = [item[0] for item in value]
+    sample = [item for item in value[:50] if item is not None] or value[-1:]
+    return value if any(to_number(item) is not None for item in sample) else []
+
+
+def column(values: Sequence[object]) -> Column:
+    """A list's numbers with their places in it."""
+    rows, numbers = array("q"), array("d")
+    for row, value in enumerate(values):
+        number = to_number(value)
+        if number is not None:
+            rows.append(row)
+            numbers.append(number)
+    return Column(np.array(rows, np.int64), np.array(numbers))
+
+
+def _of_lists(lists: Mapping[str, Sequence[object]]) -> list[Piece]:
+    """Lists of one length are columns of one table; a list of epochs or steps is the clock of those of its split."""
+    clocks = [(kind, name) for name in lists if (kind := _clock_kind(name))][:CLOCKS]
+    pieces: dict[tuple[object, ...], Piece] = {}
+    for name, values in lists.items():
+        if _clock_kind(name):
+            continue
+        fitting = [(kind, clock) for kind, clock in clocks if len(lists[clock]) == len(values)]
+        mine = [item for item in fitting if side(split(item[1])) == side(split(name))]
+        used = tuple(mine or [item for item in fitting if not side(split(item[1]))])
+        piece = pieces.setdefault((len(values), used), Piece({}, len(values)))
+        piece.columns[name] = column(values)
+        piece.clocks |= {kind: column(lists[clock]) for kind, clock in used}
+    return list(pieces.values())
+
+
+def _clock_kind(name: str) -> str:
+    """`epoch` or `step` for a name that is one, whatever split stands before it."""
+    joined = "_".join(word for word in split(name.rpartition("/")[2]) if word not in _SIDES)
+    return "epoch" if joined in EPOCH_NAMES else "step" if joined in STEP_NAMES else ""
+
+
+def _of_records(records: Iterable[Mapping[str, object]], path: str) -> Piece:
+    """Records as columns; their clocks keep their names."""
+    columns = from_records(records)
+    length = 1 + max((int(item.rows[-1]) for item in columns.values()), default=-1)
+    clocks = {kind: item for name, item in reversed(columns.items()) if (kind := part(name).kind) in ("epoch", "step")}
+    named = {f"{path}{name}": item for name, item in columns.items() if part(name).kind not in ("epoch", "step")}
+    return Piece(named, length, clocks)
+
+
+def flat(item: Mapping[str, object], depth: int = DEPTH) -> dict[str, object]:
+    """A record's nested objects as `train/loss`; numbers of a record that names its split likewise."""
+    result: dict[str, object] = {}
+    split_words: list[str] = []
+    for key, value in item.items():
+        if isinstance(value, dict) and len(key) <= LONGEST and depth:  # it is written before each name in it
+            result |= {f"{key}/{inner}": number for inner, number in flat(value, depth - 1).items()}
+            continue
+        result[key] = value
+        if isinstance(value, str) and key.lower() in SPLIT_COLUMNS:
+            split_words.append(value.strip().lower())
+    owner = side(split_words[:1]) if split_words else ""
+    if not owner:
+        return result
+    sided = {key for key in result if part(key).kind in _MEASURED and not part(key).side}
+    return {f"{owner}/{key}" if key in sided else key: value for key, value in result.items()}
+
+
+def _by_number(value: Mapping[str, object]) -> list[dict[str, object]]:
+    """An object of records by epoch or step (`"1"`, `"epoch_1"`) as records that say so; none for any other."""
+    numbers = [_NUMBERED.match(str(key)) for key in value]
+    if not value or not all(numbers) or not all(isinstance(item, dict) for item in value.values()):
+        return []
+    if any(_holds_curves(item, "", DEPTH) for item in value.values() if isinstance(item, dict)):
+        return []  # runs or folds by number
+    word = next((match[1] for match in numbers if match and match[1]), "epoch").lower()
+    kind = "epoch" if word in EPOCH_NAMES else "step"
+    ordered = [
+        (float(match[2]), flat(item))
+        for match, item in zip(numbers, value.values(), strict=True)
+        if match and isinstance(item, dict)
+    ]
+    return [{kind: number, **record} for number, record in sorted(ordered, key=lambda pair: pair[0])]
+
+
+def _joined(pieces: Sequence[Piece], notes: list[str]) -> Columns:
+    """The pieces over common rows: those of a clock that all have, else spread over the longest one."""
+    if not pieces:
+        return {}
+    longest = max(pieces, key=lambda piece: piece.length)
+    if len(pieces) == 1:
+        return {**longest.clocks, **longest.columns}
+    kind = next((kind for kind in ("step", "epoch") if all(_rises(piece, kind) for piece in pieces)), None)
+    if kind is not None:
+        places = np.unique(np.concatenate([piece.clocks[kind].values for piece in pieces]))
+        shared = {kind: Column(np.arange(len(places)), places)}
+        return shared | {name: item for piece in pieces for name, item in _on(places, piece, kind).items()}
+    columns: Columns = dict(longest.clocks)
+    for piece in pieces:
+        rows = _spread(piece.length, longest.length)
+        if piece.length > 1 and rows[0] > 0 and _kinds(piece.columns):
+            notes.append(
+                f"the {piece.length:,} values of {next(iter(piece.columns))!r} are spread over "
+                f"the {longest.length:,} of {next(iter(longest.columns))!r}"
+            )
+        columns |= {name: Column(rows[item.rows], item.values) for name, item in piece.columns.items()}
+    return columns
+
+
+def _rises(piece: Piece, kind: str) -> bool:
+    """Whether each row of a piece has its own place on a clock."""
+    clock = piece.clocks.get(kind)
+    return clock is not None and len(clock.values) == piece.length and bool(np.all(np.diff(clock.values) > 0))
+
+
+def _on(places: Array, piece: Piece, kind: str) -> Columns:
+    rows: Rows = np.searchsorted(places, piece.clocks[kind].values).astype(np.int64)
+    others = {name: item for name, item in piece.clocks.items() if name != kind}
+    return {name: Column(rows[item.rows], item.values) for name, item in {**others, **piece.columns}.items()}
+
+
+def _spread(length: int, longest: int) -> Rows:
+    """Rows of a shorter list: a single value is the end's; nearly as many as the longest has begin with it."""
+    if length == 1:
+        return np.array([longest - 1], np.int64)
+    if longest <= math.ceil(1.5 * length) or longest - length <= 1:
+        return np.arange(length, dtype=np.int64)
+    rows: Rows = np.round(np.arange(1, length + 1) * longest / length).astype(np.int64) - 1
+    return rows
