@@ -135,6 +135,11 @@ def part(name: str) -> Part:
 
 def split(name: str) -> list[str]:
     """Lower-case words: CamelCase, separators and glued pairs such as `trainloss` taken apart."""
+    return list(_split(name))
+
+
+@lru_cache(maxsize=16384)
+def _split(name: str) -> tuple[str, ...]:
     text = name.strip().replace("mAP", "map").replace("mIoU", "miou").replace("IoU", "iou").replace("LR", "lr")
     lowered = text.lower()  # what a name does not hold is not looked for: a log may have very many names
     if "learning" in lowered:
@@ -158,7 +163,7 @@ def split(name: str) -> list[str]:
     for word in _NO_LETTER.split(text):
         glued = _GLUED.match(word)
         words += glued.groups() if glued else [word] if word else []
-    return [_ONE_WORD.get(word, word) for word in words]
+    return tuple(_ONE_WORD.get(word, word) for word in words)
 
 
 def _at_rank(match: re.Match[str]) -> str:
