@@ -46,6 +46,12 @@ def context_of(step: str, recipe: Recipe, folder: Path = HERE) -> Context:
     return Context(get_step(step), recipe, facts)
 
 
+def first_step(recipe: dict[str, Any]) -> StepResult:
+    """Step 1 on a recipe of this module's form, with its model and its data among the keys."""
+    rest = {key: value for key, value in recipe.items() if key not in ("model", "data")}
+    return carry_out(context_of("check-init-loss", recipe_of(recipe["model"], recipe["data"], **rest)))
+
+
 def carry_out(context: Context, folder: Path = HERE) -> StepResult:
     """Plan, run and judge one step."""
     step = context.step

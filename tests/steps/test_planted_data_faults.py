@@ -4,7 +4,7 @@ Step 1 runs in this process; the pieces stand in planted_readings.py and planted
 """
 
 import pytest
-from inline_run import carry_out, context_of, recipe_of, spoken
+from inline_run import first_step, spoken
 
 R, S, T = "planted_readings:", "planted_sequences:", "planted_tokens:"
 L, A = "planted_losses:", "planted_axes:"
@@ -392,15 +392,10 @@ SOUND = {
 }
 
 
-def step(recipe):
-    recipe = dict(recipe)
-    return carry_out(context_of("check-init-loss", recipe_of(recipe.pop("model"), recipe.pop("data"), **recipe)))
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_step_1_names_the_fault_and_no_other(name):
     code, recipe = FAULTS[name]
-    result = step(recipe)
+    result = first_step(recipe)
     assert list(spoken(result)) == [code], [item.message for item in result.findings]
 
 
@@ -413,14 +408,14 @@ def test_step_1_names_the_fault_and_no_other(name):
     ],
 )
 def test_what_first_looks_ahead_is_named(name, operation):
-    [finding] = [item for item in step(FAULTS[name][1]).findings if item.code == "sees_later_tokens"]
+    [finding] = [item for item in first_step(FAULTS[name][1]).findings if item.code == "sees_later_tokens"]
     assert finding.evidence["operation"] == operation
     assert finding.evidence["place"].startswith("planted_sequences.py, line ")
 
 
 @pytest.mark.parametrize("name", SOUND)
 def test_step_1_stays_silent(name):
-    result = step(SOUND[name])
+    result = first_step(SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]
 
 
@@ -433,12 +428,12 @@ def test_step_1_stays_silent(name):
     ],
 )
 def test_what_is_no_fault_is_a_note(recipe, code):
-    result = step(recipe)
+    result = first_step(recipe)
     assert (spoken(result), [item.code for item in result.findings]) == ({}, [code])
 
 
 def test_a_loss_that_is_not_finite_is_told_with_what_it_does_not_take():
-    result = step(points("shares", "kl_logarithms_as_shares"))
+    result = first_step(points("shares", "kl_logarithms_as_shares"))
     assert [item.code for item in result.findings] == ["initial_loss_not_finite", "loss_misused"]
     assert "takes targets within 0 and 1, and gets -" in result.findings[1].message
 
@@ -458,18 +453,18 @@ def test_a_loss_that_is_not_finite_is_told_with_what_it_does_not_take():
     ],
 )
 def test_attention_without_places_is_a_note(recipe, ignored):
-    result = step(recipe)
+    result = first_step(recipe)
     assert spoken(result) == {}
     assert ("order_ignored" in [item.code for item in result.findings]) == ignored
 
 
 def test_a_mask_that_hides_whole_sequences_is_told_with_what_it_makes():
-    result = step(words("Encoder", model_args={"how": "inverted"}))  # a softmax over nothing
+    result = first_step(words("Encoder", model_args={"how": "inverted"}))  # a softmax over nothing
     assert list(spoken(result)) == ["initial_loss_not_finite", "mask_inverted"]
     assert len(result.findings) == 2
 
 
 def test_bytes_are_divided_by_255_first():
-    finding, *_ = step(case("dense", "raw_images", model_args={"features": 64, "outputs": 10})).findings
+    finding, *_ = first_step(case("dense", "raw_images", model_args={"features": 64, "outputs": 10})).findings
     assert finding.code == "input_not_normalized"
     assert finding.advice[0].startswith("divide by 255, then subtract the mean (0.3")

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 import torch
-from inline_run import HERE, carry_out, context_of, recipe_of, spoken
+from inline_run import HERE, first_step, spoken
 
 M = "planted_meant:"
 SCALAR = {"features": 8, "outputs": 1}
@@ -108,21 +108,16 @@ SOUND = {
 }
 
 
-def step_1(recipe):
-    recipe = dict(recipe)
-    return carry_out(context_of("check-init-loss", recipe_of(recipe.pop("model"), recipe.pop("data"), **recipe)))
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_fault_is_named(name):
     codes, recipe, words = FAULTS[name]
-    result = step_1(recipe)
+    result = first_step(recipe)
     assert spoken(result) == codes, [item.message for item in result.findings]
     assert words in " ".join(item.message for item in result.findings)
 
 
 def test_a_draw_that_a_loss_asks_for_is_a_note():
-    result = step_1(SOUND["noise that is to be found"])
+    result = first_step(SOUND["noise that is to be found"])
     [finding] = [item for item in result.findings if item.code == "random_in_eval"]
     assert finding.severity == "note"
     assert "randint (planted_meant.py, line" in finding.message
@@ -131,7 +126,7 @@ def test_a_draw_that_a_loss_asks_for_is_a_note():
 
 @pytest.mark.parametrize("name", SOUND)
 def test_what_is_meant_is_left_in_peace(name):
-    result = step_1(SOUND[name])
+    result = first_step(SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]
 
 
@@ -159,7 +154,7 @@ def test_a_model_that_takes_slopes_in_forward_leaves_no_warning():
     try:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            step_1(case("Force", "regression", task="regression"))
+            first_step(case("Force", "regression", task="regression"))
     finally:
         torch.set_warn_always(always)
     assert not [one for one in heard if "to a scalar" in str(one.message)]

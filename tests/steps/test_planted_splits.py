@@ -4,7 +4,7 @@ Step 1 runs in this process; the data stand in planted_splits.py.
 """
 
 import pytest
-from inline_run import carry_out, context_of, recipe_of, spoken
+from inline_run import first_step, spoken
 
 S = "planted_splits:"
 
@@ -54,21 +54,16 @@ SOUND = {
 }
 
 
-def step(recipe):
-    recipe = dict(recipe)
-    return carry_out(context_of("check-init-loss", recipe_of(recipe.pop("model"), recipe.pop("data"), **recipe)))
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_step_1_names_the_fault_and_no_other(name):
     code, recipe = FAULTS[name]
-    result = step(recipe)
+    result = first_step(recipe)
     assert list(spoken(result)) == [code], [item.message for item in result.findings]
 
 
 @pytest.mark.parametrize("name", SOUND)
 def test_step_1_stays_silent(name):
-    result = step(SOUND[name])
+    result = first_step(SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]
 
 
@@ -82,9 +77,9 @@ def test_step_1_stays_silent(name):
     ],
 )
 def test_splits_that_differ_by_nature_do_so_in_their_inputs_alone(recipe):
-    assert not {"targets_mismatch", "targets_disagree", "near_copies"} & spoken(step(recipe)).keys()
+    assert not {"targets_mismatch", "targets_disagree", "near_copies"} & spoken(first_step(recipe)).keys()
 
 
 def test_exchanged_classes_are_named():
-    [finding] = step(digits("two exchanged")).findings
+    [finding] = first_step(digits("two exchanged")).findings
     assert finding.message.endswith("what training calls 1 is 7, 7 is 1 there")

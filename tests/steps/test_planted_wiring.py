@@ -1,7 +1,7 @@
 """Faults of the model's wiring, its loss and its optimizer that step 1 names, and near misses on which it is silent."""
 
 import pytest
-from inline_run import carry_out, context_of, recipe_of, spoken
+from inline_run import first_step, spoken
 
 W = "planted_wiring:"
 N = "planted_near:"
@@ -129,15 +129,10 @@ SOUND = {
 }
 
 
-def step_1(recipe):
-    recipe = dict(recipe)
-    return carry_out(context_of("check-init-loss", recipe_of(recipe.pop("model"), recipe.pop("data"), **recipe)))
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_fault_is_named(name):
     code, recipe = FAULTS[name]
-    result = step_1(recipe)
+    result = first_step(recipe)
     assert code in spoken(result), [item.message for item in result.findings]
     assert set(spoken(result)) - {code} <= BESIDE.get(name, set()), [item.message for item in result.findings]
     [finding, *_] = [item for item in result.findings if item.code == code]
@@ -147,7 +142,7 @@ def test_the_fault_is_named(name):
 
 @pytest.mark.parametrize("name", SOUND)
 def test_a_near_miss_is_not(name):
-    result = step_1(SOUND[name])
+    result = first_step(SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]
 
 
@@ -181,22 +176,22 @@ WORDS = {
 
 
 def test_a_gradient_that_is_nan_is_not_clipped():
-    result = step_1(FAULTS["the slope of a root at zero"][1])
+    result = first_step(FAULTS["the slope of a root at zero"][1])
     [finding] = [item for item in result.findings if item.code == "exploding_gradients"]
     assert "clip_grad_norm" not in " ".join(finding.advice)
 
 
 def test_a_frozen_parameter_that_the_optimizer_moves_is_told_from_one_that_follows_in_forward():
     optimizer = {"target": f"{W}decays_everything", "lr": 1e-3, "weight_decay": 1e-3}
-    moved = step_1(case("planted_models:frozen", optimizer=optimizer, pretrained=True))
+    moved = first_step(case("planted_models:frozen", optimizer=optimizer, pretrained=True))
     assert spoken(moved) == {"frozen_parameters_move": "fail"}
     usual = {"target": f"{W}adam_l2", "lr": 1e-3, "weight_decay": 1e-3}
-    assert spoken(step_1(case("Momentum", optimizer=usual, pretrained=True))) == {}
-    assert spoken(step_1(case("planted_models:frozen", optimizer=usual, pretrained=True))) == {}
+    assert spoken(first_step(case("Momentum", optimizer=usual, pretrained=True))) == {}
+    assert spoken(first_step(case("planted_models:frozen", optimizer=usual, pretrained=True))) == {}
 
 
 def test_a_group_of_a_fixed_rate_among_others_is_a_note():
-    result = step_1(SOUND["one small group at a rate of its own"])
+    result = first_step(SOUND["one small group at a rate of its own"])
     assert [(item.code, item.severity) for item in result.findings] == [("rate_not_used", "note")]
 
 
@@ -208,6 +203,6 @@ def test_a_group_of_a_fixed_rate_among_others_is_a_note():
     ],
 )
 def test_the_summary_has_no_share_of_nothing(name, summary):
-    result = step_1(FAULTS[name][1])
+    result = first_step(FAULTS[name][1])
     assert result.summary.startswith(summary)
     assert "nan %" not in result.summary

@@ -4,6 +4,7 @@ places, and the values do not."""
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 import torch
@@ -39,13 +40,15 @@ def measure_regrouped(session: Session, batch: Batch) -> tuple[Regrouped, ...]:
 
 def _calls(session: Session, batch: Batch) -> dict[Place, Shapes]:
     calls: dict[Place, Shapes] = {}
+    counts: Counter[tuple[str, str]] = Counter()
 
     def see(func: Callable[..., object], args: tuple[object, ...], _kwargs: Values, output: object) -> None:
-        line = persons_line() if func in REGROUPING else ""
-        if line and isinstance(args[0], Tensor) and isinstance(output, Tensor):
-            name = name_of(func)
-            number = sum((name, line) == place[:2] for place in calls)
-            calls[name, line, number] = tuple(args[0].shape), tuple(output.shape)
+        if func not in REGROUPING or not args or not isinstance(args[0], Tensor) or not isinstance(output, Tensor):
+            return
+        name, line = name_of(func), persons_line()
+        if line:
+            calls[name, line, counts[name, line]] = tuple(args[0].shape), tuple(output.shape)
+            counts[name, line] += 1
 
     with torch.no_grad(), Calls(see):
         session.answer(session.model.eval(), batch)
