@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from diagnosis_shapes import Shape, fall, good_fit, log_of, times
 
 from tunekit.diagnosis import Diagnosis, judge
-from tunekit.logs import Log, Metric
+from tunekit.logs import Log, Metric, read
 from tunekit.logs.log import Array, curve
 
 Values = Sequence[float] | Array
@@ -77,6 +78,26 @@ class TestGrounds:
         made = log(shape.train, shape.val)
         bleu = Metric("bleu", True, None, curve("val_bleu", np.arange(1, 61), 30 - 3 * times(60), "epoch"))
         assert judge(Log("test", train=made.train, val=made.val, metrics=(bleu,))).code == "good_fit"
+
+    def test_one_last_value_is_chance(self) -> None:
+        val = fall(20, 0.9, 0.02, 6)
+        val[-1] = 0.35
+        assert judge(log(fall(20, 1.0, 0.02, 6), val)).code in ("good_fit", "not_converged")
+        val[-3:] = 0.35
+        assert judge(log(fall(20, 1.0, 0.02, 6), val)).code not in ("good_fit", "not_converged")
+
+    def test_a_metric_that_jumps_settles_nothing(self) -> None:
+        jumping = np.array([0.95, 0.97, 0.93, 0.71, 0.99, 0.48, 0.82, 0.9, 0.77, 0.68, 0.51, 0.8, 0.93, 0.66, 0.6])
+        diagnosis = judge(log(fall(15, 9.0, 1.5, 12), None, jumping))
+        assert diagnosis.code == "cannot_tell"
+        assert "accuracy jumps" in diagnosis.summary
+
+    def test_a_metric_alone_that_rises_at_each_point_is_not_at_its_end(self) -> None:
+        rising = [0.11, 0.81, 0.87, 0.88, 0.91, 0.925]
+        diagnosis = judge(log([40.0, 22.0, 21.5, 20.0, 22.0, 21.0], None, rising))
+        assert diagnosis.code == "not_converged"
+        assert "Accuracy still rose, from 0.91 to 0.925 in the last quarter" in diagnosis.summary
+        assert judge(log([40.0, 22.0, 21.5, 20.0, 22.0, 21.0], None, [*rising[:4], 0.9, 0.89])).code == "cannot_tell"
 
     @pytest.mark.parametrize("n", [10, 30, 200])
     def test_what_is_good_still_is(self, n: int) -> None:
@@ -187,6 +208,13 @@ class TestValidationThatIsNone:
         assert diagnosis.code == "no_validation"
         assert "never computed" in diagnosis.summary
 
+    def test_zeros_beside_a_metric_are_no_validation_either(self, tmp_path: Path) -> None:
+        rows = [f"{k},{0.5 + 2 / (1 + k)},0.0,{0.9 + 0.001 * k}" for k in range(15)]
+        (tmp_path / "log.csv").write_text("\n".join(["epoch,train_loss,test_loss,test_acc", *rows]))
+        diagnosis = judge(read(tmp_path / "log.csv")[0])
+        assert diagnosis.code == "no_validation"
+        assert "'test_loss' is zero at each point" in diagnosis.summary
+
     def test_one_validation_next_to_nothing_after_an_early_end_is_suspicious(self) -> None:
         made = log(1e-5 + 0.9 * np.exp(-200 * times(100)))
         single = curve("eval_loss", [100], [2e-5], "epoch")
@@ -198,3 +226,12 @@ class TestValidationThatIsNone:
         r2 = Metric("r2", True, None, curve("val_r2", np.arange(n), 1 - fall(n, 0.9, 1e-4, 60), "epoch"), bounded=True)
         made = log(fall(n, 0.8, 2e-6, 60), fall(n, 0.8, 5e-5, 60))
         assert judge(Log("test", train=made.train, val=made.val, metrics=(r2,))).code == "good_fit"
+
+
+def test_a_standstill_behind_a_slow_start_that_ends_by_itself() -> None:
+    t = times(200)
+    begin = 0.7 + 0.12 * np.exp(-30 * t)
+    y = np.where(t < 0.4, begin, 0.35 + 0.35 * np.exp(-10 * np.maximum(t - 0.4, 0)))
+    assert judge(log(y, y)).code == "plateau_then_drop"
+    fast = np.where(t < 0.4, 0.7 + 2.0 * np.exp(-30 * t), y)
+    assert "plateau_then_drop" not in said(judge(log(fast, fast)))

@@ -43,7 +43,8 @@ def assemble(
     every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
-    curves = _told_apart(every, notes)
+    blank = _never_computed(every, notes)
+    curves = _told_apart({key: value for key, value in every.items() if key not in blank}, notes)
     train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
     val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
     if not (train or val) and train_loss is None and val_loss is None:
@@ -52,6 +53,8 @@ def assemble(
             train_loss, val_loss = _error_as_loss(curves, notes)
     if val_loss is None and train_loss is not None and not train:
         val_loss = _from_perplexity(curves, train_loss, notes)
+    if val_loss is None and train_loss is not None:
+        val_loss = next(iter(blank.values()), None)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
     metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
@@ -80,24 +83,27 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
     raise UserError(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
 
 
-def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
-    """The curves by names that tell their splits; losses of a validation that never took place are left out."""
-    result = dict(curves)
+def _never_computed(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
+    """Losses of validation that are zero throughout, where others are not."""
     losses = {key: floats(curves[key].y) for key in curves if part(key).kind == "loss"}
-    if any(np.any(y != 0.0) for y in losses.values()):
-        for key, y in losses.items():
-            if part(key).side in ("val", "test") and len(y) > 1 and not np.any(y):
-                notes.append(f"{key!r} is 0 in every row, so it was not computed; left out")
-                del result[key]
-    numbered = {key: match for key in result if (match := _NUMBERED_SET.match(key))}
-    if {match[2] for match in numbered.values()} != {"0", "1"} or any(part(key).side == "train" for key in result):
-        return result
-    first, second = (_level(result, numbered, number) for number in "01")
+    if not any(np.any(y != 0.0) for y in losses.values()):
+        return {}
+    blank = [key for key, y in losses.items() if part(key).side in ("val", "test") and len(y) > 1 and not np.any(y)]
+    notes += [f"{key!r} is 0 in every row, so it was not computed; left out" for key in blank]
+    return {key: curves[key] for key in blank}
+
+
+def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> Mapping[str, Curve]:
+    """The curves by names that tell their splits."""
+    numbered = {key: match for key in curves if (match := _NUMBERED_SET.match(key))}
+    if {match[2] for match in numbered.values()} != {"0", "1"} or any(part(key).side == "train" for key in curves):
+        return curves
+    first, second = (_level(curves, numbered, number) for number in "01")
     fitted = "0" if first <= second else "1"
     notes.append(f"'validation_{fitted}' is taken for the training set: its errors are the lower ones")
     return {
-        f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: result[key]
-        for key in result
+        f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: curves[key]
+        for key in curves
     }
 
 

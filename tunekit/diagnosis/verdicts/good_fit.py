@@ -5,9 +5,19 @@ from collections.abc import Iterator
 from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, level
-from tunekit.diagnosis.measures import REST, Measures, Side, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, course_by_lowest, percent, shown, silent
-from tunekit.diagnosis.verdicts.not_converged import TO_GAIN
+from tunekit.diagnosis.measures import END, REST, Measures, Side, movement
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    course,
+    course_by_lowest,
+    eighths,
+    jumps_of,
+    percent,
+    shown,
+    silent,
+)
+from tunekit.diagnosis.verdicts.not_converged import TO_GAIN, still_rises
 from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
 from tunekit.vocabulary import Code
 
@@ -24,6 +34,7 @@ MOVES_ALONE = 0.2  # ... or this share, of training beside a validation that sta
 FAST = 0.25  # ... or this change, where it is the share of not_converged
 NEAR = 0.1  # distance from the best validation at which a run ends well, relative ...
 NEAR_FALL = 0.05  # ... or of its whole fall
+WOBBLES = 0.08  # noise from point to point of a metric that says little, as a fraction
 BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
 
 
@@ -57,7 +68,7 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
 def _validation(m: Measures) -> Iterator[tuple[str, str]]:
     train, val, score = m.train, m.val, m.score
     if val is not None:
-        above = val.end - val.low
+        above = curves.tail(val.y, END, 3) - val.low
         late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
         if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
             yield (
@@ -86,14 +97,22 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
             )
     if score is not None and (score.is_accuracy or val is None):
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
-        falls = score.best - score.end > max(allowed, 2 * score.jitter)
-        if falls or score.start - score.end > 2 * score.jitter:
+        end = curves.tail(score.y, END, 3)
+        falls = score.best - end > max(allowed, 2 * score.jitter)
+        if falls or score.start - end > 2 * score.jitter:
             rises = score.sign > 0
             best = shown(score.reached) + (" at its highest" if rises else " at its lowest")
             yield (
                 f"{score.name} got worse: {course(score.log)}, {best}",
                 "look at the samples that the metric is measured on: it does not say what the loss says",
             )
+    if score is not None and val is None and score.bounded and score.jitter > WOBBLES:
+        yield (
+            f"{score.name} jumps {jumps_of(score.log)}",
+            "validate on more samples, and log the validation loss besides",
+        )
+    if score is not None and val is None and still_rises(score):
+        yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"
 
 
 def _moves(side: Side, limit: float = MOVES) -> bool:

@@ -5,7 +5,7 @@ import numpy as np
 from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import REST, Measures, movement
+from tunekit.diagnosis.measures import REST, Measures, Score, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, silent
 from tunekit.logs.log import Procedure, finite
 from tunekit.vocabulary import Code, Remedy
@@ -17,6 +17,7 @@ VAL_TURNED = 0.05  # validation that far above a best that lies in the first 90 
 BEST_LATE = 0.7  # share of the run behind which a validation that still falls has its lowest value
 TO_GAIN = 0.03  # share of the whole fall that the last quarter brought (SURVEY)
 ROUNDING = 1e-6  # of a share
+SCORE_GAIN = 0.01  # gain of the metric over the last quarter that says so by itself (AUTOTRAINER: an improvement)
 SCORE_RISING = 0.005  # gain of the metric over the last 30 % where there is no validation loss
 
 
@@ -34,6 +35,11 @@ def judge(m: Measures) -> Outcome:
     gain = -change / whole if whole > 0 else 0.0
     evidence = {"train_change": relative, "share_of_fall": gain}
     text = f"the training loss still fell, {eighths(train.log)}"
+    if score is not None and val is None and still_rises(score):
+        change, _, _ = movement(score.place, score.y, REST)
+        better = "rose" if score.sign > 0 else "fell"
+        text = f"{score.name} still {better}, {eighths(score.log)}; the training loss went {course(train.log)}"
+        return Outcome(True, text, {"metric_change": change}, change / SCORE_GAIN if score.bounded else 1.3)
     if relative >= FALLING or not curves.falls(z) or gain <= TO_GAIN:
         return silent(f"the training loss went {course(train.log)}, {eighths(train.log)}")
     if val is not None:
@@ -55,6 +61,14 @@ def judge(m: Measures) -> Outcome:
             return silent(f"{score.name} went {eighths(score.log)}")
         text += f", and {score.name} rose {eighths(score.log)}"
     return Outcome(True, text, evidence, min(relative / FALLING, gain / TO_GAIN))
+
+
+def still_rises(score: Score) -> bool:
+    """Whether the metric is at its best at the end, and rose to it over the last quarter by enough to matter."""
+    change, z, part = movement(score.place, score.y, REST)
+    scale = 1.0 if score.bounded else max(score.best - score.start, abs(score.end))
+    at_best = float(score.y[-1]) >= float(np.max(score.y))
+    return len(part) >= 4 and change > SCORE_GAIN * scale and z > curves.SIGNIFICANT and at_best
 
 
 MOST_EPOCHS = 1e6

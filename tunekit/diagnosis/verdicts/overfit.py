@@ -10,7 +10,7 @@ from tunekit.citations import AUTOTRAINER, NOTES, PRECHELT, SURVEY
 from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
-from tunekit.diagnosis.measures import REST, Measures, Side, movement
+from tunekit.diagnosis.measures import END, REST, Measures, Score, Side, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
 from tunekit.diagnosis.verdicts.train_val_mismatch import LEARNT
 from tunekit.logs.log import Procedure
@@ -37,7 +37,8 @@ GAP = 0.08  # training minus validation accuracy that a stalled run overfits wit
 METRIC_GAP = 0.1  # the same where the metrics alone say so
 WIDE_GAP = 0.2  # ... and that is overfitting however the curves end (train 95 %, validation 70 %)
 METRIC_GAIN = 0.01  # gain of a metric below which it stalled (AUTOTRAINER: 0.01 is an improvement)
-METRIC_FALL = 0.03  # fall of the validation metric from its best, as a fraction, where there is no loss to go by
+METRIC_FALL = 0.03  # fall of the validation metric from its best, as a fraction, where there is no loss to go by ...
+METRIC_NOISES = 3.0  # ... and in standard deviations of its noise: the best of many noisy values is high by chance
 MOST_DROPOUT = 0.5  # dropout up to which more of it is advised
 
 
@@ -59,7 +60,7 @@ def judge(m: Measures) -> Outcome:
 
 def rise_of(m: Measures, val: Side) -> float | None:
     """How far the validation loss rose from its best, relative; None where it is no turn."""
-    up = val.end - val.low
+    up = min(val.end, curves.tail(val.y, END, 3)) - val.low  # one last value may be chance
     share = val.relative(up, val.low)
     if share <= RISE or up <= RISE * (val.start - val.low) or up <= RISE_NOISE * val.jitter:
         return None
@@ -134,7 +135,7 @@ def _apart(m: Measures) -> Outcome | None:
     score = m.score
     if score is None or not score.bounded or len(score.y) < 3:
         return None
-    fall_ = score.best - score.end
+    fall_ = score.best - max(score.end, curves.tail(score.y, END, 3))
     early_best = score.best_at < RISE_BEFORE * (len(score.y) - 1)
     evidence = {"metric": score.name, "metric_best": score.best, "metric_end": score.end, **_gaps(m)}
     if score.gap is not None and score.is_accuracy:
@@ -143,14 +144,22 @@ def _apart(m: Measures) -> Outcome | None:
         improves = m.val is not None and _still_falls(m.val)
         if score.gap >= WIDE_GAP or (stalled and not improves and m.drop > LEARNT):
             return Outcome(True, _gap_words(m).removeprefix("; "), evidence, score.gap / GAP)
-    learnt = m.train is not None and m.drop > 0.1
-    if m.val is None and learnt and early_best and fall_ > max(METRIC_FALL, 2 * score.jitter):
+    far = fall_ > max(METRIC_FALL, METRIC_NOISES * score.jitter)
+    if m.val is None and m.train is not None and m.drop > 0.1 and early_best and far and _fell_since(m, score):
         text = (
             f"validation {score.name} fell from {shown(score.reached)} at best to {shown(score.log.ending)} over the "
-            "last tenth while training went on"
+            "last tenth while training fell on"
         )
         return Outcome(True, text, evidence, fall_ / METRIC_FALL)
     return None
+
+
+def _fell_since(m: Measures, score: Score) -> bool:
+    """Whether training fell on since the metric was at its best."""
+    if m.train is None:
+        return False
+    then = float(np.interp(score.place[score.best_at], m.train.place, m.train.smoothed))
+    return m.train.relative(then - m.train.end, then) > FELL_ON
 
 
 def _still_falls(val: Side) -> bool:

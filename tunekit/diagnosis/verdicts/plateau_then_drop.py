@@ -10,9 +10,12 @@ from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, percent, place
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code, Remedy
 
+BEGINS = 0.06  # share of the run in which a standstill begins
 LEVEL = 0.03  # distance from the first level within which the loss stands still (SURVEY)
 STOOD = 0.08  # share of the run for which it stood at its starting level ... (SURVEY)
-STOOD_LATER = 0.15  # ... or at the level behind its first transient
+STOOD_LATER = 0.15  # ... or at the level behind its first transient ...
+TRANSIENT = 0.12  # ... which takes this share of the run at most ...
+NEAR_START = 0.8  # ... where it is slow and leaves this share of the loss
 STOOD_POINTS = 5  # points that a standstill needs: three in a row stand still by chance in a slow log
 DROPPED = 0.12  # fall from that level afterwards (SURVEY)
 
@@ -26,10 +29,14 @@ def judge(m: Measures) -> Outcome:
     wobble = 2 * train.sigma / np.sqrt(max(3, len(train.y) // 20))
     if wobble > 2 * LEVEL * train.start:
         return silent(f"noise hides any standstill: the training loss jumps {jumps_of(train.log)}")
-    for level, least in ((curves.head(train.y, STOOD, 3), STOOD), (train.early, STOOD_LATER)):
+    behind = float(train.smoothed[int(TRANSIENT * len(train.y))])
+    levels = [(curves.head(train.y, STOOD, 3), STOOD, BEGINS), (train.early, STOOD_LATER, BEGINS)]
+    if behind > NEAR_START * train.start:
+        levels.append((behind, STOOD_LATER, TRANSIENT))
+    for level, least, begins in levels:
         inside = np.abs(train.smoothed - level) <= min(max(LEVEL * level, wobble), 2 * LEVEL * level)
         first = int(np.argmax(inside))
-        if not inside[first] or train.place[first] - train.place[0] > 0.06:
+        if not inside[first] or train.place[first] - train.place[0] > begins:
             continue
         outside = np.flatnonzero(~inside[first:])
         if not len(outside):
