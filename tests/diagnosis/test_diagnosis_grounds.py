@@ -162,7 +162,7 @@ class TestMultiples:
     def test_it_is_told(self, factor: int) -> None:
         diagnosis = judge(log(factor * fall(40, 2.3, 0.9, 6), 1.01 * fall(40, 2.3, 0.9, 6)))
         assert diagnosis.code == "train_val_mismatch"
-        assert f"about {factor} times validation's" in diagnosis.summary
+        assert f"summed over {factor} accumulation steps" in diagnosis.summary
         assert said(diagnosis) == {"train_val_mismatch"}
 
     @pytest.mark.parametrize(
@@ -235,3 +235,63 @@ def test_a_standstill_behind_a_slow_start_that_ends_by_itself() -> None:
     assert judge(log(y, y)).code == "plateau_then_drop"
     fast = np.where(t < 0.4, 0.7 + 2.0 * np.exp(-30 * t), y)
     assert "plateau_then_drop" not in said(judge(log(fast, fast)))
+
+
+def noise(n: int, size: float, seed: int = 0) -> Array:
+    drawn: Array = np.exp(size * np.random.default_rng(seed).standard_normal(n))
+    return drawn
+
+
+class TestOneAnswer:
+    """A network that answers with the most frequent class: its accuracy is that class's share, its loss the entropy."""
+
+    @pytest.mark.parametrize("share", [0.6, 0.75, 0.9, 0.97])
+    def test_an_accuracy_that_stands_at_a_share_is_not_good(self, share: float) -> None:
+        entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
+        train = entropy * noise(15, 0.01)
+        train[0] *= 1.2
+        diagnosis = judge(log(train, entropy * noise(15, 0.005, 1), np.full(15, share)))
+        assert diagnosis.code in ("not_learning", "cannot_tell")
+        assert f"accuracy is {share:g} at each of its 15 points" in diagnosis.summary.lower()
+
+    def test_a_loss_below_the_entropy_knows_more(self) -> None:
+        assert judge(log(fall(15, 0.3, 0.02, 9), fall(15, 0.3, 0.03, 9), np.full(15, 0.97))).code != "not_learning"
+
+
+class TestValidationThatDoesNotMove:
+    def test_the_same_number_each_time_is_no_validation_of_this_run(self) -> None:
+        diagnosis = judge(log(fall(40, 2.3, 0.35, 7), np.full(40, 0.4)))
+        assert diagnosis.code == "train_val_mismatch"
+        assert "is 0.4 at each of its 40 points" in diagnosis.summary
+
+    def test_one_that_is_not_finite_to_the_end(self) -> None:
+        val = fall(50, 2.4, 0.32, 6)
+        val[30:] = np.nan
+        assert judge(log(fall(50, 2.3, 0.3, 6), val)).code == "train_val_mismatch"
+        val = fall(50, 2.4, 0.32, 6)
+        val[-1] = np.nan
+        assert judge(log(fall(50, 2.3, 0.3, 6), val)).code == "cannot_tell"
+
+
+class TestALogOfAPart:
+    """What begins late says nothing of what was learnt before."""
+
+    def late(self, train: Array, val: Array | None = None) -> Log:
+        x = np.arange(31, 31 + len(train))
+        held = None if val is None else curve("val_loss", x, val, "epoch")
+        return Log("test", name="made", train=curve("loss", x, train, "epoch"), val=held)
+
+    def test_a_loss_that_stands_is_neither_dead_nor_poor(self) -> None:
+        for size in (0.002, 0.01, 0.05):
+            diagnosis = judge(self.late(0.3 * noise(30, size), 0.32 * noise(30, size, 1)))
+            assert diagnosis.code == "cannot_tell"
+            assert "the log begins at epoch 31" in diagnosis.summary
+
+    def test_a_loss_that_is_that_of_guessing_still_knows_nothing(self) -> None:
+        assert judge(self.late(2.3026 * noise(30, 0.002), 2.3026 * noise(30, 0.002, 1))).code == "not_learning"
+
+
+def test_a_gap_that_noise_leaves_is_none() -> None:
+    for seed in range(8):
+        train, val = fall(60, 8.0, 3.0, 60) * noise(60, 0.45, seed), fall(60, 8.0, 3.1, 60) * noise(60, 0.45, 90 + seed)
+        assert judge(log(train, val)).code != "overfit"

@@ -121,9 +121,11 @@ class Sentence:
         if match := re.search(rf"is {N} at each of its {N} points", self.text):
             y = rows(metric.val)[1]
             self.take(match, list(map(float, match.groups())), [y.max() if y.max() == y.min() else np.nan, len(y)])
-        if match := re.search(rf"is about {N} times validation's", self.text):
-            wanted = [round(ending(*self.curves["training"]) / ending(*self.curves["validation"]))]
-            self.take(match, list(map(float, match.groups())), wanted)
+        summed = rf"keeps to about {N} times validation's, as one does that is summed over {N} "
+        if match := re.search(summed, self.text):
+            times = ending(*self.curves["training"]) / ending(*self.curves["validation"])
+            near = float(match[2]) if abs(times / float(match[2]) - 1) < 0.08 else np.nan
+            self.take(match, list(map(float, match.groups())), [times, near])
         if match := re.search(rf"\(ln {N} = {N}\)", self.text):
             self.take(match, list(map(float, match.groups())), [float(match[1]), np.log(float(match[1]))])
         for curve in self.log.objective.curves.values() if self.log.objective else ():

@@ -17,6 +17,9 @@ START = 0.02
 EARLY = 0.05
 """Share of a run after which the first transient (initialisation, warm-up) is over."""
 
+BEGINS = 0.15
+"""Share of the last place of a log before which its first lies where it holds the beginning of the run."""
+
 END = 0.10
 """Share of a run whose median is its end."""
 
@@ -170,6 +173,16 @@ class Measures:
         """Share of the starting training loss that is gone at the end."""
         train = self.train
         return 0.0 if train is None else train.relative(train.start - train.end, train.start)
+
+    @property
+    def begins(self) -> bool:
+        """Whether the log holds the beginning of the run: its first place lies near zero, as seen from its last."""
+        train = self.train
+        if train is None or len(train.log.x) < 2:
+            return True
+        first, last = float(train.log.x[0]), float(train.log.x[-1])
+        step = float(np.median(np.diff(train.log.x)))
+        return first <= max(1.0, 2 * step, BEGINS * last)
 
     @property
     def best(self) -> tuple[float | None, float | None]:

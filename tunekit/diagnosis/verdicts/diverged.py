@@ -46,7 +46,7 @@ def judge(m: Measures) -> Outcome:
     change, _, _ = movement(train.place, train.y, 0.10)
     flat = abs(train.relative(change, train.end)) < 0.10
     if fell and train.end >= COLLAPSE * train.start and flat and rise > NOISES * train.sigma:
-        return Outcome(True, f"the training loss fell back to where it began: {levels}", evidence, 1.5)
+        return Outcome(True, f"the training loss fell, and rose again for good: {levels}", evidence, 1.5)
     return silent(f"all training losses are finite: {levels}")
 
 

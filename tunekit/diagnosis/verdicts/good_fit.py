@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, level
-from tunekit.diagnosis.measures import END, REST, Measures, Side, movement
+from tunekit.diagnosis.measures import END, REST, Measures, Points, Side, movement
 from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
@@ -14,11 +16,14 @@ from tunekit.diagnosis.verdict import (
     eighths,
     jumps_of,
     percent,
+    place,
     shown,
     silent,
 )
 from tunekit.diagnosis.verdicts.not_converged import TO_GAIN, still_rises
+from tunekit.diagnosis.verdicts.not_learning import PERFECT
 from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
+from tunekit.diagnosis.verdicts.train_val_mismatch import SAME_POINTS
 from tunekit.vocabulary import Code
 
 FEW_VALIDATIONS = 3  # below which curves settle on nothing
@@ -52,6 +57,11 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         )
     if validations < FEW_VALIDATIONS:
         return
+    if not m.begins:
+        yield (
+            f"the log begins at {train.unit} {place(float(train.log.x[0]))}, so what was learnt before is not known",
+            "log from the first iteration on, or keep the log of the part before",
+        )
     gained = score is not None and score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
     if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
         yield (
@@ -67,6 +77,19 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
 
 def _validation(m: Measures) -> Iterator[tuple[str, str]]:
     train, val, score = m.train, m.val, m.score
+    if score is not None and len(score.log.y) >= SAME_POINTS and score.is_accuracy and _same(score.log) < PERFECT:
+        yield (
+            f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points, as that of one answer "
+            "to everything",
+            "count the answers: one class alone tells nothing",
+        )
+    if val is not None and len(val.log.y) >= SAME_POINTS and _same(val.log) < np.inf:
+        yield (
+            f"the validation loss is {shown(val.log.last)} at each of its {len(val.log.y)} points",
+            "see that validation is computed anew each time, and log more digits",
+        )
+    if val is not None and val.bad_end:
+        yield "the last validation loss is not finite", "look at the validation batch that is not finite"
     if val is not None:
         above = curves.tail(val.y, END, 3) - val.low
         late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
@@ -113,6 +136,11 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
         )
     if score is not None and val is None and still_rises(score):
         yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"
+
+
+def _same(points: Points) -> float:
+    """The value of all points; infinite where they differ."""
+    return points.last if points.lowest == points.highest else np.inf
 
 
 def _moves(side: Side, limit: float = MOVES) -> bool:

@@ -50,7 +50,7 @@ def judge(m: Measures) -> Outcome:
     trend = curves.trend(train.y[math.ceil(EARLY * len(train.y)) :])
     evidence: dict[str, object] = {"drop": total, "late_drop": late, "noise": noise}
     moves = silent(f"the training loss went {course(train.log)}")
-    if m.swapped or warm_up_ends(m) > 0.8 or lowest > 5 * DEAD_NOISE_DROP:
+    if m.swapped or not m.begins or warm_up_ends(m) > 0.8 or lowest > 5 * DEAD_NOISE_DROP:
         return moves
     if score is not None and score.bounded:
         if score.spread >= DEAD_METRIC or (score.is_accuracy and score.best >= DEAD_ACCURACY):
@@ -83,12 +83,12 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
     score = m.score
     if score is None or len(score.y) < FEW_POINTS or float(np.ptp(score.y)) > 0 or not score.bounded:
         return None
-    if score.end >= PERFECT or score.end == 0 or m.drop >= DEAD_DROP:
+    if score.end >= PERFECT or score.end == 0 or not (m.drop < DEAD_DROP or score.is_accuracy):
         return None
-    if score.is_accuracy and score.end >= DEAD_ACCURACY and not m.derived:
+    if score.is_accuracy and not m.derived and (score.end >= DEAD_ACCURACY or m.drop >= DEAD_DROP):
         wrong = 1.0 - score.end
         least = -score.end * math.log(score.end) - wrong * math.log(wrong)  # loss of one answer right so often
-        if train.end < STUCK * least:
+        if train.end < STUCK * least or (m.drop >= DEAD_DROP and train.end > ABOVE * least):
             return None
     text = f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
     if not m.derived:

@@ -29,6 +29,7 @@ STALL_BEFORE = 0.8  # share of the run before which it stalled
 STALL_FELL_ON = 0.2  # share by which training fell since it stalled
 FALL_NOISE = 1.5  # ... and in standard deviations of its noise
 STALL_RATIO = 1.25  # validation over training at the end of a stalled run
+GAP_NOISES = 3.0  # the gap in standard deviations of what noise leaves of one
 STALL_GAP = 0.15  # the gap as a share of the whole fall of training (SURVEY)
 ALIKE = 1.5  # times by which the losses differ at the start, at most, where they are of one scale
 LEFT_BEHIND = 0.5  # the gap as a share of the whole fall of training, where validation did not stall but was left ...
@@ -60,7 +61,8 @@ def judge(m: Measures) -> Outcome:
 
 def rise_of(m: Measures, val: Side) -> float | None:
     """How far the validation loss rose from its best, relative; None where it is no turn."""
-    up = min(val.end, curves.tail(val.y, END, 3)) - val.low  # one last value may be chance
+    lasting = curves.tail(val.y, END, 3) if len(val.y) >= FEW_VALIDATIONS else val.end  # one last value may be chance
+    up = min(val.end, lasting) - val.low
     share = val.relative(up, val.low)
     if share <= RISE or up <= RISE * (val.start - val.low) or up <= RISE_NOISE * val.jitter:
         return None
@@ -99,6 +101,9 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
     ratio = val.end / train.end
     gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
     apart = m.score.gap if m.score is not None and m.score.bounded else None
+    rough = np.hypot(train.jitter, val.jitter) / np.sqrt(max(1.0, END * len(val.y)))
+    if val.end - train.end <= GAP_NOISES * rough:
+        return None
     if fell <= STALL_FELL_ON or then - train.end <= FALL_NOISE * train.sigma or ratio <= STALL_RATIO:
         return None
     if not curves.falls(curves.trend(train.y[train.place >= val.place[first]])):

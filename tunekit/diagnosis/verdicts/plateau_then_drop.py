@@ -14,8 +14,8 @@ BEGINS = 0.06  # share of the run in which a standstill begins
 LEVEL = 0.03  # distance from the first level within which the loss stands still (SURVEY)
 STOOD = 0.08  # share of the run for which it stood at its starting level ... (SURVEY)
 STOOD_LATER = 0.15  # ... or at the level behind its first transient ...
-TRANSIENT = 0.12  # ... which takes this share of the run at most ...
-NEAR_START = 0.8  # ... where it is slow and leaves this share of the loss
+TRANSIENT = 0.12  # ... which takes this share of the run at most, where it is slow ...
+NEAR_START = 0.8  # ... and leaves this share of the loss
 STOOD_POINTS = 5  # points that a standstill needs: three in a row stand still by chance in a slow log
 DROPPED = 0.12  # fall from that level afterwards (SURVEY)
 
@@ -24,6 +24,8 @@ def judge(m: Measures) -> Outcome:
     train = m.train
     if train is None or len(train.y) < 12 or not train.positive:
         return silent("too short, or a loss without a fixed zero")
+    if not m.begins:
+        return silent(f"the log begins at {train.unit} {place(float(train.log.x[0]))} only")
     warm = warm_up_ends(m)
     decays = rate_drops(m)
     wobble = 2 * train.sigma / np.sqrt(max(3, len(train.y) // 20))
@@ -51,7 +53,7 @@ def judge(m: Measures) -> Outcome:
         by_plan = warm >= 0.8 * (train.place[last] - train.place[0]) or any(
             abs(decay - train.place[last]) < 0.08 for decay in decays
         )
-        if enough and not by_plan:
+        if enough and not by_plan and not _stands_again(train.smoothed[last + 1 :], last - first + 1, wobble):
             until = float(train.x[last])
             stood = float(np.median(train.log.y[train.log.x <= until]))
             text = (
@@ -62,8 +64,23 @@ def judge(m: Measures) -> Outcome:
     return silent("the training loss did not stand still at first and fall then")
 
 
+def _stands_again(y: Array, points: int, wobble: float) -> bool:
+    """Whether the loss stands and falls once more: the stairs of passes over the same samples, or of a schedule."""
+    half = max(STOOD_POINTS, points // 2)
+    for begin in range(max(0, len(y) - 2 * half)):
+        step, behind = y[begin : begin + half], float(y[begin + 2 * half])
+        level = float(np.median(step))
+        if float(np.ptp(step)) <= 2 * max(LEVEL * level, wobble) and level - behind >= DROPPED * level:
+            return True
+    return False
+
+
 def _late(done: Array) -> Array:
     return np.where(done < 0.2, 2.3, 0.3 + 2.0 * np.exp(-14 * np.maximum(done - 0.2, 0)))
+
+
+def _stairs(done: Array) -> Array:
+    return np.select([done < 0.33, done < 0.67], [1.3 - 0.1 * done, 0.75 - 0.02 * done], 0.32)
 
 
 VERDICT = Verdict(
@@ -83,6 +100,7 @@ VERDICT = Verdict(
     of_the_loss=True,
     near_misses=(
         Drawn("a warm-up", _late, _late, lr=lambda done: np.minimum(done / 0.2, 1.0) + 1e-4, epochs=100),
+        Drawn("the stairs of passes over few samples", _stairs, epochs=300),
         Drawn("a straight line", lambda done: 2.3 - 1.5 * done),
     ),
 )

@@ -39,7 +39,7 @@ def judge(m: Measures) -> Outcome:
     nothing = drop < DEAD_DROP or train.start - train.end < train.sigma
     if nothing and (score is None or not score.bounded):
         return silent(f"the training loss went {course(train.log)}, as that of a finished model does")
-    limit = UNDER_DROP_ALONE
+    limit = UNDER_DROP_ALONE if m.begins else 0.0
     words = f"the training loss settled: {course(train.log)}"
     if score is not None and score.bounded:
         level = max(score.best, score.train_end or 0.0)
