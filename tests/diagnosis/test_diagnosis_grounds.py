@@ -285,7 +285,16 @@ class TestALogOfAPart:
         for size in (0.002, 0.01, 0.05):
             diagnosis = judge(self.late(0.3 * noise(30, size), 0.32 * noise(30, size, 1)))
             assert diagnosis.code == "cannot_tell"
-            assert "the log begins at epoch 31" in diagnosis.summary
+            assert "the log begins at epoch 31 only" in diagnosis.summary
+
+    def test_a_slow_line_and_a_late_drop_are_no_beginnings(self) -> None:
+        assert "lr_too_low" not in said(judge(self.late(0.40 - 0.05 * times(60))))
+        held = np.where(times(90) < 0.4, 0.7, 0.2 + 0.5 * np.exp(-14 * np.maximum(times(90) - 0.4, 0)))
+        assert "plateau_then_drop" not in said(judge(self.late(held)))
+        assert "plateau_then_drop" in said(judge(log(held)))
+
+    def test_what_is_learnt_in_sight_is_good_all_the_same(self) -> None:
+        assert judge(self.late(fall(40, 2.3, 0.3, 9), fall(40, 2.3, 0.33, 9))).code == "good_fit"
 
     def test_a_loss_that_is_that_of_guessing_still_knows_nothing(self) -> None:
         assert judge(self.late(2.3026 * noise(30, 0.002), 2.3026 * noise(30, 0.002, 1))).code == "not_learning"

@@ -121,6 +121,8 @@ class Sentence:
         if match := re.search(rf"is {N} at each of its {N} points", self.text):
             y = rows(metric.val)[1]
             self.take(match, list(map(float, match.groups())), [y.max() if y.max() == y.min() else np.nan, len(y)])
+        if match := re.search(rf"the log begins at \w+ {N} only", self.text):
+            self.take(match, [float(match[1])], [self.curves["training"][0][0]])
         summed = rf"keeps to about {N} times validation's, as one does that is summed over {N} "
         if match := re.search(summed, self.text):
             times = ending(*self.curves["training"]) / ending(*self.curves["validation"])

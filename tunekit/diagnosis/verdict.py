@@ -10,7 +10,7 @@ import numpy as np
 from tunekit import vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
-from tunekit.diagnosis.measures import Measures, Points
+from tunekit.diagnosis.measures import Measures, Points, Side
 from tunekit.jsondata import plain
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Finding, Remedy
@@ -169,6 +169,11 @@ def eighths(points: Points) -> str:
     """The last quarter of a curve in words: the medians of its two halves."""
     before, after = points.median(0.75, 0.875), points.median(0.875, 1.0)
     return f"from {shown(before)} to {shown(after)} in the last quarter (medians of its halves)"
+
+
+def late_start(side: Side) -> str:
+    """That the log is of a part of the run."""
+    return f"the log begins at {side.unit} {place(float(side.log.x[0]))} only"
 
 
 def place(value: float) -> str:

@@ -15,8 +15,8 @@ from tunekit.diagnosis.verdict import (
     course_by_lowest,
     eighths,
     jumps_of,
+    late_start,
     percent,
-    place,
     shown,
     silent,
 )
@@ -57,16 +57,12 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         )
     if validations < FEW_VALIDATIONS:
         return
-    if not m.begins:
-        yield (
-            f"the log begins at {train.unit} {place(float(train.log.x[0]))}, so what was learnt before is not known",
-            "log from the first iteration on, or keep the log of the part before",
-        )
     gained = score is not None and score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
     if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
+        late = "" if m.begins else f"; {late_start(train)}"
         yield (
             f"the training loss went {course(train.log)}, as of a finished model that "
-            "goes on, or of one that learns nothing",
+            f"goes on, or of one that learns nothing{late}",
             "log a metric besides, and the loss before the first iteration",
         )
     stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)

@@ -6,7 +6,7 @@ from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, movement, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, place, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, late_start, percent, shown, silent
 from tunekit.vocabulary import Code, Remedy
 
 STRAIGHT = 0.90  # R^2 of a line through the whole curve (NOTES: a low rate gives a line; noise costs some)
@@ -28,7 +28,7 @@ def judge(m: Measures) -> Outcome:
         text = f"the rate {shown(rate)} lies below the range that works ({shown(low)} to {shown(high)})"
         return Outcome(True, text, {"lr": rate, "range": [low, high]}, low / rate)
     if not m.begins:
-        return silent(f"the log begins at {train.unit} {place(float(train.log.x[0]))} only")
+        return silent(late_start(train))
     straight = curves.linearity(train.place, train.smoothed)
     span = float(train.smoothed[0] - train.smoothed[-1])
     middle = float(np.interp((train.place[0] + train.place[-1]) / 2, train.place, train.smoothed))

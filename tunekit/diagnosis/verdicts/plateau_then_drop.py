@@ -6,7 +6,7 @@ from tunekit.citations import KARPATHY, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import Measures, rate_drops, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, percent, place, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, late_start, percent, place, shown, silent
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code, Remedy
 
@@ -25,7 +25,7 @@ def judge(m: Measures) -> Outcome:
     if train is None or len(train.y) < 12 or not train.positive:
         return silent("too short, or a loss without a fixed zero")
     if not m.begins:
-        return silent(f"the log begins at {train.unit} {place(float(train.log.x[0]))} only")
+        return silent(late_start(train))
     warm = warm_up_ends(m)
     decays = rate_drops(m)
     wobble = 2 * train.sigma / np.sqrt(max(3, len(train.y) // 20))
@@ -53,7 +53,7 @@ def judge(m: Measures) -> Outcome:
         by_plan = warm >= 0.8 * (train.place[last] - train.place[0]) or any(
             abs(decay - train.place[last]) < 0.08 for decay in decays
         )
-        if enough and not by_plan and not _stands_again(train.smoothed[last + 1 :], last - first + 1, wobble):
+        if enough and not by_plan and not _stands_again(train.smoothed[last + 1 :], level, last - first + 1, wobble):
             until = float(train.x[last])
             stood = float(np.median(train.log.y[train.log.x <= until]))
             text = (
@@ -64,10 +64,12 @@ def judge(m: Measures) -> Outcome:
     return silent("the training loss did not stand still at first and fall then")
 
 
-def _stands_again(y: Array, points: int, wobble: float) -> bool:
-    """Whether the loss stands and falls once more: the stairs of passes over the same samples, or of a schedule."""
+def _stands_again(y: Array, level: float, points: int, wobble: float) -> bool:
+    """Whether the loss falls, stands and falls once more: the stairs of passes over the same samples, or of a
+    schedule."""
     half = max(STOOD_POINTS, points // 2)
-    for begin in range(max(0, len(y) - 2 * half)):
+    fallen = int(np.argmax(y < (1 - DROPPED) * level))
+    for begin in range(fallen, max(fallen, len(y) - 2 * half)):
         step, behind = y[begin : begin + half], float(y[begin + 2 * half])
         level = float(np.median(step))
         if float(np.ptp(step)) <= 2 * max(LEVEL * level, wobble) and level - behind >= DROPPED * level:
