@@ -304,3 +304,16 @@ def test_a_gap_that_noise_leaves_is_none() -> None:
     for seed in range(8):
         train, val = fall(60, 8.0, 3.0, 60) * noise(60, 0.45, seed), fall(60, 8.0, 3.1, 60) * noise(60, 0.45, 90 + seed)
         assert judge(log(train, val)).code != "overfit"
+
+
+def test_a_part_of_the_loss_that_only_validation_has(tmp_path: Path) -> None:
+    def detector(boxes: float) -> Diagnosis:
+        loss = fall(20, 3.0, 0.4, 6)
+        rows = [f"{k},{boxes * y},{y},{0.9 * y + 0.4},{1.05 * y}" for k, y in enumerate(loss)]
+        path = tmp_path / "results.csv"
+        path.write_text("\n".join(["epoch,train/box_loss,train/cls_loss,val/box_loss,val/cls_loss", *rows]))
+        return judge(read(path)[0])
+
+    assert detector(0.0).code == "train_val_mismatch"
+    assert "'train/box_loss' is zero at each point, and validation's is not" in detector(0.0).summary
+    assert detector(1.0).code == "good_fit"

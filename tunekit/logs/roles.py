@@ -70,6 +70,7 @@ def assemble(
         notes=tuple(dict.fromkeys(notes)),
         objective=objective_of(curves, format, name),
         gradients=next((curves[key] for key in curves if part(key).kind == "grad_norm"), None),
+        unfed=_unfed(curves),
     )
 
 
@@ -91,6 +92,14 @@ def _never_computed(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, 
     blank = [key for key, y in losses.items() if part(key).side in ("val", "test") and len(y) > 1 and not np.any(y)]
     notes += [f"{key!r} is 0 in every row, so it was not computed; left out" for key in blank]
     return {key: curves[key] for key in blank}
+
+
+def _unfed(curves: Mapping[str, Curve]) -> tuple[str, ...]:
+    """Parts of the training loss that are zero at each point, though those of validation are not."""
+    losses = {key: part(key) for key in curves if part(key).kind == "loss" and part(key).core}
+    held = {seen.core for key, seen in losses.items() if seen.side in ("val", "test") and np.any(floats(curves[key].y))}
+    zero = [key for key, seen in losses.items() if seen.side == "train" and not np.any(floats(curves[key].y))]
+    return tuple(sorted(key for key in zero if losses[key].core in held and len(curves[key].x) >= ENOUGH))
 
 
 def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> Mapping[str, Curve]:

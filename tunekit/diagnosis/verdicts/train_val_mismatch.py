@@ -30,7 +30,7 @@ def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
     if train is None or val is None or m.swapped or val.points < 4:
         return silent("needs both losses")
-    special = _multiple(m) or _at_chance(m) or _unmoved(m, train, val)
+    special = _multiple(m) or _at_chance(m) or _unmoved(m, train, val) or _unfed(m)
     if special is not None:
         return special
     if val.bad >= BAD_POINTS and val.bad_end and not train.bad:
@@ -78,6 +78,19 @@ def _multiple(m: Measures) -> Outcome | None:
     return Outcome(True, text, {"ratio": middle, "multiple": whole}, 1.3)
 
 
+def _unfed(m: Measures) -> Outcome | None:
+    """A part of the loss that only validation has: its targets do not reach training."""
+    if not m.log.unfed:
+        return None
+    names = " and ".join(f"'{name}'" for name in m.log.unfed)
+    one = len(m.log.unfed) == 1
+    text = (
+        f"{names} {'is' if one else 'are'} zero at each point, and validation's {'is' if one else 'are'} not: no "
+        f"target of {'it' if one else 'theirs'} reaches training"
+    )
+    return Outcome(True, text, {"zero_losses": list(m.log.unfed)}, 3.0)
+
+
 def _unmoved(m: Measures, train: Side, val: Side) -> Outcome | None:
     """A validation loss that is the same number each time, to the last digit, while training moves."""
     if len(val.log.y) < SAME_POINTS or float(np.ptp(val.log.y)) > 0 or m.derived or m.drop <= LEARNT:
@@ -117,6 +130,7 @@ VERDICT = Verdict(
         measured=f"Training loss down by {percent(LEARNT)}, validation loss by less than {percent(UNMOVED)} and never "
         f"below {percent(FAR)} of training's start, metric unmoved (less than {UNMOVED_METRIC:g}); or validation "
         f"losses not finite ({BAD_POINTS}, the last among them), the same at each point, or at what guessing gives; "
+        "or a part of the training loss that is zero throughout, and not of validation's; "
         f"or a training loss that is the same whole multiple of validation's (within {percent(EVEN)}) throughout.",
         causes="Other transforms, normalisation or label order in validation; train mode left on; a loss summed over "
         "accumulation steps.",
