@@ -317,3 +317,36 @@ def test_a_part_of_the_loss_that_only_validation_has(tmp_path: Path) -> None:
     assert detector(0.0).code == "train_val_mismatch"
     assert "'train/box_loss' is zero at each point, and validation's is not" in detector(0.0).summary
     assert detector(1.0).code == "good_fit"
+
+
+class TestLittleLearnt:
+    """A fall in the first points and none behind them is that of a dead run as well."""
+
+    @pytest.mark.parametrize("classes", [50, 1000, 37])
+    @pytest.mark.parametrize("n", [12, 30, 200])
+    def test_a_start_above_guessing(self, classes: int, n: int) -> None:
+        level = math.log(classes)
+        train = level * (1 + 0.14 * np.exp(-60 * times(n))) * noise(n, 0.004)
+        diagnosis = judge(log(train, level * noise(n, 0.003, 1)))
+        assert diagnosis.code in ("not_learning", "cannot_tell")
+
+    def test_a_slope_of_noise_is_no_fall(self) -> None:
+        codes = {judge(log(noise(60, 0.01, seed), 1.03 * noise(60, 0.01, 70 + seed))).code for seed in range(40)}
+        assert codes <= {"not_learning", "cannot_tell"}
+
+    def test_an_accuracy_that_rose_has_learnt_though_the_loss_is_at_ln_2(self) -> None:
+        train = fall(60, 0.8, 0.695, 9) * noise(60, 0.004)
+        assert judge(log(train, train, 0.36 - 0.24 * np.exp(-9 * times(60)))).code != "not_learning"
+
+    def test_validation_below_the_start_took_part_before_its_first_point(self) -> None:
+        made = log(fall(18, 0.69, 0.35, 5))
+        val = curve("val_loss", [6, 12, 18], [0.395, 0.415, 0.39], "epoch")
+        assert judge(Log("test", train=made.train, val=val)).code == "good_fit"
+
+
+def test_a_short_run_that_collapsed_and_stays_there() -> None:
+    for level in (1.4, 2.35, 6.6):
+        y = level * np.array([1.0, 0.5, 0.3, 0.24, 0.2, 0.2, 0.99, 1.0, 1.01])
+        assert judge(log(y, y)).code == "diverged"
+        y = level * np.array([1.0, 0.5, 0.3, 0.24, 0.2, 0.2, 0.99, 0.3, 0.2])
+        assert judge(log(y, y)).code != "diverged"

@@ -16,7 +16,7 @@ GROWTH = 2.0  # times the lowest level that the end of a diverged curve lies at 
 COLLAPSE = 0.8  # ... or share of the starting loss that a collapsed network's loss returns to, and stays at
 BLOW_UP = 10.0  # times the start that a single last loss lies at when a run ends by blowing up
 GAINS = 0.1  # gain of a metric, as a fraction, of a run that cannot have blown up at its first point
-NOISES = 6.0  # standard deviations of its noise by which a collapsed loss rises
+NOISES = 6.0  # standard deviations of its noise by which a collapsed loss rises, unless its whole end lies there
 
 
 def judge(m: Measures) -> Outcome:
@@ -45,7 +45,9 @@ def judge(m: Measures) -> Outcome:
     fell = train.positive and train.low < train.start / GROWTH
     change, _, _ = movement(train.place, train.y, 0.10)
     flat = abs(train.relative(change, train.end)) < 0.10
-    if fell and train.end >= COLLAPSE * train.start and flat and rise > NOISES * train.sigma:
+    last = train.y[-max(3, len(train.y) // 10) :]
+    stays = float(np.min(last)) >= COLLAPSE * train.start or (flat and rise > NOISES * train.sigma)
+    if fell and train.end >= COLLAPSE * train.start and stays:
         return Outcome(True, f"the training loss fell, and rose again for good: {levels}", evidence, 1.5)
     return silent(f"all training losses are finite: {levels}")
 

@@ -21,7 +21,7 @@ from tunekit.diagnosis.verdict import (
     silent,
 )
 from tunekit.diagnosis.verdicts.not_converged import TO_GAIN, still_rises
-from tunekit.diagnosis.verdicts.not_learning import PERFECT
+from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, PERFECT
 from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
 from tunekit.diagnosis.verdicts.train_val_mismatch import SAME_POINTS
 from tunekit.vocabulary import Code
@@ -29,6 +29,9 @@ from tunekit.vocabulary import Code
 FEW_VALIDATIONS = 3  # below which curves settle on nothing
 FEW_POINTS = 8  # of either loss, below which nothing has settled
 LEARNT = 0.05  # share of the training loss that is gone where something was learnt ...
+LEARNT_SURELY = 0.5  # ... or where it was whatever validation does
+PART = 0.02  # share of the validation loss that is gone where it took part ...
+LEARNT_BEFORE = 0.8  # ... or share of training's start that it lies below
 NOISES = 2.0  # ... and in standard deviations of its noise
 POOR = 0.5  # accuracy below which a validation loss that does not fall is no success
 GAINED = 0.03  # or gain of a metric
@@ -64,6 +67,12 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
             f"the training loss went {course(train.log)}, as of a finished model that "
             f"goes on, or of one that learns nothing{late}",
             "log a metric besides, and the loss before the first iteration",
+        )
+    elif not gained and val is not None and _took_no_part(m, val):
+        yield (
+            f"the validation loss went {course(val.log)}: it took no part in what training gained after its first "
+            "point, and no metric says how good it is",
+            "log validation from before the first iteration on, and a metric besides",
         )
     stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
     if _moves(train, MOVES_ALONE if stands and val is not None and not _moves(val) else MOVES):
@@ -132,6 +141,15 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
         )
     if score is not None and val is None and still_rises(score):
         yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"
+
+
+def _took_no_part(m: Measures, val: Side) -> bool:
+    """Whether validation stands where it began, beside a training loss that lost less than half: a dead run does so."""
+    train = m.train
+    fell = val.relative(val.start - val.low, val.start) >= PART
+    fell = fell or (train is not None and train.positive and val.low < LEARNT_BEFORE * train.start)
+    knows = m.score is not None and m.score.is_accuracy and m.score.end >= DEAD_ACCURACY
+    return not fell and not knows and m.drop < LEARNT_SURELY
 
 
 def _same(points: Points) -> float:

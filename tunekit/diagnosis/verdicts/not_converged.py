@@ -15,6 +15,8 @@ VAL_FALLING = -0.01  # the same of validation over the last 30 %, or 10 % where 
 VAL_FALLING_CLEARLY = -0.03  # the same, from where on it counts whatever the metric does
 VAL_TURNED = 0.05  # validation that far above a best that lies in the first 90 % of the run has turned
 BEST_LATE = 0.7  # share of the run behind which a validation that still falls has its lowest value
+LEARNT = 0.1  # share of the loss that is gone, below which a slope may be chance ...
+SURE = -2.6  # ... but for this z of Kendall's: one in two hundred
 TO_GAIN = 0.03  # share of the whole fall that the last quarter brought (SURVEY)
 ROUNDING = 1e-6  # of a share
 SCORE_GAIN = 0.01  # gain of the metric over the last quarter that says so by itself (AUTOTRAINER: an improvement)
@@ -40,7 +42,8 @@ def judge(m: Measures) -> Outcome:
         better = "rose" if score.sign > 0 else "fell"
         text = f"{score.name} still {better}, {eighths(score.log)}; the training loss went {course(train.log)}"
         return Outcome(True, text, {"metric_change": change}, change / SCORE_GAIN if score.bounded else 1.3)
-    if relative >= FALLING or not curves.falls(z) or gain <= TO_GAIN:
+    little = m.drop < LEARNT and z > SURE
+    if relative >= FALLING or little or not curves.falls(z) or gain <= TO_GAIN:
         return silent(f"the training loss went {course(train.log)}, {eighths(train.log)}")
     if val is not None:
         window = 0.1 if len(val.y) >= 50 else 0.3

@@ -1,9 +1,13 @@
 """Settled, no gap, and poor: by accuracy where there is one, else by how little of the loss is gone."""
 
+import math
+
+import numpy as np
+
 from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import REST, Measures, Score, movement
+from tunekit.diagnosis.measures import EARLY, REST, Measures, Score, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, shown, silent
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.diagnosis.verdicts.not_learning import DEAD_DROP
@@ -15,6 +19,7 @@ UNDER_DROP_ALONE = 0.2  # the same where no accuracy tells a poor end from a goo
 UNDER_RATIO = 1.25  # validation over training loss: above it the trouble is a gap, not capacity (SURVEY)
 UNDER_ACCURACY = 0.6  # accuracy below which a converged network is poor (AUTOTRAINER: 0.6 to 0.7)
 OTHER_TASK = 4.0  # times the share of errors that is gone, by which the loss of another task than the accuracy's falls
+NOISES = 3.0  # standard deviations of its noise, from point to point, that a fall measures
 POOR = 0.3  # level below which a metric that is no accuracy is poor
 SETTLED_SLOPE = 0.05  # relative change over the last quarter below which a curve has settled
 HALF_SLOPE = 0.06  # the same over the second half of the run, which noise hides less
@@ -36,9 +41,13 @@ def judge(m: Measures) -> Outcome:
     if val is not None and val.positive and val.end > UNDER_RATIO * train.end:
         ends = f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
         return silent(f"there is a gap: {ends}")
-    nothing = drop < DEAD_DROP or train.start - train.end < train.sigma
+    few = train.start - train.end < max(train.sigma, NOISES * train.jitter)
+    first = max(1, math.ceil(EARLY * len(train.y)))
+    behind = float(np.median(train.y[first : first + 3]))
+    late = train.relative(behind - train.end, behind)
+    nothing = drop < DEAD_DROP or few or late < DEAD_DROP
     if nothing and (score is None or not score.bounded):
-        return silent(f"the training loss went {course(train.log)}, as that of a finished model does")
+        return silent(f"the training loss went {course(train.log)}, as that of a finished or a dead model does")
     limit = UNDER_DROP_ALONE if m.begins else 0.0
     words = f"the training loss settled: {course(train.log)}"
     if score is not None and score.bounded:
