@@ -17,7 +17,10 @@ START = 0.02
 EARLY = 0.05
 """Share of a run after which the first transient (initialisation, warm-up) is over."""
 
-BEGINS = 0.15
+GAINED, GAINED_NOISES = 0.1, 3.0
+"""Gain of a metric, as a fraction and in standard deviations of its noise, that no dead run shows."""
+
+BEGINS = 0.02
 """Share of the last place of a log before which its first lies where it holds the beginning of the run."""
 
 END = 0.10
@@ -148,6 +151,11 @@ class Score:
     def gap(self) -> float | None:
         """Training minus validation at the end, in the metric's own unit; positive where training is better."""
         return None if self.train_end is None else self.train_end - self.end
+
+    @property
+    def gained(self) -> bool:
+        """Whether it rose by more than chance gives a run that knows nothing."""
+        return self.bounded and self.best - self.start > max(GAINED, GAINED_NOISES * self.jitter)
 
     @property
     def is_accuracy(self) -> bool:

@@ -165,9 +165,14 @@ def jumps_of(points: Points) -> str:
     return f"by {shown(step)} from point to point about {shown(float(np.median(y)))} (medians of the second half)"
 
 
+def halves(points: Points) -> tuple[float, float]:
+    """The medians of the two halves of a curve's last quarter."""
+    return points.median(0.75, 0.875), points.median(0.875, 1.0)
+
+
 def eighths(points: Points) -> str:
     """The last quarter of a curve in words: the medians of its two halves."""
-    before, after = points.median(0.75, 0.875), points.median(0.875, 1.0)
+    before, after = halves(points)
     return f"from {shown(before)} to {shown(after)} in the last quarter (medians of its halves)"
 
 

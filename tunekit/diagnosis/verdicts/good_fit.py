@@ -24,6 +24,7 @@ from tunekit.diagnosis.verdicts.not_converged import TO_GAIN, still_rises
 from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, PERFECT
 from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
 from tunekit.diagnosis.verdicts.train_val_mismatch import SAME_POINTS
+from tunekit.diagnosis.verdicts.underfit import same_task
 from tunekit.vocabulary import Code
 
 FEW_VALIDATIONS = 3  # below which curves settle on nothing
@@ -33,7 +34,7 @@ LEARNT_SURELY = 0.5  # ... or where it was whatever validation does
 PART = 0.02  # share of the validation loss that is gone where it took part ...
 LEARNT_BEFORE = 0.8  # ... or share of training's start that it lies below
 NOISES = 2.0  # ... and in standard deviations of its noise
-POOR = 0.5  # accuracy below which a validation loss that does not fall is no success
+POOR = 0.5  # accuracy below which a validation loss that did not lose half is no success
 GAINED = 0.03  # or gain of a metric
 SLOW = 0.02  # relative change over the last quarter that still matters where it is ...
 MOVES = 0.1  # ... this share of the curve's whole fall
@@ -97,19 +98,21 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
         yield "the last validation loss is not finite", "look at the validation batch that is not finite"
     if val is not None:
         above = curves.tail(val.y, END, 3) - val.low
+        perfect = score is not None and score.bounded and score.end >= PERFECT  # a loss near zero falls on for ever
         late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
         if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
             yield (
                 f"the validation loss does not end at its best: {course_by_lowest(val.log)}",
                 "validate on more samples, or average several validations: one value may be chance",
             )
-        elif _moves(val) and len(val.y) >= FEW_POINTS:
+        elif _moves(val) and len(val.y) >= FEW_POINTS and not perfect:
             yield "the validation loss has not settled", "train on until validation stands still"
         if (
             score is not None
             and score.is_accuracy
             and score.end < POOR
-            and val.relative(val.start - val.low, val.start) < LEARNT
+            and same_task(m, score)
+            and val.relative(val.start - val.low, val.start) < LEARNT_SURELY
         ):
             yield (
                 f"the validation loss went {course(val.log)}, and {score.name} is poor: {course(score.log)}",

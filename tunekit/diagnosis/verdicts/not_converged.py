@@ -6,7 +6,7 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, halves, percent, silent
 from tunekit.logs.log import Procedure, finite
 from tunekit.vocabulary import Code, Remedy
 
@@ -54,9 +54,11 @@ def judge(m: Measures) -> Outcome:
         settled = score is not None and score.bounded and movement(score.place, score.y, window)[0] < SCORE_RISING
         weak = moved > VAL_FALLING_CLEARLY and settled
         early = int(np.argmin(val.y)) < BEST_LATE * (len(val.y) - 1)
-        if moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
+        before, after = halves(val.log)
+        rises = val.relative(after - before, before) > -VAL_FALLING
+        if rises or moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
             return silent(f"the validation loss went {course(val.log)}, {eighths(val.log)}")
-        text += f", and validation's {eighths(val.log)}"
+        text += f", and validation's {eighths(val.log) if after < before else course(val.log)}"
     elif score is not None:
         change, _, _ = movement(score.place, score.y, 0.3)
         evidence["metric_change"] = change

@@ -27,7 +27,6 @@ ABOVE = 1.1  # times guessing's loss that it starts at, at most ...
 ABOVE_TOLD = 1.6  # ... or these, where an accuracy says the same: an untrained network may be sure of what is wrong
 QUIET = 0.15  # noise over level of a loss that knows nothing, at most: what jumps more has learnt some of its batches
 JUMPS = 100.0  # times its median that a loss which stays where it is never reaches
-GAINS = 0.05  # gain of a metric, as a fraction, of a run that has learnt something
 STILL_DROP = 0.05  # share of a loss that stands still ever after, lost in the first transient
 STILL = 2e-3  # relative spread behind the first quarter of a loss that stands still
 PERFECT = 0.999  # a metric that cannot rise
@@ -107,7 +106,7 @@ def _at_chance(m: Measures, train: Side) -> Outcome | None:
     if guess is None:
         return _at_half(train)
     best = m.score.best if m.score is not None and m.score.is_accuracy else 0.0
-    if m.score is not None and m.score.bounded and m.score.best - m.score.start > max(GAINS, 3 * m.score.jitter):
+    if m.score is not None and m.score.gained:
         return None
     knows = guess.classes is not None and best > min(DEAD_ACCURACY, 1.6 / guess.classes + 0.05)
     held = float(np.min(smooth)) > STUCK * guess.loss and abs(train.end / guess.loss - 1) < DEAD_DROP

@@ -112,6 +112,8 @@ def _at_chance(m: Measures) -> Outcome | None:
     guess = guess_at(m, float(np.median(val.y)))
     if guess is None or guess.classes is None or m.drop < CLIMBED or score.best > 1.6 / guess.classes:
         return None
+    if score.gained:
+        return None
     if curves.ratio(val.low, guess.loss) < 0.98 or abs(curves.ratio(val.end, guess.loss) - 1) > 0.02:
         return None
     text = (

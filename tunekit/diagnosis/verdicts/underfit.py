@@ -54,7 +54,7 @@ def judge(m: Measures) -> Outcome:
         level = max(score.best, score.train_end or 0.0)
         if level >= UNDER_ACCURACY:
             return silent(f"{score.name} reaches {shown(score.reached)} in validation, or as much in training")
-        if score.is_accuracy and _same_task(m, score):
+        if score.is_accuracy and same_task(m, score):
             limit = 0.9 if drop < 0.9 else 0.0
         elif not score.is_accuracy and level < POOR:
             limit = UNDER_DROP
@@ -66,7 +66,7 @@ def judge(m: Measures) -> Outcome:
     return Outcome(True, text, evidence, limit / max(drop, 0.05))
 
 
-def _same_task(m: Measures, score: Score) -> bool:
+def same_task(m: Measures, score: Score) -> bool:
     """Whether the accuracy is of what the loss is of: it hardly moves where it is of another task."""
     wrong = 1.0 - score.start
     fell = max(m.drop, m.val.relative(m.val.start - m.val.end, m.val.start) if m.val is not None else 0.0)
