@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from diagnosis_shapes import Shape, fall, good_fit, log_of, times
+from rich.console import Console
 
 from tunekit.diagnosis import Diagnosis, judge
 from tunekit.logs import Log, Metric, read
 from tunekit.logs.log import Array, curve
+from tunekit.report.logs import show_logs
 
 Values = Sequence[float] | Array
 
@@ -96,7 +99,7 @@ class TestGrounds:
         rising = [0.11, 0.81, 0.87, 0.88, 0.91, 0.925]
         diagnosis = judge(log([40.0, 22.0, 21.5, 20.0, 22.0, 21.0], None, rising))
         assert diagnosis.code == "not_converged"
-        assert "Accuracy still rose, from 0.91 to 0.925 in the last quarter" in diagnosis.summary
+        assert "Validation accuracy still rose, from 0.91 to 0.925 in the last quarter" in diagnosis.summary
         assert judge(log([40.0, 22.0, 21.5, 20.0, 22.0, 21.0], None, [*rising[:4], 0.9, 0.89])).code == "cannot_tell"
 
     @pytest.mark.parametrize("n", [10, 30, 200])
@@ -350,3 +353,43 @@ def test_a_short_run_that_collapsed_and_stays_there() -> None:
         assert judge(log(y, y)).code == "diverged"
         y = level * np.array([1.0, 0.5, 0.3, 0.24, 0.2, 0.2, 0.99, 0.3, 0.2])
         assert judge(log(y, y)).code != "diverged"
+
+
+class TestWhatWasNotChecked:
+    def reasons(self, made: Log) -> dict[str, str]:
+        return {item.code: item.reason for item in judge(made).unchecked}
+
+    def test_a_check_says_what_the_log_lacks_for_it(self) -> None:
+        wanted = self.reasons(log(fall(40, 2.3, 0.3, 9)))
+        assert wanted["overfit"] == wanted["train_val_mismatch"] == "no validation loss"
+        assert "not_learning" not in wanted
+        assert self.reasons(log(fall(40, 2.3, 0.3, 9), fall(40, 2.3, 0.33, 9)))["val_suspicious"].startswith("no valid")
+        assert self.reasons(log(fall(7, 2.3, 0.3, 9), fall(7, 2.3, 0.33, 9)))["lr_too_low"].startswith("fewer than 15")
+
+    def test_all_are_of_a_log_that_holds_everything(self) -> None:
+        shape = good_fit(60)
+        assert self.reasons(log(shape.train, shape.val, shape.val_metric)) == {}
+
+    def test_json_holds_it(self) -> None:
+        data = judge(log(fall(40, 2.3, 0.3, 9))).as_dict()
+        assert {"code": "overfit", "reason": "no validation loss"} in data["not_checked"]
+
+    def test_text_holds_it_in_one_line(self) -> None:
+        made, console = log(fall(40, 2.3, 0.3, 9)), Console(record=True, width=400, file=StringIO())
+        show_logs(console, [(made, judge(made))])
+        (said,) = (row for row in console.export_text().splitlines() if "not checked" in row)
+        assert said.strip() == (
+            "not checked: train_val_mismatch, noisy_val, val_suspicious, metric_loss_disagree, overfit, lr_too_high "
+            "(no validation loss)"
+        )
+
+
+class TestWhatALossIsCalled:
+    def test_the_only_loss_is_validations(self) -> None:
+        diagnosis = judge(log(None, fall(40, 2.3, 0.1, 1.6)))
+        assert "the validation loss still fell" in diagnosis.summary.lower()
+        assert "training" not in diagnosis.summary
+
+    def test_what_is_one_minus_an_accuracy_is_an_error(self) -> None:
+        diagnosis = judge(log(None, None, 1 - fall(40, 0.9, 0.1, 1.6)))
+        assert "the validation error still fell" in diagnosis.summary.lower()

@@ -182,6 +182,16 @@ class Measures:
         train = self.train
         return 0.0 if train is None else train.relative(train.start - train.end, train.start)
 
+    def called(self, text: str) -> str:
+        """A sentence of losses with what they are in this log: the only one is validation's, or they are errors."""
+        if self.swapped:
+            text = text.replace("the training loss", "the validation loss")
+            text = text.replace(" training losses", " validation losses")
+        if self.derived:
+            for split in ("training", "validation"):
+                text = text.replace(f"{split} losses", f"{split} errors").replace(f"{split} loss", f"{split} error")
+        return text
+
     @property
     def begins(self) -> bool:
         """Whether the log holds the beginning of the run: its first place lies near zero, as seen from its last."""

@@ -6,7 +6,18 @@ from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, Side, movement
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, course_by_lowest, percent, place, shown, silent
+from tunekit.diagnosis.verdict import (
+    GENTLER,
+    Outcome,
+    Verdict,
+    course_by_lowest,
+    losses_lacking,
+    percent,
+    place,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code
@@ -22,7 +33,7 @@ NOISES = 6.0  # standard deviations of its noise by which a collapsed loss rises
 def judge(m: Measures) -> Outcome:
     train = m.train
     if train is None:
-        return silent("no training loss")
+        return unasked(losses_lacking(train))
     if train.bad_end or train.bad >= BAD_POINTS:
         evidence = {"not_finite": train.bad, "first_not_finite_x": train.bad_x, "points": train.points}
         where = f"first at {train.unit} {place(train.bad_x or 0.0)}"

@@ -3,7 +3,7 @@
 from tunekit.citations import SURVEY
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, silent
+from tunekit.diagnosis.verdict import FOREIGN, Outcome, Verdict, silent
 from tunekit.vocabulary import Code
 
 FEW_TRAIN = 5  # training points below which ...
@@ -25,7 +25,7 @@ def judge(m: Measures) -> Outcome:
     if train < FEW_TRAIN and max(val, score) < FEW_VAL:
         text = f"{train} training and {max(val, score)} validation points are too few to judge"
         return Outcome(True, text, counts, FEW_TRAIN / max(train, 1))
-    return silent(f"{train} training and {max(val, score)} validation points")
+    return FOREIGN
 
 
 VERDICT = Verdict(

@@ -6,7 +6,17 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, halves, percent, silent
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    course,
+    eighths,
+    halves,
+    losses_lacking,
+    percent,
+    silent,
+    unasked,
+)
 from tunekit.logs.log import Procedure, finite
 from tunekit.vocabulary import Code, Remedy
 
@@ -26,7 +36,7 @@ SCORE_RISING = 0.005  # gain of the metric over the last 30 % where there is no 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
     if train is None:
-        return silent("no training loss")
+        return unasked(losses_lacking(train))
     if m.log.procedure is not None and m.log.procedure.still_improving:
         return Outcome(True, "validation was still improving when the run ended, as the fine run saw", {}, 1.0)
     if score is not None and score.bounded and score.end >= 1 - ROUNDING:
@@ -40,7 +50,9 @@ def judge(m: Measures) -> Outcome:
     if score is not None and val is None and still_rises(score):
         change, _, _ = movement(score.place, score.y, REST)
         better = "rose" if score.sign > 0 else "fell"
-        text = f"{score.name} still {better}, {eighths(score.log)}; the training loss went {course(train.log)}"
+        text = (
+            f"validation {score.name} still {better}, {eighths(score.log)}; the training loss went {course(train.log)}"
+        )
         return Outcome(True, text, {"metric_change": change}, change / SCORE_GAIN if score.bounded else 1.3)
     little = m.drop < LEARNT and z > SURE
     if relative >= FALLING or little or not curves.falls(z) or gain <= TO_GAIN:
@@ -58,7 +70,8 @@ def judge(m: Measures) -> Outcome:
         rises = val.relative(after - before, before) > -VAL_FALLING
         if rises or moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
             return silent(f"the validation loss went {course(val.log)}, {eighths(val.log)}")
-        text += f", and validation's {eighths(val.log) if after < before else course(val.log)}"
+        if not m.swapped:
+            text += f", and validation's {eighths(val.log) if after < before else course(val.log)}"
     elif score is not None:
         change, _, _ = movement(score.place, score.y, 0.3)
         evidence["metric_change"] = change

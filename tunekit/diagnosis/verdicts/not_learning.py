@@ -9,7 +9,17 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import HALF, guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import EARLY, Measures, Side, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, course_by_lowest, percent, shown, silent
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    course,
+    course_by_lowest,
+    losses_lacking,
+    percent,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.vocabulary import Code, Remedy
 
 DEAD_DROP = 0.02  # share of the loss that a network which does not learn may lose behind the first transient (SURVEY)
@@ -34,15 +44,16 @@ PERFECT = 0.999  # a metric that cannot rise
 
 def judge(m: Measures) -> Outcome:
     train, score = m.train, m.score
-    if train is None or len(train.y) < FEW_POINTS:
-        return silent("too few points to say that nothing moves")
+    lacks = losses_lacking(train, FEW_POINTS)
+    if train is None or lacks:
+        return unasked(lacks)
     if float(np.max(train.y)) > JUMPS * float(np.median(train.y)) > 0:
         return silent(f"the training loss is {shown(train.log.highest)} at its highest")
     stuck_at = _constant(m, train) or _at_chance(m, train) or _still(m, train)
     if stuck_at is not None:
         return stuck_at
     if len(train.y) < DEAD_POINTS:
-        return silent("too few points to say that nothing moves")
+        return unasked(losses_lacking(train, DEAD_POINTS))
     late = train.relative(train.early - train.end, train.early)
     total = m.drop
     lowest = train.relative(train.start - train.low, train.start)
@@ -90,7 +101,7 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
         least = -score.end * math.log(score.end) - wrong * math.log(wrong)  # loss of one answer right so often
         if train.end < STUCK * least or (m.drop >= DEAD_DROP and train.end > ABOVE * least):
             return None
-    text = f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
+    text = f"validation {score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
     if not m.derived:
         text += f", and the {'validation' if m.swapped else 'training'} loss went {course(train.log)}"
     return Outcome(True, text, {"metric": score.name, "metric_end": score.end, "points": len(score.y)}, 2.0)

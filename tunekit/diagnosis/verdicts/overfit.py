@@ -11,7 +11,7 @@ from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import END, REST, Measures, Score, Side, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.verdict import NO_VALIDATION_LOSS, Outcome, Verdict, percent, place, shown, silent, unasked
 from tunekit.diagnosis.verdicts.train_val_mismatch import LEARNT
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Remedy
@@ -46,7 +46,7 @@ MOST_DROPOUT = 0.5  # dropout up to which more of it is advised
 def judge(m: Measures) -> Outcome:
     train, val = m.train, m.val
     if val is None or train is None:
-        return _apart(m) or silent("no gap between the metrics")
+        return _apart(m) or (unasked(NO_VALIDATION_LOSS) if m.score is None else silent(_metrics_alone(m.score)))
     sides = None
     if len(val.y) >= FEW_VALIDATIONS:
         sides = _turned(m, train, val) or _stalled(m, train, val) or _left_behind(m, train, val)
@@ -82,9 +82,10 @@ def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
     evidence = {"val_best": val.low, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
     text = (
         f"the validation loss rose from {shown(val.log.lowest)}, its lowest value, at {val.unit} "
-        f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth while training fell on to "
-        f"{shown(train.log.ending)}"
+        f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth"
     )
+    if not m.swapped:
+        text += f" while training fell on to {shown(train.log.ending)}"
     if _still_falls(val):
         text += "; it falls again at the end, so this holds so far"
     return Outcome(True, text + _gap_words(m), evidence, rise / RISE)
@@ -165,6 +166,10 @@ def _fell_since(m: Measures, score: Score) -> bool:
         return False
     then = float(np.interp(score.place[score.best_at], m.train.place, m.train.smoothed))
     return m.train.relative(then - m.train.end, then) > FELL_ON
+
+
+def _metrics_alone(score: Score) -> str:
+    return f"{score.name} is {shown(score.reached)} at best, {shown(score.log.ending)} over the last tenth"
 
 
 def _still_falls(val: Side) -> bool:

@@ -6,10 +6,22 @@ from tunekit.citations import KARPATHY, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import Measures, rate_drops, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, late_start, percent, place, shown, silent
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    jumps_of,
+    late_start,
+    losses_lacking,
+    percent,
+    place,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code, Remedy
 
+FEW_POINTS = 12  # below which no standstill is told
 BEGINS = 0.06  # share of the run in which a standstill begins
 LEVEL = 0.03  # distance from the first level within which the loss stands still (SURVEY)
 STOOD = 0.08  # share of the run for which it stood at its starting level ... (SURVEY)
@@ -22,10 +34,11 @@ DROPPED = 0.12  # fall from that level afterwards (SURVEY)
 
 def judge(m: Measures) -> Outcome:
     train = m.train
-    if train is None or len(train.y) < 12 or not train.positive:
-        return silent("too short, or a loss without a fixed zero")
+    lacks = losses_lacking(train, FEW_POINTS, positive=True)
+    if train is None or lacks:
+        return unasked(lacks)
     if not m.begins:
-        return silent(late_start(train))
+        return unasked(late_start(train))
     warm = warm_up_ends(m)
     decays = rate_drops(m)
     wobble = 2 * train.sigma / np.sqrt(max(3, len(train.y) // 20))

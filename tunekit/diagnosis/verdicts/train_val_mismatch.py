@@ -9,7 +9,17 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
+from tunekit.diagnosis.verdict import (
+    NO_VALIDATION_LOSS,
+    Outcome,
+    Verdict,
+    course,
+    losses_lacking,
+    percent,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.diagnosis.verdicts.diverged import BAD_POINTS
 from tunekit.vocabulary import Code, Remedy
 
@@ -22,14 +32,19 @@ ROUND = 0.03  # relative distance of a ratio of the losses from a whole number .
 ROUND_POWER = 0.06  # ... or from a power of two, as steps and devices are counted; validation is the higher of two
 EVEN = 0.06  # relative spread of that ratio over the validations that still makes it one number
 MOVED = 0.04  # share of the validation loss that goes meanwhile, or a ratio that stays says nothing
+FEW_POINTS = 4  # validations below which nothing is compared
 SAME_POINTS = 5  # validations that are the same number by no chance
 WHOLE = 12  # whole numbers that count; above them each ratio is near one
 
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
-    if train is None or val is None or m.swapped or val.points < 4:
-        return silent("needs both losses")
+    if train is None or m.swapped:
+        return unasked(losses_lacking(None))
+    if val is None:
+        return unasked(NO_VALIDATION_LOSS)
+    if val.points < FEW_POINTS:
+        return unasked(f"fewer than {FEW_POINTS} validations")
     special = _multiple(m) or _at_chance(m) or _unmoved(m, train, val) or _unfed(m)
     if special is not None:
         return special

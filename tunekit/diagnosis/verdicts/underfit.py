@@ -8,7 +8,7 @@ from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import EARLY, REST, Measures, Score, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, losses_lacking, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.diagnosis.verdicts.not_learning import DEAD_DROP
 from tunekit.logs.log import Procedure
@@ -19,6 +19,7 @@ UNDER_DROP_ALONE = 0.2  # the same where no accuracy tells a poor end from a goo
 UNDER_RATIO = 1.25  # validation over training loss: above it the trouble is a gap, not capacity (SURVEY)
 UNDER_ACCURACY = 0.6  # accuracy below which a converged network is poor (AUTOTRAINER: 0.6 to 0.7)
 OTHER_TASK = 4.0  # times the share of errors that is gone, by which the loss of another task than the accuracy's falls
+FEW_POINTS = 8  # below which nothing has settled
 NOISES = 3.0  # standard deviations of its noise, from point to point, that a fall measures
 POOR = 0.3  # level below which a metric that is no accuracy is poor
 SETTLED_SLOPE = 0.05  # relative change over the last quarter below which a curve has settled
@@ -27,8 +28,9 @@ HALF_SLOPE = 0.06  # the same over the second half of the run, which noise hides
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
-    if train is None or len(train.y) < 8 or m.swapped:
-        return silent("too short")
+    lacks = losses_lacking(None if m.swapped else train, FEW_POINTS)
+    if train is None or lacks:
+        return unasked(lacks)
     change, z, _ = movement(train.place, train.y, REST)
     relative = train.relative(change, max(abs(train.end), abs(train.end - change)))
     drop = m.drop
