@@ -393,3 +393,38 @@ class TestWhatALossIsCalled:
     def test_what_is_one_minus_an_accuracy_is_an_error(self) -> None:
         diagnosis = judge(log(None, None, 1 - fall(40, 0.9, 0.1, 1.6)))
         assert "the validation error still fell" in diagnosis.summary.lower()
+
+
+class TestWords:
+    """What is said agrees with what stands beside it."""
+
+    def test_the_checkpoint_to_keep_is_that_of_the_lowest_value(self) -> None:
+        val = 0.5 + 1.5 * np.exp(-12 * times(40)) + 0.6 * np.maximum(times(40) - 0.3, 0)
+        val[17] = 0.45
+        diagnosis = judge(log(fall(40, 2.3, 0.02, 5), val))
+        assert "0.45, its lowest value, at epoch 18" in diagnosis.summary
+        assert any("epoch 18" in line for line in diagnosis.advice)
+        assert diagnosis.evidence["val_best"] == 0.45
+
+    def test_what_fell_at_first_does_not_stay_where_it_was(self) -> None:
+        y = np.concatenate([[1.6, 1.2], np.full(20, 1.05)]) * noise(22, 0.003)
+        diagnosis = judge(log(y, y, 0.4 + 0.004 * np.sin(np.arange(22))))
+        assert diagnosis.code == "not_learning"
+        assert "stands still behind its first points" in diagnosis.summary
+
+    def test_a_single_loss_that_is_not_finite(self) -> None:
+        y = fall(20, 2.3, 0.3, 6)
+        y[-1] = np.nan
+        diagnosis = judge(log(y))
+        assert diagnosis.summary == "The last of 20 training losses, at epoch 20, is not finite."
+        assert all("went from" not in note.message for note in diagnosis.notes)
+
+    def test_a_standstill_in_three_digits_is_told_by_its_course(self) -> None:
+        train = fall(30, 2.3, 0.1, 1.6)
+        val = np.where(times(30) < 0.7, fall(30, 1.2, 0.25, 2), 0.2541 - 0.0001 * np.arange(30))
+        diagnosis = judge(log(train, val))
+        assert "from 0.25 to 0.25 in" not in diagnosis.summary
+
+
+def test_large_losses_are_numbers_and_no_powers() -> None:
+    assert "from 2200 at the start to 1200 over" in judge(log(fall(40, 2200.0, 1200.0, 9))).summary

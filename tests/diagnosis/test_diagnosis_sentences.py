@@ -115,6 +115,10 @@ class Sentence:
             bad = ~np.isfinite(np.asarray(train.y, float))
             wanted = [bad.sum(), len(bad), np.asarray(train.x, float)[bad][0]]
             self.take(match, list(map(float, match.groups())), wanted)
+        if match := re.search(rf"the last of {N} training losses, at \w+ {N}, is not finite", self.text, re.IGNORECASE):
+            bad = ~np.isfinite(np.asarray(train.y, float))
+            wanted = [len(bad), np.asarray(train.x, float)[-1] if bad.sum() == 1 and bad[-1] else np.nan]
+            self.take(match, list(map(float, match.groups())), wanted)
         if match := re.search(rf"(?i)over the last tenth \w+ is {N} % in training and {N} % in validation", self.text):
             wanted = [round(100 * ending(*rows(curve)), 1) for curve in (metric.train, metric.val)]
             self.take(match, list(map(float, match.groups())), wanted)

@@ -110,7 +110,12 @@ def _levels(m: Measures) -> dict[str, object]:
     if train is not None:
         levels |= {"train_points": train.points, "train_start": train.start, "train_end": train.end}
     if m.val is not None:
-        levels |= {"val_points": m.val.points, "val_start": m.val.start, "val_best": m.val.low, "val_end": m.val.end}
+        levels |= {
+            "val_points": m.val.points,
+            "val_start": m.val.start,
+            "val_best": m.val.log.lowest,
+            "val_end": m.val.end,
+        }
     if m.score is not None:
         ends = {"metric_end": m.score.sign * m.score.end, "metric_best": m.score.sign * m.score.best}
         levels |= {"metric": m.score.name, **ends}

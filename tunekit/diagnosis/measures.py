@@ -113,6 +113,12 @@ class Side:
     unit: str
 
     @property
+    def behind(self) -> float:
+        """The median of the three points behind the first transient, or of those that there are."""
+        first = min(max(1, math.ceil(EARLY * len(self.y))), len(self.y) - 1)
+        return float(np.median(self.y[first : first + 3]))
+
+    @property
     def positive(self) -> bool:
         """Whether ratios of levels mean something: no value at or below zero."""
         return bool(np.min(self.y) > 0 and np.min(self.smoothed) > 0)
@@ -204,12 +210,10 @@ class Measures:
 
     @property
     def best(self) -> tuple[float | None, float | None]:
-        """x and epoch of the best validation loss (of medians of three), where there is one."""
-        if self.val is None or not np.any(np.isfinite(self.val.y)):
+        """x and epoch of the lowest validation loss, where there is one."""
+        if self.val is None or not np.any(np.isfinite(self.val.log.y)):
             return None, None
-        around = slice(max(0, self.val.low_at - 1), self.val.low_at + 2)
-        index = max(0, self.val.low_at - 1) + int(np.argmin(self.val.y[around]))
-        return float(self.val.x[index]), self.epoch_at(self.val, index)
+        return self.val.log.lowest_x, self.epoch_at(self.val.unit, self.val.log.lowest_x)
 
     @property
     def working_range(self) -> tuple[float, float, float] | None:
@@ -220,14 +224,14 @@ class Measures:
         numbers = (known.lr, *known.sweep_range)
         return numbers if min(numbers) > 0 else None
 
-    def epoch_at(self, side: Side, index: int) -> float | None:
-        """The epoch at a point of a curve, where the log knows it."""
-        if side.unit == "epoch":
-            return float(side.x[index])
+    def epoch_at(self, unit: str, place: float) -> float | None:
+        """The epoch at a place of a curve in this unit, where the log knows it."""
+        if unit == "epoch":
+            return place
         if self.log.epochs is None:
             return None
         x, epochs = finite(self.log.epochs)
-        return float(np.interp(side.x[index], x, epochs)) if len(x) else None
+        return float(np.interp(place, x, epochs)) if len(x) else None
 
 
 def measure(log: Log) -> Measures:

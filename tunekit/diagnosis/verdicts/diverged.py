@@ -36,9 +36,11 @@ def judge(m: Measures) -> Outcome:
         return unasked(losses_lacking(train))
     if train.bad_end or train.bad >= BAD_POINTS:
         evidence = {"not_finite": train.bad, "first_not_finite_x": train.bad_x, "points": train.points}
-        where = f"first at {train.unit} {place(train.bad_x or 0.0)}"
-        many = "the last one among them" if train.bad_end else "and it went on"
-        text = f"{train.bad} of {train.points} training losses are not finite, {where}, {many}"
+        where = f"{train.unit} {place(train.bad_x or 0.0)}"
+        text = f"the last of {train.points} training losses, at {where}, is not finite"
+        if train.bad > 1:
+            many = "the last one among them" if train.bad_end else "and it went on"
+            text = f"{train.bad} of {train.points} training losses are not finite, first at {where}, {many}"
         return Outcome(True, text, evidence, 10.0)
     if m.log.objective is not None:
         return silent("all finite, and a loss that grows is no fault here")

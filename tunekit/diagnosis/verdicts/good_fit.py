@@ -7,7 +7,7 @@ import numpy as np
 from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, level
-from tunekit.diagnosis.measures import END, REST, Measures, Points, Side, movement
+from tunekit.diagnosis.measures import END, REST, Measures, Points, Score, Side, movement
 from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
@@ -61,7 +61,7 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         )
     if validations < FEW_VALIDATIONS:
         return
-    gained = score is not None and score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
+    gained = score is not None and _gained(score)
     if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
         late = "" if m.begins else f"; {late_start(train)}"
         yield (
@@ -107,17 +107,6 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
             )
         elif _moves(val) and len(val.y) >= FEW_POINTS and not perfect:
             yield "the validation loss has not settled", "train on until validation stands still"
-        if (
-            score is not None
-            and score.is_accuracy
-            and score.end < POOR
-            and same_task(m, score)
-            and val.relative(val.start - val.low, val.start) < LEARNT_SURELY
-        ):
-            yield (
-                f"the validation loss went {course(val.log)}, and {score.name} is poor: {course(score.log)}",
-                "log validation from before the first iteration on: it may be at what guessing gives",
-            )
         apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
         wide = train is not None and val.end - train.end > BEHIND * max(max(train.start, val.start) - train.end, 0.0)
         if wide and not apart and train is not None:
@@ -125,6 +114,14 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
                 f"there is a gap of more than half of what training lost: {shown(val.log.ending)} in validation and "
                 f"{shown(train.log.ending)} in training over the last tenth",
                 "log the training loss in eval mode, over the same mean as validation's",
+            )
+    if score is not None and score.is_accuracy and score.end < POOR and train is not None:
+        side, words = (val, "validation") if val is not None else (train, "training")
+        little = side.relative(side.start - side.low, side.start) < LEARNT_SURELY and same_task(m, score)
+        if little or not _gained(score):
+            yield (
+                f"the {words} loss went {course(side.log)}, and {score.name} is poor: {course(score.log)}",
+                "log validation from before the first iteration on: it may be at what guessing gives",
             )
     if score is not None and (score.is_accuracy or val is None):
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
@@ -153,6 +150,10 @@ def _took_no_part(m: Measures, val: Side) -> bool:
     fell = fell or (train is not None and train.positive and val.low < LEARNT_BEFORE * train.start)
     knows = m.score is not None and m.score.is_accuracy and m.score.end >= DEAD_ACCURACY
     return not fell and not knows and m.drop < LEARNT_SURELY
+
+
+def _gained(score: Score) -> bool:
+    return score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
 
 
 def _same(points: Points) -> float:

@@ -14,6 +14,7 @@ from tunekit.diagnosis.verdict import (
     halves,
     losses_lacking,
     percent,
+    shown,
     silent,
     unasked,
 )
@@ -71,7 +72,8 @@ def judge(m: Measures) -> Outcome:
         if rises or moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
             return silent(f"the validation loss went {course(val.log)}, {eighths(val.log)}")
         if not m.swapped:
-            text += f", and validation's {eighths(val.log) if after < before else course(val.log)}"
+            told = after < before and shown(after) != shown(before)
+            text += f", and validation's {eighths(val.log) if told else course(val.log)}"
     elif score is not None:
         change, _, _ = movement(score.place, score.y, 0.3)
         evidence["metric_change"] = change

@@ -48,7 +48,7 @@ def judge(m: Measures) -> Outcome:
     if train is None or lacks:
         return unasked(lacks)
     if float(np.max(train.y)) > JUMPS * float(np.median(train.y)) > 0:
-        return silent(f"the training loss is {shown(train.log.highest)} at its highest")
+        return silent(f"the training loss went {course(train.log)}")
     stuck_at = _constant(m, train) or _at_chance(m, train) or _still(m, train)
     if stuck_at is not None:
         return stuck_at
@@ -73,10 +73,16 @@ def judge(m: Measures) -> Outcome:
     within_noise = late < noise and late < DEAD_NOISE_DROP and not curves.falls(trend)
     quiet = noise < QUIET or (score is not None and score.bounded)
     flat = (quiet and total < DEAD_DROP) or (quiet and within_noise and total < DEAD_NOISE_DROP)
-    stuck = late < DEAD_DROP and total < DEAD_TOTAL and score is not None and score.bounded
-    if not (flat or (stuck and (not curves.falls(trend) or late < DEAD_DROP / 2))):
+    behind = train.relative(train.behind - train.end, train.behind)
+    stuck = min(late, behind) < DEAD_DROP and total < DEAD_TOTAL and score is not None and score.bounded
+    if not (flat or (stuck and (not curves.falls(trend) or min(late, behind) < DEAD_DROP / 2))):
         return moves
-    text = f"the training loss stays where it was: {course(train.log)}"
+    stays = abs(train.relative(train.log.first - train.log.ending, train.log.first)) < DEAD_NOISE_DROP
+    text = (
+        f"the training loss stays where it was: {course(train.log)}"
+        if stays
+        else f"the training loss stands still behind its first points: {course_by_lowest(train.log)}"
+    )
     if score is not None and score.bounded:
         text += f", {score.name} at {shown(score.log.ending)} over the last tenth"
     text += _guessing(m, train.end)

@@ -11,7 +11,17 @@ from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import END, REST, Measures, Score, Side, movement
-from tunekit.diagnosis.verdict import NO_VALIDATION_LOSS, Outcome, Verdict, percent, place, shown, silent, unasked
+from tunekit.diagnosis.verdict import (
+    NO_VALIDATION_LOSS,
+    Outcome,
+    Verdict,
+    course_by_lowest,
+    percent,
+    place,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.diagnosis.verdicts.train_val_mismatch import LEARNT
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Remedy
@@ -55,6 +65,8 @@ def judge(m: Measures) -> Outcome:
     spoken = sides or _apart(m)
     if spoken is not None:
         return spoken
+    if m.swapped:
+        return silent(f"the validation loss went {course_by_lowest(val.log)}")
     levels = f"validation at {shown(val.log.ending)} and training at {shown(train.log.ending)} over the last tenth"
     return silent(f"the validation loss is {shown(val.log.lowest)} at its lowest, {levels}{_gap_words(m)}")
 
@@ -79,7 +91,7 @@ def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
     rise = rise_of(m, val)
     if rise is None:
         return None
-    evidence = {"val_best": val.low, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
+    evidence = {"val_best": val.log.lowest, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
     text = (
         f"the validation loss rose from {shown(val.log.lowest)}, its lowest value, at {val.unit} "
         f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth"
@@ -111,7 +123,7 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
         return None
     if gap <= STALL_GAP and not (apart is not None and apart > GAP):
         return None
-    evidence = {"val_best": val.low, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    evidence = {"val_best": val.log.lowest, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
     text = (
         f"the validation loss stands at {shown(val.log.ending)} over the last tenth, {shown(val.log.lowest)} at its "
         f"lowest, while training fell on to {shown(train.log.ending)}"

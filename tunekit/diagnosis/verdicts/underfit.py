@@ -1,13 +1,9 @@
 """Settled, no gap, and poor: by accuracy where there is one, else by how little of the loss is gone."""
 
-import math
-
-import numpy as np
-
 from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import EARLY, REST, Measures, Score, movement
+from tunekit.diagnosis.measures import REST, Measures, Score, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, losses_lacking, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.diagnosis.verdicts.not_learning import DEAD_DROP
@@ -33,7 +29,7 @@ def judge(m: Measures) -> Outcome:
         return unasked(lacks)
     change, z, _ = movement(train.place, train.y, REST)
     relative = train.relative(change, max(abs(train.end), abs(train.end - change)))
-    drop = m.drop
+    drop = max(m.drop, train.relative(train.log.first - train.log.ending, train.log.first))
     evidence: dict[str, object] = {"drop": drop, "train_change": relative}
     moves = SETTLED_SLOPE if abs(z) < curves.SIGNIFICANT else -FALLING
     half, half_z, _ = movement(train.place, train.y, 0.5)
@@ -44,9 +40,7 @@ def judge(m: Measures) -> Outcome:
         ends = f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
         return silent(f"there is a gap: {ends}")
     few = train.start - train.end < max(train.sigma, NOISES * train.jitter)
-    first = max(1, math.ceil(EARLY * len(train.y)))
-    behind = float(np.median(train.y[first : first + 3]))
-    late = train.relative(behind - train.end, behind)
+    late = train.relative(train.behind - train.end, train.behind)
     nothing = drop < DEAD_DROP or few or late < DEAD_DROP
     if nothing and (score is None or not score.bounded):
         return silent(f"the training loss went {course(train.log)}, as that of a finished or a dead model does")
