@@ -115,6 +115,9 @@ class Sentence:
             bad = ~np.isfinite(np.asarray(train.y, float))
             wanted = [bad.sum(), len(bad), np.asarray(train.x, float)[bad][0]]
             self.take(match, list(map(float, match.groups())), wanted)
+        if match := re.search(rf"{N} of {N} validation losses are not finite", self.text):
+            bad = ~np.isfinite(np.asarray(val.y, float))
+            self.take(match, list(map(float, match.groups())), [bad.sum(), len(bad)])
         if match := re.search(rf"the last of {N} training losses, at \w+ {N}, is not finite", self.text, re.IGNORECASE):
             bad = ~np.isfinite(np.asarray(train.y, float))
             wanted = [len(bad), np.asarray(train.x, float)[-1] if bad.sum() == 1 and bad[-1] else np.nan]
@@ -123,7 +126,7 @@ class Sentence:
             wanted = [round(100 * ending(*rows(curve)), 1) for curve in (metric.train, metric.val)]
             self.take(match, list(map(float, match.groups())), wanted)
         if match := re.search(rf"is {N} at each of its {N} points", self.text):
-            y = rows(metric.val)[1]
+            y = self.subject(match.start(1))[1]
             self.take(match, list(map(float, match.groups())), [y.max() if y.max() == y.min() else np.nan, len(y)])
         if match := re.search(rf"the log begins at \w+ {N} only", self.text):
             self.take(match, [float(match[1])], [self.curves["training"][0][0]])

@@ -66,7 +66,12 @@ def judge(m: Measures) -> Outcome:
         by_plan = warm >= 0.8 * (train.place[last] - train.place[0]) or any(
             abs(decay - train.place[last]) < 0.08 for decay in decays
         )
-        if enough and not by_plan and not _stands_again(train.smoothed[last + 1 :], level, last - first + 1, wobble):
+        if (
+            enough
+            and not by_plan
+            and _shared(m, float(train.place[last]))
+            and not _stands_again(train.smoothed[last + 1 :], level, last - first + 1, wobble)
+        ):
             until = float(train.x[last])
             stood = float(np.median(train.log.y[train.log.x <= until]))
             text = (
@@ -75,6 +80,18 @@ def judge(m: Measures) -> Outcome:
             )
             return Outcome(True, text, {"level": level, "share": share, "fall": fell}, share / least)
     return silent("the training loss did not stand still at first and fall then")
+
+
+def _shared(m: Measures, last: float) -> bool:
+    """Whether validation, where it has points on both sides of the end of a standstill, falls behind it as well."""
+    val = m.val
+    if val is None or m.swapped:
+        return True
+    before, after = val.y[val.place <= last], val.y[val.place > last]
+    if len(before) < 2 or len(after) < 2:
+        return True
+    level = float(np.median(before[-3:]))
+    return val.relative(level - float(np.min(after)), level) > DROPPED / 2
 
 
 def _stands_again(y: Array, level: float, points: int, wobble: float) -> bool:
