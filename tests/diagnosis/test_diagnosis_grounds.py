@@ -347,6 +347,11 @@ class TestLittleLearnt:
         assert judge(Log("test", train=made.train, val=val)).code == "good_fit"
 
 
+def test_two_epochs_learnt_and_lost() -> None:
+    assert judge(log([4.83, 1.57, 1.23, 4.86, 4.83, 4.76, 4.79, 4.77, 4.77, 4.77])).code == "diverged"
+    assert judge(log([4.83, 4.57, 1.23, 4.86, 4.83, 4.76, 4.79, 4.77, 4.77, 4.77])).code != "diverged"
+
+
 def test_a_short_run_that_collapsed_and_stays_there() -> None:
     for level in (1.4, 2.35, 6.6):
         y = level * np.array([1.0, 0.5, 0.3, 0.24, 0.2, 0.2, 0.99, 1.0, 1.01])

@@ -24,6 +24,7 @@ from tunekit.vocabulary import Code
 
 BAD_POINTS = 3  # losses that are not finite: this many anywhere, or one at the end (DEEP_LOCALIZE: one)
 GROWTH = 2.0  # times the lowest level that the end of a diverged curve lies at (DEEP_CHECKER: growth of 2)
+SHORT = 20  # points below which two are a level: the smoothed curve never comes down to it
 COLLAPSE = 0.8  # ... or share of the starting loss that a collapsed network's loss returns to, and stays at
 BLOW_UP = 10.0  # times the start that a single last loss lies at when a run ends by blowing up
 GAINS = 0.1  # gain of a metric, as a fraction, of a run that cannot have blown up at its first point
@@ -55,7 +56,8 @@ def judge(m: Measures) -> Outcome:
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
         text = f"the last training loss is {shown(train.log.last)}: {levels}"
         return Outcome(True, text, evidence, 1.2)
-    fell = train.positive and train.low < train.start / GROWTH
+    low = float(np.sort(train.y)[1]) if FEW_TRAIN <= len(train.y) < SHORT else train.low
+    fell = train.positive and low < train.start / GROWTH
     change, _, _ = movement(train.place, train.y, 0.10)
     flat = abs(train.relative(change, train.end)) < 0.10
     last = train.y[-max(3, len(train.y) // 10) :]
