@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tunekit.diagnosis.measures import Measures, measure
+from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.measuring import measure
 from tunekit.diagnosis.verdict import Diagnosis, Dismissed, Outcome, Verdict
 from tunekit.diagnosis.verdicts import codes, verdicts
 from tunekit.jsondata import plain

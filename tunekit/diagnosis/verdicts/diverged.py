@@ -86,7 +86,12 @@ def advice(m: Measures) -> tuple[str, ...]:
 def _first_is_other(m: Measures, train: Side) -> bool:
     """A first loss below all others, which fall while a metric rises: no run that blew up gains."""
     gains = m.score is not None and m.score.bounded and m.score.best - m.score.start > GAINS
-    return gains and train.low_at == 0 and float(np.median(train.y[1:4])) > max(GROWTH * float(train.y[0]), train.end)
+    return (
+        gains
+        and train.low_at == 0
+        and len(train.y) > 1
+        and float(np.median(train.y[1:4])) > max(GROWTH * float(train.y[0]), train.end)
+    )
 
 
 def _sums(done: Array) -> Array:
