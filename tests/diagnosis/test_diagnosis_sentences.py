@@ -107,7 +107,8 @@ class Sentence:
         """Sentences with numbers of more than one curve, or of points that are not finite."""
         train, val, metric = self.log.train, self.log.val, self.metric
         if match := re.search(rf"{N} training and {N} validation points", self.text):
-            held = [len(x) for x in (val.x if val else (), rows(metric.val)[0] if metric else ())]
+            losses = val or self.log.blank
+            held = [len(x) for x in (losses.x if losses else (), rows(metric.val)[0] if metric else ())]
             own = len(train.x) if train else 0 if self.swapped else len(self.curves["training"][0])
             held = max(0 if held[0] < 2 else held[0], held[1])
             self.take(match, list(map(float, match.groups())), [own, held])

@@ -35,7 +35,7 @@ def measure(log: Log) -> Measures:
         lr=_rates(log, train_curve),
         swapped=swapped,
         derived=derived,
-        blank=given.val if log.val is None and not _reinforces(given) else None,
+        blank=(given.blank or given.val) if log.val is None and not _reinforces(given) else None,
     )
 
 

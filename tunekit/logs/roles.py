@@ -53,8 +53,6 @@ def assemble(
             train_loss, val_loss = _error_as_loss(curves, notes)
     if val_loss is None and train_loss is not None and not train:
         val_loss = _from_perplexity(curves, train_loss, notes)
-    if val_loss is None and train_loss is not None:
-        val_loss = next(iter(blank.values()), None)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
     metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
@@ -71,6 +69,7 @@ def assemble(
         objective=objective_of(curves, format, name),
         gradients=next((curves[key] for key in curves if part(key).kind == "grad_norm"), None),
         unfed=_unfed(curves),
+        blank=next(iter(blank.values()), None) if val_loss is None else None,
     )
 
 
