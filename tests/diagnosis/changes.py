@@ -111,7 +111,7 @@ def named_as(style: str) -> Callable[[Log], Log]:
             named |= {trained.format(item.name): item.train, held.format(item.name): item.val}
         series = {key: curve(key, one.x, one.y, one.unit) for key, one in named.items() if one is not None}
         again = assemble(Series(series), log.format, ["a log"])
-        return replace(again, epochs=log.epochs, gradients=log.gradients)
+        return replace(again, epochs=log.epochs, gradients=log.gradients, blank=log.blank)
 
     change.__name__ = f"named_as_{style}"
     return change
