@@ -88,6 +88,35 @@ def in_per_cent(log: Log) -> Log:
     return replace(log, metrics=tuple(hundredfold(item) if item.bounded else item for item in log.metrics))
 
 
+STYLES = {
+    "keras": ("loss", "val_loss", "{}", "val_{}", "lr"),
+    "words": ("Train Loss", "Valid Loss", "Train {}", "Valid {}", "Learning Rate"),
+    "slashes": ("train/loss", "eval/loss", "train/{}", "eval/{}", "train/learning_rate"),
+    "behind": ("Loss/train", "Loss/val", "{}/train", "{}/val", "LR"),
+    "steps": ("train_loss_step", "val_loss_epoch", "train_{}_epoch", "val_{}_epoch", "lr-Adam"),
+}
+"""What tools call a training loss, a validation loss, a metric of each, and a rate."""
+
+
+def named_as(style: str) -> Callable[[Log], Log]:
+    """The first metric and the losses under other names, read as a log's columns are; of a known objective as they
+    are, which is told by its names."""
+    train, val, trained, held, rate = STYLES[style]
+
+    def change(log: Log) -> Log:
+        if log.objective is not None or log.unfed:
+            return log
+        named = {train: log.train, val: log.val, rate: log.lr}
+        for item in log.metrics[:1]:
+            named |= {trained.format(item.name): item.train, held.format(item.name): item.val}
+        series = {key: curve(key, one.x, one.y, one.unit) for key, one in named.items() if one is not None}
+        again = assemble(Series(series), log.format, ["a log"])
+        return replace(again, epochs=log.epochs, gradients=log.gradients, blank=log.blank)
+
+    change.__name__ = f"named_as_{style}"
+    return change
+
+
 CHANGES: dict[str, Callable[[Log], Log]] = {
     change.__name__: change
     for change in (
@@ -98,5 +127,6 @@ CHANGES: dict[str, Callable[[Log], Log]] = {
         losses_times_100,
         validation_half_as_often,
         in_per_cent,
+        *map(named_as, STYLES),
     )
 }

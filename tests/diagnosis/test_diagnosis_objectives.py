@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -164,6 +165,17 @@ def test_the_losses_of_a_generator_and_a_discriminator(tmp_path: Path) -> None:
     assert said(judge(table(tmp_path, columns))) == {"other_objective"}
 
 
+@pytest.mark.parametrize("names", ["D_A G_A cycle_A idt_A D_B G_B cycle_B idt_B", "G_GAN G_L1 D_real D_fake"])
+def test_what_cyclegan_and_pix2pix_write(tmp_path: Path, names: str) -> None:
+    lines = ["================ Training Loss (Tue Mar  5 10:11:12 2024) ================"]
+    for k in range(60):
+        losses = " ".join(f"{name}: {0.4 + 0.05 * math.sin(k + place):.3f}" for place, name in enumerate(names.split()))
+        lines.append(f"(epoch: {1 + k // 6}, iters: {100 + 100 * (k % 6)}, time: 0.412, data: 0.003) {losses} ")
+    (tmp_path / "loss_log.txt").write_text("\n".join(lines) + "\n")
+    for path in (tmp_path, tmp_path / "loss_log.txt"):
+        assert said(judge(read(path)[0])) == {"other_objective"}
+
+
 def test_a_weight_that_changes_is_annealing_and_one_that_stays_is_not(tmp_path: Path) -> None:
     parts = {
         "epoch": np.arange(1.0, N + 1),
@@ -216,6 +228,7 @@ def named(names: str) -> Callable[[], str | None]:
         ("rewards/chosen, rewards/rejected, rewards/margins, loss", "preference"),
         ("Loss_D, Loss_G", "adversarial"),
         ("G_GAN, G_L1, D_real, D_fake", "adversarial"),
+        ("D_A, G_A, cycle_A, idt_A, D_B, G_B, cycle_B, idt_B", "adversarial"),
         ("loss, loss_q0, loss_q3, vb", "diffusion"),
         ("train_loss, val_loss, returns", None),
         ("epoch, train_loss, val_loss, sharpe, return", None),

@@ -61,6 +61,9 @@ def test_each_shape_gives_its_verdict(name: str, n: int, noise: float) -> None:
 STEADY = sorted(set(SHAPES) - {"lr_too_high", "lr_too_low", "metric_loss_disagree"})
 """Shapes whose verdict holds under 2 % of noise. The others are told by small differences."""
 
+OF_THE_START = {"lr_too_low", "plateau_then_drop"}
+"""Shapes that say something of a run only where its beginning is in the log."""
+
 SINGLE = {"noisy_val", "unstable", "lr_too_high"}
 """Shapes made of single points, which thinning may take away."""
 
@@ -89,7 +92,7 @@ class TestLaws:
         assert [note.code for note in scaled.notes] == [note.code for note in plain.notes]
 
     @steady
-    @given(st.sampled_from(sorted(SHAPES)), lengths, seeds, st.integers(-1000, 1_000_000))
+    @given(st.sampled_from(sorted(set(SHAPES) - OF_THE_START)), lengths, seeds, st.integers(-1000, 1_000_000))
     def test_shift_in_x(self, name: str, n: int, seed: int, shift: int) -> None:
         _, shape = SHAPES[name]
         plain = judge(log_of(shape(n), 0.01, seed))
@@ -252,7 +255,10 @@ class TestNumbers:
     def test_dismissed_verdicts_carry_their_number(self) -> None:
         diagnosis = judge(log_of(good_fit(50)))
         reasons = {item.code: item.reason for item in diagnosis.dismissed}
-        assert set(reasons) == CODES - {"good_fit", "cannot_tell"}
+        of_other_trainings = {"nothing_to_learn", "reward_collapse", "other_objective", "insufficient_data"}
+        unchecked = {item.code for item in diagnosis.unchecked}
+        assert set(reasons) | unchecked == CODES - {"good_fit", "cannot_tell"} - of_other_trainings
+        assert not set(reasons) & unchecked
         assert any(char.isdigit() for char in reasons["overfit"])
 
     def test_the_first_loss_that_is_not_finite_is_named(self) -> None:

@@ -107,7 +107,8 @@ class Sentence:
         """Sentences with numbers of more than one curve, or of points that are not finite."""
         train, val, metric = self.log.train, self.log.val, self.metric
         if match := re.search(rf"{N} training and {N} validation points", self.text):
-            held = [len(x) for x in (val.x if val else (), rows(metric.val)[0] if metric else ())]
+            losses = val or self.log.blank
+            held = [len(x) for x in (losses.x if losses else (), rows(metric.val)[0] if metric else ())]
             own = len(train.x) if train else 0 if self.swapped else len(self.curves["training"][0])
             held = max(0 if held[0] < 2 else held[0], held[1])
             self.take(match, list(map(float, match.groups())), [own, held])
@@ -115,15 +116,26 @@ class Sentence:
             bad = ~np.isfinite(np.asarray(train.y, float))
             wanted = [bad.sum(), len(bad), np.asarray(train.x, float)[bad][0]]
             self.take(match, list(map(float, match.groups())), wanted)
+        if match := re.search(rf"{N} of {N} validation losses are not finite", self.text):
+            bad = ~np.isfinite(np.asarray(val.y, float))
+            self.take(match, list(map(float, match.groups())), [bad.sum(), len(bad)])
+        if match := re.search(rf"the last of {N} training losses, at \w+ {N}, is not finite", self.text, re.IGNORECASE):
+            bad = ~np.isfinite(np.asarray(train.y, float))
+            wanted = [len(bad), np.asarray(train.x, float)[-1] if bad.sum() == 1 and bad[-1] else np.nan]
+            self.take(match, list(map(float, match.groups())), wanted)
         if match := re.search(rf"(?i)over the last tenth \w+ is {N} % in training and {N} % in validation", self.text):
             wanted = [round(100 * ending(*rows(curve)), 1) for curve in (metric.train, metric.val)]
             self.take(match, list(map(float, match.groups())), wanted)
         if match := re.search(rf"is {N} at each of its {N} points", self.text):
-            y = rows(metric.val)[1]
+            y = self.subject(match.start(1))[1]
             self.take(match, list(map(float, match.groups())), [y.max() if y.max() == y.min() else np.nan, len(y)])
-        if match := re.search(rf"is about {N} times validation's", self.text):
-            wanted = [round(ending(*self.curves["training"]) / ending(*self.curves["validation"]))]
-            self.take(match, list(map(float, match.groups())), wanted)
+        if match := re.search(rf"the log begins at \w+ {N} only", self.text):
+            self.take(match, [float(match[1])], [self.curves["training"][0][0]])
+        summed = rf"keeps to about {N} times validation's, as one does that is summed over {N} "
+        if match := re.search(summed, self.text):
+            times = ending(*self.curves["training"]) / ending(*self.curves["validation"])
+            near = float(match[2]) if abs(times / float(match[2]) - 1) < 0.08 else np.nan
+            self.take(match, list(map(float, match.groups())), [times, near])
         if match := re.search(rf"\(ln {N} = {N}\)", self.text):
             self.take(match, list(map(float, match.groups())), [float(match[1]), np.log(float(match[1]))])
         for curve in self.log.objective.curves.values() if self.log.objective else ():

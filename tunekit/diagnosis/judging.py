@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from tunekit.diagnosis.measures import Measures, measure
+from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.measuring import measure
 from tunekit.diagnosis.verdict import Diagnosis, Dismissed, Outcome, Verdict
 from tunekit.diagnosis.verdicts import codes, verdicts
 from tunekit.jsondata import plain
@@ -25,9 +27,9 @@ Spoken = tuple[Verdict, Outcome]
 def judge(log: Log) -> Diagnosis:
     """The verdict on a log, with its numbers, what was dismissed, and what to do."""
     m = measure(log)
-    headlines, only_notes, silences = _asked(m)
+    headlines, only_notes, silences, lacking = _asked(m)
     *_, remains = verdicts().values()
-    verdict, outcome = headlines[0] if headlines else (remains, remains.judge(m))
+    verdict, outcome = headlines[0] if headlines else (remains, _called(remains.judge(m), m))
     notes = _notes(verdict, [*headlines, *only_notes], m)
     best_x, best_epoch = m.best
     severity = verdict.code.severity
@@ -42,6 +44,7 @@ def judge(log: Log) -> Diagnosis:
         remedies=verdict.remedies_for(m),
         confidence=_confidence(verdict, outcome, m),
         dismissed=tuple(Dismissed(code, "; ".join(texts)) for code, texts in silences.items() if code not in said),
+        unchecked=tuple(Dismissed(code, what) for code, what in lacking.items() if code not in said),
         change_if=(verdict.changed_by,),
         best_epoch=best_epoch,
         best_x=best_x,
@@ -59,27 +62,36 @@ def headline(diagnosis: Diagnosis) -> Finding:
     )
 
 
-def _asked(m: Measures) -> tuple[list[Spoken], list[Spoken], dict[str, list[str]]]:
-    """What speaks and may be the headline, what speaks as a note only, and what kept the others silent."""
+def _asked(m: Measures) -> tuple[list[Spoken], list[Spoken], dict[str, list[str]], dict[str, str]]:
+    """What speaks and may be the headline, what speaks as a note only, what kept the others silent, and what could not
+    be asked for want of something."""
     *asked, _ = verdicts().values()
     headlines: list[Spoken] = []
     only_notes: list[Spoken] = []
     silences: dict[str, list[str]] = {}
+    lacking: dict[str, str] = {}
     for verdict in asked:
         if verdict.of_the_loss and m.log.objective is not None:
-            silences[verdict.code.name] = ["the training loss is no measure of progress here"]
+            lacking[verdict.code.name] = "the loss is no measure of progress here"
             continue
         if verdict.otherwise and headlines:
             continue
         for rule, may_lead in ((verdict.judge, verdict.headline), (verdict.note, False)):
-            outcome = rule(m) if rule is not None else None
+            outcome = _called(rule(m), m) if rule is not None else None
             if outcome is not None and outcome.speaks:
                 (headlines if may_lead else only_notes).append((verdict, outcome))
-            elif outcome is not None:
+            elif outcome is not None and outcome.lacks:
+                lacking[verdict.code.name] = outcome.lacks
+            elif outcome is not None and outcome.text:
                 silences.setdefault(verdict.code.name, []).append(outcome.text)
         if verdict.final and headlines:
             break
-    return headlines, only_notes, silences
+    asked_at_all = {code: what for code, what in lacking.items() if code not in silences}
+    return headlines, only_notes, silences, asked_at_all
+
+
+def _called(outcome: Outcome, m: Measures) -> Outcome:
+    return replace(outcome, text=m.called(outcome.text))
 
 
 def _notes(headline: Verdict, spoken: Sequence[Spoken], m: Measures) -> tuple[Finding, ...]:
@@ -99,7 +111,12 @@ def _levels(m: Measures) -> dict[str, object]:
     if train is not None:
         levels |= {"train_points": train.points, "train_start": train.start, "train_end": train.end}
     if m.val is not None:
-        levels |= {"val_points": m.val.points, "val_start": m.val.start, "val_best": m.val.low, "val_end": m.val.end}
+        levels |= {
+            "val_points": m.val.points,
+            "val_start": m.val.start,
+            "val_best": m.val.log.lowest,
+            "val_end": m.val.end,
+        }
     if m.score is not None:
         ends = {"metric_end": m.score.sign * m.score.end, "metric_best": m.score.sign * m.score.best}
         levels |= {"metric": m.score.name, **ends}

@@ -10,7 +10,7 @@ import numpy as np
 from tunekit import vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
-from tunekit.diagnosis.measures import Measures, Points
+from tunekit.diagnosis.measures import Measures, Points, Side
 from tunekit.jsondata import plain
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Finding, Remedy
@@ -20,19 +20,40 @@ from tunekit.vocabulary import Code, Finding, Remedy
 class Outcome:
     """What one rule says of a log: whether it speaks, the sentence with the deciding numbers, and how clearly.
 
-    `margin` is the deciding number as a multiple of its threshold: 1 is a case on the edge.
+    `margin` is the deciding number as a multiple of its threshold: 1 is a case on the edge. `lacks` is what the log
+    would have to hold for the rule to be asked at all.
     """
 
     speaks: bool
     text: str
     evidence: Values = field(default_factory=dict)
     margin: float = 2.0
+    lacks: str = ""
 
 
 def silent(text: str) -> Outcome:
     """A rule that does not speak, and the number that kept it silent."""
     return Outcome(False, text)
 
+
+def unasked(lacks: str) -> Outcome:
+    """A rule that cannot be asked of this log, and what the log lacks for it."""
+    return Outcome(False, "", lacks=lacks)
+
+
+def losses_lacking(train: Side | None, points: int = 0, positive: bool = False) -> str:
+    """What a training loss lacks of so many points and, where ratios are taken, of values above zero; empty if
+    nothing."""
+    if train is None:
+        return "no training loss"
+    if len(train.y) < points:
+        return f"fewer than {points} training points"
+    return "a loss that is not above zero throughout" if positive and not train.positive else ""
+
+
+NO_VALIDATION_LOSS = "no validation loss"
+FOREIGN = silent("")
+"""Of a rule that is about another kind of training: nothing is said of it."""
 
 Rule = Callable[[Measures], Outcome]
 
@@ -109,6 +130,8 @@ class Diagnosis:
     remedies: tuple[Remedy, ...] = ()
     confidence: str = "medium"  # low | medium | high
     dismissed: tuple[Dismissed, ...] = ()
+    unchecked: tuple[Dismissed, ...] = ()
+    """Verdicts that could not be asked of this log, and what it lacks for them."""
     change_if: tuple[str, ...] = ()
     best_epoch: float | None = None
     best_x: float | None = None
@@ -125,6 +148,7 @@ class Diagnosis:
             "advice": list(self.advice),
             "confidence": self.confidence,
             "dismissed": [{"code": item.code, "reason": item.reason} for item in self.dismissed],
+            "not_checked": [{"code": item.code, "reason": item.reason} for item in self.unchecked],
             "change_if": list(self.change_if),
             "best_epoch": plain(self.best_epoch),
             "source": plain(self.source),
@@ -132,12 +156,13 @@ class Diagnosis:
 
 
 def shown(value: float) -> str:
-    """A number as a sentence shows it: three significant digits.
+    """A number as a sentence shows it: three significant digits, and no power of ten below a million.
 
-    >>> shown(0.012345), shown(1234.5), shown(2.0)
-    ('0.0123', '1.23e+03', '2')
+    >>> shown(0.012345), shown(1234.5), shown(2.0), shown(1.5e7)
+    ('0.0123', '1230', '2', '1.5e+07')
     """
-    return f"{value:.3g}"
+    short = f"{value:.3g}"
+    return f"{float(short):.0f}" if 1e3 <= abs(value) < 1e6 else short
 
 
 def percent(share: float) -> str:
@@ -165,10 +190,20 @@ def jumps_of(points: Points) -> str:
     return f"by {shown(step)} from point to point about {shown(float(np.median(y)))} (medians of the second half)"
 
 
+def halves(points: Points) -> tuple[float, float]:
+    """The medians of the two halves of a curve's last quarter."""
+    return points.median(0.75, 0.875), points.median(0.875, 1.0)
+
+
 def eighths(points: Points) -> str:
     """The last quarter of a curve in words: the medians of its two halves."""
-    before, after = points.median(0.75, 0.875), points.median(0.875, 1.0)
+    before, after = halves(points)
     return f"from {shown(before)} to {shown(after)} in the last quarter (medians of its halves)"
+
+
+def late_start(side: Side) -> str:
+    """That the log is of a part of the run."""
+    return f"the log begins at {side.unit} {place(float(side.log.x[0]))} only"
 
 
 def place(value: float) -> str:

@@ -47,7 +47,9 @@ class Log:
     """One run as its log tells it. Curves hold NumPy arrays; a NaN in them stands in the log.
 
     `epochs` maps the common x to epochs where the log has both; `procedure` is None for the log of another tool;
-    `objective` is None where the loss is what the training is after; `gradients` are the norms of them.
+    `objective` is None where the loss is what the training is after; `gradients` are the norms of them; `unfed` names
+    parts of the training loss that are zero throughout while validation's are not; `blank` is a validation loss that is
+    zero throughout and was left out.
     """
 
     format: str
@@ -62,6 +64,8 @@ class Log:
     procedure: Procedure | None = None
     objective: Objective | None = None
     gradients: Curve | None = None
+    unfed: tuple[str, ...] = ()
+    blank: Curve | None = None
 
     @property
     def points(self) -> int:

@@ -92,6 +92,12 @@ _CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[-_:.](?=[0-9])|(?<=0\.5):0\.")
 _AVERAGE_PRECISION = re.compile(r"(map|ap|AP)[_@-]?(?=[0-9])")
 _CAMEL = re.compile(r"([a-z0-9])([A-Z])")
+OF_ADVERSARIES = frozenset(
+    [(who, what) for who in "gd" for what in ("a", "b", "gan", "real", "fake", "l1", "vgg")]
+    + [(what, where) for what in ("cycle", "idt") for where in "ab"]
+)
+"""What pix2pix and CycleGAN call their losses: `G_GAN`, `D_real`, `cycle_A`."""
+
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]+")
 _GLUED = re.compile(
     r"^(train|training|trn|tr|validation|valid|val|eval|dev|test|tst|avg|avr|total)"
@@ -190,7 +196,7 @@ def _kind(words: list[str]) -> str:
     last = max((place for place, word in enumerate(words) if word in LOSS), default=len(words))
     if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID_IN_TIME & distinct):
         return ""
-    if LOSS & distinct:
+    if LOSS & distinct or tuple(words) in OF_ADVERSARIES:
         return "loss"
     if {"err", "error"} & distinct:  # `top1_err` is no accuracy
         return "error"

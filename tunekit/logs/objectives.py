@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tunekit.logs.names import LOSS, split
+from tunekit.logs.names import LOSS, part, split
 from tunekit.vocabulary import Curve
 
 Kind = Literal["reinforcement", "preference", "adversarial", "annealed", "diffusion"]
@@ -133,7 +133,7 @@ def _reinforcement(curves: Mapping[str, Curve], words: Named) -> Objective | Non
 
 def _adversarial(curves: Mapping[str, Curve], words: Named) -> Objective | None:
     """The losses of a generator and of a discriminator."""
-    losses = {key: own for key, own in words.items() if own & (LOSS | ADVERSARIAL_ALONE)}
+    losses = {key: own for key, own in words.items() if own & ADVERSARIAL_ALONE or part(key).kind == "loss"}
     made = _first(curves, losses, GENERATOR, {"val", "test", "eval", "lr"})
     told = _first(curves, losses, DISCRIMINATOR, {"val", "test", "eval", "lr", "actor"})
     if made is None or told is None or made == told:

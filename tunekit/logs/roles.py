@@ -43,7 +43,8 @@ def assemble(
     every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
-    curves = _told_apart(every, notes)
+    blank = _never_computed(every, notes)
+    curves = _told_apart({key: value for key, value in every.items() if key not in blank}, notes)
     train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
     val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
     if not (train or val) and train_loss is None and val_loss is None:
@@ -67,6 +68,8 @@ def assemble(
         notes=tuple(dict.fromkeys(notes)),
         objective=objective_of(curves, format, name),
         gradients=next((curves[key] for key in curves if part(key).kind == "grad_norm"), None),
+        unfed=_unfed(curves),
+        blank=next(iter(blank.values()), None) if val_loss is None else None,
     )
 
 
@@ -80,24 +83,35 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
     raise UserError(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
 
 
-def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
-    """The curves by names that tell their splits; losses of a validation that never took place are left out."""
-    result = dict(curves)
+def _never_computed(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
+    """Losses of validation that are zero throughout, where others are not."""
     losses = {key: floats(curves[key].y) for key in curves if part(key).kind == "loss"}
-    if any(np.any(y != 0.0) for y in losses.values()):
-        for key, y in losses.items():
-            if part(key).side in ("val", "test") and len(y) > 1 and not np.any(y):
-                notes.append(f"{key!r} is 0 in every row, so it was not computed; left out")
-                del result[key]
-    numbered = {key: match for key in result if (match := _NUMBERED_SET.match(key))}
-    if {match[2] for match in numbered.values()} != {"0", "1"} or any(part(key).side == "train" for key in result):
-        return result
-    first, second = (_level(result, numbered, number) for number in "01")
+    if not any(np.any(y != 0.0) for y in losses.values()):
+        return {}
+    blank = [key for key, y in losses.items() if part(key).side in ("val", "test") and len(y) > 1 and not np.any(y)]
+    notes += [f"{key!r} is 0 in every row, so it was not computed; left out" for key in blank]
+    return {key: curves[key] for key in blank}
+
+
+def _unfed(curves: Mapping[str, Curve]) -> tuple[str, ...]:
+    """Parts of the training loss that are zero at each point, though those of validation are not."""
+    losses = {key: part(key) for key in curves if part(key).kind == "loss" and part(key).core}
+    held = {seen.core for key, seen in losses.items() if seen.side in ("val", "test") and np.any(floats(curves[key].y))}
+    zero = [key for key, seen in losses.items() if seen.side == "train" and not np.any(floats(curves[key].y))]
+    return tuple(sorted(key for key in zero if losses[key].core in held and len(curves[key].x) >= ENOUGH))
+
+
+def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> Mapping[str, Curve]:
+    """The curves by names that tell their splits."""
+    numbered = {key: match for key in curves if (match := _NUMBERED_SET.match(key))}
+    if {match[2] for match in numbered.values()} != {"0", "1"} or any(part(key).side == "train" for key in curves):
+        return curves
+    first, second = (_level(curves, numbered, number) for number in "01")
     fitted = "0" if first <= second else "1"
     notes.append(f"'validation_{fitted}' is taken for the training set: its errors are the lower ones")
     return {
-        f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: result[key]
-        for key in result
+        f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: curves[key]
+        for key in curves
     }
 
 

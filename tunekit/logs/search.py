@@ -186,7 +186,9 @@ class _Found:
             with contextlib.suppress(UserError):
                 logs = _read(known[ANY_TEXT], file, self.train, self.val)
                 said = "no reader knows its format: read as plain text"
-                self.logs += [replace(log, notes=(*log.notes, said)) for log in logs if log.points >= least]
+                self.logs += [
+                    replace(log, notes=tuple(dict.fromkeys((*log.notes, said)))) for log in logs if log.points >= least
+                ]
                 for errors in (self.failures, self.guesses):
                     for text in [text for text in errors if text.startswith(f"{file}:")]:
                         del errors[text]

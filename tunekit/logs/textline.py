@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
-from tunekit.logs.names import ADVERSARIAL, EMPTY_WORDS, ERRORS, LOSS, SCORES, STEP_LEVEL, TEST, TRAIN, VAL, part, split
+from tunekit.logs.names import (
+    ADVERSARIAL,
+    EMPTY_WORDS,
+    ERRORS,
+    LOSS,
+    OF_ADVERSARIES,
+    SCORES,
+    STEP_LEVEL,
+    TEST,
+    TRAIN,
+    VAL,
+    part,
+    split,
+)
 
 NEAR = 200
 """Characters before a number's words in which its split may be named."""
@@ -261,7 +274,7 @@ def says(lowered: str, *words: str) -> bool:
 def _may_tell(words: str) -> bool:
     """Whether words before a number may be a loss's, a metric's, a rate's or a split's."""
     known = {*split(words), *words.lower().split(" ")}
-    return not known.isdisjoint(_TELLING) or not known.isdisjoint(_SIDES)
+    return not known.isdisjoint(_TELLING) or not known.isdisjoint(_SIDES) or tuple(split(words)) in OF_ADVERSARIES
 
 
 @lru_cache(maxsize=4096)
@@ -271,6 +284,8 @@ def _name(words: str, before: str, heading: str) -> str:
     `before`: what stands before them, its digits all zeros so that lines that differ in numbers alone are one case.
     """
     tokens = words.split(" ")
+    if tuple(split(tokens[-1])) in OF_ADVERSARIES:
+        return "_".join(split(tokens[-1]))
     place = next((place for place in reversed(range(len(tokens))) if _TELLING & set(split(tokens[place]))), None)
     if place is None:
         return "lr" if split(words)[-1:] == ["lr"] else ""

@@ -35,6 +35,8 @@ def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None
         console.print("  considered and dismissed:")
         for item in diagnosis.dismissed[:4]:
             console.print(line(f"    {item.code}: {item.reason}"))
+    if diagnosis.unchecked:
+        console.print(line(f"  not checked: {_unchecked(diagnosis)}"))
     if diagnosis.advice:
         console.print("  what to do:")
         for advice in diagnosis.advice:
@@ -44,6 +46,14 @@ def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None
     if len(judged) > 1:
         rows = [{"run": log.name, "verdict": d.code, "summary": d.summary} for log, d in judged]
         console.print(as_table(rows, 50))
+
+
+def _unchecked(diagnosis: Diagnosis) -> str:
+    """The verdicts that could not be asked, together with those that want the same."""
+    wanted: dict[str, list[str]] = {}
+    for item in diagnosis.unchecked:
+        wanted.setdefault(item.reason, []).append(item.code)
+    return "; ".join(f"{', '.join(codes)} ({what})" for what, codes in wanted.items())
 
 
 def write_figure(log: Log, diagnosis: Diagnosis, path: Path) -> Path:

@@ -8,10 +8,11 @@ from tunekit.citations import SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import END, Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, losses_lacking, percent, place, shown, silent, unasked
 from tunekit.vocabulary import Code
 
 STEP = 2.0  # times the level before, in one step, that makes a break (SURVEY)
+FEW_POINTS = 12  # below which a level before and one behind are not told
 SHIFT = 2.5  # median behind a break over median before it (SURVEY)
 STEP_NOISE = 4.0
 """The logarithm of that ratio in standard deviations of the noise of the loss's logarithm: step losses are skewed."""
@@ -21,8 +22,9 @@ FLOOR = 1.8  # times the level before it that the curve never falls below again 
 
 def judge(m: Measures) -> Outcome:
     train = m.train
-    if train is None or len(train.y) < 12 or not train.positive:
-        return silent("too short, or a loss without a fixed zero")
+    lacks = losses_lacking(train, FEW_POINTS, positive=True)
+    if train is None or lacks:
+        return unasked(lacks)
     y, window = train.y, max(3, len(train.y) // 20)
     noise = curves.step_noise(np.log(y))
     largest, at = 0.0, -1

@@ -6,28 +6,42 @@ from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, Side, movement
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, course_by_lowest, percent, place, shown, silent
+from tunekit.diagnosis.verdict import (
+    GENTLER,
+    Outcome,
+    Verdict,
+    course_by_lowest,
+    losses_lacking,
+    percent,
+    place,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.diagnosis.verdicts.insufficient_data import FEW_TRAIN
 from tunekit.logs.log import Array
 from tunekit.vocabulary import Code
 
 BAD_POINTS = 3  # losses that are not finite: this many anywhere, or one at the end (DEEP_LOCALIZE: one)
 GROWTH = 2.0  # times the lowest level that the end of a diverged curve lies at (DEEP_CHECKER: growth of 2)
+SHORT = 20  # points below which two are a level: the smoothed curve never comes down to it
 COLLAPSE = 0.8  # ... or share of the starting loss that a collapsed network's loss returns to, and stays at
 BLOW_UP = 10.0  # times the start that a single last loss lies at when a run ends by blowing up
 GAINS = 0.1  # gain of a metric, as a fraction, of a run that cannot have blown up at its first point
-NOISES = 6.0  # standard deviations of its noise by which a collapsed loss rises
+NOISES = 6.0  # standard deviations of its noise by which a collapsed loss rises, unless its whole end lies there
 
 
 def judge(m: Measures) -> Outcome:
     train = m.train
     if train is None:
-        return silent("no training loss")
+        return unasked(losses_lacking(train))
     if train.bad_end or train.bad >= BAD_POINTS:
         evidence = {"not_finite": train.bad, "first_not_finite_x": train.bad_x, "points": train.points}
-        where = f"first at {train.unit} {place(train.bad_x or 0.0)}"
-        many = "the last one among them" if train.bad_end else "and it went on"
-        text = f"{train.bad} of {train.points} training losses are not finite, {where}, {many}"
+        where = f"{train.unit} {place(train.bad_x or 0.0)}"
+        text = f"the last of {train.points} training losses, at {where}, is not finite"
+        if train.bad > 1:
+            many = "the last one among them" if train.bad_end else "and it went on"
+            text = f"{train.bad} of {train.points} training losses are not finite, first at {where}, {many}"
         return Outcome(True, text, evidence, 10.0)
     if m.log.objective is not None:
         return silent("all finite, and a loss that grows is no fault here")
@@ -42,11 +56,14 @@ def judge(m: Measures) -> Outcome:
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
         text = f"the last training loss is {shown(train.log.last)}: {levels}"
         return Outcome(True, text, evidence, 1.2)
-    fell = train.positive and train.low < train.start / GROWTH
+    low = float(np.sort(train.y)[1]) if FEW_TRAIN <= len(train.y) < SHORT else train.low
+    fell = train.positive and low < train.start / GROWTH
     change, _, _ = movement(train.place, train.y, 0.10)
     flat = abs(train.relative(change, train.end)) < 0.10
-    if fell and train.end >= COLLAPSE * train.start and flat and rise > NOISES * train.sigma:
-        return Outcome(True, f"the training loss fell back to where it began: {levels}", evidence, 1.5)
+    last = train.y[-max(3, len(train.y) // 10) :]
+    stays = float(np.min(last)) >= COLLAPSE * train.start or (flat and rise > NOISES * train.sigma)
+    if fell and train.end >= COLLAPSE * train.start and stays:
+        return Outcome(True, f"the training loss fell, and rose again for good: {levels}", evidence, 1.5)
     return silent(f"all training losses are finite: {levels}")
 
 
@@ -69,7 +86,12 @@ def advice(m: Measures) -> tuple[str, ...]:
 def _first_is_other(m: Measures, train: Side) -> bool:
     """A first loss below all others, which fall while a metric rises: no run that blew up gains."""
     gains = m.score is not None and m.score.bounded and m.score.best - m.score.start > GAINS
-    return gains and train.low_at == 0 and float(np.median(train.y[1:4])) > max(GROWTH * float(train.y[0]), train.end)
+    return (
+        gains
+        and train.low_at == 0
+        and len(train.y) > 1
+        and float(np.median(train.y[1:4])) > max(GROWTH * float(train.y[0]), train.end)
+    )
 
 
 def _sums(done: Array) -> Array:

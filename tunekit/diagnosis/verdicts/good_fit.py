@@ -2,20 +2,39 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, level
-from tunekit.diagnosis.measures import REST, Measures, Side, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, course_by_lowest, percent, shown, silent
-from tunekit.diagnosis.verdicts.not_converged import TO_GAIN
+from tunekit.diagnosis.measures import END, REST, Measures, Points, Score, Side, movement
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    course,
+    course_by_lowest,
+    eighths,
+    jumps_of,
+    late_start,
+    percent,
+    shown,
+    silent,
+)
+from tunekit.diagnosis.verdicts.not_converged import TO_GAIN, still_rises
+from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, PERFECT
 from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
+from tunekit.diagnosis.verdicts.train_val_mismatch import SAME_POINTS
+from tunekit.diagnosis.verdicts.underfit import same_task
 from tunekit.vocabulary import Code
 
 FEW_VALIDATIONS = 3  # below which curves settle on nothing
 FEW_POINTS = 8  # of either loss, below which nothing has settled
 LEARNT = 0.05  # share of the training loss that is gone where something was learnt ...
+LEARNT_SURELY = 0.5  # ... or where it was whatever validation does
+PART = 0.02  # share of the validation loss that is gone where it took part ...
+LEARNT_BEFORE = 0.8  # ... or share of training's start that it lies below
 NOISES = 2.0  # ... and in standard deviations of its noise
-POOR = 0.5  # accuracy below which a validation loss that does not fall is no success
+POOR = 0.5  # accuracy below which a validation loss that did not lose half is no success
 GAINED = 0.03  # or gain of a metric
 SLOW = 0.02  # relative change over the last quarter that still matters where it is ...
 MOVES = 0.1  # ... this share of the curve's whole fall
@@ -24,6 +43,7 @@ MOVES_ALONE = 0.2  # ... or this share, of training beside a validation that sta
 FAST = 0.25  # ... or this change, where it is the share of not_converged
 NEAR = 0.1  # distance from the best validation at which a run ends well, relative ...
 NEAR_FALL = 0.05  # ... or of its whole fall
+WOBBLES = 0.08  # noise from point to point of a metric that says little, as a fraction
 BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
 
 
@@ -41,12 +61,19 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         )
     if validations < FEW_VALIDATIONS:
         return
-    gained = score is not None and score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
+    gained = score is not None and _gained(score)
     if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
+        late = "" if m.begins else f"; {late_start(train)}"
         yield (
             f"the training loss went {course(train.log)}, as of a finished model that "
-            "goes on, or of one that learns nothing",
+            f"goes on, or of one that learns nothing{late}",
             "log a metric besides, and the loss before the first iteration",
+        )
+    elif not gained and val is not None and _took_no_part(m, val):
+        yield (
+            f"the validation loss went {course(val.log)}: it took no part in what training gained after its first "
+            "point, and no metric says how good it is",
+            "log validation from before the first iteration on, and a metric besides",
         )
     stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
     if _moves(train, MOVES_ALONE if stands and val is not None and not _moves(val) else MOVES):
@@ -56,26 +83,30 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
 
 def _validation(m: Measures) -> Iterator[tuple[str, str]]:
     train, val, score = m.train, m.val, m.score
+    if score is not None and len(score.log.y) >= SAME_POINTS and score.is_accuracy and _same(score.log) < PERFECT:
+        yield (
+            f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points, as that of one answer "
+            "to everything",
+            "count the answers: one class alone tells nothing",
+        )
+    if val is not None and len(val.log.y) >= SAME_POINTS and _same(val.log) < np.inf:
+        yield (
+            f"the validation loss is {shown(val.log.last)} at each of its {len(val.log.y)} points",
+            "see that validation is computed anew each time, and log more digits",
+        )
+    if val is not None and val.bad_end:
+        yield "the last validation loss is not finite", "look at the validation batch that is not finite"
     if val is not None:
-        above = val.end - val.low
+        above = curves.tail(val.y, END, 3) - val.low
+        perfect = score is not None and score.bounded and score.end >= PERFECT  # a loss near zero falls on for ever
         late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
         if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
             yield (
                 f"the validation loss does not end at its best: {course_by_lowest(val.log)}",
                 "validate on more samples, or average several validations: one value may be chance",
             )
-        elif _moves(val) and len(val.y) >= FEW_POINTS:
+        elif _moves(val) and len(val.y) >= FEW_POINTS and not perfect:
             yield "the validation loss has not settled", "train on until validation stands still"
-        if (
-            score is not None
-            and score.is_accuracy
-            and score.end < POOR
-            and val.relative(val.start - val.low, val.start) < LEARNT
-        ):
-            yield (
-                f"the validation loss went {course(val.log)}, and {score.name} is poor: {course(score.log)}",
-                "log validation from before the first iteration on: it may be at what guessing gives",
-            )
         apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
         wide = train is not None and val.end - train.end > BEHIND * max(max(train.start, val.start) - train.end, 0.0)
         if wide and not apart and train is not None:
@@ -84,16 +115,50 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
                 f"{shown(train.log.ending)} in training over the last tenth",
                 "log the training loss in eval mode, over the same mean as validation's",
             )
+    if score is not None and score.is_accuracy and score.end < POOR and train is not None:
+        side, words = (val, "validation") if val is not None else (train, "training")
+        little = side.relative(side.start - side.low, side.start) < LEARNT_SURELY and same_task(m, score)
+        if little or not _gained(score):
+            yield (
+                f"the {words} loss went {course(side.log)}, and {score.name} is poor: {course(score.log)}",
+                "log validation from before the first iteration on: it may be at what guessing gives",
+            )
     if score is not None and (score.is_accuracy or val is None):
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
-        falls = score.best - score.end > max(allowed, 2 * score.jitter)
-        if falls or score.start - score.end > 2 * score.jitter:
+        end = curves.tail(score.y, END, 3)
+        falls = score.best - end > max(allowed, 2 * score.jitter)
+        if falls or score.start - end > 2 * score.jitter:
             rises = score.sign > 0
             best = shown(score.reached) + (" at its highest" if rises else " at its lowest")
             yield (
                 f"{score.name} got worse: {course(score.log)}, {best}",
                 "look at the samples that the metric is measured on: it does not say what the loss says",
             )
+    if score is not None and val is None and score.bounded and score.jitter > WOBBLES:
+        yield (
+            f"{score.name} jumps {jumps_of(score.log)}",
+            "validate on more samples, and log the validation loss besides",
+        )
+    if score is not None and val is None and still_rises(score):
+        yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"
+
+
+def _took_no_part(m: Measures, val: Side) -> bool:
+    """Whether validation stands where it began, beside a training loss that lost less than half: a dead run does so."""
+    train = m.train
+    fell = val.relative(val.start - val.low, val.start) >= PART
+    fell = fell or (train is not None and train.positive and val.low < LEARNT_BEFORE * train.start)
+    knows = m.score is not None and m.score.is_accuracy and m.score.end >= DEAD_ACCURACY
+    return not fell and not knows and m.drop < LEARNT_SURELY
+
+
+def _gained(score: Score) -> bool:
+    return score.bounded and score.best - score.start >= max(GAINED, 3 * score.jitter)
+
+
+def _same(points: Points) -> float:
+    """The value of all points; infinite where they differ."""
+    return points.last if points.lowest == points.highest else np.inf
 
 
 def _moves(side: Side, limit: float = MOVES) -> bool:

@@ -3,7 +3,7 @@
 from tunekit.citations import SURVEY
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, silent
+from tunekit.diagnosis.verdict import FOREIGN, Outcome, Verdict
 from tunekit.vocabulary import Code
 
 FEW_TRAIN = 5  # training points below which ...
@@ -16,16 +16,16 @@ def judge(m: Measures) -> Outcome:
     score = 0 if m.score is None else len(m.score.log.y)
     counts = {"train_points": train, "val_points": max(val, score)}
     if m.train is not None and m.train.bad_end:
-        return silent("the last loss is not finite, which says enough")
+        return FOREIGN
     returns = m.log.objective.curves.get("reward") if m.log.objective is not None else None
     if returns is not None and len(returns.x) >= FEW_TRAIN:
-        return silent("there are returns enough")
+        return FOREIGN
     if m.train is None:
         return Outcome(True, "the log holds no loss", counts, 10.0)
     if train < FEW_TRAIN and max(val, score) < FEW_VAL:
         text = f"{train} training and {max(val, score)} validation points are too few to judge"
         return Outcome(True, text, counts, FEW_TRAIN / max(train, 1))
-    return silent(f"{train} training and {max(val, score)} validation points")
+    return FOREIGN
 
 
 VERDICT = Verdict(

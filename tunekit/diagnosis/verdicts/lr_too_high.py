@@ -6,19 +6,37 @@ from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, movement
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, jumps_of, percent, shown, silent
+from tunekit.diagnosis.verdict import (
+    FOREIGN,
+    GENTLER,
+    NO_VALIDATION_LOSS,
+    Outcome,
+    Verdict,
+    jumps_of,
+    losses_lacking,
+    percent,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.diagnosis.verdicts.underfit import SETTLED_SLOPE
 from tunekit.vocabulary import Code
 
 ROUGH = 0.2  # noise over level of an epoch's mean loss that speaks of a rate too high
+FEW_POINTS = 12  # below which two levels are not told from jumps
 HIGH = 0.25  # share of the starting loss that such a level lies above: near zero, noise over level means nothing
 
 
 def judge(m: Measures) -> Outcome:
     """A fast fall, then a level that both splits jump about: the rate bounces out of what it should settle in."""
     train, val = m.train, m.val
-    if train is None or val is None or not train.positive or not 12 <= train.points <= curves.BINS or m.derived:
-        return silent("needs both losses by epochs")
+    lacks = losses_lacking(train, FEW_POINTS, positive=True)
+    if train is None or lacks:
+        return unasked(lacks)
+    if val is None or m.derived:
+        return unasked(NO_VALIDATION_LOSS)
+    if train.points > curves.BINS:
+        return unasked("no means of epochs")
     half = len(train.y) // 2
     level = float(np.median(train.y[half:]))
     rough = curves.step_noise(train.y[half:]) / level
@@ -38,13 +56,13 @@ def note(m: Measures) -> Outcome:
     """A rate above the sweep's working range. A fall behind a decay is what the decay was planned for."""
     train = m.train
     if train is None or len(train.y) < 6:
-        return silent("too short")
+        return FOREIGN
     swept = m.working_range
     if swept is not None and swept[0] > 1.01 * swept[2]:
         rate, low, high = swept
         text = f"the rate {shown(rate)} lies above the range that works ({shown(low)} to {shown(high)})"
         return Outcome(True, text, {"lr": rate, "range": [low, high]}, rate / high)
-    return silent("no range of rates is known")
+    return FOREIGN
 
 
 VERDICT = Verdict(

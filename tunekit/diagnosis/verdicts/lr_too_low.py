@@ -6,7 +6,17 @@ from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, movement, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    course,
+    late_start,
+    losses_lacking,
+    percent,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.vocabulary import Code, Remedy
 
 STRAIGHT = 0.90  # R^2 of a line through the whole curve (NOTES: a low rate gives a line; noise costs some)
@@ -18,8 +28,9 @@ SLOW_POINTS = 15  # points below which a short log is straight by chance
 
 def judge(m: Measures) -> Outcome:
     train = m.train
-    if train is None or len(train.y) < SLOW_POINTS:
-        return silent("too short")
+    lacks = losses_lacking(train, SLOW_POINTS)
+    if train is None or lacks:
+        return unasked(lacks)
     swept = m.working_range
     if swept is not None:
         rate, low, high = swept
@@ -27,6 +38,8 @@ def judge(m: Measures) -> Outcome:
             return silent(f"the rate {shown(rate)} lies within the range that works")
         text = f"the rate {shown(rate)} lies below the range that works ({shown(low)} to {shown(high)})"
         return Outcome(True, text, {"lr": rate, "range": [low, high]}, low / rate)
+    if not m.begins:
+        return unasked(late_start(train))
     straight = curves.linearity(train.place, train.smoothed)
     span = float(train.smoothed[0] - train.smoothed[-1])
     middle = float(np.interp((train.place[0] + train.place[-1]) / 2, train.place, train.smoothed))

@@ -6,7 +6,7 @@ from tunekit.citations import GUO
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import NO_VALIDATION_LOSS, Outcome, Verdict, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of
 from tunekit.vocabulary import Code
 
@@ -16,8 +16,12 @@ MILD_RISE = 0.5  # rise of the loss up to which the metric is believed over the 
 
 def judge(m: Measures) -> Outcome:
     val, score = m.val, m.score
-    if val is None or score is None or m.derived or len(val.y) < FEW_VALIDATIONS:
-        return silent("needs a validation loss and a metric")
+    if val is None or m.derived:
+        return unasked(NO_VALIDATION_LOSS)
+    if score is None:
+        return unasked("no validation metric")
+    if len(val.y) < FEW_VALIDATIONS:
+        return unasked(f"fewer than {FEW_VALIDATIONS} validations")
     rise = rise_of(m, val)
     if rise is None:
         return silent("the validation loss has not turned")

@@ -19,7 +19,7 @@ def judge(m: Measures) -> Outcome:
         name = m.val.name if m.val is not None else m.score.name if m.score is not None else ""
         return silent(f"{name!r} is validation")
     text = f"{_what_there_is(m)}, so nothing can be said of generalisation"
-    if m.train is not None:
+    if m.train is not None and not m.train.bad_end:
         text += f"; the training loss went {course(m.train.log)}"
     return Outcome(True, text, {"val_points": 0}, 10.0)
 

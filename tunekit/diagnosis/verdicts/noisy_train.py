@@ -6,16 +6,18 @@ from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, percent, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, losses_lacking, percent, silent, unasked
 from tunekit.vocabulary import Code
 
+FEW_POINTS = 8  # below which noise is not told from a course
 NOISE = 0.3  # noise over level that makes a training loss noisy (SURVEY)
 
 
 def judge(m: Measures) -> Outcome:
     train = m.train
-    if train is None or len(train.y) < 8 or not train.positive:
-        return silent("too short, or a loss without a fixed zero")
+    lacks = losses_lacking(train, FEW_POINTS, positive=True)
+    if train is None or lacks:
+        return unasked(lacks)
     half = len(train.smoothed) // 2
     level = float(np.median(train.smoothed[half:]))
     share = curves.sigma((train.y - train.smoothed)[half:]) / level if level > 0 else 0.0

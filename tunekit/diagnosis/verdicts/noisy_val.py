@@ -6,21 +6,38 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.verdict import (
+    NO_VALIDATION_LOSS,
+    Outcome,
+    Verdict,
+    losses_lacking,
+    percent,
+    place,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.diagnosis.verdicts.overfit import METRIC_FALL
 from tunekit.vocabulary import Code, Remedy
 
 SPIKE = 5.0  # times the local median of the validation loss that makes a spike (SURVEY)
 TOWER = 20.0  # times the lowest validation loss so far that makes one (SURVEY)
 TALL = 0.5  # ... and, as a share of the starting validation loss: near zero, large ratios mean nothing
+FEW_POINTS = 6  # validations below which spikes are not told from a course
 SPIKES = 2  # spikes that make validation noisy; one may be a bad batch
 SETTLED = 0.1  # share of the run in which validation may jump: averages and BatchNorm statistics warm up
 
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
-    if train is None or val is None or len(val.y) < 6 or not val.positive:
-        return silent("too few validation losses, or losses without a fixed zero")
+    if train is None:
+        return unasked(losses_lacking(train))
+    if val is None:
+        return unasked(NO_VALIDATION_LOSS)
+    if len(val.y) < FEW_POINTS:
+        return unasked(f"fewer than {FEW_POINTS} validations")
+    if not val.positive:
+        return unasked(losses_lacking(val, positive=True))
     up = np.flatnonzero(train.y[1:] > 2.0 * train.y[:-1]) + 1
     shared = train.place[up[train.y[up] > 0.3 * train.start]]
     reach = 1.5 / len(val.y)

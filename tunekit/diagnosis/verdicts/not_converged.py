@@ -5,8 +5,19 @@ import numpy as np
 from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import REST, Measures, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, silent
+from tunekit.diagnosis.measures import REST, Measures, Score, movement
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    course,
+    eighths,
+    halves,
+    losses_lacking,
+    percent,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.logs.log import Procedure, finite
 from tunekit.vocabulary import Code, Remedy
 
@@ -15,15 +26,18 @@ VAL_FALLING = -0.01  # the same of validation over the last 30 %, or 10 % where 
 VAL_FALLING_CLEARLY = -0.03  # the same, from where on it counts whatever the metric does
 VAL_TURNED = 0.05  # validation that far above a best that lies in the first 90 % of the run has turned
 BEST_LATE = 0.7  # share of the run behind which a validation that still falls has its lowest value
+LEARNT = 0.1  # share of the loss that is gone, below which a slope may be chance ...
+SURE = -2.6  # ... but for this z of Kendall's: one in two hundred
 TO_GAIN = 0.03  # share of the whole fall that the last quarter brought (SURVEY)
 ROUNDING = 1e-6  # of a share
+SCORE_GAIN = 0.01  # gain of the metric over the last quarter that says so by itself (AUTOTRAINER: an improvement)
 SCORE_RISING = 0.005  # gain of the metric over the last 30 % where there is no validation loss
 
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
     if train is None:
-        return silent("no training loss")
+        return unasked(losses_lacking(train))
     if m.log.procedure is not None and m.log.procedure.still_improving:
         return Outcome(True, "validation was still improving when the run ended, as the fine run saw", {}, 1.0)
     if score is not None and score.bounded and score.end >= 1 - ROUNDING:
@@ -34,7 +48,15 @@ def judge(m: Measures) -> Outcome:
     gain = -change / whole if whole > 0 else 0.0
     evidence = {"train_change": relative, "share_of_fall": gain}
     text = f"the training loss still fell, {eighths(train.log)}"
-    if relative >= FALLING or not curves.falls(z) or gain <= TO_GAIN:
+    if score is not None and val is None and still_rises(score):
+        change, _, _ = movement(score.place, score.y, REST)
+        better = "rose" if score.sign > 0 else "fell"
+        text = (
+            f"validation {score.name} still {better}, {eighths(score.log)}; the training loss went {course(train.log)}"
+        )
+        return Outcome(True, text, {"metric_change": change}, change / SCORE_GAIN if score.bounded else 1.3)
+    little = m.drop < LEARNT and z > SURE
+    if relative >= FALLING or little or not curves.falls(z) or gain <= TO_GAIN:
         return silent(f"the training loss went {course(train.log)}, {eighths(train.log)}")
     if val is not None:
         window = 0.1 if len(val.y) >= 50 else 0.3
@@ -45,9 +67,13 @@ def judge(m: Measures) -> Outcome:
         settled = score is not None and score.bounded and movement(score.place, score.y, window)[0] < SCORE_RISING
         weak = moved > VAL_FALLING_CLEARLY and settled
         early = int(np.argmin(val.y)) < BEST_LATE * (len(val.y) - 1)
-        if moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
+        before, after = halves(val.log)
+        rises = val.relative(after - before, before) > -VAL_FALLING
+        if rises or moved >= VAL_FALLING or (len(part) >= 5 and z > -1.0) or turned or weak or early:
             return silent(f"the validation loss went {course(val.log)}, {eighths(val.log)}")
-        text += f", and validation's {eighths(val.log)}"
+        if not m.swapped:
+            told = after < before and shown(after) != shown(before)
+            text += f", and validation's {eighths(val.log) if told else course(val.log)}"
     elif score is not None:
         change, _, _ = movement(score.place, score.y, 0.3)
         evidence["metric_change"] = change
@@ -55,6 +81,14 @@ def judge(m: Measures) -> Outcome:
             return silent(f"{score.name} went {eighths(score.log)}")
         text += f", and {score.name} rose {eighths(score.log)}"
     return Outcome(True, text, evidence, min(relative / FALLING, gain / TO_GAIN))
+
+
+def still_rises(score: Score) -> bool:
+    """Whether the metric is at its best at the end, and rose to it over the last quarter by enough to matter."""
+    change, z, part = movement(score.place, score.y, REST)
+    scale = 1.0 if score.bounded else max(score.best - score.start, abs(score.end))
+    at_best = float(score.y[-1]) >= float(np.max(score.y))
+    return len(part) >= 4 and change > SCORE_GAIN * scale and z > curves.SIGNIFICANT and at_best
 
 
 MOST_EPOCHS = 1e6

@@ -9,7 +9,17 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import HALF, guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import EARLY, Measures, Side, warm_up_ends
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, course_by_lowest, percent, shown, silent
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    course,
+    course_by_lowest,
+    losses_lacking,
+    percent,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.vocabulary import Code, Remedy
 
 DEAD_DROP = 0.02  # share of the loss that a network which does not learn may lose behind the first transient (SURVEY)
@@ -34,15 +44,16 @@ PERFECT = 0.999  # a metric that cannot rise
 
 def judge(m: Measures) -> Outcome:
     train, score = m.train, m.score
-    if train is None or len(train.y) < FEW_POINTS:
-        return silent("too few points to say that nothing moves")
+    lacks = losses_lacking(train, FEW_POINTS)
+    if train is None or lacks:
+        return unasked(lacks)
     if float(np.max(train.y)) > JUMPS * float(np.median(train.y)) > 0:
-        return silent(f"the training loss is {shown(train.log.highest)} at its highest")
+        return silent(f"the training loss went {course(train.log)}")
     stuck_at = _constant(m, train) or _at_chance(m, train) or _still(m, train)
     if stuck_at is not None:
         return stuck_at
     if len(train.y) < DEAD_POINTS:
-        return silent("too few points to say that nothing moves")
+        return unasked(losses_lacking(train, DEAD_POINTS))
     late = train.relative(train.early - train.end, train.early)
     total = m.drop
     lowest = train.relative(train.start - train.low, train.start)
@@ -50,7 +61,7 @@ def judge(m: Measures) -> Outcome:
     trend = curves.trend(train.y[math.ceil(EARLY * len(train.y)) :])
     evidence: dict[str, object] = {"drop": total, "late_drop": late, "noise": noise}
     moves = silent(f"the training loss went {course(train.log)}")
-    if m.swapped or warm_up_ends(m) > 0.8 or lowest > 5 * DEAD_NOISE_DROP:
+    if m.swapped or not m.begins or warm_up_ends(m) > 0.8 or lowest > 5 * DEAD_NOISE_DROP:
         return moves
     if score is not None and score.bounded:
         if score.spread >= DEAD_METRIC or (score.is_accuracy and score.best >= DEAD_ACCURACY):
@@ -62,10 +73,16 @@ def judge(m: Measures) -> Outcome:
     within_noise = late < noise and late < DEAD_NOISE_DROP and not curves.falls(trend)
     quiet = noise < QUIET or (score is not None and score.bounded)
     flat = (quiet and total < DEAD_DROP) or (quiet and within_noise and total < DEAD_NOISE_DROP)
-    stuck = late < DEAD_DROP and total < DEAD_TOTAL and score is not None and score.bounded
-    if not (flat or (stuck and (not curves.falls(trend) or late < DEAD_DROP / 2))):
+    behind = train.relative(train.behind - train.end, train.behind)
+    stuck = min(late, behind) < DEAD_DROP and total < DEAD_TOTAL and score is not None and score.bounded
+    if not (flat or (stuck and (not curves.falls(trend) or min(late, behind) < DEAD_DROP / 2))):
         return moves
-    text = f"the training loss stays where it was: {course(train.log)}"
+    stays = abs(train.relative(train.log.first - train.log.ending, train.log.first)) < DEAD_NOISE_DROP
+    text = (
+        f"the training loss stays where it was: {course(train.log)}"
+        if stays
+        else f"the training loss stands still behind its first points: {course_by_lowest(train.log)}"
+    )
     if score is not None and score.bounded:
         text += f", {score.name} at {shown(score.log.ending)} over the last tenth"
     text += _guessing(m, train.end)
@@ -83,14 +100,14 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
     score = m.score
     if score is None or len(score.y) < FEW_POINTS or float(np.ptp(score.y)) > 0 or not score.bounded:
         return None
-    if score.end >= PERFECT or score.end == 0 or m.drop >= DEAD_DROP:
+    if score.end >= PERFECT or score.end == 0 or not (m.drop < DEAD_DROP or score.is_accuracy):
         return None
-    if score.is_accuracy and score.end >= DEAD_ACCURACY and not m.derived:
+    if score.is_accuracy and not m.derived and (score.end >= DEAD_ACCURACY or m.drop >= DEAD_DROP):
         wrong = 1.0 - score.end
         least = -score.end * math.log(score.end) - wrong * math.log(wrong)  # loss of one answer right so often
-        if train.end < STUCK * least:
+        if train.end < STUCK * least or (m.drop >= DEAD_DROP and train.end > ABOVE * least):
             return None
-    text = f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
+    text = f"validation {score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
     if not m.derived:
         text += f", and the {'validation' if m.swapped else 'training'} loss went {course(train.log)}"
     return Outcome(True, text, {"metric": score.name, "metric_end": score.end, "points": len(score.y)}, 2.0)
@@ -106,6 +123,8 @@ def _at_chance(m: Measures, train: Side) -> Outcome | None:
     if guess is None:
         return _at_half(train)
     best = m.score.best if m.score is not None and m.score.is_accuracy else 0.0
+    if m.score is not None and m.score.gained:
+        return None
     knows = guess.classes is not None and best > min(DEAD_ACCURACY, 1.6 / guess.classes + 0.05)
     held = float(np.min(smooth)) > STUCK * guess.loss and abs(train.end / guess.loss - 1) < DEAD_DROP
     above = ABOVE_TOLD if guess.told else ABOVE

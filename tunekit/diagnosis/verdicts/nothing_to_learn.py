@@ -5,7 +5,7 @@ import numpy as np
 from tunekit.citations import DEEP_LOCALIZE
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, silent
+from tunekit.diagnosis.verdict import FOREIGN, Outcome, Verdict, silent
 from tunekit.logs.log import finite, floats
 from tunekit.vocabulary import Code, Remedy
 
@@ -15,12 +15,12 @@ FEW = 3  # losses of zero that are needed
 def judge(m: Measures) -> Outcome:
     log = m.log
     if log.train is None or log.objective is not None:
-        return silent("no training loss that says what is learnt")
+        return FOREIGN
     losses = floats(log.train.y)
     norms = floats(log.gradients.y) if log.gradients is not None else np.empty(0)
     known = losses[np.isfinite(losses)]
     if len(losses) < FEW or not len(known) or not np.isfinite(losses[0]) or np.any(known):
-        return silent("the training loss is not zero from the first point on")
+        return FOREIGN
     if np.any(finite(log.gradients)[1] > 0):
         return silent("the training loss is zero, but the gradient is not")
     text = "each finite training loss is exactly zero, from the first on"

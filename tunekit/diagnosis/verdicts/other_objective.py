@@ -6,7 +6,7 @@ from tunekit.citations import GAN, RAFAILOV, SCHULMAN
 from tunekit.diagnosis.course import course
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, silent
+from tunekit.diagnosis.verdict import FOREIGN, Outcome, Verdict, silent
 from tunekit.vocabulary import Code
 
 KINDS = {
@@ -41,7 +41,7 @@ MORE = ("generator", "discriminator", "reconstruction", "divergence", "weight")
 def judge(m: Measures) -> Outcome:
     objective = m.log.objective
     if objective is None or objective.kind == "diffusion":
-        return silent("the loss is what the training is after")
+        return FOREIGN
     if objective.kind == "adversarial" and m.val is not None:
         return silent("the generator has a validation loss")
     return _told(m)
@@ -50,7 +50,7 @@ def judge(m: Measures) -> Outcome:
 def note(m: Measures) -> Outcome:
     """Of a training of which validation or the loss say something all the same."""
     if m.log.objective is None or judge(m).speaks:
-        return silent("the loss is what the training is after")
+        return FOREIGN
     return _told(m)
 
 
@@ -58,7 +58,7 @@ def _told(m: Measures) -> Outcome:
     """What kind it is, and how its better numbers went."""
     objective = m.log.objective
     if objective is None:
-        return silent("the loss is what the training is after")
+        return FOREIGN
     numbers: dict[str, object] = {"objective": objective.kind}
     words = []
     for part in (*PARTS, *MORE):

@@ -10,8 +10,18 @@ from tunekit.citations import AUTOTRAINER, NOTES, PRECHELT, SURVEY
 from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
-from tunekit.diagnosis.measures import REST, Measures, Side, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.measures import END, REST, Measures, Score, Side, movement
+from tunekit.diagnosis.verdict import (
+    NO_VALIDATION_LOSS,
+    Outcome,
+    Verdict,
+    course_by_lowest,
+    percent,
+    place,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.diagnosis.verdicts.train_val_mismatch import LEARNT
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Remedy
@@ -29,6 +39,7 @@ STALL_BEFORE = 0.8  # share of the run before which it stalled
 STALL_FELL_ON = 0.2  # share by which training fell since it stalled
 FALL_NOISE = 1.5  # ... and in standard deviations of its noise
 STALL_RATIO = 1.25  # validation over training at the end of a stalled run
+GAP_NOISES = 3.0  # the gap in standard deviations of what noise leaves of one
 STALL_GAP = 0.15  # the gap as a share of the whole fall of training (SURVEY)
 ALIKE = 1.5  # times by which the losses differ at the start, at most, where they are of one scale
 LEFT_BEHIND = 0.5  # the gap as a share of the whole fall of training, where validation did not stall but was left ...
@@ -37,14 +48,15 @@ GAP = 0.08  # training minus validation accuracy that a stalled run overfits wit
 METRIC_GAP = 0.1  # the same where the metrics alone say so
 WIDE_GAP = 0.2  # ... and that is overfitting however the curves end (train 95 %, validation 70 %)
 METRIC_GAIN = 0.01  # gain of a metric below which it stalled (AUTOTRAINER: 0.01 is an improvement)
-METRIC_FALL = 0.03  # fall of the validation metric from its best, as a fraction, where there is no loss to go by
+METRIC_FALL = 0.03  # fall of the validation metric from its best, as a fraction, where there is no loss to go by ...
+METRIC_NOISES = 3.0  # ... and in standard deviations of its noise: the best of many noisy values is high by chance
 MOST_DROPOUT = 0.5  # dropout up to which more of it is advised
 
 
 def judge(m: Measures) -> Outcome:
     train, val = m.train, m.val
     if val is None or train is None:
-        return _apart(m) or silent("no gap between the metrics")
+        return _apart(m) or (unasked(NO_VALIDATION_LOSS) if m.score is None else silent(_metrics_alone(m.score)))
     sides = None
     if len(val.y) >= FEW_VALIDATIONS:
         sides = _turned(m, train, val) or _stalled(m, train, val) or _left_behind(m, train, val)
@@ -53,13 +65,16 @@ def judge(m: Measures) -> Outcome:
     spoken = sides or _apart(m)
     if spoken is not None:
         return spoken
+    if m.swapped:
+        return silent(f"the validation loss went {course_by_lowest(val.log)}")
     levels = f"validation at {shown(val.log.ending)} and training at {shown(train.log.ending)} over the last tenth"
     return silent(f"the validation loss is {shown(val.log.lowest)} at its lowest, {levels}{_gap_words(m)}")
 
 
 def rise_of(m: Measures, val: Side) -> float | None:
     """How far the validation loss rose from its best, relative; None where it is no turn."""
-    up = val.end - val.low
+    lasting = curves.tail(val.y, END, 3) if len(val.y) >= FEW_VALIDATIONS else val.end  # one last value may be chance
+    up = min(val.end, lasting) - val.low
     share = val.relative(up, val.low)
     if share <= RISE or up <= RISE * (val.start - val.low) or up <= RISE_NOISE * val.jitter:
         return None
@@ -76,12 +91,13 @@ def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
     rise = rise_of(m, val)
     if rise is None:
         return None
-    evidence = {"val_best": val.low, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
+    evidence = {"val_best": val.log.lowest, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
     text = (
         f"the validation loss rose from {shown(val.log.lowest)}, its lowest value, at {val.unit} "
-        f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth while training fell on to "
-        f"{shown(train.log.ending)}"
+        f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth"
     )
+    if not m.swapped:
+        text += f" while training fell on to {shown(train.log.ending)}"
     if _still_falls(val):
         text += "; it falls again at the end, so this holds so far"
     return Outcome(True, text + _gap_words(m), evidence, rise / RISE)
@@ -98,13 +114,16 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
     ratio = val.end / train.end
     gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
     apart = m.score.gap if m.score is not None and m.score.bounded else None
+    rough = np.hypot(train.jitter, val.jitter) / np.sqrt(max(1.0, END * len(val.y)))
+    if val.end - train.end <= GAP_NOISES * rough:
+        return None
     if fell <= STALL_FELL_ON or then - train.end <= FALL_NOISE * train.sigma or ratio <= STALL_RATIO:
         return None
     if not curves.falls(curves.trend(train.y[train.place >= val.place[first]])):
         return None
     if gap <= STALL_GAP and not (apart is not None and apart > GAP):
         return None
-    evidence = {"val_best": val.low, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    evidence = {"val_best": val.log.lowest, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
     text = (
         f"the validation loss stands at {shown(val.log.ending)} over the last tenth, {shown(val.log.lowest)} at its "
         f"lowest, while training fell on to {shown(train.log.ending)}"
@@ -134,7 +153,7 @@ def _apart(m: Measures) -> Outcome | None:
     score = m.score
     if score is None or not score.bounded or len(score.y) < 3:
         return None
-    fall_ = score.best - score.end
+    fall_ = score.best - max(score.end, curves.tail(score.y, END, 3))
     early_best = score.best_at < RISE_BEFORE * (len(score.y) - 1)
     evidence = {"metric": score.name, "metric_best": score.best, "metric_end": score.end, **_gaps(m)}
     if score.gap is not None and score.is_accuracy:
@@ -143,14 +162,26 @@ def _apart(m: Measures) -> Outcome | None:
         improves = m.val is not None and _still_falls(m.val)
         if score.gap >= WIDE_GAP or (stalled and not improves and m.drop > LEARNT):
             return Outcome(True, _gap_words(m).removeprefix("; "), evidence, score.gap / GAP)
-    learnt = m.train is not None and m.drop > 0.1
-    if m.val is None and learnt and early_best and fall_ > max(METRIC_FALL, 2 * score.jitter):
+    far = fall_ > max(METRIC_FALL, METRIC_NOISES * score.jitter)
+    if m.val is None and m.train is not None and m.drop > 0.1 and early_best and far and _fell_since(m, score):
         text = (
             f"validation {score.name} fell from {shown(score.reached)} at best to {shown(score.log.ending)} over the "
-            "last tenth while training went on"
+            "last tenth while training fell on"
         )
         return Outcome(True, text, evidence, fall_ / METRIC_FALL)
     return None
+
+
+def _fell_since(m: Measures, score: Score) -> bool:
+    """Whether training fell on since the metric was at its best."""
+    if m.train is None:
+        return False
+    then = float(np.interp(score.place[score.best_at], m.train.place, m.train.smoothed))
+    return m.train.relative(then - m.train.end, then) > FELL_ON
+
+
+def _metrics_alone(score: Score) -> str:
+    return f"{score.name} is {shown(score.reached)} at best, {shown(score.log.ending)} over the last tenth"
 
 
 def _still_falls(val: Side) -> bool:

@@ -6,7 +6,7 @@ from tunekit.citations import SCHULMAN
 from tunekit.diagnosis.course import Course, course
 from tunekit.diagnosis.drawn import Drawn, level
 from tunekit.diagnosis.measures import END, Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, percent, shown, silent
+from tunekit.diagnosis.verdict import FOREIGN, Outcome, Verdict, percent, shown, silent, unasked
 from tunekit.logs.log import Array, Log
 from tunekit.vocabulary import Code
 
@@ -22,10 +22,10 @@ KL_FAR = 1.0  # ... and the divergence from the reference, in nats, that an expl
 def judge(m: Measures) -> Outcome:
     objective = m.log.objective
     if objective is None or objective.kind != "reinforcement":
-        return silent("the log has no return")
+        return FOREIGN
     reward = course(objective.curves.get("reward"))
     if reward is None:
-        return silent("too few returns")
+        return unasked("too few returns")
     fell, gained = reward.best - reward.end, reward.best - reward.start
     far = fell > LOST * gained and (fell > LOST * abs(reward.best) or reward.end < reward.start)
     stays = reward.last_high < reward.best - fell / 2

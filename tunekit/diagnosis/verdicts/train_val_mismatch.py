@@ -8,8 +8,19 @@ from tunekit.citations import GOODFELLOW, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
-from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
+from tunekit.diagnosis.measures import Measures, Side
+from tunekit.diagnosis.verdict import (
+    NO_VALIDATION_LOSS,
+    Outcome,
+    Verdict,
+    course,
+    losses_lacking,
+    percent,
+    shown,
+    silent,
+    unasked,
+)
+from tunekit.diagnosis.verdicts.diverged import BAD_POINTS
 from tunekit.vocabulary import Code, Remedy
 
 LEARNT = 0.5  # share of the training loss that is gone when training surely worked (SURVEY)
@@ -18,20 +29,26 @@ UNMOVED_METRIC = 0.02  # gain of a metric, as a fraction, below which it did not
 FAR = 0.9  # share of the starting training loss that validation stays above where the two are not the same task
 CLIMBED = 0.15  # share of the training loss that is gone where validation stays at what guessing gives
 ROUND = 0.03  # relative distance of a ratio of the losses from a whole number ...
-ROUND_POWER = 0.06  # ... or from a power of two of four and more, as steps and devices are counted
+ROUND_POWER = 0.06  # ... or from a power of two, as steps and devices are counted; validation is the higher of two
 EVEN = 0.06  # relative spread of that ratio over the validations that still makes it one number
 MOVED = 0.04  # share of the validation loss that goes meanwhile, or a ratio that stays says nothing
+FEW_POINTS = 4  # validations below which nothing is compared
+SAME_POINTS = 5  # validations that are the same number by no chance
 WHOLE = 12  # whole numbers that count; above them each ratio is near one
 
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
-    if train is None or val is None or m.swapped or val.points < 4:
-        return silent("needs both losses")
-    special = _multiple(m) or _at_chance(m)
+    if train is None or m.swapped:
+        return unasked(losses_lacking(None))
+    if val is None:
+        return unasked(NO_VALIDATION_LOSS)
+    if val.points < FEW_POINTS:
+        return unasked(f"fewer than {FEW_POINTS} validations")
+    special = _multiple(m) or _at_chance(m) or _unmoved(m, train, val) or _unfed(m)
     if special is not None:
         return special
-    if 2 * val.bad >= val.points and val.bad_end and not train.bad:
+    if val.bad >= BAD_POINTS and val.bad_end and not train.bad:
         text = f"{val.bad} of {val.points} validation losses are not finite while training is"
         return Outcome(True, text, {"val_not_finite": val.bad, "val_points": val.points}, 2.0)
     fell = val.relative(val.start - val.low, val.start)
@@ -59,21 +76,47 @@ def _multiple(m: Measures) -> Outcome | None:
         return None
     ratios = m.train_at_val / val.smoothed
     middle = float(np.median(ratios))
-    whole = round(middle)
-    power = whole >= 4 and math.log2(whole).is_integer()
-    near = abs(middle / max(whole, 1) - 1) < (ROUND_POWER if power else ROUND)
+    power = 2 ** round(math.log2(middle)) if middle > 1.5 else 1
+    is_power = -ROUND_POWER < middle / power - 1 < (ROUND if power == 2 else ROUND_POWER)
+    whole = power if is_power else round(middle)
+    near = is_power or abs(middle / max(whole, 1) - 1) < ROUND
     spread = float(np.percentile(ratios, 95) - np.percentile(ratios, 5)) / middle
     moved = float(np.max(val.y)) / float(np.min(val.y)) - 1 > max(MOVED, 2 * spread)
-    if whole < 2 or (whole > WHOLE and not power) or not (near and spread < EVEN and moved):
+    if whole < 2 or (whole > WHOLE and not is_power) or not (near and spread < EVEN and moved):
         return None
-    if round(curves.ratio(train.log.ending, val.log.ending)) != whole:
-        return None
+    times = curves.ratio(train.log.ending, val.log.ending)
     text = (
-        f"the training loss is about {whole} times validation's all run long; over the last tenth the validation loss "
-        f"is {shown(val.log.ending)} and the training loss {shown(train.log.ending)}: it is summed over accumulation "
-        "steps or devices, and a gap means nothing before it is divided"
+        f"the training loss keeps to about {shown(times)} times validation's, as one does that is summed over {whole} "
+        f"accumulation steps or devices; over the last tenth the validation loss is {shown(val.log.ending)} and the "
+        f"training loss {shown(train.log.ending)}, and their gap means nothing before it is divided"
     )
     return Outcome(True, text, {"ratio": middle, "multiple": whole}, 1.3)
+
+
+def _unfed(m: Measures) -> Outcome | None:
+    """A part of the loss that only validation has: its targets do not reach training."""
+    if not m.log.unfed:
+        return None
+    names = " and ".join(f"'{name}'" for name in m.log.unfed)
+    one = len(m.log.unfed) == 1
+    text = (
+        f"{names} {'is' if one else 'are'} zero at each point, and validation's {'is' if one else 'are'} not: no "
+        f"target of {'it' if one else 'theirs'} reaches training"
+    )
+    return Outcome(True, text, {"zero_losses": list(m.log.unfed)}, 3.0)
+
+
+def _unmoved(m: Measures, train: Side, val: Side) -> Outcome | None:
+    """A validation loss that is the same number each time, to the last digit, while training moves."""
+    if len(val.log.y) < SAME_POINTS or float(np.ptp(val.log.y)) > 0 or m.derived or m.drop <= LEARNT:
+        return None
+    if m.score is not None and m.score.best - m.score.start >= UNMOVED_METRIC:
+        return None
+    text = (
+        f"the validation loss is {shown(val.log.last)} at each of its {len(val.log.y)} points, while the training loss "
+        f"went {course(train.log)}"
+    )
+    return Outcome(True, text, {"val_loss": val.log.last, "train_drop": m.drop}, 1.5)
 
 
 def _at_chance(m: Measures) -> Outcome | None:
@@ -83,6 +126,8 @@ def _at_chance(m: Measures) -> Outcome | None:
         return None
     guess = guess_at(m, float(np.median(val.y)))
     if guess is None or guess.classes is None or m.drop < CLIMBED or score.best > 1.6 / guess.classes:
+        return None
+    if score.gained:
         return None
     if curves.ratio(val.low, guess.loss) < 0.98 or abs(curves.ratio(val.end, guess.loss) - 1) > 0.02:
         return None
@@ -100,9 +145,10 @@ VERDICT = Verdict(
         severity="fail",
         meaning="Training and validation do not measure the same: one does not move, or is a multiple of the other.",
         measured=f"Training loss down by {percent(LEARNT)}, validation loss by less than {percent(UNMOVED)} and never "
-        f"below {percent(FAR)} of training's start, metric unmoved (less than {UNMOVED_METRIC:g}); or half of the "
-        "validation losses not finite; or validation at what guessing gives; or a training loss that is the same whole "
-        f"multiple of validation's (within {percent(EVEN)}) at each validation.",
+        f"below {percent(FAR)} of training's start, metric unmoved (less than {UNMOVED_METRIC:g}); or validation "
+        f"losses not finite ({BAD_POINTS}, the last among them), the same at each point, or at what guessing gives; "
+        "or a part of the training loss that is zero throughout, and not of validation's; "
+        f"or a training loss that is the same whole multiple of validation's (within {percent(EVEN)}) throughout.",
         causes="Other transforms, normalisation or label order in validation; train mode left on; a loss summed over "
         "accumulation steps.",
         advice=(

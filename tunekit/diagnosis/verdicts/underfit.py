@@ -4,7 +4,7 @@ from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, percent, shown, silent
+from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, losses_lacking, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.diagnosis.verdicts.not_learning import DEAD_DROP
 from tunekit.logs.log import Procedure
@@ -15,6 +15,8 @@ UNDER_DROP_ALONE = 0.2  # the same where no accuracy tells a poor end from a goo
 UNDER_RATIO = 1.25  # validation over training loss: above it the trouble is a gap, not capacity (SURVEY)
 UNDER_ACCURACY = 0.6  # accuracy below which a converged network is poor (AUTOTRAINER: 0.6 to 0.7)
 OTHER_TASK = 4.0  # times the share of errors that is gone, by which the loss of another task than the accuracy's falls
+FEW_POINTS = 8  # below which nothing has settled
+NOISES = 3.0  # standard deviations of its noise, from point to point, that a fall measures
 POOR = 0.3  # level below which a metric that is no accuracy is poor
 SETTLED_SLOPE = 0.05  # relative change over the last quarter below which a curve has settled
 HALF_SLOPE = 0.06  # the same over the second half of the run, which noise hides less
@@ -22,11 +24,12 @@ HALF_SLOPE = 0.06  # the same over the second half of the run, which noise hides
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
-    if train is None or len(train.y) < 8 or m.swapped:
-        return silent("too short")
+    lacks = losses_lacking(None if m.swapped else train, FEW_POINTS)
+    if train is None or lacks:
+        return unasked(lacks)
     change, z, _ = movement(train.place, train.y, REST)
     relative = train.relative(change, max(abs(train.end), abs(train.end - change)))
-    drop = m.drop
+    drop = max(m.drop, train.relative(train.log.first - train.log.ending, train.log.first))
     evidence: dict[str, object] = {"drop": drop, "train_change": relative}
     moves = SETTLED_SLOPE if abs(z) < curves.SIGNIFICANT else -FALLING
     half, half_z, _ = movement(train.place, train.y, 0.5)
@@ -36,16 +39,18 @@ def judge(m: Measures) -> Outcome:
     if val is not None and val.positive and val.end > UNDER_RATIO * train.end:
         ends = f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
         return silent(f"there is a gap: {ends}")
-    nothing = drop < DEAD_DROP or train.start - train.end < train.sigma
+    few = train.start - train.end < max(train.sigma, NOISES * train.jitter)
+    late = train.relative(train.behind - train.end, train.behind)
+    nothing = drop < DEAD_DROP or few or late < DEAD_DROP
     if nothing and (score is None or not score.bounded):
-        return silent(f"the training loss went {course(train.log)}, as that of a finished model does")
-    limit = UNDER_DROP_ALONE
+        return silent(f"the training loss went {course(train.log)}, as that of a finished or a dead model does")
+    limit = UNDER_DROP_ALONE if m.begins else 0.0
     words = f"the training loss settled: {course(train.log)}"
     if score is not None and score.bounded:
         level = max(score.best, score.train_end or 0.0)
         if level >= UNDER_ACCURACY:
             return silent(f"{score.name} reaches {shown(score.reached)} in validation, or as much in training")
-        if score.is_accuracy and _same_task(m, score):
+        if score.is_accuracy and same_task(m, score):
             limit = 0.9 if drop < 0.9 else 0.0
         elif not score.is_accuracy and level < POOR:
             limit = UNDER_DROP
@@ -57,7 +62,7 @@ def judge(m: Measures) -> Outcome:
     return Outcome(True, text, evidence, limit / max(drop, 0.05))
 
 
-def _same_task(m: Measures, score: Score) -> bool:
+def same_task(m: Measures, score: Score) -> bool:
     """Whether the accuracy is of what the loss is of: it hardly moves where it is of another task."""
     wrong = 1.0 - score.start
     fell = max(m.drop, m.val.relative(m.val.start - m.val.end, m.val.start) if m.val is not None else 0.0)

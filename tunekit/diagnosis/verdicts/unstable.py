@@ -6,12 +6,13 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, percent, place, shown, silent
+from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, losses_lacking, percent, place, shown, silent, unasked
 from tunekit.vocabulary import Code
 
 JUMP = 3.0  # times the level before it that a spike of the training loss reaches (SURVEY)
 JUMP_NOISE = 6.0
 """... in standard deviations of its noise, of the loss and of its logarithm (step losses are skewed). (SURVEY)"""
+FEW_POINTS = 6  # below which nothing jumps and recovers
 TOWER = 1e3  # times the median of the whole run, and the point before, that is a spike whatever the noise
 JUMP_SIZE = 0.3  # ... and as a share of the starting loss: near zero, large ratios mean nothing (SURVEY)
 RARE = ((50, 1), (150, 2), (10**9, 3))
@@ -20,8 +21,9 @@ RARE = ((50, 1), (150, 2), (10**9, 3))
 
 def judge(m: Measures) -> Outcome:
     train = m.train
-    if train is None or len(train.y) < 6 or not train.positive or m.swapped:
-        return silent("too short, or a loss without a fixed zero")
+    lacks = losses_lacking(None if m.swapped else train, FEW_POINTS, positive=True)
+    if train is None or lacks:
+        return unasked(lacks)
     spikes = _spikes(train)
     needed = next(count for limit, count in RARE if len(train.y) <= limit)
     if len(spikes) < needed:

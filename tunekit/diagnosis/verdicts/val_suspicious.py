@@ -5,7 +5,17 @@ import numpy as np
 from tunekit.citations import KARPATHY, SURVEY, UMLAUT
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, percent, shown, silent
+from tunekit.diagnosis.verdict import (
+    NO_VALIDATION_LOSS,
+    Outcome,
+    Verdict,
+    course,
+    losses_lacking,
+    percent,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.logs.log import finite
 from tunekit.vocabulary import Code, Remedy
 
@@ -22,8 +32,12 @@ def judge(m: Measures) -> Outcome:
     alone = _single(m)
     if alone is not None:
         return alone
-    if score is None or not score.bounded or train is None or val is None:
-        return silent("needs a validation loss and a metric that has a best value")
+    if train is None:
+        return unasked(losses_lacking(train))
+    if val is None:
+        return unasked(NO_VALIDATION_LOSS)
+    if score is None or not score.bounded:
+        return unasked("no validation metric that has a best value")
     share = float(np.mean(score.y >= PERFECT))
     said = float(np.mean(score.sign * score.log.y >= PERFECT))
     below = val.end < BELOW * train.end
