@@ -86,7 +86,19 @@ def header(path: Path) -> list[str]:
         shaped = 2 * len(row) >= len(names)
         if not (_is_header(row, frozenset(names)) or (shaped and any(number(cell) is not None for cell in row))):
             return []
-    return names
+    return _distinct(names)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Column names, those that repeat an earlier one with a number behind them (`loss.1`), as pandas tells them apart."""
+    result = list(names)
+    known: dict[str, int] = {}
+    for place, name in enumerate(names):
+        while result[place] in known:
+            known[name] += 1
+            result[place] = f"{name}.{known[name]}"
+        known[result[place]] = 0
+    return result
 
 
 def delimiter(line: str) -> str:
@@ -163,7 +175,7 @@ def _read_damaged(block: str, names: list[str], separator: str, cells: Cells, wa
         if not any(row):
             continue
         if _is_header(row, known):
-            names = row
+            names = _distinct(row)
             known, heads = frozenset(names), [_Head.of(name, wanted) for name in names]
             cells.breaks.append(cells.count)
             continue

@@ -8,6 +8,7 @@ import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -39,6 +40,9 @@ LONGEST = 200
 
 RUNS = 1000
 """Runs of one document that are read."""
+
+KEYS = 10_000
+"""Keys of one object that are looked at: of one with more, the first."""
 
 CLOCKS = 50
 """Lists of epochs or steps of one object that are looked at."""
@@ -108,6 +112,7 @@ def _label(item: Mapping[str, object], name: str, place: int) -> str:
 
 def _of_object(value: Mapping[str, object], path: str, depth: int) -> list[Run]:
     """One run where its keys name splits, measures and the like, else a run a key."""
+    value = dict(islice(value.items(), KEYS))
     lists = _lists(value, path)
     own = Run("", _of_lists(lists))
     others: list[Run] = []

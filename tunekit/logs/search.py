@@ -59,9 +59,6 @@ LATER = frozenset(("weights", "checkpoints", "artifacts", "images", "dist", "bui
 """Names of folders that are searched where nothing else holds a log: they may be large, and what lies there is a copy
 of a run's or another program's."""
 
-_DOCUMENT = re.compile(rb"\s*+(?:\{\s*+\"|\[\s*+[{\[]|<[!?a-zA-Z])")
-"""How JSON, XML and HTML begin, whose lines are no sentences."""
-
 Readers = Mapping[str, Reader]
 Claim = tuple[float, Reader, Path]
 Place = tuple[Path, int]
@@ -268,7 +265,7 @@ def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
 
 def _prints(file: Path, known: Readers) -> float:
     """How well the reader of any text knows a file whatever its name; not at all where another reader is asked for."""
-    if ANY_TEXT not in known or _DOCUMENT.match(source.head(file)):
+    if ANY_TEXT not in known or source.is_document(source.head(file)):
         return 0.0
     return printed.recognise(file, printed_readers()[ANY_TEXT].knows)
 

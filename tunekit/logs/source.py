@@ -35,6 +35,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*+[A-Za-z]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)"
 _PLACE = re.compile(r"(?<![\d/.])(\d{1,12}+)/(\d{1,12}+)(?= ?\[| \u2501)")
 _EPOCH = re.compile(r"[Ee]poch\D{0,6}+(\d++)")
 _BEGINNING = re.compile(r"[^\d%]*+")
+_DOCUMENT = re.compile(rb"\s*+(?:\{\s*+\"|\[\s*+[{\[]|<[!?a-zA-Z])")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -100,6 +101,11 @@ def is_text(data: bytes) -> bool:
         return False
     control = sum(data.count(bytes([code])) for code in range(32) if code not in (7, 8, 9, 10, 12, 13, 27))
     return control <= len(data) // 100
+
+
+def is_document(data: bytes) -> bool:
+    """Whether a file begins as JSON, XML and HTML do, whose lines are no sentences."""
+    return _DOCUMENT.match(data) is not None
 
 
 def decode(data: bytes) -> str:

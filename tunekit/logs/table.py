@@ -56,6 +56,8 @@ class Series:
         if len(self.curves) >= COLUMNS:
             self.say_full()
             return
+        if not len(places):
+            return
         last = np.append(places[1:] != places[:-1], True)
         added = curve(name, places[last], values[last], unit)
         if part(name).kind == "epoch":
