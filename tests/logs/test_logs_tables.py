@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from tunekit.logs import read
+import numpy as np
+import pytest
+
+from tunekit.logs import Log, read
 from tunekit.logs.log import floats
-from tunekit.vocabulary import Curve
+from tunekit.vocabulary import Curve, UserError
 
 
 def values(curve: Curve | None) -> list[float]:
@@ -19,6 +23,18 @@ def written(path: Path, text: str) -> Path:
 
 
 FALLING = [2.0, 1.5, 1.2, 1.0, 0.9, 0.85]
+HELD = [2.1, 1.7, 1.4, 1.3, 1.25, 1.2]
+RISING = [0.3, 0.45, 0.55, 0.62, 0.66, 0.68]
+ROWS = range(len(FALLING))
+
+
+def table(header: str, row: str = "{k},{a},{b}") -> str:
+    rows = "".join(row.format(k=k, a=FALLING[k], b=HELD[k], c=RISING[k]) + "\n" for k in ROWS)
+    return f"{header}\n{rows}"
+
+
+def is_whole(log: Log) -> bool:
+    return values(log.train) == FALLING and values(log.val) == HELD
 
 
 class TestColumns:
@@ -33,3 +49,245 @@ class TestColumns:
         rows = "".join(f'"{k}",{",".join([f"{loss}"] * 3 + [f"{loss + 3}"] * 3)}\n' for k, loss in enumerate(FALLING))
         (log,) = read(written(tmp_path / "export.csv", head + rows))
         assert values(log.train) == FALLING
+
+
+class TestHeadings:
+    """Where the names of a table stand, and what stands around them."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            table("# resnet, lr: 0.1\n# seed 3\nepoch,train_loss,val_loss"),
+            table("# epoch train_loss val_loss", "{k} {a} {b}"),
+            table("epoch [-],train loss [MSE],val loss [MSE]"),
+            table("epoch,train_loss,val_loss\n-,nats,nats"),
+            table(",train,train,val,val\n,loss,acc,loss,acc", "{k},{a},0.5,{b},0.6"),
+            table("epoch,train,,val,\n,loss,acc,loss,acc", "{k},{a},0.5,{b},0.6"),
+            table('"epoch" "train_loss" "val_loss"', '"{k}" {k} {a} {b}'),
+            table("\ttrain_loss\tval_loss", "{k}\t{a}\t{b}"),
+            table("epoch,train_loss,val_loss", "{k},{a},{b}\n# saved"),
+        ],
+    )
+    def test_the_names_are_found(self, text: str, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "log.csv", text))
+        assert is_whole(log)
+
+    def test_a_row_of_words_below_the_names_is_no_table(self, tmp_path: Path) -> None:
+        text = "loss,accuracy\nis,good\nvery,fine\n"
+        with pytest.raises(UserError):
+            read(written(tmp_path / "log.csv", text))
+
+    @pytest.mark.parametrize(
+        ("separator", "row"), [(";", "{k};{a};{b}"), ("\t", "{k}\t{a}\t{b}"), (",", '"{k}","{a}","{b}"')]
+    )
+    def test_decimal_commas(self, separator: str, row: str, tmp_path: Path) -> None:
+        rows = table("", row).replace(".", ",")
+        head = separator.join(("epoch", "train_loss", "val_loss"))
+        (log,) = read(written(tmp_path / "log.csv", head + rows))
+        assert is_whole(log)
+
+    def test_commas_between_thousands_are_none(self, tmp_path: Path) -> None:
+        rows = "".join(f'"{1000 * (k + 1):,}",{FALLING[k]},{HELD[k]}\n' for k in ROWS)
+        (log,) = read(written(tmp_path / "log.csv", f"step,train_loss,val_loss\n{rows}"))
+        assert is_whole(log)
+        assert log.train is not None
+        assert list(log.train.x) == [1000 * (k + 1) for k in ROWS]
+
+
+class TestWhose:
+    """Whose numbers a row holds: a split's, a measure's, a run's."""
+
+    @pytest.mark.parametrize(
+        ("header", "row"),
+        [
+            ("epoch,split,loss", "{k},train,{a}\n{k},valid,{b}"),
+            ("dataset,epoch,loss", "Train,{k},{a}\nTest,{k},{b}"),
+            ("step,kind,loss", "{k},train_step,{a}\n{k},eval,{b}"),
+            ("epoch,metric,value", "{k},train_loss,{a}\n{k},val_loss,{b}"),
+            ("run_id,key,value,timestamp,step", "ab,train_loss,{a},17,{k}\nab,val_loss,{b},17,{k}"),
+            ("epoch,status,train_loss,val_loss", "{k},training,{a},{b}"),
+            ("epoch,note,train_loss,val_loss", "{k},best,{a},{b}"),
+        ],
+    )
+    def test_words_say_it(self, header: str, row: str, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "log.csv", table(header, row)))
+        assert is_whole(log)
+
+    @pytest.mark.parametrize("column", ["fold", "run"])
+    def test_runs_of_a_table_are_told_apart(self, column: str, tmp_path: Path) -> None:
+        rows = "".join(f"{run},{k},{FALLING[k] + run},{HELD[k] + run}\n" for run in range(3) for k in ROWS)
+        logs = read(written(tmp_path / "log.csv", f"{column},epoch,train_loss,val_loss\n{rows}"))
+        assert len(logs) == 3
+        assert is_whole(logs[0])
+        assert not any("runs in one log" in note for note in logs[0].notes)
+
+    @pytest.mark.parametrize(
+        "header", ["Name,State,Created,val_loss,train_loss", "number,value,datetime_start,params_lr,state"]
+    )
+    def test_a_table_of_results_is_no_curve(self, header: str, tmp_path: Path) -> None:
+        row = "run{k},finished,2026-01-01,{b},{a}" if header[0] == "N" else "{k},{a},2026-01-01 10:00:01,{b},COMPLETE"
+        with pytest.raises(UserError, match="has a row a run"):
+            read(written(tmp_path / "runs.csv", table(header, row)))
+
+    def test_an_export_without_bounds_of_two_runs(self, tmp_path: Path) -> None:
+        text = table('"Step","sun-3 - train/loss","moon-4 - train/loss"', '"{k}","{a}","{b}"')
+        first, second = read(written(tmp_path / "export.csv", text))
+        assert (values(first.train), values(second.train)) == (FALLING, HELD)
+        assert {first.name, second.name} == {"sun-3", "moon-4"}
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "ep,trn_loss,vld_loss",
+            "epoch,t_loss,v_loss",
+            "epoch,tloss,vloss",
+            "epoch,avg_loss,avg_vloss",
+            "epoch,loss_tr,loss_va",
+            "轮次,训练损失,验证损失",
+            "Epoch,TrainLosses,ValLosses",
+        ],
+    )
+    def test_short_and_foreign_names(self, header: str, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "log.csv", table(header)))
+        assert is_whole(log)
+
+    def test_a_value_loss_is_no_validation(self, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "log.csv", table("epoch,loss,v_loss")))
+        assert values(log.train) == FALLING
+        assert log.val is None
+
+    def test_a_mark_of_the_split_is_no_loss(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="no column reads as a loss"):
+            read(written(tmp_path / "data.csv", table("id,train,val", "{k},1,0")))
+
+    def test_the_file_says_what_its_columns_measure(self, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "accuracy.csv", table("epoch,train,val", "{k},{c},{c}")))
+        assert log.train is None
+        assert values(log.metrics[0].train) == values(log.metrics[0].val) == RISING
+
+    @pytest.mark.parametrize("header", ["step,value", "index,step,timestamp,value", ""])
+    def test_files_of_one_curve_each_are_a_run(self, header: str, tmp_path: Path) -> None:
+        for name, curve in (("train_loss", FALLING), ("val_loss", HELD)):
+            row = {"": "{v}", "step,value": "{k},{v}"}.get(header, "{k},{k},2026-01-01 10:00:01,{v}")
+            text = "".join(row.format(k=k, v=curve[k]) + "\n" for k in ROWS)
+            written(tmp_path / f"{name}.csv", f"{header}\n{text}" if header else text)
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+
+    def test_a_column_of_numbers_without_a_name_is_no_log(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError):
+            read(written(tmp_path / "data.txt", "".join(f"{value}\n" for value in FALLING)))
+
+    def test_episodes_of_a_monitor(self, tmp_path: Path) -> None:
+        rows = "".join(f"{20 + k}.0,{20 + k},{0.5 * k}\n" for k in range(30))
+        (log,) = read(
+            written(tmp_path / "monitor.csv", f'#{{"t_start": 17.5, "env_id": "CartPole-v1"}}\nr,l,t\n{rows}')
+        )
+        assert log.objective is not None
+        assert log.objective.kind == "reinforcement"
+        assert set(log.objective.curves) >= {"reward", "length"}
+
+
+class TestStages:
+    def test_epochs_that_begin_anew_where_the_loss_was_are_one_run(self, tmp_path: Path) -> None:
+        losses = [2.0 * 0.8**k + 0.3 for k in range(12)]
+        rows = "".join(f"{k % 7},{loss},{loss + 0.1}\n" for k, loss in enumerate(losses))
+        (log,) = read(written(tmp_path / "log.csv", f"epoch,loss,val_loss\n{rows}"))
+        assert values(log.train) == losses
+        assert log.train is not None
+        assert list(log.train.x) == list(range(12))
+        assert not any("runs in one log" in note for note in log.notes)
+
+    def test_epochs_that_begin_anew_with_the_loss_are_two_runs(self, tmp_path: Path) -> None:
+        rows = "".join(f"{k},{FALLING[k]},{HELD[k]}\n" for _ in range(2) for k in ROWS)
+        (log,) = read(written(tmp_path / "log.csv", f"epoch,loss,val_loss\n{rows}"))
+        assert is_whole(log)
+        assert any("2 runs in one log" in note for note in log.notes)
+
+
+class TestRecords:
+    """JSON whose keys say little and whose values say more."""
+
+    @pytest.mark.parametrize(
+        "records",
+        [
+            [{"type": kind, "step": k, "loss": y[k]} for k in ROWS for kind, y in (("train", FALLING), ("val", HELD))],
+            [
+                {"event": kind, "step": k, "loss": y[k]}
+                for k in ROWS
+                for kind, y in (("train_step", FALLING), ("eval", HELD))
+            ],
+            [
+                {"metric": name, "value": y[k], "step": k}
+                for k in ROWS
+                for name, y in (("train/loss", FALLING), ("val/loss", HELD))
+            ],
+            [
+                {"metricName": name, "metricValue": str(y[k]), "step": k}
+                for k in ROWS
+                for name, y in (("train_loss", FALLING), ("val_loss", HELD))
+            ],
+            [
+                {"name": "loss", "context": {"subset": side}, "step": k, "value": y[k]}
+                for k in ROWS
+                for side, y in (("train", FALLING), ("val", HELD))
+            ],
+            [{"name": "resnet", "value": 1.0, "epoch": k, "train_loss": FALLING[k], "val_loss": HELD[k]} for k in ROWS],
+        ],
+    )
+    def test_values_say_whose_numbers_they_are(self, records: list[object], tmp_path: Path) -> None:
+        for name, text in (
+            ("a.jsonl", "".join(json.dumps(item) + "\n" for item in records)),
+            ("b.json", json.dumps(records)),
+        ):
+            (log,) = read(written(tmp_path / name, text))
+            assert is_whole(log)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"train_loss": [[10 * k, FALLING[k]] for k in ROWS], "val_loss": [[10 * k, HELD[k]] for k in ROWS]},
+            {
+                "train_loss": [[17.5 + k, 10 * k, FALLING[k]] for k in ROWS],
+                "val_loss": [[17 + k, 10 * k, HELD[k]] for k in ROWS],
+            },
+            {
+                "loss": {
+                    s: {"name": s, "x": [10 * k for k in ROWS], "y": y} for s, y in (("train", FALLING), ("val", HELD))
+                }
+            },
+            {
+                "columns": ["step", "train_loss", "val_loss"],
+                "index": list(ROWS),
+                "data": [[10 * k, FALLING[k], HELD[k]] for k in ROWS],
+            },
+        ],
+    )
+    def test_points_with_their_steps(self, value: object, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "a.json", json.dumps(value)))
+        assert is_whole(log)
+        assert log.train is not None
+        assert list(log.train.x) == [10 * k for k in ROWS]
+
+    def test_a_chart_of_tensorboard(self, tmp_path: Path) -> None:
+        text = json.dumps([[17.5 + k, 10 * k, FALLING[k]] for k in ROWS])
+        (log,) = read(written(tmp_path / "run-.-tag-loss_train.json", text))
+        assert values(log.train) == FALLING
+
+    def test_pairs_that_do_not_count_steps_are_no_curve(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="no column reads as a loss"):
+            read(written(tmp_path / "a.json", json.dumps({"loss": [[FALLING[k], HELD[k]] for k in ROWS]})))
+
+    def test_lists_of_an_epochs_batches(self, tmp_path: Path) -> None:
+        value = {"train_loss": [[a] * 5 for a in FALLING], "val_loss": HELD}
+        (log,) = read(written(tmp_path / "a.json", json.dumps(value)))
+        assert values(log.train) == list(np.repeat(FALLING, 5))
+        assert values(log.val) == HELD
+
+    @pytest.mark.parametrize("keys", [("training", "valid_1"), ("validation_0", "validation_1")])
+    def test_numbered_sets_of_boosting(self, keys: tuple[str, str], tmp_path: Path) -> None:
+        value = {key: {"binary_logloss": y} for key, y in zip(keys, (FALLING, HELD), strict=True)}
+        (log,) = read(written(tmp_path / "evals_result.json", json.dumps(value)))
+        assert is_whole(log)

@@ -13,8 +13,10 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 TRAIN = frozenset(_words("train training trn tr trainset fit learn insample"))
-EVALUATED = frozenset(_words("eval evaluation"))
-VAL = EVALUATED | frozenset(_words("val valid validation dev devel heldout holdout vali valset devset cv oof"))
+EVALUATED = frozenset(_words("eval evals evaluation evaluate"))
+VAL = EVALUATED | frozenset(
+    _words("val vals valid validation validate dev devel heldout holdout vali vl vld va valset devset cv oof")
+)
 TEST = frozenset(_words("test testing tst testset"))
 LOSS = frozenset(_words("loss losses nll mlogloss cost objective xent crossentropy logloss bce ce criterion"))
 ERRORS = frozenset(
@@ -86,6 +88,23 @@ _AT_RANK = re.compile(r"(?<![a-z])(?:(acc|accuracy|prec|precision|err|error|hits
 _RANKED = {"accuracy": "acc", "prec": "acc", "precision": "acc", "error": "err", "hit": "hits"}
 _ONE_WORD = {"acc": "accuracy", "perplexity": "ppl", "accuracy1": "acc1", "accuracy5": "acc5"}
 _ONE_WORD |= {"map05": "map50", "ap05": "ap50", "map075": "map75", "ap075": "ap75"}
+_ONE_WORD |= {
+    f"{word}s": _ONE_WORD.get(word, word)
+    for word in _words("acc f1 auc iou miou dice mae mse rmse ppl lr err error nll cost precision recall bleu")
+}
+_CHINESE = (
+    ("训练", " train "),
+    ("验证", " val "),
+    ("测试", " test "),
+    ("损失", " loss "),
+    ("准确率", " accuracy "),
+    ("精度", " accuracy "),
+    ("学习率", " lr "),
+    ("轮次", " epoch "),
+    ("轮数", " epoch "),
+    ("迭代", " iter "),
+    ("步数", " step "),
+)
 _SAMPLE = re.compile(r"\b(?:(in)|out[ _-]of)[ _-]sample")
 _OF_A_SET = re.compile(r"'s (?=l[12]$)")
 _CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
@@ -141,6 +160,9 @@ def split(name: str) -> list[str]:
 @lru_cache(maxsize=16384)
 def _split(name: str) -> tuple[str, ...]:
     text = name.strip().replace("mAP", "map").replace("mIoU", "miou").replace("IoU", "iou").replace("LR", "lr")
+    if not text.isascii():
+        for foreign, word in _CHINESE:
+            text = text.replace(foreign, word)
     lowered = text.lower()  # what a name does not hold is not looked for: a log may have very many names
     if "learning" in lowered:
         text = _LEARNING_RATE.sub("lr", text)

@@ -22,6 +22,11 @@ ENOUGH = 8
 LEVELS = {"epoch": 0, "": 1, "step": 2}
 """Means of epochs are looked at before the losses of single steps."""
 
+_LETTER = re.compile(
+    r"(?P<before>(?:.*[^a-z])?)(?P<letter>[tv])(?P<joint>[ _./-]?)"
+    r"(?P<measure>(?:loss|losses|accs?|accuracy|f1|auc|mae|mse|rmse|err|error|iou|dice)(?![a-z]).*)$",
+    re.DOTALL,
+)
 _NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
 SHOWN = 80
 """Characters of a column's name that a message shows, by which it may be chosen too."""
@@ -82,8 +87,8 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
 
 def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
     """The curves by names that tell their splits; losses of a validation that never took place are left out."""
-    result = dict(curves)
-    losses = {key: floats(curves[key].y) for key in curves if part(key).kind == "loss"}
+    result = _spelled_out(curves)
+    losses = {key: floats(value.y) for key, value in result.items() if part(key).kind == "loss"}
     if any(np.any(y != 0.0) for y in losses.values()):
         for key, y in losses.items():
             if part(key).side in ("val", "test") and len(y) > 1 and not np.any(y):
@@ -99,6 +104,21 @@ def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curv
         f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: result[key]
         for key in result
     }
+
+
+def _spelled_out(curves: Mapping[str, Curve]) -> dict[str, Curve]:
+    """The curves, `t_loss` and `v_loss`, or `avg_loss` and `avg_vloss`, by names that tell their splits."""
+    letters = {key: match for key in curves if len(key) <= SHOWN and (match := _LETTER.match(key.lower()))}
+    known = {key.lower() for key in curves}
+    told: dict[str, str] = {}
+    paired = {letter: {f"{m[1]}{m[3]}{m[4]}" for m in letters.values() if m[2] == letter} for letter in "tv"}
+    pairs = not paired["t"].isdisjoint(paired["v"])
+    for key, (before, letter, joint, measure) in ((key, match.groups()) for key, match in letters.items()):
+        if pairs:
+            told[key] = f"{before}{'train' if letter == 't' else 'val'}_{measure}"
+        elif letter == "v" and before and not joint and before + measure in known:
+            told[key] = f"{before}val_{measure}"
+    return {told.get(key, key): value for key, value in curves.items()}
 
 
 def _level(curves: Mapping[str, Curve], numbered: Mapping[str, re.Match[str]], number: str) -> float:
@@ -184,6 +204,8 @@ def _bare(curves: Mapping[str, Curve], notes: list[str]) -> tuple[Curve | None, 
         for key, value in sorted(curves.items(), reverse=True)
         if not part(key).kind and not part(key).core and not any(char.isdigit() for char in key)
     }
+    if any(set(map(float, value.y[:1000])) <= {0.0, 1.0} for value in bare.values()):
+        return None, None  # a mark of what belongs to a split
     train, val = bare.get("train"), bare.get("val") or bare.get("test")
     if train is not None and _rises_as_scores_do(train):
         notes.append(

@@ -138,7 +138,7 @@ def _first_lines(data: bytes) -> tuple[str, ...]:
     """The lines of a file's beginning, taken apart once for all the readers that look at it."""
     if not data or not is_text(data):
         return ()
-    lines = (line.strip() for line in decode(data).splitlines())
+    lines = (line.rstrip().lstrip(" ") for line in decode(data).splitlines())  # a tab may be an empty cell
     return tuple(line for line in lines if line)[:100]
 
 

@@ -40,6 +40,8 @@ def told(path: Path) -> str:
     if data.startswith(b"PK"):
         if b".pkl" in data:
             return PICKLE
+        if b"[Content_Types].xml" in data or b"mimetypeapplication/vnd" in data:
+            return "is a spreadsheet (Excel or OpenDocument); save it as CSV"
         return f"is a zip archive: unpack it; of NumPy's .npz {INSTEAD}"
     if _PICKLED.match(data):
         return PICKLE

@@ -23,6 +23,9 @@ NAN_SHARE = 0.3
 JITTER = 0.2
 """Where more than this share of steps goes backwards, the rows are unsorted rather than several runs."""
 
+LEARNED = 0.1
+"""Share by which the loss has moved since the beginning where epochs that begin anew may go on from there."""
+
 COLUMNS = 10_000
 """Columns of a log that are looked at."""
 
@@ -116,6 +119,8 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     result = Series()
     if step is not None and epoch is None:
         step = _risen(step, data, result.notes)
+    if epoch is not None and step is None:
+        epoch = _continued(epoch, data, result.notes)
     x, unit = _clock(step, epoch, total, busiest)
     if len(columns) == COLUMNS:  # where from_records stops
         result.say_full()
@@ -218,23 +223,52 @@ def _spread(column: Column, total: int) -> Array:
 def _risen(step: Column, data: Columns, notes: list[str]) -> Column:
     """Steps that begin anew at equal lengths while the loss goes on, made to rise: an epoch that nothing names."""
     starts = np.flatnonzero(np.diff(step.values) < 0) + 1
-    losses = [column for name, column in data.items() if part(name).kind == "loss" and part(name).side in ("train", "")]
+    losses = _training_losses(data)
     if not len(starts) or not losses:
         return step
     apart = float(np.median(np.abs(np.diff(step.values))))
     if max(np.ptp(step.values[starts - 1]), np.ptp(step.values[[0, *starts]])) > apart:
         return step
-    loss = max(losses, key=lambda column: len(column.rows))
-    places = np.searchsorted(loss.rows, step.rows[starts])
-    levels = [np.median(loss.values[max(0, place - 3) : place]) for place in places if place]
-    begun = [np.median(loss.values[place : place + 3]) for place in places if 0 < place < len(loss.rows)]
-    first = float(np.median(loss.values[:3]))
-    on = [abs(level - new) < abs(first - new) for level, new in zip(levels, begun, strict=False)]
+    first, levels = _around(step.rows[starts], losses)
+    on = [abs(level - new) < abs(first - new) for level, new in levels]
     if 3 * sum(on) < 2 * len(on) or not on:
         return step
     notes.append(f"the step begins anew {len(starts)} times while the loss goes on: taken for one run")
     passed = np.searchsorted(starts, np.arange(len(step.rows)), side="right")
     return Column(step.rows, step.values + passed * (float(np.max(step.values)) + apart))
+
+
+def _continued(epoch: Column, data: Columns, notes: list[str]) -> Column:
+    """Epochs that begin anew while the loss goes on where it was, made to rise: the stages of a fine-tuning."""
+    starts = np.flatnonzero(np.diff(epoch.values) < 0) + 1
+    losses = _training_losses(data)
+    if not len(starts) or not losses or np.any(epoch.values[starts] > epoch.values[0]):
+        return epoch
+    first, levels = _around(epoch.rows[starts], losses)
+    learned = [abs(first - level) > LEARNED * abs(first) for level, _ in levels]
+    on = [2 * abs(level - new) < abs(first - new) for level, new in levels]
+    if not levels or not all(on) or not all(learned):
+        return epoch
+    notes.append(f"the epoch begins anew {len(starts)} times while the loss goes on: taken for the stages of one run")
+    values = epoch.values.copy()
+    for start in starts:
+        values[start:] += values[start - 1] + 1.0 - values[start]
+    return Column(epoch.rows, values)
+
+
+def _training_losses(data: Columns) -> list[Column]:
+    return [column for name, column in data.items() if part(name).kind == "loss" and part(name).side in ("train", "")]
+
+
+def _around(rows: Rows, losses: Sequence[Column]) -> tuple[float, list[tuple[float, float]]]:
+    """The loss at the log's beginning, and its levels before and behind each of these rows."""
+    loss = max(losses, key=lambda column: len(column.rows))
+    levels = [
+        (float(np.median(loss.values[max(0, place - 3) : place])), float(np.median(loss.values[place : place + 3])))
+        for place in np.searchsorted(loss.rows, rows)
+        if 0 < place < len(loss.rows)
+    ]
+    return float(np.median(loss.values[:3])), levels
 
 
 def _parts(epochs: Array, steps: Array, step: Column) -> Array:

@@ -60,6 +60,8 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     """A log a run; UserError where the file holds nothing that reads as curves."""
     notes: list[str] = []
     document = None if _has_lines(path) else source.parse_json(source.text(path))
+    if nested.is_points(document):  # a chart by itself, of which the file's name tells
+        document = {path.stem: document}
     tables = [(run.name, run.columns(notes)) for run in nested.runs(document)]
     if not tables:
         tables = [("", from_records(_records(document, path, notes)))]
