@@ -211,7 +211,10 @@ def fields(line: str, separator: str) -> list[str]:
 def number(cell: str, decimal_comma: bool = False) -> float | None:
     """The number in a cell: plain, with a percent sign, inside tensor(...) or [...], or with commas between thousands;
     None for none."""
-    cell = (cell.replace(",", ".") if decimal_comma else cell).strip().rstrip("%")
+    try:
+        return float(cell)
+    except ValueError:
+        cell = (cell.replace(",", ".") if decimal_comma else cell).strip().rstrip("%")
     wrapped = _WRAPPED.match(cell) if "[" in cell or "(" in cell else None
     if "," in cell and _GROUPED.match(cell):
         cell = cell.replace(",", "")

@@ -8,6 +8,7 @@ import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -287,6 +288,11 @@ def _of_records(records: Iterable[Mapping[str, object]], path: str) -> Piece:
 
 def flat(item: Mapping[str, object], depth: int = DEPTH) -> dict[str, object]:
     """A record's nested objects as `train/loss`; so too its numbers where it names their split or their measure."""
+    for value in item.values():
+        if type(value) is str or type(value) is dict:
+            break
+    else:
+        return dict(item)
     result: dict[str, object] = {}
     owner = naming = measure = ""
     for key, value in item.items():
@@ -297,23 +303,28 @@ def flat(item: Mapping[str, object], depth: int = DEPTH) -> dict[str, object]:
                 owner = owner or next((side for word in below.values() if (side := names_split(str(word)))), "")
             continue
         result[key] = value
+        tells, names, measures = _telling(key)
         if isinstance(value, str):
-            lowered = key.lower()
-            if lowered in _TELLS_SPLIT:
+            if tells:
                 owner = owner or names_split(value)
-            if lowered in NAMING and not naming and not names_split(value):
+            if names and not naming and not names_split(value):
                 naming = value
-        elif not measure and key.lower() in VALUES:
-            measure = key
-    measure = measure or next((key for key in result if naming and key.lower() in VALUES), "")
-    measured = any(part(key).kind in _MEASURED for key in result)
-    if naming and measure and not measured:
+        if measures:
+            measure = measure or key
+    if naming and measure and not any(part(key).kind in _MEASURED for key in result):
         clocks = {key: number for key, number in result.items() if part(key).kind in ("step", "epoch")}
         return clocks | {"/".join(word for word in (owner, naming) if word): result[measure]}
     if not owner:
         return result
     sided = {key for key in result if part(key).kind in _MEASURED and not part(key).side}
     return {f"{owner}/{key}" if key in sided else key: value for key, value in result.items()}
+
+
+@lru_cache(maxsize=4096)
+def _telling(key: str) -> tuple[bool, bool, bool]:
+    """Whether a key's words say whose numbers a record holds, what they are, and whether its value is their number."""
+    lowered = key.lower()
+    return lowered in _TELLS_SPLIT, lowered in NAMING, lowered in VALUES
 
 
 def _by_number(value: Mapping[str, object]) -> list[dict[str, object]]:

@@ -28,6 +28,9 @@ LIMIT = 2_000_000_000
 DOCUMENT = 300_000_000
 """Bytes of the largest file that must be taken apart as one, as a JSON document: in memory it is ten times as large."""
 
+CHUNK = 500
+"""Lines of JSON that are parsed at once, which takes a third of the time."""
+
 LINE = 16_000_000
 """Characters of a line that are read at once; what is longer counts as several lines."""
 
@@ -246,22 +249,37 @@ def json_lines(path: Path, notes: list[str]) -> Iterator[dict[str, object]]:
     """The objects of a file with one JSON object a line; `notes` takes what is said of lines that are none."""
     count = damaged = 0
     torn = False
-    for line in lines(path):
-        line = line.strip()
-        if not line:
-            continue
-        count += 1
-        torn = False
-        value = parse_json(line) if line[0] == "{" else None
-        if isinstance(value, dict):
-            yield value
-        else:
-            damaged += 1
-            torn = line[0] == "{"
+    for chunk in _chunks(path):
+        values = parse_each(chunk)
+        count += len(chunk)
+        for line, value in zip(chunk, values, strict=True):
+            if isinstance(value, dict):
+                torn = False
+                yield value
+            else:
+                damaged += 1
+                torn = line[0] == "{"
     if torn:
         notes.append("last line is torn; left out")
     if damaged > torn:
         notes.append(f"{damaged - torn} of {count} lines are no JSON objects; left out")
+
+
+def _chunks(path: Path) -> Iterator[list[str]]:
+    """The lines of a text file that are not blank, some at once."""
+    for block in blocks(path, LINE):
+        filled = [line.strip() for line in block.split("\n")]
+        for start in range(0, len(filled), CHUNK):
+            yield [line for line in filled[start : start + CHUNK] if line]
+
+
+def parse_each(texts: list[str]) -> list[object]:
+    """The JSON values of texts that are not blank, None for one that is no object; parsed at once where they can be."""
+    if len(texts) > 1 and all(text[0] == "{" and text[-1] == "}" for text in texts):
+        values = parse_json(f"[{','.join(texts)}]")
+        if isinstance(values, list) and len(values) == len(texts):
+            return values
+    return [parse_json(text) if text[0] == "{" else None for text in texts]
 
 
 def parse_json(line: str) -> object:

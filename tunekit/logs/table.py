@@ -6,7 +6,8 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ JITTER = 0.2
 
 LEARNED = 0.1
 """Share by which the loss has moved since the beginning where epochs that begin anew may go on from there."""
+
+TOGETHER = 500
+"""Records that are made columns at once."""
 
 COLUMNS = 10_000
 """Columns of a log that are looked at."""
@@ -72,18 +76,57 @@ class Series:
         self.notes.append(f"only the first {COLUMNS:,} columns are looked at")
 
 
+class Records:
+    """JSON objects as columns: numbers only, one row an object; null is an empty cell."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._cells: dict[str, tuple[array[int], array[float]]] = {}  # arrays, for a list holds an object a number
+
+    def add(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Further records; those of the same names are added column by column."""
+        names = records[0].keys() if records else ()
+        if all(record.keys() == names for record in records):
+            for name in names:
+                self._add(name, range(self.count, self.count + len(records)), [record[name] for record in records])
+        else:
+            for row, record in enumerate(records, start=self.count):
+                for name, value in record.items():
+                    number = value if type(value) is float else to_number(value)
+                    if number is not None and (cells := self._room(name)) is not None:
+                        cells[0].append(row)
+                        cells[1].append(number)
+        self.count += len(records)
+
+    def _add(self, name: str, places: Sequence[int], values: Sequence[object]) -> None:
+        numbers = values if set(map(type, values)) == {float} else [to_number(value) for value in values]
+        if None in numbers:
+            places = [place for place, number in zip(places, numbers, strict=True) if number is not None]
+            numbers = [number for number in numbers if number is not None]
+        if numbers and (cells := self._room(name)) is not None:
+            cells[0].extend(places)
+            cells[1].extend(cast(Sequence[float], numbers))
+
+    def _room(self, name: str) -> tuple[array[int], array[float]] | None:
+        """A column's cells; None where there are too many columns already."""
+        cells = self._cells.get(name)
+        if cells is None and len(self._cells) < COLUMNS:
+            cells = self._cells[name] = (array("q"), array("d"))
+        return cells
+
+    def columns(self) -> Columns:
+        return {
+            name: Column(np.array(rows, np.int64), np.array(values)) for name, (rows, values) in self._cells.items()
+        }
+
+
 def from_records(records: Iterable[Mapping[str, object]]) -> Columns:
-    """Columns of JSON objects: numbers only, one row an object; null is an empty cell."""
-    cells: dict[str, tuple[array[int], array[float]]] = {}  # arrays, for a list holds an object a number
-    for row, record in enumerate(records):
-        for name, value in record.items():
-            number = to_number(value)
-            if number is None or (name not in cells and len(cells) >= COLUMNS):
-                continue
-            rows, values = cells.setdefault(name, (array("q"), array("d")))
-            rows.append(row)
-            values.append(number)
-    return {name: Column(np.array(rows, np.int64), np.array(values)) for name, (rows, values) in cells.items()}
+    """Columns of JSON objects."""
+    cells = Records()
+    waiting = iter(records)
+    while chunk := list(islice(waiting, TOGETHER)):
+        cells.add(chunk)
+    return cells.columns()
 
 
 def to_number(value: object) -> float | None:
