@@ -291,3 +291,39 @@ class TestRecords:
         value = {key: {"binary_logloss": y} for key, y in zip(keys, (FALLING, HELD), strict=True)}
         (log,) = read(written(tmp_path / "evals_result.json", json.dumps(value)))
         assert is_whole(log)
+
+
+class TestAskedFor:
+    """Columns that a person names, of a run in two files."""
+
+    def written(self, folder: Path, header: str) -> Path:
+        for side, curve in (("train", FALLING), ("val", HELD)):
+            rows = "".join(f"{k},{curve[k]}\n" for k in ROWS)
+            written(folder / f"{side}.csv", f"step,{header.format(side=side)}\n{rows}")
+        return folder
+
+    @pytest.mark.parametrize(
+        ("header", "train", "val"),
+        [
+            ("loss", "loss", "loss"),
+            ("loss", "loss", None),
+            ("{side}_loss", "train_loss", "val_loss"),
+            ("{side}_loss", "train_loss", None),
+            ("{side}_loss", None, "val_loss"),
+            ("{side}_y_loss", "train_y_loss", "val_y_loss"),
+        ],
+    )
+    def test_each_file_has_its_own(self, header: str, train: str | None, val: str | None, tmp_path: Path) -> None:
+        (log,) = read(self.written(tmp_path, header), train=train, val=val)
+        assert is_whole(log)
+        assert not log.notes
+
+    @pytest.mark.parametrize(("train", "val"), [("x", None), ("train_loss", "x"), ("x", "val_loss")])
+    def test_a_column_that_neither_has_is_refused(self, train: str, val: str | None, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="no column"):
+            read(self.written(tmp_path, "{side}_loss"), train=train, val=val)
+
+    def test_the_refusal_names_the_columns_of_a_text_called_a_table(self, tmp_path: Path) -> None:
+        lines = "".join(f"Epoch {k}: train loss {FALLING[k]}, val loss {HELD[k]}\n" for k in ROWS)
+        with pytest.raises(UserError, match="no column 'x'; the columns are 'train_loss', 'val_loss'"):
+            read(written(tmp_path / "log.csv", lines), train="x")

@@ -48,6 +48,8 @@ def _place(file: Path) -> tuple[str, tuple[str, ...]] | None:
 
 def _pair(trained: Log, held: Log) -> Log | None:
     """One log of both; None where they are not the halves of one."""
+    if trained.train and trained.val and trained.train.name == trained.val.name:  # one name for both was asked for
+        trained, held = replace(trained, val=None), replace(held, train=None)
     losses = [curve for curve in (held.train, held.val) if curve is not None]
     if trained.train is None or trained.val is not None or len(losses) > 1:
         return None

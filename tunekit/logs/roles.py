@@ -35,6 +35,10 @@ METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
 
 
+class NoColumn(UserError):
+    """A column that was asked for and is not in a log."""
+
+
 def assemble(
     series: Series,
     format: str,
@@ -44,7 +48,7 @@ def assemble(
     train: str | None = None,
     val: str | None = None,
 ) -> Log:
-    """The log of these curves. `train` and `val` force columns by name; UserError where there is no such one."""
+    """The log of these curves. `train` and `val` force columns by name; NoColumn where there is no such one."""
     every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
@@ -82,7 +86,7 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
             return value
     known = ", ".join(repr(key[:SHOWN]) for key in list(curves)[:20]) or "none with numbers"
     known += f" and {len(curves) - 20:,} more" if len(curves) > 20 else ""
-    raise UserError(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
+    raise NoColumn(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
 
 
 def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:

@@ -51,7 +51,8 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
 
     def wanted(column: str) -> bool:
         seen = part(rename(column))
-        named = {column.strip().lower(), rename(column).strip().lower()}
+        told = (column, rename(column), rename(column)[:SHOWN])
+        named = {name.strip().lower() for name in told}
         return bool(seen.kind or (seen.side and not seen.core) or named & forced)
 
     top = heading(path)
