@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tunekit.diagnosis import judge
 from tunekit.logs import Log, read
 from tunekit.logs.log import floats
+from tunekit.logs.settings import _classes as settings
 from tunekit.vocabulary import Curve, UserError
 
 
@@ -162,6 +164,10 @@ class TestNames:
         with pytest.raises(UserError, match="no column reads as a loss"):
             read(written(tmp_path / "data.csv", table("id,train,val", "{k},1,0")))
 
+    def test_names_and_values_of_no_training_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="no column reads as a loss"):
+            read(written(tmp_path / "data.csv", "name,value\nheight,2\nwidth,3\n"))
+
     def test_the_file_says_what_its_columns_measure(self, tmp_path: Path) -> None:
         (log,) = read(written(tmp_path / "accuracy.csv", table("epoch,train,val", "{k},{c},{c}")))
         assert log.train is None
@@ -188,6 +194,57 @@ class TestNames:
         assert log.objective is not None
         assert log.objective.kind == "reinforcement"
         assert set(log.objective.curves) >= {"reward", "length"}
+
+
+class TestBeside:
+    """What lies beside a run's curves and is no run."""
+
+    def test_a_third_file_of_the_test_split(self, tmp_path: Path) -> None:
+        for side, curve in (("train", FALLING), ("val", HELD), ("test", RISING)):
+            rows = "".join(f"{k},{curve[k]}\n" for k in ROWS)
+            written(tmp_path / f"{side}_loss.csv", f"step,loss\n{rows}")
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+        assert any("test_loss.csv is left out" in note for note in log.notes)
+
+    def test_the_results_at_the_end(self, tmp_path: Path) -> None:
+        written(tmp_path / "history.json", json.dumps({"loss": FALLING, "val_loss": HELD}))
+        written(tmp_path / "results.json", json.dumps({"test_loss": 0.5, "test_accuracy": 0.8}))
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+
+    @pytest.mark.parametrize(
+        ("name", "text", "classes"),
+        [
+            ("config.json", '{"lr": 0.1, "num_classes": 7}', 7),
+            ("hparams.yaml", "lr: 0.1\nn_classes: 37\n", 37),
+            ("args.txt", "lr=0.1\nnum_labels = 5\n", 5),
+            ("config.yaml", "num_classes:\n  desc: null\n  value: 7\n", None),
+            ("config.json", '{"num_classes": 7, "aux": {"num_classes": 3}}', None),
+            ("config.json", '{"num_classes_seen": 7, "old_num_classes": 3}', None),
+            ("notes.txt", "num_classes = 5", None),
+        ],
+    )
+    def test_the_number_of_classes(self, name: str, text: str, classes: int | None, tmp_path: Path) -> None:
+        written(tmp_path / name, text)
+        (log,) = read(written(tmp_path / "log.csv", table("epoch,train_loss,val_loss")))
+        assert log.classes == classes
+
+    def test_guessing_among_that_number_is_known(self, tmp_path: Path) -> None:
+        losses = [np.log(23) + (0.003 if k % 3 else -0.004) for k in range(30)]
+        rows = "".join(f"{k},{loss:.5f},{loss:.5f}\n" for k, loss in enumerate(losses))
+        path = written(tmp_path / "log.csv", f"epoch,train_loss,val_loss\n{rows}")
+        assert "ln 23" not in judge(read(path)[0]).summary
+        written(tmp_path / "args.json", '{"num_classes": 23}')
+        other = written(tmp_path / "other.csv", path.read_text())
+        settings.cache_clear()
+        assert "ln 23 = 3.1" in judge(read(other)[0]).summary
+
+    def test_runs_that_have_just_begun_are_runs(self, tmp_path: Path) -> None:
+        for name, rows in (("a", "0,2.0,2.1\n1,1.5,1.7\n2,1.4,1.6\n"), ("b", "0,2.0,2.1\n")):
+            (tmp_path / name).mkdir()
+            written(tmp_path / name / "log.csv", f"epoch,train_loss,val_loss\n{rows}")
+        assert [log.name for log in read(tmp_path)] == ["a/log", "b/log"]
 
 
 class TestStages:
@@ -279,6 +336,14 @@ class TestRecords:
     def test_pairs_that_do_not_count_steps_are_no_curve(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="no column reads as a loss"):
             read(written(tmp_path / "a.json", json.dumps({"loss": [[FALLING[k], HELD[k]] for k in ROWS]})))
+
+    def test_numbers_as_pytorch_prints_them(self, tmp_path: Path) -> None:
+        value = {
+            "train_loss": [f"tensor({number}, device='cuda:0')" for number in FALLING],
+            "val_loss": [f"tensor({number}, grad_fn=<MeanBackward0>)" for number in HELD],
+        }
+        (log,) = read(written(tmp_path / "a.json", json.dumps(value)))
+        assert is_whole(log)
 
     def test_lists_of_an_epochs_batches(self, tmp_path: Path) -> None:
         value = {"train_loss": [[a] * 5 for a in FALLING], "val_loss": HELD}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tunekit.logs import source
 from tunekit.logs.names import EMPTY_WORDS, TEST, TRAIN, VAL, part, side, split
+from tunekit.logs.table import WRAPPED
 
 LONGEST = 200
 """Characters of a column's name."""
@@ -52,7 +53,6 @@ _MEASURED = re.compile(r"[A-Za-z]\S*+\s++[-+]?+[\d.]++(?:[eE][-+]?+\d++)?+%?+$")
 _PARAMETER = re.compile(r"[:;]\w++=[^\s:;]++")
 """What CatBoost writes behind the name of a metric that has parameters."""
 
-_WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
 _COMMA = re.compile(r"[-+]?+\d++,\d++(?:[eE][-+]?+\d++)?+%?+$")
 _GROUPED = re.compile(r"[-+]?+[1-9]\d{0,2}+(?:,\d{3})++(?:\.\d*+)?+$")
 _SIDES = TRAIN | VAL | TEST
@@ -215,7 +215,7 @@ def number(cell: str, decimal_comma: bool = False) -> float | None:
         return float(cell)
     except ValueError:
         cell = (cell.replace(",", ".") if decimal_comma else cell).strip().rstrip("%")
-    wrapped = _WRAPPED.match(cell) if "[" in cell or "(" in cell else None
+    wrapped = WRAPPED.match(cell) if "[" in cell or "(" in cell else None
     if "," in cell and _GROUPED.match(cell):
         cell = cell.replace(",", "")
     try:

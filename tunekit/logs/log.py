@@ -62,6 +62,8 @@ class Log:
     procedure: Procedure | None = None
     objective: Objective | None = None
     gradients: Curve | None = None
+    classes: int | None = None
+    """How many a settings file beside the log names."""
 
     @property
     def points(self) -> int:

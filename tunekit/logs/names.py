@@ -20,7 +20,9 @@ VAL = EVALUATED | frozenset(
 TEST = frozenset(_words("test testing tst testset"))
 LOSS = frozenset(_words("loss losses nll mlogloss cost objective xent crossentropy logloss bce ce criterion"))
 ERRORS = frozenset(
-    _words("mae mse rmse rmsle msle mape smape rmspe err error err1 err5 merror wer cer ppl bpc bpb fid eer ade fde")
+    _words(
+        "mae mse rmse rmsle msle mape smape rmspe err error err1 err5 merror wer cer ppl bpc bpb bpd fid eer ade fde"
+    )
 )
 BOUNDED = frozenset(
     _words(

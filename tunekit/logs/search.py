@@ -15,10 +15,11 @@ import numpy as np
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import printed, source, strangers, stream
-from tunekit.logs.halves import joined
+from tunekit.logs.halves import joined, without_results
 from tunekit.logs.log import Log, finite
 from tunekit.logs.readers import FAINT, Reader, printed_readers, readers
 from tunekit.logs.roles import NoColumn
+from tunekit.logs.settings import with_classes
 from tunekit.vocabulary import UserError
 
 DEPTH = 8
@@ -79,7 +80,7 @@ def read(path: str | Path, format: str | None = None, train: str | None = None, 
         raise UserError(f"no format {format!r}; the formats are {', '.join(sorted(readers()))}")
     if not stream.is_stream(path):
         _check(path)
-        return _read_at(path, format, train, val)
+        return [with_classes(log) for log in _read_at(path, format, train, val)]
     with stream.spooled(path) as copy:
         try:
             logs = _read_at(copy, format, train, val)
@@ -223,7 +224,7 @@ class _Found:
             halves = []
         logs = joined([*self.logs, *halves])
         alone = {id(half) for half in halves}
-        kept = [log for log in logs if id(log) not in alone]
+        kept = without_results([log for log in logs if id(log) not in alone])
         for file in {file for log in kept for file in log.files if len(log.files) > 1}:
             for text in [text for text in self.failures if text.startswith(f"{file}:")]:
                 del self.failures[text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ COLUMNS = 10_000
 
 RUN_SHARE = 0.2
 """The last of several appended runs is judged, unless it has less than this share of the longest one's points."""
+
+
+WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
+"""A number as PyTorch and NumPy print it: `tensor(0.31, device='cuda:0')`."""
 
 
 class Column(NamedTuple):
@@ -142,7 +147,8 @@ def to_number(value: object) -> float | None:
         try:
             return float(value)
         except ValueError:
-            return None
+            wrapped = WRAPPED.match(value) if "(" in value or "[" in value else None
+            return to_number(wrapped[1]) if wrapped else None
     return None
 
 

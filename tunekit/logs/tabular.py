@@ -57,7 +57,11 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
 
     top = heading(path)
     if top is not None and top.long is not None:
-        return [columns_log(longtable.columns(path, top), path, format, train, val, name=name)]
+        columns = longtable.columns(path, top)
+        log = columns_log(columns, path, format, train, val, name=name)
+        if strict and not log.points:
+            raise UserError(nothing(path, list(columns), top.names))
+        return [log]
     large = path.stat().st_size > MANY
     cells = delimited.read(path, wanted if large else lambda _: True)
     columns = {rename(key): value for key, value in cells.columns().items()}
