@@ -28,6 +28,7 @@ FALLING = [2.0, 1.5, 1.2, 1.0, 0.9, 0.85]
 HELD = [2.1, 1.7, 1.4, 1.3, 1.25, 1.2]
 RISING = [0.3, 0.45, 0.55, 0.62, 0.66, 0.68]
 ROWS = range(len(FALLING))
+SPLITS = (("train_loss", FALLING), ("val_loss", HELD))
 
 
 def table(header: str, row: str = "{k},{a},{b}") -> str:
@@ -73,6 +74,10 @@ class TestHeadings:
     def test_the_names_are_found(self, text: str, tmp_path: Path) -> None:
         (log,) = read(written(tmp_path / "log.csv", text))
         assert is_whole(log)
+
+    def test_cells_between_other_marks_are_no_table_of_blanks(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError):
+            read(written(tmp_path / "log.txt", table("epoch & train loss & val loss", "{k} & {a} & {b}")))
 
     def test_a_row_of_words_below_the_names_is_no_table(self, tmp_path: Path) -> None:
         text = "loss,accuracy\nis,good\nvery,fine\n"
@@ -327,6 +332,53 @@ class TestRecords:
         assert is_whole(log)
         assert log.train is not None
         assert list(log.train.x) == [10 * k for k in ROWS]
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"data": [{"name": name, "x": list(ROWS), "y": y, "type": "scatter"} for name, y in SPLITS]},
+            {"series": [{"name": name, "data": y} for name, y in SPLITS]},
+            {
+                "loss": {
+                    "labels": list(ROWS),
+                    "datasets": [{"label": n.removesuffix("_loss"), "data": y} for n, y in SPLITS],
+                }
+            },
+        ],
+    )
+    def test_curves_of_a_chart(self, value: object, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "a.json", json.dumps(value)))
+        assert is_whole(log)
+
+    def test_a_list_of_numbers_is_what_its_file_is_called(self, tmp_path: Path) -> None:
+        for name, y in SPLITS:
+            written(tmp_path / f"{name}.json", json.dumps(y))
+        (log,) = read(tmp_path)
+        assert is_whole(log)
+
+    @pytest.mark.parametrize("cut", [0, 1, 25])
+    def test_records_that_are_still_written(self, cut: int, tmp_path: Path) -> None:
+        records = [{"epoch": k, "train_loss": FALLING[k], "val_loss": HELD[k]} for k in ROWS]
+        whole = [
+            "[\n" + ",\n".join(map(json.dumps, records)) + "\n]",
+            "[" + ", ".join(map(json.dumps, records)) + "]",
+            "\n".join(json.dumps(record, indent=2) for record in records),
+        ]
+        for text in whole:
+            (log,) = read(written(tmp_path / "a.json", text[: len(text) - cut]))
+            assert values(log.train)[:5] == FALLING[:5]
+            assert values(log.val)[:5] == HELD[:5]
+
+    def test_a_dictionary_as_python_prints_it(self, tmp_path: Path) -> None:
+        text = repr({"loss": FALLING, "val_loss": [*HELD[:-1], float("nan")], "best": None})
+        for name in ("history.json", "history.txt"):
+            (log,) = read(written(tmp_path / name, text))
+            assert values(log.train) == FALLING
+            assert values(log.val)[:-1] == HELD[:-1]
+
+    def test_edges_of_a_graph_are_no_curve(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="no column reads as a loss"):
+            read(written(tmp_path / "a.json", json.dumps({"train": [[0, 1], [1, 2], [2, 0]], "val": [[0, 2], [1, 3]]})))
 
     def test_a_chart_of_tensorboard(self, tmp_path: Path) -> None:
         text = json.dumps([[17.5 + k, 10 * k, FALLING[k]] for k in ROWS])

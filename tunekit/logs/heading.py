@@ -112,6 +112,8 @@ def _names(line: str, below: Sequence[str], separator: str) -> tuple[list[str], 
     if not below:
         return names, 0
     row = fields(below[0], separator)
+    if not separator and len(row) not in (len(names), len(names) + 1):
+        return [], 0  # between blanks no cell can be empty
     if is_header(row, frozenset(names)) or (2 * len(row) >= len(names) and _has_numbers(row)):
         return names, 0
     second = fields(below[1], separator) if len(below) > 1 else []

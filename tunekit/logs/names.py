@@ -65,7 +65,7 @@ SETTINGS = frozenset(
     _words(
         "scale scaler scaling factor weights weighting coef coeff coefficient gain fn func function type name thresh "
         "thr tolerance tol smoothing interval every freq frequency count counts num size samples plateau target "
-        "goal stdev stddev variance ci sec secs seconds duration speed fps mem improvement change"
+        "goal label labels stdev stddev variance ci sec secs seconds duration speed fps mem improvement change"
     )
 )
 """Words that make a setting or a measurement of a loss when they stand behind it: `loss_scale`."""

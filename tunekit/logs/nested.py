@@ -74,6 +74,7 @@ _TELLS_SPLIT = SPLIT_COLUMNS | frozenset(
         "message",
     )
 )
+_CHARTED = ("name", "label", "title", "id", "metric", "key")
 _MEASURED = ("loss", "score", "error")
 
 
@@ -120,6 +121,8 @@ def _runs(value: object, path: str, depth: int) -> list[Run]:
 def _of_list(items: Sequence[object], path: str, depth: int) -> list[Run]:
     """Records of one run, or runs one by one."""
     records = [item for item in items if isinstance(item, dict)]
+    if records and all(curves := [_named(item, path) for item in records[:RUNS]]):
+        return [Run("", [piece for piece in curves if piece is not None])]
     if not any(_holds_curves(item, path, DEPTH) for item in records[:3]):
         return [Run("", [_of_records(map(flat, records), path)])] if records else []
     found: list[Run] = []
@@ -127,6 +130,16 @@ def _of_list(items: Sequence[object], path: str, depth: int) -> list[Run]:
         if len(found) < RUNS:
             found += [Run(_label(item, run.name, place), run.pieces) for run in _runs(item, path, depth - 1)]
     return found
+
+
+def _named(item: Mapping[str, object], path: str) -> Piece | None:
+    """The curve of an object with its name and its numbers, as charts are given (`{"name": "loss", "data": [...]}`)."""
+    name = next((value for key, value in item.items() if key in _CHARTED and isinstance(value, str)), "")
+    values = next((numbers for key in ("y", "data", "values") if (numbers := _list(item.get(key)))), [])
+    if not part(name).kind and not part(name).side:
+        return None
+    curve = _points(path + name, item)
+    return curve if curve is not None or len(values) < 2 else _of_lists({path + name: values})[0]
 
 
 def _label(item: Mapping[str, object], name: str, place: int) -> str:
@@ -239,6 +252,8 @@ def _points(name: str, item: object) -> Piece | None:
     elif isinstance(item, list) and all(isinstance(row, list) and len(row) in (2, 3) for row in item):
         places, values = [row[-2] for row in item], [row[-1] for row in item]
     clock = column(places)
+    if _is_bare(part(name)) and all(isinstance(value, int) for value in values):
+        return None  # a split's samples
     if len(values) < 2 or len(clock.values) < len(values) or not np.all(np.diff(clock.values) > 0):
         return None
     return Piece({name: column(values)}, len(values), {kind: clock})

@@ -39,6 +39,7 @@ _PLACE = re.compile(r"(?<![\d/.])(\d{1,12}+)/(\d{1,12}+)(?= ?\[| \u2501)")
 _EPOCH = re.compile(r"[Ee]poch\D{0,6}+(\d++)")
 _BEGINNING = re.compile(r"[^\d%]*+")
 _DOCUMENT = re.compile(rb"\s*+(?:\{\s*+\"|\[\s*+[{\[]|<[!?a-zA-Z])")
+_BETWEEN = re.compile(r"[\s,\[]*+(?=\{)")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -270,7 +271,7 @@ def _chunks(path: Path) -> Iterator[list[str]]:
     for block in blocks(path, LINE):
         filled = [line.strip() for line in block.split("\n")]
         for start in range(0, len(filled), CHUNK):
-            yield [line for line in filled[start : start + CHUNK] if line]
+            yield [line.rstrip(",") for line in filled[start : start + CHUNK] if line and line not in ("[", "]", ",")]
 
 
 def parse_each(texts: list[str]) -> list[object]:
@@ -288,6 +289,19 @@ def parse_json(line: str) -> object:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
+
+
+def json_objects(content: str) -> Iterator[dict[str, object]]:
+    """The objects that stand one after the other in a text, or in a list that is cut short, up to a torn one."""
+    decoder = json.JSONDecoder()
+    place = 0
+    while begun := _BETWEEN.match(content, place):
+        try:
+            value, place = decoder.raw_decode(content, begun.end())
+        except (ValueError, RecursionError):
+            return
+        if isinstance(value, dict):
+            yield value
 
 
 def first_record(path: Path) -> dict[str, object] | None:
