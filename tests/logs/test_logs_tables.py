@@ -160,6 +160,11 @@ class TestNames:
         (log,) = read(written(tmp_path / "log.csv", table(header)))
         assert is_whole(log)
 
+    def test_an_evaluation_of_the_test_split_is_no_validation(self, tmp_path: Path) -> None:
+        text = table("epoch,train_loss,eval_test_loss,eval_valid_loss", "{k},{a},9,{b}")
+        (log,) = read(written(tmp_path / "log.csv", text))
+        assert is_whole(log)
+
     def test_a_value_loss_is_no_validation(self, tmp_path: Path) -> None:
         (log,) = read(written(tmp_path / "log.csv", table("epoch,loss,v_loss")))
         assert values(log.train) == FALLING

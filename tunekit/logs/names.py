@@ -198,11 +198,14 @@ def _at_rank(match: re.Match[str]) -> str:
 def side(words: Sequence[str]) -> str:
     """train, val or test, where one of the words names a split; else "".
 
-    `train/val_loss` is validation's, `eval_train_loss` what an evaluation finds on the training set.
+    `train/val_loss` is validation's, `eval_train_loss` what an evaluation finds on the training set, `eval_test_loss`
+    on the test set.
     """
     distinct = set(words)
     if TRAIN & distinct and not (VAL - EVALUATED) & distinct and EVALUATED & distinct:
         return "train" if [word for word in words if word in TRAIN | EVALUATED][-1] in TRAIN else "val"
+    if TEST & distinct and EVALUATED & distinct and not (VAL - EVALUATED) & distinct:
+        return "test"
     sides = (("val", VAL), ("test", TEST), ("train", TRAIN))
     return next((name for name, known in sides if not known.isdisjoint(distinct)), "")
 
