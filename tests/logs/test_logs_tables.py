@@ -11,6 +11,7 @@ import pytest
 from tunekit.diagnosis import judge
 from tunekit.logs import Log, read
 from tunekit.logs.log import floats
+from tunekit.logs.names import part
 from tunekit.logs.settings import _classes as settings
 from tunekit.vocabulary import Curve, UserError
 
@@ -159,6 +160,29 @@ class TestNames:
     def test_short_and_foreign_names(self, header: str, tmp_path: Path) -> None:
         (log,) = read(written(tmp_path / "log.csv", table(header)))
         assert is_whole(log)
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [
+            ("loss_multiplier", ""),
+            ("skipped_loss_iters", ""),
+            ("packet_loss", ""),
+            ("gpu_cost", ""),
+            ("objective/kl", ""),
+            ("train/objective", "loss"),
+            ("objective_value", "loss"),
+            ("num_errors", ""),
+            ("word_error_rate", "error"),
+            ("accuracy_improvement", ""),
+            ("gradient_norm", "grad_norm"),
+            ("val_accs", "score"),
+            ("loss_per_token", "loss"),
+            ("stop_token_loss", "loss"),
+            ("test_bpd", "error"),
+        ],
+    )
+    def test_what_is_measured(self, name: str, kind: str) -> None:
+        assert part(name).kind == kind
 
     def test_an_evaluation_of_the_test_split_is_no_validation(self, tmp_path: Path) -> None:
         text = table("epoch,train_loss,eval_test_loss,eval_valid_loss", "{k},{a},9,{b}")

@@ -56,7 +56,7 @@ EMPTY_WORDS = (
 RECORDS = frozenset(
     _words(
         "best min max minimum maximum lowest highest prev previous patience delta diff std var time memory gap ratio "
-        "weight lambda threshold eta"
+        "weight lambda threshold eta packet skipped"
     )
 )
 """Words of columns that are no curve of the run: a best so far, a spread, a duration."""
@@ -65,13 +65,22 @@ SETTINGS = frozenset(
     _words(
         "scale scaler scaling factor weights weighting coef coeff coefficient gain fn func function type name thresh "
         "thr tolerance tol smoothing interval every freq frequency count counts num size samples plateau target "
-        "goal label labels stdev stddev variance ci sec secs seconds duration speed fps mem improvement change"
+        "goal label labels stdev stddev variance ci sec secs seconds duration speed fps mem improvement change "
+        "improved multiplier mult div steps iters nan nans reduction id ids usd eur"
     )
 )
 """Words that make a setting or a measurement of a loss when they stand behind it: `loss_scale`."""
 
-PAID_IN_TIME = frozenset(_words("batch data step iter iteration reader load loading compute forward backward"))
-"""What costs seconds: `batch_cost` is nothing that is learned."""
+PAID = frozenset(
+    _words("batch data step iter iteration reader load loading compute forward backward gpu api cloud token tokens")
+)
+"""What costs seconds or money: `batch_cost` is nothing that is learned."""
+
+CHANGES = frozenset(_words("improvement improved change count counts"))
+"""Words that make no measure of any measure that they stand behind: `accuracy_improvement`."""
+
+COUNTED = frozenset(_words("num number count http io"))
+"""Words that make errors something that is counted."""
 
 ADVERSARIAL = frozenset(_words("g d gen disc generator discriminator adv gan critic adversarial"))
 
@@ -144,7 +153,7 @@ def part(name: str) -> Part:
         return Part("", "epoch" if joined in EPOCH_NAMES else "step", ())
     if RATE & set(words) or "learning_rate" in joined:
         return Part(side(words), "rate", ())
-    if ("grad" in words and "norm" in words) or "gradnorm" in words:
+    if ({"grad", "gradient", "gradients"} & set(words) and "norm" in words) or "gradnorm" in words:
         return Part(side(words), "grad_norm", ())
     level = "epoch" if EPOCH_LEVEL & set(words) else "step" if STEP_LEVEL & set(words) else ""
     rest = tuple(word for word in words if word not in EMPTY_WORDS | TRAIN | VAL | TEST and not word.isdigit())
@@ -214,8 +223,14 @@ def _kind(words: list[str]) -> str:
     distinct = set(words)
     if RECORDS & distinct or words[:2] == ["early", "stopping"]:
         return ""
+    if words and words[-1] in CHANGES:
+        return ""
     last = max((place for place, word in enumerate(words) if word in LOSS), default=len(words))
-    if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID_IN_TIME & distinct):
+    if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID & distinct):
+        return ""
+    if LOSS & distinct == {"objective"} and not EMPTY_WORDS.issuperset(words[words.index("objective") + 1 :]):
+        return ""  # `objective/kl`
+    if {"err", "error"} & distinct and COUNTED & distinct:
         return ""
     if LOSS & distinct:
         return "loss"
