@@ -298,7 +298,8 @@ def _continued(epoch: Column, data: Columns, notes: list[str]) -> Column:
     on = [2 * abs(level - new) < abs(first - new) for level, new in levels]
     if not levels or not all(on) or not all(learned):
         return epoch
-    notes.append(f"the epoch begins anew {len(starts)} times while the loss goes on: taken for the stages of one run")
+    times = "once" if len(starts) == 1 else f"{len(starts)} times"
+    notes.append(f"the epoch begins anew {times} while the loss goes on: taken for the stages of one run")
     values = epoch.values.copy()
     for start in starts:
         values[start:] += values[start - 1] + 1.0 - values[start]
