@@ -439,6 +439,26 @@ class TestRecords:
         assert is_whole(log)
 
 
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("name", "text", "line"),
+        [
+            ("log.csv", table("0,2.0,2.1"), "holds numbers without names; put a line of names above them"),
+            ("log.txt", table("0 2.0 2.1", "{k} {a} {b}"), "holds numbers without names"),
+            ("log.yaml", "train_loss:\n- 2.0\n- 1.5\n", "is YAML, which is not read"),
+            ("notes.txt", "nothing here\nof a training\n", "not a log that tunekit knows"),
+        ],
+    )
+    def test_say_why(self, name: str, text: str, line: str, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match=line):
+            read(written(tmp_path / name, text))
+
+    def test_a_spreadsheet(self, tmp_path: Path) -> None:
+        (tmp_path / "log.xlsx").write_bytes(b"PK\x03\x04" + bytes(26) + b"[Content_Types].xml")
+        with pytest.raises(UserError, match="is a spreadsheet"):
+            read(tmp_path / "log.xlsx")
+
+
 class TestAskedFor:
     """Columns that a person names, of a run in two files."""
 
