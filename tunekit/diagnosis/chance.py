@@ -43,6 +43,8 @@ def guess_at(m: Measures, loss: float) -> Guess | None:
         classes = known.classes if known.classes is not None and known.classes > 1 else None
         expected = math.log(classes) if classes is not None else known.expected_loss
         return _near(Guess(expected, "", classes), loss) if expected is not None and expected > 0 else None
+    if m.log.classes is not None:
+        return _near(_of(m.log.classes), loss)
     if not 0.5 < loss < math.log(MOST):
         return None
     accuracy = m.score.end if m.score is not None and m.score.is_accuracy else None

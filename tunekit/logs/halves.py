@@ -10,6 +10,9 @@ from tunekit.logs.log import Log, Metric
 from tunekit.logs.names import TEST, TRAIN, VAL, part, side, split
 from tunekit.vocabulary import Curve
 
+CURVE = 3
+"""Points of a curve, beside which a single one is a result."""
+
 _SIDES = TRAIN | VAL | TEST
 
 
@@ -29,9 +32,26 @@ def joined(logs: Sequence[Log]) -> list[Log]:
     for sides in groups.values():
         trained, held = sides.get("train", []), sides.get("val") or sides.get("test") or []
         if len(trained) == len(held) == 1 and (pair := _pair(trained[0], held[0])):
-            pairs.append(pair)
-            used |= {id(trained[0]), id(held[0])}
+            tested = sides.get("test", []) if "val" in sides else []
+            told = tuple(f"{log.files[0]} is left out: validation is judged, not the test split" for log in tested)
+            pairs.append(replace(pair, notes=(*pair.notes, *told)))
+            used |= {id(log) for log in (*trained, *held, *tested)}
     return [*(log for log in logs if id(log) not in used), *pairs]
+
+
+def without_results(logs: Sequence[Log]) -> list[Log]:
+    """The logs without the single evaluations that lie beside curves in their folder: a run's results at its end."""
+    curved = {_folder(log) for log in logs if _longest(log) >= CURVE}
+    return [log for log in logs if _longest(log) > 1 or _folder(log) not in curved]
+
+
+def _folder(log: Log) -> Path | None:
+    return Path(log.files[0]).parent if log.files else None
+
+
+def _longest(log: Log) -> int:
+    curves = (log.train, log.val, *(curve for metric in log.metrics for curve in (metric.train, metric.val)))
+    return max((len(curve.x) for curve in curves if curve is not None), default=CURVE)
 
 
 def _place(file: Path) -> tuple[str, tuple[str, ...]] | None:
@@ -48,6 +68,8 @@ def _place(file: Path) -> tuple[str, tuple[str, ...]] | None:
 
 def _pair(trained: Log, held: Log) -> Log | None:
     """One log of both; None where they are not the halves of one."""
+    if trained.train and trained.val and trained.train.name == trained.val.name:  # one name for both was asked for
+        trained, held = replace(trained, val=None), replace(held, train=None)
     losses = [curve for curve in (held.train, held.val) if curve is not None]
     if trained.train is None or trained.val is not None or len(losses) > 1:
         return None

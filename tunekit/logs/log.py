@@ -66,6 +66,8 @@ class Log:
     gradients: Curve | None = None
     unfed: tuple[str, ...] = ()
     blank: Curve | None = None
+    classes: int | None = None
+    """How many a settings file beside the log names."""
 
     @property
     def points(self) -> int:

@@ -13,12 +13,16 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 TRAIN = frozenset(_words("train training trn tr trainset fit learn insample"))
-EVALUATED = frozenset(_words("eval evaluation"))
-VAL = EVALUATED | frozenset(_words("val valid validation dev devel heldout holdout vali valset devset cv oof"))
+EVALUATED = frozenset(_words("eval evals evaluation evaluate"))
+VAL = EVALUATED | frozenset(
+    _words("val vals valid validation validate dev devel heldout holdout vali vl vld va valset devset cv oof")
+)
 TEST = frozenset(_words("test testing tst testset"))
 LOSS = frozenset(_words("loss losses nll mlogloss cost objective xent crossentropy logloss bce ce criterion"))
 ERRORS = frozenset(
-    _words("mae mse rmse rmsle msle mape smape rmspe err error err1 err5 merror wer cer ppl bpc bpb fid eer ade fde")
+    _words(
+        "mae mse rmse rmsle msle mape smape rmspe err error err1 err5 merror wer cer ppl bpc bpb bpd fid eer ade fde"
+    )
 )
 BOUNDED = frozenset(
     _words(
@@ -52,7 +56,7 @@ EMPTY_WORDS = (
 RECORDS = frozenset(
     _words(
         "best min max minimum maximum lowest highest prev previous patience delta diff std var time memory gap ratio "
-        "weight lambda threshold eta"
+        "weight lambda threshold eta packet skipped"
     )
 )
 """Words of columns that are no curve of the run: a best so far, a spread, a duration."""
@@ -61,13 +65,22 @@ SETTINGS = frozenset(
     _words(
         "scale scaler scaling factor weights weighting coef coeff coefficient gain fn func function type name thresh "
         "thr tolerance tol smoothing interval every freq frequency count counts num size samples plateau target "
-        "goal stdev stddev variance ci sec secs seconds duration speed fps mem improvement change"
+        "goal label labels stdev stddev variance ci sec secs seconds duration speed fps mem improvement change "
+        "improved multiplier mult div steps iters nan nans reduction id ids usd eur"
     )
 )
 """Words that make a setting or a measurement of a loss when they stand behind it: `loss_scale`."""
 
-PAID_IN_TIME = frozenset(_words("batch data step iter iteration reader load loading compute forward backward"))
-"""What costs seconds: `batch_cost` is nothing that is learned."""
+PAID = frozenset(
+    _words("batch data step iter iteration reader load loading compute forward backward gpu api cloud token tokens")
+)
+"""What costs seconds or money: `batch_cost` is nothing that is learned."""
+
+CHANGES = frozenset(_words("improvement improved change count counts"))
+"""Words that make no measure of any measure that they stand behind: `accuracy_improvement`."""
+
+COUNTED = frozenset(_words("num number count http io"))
+"""Words that make errors something that is counted."""
 
 ADVERSARIAL = frozenset(_words("g d gen disc generator discriminator adv gan critic adversarial"))
 
@@ -86,6 +99,23 @@ _AT_RANK = re.compile(r"(?<![a-z])(?:(acc|accuracy|prec|precision|err|error|hits
 _RANKED = {"accuracy": "acc", "prec": "acc", "precision": "acc", "error": "err", "hit": "hits"}
 _ONE_WORD = {"acc": "accuracy", "perplexity": "ppl", "accuracy1": "acc1", "accuracy5": "acc5"}
 _ONE_WORD |= {"map05": "map50", "ap05": "ap50", "map075": "map75", "ap075": "ap75"}
+_ONE_WORD |= {
+    f"{word}s": _ONE_WORD.get(word, word)
+    for word in _words("acc f1 auc iou miou dice mae mse rmse ppl lr err error nll cost precision recall bleu")
+}
+_CHINESE = (
+    ("训练", " train "),
+    ("验证", " val "),
+    ("测试", " test "),
+    ("损失", " loss "),
+    ("准确率", " accuracy "),
+    ("精度", " accuracy "),
+    ("学习率", " lr "),
+    ("轮次", " epoch "),
+    ("轮数", " epoch "),
+    ("迭代", " iter "),
+    ("步数", " step "),
+)
 _SAMPLE = re.compile(r"\b(?:(in)|out[ _-]of)[ _-]sample")
 _OF_A_SET = re.compile(r"'s (?=l[12]$)")
 _CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
@@ -129,7 +159,7 @@ def part(name: str) -> Part:
         return Part("", "epoch" if joined in EPOCH_NAMES else "step", ())
     if RATE & set(words) or "learning_rate" in joined:
         return Part(side(words), "rate", ())
-    if ("grad" in words and "norm" in words) or "gradnorm" in words:
+    if ({"grad", "gradient", "gradients"} & set(words) and "norm" in words) or "gradnorm" in words:
         return Part(side(words), "grad_norm", ())
     level = "epoch" if EPOCH_LEVEL & set(words) else "step" if STEP_LEVEL & set(words) else ""
     rest = tuple(word for word in words if word not in EMPTY_WORDS | TRAIN | VAL | TEST and not word.isdigit())
@@ -147,6 +177,9 @@ def split(name: str) -> list[str]:
 @lru_cache(maxsize=16384)
 def _split(name: str) -> tuple[str, ...]:
     text = name.strip().replace("mAP", "map").replace("mIoU", "miou").replace("IoU", "iou").replace("LR", "lr")
+    if not text.isascii():
+        for foreign, word in _CHINESE:
+            text = text.replace(foreign, word)
     lowered = text.lower()  # what a name does not hold is not looked for: a log may have very many names
     if "learning" in lowered:
         text = _LEARNING_RATE.sub("lr", text)
@@ -180,11 +213,14 @@ def _at_rank(match: re.Match[str]) -> str:
 def side(words: Sequence[str]) -> str:
     """train, val or test, where one of the words names a split; else "".
 
-    `train/val_loss` is validation's, `eval_train_loss` what an evaluation finds on the training set.
+    `train/val_loss` is validation's, `eval_train_loss` what an evaluation finds on the training set, `eval_test_loss`
+    on the test set.
     """
     distinct = set(words)
     if TRAIN & distinct and not (VAL - EVALUATED) & distinct and EVALUATED & distinct:
         return "train" if [word for word in words if word in TRAIN | EVALUATED][-1] in TRAIN else "val"
+    if TEST & distinct and EVALUATED & distinct and not (VAL - EVALUATED) & distinct:
+        return "test"
     sides = (("val", VAL), ("test", TEST), ("train", TRAIN))
     return next((name for name, known in sides if not known.isdisjoint(distinct)), "")
 
@@ -193,8 +229,14 @@ def _kind(words: list[str]) -> str:
     distinct = set(words)
     if RECORDS & distinct or words[:2] == ["early", "stopping"]:
         return ""
+    if words and words[-1] in CHANGES:
+        return ""
     last = max((place for place, word in enumerate(words) if word in LOSS), default=len(words))
-    if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID_IN_TIME & distinct):
+    if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID & distinct):
+        return ""
+    if LOSS & distinct == {"objective"} and not EMPTY_WORDS.issuperset(words[words.index("objective") + 1 :]):
+        return ""  # `objective/kl`
+    if {"err", "error"} & distinct and COUNTED & distinct:
         return ""
     if LOSS & distinct or tuple(words) in OF_ADVERSARIES:
         return "loss"

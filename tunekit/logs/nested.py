@@ -8,10 +8,12 @@ import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 
-from tunekit.logs.delimited import SPLIT_COLUMNS
+from tunekit.logs.heading import NAMING, SPLIT_COLUMNS, VALUES, names_split
 from tunekit.logs.log import Array
 from tunekit.logs.names import (
     ADVERSARIAL,
@@ -40,6 +42,12 @@ LONGEST = 200
 RUNS = 1000
 """Runs of one document that are read."""
 
+BATCHES = 4
+"""Numbers in each list of a list from which they are one epoch's batches: fewer may be parts of a loss."""
+
+KEYS = 10_000
+"""Keys of one object that are looked at: of one with more, the first."""
+
 CLOCKS = 50
 """Lists of epochs or steps of one object that are looked at."""
 
@@ -49,6 +57,24 @@ _HOLDERS = frozenset(
 ) | {"epochs", "steps"}
 _KNOWN = _SIDES | LOSS | SCORES | ERRORS | EMPTY_WORDS | ADVERSARIAL | _HOLDERS
 _NUMBERED = re.compile(r"(epoch|ep|step|iter|iteration)?[ _-]?(\d{1,12})$", re.IGNORECASE)
+_TELLS_SPLIT = SPLIT_COLUMNS | frozenset(
+    (
+        "type",
+        "event",
+        "kind",
+        "dataset",
+        "data",
+        "name",
+        "tag",
+        "prefix",
+        "loop",
+        "section",
+        "log_type",
+        "msg",
+        "message",
+    )
+)
+_CHARTED = ("name", "label", "title", "id", "metric", "key")
 _MEASURED = ("loss", "score", "error")
 
 
@@ -83,6 +109,10 @@ def _runs(value: object, path: str, depth: int) -> list[Run]:
     if depth and isinstance(value, list):
         return _of_list(value, path, depth)
     if depth and isinstance(value, dict):
+        names, rows = value.get("columns"), value.get("data")
+        if isinstance(names, list) and isinstance(rows, list):  # pandas' orient="split"
+            table = [dict(zip(map(str, names), row, strict=False)) for row in rows if isinstance(row, list)]
+            return _of_list(table, path, depth)
         numbered = _by_number(value)
         return _of_list(numbered, path, depth) if numbered else _of_object(value, path, depth)
     return []
@@ -91,6 +121,8 @@ def _runs(value: object, path: str, depth: int) -> list[Run]:
 def _of_list(items: Sequence[object], path: str, depth: int) -> list[Run]:
     """Records of one run, or runs one by one."""
     records = [item for item in items if isinstance(item, dict)]
+    if records and all(curves := [_named(item, path) for item in records[:RUNS]]):
+        return [Run("", [piece for piece in curves if piece is not None])]
     if not any(_holds_curves(item, path, DEPTH) for item in records[:3]):
         return [Run("", [_of_records(map(flat, records), path)])] if records else []
     found: list[Run] = []
@@ -98,6 +130,16 @@ def _of_list(items: Sequence[object], path: str, depth: int) -> list[Run]:
         if len(found) < RUNS:
             found += [Run(_label(item, run.name, place), run.pieces) for run in _runs(item, path, depth - 1)]
     return found
+
+
+def _named(item: Mapping[str, object], path: str) -> Piece | None:
+    """The curve of an object with its name and its numbers, as charts are given (`{"name": "loss", "data": [...]}`)."""
+    name = next((value for key, value in item.items() if key in _CHARTED and isinstance(value, str)), "")
+    values = next((numbers for key in ("y", "data", "values") if (numbers := _list(item.get(key)))), [])
+    if not part(name).kind and not part(name).side:
+        return None
+    curve = _points(path + name, item)
+    return curve if curve is not None or len(values) < 2 else _of_lists({path + name: values})[0]
 
 
 def _label(item: Mapping[str, object], name: str, place: int) -> str:
@@ -108,11 +150,15 @@ def _label(item: Mapping[str, object], name: str, place: int) -> str:
 
 def _of_object(value: Mapping[str, object], path: str, depth: int) -> list[Run]:
     """One run where its keys name splits, measures and the like, else a run a key."""
+    value = dict(islice(value.items(), KEYS))
     lists = _lists(value, path)
     own = Run("", _of_lists(lists))
     others: list[Run] = []
     for key, item in value.items():
         if path + key in lists or len(key) > LONGEST or not isinstance(item, dict | list):
+            continue
+        if (curve := _points(path + key, item)) is not None:
+            own.pieces.append(curve)
             continue
         holds = len(key) > 1 and set(split(key)) <= _HOLDERS | EMPTY_WORDS
         belongs = not holds and _belongs(key, item)
@@ -135,8 +181,8 @@ def _names(run: Run) -> set[str]:
 
 def _belongs(key: str, item: object) -> bool:
     """Whether a key is part of the names below it: it names a split or a measure, not a run."""
-    words = set(split(key))
-    if (words <= _KNOWN and len(key) > 1) or words & ADVERSARIAL:
+    words = {word for word in split(key) if not word.isdigit()}
+    if (words and words <= _KNOWN and len(key) > 1) or words & ADVERSARIAL:
         return True
     below = list(item) if isinstance(item, dict) else []
     return bool(below and part(key).kind in _MEASURED and all(side(split(inner)) for inner in below))
@@ -183,8 +229,34 @@ def _list(value: object) -> Sequence[object]:
         return []
     if value and all(isinstance(item, list) and len(item) == 1 for item in value):
         value = [item[0] for item in value]
+    elif value and all(isinstance(item, list) and len(item) >= BATCHES for item in value):
+        value = [number for item in value for number in item]
     sample = [item for item in value[:50] if item is not None] or value[-1:]
     return value if any(to_number(item) is not None for item in sample) else []
+
+
+def is_points(item: object) -> bool:
+    """Whether a value is a curve with its own clock: pairs or triples of which the last number but one rises."""
+    return _points("", item) is not None
+
+
+def _points(name: str, item: object) -> Piece | None:
+    """The curve in a list of `[step, value]` or `[time, step, value]`, or in an object with a list of each."""
+    kind, places, values = "step", [], []
+    if isinstance(item, dict):
+        lists = {key.lower(): inner for key, inner in item.items() if isinstance(inner, list)}
+        y = next((lists[key] for key in ("y", "value", "values") if key in lists), [])
+        x = next((key for key in lists if key == "x" or _clock_kind(key)), "")
+        if x and len(lists[x]) == len(y):
+            kind, places, values = _clock_kind(x) or "step", lists[x], y
+    elif isinstance(item, list) and all(isinstance(row, list) and len(row) in (2, 3) for row in item):
+        places, values = [row[-2] for row in item], [row[-1] for row in item]
+    clock = column(places)
+    if _is_bare(part(name)) and all(isinstance(value, int) for value in values):
+        return None  # a split's samples
+    if len(values) < 2 or len(clock.values) < len(values) or not np.all(np.diff(clock.values) > 0):
+        return None
+    return Piece({name: column(values)}, len(values), {kind: clock})
 
 
 def column(values: Sequence[object]) -> Column:
@@ -230,21 +302,44 @@ def _of_records(records: Iterable[Mapping[str, object]], path: str) -> Piece:
 
 
 def flat(item: Mapping[str, object], depth: int = DEPTH) -> dict[str, object]:
-    """A record's nested objects as `train/loss`; numbers of a record that names its split likewise."""
+    """A record's nested objects as `train/loss`; so too its numbers where it names their split or their measure."""
+    for value in item.values():
+        if type(value) is str or type(value) is dict:
+            break
+    else:
+        return dict(item)
     result: dict[str, object] = {}
-    split_words: list[str] = []
+    owner = naming = measure = ""
     for key, value in item.items():
         if isinstance(value, dict) and len(key) <= LONGEST and depth:  # it is written before each name in it
-            result |= {f"{key}/{inner}": number for inner, number in flat(value, depth - 1).items()}
+            below = flat(value, depth - 1)
+            result |= {f"{key}/{inner}": number for inner, number in below.items()}
+            if key == "context":  # Aim's and others' labels of a series
+                owner = owner or next((side for word in below.values() if (side := names_split(str(word)))), "")
             continue
         result[key] = value
-        if isinstance(value, str) and key.lower() in SPLIT_COLUMNS:
-            split_words.append(value.strip().lower())
-    owner = side(split_words[:1]) if split_words else ""
+        tells, names, measures = _telling(key)
+        if isinstance(value, str):
+            if tells:
+                owner = owner or names_split(value)
+            if names and not naming and not names_split(value):
+                naming = value
+        if measures:
+            measure = measure or key
+    if naming and measure and not any(part(key).kind in _MEASURED for key in result):
+        clocks = {key: number for key, number in result.items() if part(key).kind in ("step", "epoch")}
+        return clocks | {"/".join(word for word in (owner, naming) if word): result[measure]}
     if not owner:
         return result
     sided = {key for key in result if part(key).kind in _MEASURED and not part(key).side}
     return {f"{owner}/{key}" if key in sided else key: value for key, value in result.items()}
+
+
+@lru_cache(maxsize=4096)
+def _telling(key: str) -> tuple[bool, bool, bool]:
+    """Whether a key's words say whose numbers a record holds, what they are, and whether its value is their number."""
+    lowered = key.lower()
+    return lowered in _TELLS_SPLIT, lowered in NAMING, lowered in VALUES
 
 
 def _by_number(value: Mapping[str, object]) -> list[dict[str, object]]:

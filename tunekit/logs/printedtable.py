@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tunekit.logs import source
-from tunekit.logs.delimited import number
+from tunekit.logs.heading import number
 from tunekit.logs.names import part
 
 _BARS = re.compile(r"[|\u2502\u2503\u2551]")

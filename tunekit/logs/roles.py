@@ -22,12 +22,21 @@ ENOUGH = 8
 LEVELS = {"epoch": 0, "": 1, "step": 2}
 """Means of epochs are looked at before the losses of single steps."""
 
+_LETTER = re.compile(
+    r"(?P<before>(?:.*[^a-z])?)(?P<letter>[tv])(?P<joint>[ _./-]?)"
+    r"(?P<measure>(?:loss|losses|accs?|accuracy|f1|auc|mae|mse|rmse|err|error|iou|dice)(?![a-z]).*)$",
+    re.DOTALL,
+)
 _NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
 SHOWN = 80
 """Characters of a column's name that a message shows, by which it may be chosen too."""
 
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
+
+
+class NoColumn(UserError):
+    """A column that was asked for and is not in a log."""
 
 
 def assemble(
@@ -39,12 +48,13 @@ def assemble(
     train: str | None = None,
     val: str | None = None,
 ) -> Log:
-    """The log of these curves. `train` and `val` force columns by name; UserError where there is no such one."""
+    """The log of these curves. `train` and `val` force columns by name; NoColumn where there is no such one."""
     every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
-    blank = _never_computed(every, notes)
-    curves = _told_apart({key: value for key, value in every.items() if key not in blank}, notes)
+    spelled = _spelled_out(every)
+    blank = _never_computed(spelled, notes)
+    curves = _told_apart({key: value for key, value in spelled.items() if key not in blank}, notes)
     train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
     val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
     if not (train or val) and train_loss is None and val_loss is None:
@@ -80,7 +90,7 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
             return value
     known = ", ".join(repr(key[:SHOWN]) for key in list(curves)[:20]) or "none with numbers"
     known += f" and {len(curves) - 20:,} more" if len(curves) > 20 else ""
-    raise UserError(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
+    raise NoColumn(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
 
 
 def _never_computed(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
@@ -113,6 +123,21 @@ def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> Mapping[str, C
         f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: curves[key]
         for key in curves
     }
+
+
+def _spelled_out(curves: Mapping[str, Curve]) -> dict[str, Curve]:
+    """The curves, `t_loss` and `v_loss`, or `avg_loss` and `avg_vloss`, by names that tell their splits."""
+    letters = {key: match for key in curves if len(key) <= SHOWN and (match := _LETTER.match(key.lower()))}
+    known = {key.lower() for key in curves}
+    told: dict[str, str] = {}
+    paired = {letter: {f"{m[1]}{m[3]}{m[4]}" for m in letters.values() if m[2] == letter} for letter in "tv"}
+    pairs = not paired["t"].isdisjoint(paired["v"])
+    for key, (before, letter, joint, measure) in ((key, match.groups()) for key, match in letters.items()):
+        if pairs:
+            told[key] = f"{before}{'train' if letter == 't' else 'val'}_{measure}"
+        elif letter == "v" and before and not joint and before + measure in known:
+            told[key] = f"{before}val_{measure}"
+    return {told.get(key, key): value for key, value in curves.items()}
 
 
 def _level(curves: Mapping[str, Curve], numbered: Mapping[str, re.Match[str]], number: str) -> float:
@@ -198,6 +223,8 @@ def _bare(curves: Mapping[str, Curve], notes: list[str]) -> tuple[Curve | None, 
         for key, value in sorted(curves.items(), reverse=True)
         if not part(key).kind and not part(key).core and not any(char.isdigit() for char in key)
     }
+    if any(set(map(float, value.y[:1000])) <= {0.0, 1.0} for value in bare.values()):
+        return None, None  # a mark of what belongs to a split
     train, val = bare.get("train"), bare.get("val") or bare.get("test")
     if train is not None and _rises_as_scores_do(train):
         notes.append(

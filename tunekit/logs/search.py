@@ -15,9 +15,11 @@ import numpy as np
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import printed, source, strangers, stream
-from tunekit.logs.halves import joined
+from tunekit.logs.halves import joined, without_results
 from tunekit.logs.log import Log, finite
 from tunekit.logs.readers import FAINT, Reader, printed_readers, readers
+from tunekit.logs.roles import NoColumn
+from tunekit.logs.settings import with_classes
 from tunekit.vocabulary import UserError
 
 DEPTH = 8
@@ -59,9 +61,6 @@ LATER = frozenset(("weights", "checkpoints", "artifacts", "images", "dist", "bui
 """Names of folders that are searched where nothing else holds a log: they may be large, and what lies there is a copy
 of a run's or another program's."""
 
-_DOCUMENT = re.compile(rb"\s*+(?:\{\s*+\"|\[\s*+[{\[]|<[!?a-zA-Z])")
-"""How JSON, XML and HTML begin, whose lines are no sentences."""
-
 Readers = Mapping[str, Reader]
 Claim = tuple[float, Reader, Path]
 Place = tuple[Path, int]
@@ -81,7 +80,7 @@ def read(path: str | Path, format: str | None = None, train: str | None = None, 
         raise UserError(f"no format {format!r}; the formats are {', '.join(sorted(readers()))}")
     if not stream.is_stream(path):
         _check(path)
-        return _read_at(path, format, train, val)
+        return [with_classes(log) for log in _read_at(path, format, train, val)]
     with stream.spooled(path) as copy:
         try:
             logs = _read_at(copy, format, train, val)
@@ -152,6 +151,7 @@ class _Found:
     empty: dict[tuple[str, ...], Log] = field(default_factory=dict)  # those without, by their files
     failures: dict[str, UserError] = field(default_factory=dict)  # by text: a folder may fail for a file in it
     guesses: dict[str, UserError] = field(default_factory=dict)  # likewise, of what only might have been a log
+    lacking: list[tuple[Reader, Path]] = field(default_factory=list)  # files without a column that was asked for
     documents: list[Path] = field(default_factory=list)  # files that are about many things
     unknown: list[Path] = field(default_factory=list)  # other files, which no reader may know
     notes: list[str] = field(default_factory=list)
@@ -167,6 +167,10 @@ class _Found:
         for score, reader, path in claims:
             try:
                 logs = _read(reader, path, self.train, self.val)
+            except NoColumn as error:
+                self.lacking.append((reader, path))
+                self.failures.setdefault(str(error), error)
+                continue
             except UserError as error:
                 (self.failures if score >= SURE else self.guesses).setdefault(str(error), error)
                 settled |= isinstance(error, source.Refused)
@@ -183,8 +187,13 @@ class _Found:
     def read_as_text(self, files: Iterable[Path], known: Readers, least: int = 1) -> None:
         """Read what no reader of a format can, with the reader of any text; this is said where it finds a log."""
         for file in files:
-            with contextlib.suppress(UserError):
+            try:
                 logs = _read(known[ANY_TEXT], file, self.train, self.val)
+            except NoColumn as error:
+                self.failures.setdefault(str(error), error)
+            except UserError:
+                continue
+            else:
                 said = "no reader knows its format: read as plain text"
                 self.logs += [
                     replace(log, notes=tuple(dict.fromkeys((*log.notes, said)))) for log in logs if log.points >= least
@@ -201,12 +210,35 @@ class _Found:
         self.points = sum(log.points for log in self.logs)
         self.left_out += len(ranked) - len(self.logs)
 
+    def _joined(self) -> list[Log]:
+        """The logs, those of one run's splits as one: of two files each may have one of the columns asked for."""
+        asked = {item for item in (self.train, self.val) if item}
+        halves: list[Log] = []
+        known: set[str | None] = set(asked if self.logs else ())
+        for reader, path in self.lacking:
+            for train, val in ((self.train, None), (None, self.val), (None, None)):
+                if (train, val) != (self.train, self.val):
+                    with contextlib.suppress(UserError):
+                        halves += _read(reader, path, train, val)[:1]
+                        known |= {train, val}
+                        break
+        if not asked <= known:
+            halves = []
+        logs = joined([*self.logs, *halves])
+        alone = {id(half) for half in halves}
+        kept = without_results([log for log in logs if id(log) not in alone])
+        for file in {file for log in kept for file in log.files if len(log.files) > 1}:
+            for text in [text for text in self.failures if text.startswith(f"{file}:")]:
+                del self.failures[text]
+        return kept
+
     def best_first(self) -> list[Log]:
         """The logs with points, else those without, in order and with what was left out; else the first failure."""
+        logs = self._joined()
         failures = list(self.failures.values())
-        if not self.logs and not self.empty:
+        if not logs and not self.empty:
             raise [*failures, *self.guesses.values()][0]
-        first, *others = sorted(joined(self.logs) or self.empty.values(), key=_rank)
+        first, *others = sorted(logs or self.empty.values(), key=_rank)
         notes = [*self.notes, *(f"left out: {error}" for error in failures[:FAILURES])]
         if len(failures) > FAILURES:
             notes.append(f"left out: {len(failures) - FAILURES:,} more that cannot be read")
@@ -270,7 +302,7 @@ def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
 
 def _prints(file: Path, known: Readers) -> float:
     """How well the reader of any text knows a file whatever its name; not at all where another reader is asked for."""
-    if ANY_TEXT not in known or _DOCUMENT.match(source.head(file)):
+    if ANY_TEXT not in known or source.is_document(source.head(file)):
         return 0.0
     return printed.recognise(file, printed_readers()[ANY_TEXT].knows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tunekit.logs import database, source
+from tunekit.logs import database, heading, source
 
 INSTEAD = "give the log as text, CSV or JSON"
 
@@ -40,12 +40,23 @@ def told(path: Path) -> str:
     if data.startswith(b"PK"):
         if b".pkl" in data:
             return PICKLE
+        if b"[Content_Types].xml" in data or b"mimetypeapplication/vnd" in data:
+            return "is a spreadsheet (Excel or OpenDocument); save it as CSV"
         return f"is a zip archive: unpack it; of NumPy's .npz {INSTEAD}"
     if _PICKLED.match(data):
         return PICKLE
     if data.startswith(database.MARK):
         return _database(path)
-    return next((kind for mark, kind in KINDS if data.startswith(mark)), "")
+    known = next((kind for mark, kind in KINDS if data.startswith(mark)), "")
+    return known or _text(path)
+
+
+def _text(path: Path) -> str:
+    lines = source.first_lines(path, 5)
+    rows = [heading.fields(line, heading.delimiter(line)) for line in lines]
+    if len(rows) > 1 and all(len(row) > 1 and all(heading.number(cell) is not None for cell in row) for row in rows):
+        return "holds numbers without names; put a line of names above them, such as epoch,train_loss,val_loss"
+    return "is YAML, which is not read; write its numbers as JSON or CSV" if path.suffix in (".yaml", ".yml") else ""
 
 
 def _database(path: Path) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +25,21 @@ NAN_SHARE = 0.3
 JITTER = 0.2
 """Where more than this share of steps goes backwards, the rows are unsorted rather than several runs."""
 
+LEARNED = 0.1
+"""Share by which the loss has moved since the beginning where epochs that begin anew may go on from there."""
+
+TOGETHER = 500
+"""Records that are made columns at once."""
+
 COLUMNS = 10_000
 """Columns of a log that are looked at."""
 
 RUN_SHARE = 0.2
 """The last of several appended runs is judged, unless it has less than this share of the longest one's points."""
+
+
+WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
+"""A number as PyTorch and NumPy print it: `tensor(0.31, device='cuda:0')`."""
 
 
 class Column(NamedTuple):
@@ -56,6 +68,8 @@ class Series:
         if len(self.curves) >= COLUMNS:
             self.say_full()
             return
+        if not len(places):
+            return
         last = np.append(places[1:] != places[:-1], True)
         added = curve(name, places[last], values[last], unit)
         if part(name).kind == "epoch":
@@ -67,18 +81,57 @@ class Series:
         self.notes.append(f"only the first {COLUMNS:,} columns are looked at")
 
 
+class Records:
+    """JSON objects as columns: numbers only, one row an object; null is an empty cell."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._cells: dict[str, tuple[array[int], array[float]]] = {}  # arrays, for a list holds an object a number
+
+    def add(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Further records; those of the same names are added column by column."""
+        names = records[0].keys() if records else ()
+        if all(record.keys() == names for record in records):
+            for name in names:
+                self._add(name, range(self.count, self.count + len(records)), [record[name] for record in records])
+        else:
+            for row, record in enumerate(records, start=self.count):
+                for name, value in record.items():
+                    number = value if type(value) is float else to_number(value)
+                    if number is not None and (cells := self._room(name)) is not None:
+                        cells[0].append(row)
+                        cells[1].append(number)
+        self.count += len(records)
+
+    def _add(self, name: str, places: Sequence[int], values: Sequence[object]) -> None:
+        numbers = values if set(map(type, values)) == {float} else [to_number(value) for value in values]
+        if None in numbers:
+            places = [place for place, number in zip(places, numbers, strict=True) if number is not None]
+            numbers = [number for number in numbers if number is not None]
+        if numbers and (cells := self._room(name)) is not None:
+            cells[0].extend(places)
+            cells[1].extend(cast(Sequence[float], numbers))
+
+    def _room(self, name: str) -> tuple[array[int], array[float]] | None:
+        """A column's cells; None where there are too many columns already."""
+        cells = self._cells.get(name)
+        if cells is None and len(self._cells) < COLUMNS:
+            cells = self._cells[name] = (array("q"), array("d"))
+        return cells
+
+    def columns(self) -> Columns:
+        return {
+            name: Column(np.array(rows, np.int64), np.array(values)) for name, (rows, values) in self._cells.items()
+        }
+
+
 def from_records(records: Iterable[Mapping[str, object]]) -> Columns:
-    """Columns of JSON objects: numbers only, one row an object; null is an empty cell."""
-    cells: dict[str, tuple[array[int], array[float]]] = {}  # arrays, for a list holds an object a number
-    for row, record in enumerate(records):
-        for name, value in record.items():
-            number = to_number(value)
-            if number is None or (name not in cells and len(cells) >= COLUMNS):
-                continue
-            rows, values = cells.setdefault(name, (array("q"), array("d")))
-            rows.append(row)
-            values.append(number)
-    return {name: Column(np.array(rows, np.int64), np.array(values)) for name, (rows, values) in cells.items()}
+    """Columns of JSON objects."""
+    cells = Records()
+    waiting = iter(records)
+    while chunk := list(islice(waiting, TOGETHER)):
+        cells.add(chunk)
+    return cells.columns()
 
 
 def to_number(value: object) -> float | None:
@@ -94,7 +147,8 @@ def to_number(value: object) -> float | None:
         try:
             return float(value)
         except ValueError:
-            return None
+            wrapped = WRAPPED.match(value) if "(" in value or "[" in value else None
+            return to_number(wrapped[1]) if wrapped else None
     return None
 
 
@@ -114,6 +168,8 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     result = Series()
     if step is not None and epoch is None:
         step = _risen(step, data, result.notes)
+    if epoch is not None and step is None:
+        epoch = _continued(epoch, data, result.notes)
     x, unit = _clock(step, epoch, total, busiest)
     if len(columns) == COLUMNS:  # where from_records stops
         result.say_full()
@@ -216,23 +272,53 @@ def _spread(column: Column, total: int) -> Array:
 def _risen(step: Column, data: Columns, notes: list[str]) -> Column:
     """Steps that begin anew at equal lengths while the loss goes on, made to rise: an epoch that nothing names."""
     starts = np.flatnonzero(np.diff(step.values) < 0) + 1
-    losses = [column for name, column in data.items() if part(name).kind == "loss" and part(name).side in ("train", "")]
+    losses = _training_losses(data)
     if not len(starts) or not losses:
         return step
     apart = float(np.median(np.abs(np.diff(step.values))))
     if max(np.ptp(step.values[starts - 1]), np.ptp(step.values[[0, *starts]])) > apart:
         return step
-    loss = max(losses, key=lambda column: len(column.rows))
-    places = np.searchsorted(loss.rows, step.rows[starts])
-    levels = [np.median(loss.values[max(0, place - 3) : place]) for place in places if place]
-    begun = [np.median(loss.values[place : place + 3]) for place in places if 0 < place < len(loss.rows)]
-    first = float(np.median(loss.values[:3]))
-    on = [abs(level - new) < abs(first - new) for level, new in zip(levels, begun, strict=False)]
+    first, levels = _around(step.rows[starts], losses)
+    on = [abs(level - new) < abs(first - new) for level, new in levels]
     if 3 * sum(on) < 2 * len(on) or not on:
         return step
     notes.append(f"the step begins anew {len(starts)} times while the loss goes on: taken for one run")
     passed = np.searchsorted(starts, np.arange(len(step.rows)), side="right")
     return Column(step.rows, step.values + passed * (float(np.max(step.values)) + apart))
+
+
+def _continued(epoch: Column, data: Columns, notes: list[str]) -> Column:
+    """Epochs that begin anew while the loss goes on where it was, made to rise: the stages of a fine-tuning."""
+    starts = np.flatnonzero(np.diff(epoch.values) < 0) + 1
+    losses = _training_losses(data)
+    if not len(starts) or not losses or np.any(epoch.values[starts] > epoch.values[0]):
+        return epoch
+    first, levels = _around(epoch.rows[starts], losses)
+    learned = [abs(first - level) > LEARNED * abs(first) for level, _ in levels]
+    on = [2 * abs(level - new) < abs(first - new) for level, new in levels]
+    if not levels or not all(on) or not all(learned):
+        return epoch
+    times = "once" if len(starts) == 1 else f"{len(starts)} times"
+    notes.append(f"the epoch begins anew {times} while the loss goes on: taken for the stages of one run")
+    values = epoch.values.copy()
+    for start in starts:
+        values[start:] += values[start - 1] + 1.0 - values[start]
+    return Column(epoch.rows, values)
+
+
+def _training_losses(data: Columns) -> list[Column]:
+    return [column for name, column in data.items() if part(name).kind == "loss" and part(name).side in ("train", "")]
+
+
+def _around(rows: Rows, losses: Sequence[Column]) -> tuple[float, list[tuple[float, float]]]:
+    """The loss at the log's beginning, and its levels before and behind each of these rows."""
+    loss = max(losses, key=lambda column: len(column.rows))
+    levels = [
+        (float(np.median(loss.values[max(0, place - 3) : place])), float(np.median(loss.values[place : place + 3])))
+        for place in np.searchsorted(loss.rows, rows)
+        if 0 < place < len(loss.rows)
+    ]
+    return float(np.median(loss.values[:3])), levels
 
 
 def _parts(epochs: Array, steps: Array, step: Column) -> Array:

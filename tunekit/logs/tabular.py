@@ -8,13 +8,23 @@ from typing import TypeVar
 
 import numpy as np
 
-from tunekit.logs import delimited
-from tunekit.logs.delimited import Cells
+from tunekit.logs import delimited, longtable
+from tunekit.logs.delimited import SIDES, Cells
+from tunekit.logs.heading import VALUES, heading
 from tunekit.logs.log import Log
-from tunekit.logs.names import part, side
+from tunekit.logs.names import part
 from tunekit.logs.roles import SHOWN, assemble
 from tunekit.logs.table import COLUMNS, Column, Columns, from_records, to_series
 from tunekit.vocabulary import UserError
+
+RUNS = 1000
+"""Runs of one table that are told apart."""
+
+FEWEST = 3
+"""Rows of a run in a table of several: a table of results has one a run."""
+
+UNTOLD = frozenset(("", "index", "unnamed: 0", "time", "timestamp", "wall time", "wall_time", "relative time"))
+"""Columns that stand beside a value."""
 
 Item = TypeVar("Item")
 
@@ -22,7 +32,7 @@ MANY = 50_000_000
 """Bytes from which only the columns whose names say something are read."""
 
 
-def table_log(  # noqa: PLR0913 - all in which formats of tables differ
+def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
     path: Path,
     format: str,
     train: str | None = None,
@@ -32,8 +42,8 @@ def table_log(  # noqa: PLR0913 - all in which formats of tables differ
     mend: Callable[[Columns], Columns] | None = None,
     name: str = "",
     strict: bool = False,
-) -> Log:
-    """The log in a CSV file. `mend` undoes a format's own way of writing values.
+) -> list[Log]:
+    """The logs in a CSV file, one where no column says whose a row is. `mend` undoes a format's own way of writing.
 
     `strict`: a table without a loss or a metric is a UserError, not an empty log.
     """
@@ -41,20 +51,86 @@ def table_log(  # noqa: PLR0913 - all in which formats of tables differ
 
     def wanted(column: str) -> bool:
         seen = part(rename(column))
-        named = {column.strip().lower(), rename(column).strip().lower()}
+        told = (column, rename(column), rename(column)[:SHOWN])
+        named = {name.strip().lower() for name in told}
         return bool(seen.kind or (seen.side and not seen.core) or named & forced)
 
+    top = heading(path)
+    if top is not None and top.long is not None:
+        columns = longtable.columns(path, top)
+        log = columns_log(columns, path, format, train, val, name=name)
+        if strict and not log.points:
+            raise UserError(nothing(path, list(columns), top.names))
+        return [log]
     large = path.stat().st_size > MANY
     cells = delimited.read(path, wanted if large else lambda _: True)
     columns = {rename(key): value for key, value in cells.columns().items()}
-    columns = by_split(mend(columns) if mend else columns, cells)
-    series = to_series(columns, cells.breaks)
-    series.notes += cells.notes
-    log = assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
-    if strict and not log.points:
+    columns = by_file(by_split(mend(columns) if mend else columns, cells), path)
+    logs = several(
+        by_run(columns, cells),
+        lambda run: _assembled(run[1], cells, format, path, "/".join(filter(None, (name, run[0]))), train, val),
+    )
+    if strict and not any(log.points for log in logs):
         names = [rename(name) for name in delimited.header(path)]
         raise UserError(nothing(path, names if large else list(columns), names))
-    return log
+    return logs
+
+
+def _assembled(  # noqa: PLR0913 - likewise
+    columns: Columns, cells: Cells, format: str, path: Path, name: str, train: str | None, val: str | None
+) -> Log:
+    series = to_series(columns, cells.breaks)
+    series.notes += cells.notes
+    return assemble(series, format, [path], name=name or path.parent.name, train=train, val=val)
+
+
+def by_run(columns: Columns, cells: Cells) -> list[tuple[str, Columns]]:
+    """The columns of each run of a table that says whose a row is; one run without a name of any other."""
+    owners = np.array(cells.owners, dtype=np.int64)
+    counts = np.bincount(owners[owners >= 0], minlength=1)
+    if not 2 <= len(counts) <= RUNS or np.min(counts) < FEWEST:
+        return [("", columns)]
+    found: list[tuple[str, Columns]] = []
+    for name, code in cells.runs.items():
+        rows = np.flatnonzero(owners == code)
+        own: Columns = {}
+        for key, column in columns.items():
+            inside = np.isin(column.rows, rows, assume_unique=True)
+            if np.any(inside):
+                own[key] = Column(np.searchsorted(rows, column.rows[inside]), column.values[inside])
+        found.append((name, own))
+    return found
+
+
+def by_file(columns: Columns, path: Path) -> Columns:
+    """The columns of a file whose name alone says what they measure: `accuracy.csv` with `train` and `val`."""
+    said = part(path.stem)
+    if said.kind not in ("loss", "score", "error") or any(
+        part(name).kind in ("loss", "score", "error") for name in columns
+    ):
+        return columns
+    sides = {name for name in columns if part(name).side and not part(name).kind and not part(name).core}
+    if sides and said.kind != "loss":
+        return {f"{name}/{'_'.join(said.core)}" if name in sides else name: item for name, item in columns.items()}
+    others = [name for name in columns if part(name).kind not in ("step", "epoch") and name.lower() not in UNTOLD]
+    values = [name for name in others if name.lower() in VALUES] or others
+    if sides or len(values) != 1:
+        return columns
+    return {path.stem if name == values[0] else name: item for name, item in columns.items()}
+
+
+def table_log(  # noqa: PLR0913 - likewise
+    path: Path,
+    format: str,
+    train: str | None = None,
+    val: str | None = None,
+    *,
+    rename: Callable[[str], str] = str,
+    mend: Callable[[Columns], Columns] | None = None,
+    name: str = "",
+) -> Log:
+    """The same for a format with one run a file."""
+    return table_logs(path, format, train, val, rename=rename, mend=mend, name=name)[0]
 
 
 def nothing(path: Path, columns: Sequence[str], empty: Sequence[str] = ()) -> str:
@@ -126,17 +202,18 @@ def several(items: Iterable[Item], log_of: Callable[[Item], Log]) -> list[Log]:
 
 def by_split(columns: Columns, cells: Cells) -> Columns:
     """A long table (one row a split, named in a column) as a wide one: `loss` becomes `train/loss`, `val/loss`."""
-    sides = {row: side([word.strip().lower()]) for row, word in cells.splits.items()}
-    if not any(sides.values()):
+    if not any(cells.sides):
         return columns
+    codes = np.zeros(cells.count, dtype=np.int8)
+    codes[: len(cells.sides)] = cells.sides
     wide: Columns = {}
     for name, column in columns.items():
         if part(name).kind not in ("loss", "score", "error") or part(name).side:
             wide[name] = column
             continue
-        owner = np.array([sides.get(int(row), "") for row in column.rows])
-        for split in ("train", "val", "test"):
-            inside = owner == split
-            if np.any(inside):
-                wide[f"{split}/{name}"] = Column(column.rows[inside], column.values[inside])
+        owner = codes[column.rows]
+        for code in np.unique(owner):
+            inside = owner == code
+            told = f"{SIDES[code]}/{name}" if code else name
+            wide[told] = Column(column.rows[inside], column.values[inside])
     return wide

@@ -29,7 +29,7 @@ _ITEM = re.compile(
 
 def recognise(path: Path) -> float:
     score = printed.recognise(path, knows)
-    return min(score, 0.35) if source.first_record(path) is not None else score
+    return min(score, 0.35) if source.is_document(source.head(path)) else score
 
 
 def knows(lines: Sequence[str]) -> float:

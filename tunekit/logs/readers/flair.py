@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunekit.logs import delimited, source
+from tunekit.logs import delimited, heading, source
 from tunekit.logs.log import Log
 from tunekit.logs.tabular import records_log
 
@@ -40,7 +40,7 @@ def _rows(path: Path, notes: list[str]) -> Iterator[dict[str, object]]:
         elif surplus and any(cells):
             cells = cells[: sum(name in FIXED for name in names)]
             unfit += 1
-        numbers = zip(names, map(delimited.number, cells), strict=False)
+        numbers = zip(names, map(heading.number, cells), strict=False)
         yield {name: number for name, number in numbers if name != "TIMESTAMP"}
     if shifted:
         notes.append(f"{shifted} rows have more cells than the header; their empty cells are left out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from tunekit.logs import nested, source
@@ -18,6 +19,12 @@ NAME = "json"
 DESCRIPTION = "JSON lines or a JSON document with keys that name a loss (lists, objects an epoch, train and val apart)"
 
 _KEY = re.compile(rb'"([^"\\]{1,100})"\s*+:\s*+([\[{]?+\s*+)([-\dN]?+)')
+_PYTHON = re.compile(rb"\{\s*+'[^'\"]{1,100}+'\s*+:\s*+[\[{]")
+"""How a dictionary of lists begins as Python prints it."""
+
+_NUMBERS = re.compile(rb"\[\s*+-?+\d")
+_MEASURED = ("loss", "score", "error")
+_WORDS = (("'", '"'), ("None", "null"), ("nan", "NaN"), ("inf", "Infinity"))
 MEASURES = 500
 """Keys of an object that may be one evaluation: a vocabulary has more."""
 
@@ -31,6 +38,11 @@ def recognise(path: Path) -> float:
     data = source.head(path).lstrip()
     if data[:1] not in (b"{", b"[") or not source.is_text(data):
         return 0.0
+    if _PYTHON.match(data):
+        data = data.replace(b"'", b'"')
+        return 0.4 if _tells(data) else 0.0
+    if _NUMBERS.match(data):
+        return 0.4 if part(path.stem).kind in _MEASURED else FAINT
     lines = source.first_record(path) is not None and path.suffix.lower() != ".json"
     if lines and b"loss" in data:
         return 0.42
@@ -59,7 +71,12 @@ def _tells(data: bytes) -> bool:
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """A log a run; UserError where the file holds nothing that reads as curves."""
     notes: list[str] = []
-    document = None if _has_lines(path) else source.parse_json(source.text(path))
+    document = None if _has_lines(path) else _document(source.text(path))
+    named = part(path.stem).kind in _MEASURED
+    if isinstance(document, list) and named and all(type(value) in (int, float) for value in document):
+        document = {path.stem: document}
+    if nested.is_points(document):  # a chart by itself, of which the file's name tells
+        document = {path.stem: document}
     tables = [(run.name, run.columns(notes)) for run in nested.runs(document)]
     if not tables:
         tables = [("", from_records(_records(document, path, notes)))]
@@ -72,10 +89,25 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     return [log for log in logs if log.points] or logs[:1]
 
 
+def _document(content: str) -> object:
+    """The value of a JSON document, of a dictionary as Python prints it, or of objects one after the other."""
+    value = source.parse_json(content)
+    if value is None and _PYTHON.match(content[:1000].encode()):
+        for word, other in _WORDS:
+            content = content.replace(word, other)
+        value = source.parse_json(content)
+    return value
+
+
 def _records(document: object, path: Path, notes: list[str]) -> Iterator[dict[str, object]]:
     """One evaluation, where the document is one; the records of JSON lines."""
     if not isinstance(document, dict):
-        yield from map(nested.flat, source.json_lines(path, notes))
+        lines = source.json_lines(path, notes)
+        first = next(lines, None)
+        if first is None and document is None:
+            notes.clear()
+            lines = source.json_objects(source.text(path))
+        yield from map(nested.flat, lines if first is None else chain([first], lines))
     elif len(document) <= MEASURES:
         yield nested.flat(document)
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tunekit.logs import source
@@ -43,7 +43,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
         path = scalars
     notes: list[str] = []
     folder = path.parent.parent if path.parent.name == "vis_data" else path.parent
-    points = _on_epochs([item for item in source.json_lines(path, notes) if "env_info" not in item])
+    points = _on_epochs(path, notes)
     return [records_log(points, path, NAME, train, val, name=folder.name, notes=notes)]
 
 
@@ -54,14 +54,19 @@ def _scalars(folder: Path) -> Path | None:
     return None
 
 
-def _on_epochs(records: list[dict[str, object]]) -> Iterator[dict[str, object]]:
-    """Training at fractions of epochs, validation at their ends; at steps where no entry counts epochs."""
-    trained = [item for item in records if _is_train(item)]
-    if all(to_number(item.get("epoch")) is None for item in trained):
-        yield from (item if _is_train(item) else _prefixed(item, "step", item.get("step")) for item in records)
-        return
-    length, restarts = _epoch_length(trained)
-    for item in records:
+def _on_epochs(path: Path, notes: list[str]) -> Iterator[dict[str, object]]:
+    """Training at fractions of epochs, validation at their ends; at steps where no entry counts epochs.
+
+    The file is read twice, for as objects in memory it is six times as large.
+    """
+    longest, counted = _longest(item for item in source.json_lines(path, []) if _is_entry(item))
+    length, restarts = _epoch_length(longest)
+    for item in source.json_lines(path, notes):
+        if not _is_entry(item):
+            continue
+        if not counted:
+            yield item if _is_train(item) else _prefixed(item, "step", item.get("step"))
+            continue
         epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
         if not _is_train(item):
             yield _prefixed(item, "epoch", item.get("epoch", item.get("step")))
@@ -73,13 +78,26 @@ def _on_epochs(records: list[dict[str, object]]) -> Iterator[dict[str, object]]:
             yield {**_without(item), "epoch": epoch}
 
 
-def _epoch_length(trained: list[dict[str, object]]) -> tuple[float, bool]:
-    """Iterations of an epoch, 0 where they are not counted, and whether the count begins anew each epoch."""
+def _is_entry(item: dict[str, object]) -> bool:
+    return "env_info" not in item
+
+
+def _longest(records: Iterable[dict[str, object]]) -> tuple[dict[float, float], bool]:
+    """The last iteration of each epoch of training, and whether an entry of it counts epochs."""
     longest: dict[float, float] = {}
-    for item in trained:
+    counted = False
+    for item in records:
+        if not _is_train(item):
+            continue
         epoch, step = to_number(item.get("epoch")), to_number(item.get("iter"))
+        counted |= epoch is not None
         if epoch is not None and step is not None and math.isfinite(epoch) and math.isfinite(step):
             longest[epoch] = max(longest.get(epoch, 0.0), step)
+    return longest, counted
+
+
+def _epoch_length(longest: dict[float, float]) -> tuple[float, bool]:
+    """Iterations of an epoch, 0 where they are not counted, and whether the count begins anew each epoch."""
     if not longest:
         return 0.0, False
     last, most = max(longest), max(longest.values())

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tunekit.logs import delimited, printed, source
+from tunekit.logs import delimited, heading, printed, source
 from tunekit.logs.log import Log
 from tunekit.logs.printedtable import Names, header, tables, tells
 from tunekit.logs.tabular import records_log
@@ -25,7 +25,7 @@ def _is_plain(path: Path) -> bool:
     """Whether the file is a table from its first line on that can be read without knowing how it was printed."""
     names = delimited.header(path)
     lines = source.first_lines(path, 2)
-    if not names or delimited.delimiter(lines[0]):
+    if not names or heading.delimiter(lines[0]):
         return bool(names)
     return tuple(names) in header(lines[0]) and len(lines) > 1 and len(lines[1].split()) == len(names)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tunekit.logs import clocked, delimited, source
 from tunekit.logs.log import Log
+from tunekit.logs.names import part
 from tunekit.logs.roles import assemble
 from tunekit.logs.table import Series
 from tunekit.logs.tabular import several
@@ -56,5 +57,8 @@ def _exports(folder: Path) -> list[Path]:
 
 
 def _is_export(path: Path) -> bool:
-    names = frozenset(delimited.header(path))
-    return any(name.endswith(BOUNDS[0]) and name.removesuffix(BOUNDS[0]) + BOUNDS[1] in names for name in names)
+    names = delimited.header(path)
+    known = frozenset(names)
+    if any(name.endswith(BOUNDS[0]) and name.removesuffix(BOUNDS[0]) + BOUNDS[1] in known for name in names):
+        return True
+    return len(names) > 1 and part(names[0]).kind in ("step", "epoch") and all(JOINT in name for name in names[1:])
