@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tunekit.logs import source
+from tunekit.logs.doubled import once
 from tunekit.logs.log import Log
 from tunekit.vocabulary import UserError
 
@@ -60,7 +61,7 @@ def best(
     claims = sorted(((reader.knows(shown), reader.NAME, reader) for reader in readers), reverse=True)
     for score, _, reader in claims:
         if score > 0:
-            log = reader.read_lines(lines, path, train, val)
+            log = reader.read_lines(once(lines), path, train, val)
             if max(log.points, *(len(metric.train.x) for metric in log.metrics if metric.train), 0) >= FEWEST:
                 return log
     return None
@@ -100,5 +101,5 @@ def most_points(
 
 
 def lines(path: Path) -> Iterable[str]:
-    """The lines of a text file, with the carriage returns in them."""
-    return source.lines(path, "\n")
+    """The lines of a text file, with the carriage returns in them; those that two handlers printed once."""
+    return once(source.lines(path, "\n"))
