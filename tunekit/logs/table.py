@@ -72,12 +72,14 @@ def from_records(records: Iterable[Mapping[str, object]]) -> Columns:
     cells: dict[str, tuple[array[int], array[float]]] = {}  # arrays, for a list holds an object a number
     for row, record in enumerate(records):
         for name, value in record.items():
-            number = to_number(value)
-            if number is None or (name not in cells and len(cells) >= COLUMNS):
+            number = value if type(value) is float else to_number(value)
+            cell = cells.get(name)
+            if number is None or (cell is None and len(cells) >= COLUMNS):
                 continue
-            rows, values = cells.setdefault(name, (array("q"), array("d")))
-            rows.append(row)
-            values.append(number)
+            if cell is None:
+                cell = cells[name] = array("q"), array("d")
+            cell[0].append(row)
+            cell[1].append(number)
     return {name: Column(np.array(rows, np.int64), np.array(values)) for name, (rows, values) in cells.items()}
 
 

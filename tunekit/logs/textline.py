@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
@@ -12,6 +12,9 @@ from tunekit.logs.names import ADVERSARIAL, EMPTY_WORDS, ERRORS, LOSS, SCORES, S
 
 NEAR = 200
 """Characters before a number's words in which its split may be named."""
+
+FORMS = 4096
+"""Forms of lines that are kept in mind."""
 
 # Lines are anybody's: no quantifier gives back what another could take, or a line could cost the square of its length.
 _WORD = "nan|NaN|NAN|inf|Inf|INF|infinity"
@@ -36,7 +39,7 @@ _EPOCH = re.compile(
     rf"{_LOOP}['\"]?+[\s:=#\[(_-]*+(\d++(?:\.\d++)?+)(?!\.?\d*+%)(?:\]?+\s*+:\s*+(\d++) / \d)?+",
     re.IGNORECASE,
 )
-_EPOCH_BEHIND = re.compile(r"(?<![\w.])(\d++)epoch\b(?:\S*?-(\d++)batch)?+")
+_EPOCH_BEHIND = re.compile(r"(?i)(?<![\w.])(\d++)epoch\b(?:\S*?-(\d++)batch)?+")
 _LEADING_EPOCH = re.compile(r"(?<![\w/.])train(?:ing)?+:?+ *+\[?+(\d++)(?:/\d++)?+\]? ?+(?=\[ *+\d++/)", re.IGNORECASE)
 _NO_CLOCK = re.compile(r"(?i)(?:best|max|maximum|total|num|per|every|each|from|until|warmup|saved?|load(?:ed)?)\W*+$")
 _STEP = re.compile(
@@ -71,6 +74,7 @@ SIDE_WORDS = [word for word in _SIDES if not any(other in word for other in _SID
 """In one of these every word that names a split is found."""
 
 _TELLING = LOSS | ERRORS | SCORES | {"lr"}
+_ROOTS = frozenset(word.rstrip("0123456789") for word in _TELLING) | frozenset(_SIDES)
 _FILLER = frozenset(
     [
         "avg",
@@ -99,12 +103,22 @@ _ONE_MINUS = re.compile(r"(?:^|[(=,|:] *+)1 - $")
 _POSSESSOR = re.compile(r"\w++'$")
 _SEPARATOR = re.compile(r"[0|,;]")
 _NO_DIGITS = str.maketrans("123456789", "0" * 9)
+_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_WORDS = re.compile(r"[A-Za-z][A-Za-z0-9@_/.\-]*+(?: [A-Za-z][A-Za-z0-9@_/.\-]*+)*+")
+_DIGITS = re.compile(r"\d++")
 _NOT_CURVES = re.compile(
     r"(?i)\b(best|max|(?<!\d )min|lowest|highest|maximum|minimum|improved|patience|target|previous|threshold|delta)\b"
 )
 _OF_A_RECORD = re.compile(
     r"(?i)^(?:[^a-z]|info|debug|root|__main__|-+>)*+[^:=|0-9]{0,40}?\b(?:best|better|early.?stopping)\b"
 )
+
+
+Span = tuple[int, int]
+"""Where in a line a number stands."""
+
+Form = bytes
+"""A line with each digit a zero."""
 
 
 @dataclass(slots=True)
@@ -120,11 +134,69 @@ class Line:
     inner: tuple[float, float] | None = None
     bar: bool = False
     running: bool = False
-    sides: frozenset[str] = field(default_factory=frozenset)
+    sides: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Where the numbers of a line stand, in its place in a run as well: so it is for all lines of its form."""
+
+    clock: dict[str, Span]
+    values: dict[str, Span]
+    inner: tuple[Span, Span | None] | None
+    bar: bool
+    running: bool
+    sides: frozenset[str]
+
+    def filled(self, text: str) -> Line:
+        clock = {name: float(text[start:end]) for name, (start, end) in self.clock.items()}
+        values = {name: float(text[start:end]) for name, (start, end) in self.values.items()}
+        inner = None
+        if self.inner is not None:
+            (start, end), total = self.inner
+            inner = float(text[start:end]), float(text[total[0] : total[1]]) if total else 0.0
+        return Line(clock, values, inner, self.bar, self.running, self.sides)
+
+    def spans(self) -> set[Span]:
+        inner = {span for span in self.inner if span} if self.inner else set()
+        return {*self.clock.values(), *self.values.values(), *inner}
+
+
+class Templates:
+    """The templates of the forms of lines that were met. Digits in words, as in `acc1`, are a part of the form."""
+
+    def __init__(self) -> None:
+        self.fixed: dict[Form, tuple[Span, ...]] = {}  # where a form has digits that are no number
+        self.known: dict[tuple[object, ...], Template | None] = {}
+
+    def of(self, text: str, form: Form, heading: str) -> Template | None:
+        """None for a line without epoch, step or named numbers."""
+        fixed = self.fixed.get(form)
+        if fixed is not None:
+            key = (form, heading, *(text[start:end] for start, end in fixed)) if fixed else (form, heading)
+            if key in self.known:
+                return self.known[key]
+        template = template_of(text, heading)
+        used = template.spans() if template else set()
+        inside = (
+            (words.start() + run.start(), words.start() + run.end())
+            for words in _WORDS.finditer(text)
+            if not _ROOTS.isdisjoint(split(_DIGITS.sub("", words[0])))
+            for run in _DIGITS.finditer(words[0])
+        )
+        own = tuple(span for span in inside if not any(start < span[1] and span[0] < end for start, end in used))
+        if self.fixed.setdefault(form, own) == own:
+            self.known[(form, heading, *(text[start:end] for start, end in own))] = template
+        if len(self.known) > FORMS:
+            self.known.clear()
+            self.fixed.clear()
+        return template
 
 
 def pieces(text: str) -> Sequence[str]:
     """A line, or two where a message was printed behind a progress bar that had no line end."""
+    if "it" not in text:
+        return (text,)
     rate = max(text.find("it/s"), text.find("s/it"))
     end = text.find("]", rate) + 1 if rate >= 0 else 0
     if not end or "[" in text[rate:end] or not text[end:].lstrip()[:1].isalpha():
@@ -132,34 +204,49 @@ def pieces(text: str) -> Sequence[str]:
     return text[:end], text[end:]
 
 
+def form_of(text: str) -> Form:
+    """The text with each digit a zero: what lines that differ in their numbers alone have in common."""
+    return text.encode("utf-8", "surrogatepass").translate(_ZEROS)  # a twentieth of the time of str.translate
+
+
 def parse(text: str, heading: str = "") -> Line | None:
     """What a line says, or None for one without epoch, step or named numbers. `heading`: the split told above it."""
+    template = template_of(text, heading)
+    return template.filled(text) if template else None
+
+
+def template_of(text: str, heading: str = "") -> Template | None:
+    """Where the numbers of a line stand; None for one without any that says something."""
     lowered = text.lower()
     shown = ("[" in text or "%|" in text or "━" in text) and _BAR.search(text) is not None
     bar = _COUNTER.search(text) if shown else None
     clock, inner = _clock(text, lowered, bar, heading)
     if clock and says(lowered, " at ", " after ", " for ", " in ", " on ", " of "):
-        text = _CLOCK_PHRASE.sub("", text.replace("Score at", "loss at"))
+        text = _CLOCK_PHRASE.sub(_blanks, text.replace("Score at", " loss at"))
     values, running = _values(text, heading)
     if "step" in values:
         clock["step"] = values.pop("step")
     if not values and "accuracy of the" in lowered and (match := _NETWORK.search(text)):
-        values = {f"{side_of([match['words'].lower()])}_accuracy".strip("_"): float(match["number"])}
+        values = {f"{side_of([match['words'].lower()])}_accuracy".strip("_"): match.span("number")}
     if not values and not clock and inner is None:
         return None
     sides = frozenset(part(name).side for name in values if name != "lr")
-    return Line(clock, values, inner, bar is not None, running, sides)
+    return Template(clock, values, inner, bar is not None, running, sides)
 
 
-def _values(text: str, heading: str) -> tuple[dict[str, float], bool]:
+def _blanks(match: re.Match[str]) -> str:
+    return " " * len(match[0])
+
+
+def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
     if _OF_A_RECORD.match(text):
         return {}, False
     if " avg" in text and (darknet := _DARKNET.match(text)):
-        return {"step": float(darknet[1]), "loss_step": float(darknet[2]), "loss": float(darknet[3])}, True
+        return {"step": darknet.span(1), "loss_step": darknet.span(2), "loss": darknet.span(3)}, True
     if text.startswith("INFO:tensorflow:Saving dict"):
         heading = "val"
-    values: dict[str, float] = {}
-    bare: dict[str, float] = {}
+    values: dict[str, Span] = {}
+    bare: dict[str, Span] = {}
     exact: set[str] = set()
     running = False
     beyond = 0  # where a split's own number ends, which names no loss behind it: `train=0.1 val=0.3 loss: 2.3`
@@ -178,7 +265,7 @@ def _values(text: str, heading: str) -> tuple[dict[str, float], bool]:
             words = owner[0][:-1] + words[1:]  # valid_0's auc
         elif words.startswith(("min ", "s ", "sec ", "h ")) and text[:start].rstrip()[-1:].isdigit():
             words = words.partition(" ")[2]
-        number = float(match["mean"] or match["share"] or match["number"])
+        number = match.span(next(group for group in ("mean", "share", "number") if match[group]))
         name = _name(words[-NEAR:], text[max(beyond, start - NEAR) : start].translate(_NO_DIGITS), heading)
         if name and beyond and part(name).kind == "score":
             name = _name(words[-NEAR:], text[max(0, start - NEAR) : start].translate(_NO_DIGITS), heading)
@@ -199,57 +286,58 @@ def _values(text: str, heading: str) -> tuple[dict[str, float], bool]:
 
 def _clock(
     text: str, lowered: str, bar: re.Match[str] | None, heading: str
-) -> tuple[dict[str, float], tuple[float, float] | None]:
-    clock: dict[str, float] = {}
-    inner: tuple[float, float] | None = None
+) -> tuple[dict[str, Span], tuple[Span, Span | None] | None]:
+    clock: dict[str, Span] = {}
+    inner: tuple[Span, Span | None] | None = None
     epoch = _EPOCH.search(text) if "epoch" in lowered else None
     if epoch is not None and not _NO_CLOCK.search(text[max(0, epoch.start() - 12) : epoch.start()]):
-        clock["epoch"] = float(epoch[1])
+        clock["epoch"] = epoch.span(1)
         if epoch[2]:
-            inner = (float(epoch[2]), 0.0)
-    elif epoch is None and "epoch" in lowered and (behind := _EPOCH_BEHIND.search(lowered)):
-        clock["epoch"] = float(behind[1])
-        inner = (float(behind[2]), 0.0) if behind[2] else None
+            inner = epoch.span(2), None
+    elif epoch is None and "epoch" in lowered and (behind := _EPOCH_BEHIND.search(text)):
+        clock["epoch"] = behind.span(1)
+        inner = (behind.span(2), None) if behind[2] else None
     elif epoch is None and "train" in lowered and "[" in text and (leading := _LEADING_EPOCH.search(text)):
-        clock["epoch"] = float(leading[1])
+        clock["epoch"] = leading.span(1)
     if bar is not None:
-        return clock, (float(bar[1]), float(bar[2]))
+        return clock, (bar.span(1), bar.span(2))
     if says(lowered, "step", "iter", "update", "itr"):
         step = (_GLOBAL_STEP.search(text) if "global" in lowered else None) or _STEP.search(text)
         if step is not None and not _NO_CLOCK.search(text[max(0, step.start() - 12) : step.start()]):
-            clock["step"] = float(step[2])
+            clock["step"] = step.span(2)
             if step[3] and ("epoch" in clock or side_of(split(text[: step.start()]))):
-                inner = (float(step[2]), float(step[3]))
+                inner = step.span(2), step.span(3)
     if "batch" in lowered and (batch := _BATCH.search(text)):
-        inner = (float(batch[1] or batch[3]), float(batch[2] or batch[4] or 0))
+        first, total = (1, 2) if batch[1] else (3, 4)
+        inner = batch.span(first), batch.span(total) if batch[total] else None
     elif "[" in text and inner is None:
         inner = _brackets(text, clock, heading)
     return clock, inner
 
 
-def _brackets(text: str, clock: dict[str, float], heading: str) -> tuple[float, float] | None:
+def _brackets(text: str, clock: dict[str, Span], heading: str) -> tuple[Span, Span | None] | None:
     """`[2/90][10/5005]`, `Epoch: [2][10/5005]`, `Test: [10/196]`, `[2/90] loss 0.3`; an epoch found is added."""
     pair = _PAIR_OF_COUNTS.match(text) if not clock else None
     if pair is not None:
-        clock["epoch"] = float(pair[1])
-        return float(pair[2]), 0.0
+        clock["epoch"] = pair.span(1)
+        return pair.span(2), None
     found = list(islice(_BRACKET.finditer(text), 2))
     if not found:
         number = _LINE_NUMBER.match(text)
         if number is not None and not clock:
-            clock["step"] = float(number[1])
+            clock["step"] = number.span(1)
         return None
     first = found[0]
     of_epoch = "epoch" in clock and re.search(r"(?i)epochs?\W*+$", text[: first.start()]) is not None
     if len(found) == 2 or of_epoch:
         if "epoch" not in clock:
-            clock["epoch"] = float(first[1])
-        return (float(found[1][1]), float(found[1][2])) if len(found) == 2 else None
+            clock["epoch"] = first.span(1)
+        return (found[1].span(1), found[1].span(2)) if len(found) == 2 else None
     told = heading or side_of(split(text[: first.start()]))
     if not (told or "epoch" in clock or "step" in clock or _NAMED_BEFORE.search(text[: first.start()])):
-        clock["epoch"] = float(first[1])
+        clock["epoch"] = first.span(1)
         return None
-    return (float(first[1]), float(first[2])) if "step" not in clock else None
+    return (first.span(1), first.span(2)) if "step" not in clock else None
 
 
 def says(lowered: str, *words: str) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, split
 from tunekit.logs.tabular import records_log
-from tunekit.logs.textline import SIDE_WORDS, Line, parse, pieces, says, side_of
+from tunekit.logs.textline import FORMS, SIDE_WORDS, Form, Line, Templates, form_of, parse, pieces, says, side_of
 from tunekit.logs.texttable import Table
 
 LONGEST = 4000
@@ -29,6 +30,7 @@ WHOLE = 0.9
 """Share of a loop from which the last state that was printed is its end."""
 
 Record = dict[str, float]
+Formed = tuple[str, Form]
 
 _PREFIX = re.compile(
     r"\W*+(?:\d{2,4}[-/.:]\d\d[^A-Za-z]*+)?+(?:[\w.]++ - )?+"
@@ -92,30 +94,67 @@ def lines_log(lines: Iterable[str], path: Path, format: str, train: str | None, 
 
 def as_records(lines: Iterable[str]) -> Iterator[Record]:
     """One record a line that says something; epochs and steps are carried down to lines that follow."""
-    return _by_epoch(_Reading().records(_without_settings(lines)))
+    forms = _Forms()
+    return _by_epoch(_Reading(forms).records(_without_settings(lines, forms)))
 
 
-def _without_settings(lines: Iterable[str]) -> Iterator[str]:
+class _Seen:
+    """What can be told of all lines that differ in their digits alone."""
+
+    __slots__ = ("dump", "empty", "measure", "over", "setting", "summary")
+
+    def __init__(self, text: str) -> None:
+        start = _PREFIX.match(text).end()  # type: ignore[union-attr]
+        entry = _ENTRY.match(text, start) if len(text) < 200 else None
+        self.setting: bool | None = None  # of a line that may be one of a configuration: whether it is a setting
+        self.measure = False
+        if entry is not None:
+            value = entry[2] or ""
+            self.setting = bool(_SETTING.match(entry[1]) or (value and _WORDY.match(value)))
+            self.measure = not self.setting and part(entry[1]).kind in ("loss", "score", "error")
+        self.dump = _is_dump(text)
+        self.empty = not any(char.isdigit() or char in "nN" for char in text)
+        self.over = _ENDS.search(text) is not None
+        self.summary = "*" in text and "@" in text and text[start - 2 :][:1] in "* "
+
+
+class _Forms:
+    """The forms that were met."""
+
+    def __init__(self) -> None:
+        self.known: dict[Form, _Seen] = {}
+
+    def of(self, text: str, form: Form) -> _Seen:
+        known = self.known.get(form)
+        if known is None:
+            if len(self.known) > FORMS:
+                self.known.clear()
+            known = self.known[form] = _Seen(text)
+        return known
+
+
+def _without_settings(lines: Iterable[str], forms: _Forms) -> Iterator[Formed]:
     """The lines without a printed configuration: several of `name: value` on end, a third of them settings.
 
     Where a loss or a metric is among them, two thirds: an epoch's result may be printed so.
     """
-    block: list[str] = []
+    block: list[Formed] = []
     settings = measures = 0
     for text in lines:
-        entry = _ENTRY.match(text, _PREFIX.match(text).end()) if len(text) < 200 else None  # type: ignore[union-attr]
-        if entry is not None and len(block) < BLOCK:
-            block.append(text)
-            value = entry[2] or ""
-            setting = bool(_SETTING.match(entry[1]) or (value and _WORDY.match(value)))
-            settings += setting
-            measures += not setting and part(entry[1]).kind in ("loss", "score", "error")
+        if not text or len(text) > LONGEST:
+            continue
+        form = form_of(text)
+        seen = forms.of(text, form)
+        if seen.setting is not None and len(block) < BLOCK:
+            block.append((text, form))
+            settings += seen.setting
+            measures += seen.measure
             continue
         if block:
             yield from () if _is_configuration(len(block), settings, measures) else block
-            block, settings, measures = [text] if entry is not None else [], 0, 0
-        if entry is None and not _is_dump(text):
-            yield text
+            block, settings, measures = [(text, form)] if seen.setting is not None else [], 0, 0
+        if seen.setting is None and not seen.dump:
+            yield text, form
     if not _is_configuration(len(block), settings, measures):
         yield from block
 
@@ -134,7 +173,10 @@ def _is_dump(text: str) -> bool:
 class _Reading:
     """Where in a run the lines stand that were read last."""
 
-    def __init__(self) -> None:
+    def __init__(self, forms: _Forms) -> None:
+        self.forms = forms
+        self.out: list[Record] = []
+        self.templates = Templates()
         self.side = ""  # told by a heading
         self.summed = False  # whether what the heading announced was said
         self.clock: Record = {}
@@ -149,34 +191,32 @@ class _Reading:
         self.follows = False  # whether epochs are named behind their numbers
         self.table = Table()
 
-    def records(self, lines: Iterable[str]) -> Iterator[Record]:
-        for whole in lines:
-            if not whole:
-                continue
-            for text in pieces(whole) if len(whole) <= LONGEST else ():
-                rows = self.table.row(text)
+    def records(self, lines: Iterable[Formed]) -> Iterator[Record]:
+        for whole, its_form in lines:
+            for text in pieces(whole):
+                form = its_form if text is whole else form_of(text)
+                rows = self.table.row(text, form)
                 if rows is not None:
-                    yield from (row for row in rows if row != self.last)
+                    self.out += (row for row in rows if row != self.last)
                     self.last = rows[-1] if rows else self.last
                     continue
-                if not any(char.isdigit() or char in "nN" for char in text):
+                seen = self.forms.of(text, form)
+                if seen.empty:
                     self._heading(text)
                     continue
-                line = parse(text, self._summarised(text) or self.side)
-                if line is None:
+                side = next((part(name).side for name in self.loop), "val") if seen.summary else self.side
+                template = self.templates.of(text, form, side)
+                if template is None:
                     self._heading(text)
                 else:
-                    yield from self._line(line, text)
-        yield from self.table.rest()
-        yield from self._bar_ends(at_end=True)
-        yield from self._loop_ends()
-        yield from self.ahead
-
-    def _summarised(self, text: str) -> str:
-        """The split of ` * Acc@1 69.8`, with which PyTorch's examples end a validation loop."""
-        if "*" not in text or "@" not in text or text[_PREFIX.match(text).end() - 2 :][:1] not in "* ":  # type: ignore[union-attr]
-            return ""
-        return next((part(name).side for name in self.loop), "val")
+                    self._line(template.filled(text), text, seen.over)
+            if self.out:
+                yield from self.out
+                self.out.clear()
+        self.out += self.table.rest()
+        self._bar_ends(at_end=True)
+        self._loop_ends()
+        yield from (*self.out, *self.ahead)
 
     def _heading(self, text: str) -> None:
         """A line such as `Validation:`, which tells the split of those that follow."""
@@ -190,25 +230,27 @@ class _Reading:
             self.side = "" if told == "train" or _ENDS.search(tail) else told
             self.summed = False
 
-    def _line(self, line: Line, text: str) -> Iterator[Record]:
+    def _line(self, line: Line, text: str, ends: bool) -> None:
         ahead = any(line.clock[name] > self.clock.get(name, -1.0) for name in line.clock)
-        over = self.summed if line.inner is not None else ahead or _ENDS.search(text) is not None
+        over = self.summed if line.inner is not None else ahead or ends
         if line.values and self.side and over:
             self.side = ""
             line = parse(text) or line
         self.summed = bool(self.side and line.values and line.inner is None)
         validation = bool(line.sides) and line.sides <= {"val", "test"}
         if line.bar and validation:
-            yield from self._bar_ends()
+            self._bar_ends()
             if ahead:
-                yield from self._move(line.clock)
+                self._move(line.clock)
             self.loop = line.values
         elif line.bar:
-            yield from self._bar(line) if line.values else ()
+            if line.values:
+                self._bar(line)
         elif not line.values:
             if line.clock and (ahead or not self.side):  # else the count of a validation
-                yield from self._end(line.clock) if "epoch" in line.clock and _ENDS.search(text) else ()
-                yield from self._move(line.clock)
+                if "epoch" in line.clock and ends:
+                    self._end(line.clock)
+                self._move(line.clock)
                 self.side = ""
                 self._heading(text)
         elif validation and line.inner is not None and line.clock.get("step", -1.0) != self.clock.get("step"):
@@ -216,8 +258,8 @@ class _Reading:
         elif validation and not ahead and (self.loop or (self.side and self.clock and not line.clock)):
             self.loop |= line.values
         else:
-            yield from self._move(line.clock)
-            yield from self._loop_ends()
+            self._move(line.clock)
+            self._loop_ends()
             values = line.values
             if line.inner is not None:
                 if "step" not in line.clock:
@@ -226,39 +268,42 @@ class _Reading:
                 values = _of_a_step(values)
             elif line.clock and "step" not in line.clock:
                 self.clock.pop("step", None)
-            yield from self._say(values, bool(line.clock))
+            self._say(values, bool(line.clock))
 
-    def _say(self, values: Record, own_clock: bool) -> Iterator[Record]:
+    def _say(self, values: Record, own_clock: bool) -> None:
         """The record, unless all in it was said at this clock: by another handler, in another form."""
-        record = self._stamp() | values
         if (self.follows or (self.patient and not self.clock)) and not own_clock:
             self.ahead.append(values)
             if len(self.ahead) > AHEAD:
                 self.patient = self.follows = False
-                yield from self.ahead
-                self.ahead = []
+                self._release()
             return
-        known = "step" in self.clock and all(self.told.get(name) == values[name] for name in values)
+        known = "step" in self.clock and all(self.told.get(name) == value for name, value in values.items())
+        record = self._stamp() | values
         if known or (own_clock and record == self.last):
             return
         self.told |= values
         self.last = record
-        yield record
+        self.out.append(record)
 
-    def _end(self, clock: Record) -> Iterator[Record]:
+    def _end(self, clock: Record) -> None:
         """`Epoch 3 done`: it names the epoch of the numbers above it, where none was named before them."""
         if self.ahead:
             self.follows = True
             ended, self.ahead = self.ahead, []
-            yield from (clock | values for values in ended)
+            self.out += (clock | values for values in ended)
 
-    def _move(self, clock: Record) -> Iterator[Record]:
+    def _release(self) -> None:
+        """The numbers that waited for an epoch stand where they were said."""
+        self.out += self.ahead
+        self.ahead = []
+
+    def _move(self, clock: Record) -> None:
         if self.ahead and clock:
-            yield from self.ahead
-            self.ahead = []
+            self._release()
         if any(self.clock.get(name) != clock[name] for name in clock):
-            yield from self._bar_ends()
-            yield from self._loop_ends()
+            self._bar_ends()
+            self._loop_ends()
             self.told = {}
             if clock.get("epoch", self.clock.get("epoch")) != self.clock.get("epoch"):
                 self.clock.pop("step", None)
@@ -274,12 +319,12 @@ class _Reading:
             share = 1.0 if line.running else 1.0 / self.batches
             self.loop[name] = self.loop.get(name, value) * (1.0 - share) + value * share
 
-    def _loop_ends(self) -> Iterator[Record]:
+    def _loop_ends(self) -> None:
         values, self.loop, self.batches = self.loop, {}, 0
         if values:
-            yield from self._say(values, own_clock=False)
+            self._say(values, own_clock=False)
 
-    def _bar(self, line: Line) -> Iterator[Record]:
+    def _bar(self, line: Line) -> None:
         """A state of a progress bar: losses of single steps, and at its end those of the loop."""
         assert line.inner is not None
         step, total = line.inner
@@ -290,10 +335,10 @@ class _Reading:
             moved = step != before.inner[0]
             on = step >= before.inner[0] and total == before.inner[1]
         if not on:
-            yield from self._bar_ends()
-            yield from self._loop_ends()
+            self._bar_ends()
+            self._loop_ends()
         if line.clock.get("epoch", self.clock.get("epoch")) != self.clock.get("epoch"):
-            yield from self._move(line.clock)
+            self._move(line.clock)
         if "epoch" not in self.clock or "bar" in self.clock:
             self.clock |= {"epoch": float(self.bars), "bar": 1.0}
         self.clock["step"] = step
@@ -302,9 +347,9 @@ class _Reading:
         train = {name: line.values[name] for name in line.values if part(name).side not in ("val", "test")}
         if changed or moved:
             self.told |= changed
-            yield self._stamp() | _of_a_step(train | changed)
+            self.out.append(self._stamp() | _of_a_step(train | changed))
 
-    def _bar_ends(self, at_end: bool = False) -> Iterator[Record]:
+    def _bar_ends(self, at_end: bool = False) -> None:
         if self.bar is None:
             return
         (line, clock), self.bar = self.bar, None
@@ -313,14 +358,21 @@ class _Reading:
         whole = line.inner[0] >= WHOLE * line.inner[1]
         if whole or not at_end:
             clock.pop("bar", None)
-            yield clock | line.values
+            self.out.append(clock | line.values)
 
     def _stamp(self) -> Record:
+        if "bar" not in self.clock:
+            return self.clock
         return {name: value for name, value in self.clock.items() if name != "bar"}
 
 
 def _of_a_step(values: Record) -> Record:
-    return {name if part(name).level or name == "lr" else f"{name}_step": value for name, value in values.items()}
+    return {_step_name(name): value for name, value in values.items()}
+
+
+@lru_cache(maxsize=4096)
+def _step_name(name: str) -> str:
+    return name if part(name).level or name == "lr" else f"{name}_step"
 
 
 def _by_epoch(records: Iterator[Record]) -> Iterator[Record]:
