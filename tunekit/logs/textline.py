@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from tunekit.logs.forms import Line, Span, Template
 from tunekit.logs.names import ADVERSARIAL, EMPTY_WORDS, ERRORS, LOSS, SCORES, STEP_LEVEL, TEST, TRAIN, VAL, part, split
 
 NEAR = 200
 """Characters before a number's words in which its split may be named."""
-
-FORMS = 4096
-"""Forms of lines that are kept in mind."""
 
 # Lines are anybody's: no quantifier gives back what another could take, or a line could cost the square of its length.
 _WORD = "nan|NaN|NAN|inf|Inf|INF|infinity"
@@ -74,7 +71,6 @@ SIDE_WORDS = [word for word in _SIDES if not any(other in word for other in _SID
 """In one of these every word that names a split is found."""
 
 _TELLING = LOSS | ERRORS | SCORES | {"lr"}
-_ROOTS = frozenset(word.rstrip("0123456789") for word in _TELLING) | frozenset(_SIDES)
 _FILLER = frozenset(
     [
         "avg",
@@ -103,94 +99,12 @@ _ONE_MINUS = re.compile(r"(?:^|[(=,|:] *+)1 - $")
 _POSSESSOR = re.compile(r"\w++'$")
 _SEPARATOR = re.compile(r"[0|,;]")
 _NO_DIGITS = str.maketrans("123456789", "0" * 9)
-_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
-_WORDS = re.compile(r"[A-Za-z][A-Za-z0-9@_/.\-]*+(?: [A-Za-z][A-Za-z0-9@_/.\-]*+)*+")
-_DIGITS = re.compile(r"\d++")
 _NOT_CURVES = re.compile(
     r"(?i)\b(best|max|(?<!\d )min|lowest|highest|maximum|minimum|improved|patience|target|previous|threshold|delta)\b"
 )
 _OF_A_RECORD = re.compile(
     r"(?i)^(?:[^a-z]|info|debug|root|__main__|-+>)*+[^:=|0-9]{0,40}?\b(?:best|better|early.?stopping)\b"
 )
-
-
-Span = tuple[int, int]
-"""Where in a line a number stands."""
-
-Form = bytes
-"""A line with each digit a zero."""
-
-
-@dataclass(slots=True)
-class Line:
-    """What one line says: where it stands (`epoch`, `step`, as far as it says) and its named numbers.
-
-    `inner` is the place in a loop that begins anew (batch k of n; n is 0 where it is not said), `bar` whether a
-    progress bar shows it, `running` whether its numbers are means over the loop so far.
-    """
-
-    clock: dict[str, float]
-    values: dict[str, float]
-    inner: tuple[float, float] | None = None
-    bar: bool = False
-    running: bool = False
-    sides: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """Where the numbers of a line stand, in its place in a run as well: so it is for all lines of its form."""
-
-    clock: dict[str, Span]
-    values: dict[str, Span]
-    inner: tuple[Span, Span | None] | None
-    bar: bool
-    running: bool
-    sides: frozenset[str]
-
-    def filled(self, text: str) -> Line:
-        clock = {name: float(text[start:end]) for name, (start, end) in self.clock.items()}
-        values = {name: float(text[start:end]) for name, (start, end) in self.values.items()}
-        inner = None
-        if self.inner is not None:
-            (start, end), total = self.inner
-            inner = float(text[start:end]), float(text[total[0] : total[1]]) if total else 0.0
-        return Line(clock, values, inner, self.bar, self.running, self.sides)
-
-    def spans(self) -> set[Span]:
-        inner = {span for span in self.inner if span} if self.inner else set()
-        return {*self.clock.values(), *self.values.values(), *inner}
-
-
-class Templates:
-    """The templates of the forms of lines that were met. Digits in words, as in `acc1`, are a part of the form."""
-
-    def __init__(self) -> None:
-        self.fixed: dict[Form, tuple[Span, ...]] = {}  # where a form has digits that are no number
-        self.known: dict[tuple[object, ...], Template | None] = {}
-
-    def of(self, text: str, form: Form, heading: str) -> Template | None:
-        """None for a line without epoch, step or named numbers."""
-        fixed = self.fixed.get(form)
-        if fixed is not None:
-            key = (form, heading, *(text[start:end] for start, end in fixed)) if fixed else (form, heading)
-            if key in self.known:
-                return self.known[key]
-        template = template_of(text, heading)
-        used = template.spans() if template else set()
-        inside = (
-            (words.start() + run.start(), words.start() + run.end())
-            for words in _WORDS.finditer(text)
-            if not _ROOTS.isdisjoint(split(_DIGITS.sub("", words[0])))
-            for run in _DIGITS.finditer(words[0])
-        )
-        own = tuple(span for span in inside if not any(start < span[1] and span[0] < end for start, end in used))
-        if self.fixed.setdefault(form, own) == own:
-            self.known[(form, heading, *(text[start:end] for start, end in own))] = template
-        if len(self.known) > FORMS:
-            self.known.clear()
-            self.fixed.clear()
-        return template
 
 
 def pieces(text: str) -> Sequence[str]:
@@ -202,11 +116,6 @@ def pieces(text: str) -> Sequence[str]:
     if not end or "[" in text[rate:end] or not text[end:].lstrip()[:1].isalpha():
         return (text,)
     return text[:end], text[end:]
-
-
-def form_of(text: str) -> Form:
-    """The text with each digit a zero: what lines that differ in their numbers alone have in common."""
-    return text.encode("utf-8", "surrogatepass").translate(_ZEROS)  # a twentieth of the time of str.translate
 
 
 def parse(text: str, heading: str = "") -> Line | None:

@@ -8,20 +8,16 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from tunekit.logs.forms import Line, Templates, form_of
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, split
 from tunekit.logs.tabular import records_log
-from tunekit.logs.textline import FORMS, SIDE_WORDS, Form, Line, Templates, form_of, parse, pieces, says, side_of
+from tunekit.logs.textforms import ENDS, PREFIX, Formed, Forms, without_settings
+from tunekit.logs.textline import SIDE_WORDS, parse, pieces, says, side_of, template_of
 from tunekit.logs.texttable import Table
-
-LONGEST = 4000
-"""Characters of a line that are looked at: a dumped configuration or array is no message."""
 
 SAID = 3
 """Times that a script says an epoch's result at most; more are the lines of its batches."""
-
-BLOCK = 500
-"""Lines of `name: value` that are held back until it is clear whether they are settings."""
 
 AHEAD = 50
 """Lines with numbers, before any epoch or step, that wait for a line that says whose they are."""
@@ -30,21 +26,7 @@ WHOLE = 0.9
 """Share of a loop from which the last state that was printed is its end."""
 
 Record = dict[str, float]
-Formed = tuple[str, Form]
 
-_PREFIX = re.compile(
-    r"\W*+(?:\d{2,4}[-/.:]\d\d[^A-Za-z]*+)?+(?:[\w.]++ - )?+"
-    r"(?:(?:INFO|DEBUG|WARNING)\b[\s:\])-]*+(?:[\w.]++:(?=\s*+\S))?+)?+\W*+"
-)
-_VALUE = r"\[[^\[\]]*+\]|\{[^{}]*+\}|\([^()]*+\)|[^\s:=]++(?: [^\s:=]++){0,2}+"
-_ENTRY = re.compile(rf"['\"]?([A-Za-z_][\w.\-]*+)['\"]?(?:\s*+[:=]\s*+| {{2,}}|\t)(?:({_VALUE})\s*+,?\s*+)?+$")
-_SETTING = re.compile(
-    r"(?i)(?:.*(?:batch_?size|num_|n_|epochs|seed|optim|_dir|_path|path|dataset|device|worker|scheduler|model|gpu|cuda|fp16|"
-    r"resume|interval|warmup|decay|momentum|strategy|_steps|patience|smoothing|dropout|version|hidden)|do_|use_|no_|save_|eval_)"
-)
-_WORDY = re.compile(r"(?i)(?:true|false|none|null|[\[{(].*[\]})]|['\"]?[A-Za-z./~][\w./\-]*+['\"]?,?)$")
-_DUMP = re.compile(r"\b(?:Namespace|Arguments|Config|Config(?:Dict)?|Params)\(")
-_SWITCH = re.compile(r"(?:[:=]\s*+)(?:True|False|None|true|false|null)\b")
 _NO_HEADING = frozenset(
     [
         "loader",
@@ -84,7 +66,6 @@ _NO_HEADING = frozenset(
         "every",
     ]
 )
-_ENDS = re.compile(r"(?i)\b(?:complete[d]?|finish(?:ed)?|done|took|end of|over)\b")
 
 
 def lines_log(lines: Iterable[str], path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
@@ -94,89 +75,17 @@ def lines_log(lines: Iterable[str], path: Path, format: str, train: str | None, 
 
 def as_records(lines: Iterable[str]) -> Iterator[Record]:
     """One record a line that says something; epochs and steps are carried down to lines that follow."""
-    forms = _Forms()
-    return _by_epoch(_Reading(forms).records(_without_settings(lines, forms)))
-
-
-class _Seen:
-    """What can be told of all lines that differ in their digits alone."""
-
-    __slots__ = ("dump", "empty", "measure", "over", "setting", "summary")
-
-    def __init__(self, text: str) -> None:
-        start = _PREFIX.match(text).end()  # type: ignore[union-attr]
-        entry = _ENTRY.match(text, start) if len(text) < 200 else None
-        self.setting: bool | None = None  # of a line that may be one of a configuration: whether it is a setting
-        self.measure = False
-        if entry is not None:
-            value = entry[2] or ""
-            self.setting = bool(_SETTING.match(entry[1]) or (value and _WORDY.match(value)))
-            self.measure = not self.setting and part(entry[1]).kind in ("loss", "score", "error")
-        self.dump = _is_dump(text)
-        self.empty = not any(char.isdigit() or char in "nN" for char in text)
-        self.over = _ENDS.search(text) is not None
-        self.summary = "*" in text and "@" in text and text[start - 2 :][:1] in "* "
-
-
-class _Forms:
-    """The forms that were met."""
-
-    def __init__(self) -> None:
-        self.known: dict[Form, _Seen] = {}
-
-    def of(self, text: str, form: Form) -> _Seen:
-        known = self.known.get(form)
-        if known is None:
-            if len(self.known) > FORMS:
-                self.known.clear()
-            known = self.known[form] = _Seen(text)
-        return known
-
-
-def _without_settings(lines: Iterable[str], forms: _Forms) -> Iterator[Formed]:
-    """The lines without a printed configuration: several of `name: value` on end, a third of them settings.
-
-    Where a loss or a metric is among them, two thirds: an epoch's result may be printed so.
-    """
-    block: list[Formed] = []
-    settings = measures = 0
-    for text in lines:
-        if not text or len(text) > LONGEST:
-            continue
-        form = form_of(text)
-        seen = forms.of(text, form)
-        if seen.setting is not None and len(block) < BLOCK:
-            block.append((text, form))
-            settings += seen.setting
-            measures += seen.measure
-            continue
-        if block:
-            yield from () if _is_configuration(len(block), settings, measures) else block
-            block, settings, measures = [(text, form)] if seen.setting is not None else [], 0, 0
-        if seen.setting is None and not seen.dump:
-            yield text, form
-    if not _is_configuration(len(block), settings, measures):
-        yield from block
-
-
-def _is_configuration(entries: int, settings: int, measures: int) -> bool:
-    return entries >= 3 and 3 * settings >= (2 if measures else 1) * entries
-
-
-def _is_dump(text: str) -> bool:
-    """Whether a line holds a whole configuration: `Namespace(lr=0.1, ...)`, or several switches."""
-    if "(" in text and _DUMP.search(text):
-        return True
-    return says(text, "True", "False", "None", "true", "false") and len(_SWITCH.findall(text)) >= 2
+    forms = Forms()
+    return _by_epoch(_Reading(forms).records(without_settings(lines, forms)))
 
 
 class _Reading:
     """Where in a run the lines stand that were read last."""
 
-    def __init__(self, forms: _Forms) -> None:
+    def __init__(self, forms: Forms) -> None:
         self.forms = forms
         self.out: list[Record] = []
-        self.templates = Templates()
+        self.templates = Templates(template_of)
         self.side = ""  # told by a heading
         self.summed = False  # whether what the heading announced was said
         self.clock: Record = {}
@@ -222,12 +131,12 @@ class _Reading:
         """A line such as `Validation:`, which tells the split of those that follow."""
         if len(text) >= 120 or not says(text.lower(), *SIDE_WORDS):
             return
-        tail = text[_PREFIX.match(text).end() :]  # type: ignore[union-attr]
+        tail = text[PREFIX.match(text).end() :]  # type: ignore[union-attr]
         words = split(tail)
         told = side_of(words)
         named = re.search(r"[:=]\s*+[\w'\"]|[\w]/|_", tail)
         if told and len(words) <= 6 and not named and not _NO_HEADING.intersection(words):
-            self.side = "" if told == "train" or _ENDS.search(tail) else told
+            self.side = "" if told == "train" or ENDS.search(tail) else told
             self.summed = False
 
     def _line(self, line: Line, text: str, ends: bool) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from tunekit.logs.forms import FORMS, Form
 from tunekit.logs.names import EPOCH_NAMES, part
-from tunekit.logs.textline import FORMS, Form
 
 _RULE = re.compile(r"[\s|+=\-─━:]++$")
 _GAP = re.compile(r"\||\t++| {2,}+")
