@@ -14,8 +14,8 @@ def _words(text: str) -> tuple[str, ...]:
 
 TRAIN = frozenset(_words("train training trn tr trainset fit learn insample"))
 EVALUATED = frozenset(_words("eval evaluation"))
-VAL = EVALUATED | frozenset(_words("val valid validation dev devel heldout holdout vali valset devset cv oof"))
-TEST = frozenset(_words("test testing tst testset"))
+VAL = EVALUATED | frozenset(_words("val valid validation dev devel heldout holdout vali vl valset devset cv oof"))
+TEST = frozenset(_words("test testing tst te testset"))
 LOSS = frozenset(_words("loss losses nll mlogloss cost objective xent crossentropy logloss bce ce criterion"))
 ERRORS = frozenset(
     _words("mae mse rmse rmsle msle mape smape rmspe err error err1 err5 merror wer cer ppl bpc bpb fid eer ade fde")

@@ -270,6 +270,7 @@ def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
             if old is None or (part(old).level == "step" and seen.level != "step"):
                 sides[seen.side] = key
     keras_like = any(part(key).kind == "loss" and part(key).side == "" for key in curves)
+    has_loss = any(part(key).kind == "loss" for key in curves)
     has_val_loss = any(part(key).kind == "loss" and part(key).side in ("val", "test") for key in curves)
     pairs = []
     for core, sides in groups.items():
@@ -280,7 +281,7 @@ def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
             train_key = bare
         elif bare and not val_key:
             detection = any(re.match(r"m?ap(\d|$)", word) for word in core)
-            if train_key or detection or (has_val_loss and not keras_like):
+            if train_key or detection or not has_loss or (has_val_loss and not keras_like):
                 val_key = bare
             else:
                 train_key = bare

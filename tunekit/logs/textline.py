@@ -9,6 +9,7 @@ from itertools import islice
 
 from tunekit.logs.forms import Line, Span, Template
 from tunekit.logs.names import ADVERSARIAL, EMPTY_WORDS, ERRORS, LOSS, SCORES, STEP_LEVEL, TEST, TRAIN, VAL, part, split
+from tunekit.logs.objectives import SURELY_REWARD, names_return
 
 NEAR = 200
 """Characters before a number's words in which its split may be named."""
@@ -16,15 +17,27 @@ NEAR = 200
 # Lines are anybody's: no quantifier gives back what another could take, or a line could cost the square of its length.
 _WORD = "nan|NaN|NAN|inf|Inf|INF|infinity"
 _NUMBER = rf"[-+]?+(?:(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?+|{_WORD})"
+_WRAPPED = r"(?:np\.|numpy\.|torch\.)?+(?:tensor|array|float\d*+|int\d*+)\("
 _SECONDS = r"(?:ms|s|secs?|seconds?|mins|minutes|hours?)(?![\w/:=])"
 _PAIR = re.compile(
     r"(?P<lead>[0-9@_/.\-]*+)"
-    rf"(?P<words>[A-Za-z][A-Za-z0-9@_/.\-]*+(?: (?!(?:{_WORD})(?![\w/]))[A-Za-z][A-Za-z0-9@_/\-]*+){{0,3}}+)"
-    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>)?+\s*+(?:tensor\()?+[\[(]?+\s*+['\"]?+"
+    rf"(?P<words>[A-Za-z][A-Za-z0-9@_/.\-]*+(?: (?!(?:{_WORD})(?![\w/])|{_WRAPPED})[A-Za-z][A-Za-z0-9@_/\-]*+){{0,3}}+)"
+    r"(?:\s?+\((?P<of>[A-Za-z][A-Za-z_ ]*+)\)(?=\s*+[:=]|\s++[-+.\d]))?+"
+    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>)?+\s*+"
+    rf"(?:{_WRAPPED})?+[\[(]?+\s*+['\"]?+"
     rf"(?:\d++/\d++ ?+\((?P<share>{_NUMBER})%|(?P<number>{_NUMBER}))"
     rf"(?:\s*+%)?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
     r"|[A-Za-z0-9@_/.\-]++"  # a word that no number follows, at once: none does from its middle on either
 )
+_BOTH_SPLITS = re.compile(
+    r"(?i)(?<![a-z])(?P<train>train(?:ing)?)\s?+/\s?+(?P<val>val|valid|validation|test)[ _]++(?P<words>[a-z][a-z0-9_]*+)"
+    rf"\s*+[:=]?+\s*+(?P<first>{_NUMBER})\s*+[/|,]\s*+(?P<second>{_NUMBER})(?![\w/])"
+)
+_LIST_GOES_ON = re.compile(r"[\s,;/|%]*+$")
+_IN_BRACKETS = re.compile(r"\s*+\($")
+_MEASURE_OF_A_LIST = re.compile(r"([A-Za-z][\w@]*+)\s*+[:=(]\s*+$")
+_EVALUATION = re.compile(rf"(?i)\bevaluation over \d++ episodes: \[?+(?P<number>{_NUMBER})")
+_OF_AN_OPPONENT = re.compile(r"(?:[GD]_[A-Za-z0-9_]++|(?:err|net)[GD]\w*+|(?:cycle|idt)_[AB])$")
 _NETWORK = re.compile(
     r"(?i)\baccuracy of the (?:network|model) on (?:the )?+(?:\d++ )?+"
     rf"(?P<words>[a-z]++)[a-z ]*+: ?+(?P<number>{_NUMBER})"
@@ -36,6 +49,7 @@ _EPOCH = re.compile(
     rf"{_LOOP}['\"]?+[\s:=#\[(_-]*+(\d++(?:\.\d++)?+)(?!\.?\d*+%)(?:\]?+\s*+:\s*+(\d++) / \d)?+",
     re.IGNORECASE,
 )
+_EPISODE = re.compile(r"(?i)(?<![a-z])(?:i_)?+(?:episode|ep)s?+(?:[ _](?:num(?:ber)?|no|idx))?+['\"]?+[\s:=#\[(]*+(\d++)(?![\w.%])")
 _EPOCH_BEHIND = re.compile(r"(?i)(?<![\w.])(\d++)epoch\b(?:\S*?-(\d++)batch)?+")
 _LEADING_EPOCH = re.compile(r"(?<![\w/.])train(?:ing)?+:?+ *+\[?+(\d++)(?:/\d++)?+\]? ?+(?=\[ *+\d++/)", re.IGNORECASE)
 _NO_CLOCK = re.compile(r"(?i)(?:best|max|maximum|total|num|per|every|each|from|until|warmup|saved?|load(?:ed)?)\W*+$")
@@ -59,7 +73,7 @@ _LINE_NUMBER = re.compile(r"\s*+\[(\d++)\][\s:]")
 _BAR = re.compile(r"\d%\|[^|]*+\|\s*+\d++/\d|\[=*+>?+\.*+\]|(?<!\d)\d++/\d++ \[|(?<!\d)\d++/\d++ ━")
 _COUNTER = re.compile(r"(?<![\d/])(\d++)/(\d++)(?= *+(?:\[[\d=>.<?]|━))")
 _CLOCK_PHRASE = re.compile(
-    r"(?i) (?:at|after|for|in|on|of)(?: the)?+(?: end of)?+ (?:epoch|step|iteration|iter|batch|update)\b"
+    r"(?i) (?:at|after|for|in|on|of)(?: the)?+(?: end of)?+ (?:epoch|step|iteration|iter|(?:mini-?)?batch(?:es)?|update)\b"
     r"[\s:#]*+\d++(?: is(?= ))?+"
 )
 
@@ -70,7 +84,7 @@ _SIDES.update(dict.fromkeys(TEST, "test"))
 SIDE_WORDS = [word for word in _SIDES if not any(other in word for other in _SIDES if other != word)]
 """In one of these every word that names a split is found."""
 
-_TELLING = LOSS | ERRORS | SCORES | {"lr"}
+_TELLING = LOSS | ERRORS | SCORES | SURELY_REWARD | {"lr"}
 _FILLER = frozenset(
     [
         "avg",
@@ -91,6 +105,26 @@ _FILLER = frozenset(
         "set",
         "percent",
         "now",
+        "macro",
+        "micro",
+        "weighted",
+    ]
+)
+_BEHIND = _FILLER | frozenset(_SIDES)
+_OF_RETURNS = frozenset(
+    [
+        "avg",
+        "average",
+        "mean",
+        "last",
+        "total",
+        "episode",
+        "episodic",
+        "eval",
+        "test",
+        "evaluation",
+        "cumulative",
+        "running",
     ]
 )
 _KINDS_OF_AVERAGE = frozenset(("macro", "micro", "weighted", "balanced"))
@@ -130,17 +164,31 @@ def template_of(text: str, heading: str = "") -> Template | None:
     shown = ("[" in text or "%|" in text or "━" in text) and _BAR.search(text) is not None
     bar = _COUNTER.search(text) if shown else None
     clock, inner = _clock(text, lowered, bar, heading)
-    if clock and says(lowered, " at ", " after ", " for ", " in ", " on ", " of "):
+    if (clock or inner) and says(lowered, " at ", " after ", " for ", " in ", " on ", " of "):
         text = _CLOCK_PHRASE.sub(_blanks, text.replace("Score at", " loss at"))
     values, running = _values(text, heading)
     if "step" in values:
         clock["step"] = values.pop("step")
+    if "episode" in lowered or any(map(_of_an_episode, values)):
+        values = {_told_of_episodes(name): number for name, number in values.items()}
+        episode = _EPISODE.search(text)
+        if episode is not None and "epoch" not in clock and not ("step" in clock and says(lowered, "global", "total")):
+            clock["step"] = episode.span(1)
     if not values and "accuracy of the" in lowered and (match := _NETWORK.search(text)):
         values = {f"{side_of([match['words'].lower()])}_accuracy".strip("_"): match.span("number")}
     if not values and not clock and inner is None:
         return None
     sides = frozenset(part(name).side for name in values if name != "lr")
     return Template(clock, values, inner, bar is not None, running, sides)
+
+
+def _of_an_episode(name: str) -> bool:
+    return names_return([name])
+
+
+def _told_of_episodes(name: str) -> str:
+    """A score is a return where episodes are counted."""
+    return "episode_score" if name == "score" else name
 
 
 def _blanks(match: re.Match[str]) -> str:
@@ -154,17 +202,29 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
         return {"step": darknet.span(1), "loss_step": darknet.span(2), "loss": darknet.span(3)}, True
     if text.startswith("INFO:tensorflow:Saving dict"):
         heading = "val"
+    if "/" in text and (both := _BOTH_SPLITS.search(text)) and (name := _name(both["words"], "", "")):
+        return {
+            f"train_{name}": both.span("first"),
+            f"{side_of([both['val'].lower()])}_{name}": both.span("second"),
+        }, False
+    if "episodes: " in text and (evaluated := _EVALUATION.search(text)):
+        return {"eval_return": evaluated.span("number")}, False
     values: dict[str, Span] = {}
     bare: dict[str, Span] = {}
     exact: set[str] = set()
     running = False
+    last = (
+        "",
+        0,
+        False,
+    )  # the measure that was named last, where its number ends, and whether its split stood behind it
     beyond = 0  # where a split's own number ends, which names no loss behind it: `train=0.1 val=0.3 loss: 2.3`
     for match in _PAIR.finditer(text):
         words = match["words"]
-        if words is None:
+        if words is None or not _may_tell(words):
             continue
-        if not _may_tell(words):
-            continue
+        if match["of"]:
+            words += f" {match['of']}"
         start = match.start()
         if match["lead"] == "1-" or (
             text.endswith("1 - ", 0, start) and _ONE_MINUS.search(text[max(0, start - 5) : start])
@@ -178,19 +238,39 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
         name = _name(words[-NEAR:], text[max(beyond, start - NEAR) : start].translate(_NO_DIGITS), heading)
         if name and beyond and part(name).kind == "score":
             name = _name(words[-NEAR:], text[max(0, start - NEAR) : start].translate(_NO_DIGITS), heading)
+        side = _SIDES.get(words.lower(), "")
+        if side and not name and (measure := _carried(text, start, last)):
+            name = f"{side}_{measure}"
+            last = (measure, match.end(), True)
+        elif name:
+            last = (_without_side(name), match.end(), words.split(" ")[-1].lower() in _SIDES)
         if name:
             if words.lower() in LOSS and name not in exact:  # `loss` itself, whatever average stands beside it
                 values[name] = number
                 exact.add(name)
             values.setdefault(name, number)
             running = running or match["mean"] is not None
-        elif words.lower() in _SIDES and "." in (match["number"] or ""):
-            bare.setdefault(_SIDES[words.lower()], number)
+        elif side and "." in (match["number"] or ""):
+            bare.setdefault(side, number)
             beyond = match.end()
     if bare and not any(part(name).kind == "loss" for name in values):
         suffix = "_loss" if any(part(name).kind == "score" for name in values) else ""
         values |= {f"{side}{suffix}": number for side, number in bare.items()}
     return values, running
+
+
+def _carried(text: str, start: int, last: tuple[str, int, bool]) -> str:
+    """The measure of a split's number: `loss train 2.3, val 2.4`, `loss 2.3 (val 2.4)`, `loss: train 2.3 val 2.4`."""
+    measure, end, behind = last
+    before = text[end:start][-NEAR:]
+    if measure and ((behind and _LIST_GOES_ON.match(before)) or _IN_BRACKETS.match(before)):
+        return measure
+    named = _MEASURE_OF_A_LIST.search(before)
+    return _name(named[1], "", "") if named else ""
+
+
+def _without_side(name: str) -> str:
+    return "_".join(word for word in name.split("_") if word not in _SIDES)
 
 
 def _clock(
@@ -258,7 +338,7 @@ def says(lowered: str, *words: str) -> bool:
 def _may_tell(words: str) -> bool:
     """Whether words before a number may be a loss's, a metric's, a rate's or a split's."""
     known = {*split(words), *words.lower().split(" ")}
-    return not known.isdisjoint(_TELLING) or not known.isdisjoint(_SIDES)
+    return not known.isdisjoint(_TELLING | _SIDES.keys()) or _OF_AN_OPPONENT.match(words.split(" ")[-1]) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -268,15 +348,20 @@ def _name(words: str, before: str, heading: str) -> str:
     `before`: what stands before them, its digits all zeros so that lines that differ in numbers alone are one case.
     """
     tokens = words.split(" ")
+    if _OF_AN_OPPONENT.match(tokens[-1]):
+        return f"{tokens[-1].lower()}_loss"
     place = next((place for place in reversed(range(len(tokens))) if _TELLING & set(split(tokens[place]))), None)
     if place is None:
         return "lr" if split(words)[-1:] == ["lr"] else ""
-    if len(tokens) - place > 3 or not all(set(split(token)) <= _FILLER for token in tokens[place + 1 :]):
+    if len(tokens) - place > 3 or not all(_BEHIND.issuperset(split(token)) for token in tokens[place + 1 :]):
         return ""
     if _NOT_CURVES.search(words) or _NOT_CURVES.search(_SEPARATOR.split(before[-24:])[-1]):
         return ""
     token = split(tokens[place])
     kin = split(tokens[place - 1]) if place else []
+    if names_return([tokens[place]]):
+        owner = kin[-1:] if kin and kin[-1] in _OF_RETURNS else []
+        return "_".join(dict.fromkeys([*owner, *token]))
     if not part(" ".join(tokens[max(0, place - 1) : place + 1])).kind:
         return ""
     if "lr" in token:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from tunekit.logs.blocks import Blocks
 from tunekit.logs.forms import Line, Templates, form_of
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, split
@@ -99,12 +100,15 @@ class _Reading:
         self.patient = True  # whether they wait for the name of their epoch
         self.follows = False  # whether epochs are named behind their numbers
         self.table = Table()
+        self.blocks = Blocks()
 
     def records(self, lines: Iterable[Formed]) -> Iterator[Record]:
         for whole, its_form in lines:
             for text in pieces(whole):
                 form = its_form if text is whole else form_of(text)
-                rows = self.table.row(text, form)
+                rows = self.blocks.row(text)
+                if rows is None:
+                    rows = self.table.row(text, form)
                 if rows is not None:
                     self.out += (row for row in rows if row != self.last)
                     self.last = rows[-1] if rows else self.last
@@ -122,7 +126,7 @@ class _Reading:
             if self.out:
                 yield from self.out
                 self.out.clear()
-        self.out += self.table.rest()
+        self.out += self.table.rest() + self.blocks.rest()
         self._bar_ends(at_end=True)
         self._loop_ends()
         yield from (*self.out, *self.ahead)
@@ -134,7 +138,7 @@ class _Reading:
         tail = text[PREFIX.match(text).end() :]  # type: ignore[union-attr]
         words = split(tail)
         told = side_of(words)
-        named = re.search(r"[:=]\s*+[\w'\"]|[\w]/|_", tail)
+        named = re.search(r"[:=]\s*+[\w'\"]|[A-Za-z_]/|_", tail)
         if told and len(words) <= 6 and not named and not _NO_HEADING.intersection(words):
             self.side = "" if told == "train" or ENDS.search(tail) else told
             self.summed = False
@@ -167,6 +171,8 @@ class _Reading:
         elif validation and not ahead and (self.loop or (self.side and self.clock and not line.clock)):
             self.loop |= line.values
         else:
+            for name in line.values:
+                self.loop.pop(name, None)  # the loop's summary
             self._move(line.clock)
             self._loop_ends()
             values = line.values

@@ -49,7 +49,7 @@ def _records(lines: Iterable[str]) -> Iterator[dict[str, float]]:
                 continue
             rest = state[place.end() - 1 :]
             said = {item["name"]: float(item["value"]) for item in _ITEM.finditer(rest) if item["name"] in _NAMES}
-            if "loss" not in said:
+            if "loss" not in said or ("train loss" in rest and "valid loss" in rest):
                 continue
             epoch = float(place["epoch"])
             if place["batches"]:
