@@ -189,7 +189,7 @@ class TestLines:
         ("line", "values"),
         [
             ("train 1.01 val 0.50 acc 0.60", {"train_loss": 1.01, "val_loss": 0.5, "val_accuracy": 0.6}),
-            ("train=0.10 val=0.30 loss: 2.30", {"loss": 2.3}),
+            ("train=0.10 val=0.30 loss: 2.30", {"loss": 2.3, "train": 0.1, "val": 0.3}),
             ("loss_cls: 1.5 loss_bbox: 0.5 loss: 2.0", {"loss_cls": 1.5, "loss_bbox": 0.5, "loss": 2.0}),
             ("Loss/classification_loss: 0.5 Loss/total_loss: 0.8", {"classification_loss": 0.5, "total_loss": 0.8}),
             ("loss 0.5 aux_loss 0.1 kl_loss 0.02", {"loss": 0.5, "aux_loss": 0.1, "kl_loss": 0.02}),

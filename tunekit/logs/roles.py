@@ -54,6 +54,7 @@ def assemble(
         val_loss = _from_perplexity(curves, train_loss, notes)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
     metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
+    metrics += _unnamed_score(curves) if train_loss is not None else ()
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
     return Log(
         format=format,
@@ -175,6 +176,17 @@ def _val_loss(curves: Mapping[str, Curve], train: Curve | None, notes: list[str]
             notes.append(f"validation loss is {longest!r} (--val chooses another)")
             return curves[longest]
     return None
+
+
+def _unnamed_score(curves: Mapping[str, Curve]) -> tuple[Metric, ...]:
+    """`Loss: 1.2, Train: 0.71, Val: 0.69`: numbers of splits that rise as scores do."""
+    sides = {part(key).side: key for key in curves if not part(key).kind and not part(key).core}
+    train, val = sides.get("train"), sides.get("val") or sides.get("test")
+    if train is None or val is None or not _rises_as_scores_do(curves[train]):
+        return ()
+    unit = 0.01 if float(np.nanmax(floats(curves[train].y))) > 1.0 else 1.0
+    scaled = [curve(key, curves[key].x, floats(curves[key].y) * unit, curves[key].unit) for key in (train, val)]
+    return (Metric("score", True, scaled[0], scaled[1], bounded=True),)
 
 
 def _bare(curves: Mapping[str, Curve], notes: list[str]) -> tuple[Curve | None, Curve | None]:

@@ -20,6 +20,7 @@ PREFIX = re.compile(
     r"(?:(?:INFO|DEBUG|WARNING)\b[\s:\])-]*+(?:[\w.]++:(?=\s*+\S))?+)?+\W*+"
 )
 ENDS = re.compile(r"(?i)\b(?:complete[d]?|finish(?:ed)?|done|took|end of|over)\b")
+_SUMMARY = re.compile(r"(?<!\S)\* {1,4}(?:Acc|Prec)@\d")
 _VALUE = r"\[[^\[\]]*+\]|\{[^{}]*+\}|\([^()]*+\)|[^\s:=]++(?: [^\s:=]++){0,2}+"
 _ENTRY = re.compile(rf"['\"]?([A-Za-z_][\w.\-]*+)['\"]?(?:\s*+[:=]\s*+| {{2,}}|\t)(?:({_VALUE})\s*+,?\s*+)?+$")
 _SETTING = re.compile(
@@ -50,7 +51,7 @@ class Seen:
         self.dump = _is_dump(text)
         self.empty = not any(char.isdigit() or char in "nN" for char in text)
         self.over = ENDS.search(text) is not None
-        self.summary = "*" in text and "@" in text and text[start - 2 :][:1] in "* "
+        self.summary = "*" in text and _SUMMARY.search(text) is not None
 
 
 class Forms:

@@ -23,9 +23,9 @@ _PAIR = re.compile(
     r"(?P<lead>[0-9@_/.\-]*+)"
     rf"(?P<words>[A-Za-z][A-Za-z0-9@_/.\-]*+(?: (?!(?:{_WORD})(?![\w/])|{_WRAPPED})[A-Za-z][A-Za-z0-9@_/\-]*+){{0,3}}+)"
     r"(?:\s?+\((?P<of>[A-Za-z][A-Za-z_ ]*+)\)(?=\s*+[:=]|\s++[-+.\d]))?+"
-    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>)?+\s*+"
+    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>|(?P<count>\d++):?+(?=\s++[-+]?+\d++\.\d))?+\s*+"
     rf"(?:{_WRAPPED})?+[\[(]?+\s*+['\"]?+"
-    rf"(?:\d++/\d++ ?+\((?P<share>{_NUMBER})%|(?P<number>{_NUMBER}))"
+    rf"(?:\d++(?: / |/)\d++ ?+\((?P<share>{_NUMBER})%|(?P<number>{_NUMBER}))"
     rf"(?:\s*+%)?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
     r"|[A-Za-z0-9@_/.\-]++"  # a word that no number follows, at once: none does from its middle on either
 )
@@ -34,10 +34,14 @@ _BOTH_SPLITS = re.compile(
     rf"\s*+[:=]?+\s*+(?P<first>{_NUMBER})\s*+[/|,]\s*+(?P<second>{_NUMBER})(?![\w/])"
 )
 _LIST_GOES_ON = re.compile(r"[\s,;/|%]*+$")
+_OF_SO_MANY = re.compile(r"\s*+(?:/|of)\s*+\d")
+_NO_MEASURES = re.compile(r"(?i)(?:weights?|split|ratios?|sizes?|fractions?|samples|times?)\W*+$")
 _IN_BRACKETS = re.compile(r"\s*+\($")
 _MEASURE_OF_A_LIST = re.compile(r"([A-Za-z][\w@]*+)\s*+[:=(]\s*+$")
 _EVALUATION = re.compile(rf"(?i)\bevaluation over \d++ episodes: \[?+(?P<number>{_NUMBER})")
-_OF_AN_OPPONENT = re.compile(r"(?:[GD]_[A-Za-z0-9_]++|(?:err|net)[GD]\w*+|(?:cycle|idt)_[AB])$")
+_OF_AN_OPPONENT = re.compile(
+    r"(?:[GD]_(?!lr|acc|grad|norm|step|iter|time|x$)[A-Za-z0-9_]++|(?:err|net)[GD]\w*+|(?:cycle|idt)_[AB])$"
+)
 _NETWORK = re.compile(
     r"(?i)\baccuracy of the (?:network|model) on (?:the )?+(?:\d++ )?+"
     rf"(?P<words>[a-z]++)[a-z ]*+: ?+(?P<number>{_NUMBER})"
@@ -49,7 +53,9 @@ _EPOCH = re.compile(
     rf"{_LOOP}['\"]?+[\s:=#\[(_-]*+(\d++(?:\.\d++)?+)(?!\.?\d*+%)(?:\]?+\s*+:\s*+(\d++) / \d)?+",
     re.IGNORECASE,
 )
-_EPISODE = re.compile(r"(?i)(?<![a-z])(?:i_)?+(?:episode|ep)s?+(?:[ _](?:num(?:ber)?|no|idx))?+['\"]?+[\s:=#\[(]*+(\d++)(?![\w.%])")
+_EPISODE = re.compile(
+    r"(?i)(?<![a-z])(?:i_)?+(?:episode|ep)s?+(?:[ _](?:num(?:ber)?|no|idx))?+['\"]?+[\s:=#\[(]*+(\d++)(?![\w.%])"
+)
 _EPOCH_BEHIND = re.compile(r"(?i)(?<![\w.])(\d++)epoch\b(?:\S*?-(\d++)batch)?+")
 _LEADING_EPOCH = re.compile(r"(?<![\w/.])train(?:ing)?+:?+ *+\[?+(\d++)(?:/\d++)?+\]? ?+(?=\[ *+\d++/)", re.IGNORECASE)
 _NO_CLOCK = re.compile(r"(?i)(?:best|max|maximum|total|num|per|every|each|from|until|warmup|saved?|load(?:ed)?)\W*+$")
@@ -168,7 +174,7 @@ def template_of(text: str, heading: str = "") -> Template | None:
         text = _CLOCK_PHRASE.sub(_blanks, text.replace("Score at", " loss at"))
     values, running = _values(text, heading)
     if "step" in values:
-        clock["step"] = values.pop("step")
+        clock.setdefault("step", values.pop("step"))
     if "episode" in lowered or any(map(_of_an_episode, values)):
         values = {_told_of_episodes(name): number for name, number in values.items()}
         episode = _EPISODE.search(text)
@@ -212,7 +218,7 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
     values: dict[str, Span] = {}
     bare: dict[str, Span] = {}
     exact: set[str] = set()
-    running = False
+    running = settings = False
     last = (
         "",
         0,
@@ -234,8 +240,11 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
             words = owner[0][:-1] + words[1:]  # valid_0's auc
         elif words.startswith(("min ", "s ", "sec ", "h ")) and text[:start].rstrip()[-1:].isdigit():
             words = words.partition(" ")[2]
+        if "." not in (match["number"] or ".") and _OF_SO_MANY.match(text, match.end()):
+            continue
         number = match.span(next(group for group in ("mean", "share", "number") if match[group]))
-        name = _name(words[-NEAR:], text[max(beyond, start - NEAR) : start].translate(_NO_DIGITS), heading)
+        stated = ":" in match[0] or "=" in match[0]
+        name = _name(words[-NEAR:], text[max(beyond, start - NEAR) : start].translate(_NO_DIGITS), heading, stated)
         if name and beyond and part(name).kind == "score":
             name = _name(words[-NEAR:], text[max(0, start - NEAR) : start].translate(_NO_DIGITS), heading)
         side = _SIDES.get(words.lower(), "")
@@ -244,18 +253,25 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
             last = (measure, match.end(), True)
         elif name:
             last = (_without_side(name), match.end(), words.split(" ")[-1].lower() in _SIDES)
+        if name and match["count"]:  # `Train loss 100 2.31`
+            values.setdefault("step", match.span("count"))
         if name:
             if words.lower() in LOSS and name not in exact:  # `loss` itself, whatever average stands beside it
                 values[name] = number
                 exact.add(name)
             values.setdefault(name, number)
             running = running or match["mean"] is not None
-        elif side and "." in (match["number"] or ""):
-            bare.setdefault(side, number)
-            beyond = match.end()
-    if bare and not any(part(name).kind == "loss" for name in values):
+        elif side and "." in (match["number"] or "") and not settings:
+            settings = not bare and _NO_MEASURES.search(text[max(0, start - NEAR) : start]) is not None
+            if not settings:
+                bare.setdefault(side, number)
+                beyond = match.end()
+    losses = [name for name in values if part(name).kind == "loss"]
+    if not losses:
         suffix = "_loss" if any(part(name).kind == "score" for name in values) else ""
         values |= {f"{side}{suffix}": number for side, number in bare.items()}
+    elif len(bare) > 1 and not any(part(name).side for name in losses):  # scores, as their course will show
+        values |= bare
     return values, running
 
 
@@ -342,10 +358,11 @@ def _may_tell(words: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _name(words: str, before: str, heading: str) -> str:
+def _name(words: str, before: str, heading: str, stated: bool = True) -> str:
     """A column's name from the words before a number: its split and what tells it from its kin, nothing else.
 
     `before`: what stands before them, its digits all zeros so that lines that differ in numbers alone are one case.
+    `stated`: whether a colon or an equals sign stands between them and the number.
     """
     tokens = words.split(" ")
     if _OF_AN_OPPONENT.match(tokens[-1]):
@@ -359,6 +376,8 @@ def _name(words: str, before: str, heading: str) -> str:
         return ""
     token = split(tokens[place])
     kin = split(tokens[place - 1]) if place else []
+    if tokens[place].lower() in ("return", "returns") and not stated:  # a function's, a program's
+        return ""
     if names_return([tokens[place]]):
         owner = kin[-1:] if kin and kin[-1] in _OF_RETURNS else []
         return "_".join(dict.fromkeys([*owner, *token]))
@@ -391,7 +410,7 @@ def _tells_apart(word: str, measure: str) -> bool:
         bool(part(f"{word}_loss").core)
         and word not in _SIDES
         and word not in SCORES
-        and (1 < len(word) < 12 or word in ADVERSARIAL)
+        and (1 < len(word) < 20 or word in ADVERSARIAL)
         and not word.isdigit()
     )
 

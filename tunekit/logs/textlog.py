@@ -90,6 +90,8 @@ class _Reading:
         self.side = ""  # told by a heading
         self.summed = False  # whether what the heading announced was said
         self.clock: Record = {}
+        self.furthest = -1.0  # the step that was said last
+        self.ended = False  # whether the epoch's result was said, so that a step that begins anew is the next one's
         self.loop: Record = {}  # the numbers of a validation loop that is not over
         self.batches = 0
         self.bar: tuple[Line, Record] | None = None  # the last state of a progress bar, and its clock
@@ -173,7 +175,7 @@ class _Reading:
         else:
             for name in line.values:
                 self.loop.pop(name, None)  # the loop's summary
-            self._move(line.clock)
+            self._move(self._next(line))
             self._loop_ends()
             values = line.values
             if line.inner is not None:
@@ -184,6 +186,17 @@ class _Reading:
             elif line.clock and "step" not in line.clock:
                 self.clock.pop("step", None)
             self._say(values, bool(line.clock))
+
+    def _next(self, line: Line) -> Record:
+        """A line's place. Where epochs are named at their ends alone, a step that begins anew is the next one's."""
+        step = line.inner[0] if line.inner is not None else line.clock.get("step")
+        if step is None:
+            self.ended = "epoch" in line.clock and self.furthest >= 0
+            return line.clock
+        anew = self.ended and step < self.furthest and "epoch" not in line.clock
+        self.ended = self.ended and not anew and "epoch" not in line.clock
+        self.furthest = step
+        return line.clock | {"epoch": self.clock["epoch"] + 1} if anew else line.clock
 
     def _say(self, values: Record, own_clock: bool) -> None:
         """The record, unless all in it was said at this clock: by another handler, in another form."""

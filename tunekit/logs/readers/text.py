@@ -15,8 +15,10 @@ DESCRIPTION = "plain text logs (lines such as `Epoch 3: train loss 0.31, val los
 
 SUFFIXES = (".log", ".txt", ".out", ".err", "")
 
-MEASURES = ("loss", "acc", "err", "nll", "perplexity", "ppl", "entropy", "cost", "score", "mse", "train", "reward", "return", "episode")
-MEASURES += ("g_", "d_")
+MEASURES = (
+    *("loss", "acc", "err", "nll", "perplexity", "ppl", "entropy", "cost", "score", "mse", "train"),
+    *("reward", "return", "episode", "g_", "d_"),
+)
 """In the text of every log one of these is found."""
 
 LEAST = 2
