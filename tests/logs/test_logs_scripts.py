@@ -119,13 +119,11 @@ def tutorial() -> list[str]:
     return lines
 
 
-def folds_of_a_competition() -> list[str]:
+def competition() -> list[str]:
     lines = []
     for k in range(POINTS):
-        lines += [
-            f"Epoch: [{k + 1}][{100 * n}/301] Elapsed 0m 12s (remain 1m 2s) Loss: {TRAIN[k] * f:.4f}({TRAIN[k] * f:.4f})"
-            for n, f in enumerate(FACTORS)
-        ]
+        for n, loss in enumerate(BATCHES[3 * k : 3 * k + 3]):
+            lines += [f"Epoch: [{k + 1}][{100 * n}/301] Elapsed 0m 12s (remain 1m 2s) Loss: {loss}({loss}) Grad: 1.1"]
         lines += [f"EVAL: [{n}/31] Elapsed 0m 2s (remain 0m 12s) Loss: 9.9({VAL[k]}) " for n in (0, 30)]
         lines += [f"Epoch {k + 1} - avg_train_loss: {TRAIN[k]}  avg_val_loss: {VAL[k]}  time: 123s"]
     return lines
@@ -148,7 +146,7 @@ def perplexity_under_a_heading() -> list[str]:
     for k in range(POINTS):
         lines += [
             f"Epoch: {k}, Step: 99, Rank: 0, loss = {TRAIN[k]}",
-            f"*** Evaluating perplexity, Epoch {k + 1}/10 ***",
+            f"** Evaluating perplexity, Epoch {k + 1}/10 **",
         ]
         lines += [f"ppl: {math.exp(VAL[k])}, loss: {VAL[k]}"]
     return lines
@@ -162,7 +160,7 @@ def both_on_one_line_between_bars() -> list[str]:
     "program",
     [
         tutorial,
-        folds_of_a_competition,
+        competition,
         meters_behind_a_prefix,
         perplexity_under_a_heading,
         both_on_one_line_between_bars,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tunekit.logs.forms import FORMS, Form, form_of
 from tunekit.logs.names import part
-from tunekit.logs.textline import says
+from tunekit.logs.textclock import says
 
 LONGEST = 4000
 """Characters of a line that are looked at: a dumped configuration or array is no message."""

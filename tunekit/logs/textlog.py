@@ -13,8 +13,10 @@ from tunekit.logs.forms import Line, Templates, form_of
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, split
 from tunekit.logs.tabular import records_log
+from tunekit.logs.textclock import says
 from tunekit.logs.textforms import ENDS, PREFIX, Formed, Forms, without_settings
-from tunekit.logs.textline import SIDE_WORDS, parse, pieces, says, side_of, template_of
+from tunekit.logs.textline import parse, pieces, template_of
+from tunekit.logs.textname import SIDE_WORDS, side_of
 from tunekit.logs.texttable import Table
 
 SAID = 3
