@@ -72,14 +72,12 @@ def from_records(records: Iterable[Mapping[str, object]]) -> Columns:
     cells: dict[str, tuple[array[int], array[float]]] = {}  # arrays, for a list holds an object a number
     for row, record in enumerate(records):
         for name, value in record.items():
-            number = value if type(value) is float else to_number(value)
-            cell = cells.get(name)
-            if number is None or (cell is None and len(cells) >= COLUMNS):
+            number = to_number(value)
+            if number is None or (name not in cells and len(cells) >= COLUMNS):
                 continue
-            if cell is None:
-                cell = cells[name] = array("q"), array("d")
-            cell[0].append(row)
-            cell[1].append(number)
+            rows, values = cells.setdefault(name, (array("q"), array("d")))
+            rows.append(row)
+            values.append(number)
     return {name: Column(np.array(rows, np.int64), np.array(values)) for name, (rows, values) in cells.items()}
 
 
@@ -185,9 +183,9 @@ def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -
     """
     if step is not None:
         steps = _spread(step, total)
-        back = np.diff(steps) < 0
+        back = np.diff(step.values) < 0
         epochs = None if epoch is None else _spread(epoch, total)
-        if epochs is None or not np.any(back) or 2 * np.sum(np.diff(epochs)[back] > 0) < np.sum(back):
+        if epochs is None or not np.any(back) or 2 * np.sum(np.diff(epochs[step.rows])[back] > 0) < np.sum(back):
             return steps, "iteration"
         return _parts(epochs, steps, step), "epoch"
     if epoch is not None:

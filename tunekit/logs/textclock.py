@@ -58,8 +58,11 @@ def place_of(
         step = (_GLOBAL_STEP.search(text) if "global" in lowered else None) or _STEP.search(text)
         if step is not None and not _NO_CLOCK.search(text[max(0, step.start() - 12) : step.start()]):
             clock["step"] = step.span(2)
-            if step[3] and ("epoch" in clock or side_of(split(text[: step.start()]))):
+            told = side_of(split(text[: step.start()]))
+            if step[3] and ("epoch" in clock or told):
                 inner = step.span(2), step.span(3)
+            elif told in ("val", "test") and "epoch" in clock and "global" not in lowered:
+                inner = step.span(2), None
     if "batch" in lowered and (batch := _BATCH.search(text)):
         first, total = (1, 2) if batch[1] else (3, 4)
         inner = batch.span(first), batch.span(total) if batch[total] else None

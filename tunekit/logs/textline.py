@@ -25,7 +25,7 @@ _PAIR = re.compile(
     r"(?:\s?+\((?P<of>[A-Za-z][A-Za-z_ ]*+)\)(?=\s*+[:=]|\s++[-+.\d]))?+"
     r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>|(?P<count>\d++):?+(?=\s++[-+]?+\d++\.\d))?+\s*+"
     rf"(?:{_WRAPPED})?+[\[(]?+\s*+['\"]?+"
-    rf"(?:\d++(?: / |/)\d++ ?+\((?P<share>{_NUMBER})%|(?P<number>{_NUMBER}))"
+    rf"(?:\d++(?: / |/)\d++ ?+\((?P<share>{_NUMBER})%|(?<!\d)(?P<number>{_NUMBER}))"
     rf"(?:\s*+%)?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
     r"|[A-Za-z0-9@_/.\-]++"  # a word that no number follows, at once: none does from its middle on either
 )
@@ -34,7 +34,7 @@ _BOTH_SPLITS = re.compile(
     rf"\s*+[:=]?+\s*+(?P<first>{_NUMBER})\s*+[/|,]\s*+(?P<second>{_NUMBER})(?![\w/])"
 )
 _LIST_GOES_ON = re.compile(r"[\s,;/|%]*+$")
-_OF_SO_MANY = re.compile(r"\s*+(?:/|of)\s*+\d")
+_NO_WHOLE = re.compile(r"\s*+(?:/|of)\s*+\d|,\d")
 _NO_MEASURES = re.compile(r"(?i)(?:weights?|split|ratios?|sizes?|fractions?|samples|times?)\W*+$")
 _IN_BRACKETS = re.compile(r"\s*+\($")
 _MEASURE_OF_A_LIST = re.compile(r"([A-Za-z][\w@]*+)\s*+[:=(]\s*+$")
@@ -143,7 +143,7 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
             words = owner[0][:-1] + words[1:]  # valid_0's auc
         elif words.startswith(("min ", "s ", "sec ", "h ")) and text[:start].rstrip()[-1:].isdigit():
             words = words.partition(" ")[2]
-        if "." not in (match["number"] or ".") and _OF_SO_MANY.match(text, match.end()):
+        if "." not in (match["number"] or ".") and _NO_WHOLE.match(text, match.end()):
             continue
         number = match.span(next(group for group in ("mean", "share", "number") if match[group]))
         stated = ":" in match[0] or "=" in match[0]

@@ -175,8 +175,7 @@ class _Reading:
         elif validation and not ahead and (self.loop or (self.side and self.clock and not line.clock)):
             self.loop |= line.values
         else:
-            for name in line.values:
-                self.loop.pop(name, None)  # the loop's summary
+            self._is_summarised(line)
             self._move(self._next(line))
             self._loop_ends()
             values = line.values
@@ -188,6 +187,16 @@ class _Reading:
             elif line.clock and "step" not in line.clock:
                 self.clock.pop("step", None)
             self._say(values, bool(line.clock))
+
+    def _is_summarised(self, line: Line) -> None:
+        """What a line behind a loop or its bar says once more counts once."""
+        for name in line.values:
+            self.loop.pop(name, None)
+        if self.bar is not None and line.inner is None:
+            shown, clock = self.bar
+            if "bar" in clock or line.clock.get("epoch", clock.get("epoch")) == clock.get("epoch"):
+                for name in line.values:
+                    shown.values.pop(name, None)
 
     def _next(self, line: Line) -> Record:
         """A line's place. Where epochs are named at their ends alone, a step that begins anew is the next one's."""

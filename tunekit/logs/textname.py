@@ -27,6 +27,7 @@ _DATA_SET = re.compile(r"(?i)(?:valid|validation|eval)_\d++")
 _OF_AN_OPPONENT = re.compile(
     r"(?:[GD]_(?!lr|acc|grad|norm|step|iter|time|x$)[A-Za-z0-9_]++|(?:err|net)[GD]\w*+|(?:cycle|idt)_[AB])$"
 )
+_NO_SPLIT = re.compile(r"(?i)\b(?:evaluation|test) metric\b")
 _SEPARATOR = re.compile(r"[0|,;]")
 _NOT_CURVES = re.compile(
     r"(?i)\b(best|max|(?<!\d )min|lowest|highest|maximum|minimum|improved|patience|target|previous|threshold|delta)\b"
@@ -68,7 +69,7 @@ def name_of(words: str, before: str, heading: str, stated: bool = True) -> str:
         return ""
     if "lr" in token:
         return "lr" if token[-1] == "lr" else ""
-    told = side_of(split(words)) or side_of(split(before)) or heading
+    told = side_of(split(words)) or side_of(split(_NO_SPLIT.sub("", before))) or heading
     if {"err", "error"} & set(token) and len(token) == 1 and not told:  # any program prints errors
         return ""
     rest = [word for word in token if word not in SIDES and word not in EMPTY_WORDS and not word.isdigit()]
