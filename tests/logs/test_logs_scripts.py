@@ -299,3 +299,54 @@ def test_a_notebook_on_standard_input(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr("sys.stdin", file)
         (log,) = read("-")
     assert (log.format, list(floats(log.train.y if log.train else ()))) == ("notebook", TRAIN)
+
+
+@pytest.mark.parametrize("key", ["log", "message", "msg"])
+def test_messages_that_are_kept_as_json_lines(key: str, tmp_path: Path) -> None:
+    rows = [{key: f"epoch {k} train loss {TRAIN[k]} val loss {VAL[k]}\n", "stream": "stdout"} for k in range(POINTS)]
+    log = log_of(tmp_path, [json.dumps(row) for row in rows])
+    assert (log.format, values(log.train), values(log.val)) == ("text", TRAIN, VAL)
+
+
+def test_json_lines_with_numbers_and_a_message_are_read_by_their_numbers(tmp_path: Path) -> None:
+    rows = [{"msg": "epoch done", "epoch": k, "loss": TRAIN[k]} for k in range(POINTS)]
+    log = log_of(tmp_path, [json.dumps(row) for row in rows])
+    assert (log.format, values(log.train)) == ("json", TRAIN)
+
+
+def test_a_table_that_grows_is_one_run(tmp_path: Path) -> None:
+    lines = []
+    for k in range(POINTS):
+        lines += ["+-------+------------+----------+", "| epoch | train_loss | val_loss |", "+---+---+---+"]
+        lines += [f"| {n:5d} | {TRAIN[n]:10.4f} | {VAL[n]:8.4f} |" for n in range(k + 1)]
+    log = log_of(tmp_path, lines)
+    assert (values(log.train), values(log.val), log.notes) == (TRAIN, VAL, ())
+
+
+def test_validations_steps_within_an_epoch_are_one_loop(tmp_path: Path) -> None:
+    lines = []
+    for k in range(POINTS):
+        lines += [f"epoch {k} iter {n} loss {loss}" for n, loss in enumerate(BATCHES[3 * k : 3 * k + 3])]
+        lines += [f"epoch {k} valid iter {n} loss {VAL[k] + n - 1:.4f}" for n in range(3)]
+    log = log_of(tmp_path, lines)
+    assert values(log.train) == BATCHES
+    assert values(log.val) == pytest.approx(VAL)
+    assert log.notes == ()
+
+
+def test_an_evaluation_that_counts_epochs_from_one_does_not_make_another_run(tmp_path: Path) -> None:
+    lines = []
+    for k in range(POINTS):
+        lines += [
+            f"Train Epoch: {k} [{100 * n}/400 (25%)] Loss: {loss}" for n, loss in enumerate(BATCHES[3 * k : 3 * k + 3])
+        ]
+        lines += [f"Eval Epoch: {k + 1} val-top1: {SCORE[k]}"]
+    log = log_of(tmp_path, lines)
+    assert values(log.train) == BATCHES
+    assert log.notes == ()
+
+
+@pytest.mark.parametrize("line", ["epoch 3 loss: 2,31", "epoch_003 train_loss_2.1 val_loss_2.2"])
+def test_a_part_of_a_number_is_none(line: str) -> None:
+    read_line = parse(line)
+    assert read_line is None or not read_line.values

@@ -26,6 +26,10 @@ PIECES = 200
 """Pieces of a page or a notebook that are looked at, the longest."""
 
 
+MESSAGES = ("log", "message", "msg")
+"""Keys under which programs that write JSON lines keep what was printed."""
+
+
 class Printed(Protocol):
     """A reader of lines, wherever they stand: in a file of their own, a notebook's cell or a page's code block.
 
@@ -41,13 +45,26 @@ class Printed(Protocol):
 
 def recognise(path: Path, knows: Callable[[Sequence[str]], float]) -> float:
     """How well a reader knows the lines at a file's beginning and end."""
-    lines = _lines(source.sample(path))
+    lines = _lines(source.sample(path), message_key(path))
     return knows(lines) if lines else 0.0
 
 
+def message_key(path: Path) -> str:
+    """The key under which each line is a message, where a file holds one JSON object a line, as Docker keeps logs."""
+    first = source.first_record(path) or {}
+    return next((key for key in MESSAGES if isinstance(first.get(key), str)), "")
+
+
+def _message(line: str, key: str) -> str:
+    value = source.parse_json(line)
+    message = value.get(key) if isinstance(value, dict) else None
+    return f"{message.rstrip()}\n" if isinstance(message, str) else line
+
+
 @lru_cache(maxsize=16)
-def _lines(data: bytes) -> tuple[str, ...]:
-    return tuple(source.decode(data).split("\n")) if data and source.is_text(data[: source.HEAD]) else ()
+def _lines(data: bytes, key: str) -> tuple[str, ...]:
+    lines = source.decode(data).split("\n") if data and source.is_text(data[: source.HEAD]) else []
+    return tuple(_message(line, key) for line in lines) if key else tuple(lines)
 
 
 def best(
@@ -102,4 +119,5 @@ def most_points(
 
 def lines(path: Path) -> Iterable[str]:
     """The lines of a text file, with the carriage returns in them; those that two handlers printed once."""
-    return once(source.lines(path, "\n"))
+    key, whole = message_key(path), source.lines(path, "\n")
+    return once((_message(line, key) for line in whole) if key else whole)

@@ -62,7 +62,7 @@ def place_of(
             if step[3] and ("epoch" in clock or told):
                 inner = step.span(2), step.span(3)
             elif told in ("val", "test") and "epoch" in clock and "global" not in lowered:
-                inner = step.span(2), None
+                inner = clock.pop("step"), None
     if "batch" in lowered and (batch := _BATCH.search(text)):
         first, total = (1, 2) if batch[1] else (3, 4)
         inner = batch.span(first), batch.span(total) if batch[total] else None
