@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tunekit.logs.names import ERRORS, LOSS, SCORES, TEST, TRAIN, VAL, split
 
 FORMS = 4096
 """Forms of lines that are kept in mind."""
+
+LONGEST = 4000
+"""Characters of a line whose form is kept in mind."""
 
 _ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _WORDS = re.compile(r"[A-Za-z][A-Za-z0-9@_/.\-]*+(?: [A-Za-z][A-Za-z0-9@_/.\-]*+)*+")
@@ -99,3 +102,34 @@ class Templates:
             self.known.clear()
             self.fixed.clear()
         return template
+
+
+Found = Iterable[tuple[str, Span, Span]]
+"""Names, where they stand, and where their numbers do."""
+
+
+class Layouts:
+    """Where the named numbers of a text stand, found once for each form. Digits in names are a part of the form."""
+
+    def __init__(self, find: Callable[[str], Found]) -> None:
+        self.find = find
+        self.fixed: dict[Form, tuple[Span, ...]] = {}  # where a form has names with digits
+        self.known: dict[tuple[object, ...], list[tuple[str, int, int]]] = {}
+
+    def numbers(self, text: str) -> dict[str, float]:
+        """The numbers by name; of one name the last."""
+        if len(text) > LONGEST:
+            return {name: float(text[start:end]) for name, _, (start, end) in self.find(text)}
+        form = form_of(text)
+        fixed = self.fixed.get(form)
+        layout = None if fixed is None else self.known.get((form, *(text[start:end] for start, end in fixed)))
+        if layout is None:
+            found = list(self.find(text))
+            layout = [(name, *number) for name, _, number in found]
+            named = tuple(span for _, span, _ in found if _DIGITS.search(text, *span))
+            if len(self.known) > FORMS:
+                self.known.clear()
+                self.fixed.clear()
+            if self.fixed.setdefault(form, named) == named:
+                self.known[(form, *(text[start:end] for start, end in named))] = layout
+        return {name: float(text[start:end]) for name, start, end in layout}
