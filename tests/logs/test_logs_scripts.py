@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from output_samples import BOTH, TRAINING_ALONE
 
 from tunekit.diagnosis import judge
 from tunekit.logs import Log, read
+from tunekit.logs.forms import Layouts, Templates, form_of
 from tunekit.logs.log import floats
-from tunekit.logs.textline import parse
+from tunekit.logs.textline import parse, template_of
 from tunekit.vocabulary import Curve
 
 POINTS = 10
@@ -350,3 +353,43 @@ def test_an_evaluation_that_counts_epochs_from_one_does_not_make_another_run(tmp
 def test_a_part_of_a_number_is_none(line: str) -> None:
     read_line = parse(line)
     assert read_line is None or not read_line.values
+
+
+class TestForms:
+    """Lines of one form are taken apart once, which must give what taking each apart gives."""
+
+    def test_give_the_same_as_each_line_alone(self) -> None:
+        templates = Templates(template_of)
+        for program in (*BOTH.values(), *TRAINING_ALONE.values()):
+            for line in program():
+                template = templates.of(line, form_of(line), "")
+                assert (template.filled(line) if template else None) == parse(line)
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("acc1: 0.5 acc5: 0.9 loss1: 2", "acc5: 0.5 acc1: 0.9 loss2: 3"),
+            ("epoch 1 top-1 acc: 0.5", "epoch 2 top-5 acc: 0.9"),
+            ("d1_loss: 0.5 block3 loss: 0.7", "d2_loss: 0.5 block4 loss: 0.7"),
+            ("valid_0's auc: 0.5", "valid_1's auc: 0.6"),
+            ("mAP50: 0.5", "mAP75: 0.5"),
+            ("step_100 loss: 0.5", "step_200 loss: 0.6"),
+        ],
+    )
+    def test_keep_the_digits_of_names_apart(self, first: str, second: str) -> None:
+        templates = Templates(template_of)
+        for line in (first, second, first):
+            template = templates.of(line, form_of(line), "")
+            assert (template.filled(line) if template else None) == parse(line)
+
+    def test_keep_the_digits_of_keys_apart(self) -> None:
+        def pairs(text: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
+            return [(match[1], match.span(1), match.span(2)) for match in re.finditer(r"(\w+)=([\d.]+)", text)]
+
+        layouts = Layouts(pairs)
+        for text, numbers in (
+            ("a1=0.5 b=12", {"a1": 0.5, "b": 12.0}),
+            ("a2=0.7 b=34", {"a2": 0.7, "b": 34.0}),
+            ("a1=0.9 b=56", {"a1": 0.9, "b": 56.0}),
+        ):
+            assert layouts.numbers(text) == numbers
