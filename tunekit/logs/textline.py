@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tunekit.logs.forms import Line, Span, Template
-from tunekit.logs.names import LOSS, part
+from tunekit.logs.names import LOSS, part, split
 from tunekit.logs.objectives import names_return
 from tunekit.logs.textclock import place_of, says
 from tunekit.logs.textname import SIDES, may_tell, name_of, side_of
@@ -38,7 +38,9 @@ _NO_WHOLE = re.compile(r"\s*+(?:/|of)\s*+\d|,\d")
 _NO_MEASURES = re.compile(r"(?i)(?:weights?|split|ratios?|sizes?|fractions?|samples|times?)\W*+$")
 _IN_BRACKETS = re.compile(r"\s*+\($")
 _MEASURE_OF_A_LIST = re.compile(r"([A-Za-z][\w@]*+)\s*+[:=(]\s*+$")
-_EVALUATION = re.compile(rf"(?i)\bevaluation over \d++ episodes: \[?+(?P<number>{_NUMBER})")
+_OF_EPISODES = re.compile(
+    rf"(?i)\b(?:evaluation over \d++ episodes: \[?+|mean/median reward:? )(?P<number>{_NUMBER})"
+)
 _NETWORK = re.compile(
     r"(?i)\baccuracy of the (?:network|model) on (?:the )?+(?:\d++ )?+"
     rf"(?P<words>[a-z]++)[a-z ]*+: ?+(?P<number>{_NUMBER})"
@@ -120,8 +122,8 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
     if "/" in text and (both := _BOTH_SPLITS.search(text)) and (name := name_of(both["words"], "", "")):
         val = side_of([both["val"].lower()])
         return {f"train_{name}": both.span("first"), f"{val}_{name}": both.span("second")}, False
-    if "episodes: " in text and (evaluated := _EVALUATION.search(text)):
-        return {"eval_return": evaluated.span("number")}, False
+    if "episodes" in text and (returned := _OF_EPISODES.search(text)):
+        return {"episode_return": returned.span("number")}, False
     values: dict[str, Span] = {}
     bare: dict[str, Span] = {}
     exact: set[str] = set()
@@ -159,7 +161,8 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
         if name and match["count"]:  # `Train loss 100 2.31`
             values.setdefault("step", match.span("count"))
         if name:
-            if words.lower() in LOSS and name not in exact:  # `loss` itself, whatever average stands beside it
+            itself = words.lower() in LOSS or side_of(split(words))  # no average beside it, no split told before it
+            if itself and name not in exact:
                 values[name] = number
                 exact.add(name)
             values.setdefault(name, number)

@@ -27,7 +27,9 @@ _DATA_SET = re.compile(r"(?i)(?:valid|validation|eval)_\d++")
 _OF_AN_OPPONENT = re.compile(
     r"(?:[GD]_(?!lr|acc|grad|norm|step|iter|time|x$)[A-Za-z0-9_]++|(?:err|net)[GD]\w*+|(?:cycle|idt)_[AB])$"
 )
-_NO_SPLIT = re.compile(r"(?i)\b(?:evaluation|test) metric\b")
+_NO_SPLIT = re.compile(
+    r"(?i)\b(?:evaluation|test) metric\b|\b(?:train|val|valid|test)[a-z]*+[ _](?:steps?|samples|size|batches|time)\b"
+)
 _SEPARATOR = re.compile(r"[0|,;]")
 _NOT_CURVES = re.compile(
     r"(?i)\b(best|max|(?<!\d )min|lowest|highest|maximum|minimum|improved|patience|target|previous|threshold|delta)\b"
