@@ -395,3 +395,25 @@ class TestForms:
             ("a1=0.9 b=56", {"a1": 0.9, "b": 56.0}),
         ):
             assert layouts.numbers(text) == numbers
+
+
+def test_a_row_without_one_of_its_cells_is_read_by_its_places(tmp_path: Path) -> None:
+    """skorch marks the epochs at which it saves: rows without the mark are the worse ones."""
+    head = [
+        "  epoch    train_loss    valid_acc    valid_loss    cp     dur",
+        "-------  ------------  -----------  ----------",
+    ]
+    rows = [
+        f"{k + 1:7d}        {TRAIN[k]:.4f}       {SCORE[k]:.4f}        {VAL[k]:.4f}  {mark}  0.0290"
+        for k, mark in enumerate(["   +", "    ", "   +", "    ", "    "] * 2)
+    ]
+    log = log_of(tmp_path, ["Re-initializing module.", *head, *rows])
+    assert (values(log.train), values(log.val)) == (TRAIN, VAL)
+    assert values(log.metrics[0].val) == SCORE
+
+
+def test_a_number_below_two_names_is_no_cell(tmp_path: Path) -> None:
+    head = "epoch  train_loss  val_loss  time"
+    rows = [f"{k:<5d}  {TRAIN[k]:<10.4f}  {VAL[k]:<8.4f}  1.5" for k in range(POINTS)]
+    log = log_of(tmp_path, ["using cpu", head, *rows, "3      19.123456789012  4"])
+    assert (values(log.train), values(log.val)) == (TRAIN, VAL)

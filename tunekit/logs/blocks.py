@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tunekit.logs.delimited import number
 from tunekit.logs.names import EPOCH_NAMES, split
+from tunekit.logs.printed import NUMBER
 
 Record = dict[str, float]
 
@@ -15,6 +15,7 @@ LEAST = 3
 _RULE = re.compile(r"[|+\s]*+[-=\u2500\u2501]{3,}+[-=|+\s\u2500-\u257f]*+$")
 _FRAME = re.compile(r"\s*+-{5,}+ {2,}+-{3,}+\s*+$")
 _ROW = re.compile(r"\s*+(?P<name>[A-Za-z](?:[^\s|]| (?! ))*+) {2,}+(?P<number>\S++)\s*+$")
+_NUMBER = re.compile(rf"{NUMBER}$")
 _STEPS = frozenset(
     ("total_timesteps", "timesteps", "totalenvinteracts", "total_env_interacts", "total_env_steps", "total_num_steps")
 )
@@ -50,9 +51,8 @@ class Blocks:
         if not cell and name.endswith("/"):
             self.section = name
             return
-        value = number(cell)
-        if value is not None and name:
-            self.record[_told(f"{self.section if indented else ''}{name}")] = value
+        if name and _NUMBER.match(cell):
+            self.record[_told(f"{self.section if indented else ''}{name}")] = float(cell)
 
     def _over(self) -> list[Record]:
         record, self.record, self.section = self.record, {}, ""

@@ -38,9 +38,7 @@ _NO_WHOLE = re.compile(r"\s*+(?:/|of)\s*+\d|,\d")
 _NO_MEASURES = re.compile(r"(?i)(?:weights?|split|ratios?|sizes?|fractions?|samples|times?)\W*+$")
 _IN_BRACKETS = re.compile(r"\s*+\($")
 _MEASURE_OF_A_LIST = re.compile(r"([A-Za-z][\w@]*+)\s*+[:=(]\s*+$")
-_OF_EPISODES = re.compile(
-    rf"(?i)\b(?:evaluation over \d++ episodes: \[?+|mean/median reward:? )(?P<number>{_NUMBER})"
-)
+_OF_EPISODES = re.compile(rf"(?i)\b(?:evaluation over \d++ episodes: \[?+|mean/median reward:? )(?P<number>{_NUMBER})")
 _NETWORK = re.compile(
     r"(?i)\baccuracy of the (?:network|model) on (?:the )?+(?:\d++ )?+"
     rf"(?P<words>[a-z]++)[a-z ]*+: ?+(?P<number>{_NUMBER})"
