@@ -58,6 +58,7 @@ class TestLines:
             ("G_GAN: 1.1 G_L1: 2.2 D_real: 0.4", {"g_gan_loss": 1.1, "g_l1_loss": 2.2, "d_real_loss": 0.4}),
             ("Episode 3 reward: 12.5 (best 20.0)", {"reward": 12.5}),
             ("mean_reward=20.5 +/- 3.2", {"mean_reward": 20.5}),
+            ("G_loss: 0.5 D_loss: 0.4 errD_real: 0.3", {"g_loss": 0.5, "d_loss": 0.4, "errd_real_loss": 0.3}),
             ("Evaluation over 10 episodes: 312.5", {"episode_return": 312.5}),
             ("Last 10 training episodes: mean/median reward 12.5/13.0", {"episode_return": 12.5}),
             ("Train steps: 9 Val steps: 3 1.12s loss: 0.5 val_loss: 0.7", {"loss": 0.5, "val_loss": 0.7}),
@@ -113,6 +114,26 @@ class TestLines:
         assert read_line is not None
         assert list(read_line.values.values()) == [loss]
         assert read_line.clock.get("step") == step
+
+
+@pytest.mark.parametrize(
+    ("line", "clock"),
+    [
+        ("ep:3 loss:0.5", {"epoch": 3}),
+        ("Ep. 3 : Up. 500 : Cost 0.5", {"epoch": 3}),
+        ("ep 3/10 loss 0.5", {"epoch": 3}),
+        ("Ep: 3 | reward: 20.0", {"step": 3}),
+        ("Episode 3 loss 0.5", {"step": 3}),
+        ("step 3 loss 0.5", {"step": 3}),
+        ("keep 3 loss 0.5", {}),
+        ("eps 1 loss 0.5", {}),
+        ("rep 3 loss 0.5", {}),
+    ],
+)
+def test_short_names_of_clocks(line: str, clock: dict[str, float]) -> None:
+    read_line = parse(line)
+    assert read_line is not None
+    assert read_line.clock == clock
 
 
 def tutorial() -> list[str]:

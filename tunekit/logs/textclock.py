@@ -11,7 +11,7 @@ from tunekit.logs.textname import side_of
 
 _LOOP = r"(?:\((?:train|val|test)\))?+"
 _EPOCH = re.compile(
-    r"(?<![a-z0-9])(?:current_|cur_)?+epoch(?:s(?=[\s:=#\[(-]*+\d++\s*+/)|_idx|_num|_id|_number)?+"
+    r"(?<![a-z0-9])(?:current_|cur_)?+(?:epoch|ep\.?+(?=[\s:=#\[(]*+\d))(?:s(?=[\s:=#\[(-]*+\d++\s*+/)|_idx|_num|_id|_number)?+"
     rf"{_LOOP}['\"]?+[\s:=#\[(_-]*+(\d++(?:\.\d++)?+)(?!\.?\d*+%)(?:\]?+\s*+:\s*+(\d++) / \d)?+",
     re.IGNORECASE,
 )
@@ -42,7 +42,7 @@ def place_of(
 ) -> tuple[dict[str, Span], tuple[Span, Span | None] | None]:
     clock: dict[str, Span] = {}
     inner: tuple[Span, Span | None] | None = None
-    epoch = _EPOCH.search(text) if "epoch" in lowered else None
+    epoch = _EPOCH.search(text) if "ep" in lowered else None
     if epoch is not None and not _NO_CLOCK.search(text[max(0, epoch.start() - 12) : epoch.start()]):
         clock["epoch"] = epoch.span(1)
         if epoch[2]:

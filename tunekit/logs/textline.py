@@ -96,6 +96,8 @@ def template_of(text: str, heading: str = "") -> Template | None:
         if "score" in values:  # a return, where episodes are counted
             values["episode_score"] = values.pop("score")
         episode = _EPISODE.search(text)
+        if "epoch" not in lowered:
+            clock.pop("epoch", None)  # `ep 3` of episodes
         if episode is not None and "epoch" not in clock and not ("step" in clock and says(lowered, "global", "total")):
             clock["step"] = episode.span(1)
     if not values and "accuracy of the" in lowered and (match := _NETWORK.search(text)):

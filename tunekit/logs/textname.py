@@ -25,7 +25,7 @@ _OF_RETURNS = frozenset(
 _KINDS_OF_AVERAGE = frozenset(("macro", "micro", "weighted", "balanced"))
 _DATA_SET = re.compile(r"(?i)(?:valid|validation|eval)_\d++")
 _OF_AN_OPPONENT = re.compile(
-    r"(?:[GD]_(?!lr|acc|grad|norm|step|iter|time|x$)[A-Za-z0-9_]++|(?:err|net)[GD]\w*+|(?:cycle|idt)_[AB])$"
+    r"(?:[GD]_(?!lr|acc|grad|norm|step|iter|time|loss|x$)[A-Za-z0-9_]++|(?:err|net)[GD]\w*+|(?:cycle|idt)_[AB])$"
 )
 _NO_SPLIT = re.compile(
     r"(?i)\b(?:evaluation|test) metric\b|\b(?:train|val|valid|test)[a-z]*+[ _](?:steps?|samples|size|batches|time)\b"
