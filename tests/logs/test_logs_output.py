@@ -81,6 +81,37 @@ class TestPrograms:
             if first is not None and second is not None:
                 np.testing.assert_allclose(floats(second.y), floats(first.y), atol=1e-12)
 
+    @pytest.mark.parametrize(
+        "prefix", ["INFO:root:", "2024-05-01 10:00:00,123 - INFO - ", "[rank0]: ", "train.py:31] "]
+    )
+    @pytest.mark.parametrize("name", ["fastai", "dl4j", "lightgbm", "bare_splits", "quickstart"])
+    def test_what_a_logger_and_the_program_print_counts_once(self, name: str, prefix: str, tmp_path: Path) -> None:
+        lines = {**BOTH, **TRAINING_ALONE}[name]()
+        once = written(lines, tmp_path)
+        twice = written([copy for line in lines for copy in (prefix + line, line)], tmp_path, "twice.log")
+        for first, second in ((once.train, twice.train), (once.val, twice.val)):
+            np.testing.assert_allclose(floats(second.y if second else ()), floats(first.y if first else ()))
+
+    def test_only_what_always_stands_twice_counts_once(self, tmp_path: Path) -> None:
+        lines = []
+        for k in range(8):
+            lines += [f"step loss {1 + k // 4}"] * 2 + [f"epoch {k} val loss {9 - k}.5"]
+        log = written(lines, tmp_path)
+        assert log.val is not None
+        assert list(log.val.y) == [9.5 - k for k in range(8)]
+
+    @pytest.mark.parametrize("values", [[3, 2, 2, 2, 2], [3, 3, 2, 2], [2] * 12, [5, 5, 4, 4, 3, 3, 3, 2, 2]])
+    def test_equal_values_of_a_plateau_stay(self, values: list[int], tmp_path: Path) -> None:
+        log = written([f"loss: {value}.5" for value in values], tmp_path)
+        assert log.train is not None
+        assert list(log.train.y) == [value + 0.5 for value in values]
+
+    def test_validation_that_equals_training_is_no_copy_of_it(self, tmp_path: Path) -> None:
+        log = written([line for k in range(9) for line in (f"loss: {k}.5", f"val loss: {k}.5")], tmp_path)
+        assert log.train is not None
+        assert log.val is not None
+        assert list(log.train.y) == list(log.val.y) == [k + 0.5 for k in range(9)]
+
     @pytest.mark.parametrize("name", sorted({*BOTH, *TRAINING_ALONE}))
     def test_percentages_are_the_same_metrics(self, name: str, tmp_path: Path) -> None:
         for metric in written({**BOTH, **TRAINING_ALONE}[name](), tmp_path).metrics:
@@ -158,7 +189,7 @@ class TestLines:
         ("line", "values"),
         [
             ("train 1.01 val 0.50 acc 0.60", {"train_loss": 1.01, "val_loss": 0.5, "val_accuracy": 0.6}),
-            ("train=0.10 val=0.30 loss: 2.30", {"loss": 2.3}),
+            ("train=0.10 val=0.30 loss: 2.30", {"loss": 2.3, "train": 0.1, "val": 0.3}),
             ("loss_cls: 1.5 loss_bbox: 0.5 loss: 2.0", {"loss_cls": 1.5, "loss_bbox": 0.5, "loss": 2.0}),
             ("Loss/classification_loss: 0.5 Loss/total_loss: 0.8", {"classification_loss": 0.5, "total_loss": 0.8}),
             ("loss 0.5 aux_loss 0.1 kl_loss 0.02", {"loss": 0.5, "aux_loss": 0.1, "kl_loss": 0.02}),

@@ -17,7 +17,7 @@ EVALUATED = frozenset(_words("eval evals evaluation evaluate"))
 VAL = EVALUATED | frozenset(
     _words("val vals valid validation validate dev devel heldout holdout vali vl vld va valset devset cv oof")
 )
-TEST = frozenset(_words("test testing tst testset"))
+TEST = frozenset(_words("test testing tst te testset"))
 LOSS = frozenset(_words("loss losses nll mlogloss cost objective xent crossentropy logloss bce ce criterion"))
 ERRORS = frozenset(
     _words(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tunekit.logs import source
+from tunekit.logs.doubled import once
 from tunekit.logs.log import Log
 from tunekit.vocabulary import UserError
 
@@ -23,6 +24,10 @@ FEWEST = 2
 
 PIECES = 200
 """Pieces of a page or a notebook that are looked at, the longest."""
+
+
+MESSAGES = ("log", "message", "msg")
+"""Keys under which programs that write JSON lines keep what was printed."""
 
 
 class Printed(Protocol):
@@ -40,13 +45,26 @@ class Printed(Protocol):
 
 def recognise(path: Path, knows: Callable[[Sequence[str]], float]) -> float:
     """How well a reader knows the lines at a file's beginning and end."""
-    lines = _lines(source.sample(path))
+    lines = _lines(source.sample(path), message_key(path))
     return knows(lines) if lines else 0.0
 
 
+def message_key(path: Path) -> str:
+    """The key under which each line is a message, where a file holds one JSON object a line, as Docker keeps logs."""
+    first = source.first_record(path) or {}
+    return next((key for key in MESSAGES if isinstance(first.get(key), str)), "")
+
+
+def _message(line: str, key: str) -> str:
+    value = source.parse_json(line)
+    message = value.get(key) if isinstance(value, dict) else None
+    return f"{message.rstrip()}\n" if isinstance(message, str) else line
+
+
 @lru_cache(maxsize=16)
-def _lines(data: bytes) -> tuple[str, ...]:
-    return tuple(source.decode(data).split("\n")) if data and source.is_text(data[: source.HEAD]) else ()
+def _lines(data: bytes, key: str) -> tuple[str, ...]:
+    lines = source.decode(data).split("\n") if data and source.is_text(data[: source.HEAD]) else []
+    return tuple(_message(line, key) for line in lines) if key else tuple(lines)
 
 
 def best(
@@ -60,7 +78,7 @@ def best(
     claims = sorted(((reader.knows(shown), reader.NAME, reader) for reader in readers), reverse=True)
     for score, _, reader in claims:
         if score > 0:
-            log = reader.read_lines(lines, path, train, val)
+            log = reader.read_lines(once(lines), path, train, val)
             if max(log.points, *(len(metric.train.x) for metric in log.metrics if metric.train), 0) >= FEWEST:
                 return log
     return None
@@ -100,5 +118,6 @@ def most_points(
 
 
 def lines(path: Path) -> Iterable[str]:
-    """The lines of a text file, with the carriage returns in them."""
-    return source.lines(path, "\n")
+    """The lines of a text file, with the carriage returns in them; those that two handlers printed once."""
+    key, whole = message_key(path), source.lines(path, "\n")
+    return once((_message(line, key) for line in whole) if key else whole)

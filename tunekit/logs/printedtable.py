@@ -11,6 +11,7 @@ from tunekit.logs.names import part
 
 _BARS = re.compile(r"[|\u2502\u2503\u2551]")
 _RULE = frozenset("-=+|: \t") | frozenset(map(chr, range(0x2500, 0x2580)))  # the box characters of Unicode
+_CELL = re.compile(r"\S++")
 _WIDE = re.compile(r"\s{2,}+|\t")
 _NO_NAME = re.compile(r"[=!?{}:;,]|\d{3}")
 
@@ -23,16 +24,20 @@ Names = tuple[str, ...]
 def tables(lines: Iterable[str], is_header: Callable[[Names], bool]) -> Iterator[tuple[Names, dict[str, float]]]:
     """The rows of tables with a header that is one, each with the names of its table."""
     options: tuple[Names, ...] = ()
+    above = ""
     for line in lines:
-        text = source.plain(line).strip()
+        whole = source.plain(line).rstrip()
+        text = whole.lstrip()
         if not text or len(text) > MOST or _RULE.issuperset(text):
             continue
         names, cells = _aligned(text, options)
+        if not names and text[0].isdigit() and len(whole) <= 2 * MOST:
+            names, cells = _below(whole, above, options)
         row = {name: value for name, cell in zip(names, cells, strict=True) if (value := number(cell)) is not None}
         if len(row) >= 2 and names[0] in row and 2 * len(row) >= min(len(names), 4):
             yield names, row
         elif head := tuple(names for names in header(text) if is_header(names)):
-            options = head
+            options, above = head, whole
 
 
 def header(text: str) -> tuple[Names, ...]:
@@ -64,6 +69,26 @@ def _aligned(text: str, options: Sequence[Names]) -> tuple[Names, list[str]]:
         for names in options:
             if len(cells) == len(names) + index and (not index or (not barred and cells[0].isdigit())):
                 return names, cells[index:]
+    return (), []
+
+
+def _below(line: str, above: str, options: Sequence[Names]) -> tuple[Names, list[str]]:
+    """The names and cells of a row that lacks some: each cell stands below its name. None for another line."""
+    cells = list(_CELL.finditer(line))
+    for names in options:
+        if not 2 <= len(cells) < len(names) or _BARS.search(line):
+            continue
+        ends, end = [], 0
+        for name in names:
+            end = above.find(name, end) + len(name)
+            ends.append((end - len(name), end))
+        places = [
+            [place for place, (start, end) in enumerate(ends) if cell.start() < end and start < cell.end()]
+            for cell in cells
+        ]
+        if all(len(place) == 1 for place in places) and len({place[0] for place in places}) == len(cells):
+            row = {place[0]: cell[0] for place, cell in zip(places, cells, strict=True)}
+            return names, [row.get(place, "") for place in range(len(names))]
     return (), []
 
 

@@ -65,6 +65,7 @@ def assemble(
         val_loss = _from_perplexity(curves, train_loss, notes)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
     metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
+    metrics += _unnamed_score(curves) if train_loss is not None else ()
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
     return Log(
         format=format,
@@ -216,6 +217,17 @@ def _val_loss(curves: Mapping[str, Curve], train: Curve | None, notes: list[str]
     return None
 
 
+def _unnamed_score(curves: Mapping[str, Curve]) -> tuple[Metric, ...]:
+    """`Loss: 1.2, Train: 0.71, Val: 0.69`: numbers of splits that rise as scores do."""
+    sides = {part(key).side: key for key in curves if not part(key).kind and not part(key).core}
+    train, val = sides.get("train"), sides.get("val") or sides.get("test")
+    if train is None or val is None or not _rises_as_scores_do(curves[train]):
+        return ()
+    unit = 0.01 if float(np.nanmax(floats(curves[train].y))) > 1.0 else 1.0
+    scaled = [curve(key, curves[key].x, floats(curves[key].y) * unit, curves[key].unit) for key in (train, val)]
+    return (Metric("score", True, scaled[0], scaled[1], bounded=True),)
+
+
 def _bare(curves: Mapping[str, Curve], notes: list[str]) -> tuple[Curve | None, Curve | None]:
     """Columns called just `train` and `val`, which hold a loss unless the log says otherwise."""
     bare = {
@@ -311,6 +323,7 @@ def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
             if old is None or (part(old).level == "step" and seen.level != "step"):
                 sides[seen.side] = key
     keras_like = any(part(key).kind == "loss" and part(key).side == "" for key in curves)
+    has_loss = any(part(key).kind == "loss" for key in curves)
     has_val_loss = any(part(key).kind == "loss" and part(key).side in ("val", "test") for key in curves)
     pairs = []
     for core, sides in groups.items():
@@ -321,7 +334,7 @@ def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
             train_key = bare
         elif bare and not val_key:
             detection = any(re.match(r"m?ap(\d|$)", word) for word in core)
-            if train_key or detection or (has_val_loss and not keras_like):
+            if train_key or detection or not has_loss or (has_val_loss and not keras_like):
                 val_key = bare
             else:
                 train_key = bare

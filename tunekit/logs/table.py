@@ -239,9 +239,9 @@ def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -
     """
     if step is not None:
         steps = _spread(step, total)
-        back = np.diff(steps) < 0
+        back = np.diff(step.values) < 0
         epochs = None if epoch is None else _spread(epoch, total)
-        if epochs is None or not np.any(back) or 2 * np.sum(np.diff(epochs)[back] > 0) < np.sum(back):
+        if epochs is None or not np.any(back) or 2 * np.sum(np.diff(epochs[step.rows])[back] > 0) < np.sum(back):
             return steps, "iteration"
         return _parts(epochs, steps, step), "epoch"
     if epoch is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tunekit.logs.forms import FORMS, Form
 from tunekit.logs.names import EPOCH_NAMES, part
 
 _RULE = re.compile(r"[\s|+=\-─━:]++$")
@@ -26,22 +27,28 @@ class Table:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.nameless: set[Form] = set()  # forms of lines that are no header
         self.clock: dict[str, float] = {}
         self.row_so_far: dict[str, float] = {}
 
-    def row(self, text: str) -> list[dict[str, float]] | None:
+    def row(self, text: str, form: Form) -> list[dict[str, float]] | None:
         """What a line adds to a table: the records that are complete with it; None for a line of no table."""
         if "  " not in text and "\t" not in text and "|" not in text:
             return None
         if self.names and _RULE.match(text):
             return []
+        if not self.names and form in self.nameless:
+            return None
         before, bar, _ = text.partition("%|")
         bare = before.rstrip("0123456789").rstrip().rstrip(":") if bar else text
-        names = _names(bare)
+        names = _names(bare) if form not in self.nameless else []
         if names:
             complete = self.rest()
             self.names = names
             return complete
+        if len(self.nameless) > FORMS:
+            self.nameless.clear()
+        self.nameless.add(form)
         if not self.names:
             return None
         cells = _cells(bare, len(self.names))

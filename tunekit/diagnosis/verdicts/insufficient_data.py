@@ -20,6 +20,8 @@ def judge(m: Measures) -> Outcome:
     returns = m.log.objective.curves.get("reward") if m.log.objective is not None else None
     if returns is not None and len(returns.x) >= FEW_TRAIN:
         return FOREIGN
+    if m.train is None and score >= FEW_VAL:
+        return FOREIGN
     if m.train is None:
         return Outcome(True, "the log holds no loss", counts, 10.0)
     if train < FEW_TRAIN and max(val, score) < FEW_VAL:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tunekit.logs import printed
+from tunekit.logs.forms import Found, Layouts
 from tunekit.logs.log import Log, floats
 from tunekit.logs.names import SCORES, TRAIN, part, split
 from tunekit.logs.printed import NUMBER
@@ -74,23 +75,29 @@ def _told(name: str, metric: str, side: str, rises: bool) -> str:
 def _records(lines: Iterable[str]) -> Iterator[dict[str, float]]:
     """One record a round. The best round, which is said once more at the end, is none."""
     again = False
+    layouts = Layouts(_items)
     for line in lines:
         for state in line.split("\r") if "\r" in line else (line,):
-            known = _ROUND.search(state) if "[" in state else _CATBOOST.search(state) if "t" in state else None
-            if known is None:
+            record = layouts.numbers(state) if ":" in state else {}
+            if not record:
                 again = ("best iteration" in state.lower()) or (again and not state.strip())
                 continue
-            record = _numbers(state, known.end(), known.re is _CATBOOST)
-            if record and not again:
-                yield {_ROUNDS: float(known[1]), **record}
-            again = again and not record
+            if len(record) > 1 and not again:
+                yield record
+            again = again and len(record) == 1
 
 
-def _numbers(line: str, start: int, catboost: bool) -> dict[str, float]:
-    kind = "catboost" if catboost else "lightgbm" if "'s " in line else "xgboost"
+def _items(line: str) -> Found:
+    """The round and its errors; nothing in a line of no round."""
+    known = _ROUND.search(line) if "[" in line else _CATBOOST.search(line) if "t" in line else None
+    if known is None:
+        return
+    yield _ROUNDS, (0, 0), known.span(1)
+    kind = "catboost" if known.re is _CATBOOST else "lightgbm" if "'s " in line else "xgboost"
     joint = {"xgboost": "-", "lightgbm": " ", "catboost": ""}[kind]
-    items = _ITEMS[kind].finditer(line, start)
-    return {f"{item['set'].strip()}{joint}{item['metric'].strip()}": float(item["value"]) for item in items}
+    for item in _ITEMS[kind].finditer(line, known.end()):
+        named = item.start("set"), item.end("metric")
+        yield f"{item['set'].strip()}{joint}{item['metric'].strip()}", named, item.span("value")
 
 
 def _sides(series: Series) -> dict[str, str]:

@@ -6,6 +6,7 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from tunekit.logs import printed, source
+from tunekit.logs.forms import Found, Layouts
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
 from tunekit.logs.readers.huggingface import points
@@ -68,13 +69,17 @@ def _said(record: dict[str, object]) -> dict[str, object]:
 
 def _records(lines: Iterable[str]) -> Iterator[dict[str, object]]:
     """The dictionaries that say where the training stands and how it goes; others are settings or reports."""
+    layouts = Layouts(_items)
     for line in lines:
         if "{" not in line:
             continue
         for match in _DICTIONARY.finditer(source.plain(line)):
-            record: dict[str, object] = {
-                item["key"]: float(item["number"]) for item in _ITEM.finditer(match[0]) if item["key"].strip()
-            }
+            record: dict[str, object] = {**layouts.numbers(match[0])}
             kinds = {part(key).kind for key in record}
             if kinds & {"step", "epoch"} and kinds & {"loss", "score", "error"}:
                 yield record
+
+
+def _items(dictionary: str) -> Found:
+    items = (item for item in _ITEM.finditer(dictionary) if item["key"].strip())
+    return ((item["key"], item.span("key"), item.span("number")) for item in items)

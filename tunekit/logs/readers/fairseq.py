@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from tunekit.logs import printed, source
+from tunekit.logs.forms import Found, Layouts
 from tunekit.logs.log import Log
 from tunekit.logs.printed import NUMBER
 from tunekit.logs.tabular import records_log
@@ -39,22 +40,31 @@ def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: 
 
 
 def _records(lines: Iterable[str]) -> Iterator[dict[str, float]]:
+    layouts = Layouts(_items)
     for line in lines:
-        place = _EPOCH.search(line) if "| epoch " in line else None
-        if place is None:
+        if "| epoch " not in line:
             continue
         for state in source.shown([line]):
-            place = _EPOCH.search(state)
-            if place is None:
-                continue
-            rest = state[place.end() - 1 :]
-            said = {item["name"]: float(item["value"]) for item in _ITEM.finditer(rest) if item["name"] in _NAMES}
-            if "loss" not in said:
-                continue
-            epoch = float(place["epoch"])
-            if place["batches"]:
-                inside = float(place["batch"]) / max(1.0, float(place["batches"]))
-                yield {"epoch": epoch - 1 + inside, **{f"{name}_step": value for name, value in said.items()}}
-            else:
-                side = "val" if re.search(r"\| valid", state) else "train"
-                yield {"epoch": epoch, **{f"{side}_{name}": value for name, value in said.items()}}
+            said = layouts.numbers(state)
+            batch, batches = said.pop("batch", 0.0), said.pop("batches", 0.0)
+            if batches and said:
+                said["epoch"] += batch / batches - 1
+            if len(said) > 1:
+                yield said
+
+
+def _items(state: str) -> Found:
+    """The place and the measures of a line with a loss; nothing in another, nor where it tells both splits' losses."""
+    place = _EPOCH.search(state)
+    if place is None:
+        return
+    items = [item for item in _ITEM.finditer(state, place.end() - 1) if item["name"] in _NAMES]
+    if all(item["name"] != "loss" for item in items) or ("train loss" in state and "valid loss" in state):
+        return
+    for clock in ("epoch", "batch", "batches"):
+        if place[clock]:
+            yield clock, (0, 0), place.span(clock)
+    side = "val" if re.search(r"\| valid", state) else "train"
+    for item in items:
+        name = f"{item['name']}_step" if place["batches"] else f"{side}_{item['name']}"
+        yield name, item.span("name"), item.span("value")

@@ -40,10 +40,11 @@ def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: 
 def _records(lines: Iterable[str], notes: list[str]) -> Iterator[dict[str, float]]:
     epoch: float | None = None
     record: dict[str, float] = {}
-    over = validated = False
+    over = validated = evaluates = False
     whole = 0
     for text in lines:
         if "Epoch" not in text and " - " not in text:
+            evaluates = (evaluates and bool(record)) or text.startswith("Eval begin")  # Paddle's
             continue
         for state in source.plain(text).split("\r"):
             begun = _EPOCH.match(state)
@@ -51,12 +52,15 @@ def _records(lines: Iterable[str], notes: list[str]) -> Iterator[dict[str, float
                 if record:
                     whole += 1
                     yield record
-                epoch, record, over, validated = float(begun[1]), {}, False, False
+                epoch, record, over, validated, evaluates = float(begun[1]), {}, False, False, False
                 state = state[begun.end() :]
             place = _PLACE.search(state)
             if epoch is None or " - " not in state or not (place or _SECONDS.search(state)):
                 continue
             values = {item["name"]: float(item["value"]) for item in _ITEM.finditer(state)}
+            if evaluates and over and not validated:
+                record |= {f"val_{name}": value for name, value in values.items()}
+                continue
             validates = any(name.startswith("val_") for name in values)
             if "loss" not in values or validated or (over and not validates):
                 continue  # what is evaluated behind an epoch is none of it

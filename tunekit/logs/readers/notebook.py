@@ -16,16 +16,21 @@ from tunekit.vocabulary import UserError
 NAME = "notebook"
 DESCRIPTION = "Jupyter notebooks (.ipynb) with the output of a training in a cell"
 
+_CELLS = re.compile(
+    rb'\{\s*+"(?:cells|worksheets)":\s*+\[\s*+\{\s*+"(?:cell_type|attachments|id|execution_count|cells)"'
+)
 _ROW = re.compile(r"<tr\b[^<>]*+>", re.IGNORECASE)
 _CELL = re.compile(r"<t[dh]\b[^<>]*+>([^<]*+(?:<(?!/?t[dhr]\b)[^<]*+)*+)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*+>")
 
 
 def recognise(path: Path) -> float:
-    if path.suffix.lower() != ".ipynb":
-        return 0.0
     data = source.head(path).lstrip()
-    return 0.9 if data[:1] == b"{" and (b'"cells"' in data or b'"nbformat"' in data or b'"worksheets"' in data) else 0.0
+    if data[:1] != b"{":
+        return 0.0
+    if path.suffix.lower() != ".ipynb":  # standard input has no name
+        return 0.9 if _CELLS.match(data) else 0.0
+    return 0.9 if b'"cells"' in data or b'"nbformat"' in data or b'"worksheets"' in data else 0.0
 
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:

@@ -1,11 +1,12 @@
 """Tables of fastai, rich, pandas and scripts in printed output. Files that are a table are elsewhere."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from tunekit.logs import delimited, heading, printed, source
 from tunekit.logs.log import Log
+from tunekit.logs.names import part
 from tunekit.logs.printedtable import Names, header, tables, tells
 from tunekit.logs.tabular import records_log
 
@@ -42,8 +43,18 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
 def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: str | None = None) -> Log:
     """One log: of the tables with different columns the one with the most rows."""
     rows: dict[Names, list[dict[str, float]]] = {}
-    for names, row in tables(lines, tells):
+    for names, row in _once(tables(lines, tells)):
         rows.setdefault(names, []).append(row)
     longest = max(rows.values(), key=len, default=[])
     notes = [f"{len(rows)} tables with different columns; the longest is judged"] if len(rows) > 1 else []
     return records_log(longest, path, NAME, train, val, name=path.stem, notes=notes)
+
+
+def _once(rows: Iterable[tuple[Names, dict[str, float]]]) -> Iterator[tuple[Names, dict[str, float]]]:
+    """Each row once, where a table that grows is printed anew with each of them."""
+    seen: set[tuple[object, ...]] = set()
+    for names, row in rows:
+        key = (names, *row.values())
+        if key not in seen or not any(part(name).kind in ("epoch", "step") for name in row):
+            seen.add(key)
+            yield names, row

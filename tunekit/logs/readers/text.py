@@ -15,7 +15,10 @@ DESCRIPTION = "plain text logs (lines such as `Epoch 3: train loss 0.31, val los
 
 SUFFIXES = (".log", ".txt", ".out", ".err", "")
 
-MEASURES = ("loss", "acc", "err", "nll", "perplexity", "ppl", "entropy", "cost", "score", "mse", "train", "g_", "d_a")
+MEASURES = (
+    *("loss", "acc", "err", "nll", "perplexity", "ppl", "entropy", "cost", "score", "mse", "train"),
+    *("reward", "return", "episode", "g_", "d_"),
+)
 """In the text of every log one of these is found."""
 
 LEAST = 2
@@ -25,6 +28,8 @@ LEAST = 2
 def recognise(path: Path) -> float:
     if path.suffix.lower() not in SUFFIXES and not path.suffix[1:].isdigit():
         return 0.0
+    if printed.message_key(path):  # surer than that the objects themselves are a log
+        return 1.5 * printed.recognise(path, knows)
     if source.head(path).lstrip()[:1] in (b"{", b"<") and source.first_record(path) is not None:
         return 0.0
     return printed.recognise(path, knows)
