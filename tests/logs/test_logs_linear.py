@@ -1,4 +1,4 @@
-"""No file costs a reader more than its size is worth: time and memory of 8 MB made against it, in every format."""
+"""No file costs a reader more than its size is worth: time and memory of files made against it, in every format."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from tunekit.logs.readers import readers
 from tunekit.logs.textlog import parse
 from tunekit.vocabulary import UserError
 
-SECONDS = 60
-"""Processor time for one file of 8 MB; a reader of the square of its size would take hours."""
+RATE = 7.5
+"""Seconds of processor time for a megabyte; of a file of 8 MB a reader of the square of its size would take hours."""
+
+SHORT = 2_000_000
+"""Bytes of the files of every day, of which it would take minutes; `pytest -m long` reads such of 8 MB."""
 
 MEMORY = 1_500_000_000
 """Address space for the same, NumPy and the interpreter among it."""
@@ -68,10 +71,10 @@ QUICK = {
 """Reader -> the shapes that once took longest, or fill memory, and now take a second or two."""
 
 
-def read_under_limits(reader: str, folder: Path, names: set[str]) -> None:
+def read_under_limits(reader: str, folder: Path, names: set[str], size: int) -> None:
     """Read each of the files in a process with limits of time and memory, which says what it has read."""
     done = subprocess.run(
-        [sys.executable, __file__, reader, str(folder), *sorted(names)],
+        [sys.executable, __file__, reader, str(folder), str(size), *sorted(names)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -88,14 +91,14 @@ def test_every_reader_has_files_made_against_it() -> None:
 
 @pytest.mark.parametrize("reader", sorted(QUICK))
 def test_reads_what_once_took_long(reader: str, tmp_path: Path) -> None:
-    read_under_limits(reader, tmp_path, QUICK[reader])
+    read_under_limits(reader, tmp_path, QUICK[reader], SHORT)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("reader", sorted(FILES))
 def test_reads_whatever_is_made_against_it(reader: str, tmp_path: Path) -> None:
-    read_under_limits(reader, tmp_path, set(FILES[reader][1]))
+    read_under_limits(reader, tmp_path, set(FILES[reader][1]), SIZE)
 
 
 @pytest.mark.timeout(120)
@@ -142,11 +145,12 @@ def test_a_sparse_file_of_zeros_is_not_read_to_its_end(name: str, refusal: str |
     assert time.process_time() - started < 5
 
 
-def main(reader: str, folder: Path, names: set[str]) -> None:
+def main(reader: str, folder: Path, size: int, names: set[str]) -> None:
     """What a process of its own does: recognise and read each file, and judge what it holds."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    for name, path in written(reader, folder, names):
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + SECONDS, resource.RLIM_INFINITY))
+    for name, path in written(reader, folder, names, size):
+        end = int(time.process_time() + RATE * size / 1e6)
+        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
         assert 0.0 <= readers()[reader].recognise(path) <= 1.0
         try:
             judge(read(path, format=reader)[0])
@@ -157,7 +161,7 @@ def main(reader: str, folder: Path, names: set[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), set(sys.argv[3:]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), set(sys.argv[4:]))
 
 
 @pytest.mark.parametrize("place", ["trainings", "trainings/x", "trainings/x/metrics.csv", "notes"])
