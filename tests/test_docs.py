@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.commands import spawn
+from tunekit.logs.readers import readers
 from tunekit.pipeline import schema
 from tunekit.recipe.schema import Recipe, check
 from tunekit.recipe.text import parse_yaml
@@ -84,6 +85,19 @@ def test_the_session_shown_is_what_a_run_prints(tmp_path):
     assert len(heads) >= 6
     for line in heads:
         assert shape(line) in printed, line
+
+
+def test_the_log_shown_is_diagnosed_as_shown(tmp_path):
+    text = re.search(r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", README, re.S)
+    log, said = (re.sub(r"^    ", "", part, flags=re.M) for part in text.groups())
+    (tmp_path / "train.log").write_text(log)
+    done = spawn("diagnose", "train.log", cwd=tmp_path)
+    assert done.stdout.rstrip() == said
+
+
+def test_every_form_that_is_read_is_named():
+    section = README.partition("## A second opinion on any log")[2].partition("\n## ")[0]
+    assert [name for name in readers() if f"`{name}`" not in section] == []
 
 
 def test_every_command_and_every_step_is_named():
