@@ -246,10 +246,37 @@ def test_every_number_of_a_labelled_log_is_what_its_sentence_says(name):
     assert unread == []
 
 
+LEVELS = {
+    "train_start": ("training", first),
+    "train_lowest": ("training", lowest),
+    "train_end": ("training", ending),
+    "val_start": ("validation", first),
+    "val_best": ("validation", lowest),
+    "val_end": ("validation", ending),
+}
+"""Of the evidence, and what they are of which curve."""
+
+
+def levels(log, evidence):
+    """The numbers of the evidence that are not what the rows give."""
+    one = Sentence(log, "")
+    for name, (split, compute) in LEVELS.items():
+        given = None if split == "training" and one.swapped else one.curves.get(split)
+        computed = split == "training" or (given is not None and len(given[1]) > 1 and np.any(given[1]))
+        if given is not None and computed and not (log.objective and split == "validation"):
+            if name not in evidence or not np.isclose(evidence[name], compute(*given), rtol=1e-12, atol=1e-12):
+                yield name, evidence.get(name), compute(*given)
+    if one.metric is not None and "metric" in evidence:
+        y = rows(one.metric.val)[1]
+        wanted = {"metric_end": ending(None, y), "metric_best": y.max() if one.metric.maximize else y.min()}
+        yield from ((name, evidence[name], value) for name, value in wanted.items() if evidence[name] != value)
+
+
 def recomputed(log):
     """Numbers that are wrong, sentences with numbers that were not understood, and how many were recomputed."""
-    wrong, unread, count = [], [], 0
-    for text in sentences(judge(log)):
+    diagnosis = judge(log)
+    wrong, unread, count = list(levels(log, diagnosis.evidence)), [], 0
+    for text in sentences(diagnosis):
         one = Sentence(log, text)
         numbers = len(left(one))
         one.of_several()

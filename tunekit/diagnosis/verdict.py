@@ -117,6 +117,10 @@ class Dismissed:
     reason: str
 
 
+SCHEMA = 1
+"""Of the object that `tunekit diagnose --json` prints: raised when a key of it changes its meaning or goes."""
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """The verdict on a log. `code` is the headline; `notes` what else is true of the run."""
@@ -140,6 +144,7 @@ class Diagnosis:
     def as_dict(self) -> dict[str, object]:
         """The object that `tunekit diagnose --json` prints: plain JSON without NaN or Infinity."""
         return {
+            "schema": SCHEMA,
             "diagnosis": self.code,
             "verdict": self.verdict,
             "summary": self.summary,

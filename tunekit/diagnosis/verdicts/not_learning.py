@@ -69,7 +69,7 @@ def judge(m: Measures) -> Outcome:
                 f"{score.name} moved: {shown(score.log.lowest)} at its lowest and {shown(score.log.highest)} at its "
                 "highest"
             )
-        evidence |= {"metric": score.name, "metric_range": score.spread, "metric_end": score.end}
+        evidence["metric_range"] = score.spread
     within_noise = late < noise and late < DEAD_NOISE_DROP and not curves.falls(trend)
     quiet = noise < QUIET or (score is not None and score.bounded)
     flat = (quiet and total < DEAD_DROP) or (quiet and within_noise and total < DEAD_NOISE_DROP)
@@ -110,7 +110,7 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
     text = f"validation {score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
     if not m.derived:
         text += f", and the {'validation' if m.swapped else 'training'} loss went {course(train.log)}"
-    return Outcome(True, text, {"metric": score.name, "metric_end": score.end, "points": len(score.y)}, 2.0)
+    return Outcome(True, text, {"points": len(score.y)}, 2.0)
 
 
 def _at_chance(m: Measures, train: Side) -> Outcome | None:

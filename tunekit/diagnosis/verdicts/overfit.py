@@ -91,7 +91,7 @@ def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
     rise = rise_of(m, val)
     if rise is None:
         return None
-    evidence = {"val_best": val.log.lowest, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
+    evidence = {"val_rise": rise, **_gaps(m)}
     text = (
         f"the validation loss rose from {shown(val.log.lowest)}, its lowest value, at {val.unit} "
         f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth"
@@ -123,7 +123,7 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
         return None
     if gap <= STALL_GAP and not (apart is not None and apart > GAP):
         return None
-    evidence = {"val_best": val.log.lowest, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    evidence = {"gap": gap, **_gaps(m)}
     text = (
         f"the validation loss stands at {shown(val.log.ending)} over the last tenth, {shown(val.log.lowest)} at its "
         f"lowest, while training fell on to {shown(train.log.ending)}"
@@ -140,7 +140,7 @@ def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
     change, _, _ = movement(val.place, val.y, REST)
     if gap <= LEFT_BEHIND or ratio <= LEFT_RATIO or val.relative(change, val.end) < -FALLS_AGAIN:
         return None
-    evidence = {"val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    evidence = {"gap": gap, **_gaps(m)}
     text = (
         "validation was left behind from a start alike: "
         f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
@@ -155,7 +155,7 @@ def _apart(m: Measures) -> Outcome | None:
         return None
     fall_ = score.best - max(score.end, curves.tail(score.y, END, 3))
     early_best = score.best_at < RISE_BEFORE * (len(score.y) - 1)
-    evidence = {"metric": score.name, "metric_best": score.best, "metric_end": score.end, **_gaps(m)}
+    evidence = _gaps(m)
     if score.gap is not None and score.is_accuracy:
         change, _, _ = movement(score.place, score.y, 0.3)
         stalled = change < METRIC_GAIN and score.gap > METRIC_GAP and len(score.y) >= FEW_VALIDATIONS
@@ -189,16 +189,12 @@ def _still_falls(val: Side) -> bool:
     return curves.falls(z) and val.relative(change, val.end) < -FALLS_AGAIN
 
 
-def _gaps(m: Measures) -> dict[str, float | str]:
-    if m.score is None or m.score.gap is None or m.score.train_end is None:
+def _gaps(m: Measures) -> dict[str, float]:
+    score = m.score
+    if score is None or score.trained is None:
         return {}
-    sign = m.score.sign
-    return {
-        "metric": m.score.name,
-        "train_metric": sign * m.score.train_end,
-        "val_metric": sign * m.score.end,
-        "metric_gap": m.score.gap,
-    }
+    trained, held = score.trained.ending, score.log.ending
+    return {"train_metric": trained, "val_metric": held, "metric_gap": score.sign * (trained - held)}
 
 
 def _gap_words(m: Measures) -> str:

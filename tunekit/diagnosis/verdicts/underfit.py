@@ -54,7 +54,7 @@ def judge(m: Measures) -> Outcome:
             limit = 0.9 if drop < 0.9 else 0.0
         elif not score.is_accuracy and level < POOR:
             limit = UNDER_DROP
-        evidence |= {"metric": score.name, "metric_level": level}
+        evidence["metric_level"] = level
         words += f", {score.name} reaches {shown(score.reached)} in validation"
     if drop >= limit:
         return silent(f"the training loss fell {course(train.log)}")
