@@ -261,11 +261,12 @@ def levels(log, evidence):
     """The numbers of the evidence that are not what the rows give."""
     one = Sentence(log, "")
     for name, (split, compute) in LEVELS.items():
-        given = None if split == "training" and one.swapped else one.curves.get(split)
-        computed = split == "training" or (given is not None and len(given[1]) > 1 and np.any(given[1]))
-        if given is not None and computed and not (log.objective and split == "validation"):
-            if name not in evidence or not np.isclose(evidence[name], compute(*given), rtol=1e-12, atol=1e-12):
-                yield name, evidence.get(name), compute(*given)
+        x, y = one.curves.get(split, ((), np.zeros(0)))
+        logged = split not in (one.swapped and "training", log.objective and "validation") and len(y)
+        if split == "validation":
+            logged = logged and len(y) > 1 and np.any(y)
+        if logged and not np.isclose(evidence.get(name, np.nan), compute(x, y), rtol=1e-12, atol=1e-12):
+            yield name, evidence.get(name), compute(x, y)
     if one.metric is not None and "metric" in evidence:
         y = rows(one.metric.val)[1]
         wanted = {"metric_end": ending(None, y), "metric_best": y.max() if one.metric.maximize else y.min()}

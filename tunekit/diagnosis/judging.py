@@ -108,15 +108,15 @@ def _levels(m: Measures) -> dict[str, object]:
     """The numbers that every verdict shows, where the log has them: the levels as logged that sentences name."""
     levels: dict[str, object] = {}
     train = None if m.swapped else m.train
-    for split, best, side in (("train", "lowest", train), ("val", "best", m.val)):
+    for split, lowest, side in (("train", "train_lowest", train), ("val", "val_best", m.val)):
         if side is not None:
-            ends = {f"{split}_start": side.log.first, f"{split}_end": side.log.ending}
-            levels |= {f"{split}_points": side.points, **ends, f"{split}_{best}": side.log.lowest}
+            levels |= {f"{split}_points": side.points, f"{split}_start": side.log.first}
+            levels |= {lowest: side.log.lowest, f"{split}_end": side.log.ending}
     if m.score is not None:
         levels |= {"metric": m.score.name, "metric_end": m.score.log.ending, "metric_best": m.score.reached}
     best_x, best_epoch = m.best
-    best = {"best_x": best_x, "best_epoch": best_epoch}
-    return levels | {name: value for name, value in best.items() if value is not None}
+    places = {"best_x": best_x, "best_epoch": best_epoch}
+    return levels | {name: value for name, value in places.items() if value is not None}
 
 
 def _confidence(verdict: Verdict, outcome: Outcome, m: Measures) -> str:
