@@ -145,8 +145,11 @@ class Sentence:
             words = rf"{name} (?:\w+ |does not rise, )?from {N} over its first tenth to {N} over its last"
             if match := re.search(words, self.text):
                 self.take(match, list(map(float, match.groups())), tenths)
-            if match := re.search(rf"{name} falls from {N} at its highest to {N} over its last tenth", self.text):
-                self.take(match, list(map(float, match.groups())), [y.max(), tenths[1]])
+            if match := re.search(
+                rf"{name} falls from {N}, the mean of its best tenth, to {N}, that of its last", self.text
+            ):
+                means = [part.mean() for part in np.array_split(y, min(10, len(y)))]
+                self.take(match, list(map(float, match.groups())), [max(means), means[-1]])
         if match := re.search(rf"{N} in validation and {N} in training over the last tenth", self.text):
             wanted = [ending(*self.curves[name]) for name in ("validation", "training")]
             self.take(match, list(map(float, match.groups())), wanted)
@@ -194,6 +197,10 @@ PATTERNS = [
     (
         rf"{N} at the start, {N} at its lowest, {N} over the last tenth",
         lambda x, y: (first(x, y), lowest(x, y), ending(x, y)),
+    ),
+    (
+        rf"from {N} over its first tenth to {N} over its last(?! tenth)",
+        lambda x, y: (np.median(part(y, 0.0, 0.1)), ending(x, y)),
     ),
     (rf"from {N} to {N} in the last quarter \(medians of its halves\)", halves),
     (rf"by {N} from point to point about {N} \(medians of the second half\)", jumps),

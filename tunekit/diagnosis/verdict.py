@@ -10,7 +10,7 @@ import numpy as np
 from tunekit import vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
-from tunekit.diagnosis.measures import Measures, Points, Side
+from tunekit.diagnosis.measures import END, Measures, Points, Side
 from tunekit.jsondata import plain
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Finding, Remedy
@@ -180,6 +180,11 @@ def course(points: Points) -> str:
     return f"from {shown(points.first)} at the start to {shown(points.ending)} over the last tenth"
 
 
+def course_by_tenths(points: Points) -> str:
+    """The same by medians alone, where the first value is another than what follows."""
+    return f"from {shown(points.median(0.0, END))} over its first tenth to {shown(points.ending)} over its last"
+
+
 def course_by_lowest(points: Points) -> str:
     """The same with its lowest value between."""
     return (
@@ -188,11 +193,16 @@ def course_by_lowest(points: Points) -> str:
     )
 
 
-def jumps_of(points: Points) -> str:
-    """How a curve jumps in words: the median step from point to point beside the median level, of its second half."""
+def jump_of(points: Points) -> tuple[float, float]:
+    """The median step from point to point and the median level of a curve's second half."""
     y = points.y[len(points.y) // 2 :]
-    step = float(np.median(np.abs(np.diff(y)))) if len(y) > 1 else 0.0
-    return f"by {shown(step)} from point to point about {shown(float(np.median(y)))} (medians of the second half)"
+    return float(np.median(np.abs(np.diff(y)))) if len(y) > 1 else 0.0, float(np.median(y))
+
+
+def jumps_of(points: Points) -> str:
+    """How a curve jumps in words."""
+    step, level = jump_of(points)
+    return f"by {shown(step)} from point to point about {shown(level)} (medians of the second half)"
 
 
 def halves(points: Points) -> tuple[float, float]:

@@ -63,6 +63,8 @@ def judge(m: Measures) -> Outcome:
     moves = silent(f"the training loss went {course(train.log)}")
     if m.swapped or not m.begins or warm_up_ends(m) > 0.8 or lowest > 5 * DEAD_NOISE_DROP:
         return moves
+    if score is not None and not score.bounded and score.moved:
+        return silent(f"{score.name} moved: {course(score.log)}")
     if score is not None and score.bounded:
         if score.spread >= DEAD_METRIC or (score.is_accuracy and score.best >= DEAD_ACCURACY):
             return silent(

@@ -114,8 +114,7 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
     ratio = val.end / train.end
     gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
     apart = m.score.gap if m.score is not None and m.score.bounded else None
-    rough = np.hypot(train.jitter, val.jitter) / np.sqrt(max(1.0, END * len(val.y)))
-    if val.end - train.end <= GAP_NOISES * rough:
+    if val.end - train.end <= GAP_NOISES * _rough(train, val):
         return None
     if fell <= STALL_FELL_ON or then - train.end <= FALL_NOISE * train.sigma or ratio <= STALL_RATIO:
         return None
@@ -131,6 +130,11 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
     return Outcome(True, text + _gap_words(m), evidence, min(fell / STALL_FELL_ON, ratio / STALL_RATIO))
 
 
+def _rough(train: Side, val: Side) -> float:
+    """What noise leaves of a gap over the last tenth."""
+    return float(np.hypot(train.jitter, val.jitter) / np.sqrt(max(1.0, END * len(val.y))))
+
+
 def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
     """Validation began where training did, kept less than half of what training gained, and gains no more."""
     if not (train.positive and val.positive) or not 1 / ALIKE < curves.ratio(val.start, train.start) < ALIKE:
@@ -138,6 +142,8 @@ def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
     gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
     ratio = curves.ratio(val.end, train.end)
     change, _, _ = movement(val.place, val.y, REST)
+    if val.end - train.end <= GAP_NOISES * _rough(train, val):
+        return None
     if gap <= LEFT_BEHIND or ratio <= LEFT_RATIO or val.relative(change, val.end) < -FALLS_AGAIN:
         return None
     evidence = {"gap": gap, **_gaps(m)}
@@ -199,7 +205,7 @@ def _gaps(m: Measures) -> dict[str, float]:
 
 def _gap_words(m: Measures) -> str:
     score = m.score
-    if score is None or score.trained is None or not score.bounded:
+    if score is None or score.trained is None or not score.bounded or (score.gap or 0.0) <= 0:
         return ""
     ends = f"{100 * score.trained.ending:.1f} % in training and {100 * score.log.ending:.1f} % in validation"
     return f"; over the last tenth {score.name} is {ends}"

@@ -56,6 +56,8 @@ def judge(m: Measures) -> Outcome:
             limit = UNDER_DROP
         evidence["metric_level"] = level
         words += f", {score.name} reaches {shown(score.reached)} in validation"
+    elif score is not None and score.moved:
+        return silent(f"{score.name} got far: {course(score.log)}")
     if drop >= limit:
         return silent(f"the training loss fell {course(train.log)}")
     text = words + (", with no gap to validation" if val is not None else "") + ": it may be too little capacity"
