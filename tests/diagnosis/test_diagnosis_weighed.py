@@ -173,3 +173,62 @@ class TestReturns:
         t = np.linspace(0, 1, n)
         assert told(self.returns(100 * (1 - np.exp(-5 * t)) + noise(n, 3))).code == "other_objective"
         assert told(self.returns(np.where(t < 0.5, 20 + 160 * t, 8) + noise(n, 2))).code == "reward_collapse"
+
+
+class TestNoise:
+    """What noise may make is no ground, in either direction."""
+
+    def test_a_dead_run_of_noisy_losses_has_not_too_little_capacity(self):
+        for seed in range(8):
+            train, val = 2.303 * np.exp(noise(25, 0.03, seed)), 2.303 * np.exp(noise(25, 0.01, seed + 50))
+            held = np.random.default_rng(seed).binomial(500, 0.1, 25) / 500
+            assert told(made(train, val, held)).code in ("not_learning", "cannot_tell")
+
+    def test_a_poor_run_that_learnt_has(self):
+        y = 1.75 + 0.55 * np.exp(-12 * T)
+        assert told(made(y, y + 0.01, 0.38 - 0.27 * np.exp(-12 * T))).code == "underfit"
+
+    def test_few_epochs_with_a_wide_gap_are_not_good(self):
+        train, val = 0.15 + 2 * np.exp(-5 * T[::4]), 0.88 + 1.3 * np.exp(-12 * T[::4])
+        assert told(made(train, val)).code in ("overfit", "cannot_tell")
+        assert told(made(train + 0.6, val)).code != "overfit"
+
+    def test_a_metric_that_lost_what_the_loss_lost_holds_not(self):
+        val = [1.9, 0.75, 0.7, 0.74, 0.8, 0.9, 1.0, 1.1, 1.25, 1.45]
+        held = [0.3, 0.72, 0.78, 0.79, 0.8, 0.79, 0.8, 0.77, 0.76, 0.72]
+        assert told(made(0.02 + 2 * np.exp(-5 * T[::4]), val, held)).code == "overfit"
+
+
+class TestSaid:
+    def test_a_loss_that_grows_does_not_stand_still(self):
+        y = np.concatenate([[4.9, 7.3, 7.6], np.full(37, 7.65)]) + noise(40, 0.01)
+        assert "stands still" not in told(made(y, None, np.full(40, 0.02) + noise(40, 0.0005))).summary
+
+    def test_a_metric_that_stands_in_three_digits_does_not_rise(self):
+        held = 0.74 + 1e-5 * np.arange(40) - 0.7 * np.exp(-30 * T)
+        log = made(0.06 + 1.5 * np.exp(-9 * T), None, held, name="hits1", kind=(True, False))
+        assert "from 0.74 to 0.74" not in told(log).summary
+
+    def test_where_no_loss_is_finite_none_went_anywhere(self):
+        diagnosis = judge(made(np.full(13, np.nan)))
+        assert not [item for item in diagnosis.dismissed if "nan" in item.reason]
+
+    def test_growth_is_told_once(self):
+        diagnosis = told(made(8 * np.exp(2.5 * T)))
+        assert diagnosis.code == "diverged"
+        assert all("the training loss" not in note.message for note in diagnosis.notes)
+
+    def test_an_accuracy_alone_has_no_training_loss(self):
+        held = 0.9 - 0.8 * np.exp(-8 * T)
+        diagnosis = told(made(None, None, held))
+        said = [
+            diagnosis.summary,
+            *(item.reason for item in diagnosis.dismissed),
+            *(n.message for n in diagnosis.notes),
+        ]
+        assert not any("training loss" in text and "no training loss" not in text for text in said)
+
+    def test_no_gap_is_spoken_of_where_none_is_known(self):
+        alone = told(made(0.06 + 1.5 * np.exp(-9 * T), None, 0.9 - 0.8 * np.exp(-12 * T)))
+        assert alone.code == "good_fit"
+        assert not any("stays small" in line for line in alone.advice)

@@ -46,6 +46,8 @@ def losses_lacking(train: Side | None, points: int = 0, positive: bool = False) 
     nothing."""
     if train is None:
         return "no training loss"
+    if not np.any(np.isfinite(train.log.y)):
+        return "no training loss that is finite"
     if len(train.y) < points:
         return f"fewer than {points} training points"
     return "a loss that is not above zero throughout" if positive and not train.positive else ""

@@ -49,6 +49,7 @@ NEAR_FALL = 0.05  # ... or of its whole fall
 JUMPS = 0.3  # noise from point to point of a validation loss that says little, as a share of its level
 WOBBLES = 0.08  # noise from point to point of a metric that says little, as a fraction
 TWICE = 2.0  # times the training loss above which validation's ends with a gap worth a word
+BEHIND_TWICE = 0.25  # ... the same, where validation ends at more than twice training
 BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
 
 
@@ -83,7 +84,7 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
     elif not gained and val is not None and _took_no_part(m, val):
         yield (
             f"the validation loss went {course(val.log)}: it took no part in what training gained after its first "
-            "point, and no metric says how good it is",
+            f"point, and {_no_better(score)}",
             "log validation from before the first iteration on, and a metric besides",
         )
     stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
@@ -119,16 +120,22 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
         elif _moves(val) and len(val.y) >= FEW_POINTS and not perfect:
             yield "the validation loss has not settled", "train on until validation stands still"
         step, level = jump_of(val.log)
-        if step > JUMPS * abs(level) and level > NEAR * val.start and not (score is not None and _gained(score)):
+        if (
+            step > JUMPS * abs(level)
+            and level > NEAR * val.log.median(0.0, END)
+            and not (score is not None and _gained(score))
+        ):
             yield (
                 f"the validation loss jumps {jumps_of(val.log)}",
                 "validate on more samples, or average several validations: one value may be chance",
             )
         apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
-        wide = train is not None and val.end - train.end > BEHIND * max(max(train.start, val.start) - train.end, 0.0)
-        if wide and not apart and train is not None:
+        share = BEHIND_TWICE if _apart(m) else BEHIND
+        lost = max(max(train.start, val.start) - train.end, 0.0) if train is not None else np.inf
+        if train is not None and val.end - train.end > share * lost and not apart:
+            much = "half" if val.end - train.end > BEHIND * lost else "a quarter"
             yield (
-                f"there is a gap of more than half of what training lost: {shown(val.log.ending)} in validation and "
+                f"there is a gap of more than {much} of what training lost: {shown(val.log.ending)} in validation and "
                 f"{shown(train.log.ending)} in training over the last tenth",
                 "log the training loss in eval mode, over the same mean as validation's",
             )
@@ -158,6 +165,10 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
         )
     if score is not None and val is None and still_rises(score):
         yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"
+
+
+def _no_better(score: Score | None) -> str:
+    return "no metric says how good it is" if score is None else f"{score.name} went {course(score.log)}"
 
 
 def _took_no_part(m: Measures, val: Side) -> bool:
@@ -230,6 +241,8 @@ def _apart(m: Measures) -> bool:
 def advice(m: Measures) -> tuple[str, ...]:
     refine, further = VERDICT.code.advice
     metrics = m.score is not None and m.score.gap is not None and m.score.gap > GAP
+    if m.val is None and (m.score is None or m.score.gap is None):
+        return refine, "to go further: a larger model, with the same measure of both splits logged to see the gap"
     if not metrics and not _apart(m):
         return refine, further
     of_what = "metrics" if metrics else "losses"

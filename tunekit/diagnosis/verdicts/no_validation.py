@@ -7,6 +7,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, Side
 from tunekit.diagnosis.verdict import Outcome, Verdict, course, silent
+from tunekit.diagnosis.verdicts.diverged import judge as diverged
 from tunekit.diagnosis.verdicts.not_converged import SURE
 from tunekit.logs.log import finite
 from tunekit.vocabulary import Code, Remedy
@@ -24,7 +25,7 @@ def judge(m: Measures) -> Outcome:
         name = m.val.name if m.val is not None else m.score.name if m.score is not None else ""
         return silent(f"{name!r} is validation")
     text = f"{_what_there_is(m)}, so nothing can be said of generalisation"
-    if m.train is not None and not m.train.bad_end:
+    if m.train is not None and not m.train.bad_end and not diverged(m).speaks:
         rises = _rises(m.train)
         each = " at each point" if rises and bool(np.all(np.diff(m.train.log.y) > 0)) else ""
         text += f"; the training loss {'rose' if rises else 'went'}{each}, {course(m.train.log)}"
@@ -49,7 +50,7 @@ def _what_there_is(m: Measures) -> str:
 
 
 def advice(m: Measures) -> tuple[str, ...]:
-    if m.train is not None and not m.train.bad_end and m.log.objective is None and _rises(m.train):
+    if m.train is not None and m.log.objective is None and not diverged(m).speaks and _rises(m.train):
         return ("find out why the training loss rises: its sign, its rate, what it sums over", *VERDICT.code.advice)
     return VERDICT.code.advice
 

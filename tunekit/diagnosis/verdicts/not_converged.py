@@ -39,8 +39,9 @@ SCORE_RISING = 0.005  # gain of the metric over the last 30 % where there is no 
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
-    if train is None:
-        return unasked(losses_lacking(train))
+    lacks = losses_lacking(train)
+    if train is None or lacks:
+        return unasked(lacks)
     if m.log.procedure is not None and m.log.procedure.still_improving:
         return Outcome(True, "validation was still improving when the run ended, as the fine run saw", {}, 1.0)
     if score is not None and score.bounded and score.end >= 1 - ROUNDING:
@@ -97,7 +98,9 @@ def still_rises(score: Score) -> bool:
     change, z, part = movement(score.place, score.y, REST)
     scale = 1.0 if score.bounded else max(score.best - score.start, abs(score.end))
     at_best = float(score.y[-1]) >= float(np.max(score.y))
-    return len(part) >= 4 and change > SCORE_GAIN * scale and z > curves.SIGNIFICANT and at_best
+    rises = change > SCORE_GAIN * scale and z > curves.SIGNIFICANT
+    seen = len({shown(half) for half in halves(score.log)}) > 1  # in three digits
+    return len(part) >= 4 and rises and at_best and seen
 
 
 MOST_EPOCHS = 1e6
