@@ -232,3 +232,13 @@ class TestSaid:
         alone = told(made(0.06 + 1.5 * np.exp(-9 * T), None, 0.9 - 0.8 * np.exp(-12 * T)))
         assert alone.code == "good_fit"
         assert not any("stays small" in line for line in alone.advice)
+
+    def test_a_loss_that_came_back_is_no_finished_model(self):
+        y = [2.3, 1.25, 0.8, 2.3, 2.31, 2.3]
+        diagnosis = told(made(y, [2.31, 1.3, 0.85, 2.31, 2.31, 2.31]))
+        assert "finished model" not in diagnosis.summary
+
+    def test_one_answer_at_three_validations_is_not_good(self):
+        y = 0.55 * np.exp(noise(90, 0.12)) + 0.1 * (np.arange(90) < 2)
+        diagnosis = told(made(y, [0.551, 0.5515, 0.5508], [0.76, 0.76, 0.76]))
+        assert diagnosis.code in ("not_learning", "cannot_tell", "underfit")

@@ -33,9 +33,10 @@ FEW_VALIDATIONS = 3  # below which curves settle on nothing
 FEW_POINTS = 8  # of either loss, below which nothing has settled
 LEARNT = 0.05  # share of the training loss that is gone where something was learnt ...
 LEARNT_SURELY = 0.5  # ... or where it was whatever validation does
+BETWEEN = 0.8  # ... and share of its start and end below which it lay between
 PART = 0.02  # share of the validation loss that is gone where it took part ...
 LEARNT_BEFORE = 0.8  # ... or share of training's start that it lies below
-NOISES = 2.0  # ... and in standard deviations of its noise
+NOISES = 3.0  # ... and in standard deviations of its noise
 POOR = 0.5  # accuracy below which a validation loss that did not lose half is no success
 GAINED = 0.03  # or gain of a metric
 SLOW = 0.02  # relative change over the last quarter that still matters where it is ...
@@ -76,11 +77,10 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         )
     elif not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
         late = "" if m.begins else f"; {late_start(train)}"
-        yield (
-            f"the training loss went {course_by_tenths(train.log)}, as of a finished model that "
-            f"goes on, or of one that learns nothing{late}",
-            "log a metric besides, and the loss before the first iteration",
-        )
+        told = f"went {course_by_tenths(train.log)}, as of a finished model that goes on, or of one that learns nothing"
+        if train.positive and train.low < BETWEEN * min(train.start, train.end):
+            told = f"does not end below its start, and lay lower between: {course_by_lowest(train.log)}"
+        yield f"the training loss {told}{late}", "log a metric besides, and the loss before the first iteration"
     elif not gained and val is not None and _took_no_part(m, val):
         yield (
             f"the validation loss went {course(val.log)}: it took no part in what training gained after its first "
@@ -95,7 +95,9 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
 
 def _validation(m: Measures) -> Iterator[tuple[str, str]]:
     train, val, score = m.train, m.val, m.score
-    if score is not None and len(score.log.y) >= SAME_POINTS and score.is_accuracy and _same(score.log) < PERFECT:
+    stands = val is not None and val.relative(val.start - val.low, val.start) < PART
+    least = FEW_VALIDATIONS if stands else SAME_POINTS
+    if score is not None and len(score.log.y) >= least and score.is_accuracy and _same(score.log) < PERFECT:
         yield (
             f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points, as that of one answer "
             "to everything",
