@@ -96,7 +96,7 @@ class TestReinforcement:
         diagnosis = judge(table(tmp_path, stable_baselines(COLLAPSES)))
         assert diagnosis.code == "reward_collapse"
         assert diagnosis.verdict == "fail"
-        assert diagnosis.evidence["reward_end"] == pytest.approx(np.median(COLLAPSES[-12:]), rel=1e-6)
+        assert diagnosis.evidence["reward_last_tenth"] == pytest.approx(np.mean(COLLAPSES[-12:]), rel=1e-6)
 
     @pytest.mark.parametrize(
         "reward",

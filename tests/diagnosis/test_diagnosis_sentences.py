@@ -145,8 +145,11 @@ class Sentence:
             words = rf"{name} (?:\w+ |does not rise, )?from {N} over its first tenth to {N} over its last"
             if match := re.search(words, self.text):
                 self.take(match, list(map(float, match.groups())), tenths)
-            if match := re.search(rf"{name} falls from {N} at its highest to {N} over its last tenth", self.text):
-                self.take(match, list(map(float, match.groups())), [y.max(), tenths[1]])
+            if match := re.search(
+                rf"{name} falls from {N}, the mean of its best tenth, to {N}, that of its last", self.text
+            ):
+                means = [part.mean() for part in np.array_split(y, min(10, len(y)))]
+                self.take(match, list(map(float, match.groups())), [max(means), means[-1]])
         if match := re.search(rf"{N} in validation and {N} in training over the last tenth", self.text):
             wanted = [ending(*self.curves[name]) for name in ("validation", "training")]
             self.take(match, list(map(float, match.groups())), wanted)
@@ -194,6 +197,10 @@ PATTERNS = [
     (
         rf"{N} at the start, {N} at its lowest, {N} over the last tenth",
         lambda x, y: (first(x, y), lowest(x, y), ending(x, y)),
+    ),
+    (
+        rf"from {N} over its first tenth to {N} over its last(?! tenth)",
+        lambda x, y: (np.median(part(y, 0.0, 0.1)), ending(x, y)),
     ),
     (rf"from {N} to {N} in the last quarter \(medians of its halves\)", halves),
     (rf"by {N} from point to point about {N} \(medians of the second half\)", jumps),
@@ -246,10 +253,38 @@ def test_every_number_of_a_labelled_log_is_what_its_sentence_says(name):
     assert unread == []
 
 
+LEVELS = {
+    "train_start": ("training", first),
+    "train_lowest": ("training", lowest),
+    "train_end": ("training", ending),
+    "val_start": ("validation", first),
+    "val_best": ("validation", lowest),
+    "val_end": ("validation", ending),
+}
+"""Of the evidence, and what they are of which curve."""
+
+
+def levels(log, evidence):
+    """The numbers of the evidence that are not what the rows give."""
+    one = Sentence(log, "")
+    for name, (split, compute) in LEVELS.items():
+        x, y = one.curves.get(split, ((), np.zeros(0)))
+        logged = split not in (one.swapped and "training", log.objective and "validation") and len(y)
+        if split == "validation":
+            logged = logged and len(y) > 1 and np.any(y)
+        if logged and not np.isclose(evidence.get(name, np.nan), compute(x, y), rtol=1e-12, atol=1e-12):
+            yield name, evidence.get(name), compute(x, y)
+    if one.metric is not None and "metric" in evidence:
+        y = rows(one.metric.val)[1]
+        wanted = {"metric_end": ending(None, y), "metric_best": y.max() if one.metric.maximize else y.min()}
+        yield from ((name, evidence[name], value) for name, value in wanted.items() if evidence[name] != value)
+
+
 def recomputed(log):
     """Numbers that are wrong, sentences with numbers that were not understood, and how many were recomputed."""
-    wrong, unread, count = [], [], 0
-    for text in sentences(judge(log)):
+    diagnosis = judge(log)
+    wrong, unread, count = list(levels(log, diagnosis.evidence)), [], 0
+    for text in sentences(diagnosis):
         one = Sentence(log, text)
         numbers = len(left(one))
         one.of_several()

@@ -39,7 +39,7 @@ def judge(log: Log) -> Diagnosis:
         verdict="pass" if severity == "note" else severity,
         summary=outcome.text[:1].upper() + outcome.text[1:] + ".",
         notes=notes,
-        evidence={**_levels(m), **outcome.evidence},
+        evidence={**outcome.evidence, **_levels(m)},
         advice=verdict.advice_for(m),
         remedies=verdict.remedies_for(m),
         confidence=_confidence(verdict, outcome, m),
@@ -105,24 +105,18 @@ def _notes(headline: Verdict, spoken: Sequence[Spoken], m: Measures) -> tuple[Fi
 
 
 def _levels(m: Measures) -> dict[str, object]:
-    """The numbers that every verdict shows, where the log has them."""
+    """The numbers that every verdict shows, where the log has them: the levels as logged that sentences name."""
     levels: dict[str, object] = {}
     train = None if m.swapped else m.train
-    if train is not None:
-        levels |= {"train_points": train.points, "train_start": train.start, "train_end": train.end}
-    if m.val is not None:
-        levels |= {
-            "val_points": m.val.points,
-            "val_start": m.val.start,
-            "val_best": m.val.log.lowest,
-            "val_end": m.val.end,
-        }
+    for split, lowest, side in (("train", "train_lowest", train), ("val", "val_best", m.val)):
+        if side is not None:
+            levels |= {f"{split}_points": side.points, f"{split}_start": side.log.first}
+            levels |= {lowest: side.log.lowest, f"{split}_end": side.log.ending}
     if m.score is not None:
-        ends = {"metric_end": m.score.sign * m.score.end, "metric_best": m.score.sign * m.score.best}
-        levels |= {"metric": m.score.name, **ends}
+        levels |= {"metric": m.score.name, "metric_end": m.score.log.ending, "metric_best": m.score.reached}
     best_x, best_epoch = m.best
-    best = {"best_x": best_x, "best_epoch": best_epoch}
-    return levels | {name: value for name, value in best.items() if value is not None}
+    places = {"best_x": best_x, "best_epoch": best_epoch}
+    return levels | {name: value for name, value in places.items() if value is not None}
 
 
 def _confidence(verdict: Verdict, outcome: Outcome, m: Measures) -> str:

@@ -20,6 +20,9 @@ EARLY = 0.05
 GAINED, GAINED_NOISES = 0.1, 3.0
 """Gain of a metric, as a fraction and in standard deviations of its noise, that no dead run shows."""
 
+MOVED = 0.25
+"""Change of a metric without bounds, as a share of its start, that no dead run shows."""
+
 BEGINS = 0.02
 """Share of the last place of a log before which its first lies where it holds the beginning of the run."""
 
@@ -162,6 +165,12 @@ class Score:
     def gained(self) -> bool:
         """Whether it rose by more than chance gives a run that knows nothing."""
         return self.bounded and self.best - self.start > max(GAINED, GAINED_NOISES * self.jitter)
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is another at its best than at its start by far, whatever its unit: a quarter, and no noise."""
+        far = abs(self.best - self.start) > max(MOVED * abs(self.start), GAINED_NOISES * self.jitter)
+        return self.gained if self.bounded else far
 
     @property
     def is_accuracy(self) -> bool:

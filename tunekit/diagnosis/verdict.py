@@ -10,7 +10,7 @@ import numpy as np
 from tunekit import vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
-from tunekit.diagnosis.measures import Measures, Points, Side
+from tunekit.diagnosis.measures import END, Measures, Points, Side
 from tunekit.jsondata import plain
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Finding, Remedy
@@ -46,6 +46,8 @@ def losses_lacking(train: Side | None, points: int = 0, positive: bool = False) 
     nothing."""
     if train is None:
         return "no training loss"
+    if not np.any(np.isfinite(train.log.y)):
+        return "no training loss that is finite"
     if len(train.y) < points:
         return f"fewer than {points} training points"
     return "a loss that is not above zero throughout" if positive and not train.positive else ""
@@ -117,6 +119,10 @@ class Dismissed:
     reason: str
 
 
+SCHEMA = 1
+"""Of the object that `tunekit diagnose --json` prints: raised when a key of it changes its meaning or goes."""
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """The verdict on a log. `code` is the headline; `notes` what else is true of the run."""
@@ -140,6 +146,7 @@ class Diagnosis:
     def as_dict(self) -> dict[str, object]:
         """The object that `tunekit diagnose --json` prints: plain JSON without NaN or Infinity."""
         return {
+            "schema": SCHEMA,
             "diagnosis": self.code,
             "verdict": self.verdict,
             "summary": self.summary,
@@ -175,6 +182,11 @@ def course(points: Points) -> str:
     return f"from {shown(points.first)} at the start to {shown(points.ending)} over the last tenth"
 
 
+def course_by_tenths(points: Points) -> str:
+    """The same by medians alone, where the first value is another than what follows."""
+    return f"from {shown(points.median(0.0, END))} over its first tenth to {shown(points.ending)} over its last"
+
+
 def course_by_lowest(points: Points) -> str:
     """The same with its lowest value between."""
     return (
@@ -183,11 +195,16 @@ def course_by_lowest(points: Points) -> str:
     )
 
 
-def jumps_of(points: Points) -> str:
-    """How a curve jumps in words: the median step from point to point beside the median level, of its second half."""
+def jump_of(points: Points) -> tuple[float, float]:
+    """The median step from point to point and the median level of a curve's second half."""
     y = points.y[len(points.y) // 2 :]
-    step = float(np.median(np.abs(np.diff(y)))) if len(y) > 1 else 0.0
-    return f"by {shown(step)} from point to point about {shown(float(np.median(y)))} (medians of the second half)"
+    return float(np.median(np.abs(np.diff(y)))) if len(y) > 1 else 0.0, float(np.median(y))
+
+
+def jumps_of(points: Points) -> str:
+    """How a curve jumps in words."""
+    step, level = jump_of(points)
+    return f"by {shown(step)} from point to point about {shown(level)} (medians of the second half)"
 
 
 def halves(points: Points) -> tuple[float, float]:

@@ -383,7 +383,9 @@ def _kept_rows(
         keep[start : ends[start]] = x[start : ends[start]] < resumed
         resumed = min(resumed, x[start])
     if len(runs[chosen]) > 1:
-        notes.append(f"resumed {len(runs[chosen]) - 1} times; repeated steps count once, by their last entry")
+        count = len(runs[chosen]) - 1
+        times = "once" if count == 1 else f"{count} times"
+        notes.append(f"resumed {times}; repeated steps count once, by their last entry")
     return keep, True
 
 

@@ -45,17 +45,16 @@ def judge(m: Measures) -> Outcome:
         return Outcome(True, text, evidence, 10.0)
     if m.log.objective is not None:
         return silent("all finite, and a loss that grows is no fault here")
-    evidence = {"train_start": train.start, "train_lowest": train.low, "train_end": train.end}
     levels = course_by_lowest(train.log)
     rise, span = train.end - train.low, max(train.start - train.low, 0.0)
     times = train.end / train.low if train.positive else 1.0 + curves.ratio(rise, max(span, train.sigma))
     if _first_is_other(m, train):
         return silent("the first loss alone is low, as of one batch beside sums over many, and the metric rises")
     if len(train.y) >= FEW_TRAIN and times > GROWTH and train.end - train.start > 3 * train.sigma:
-        return Outcome(True, f"the training loss grew: {levels}", evidence, times / GROWTH)
+        return Outcome(True, f"the training loss grew: {levels}", {"times_the_lowest": times}, times / GROWTH)
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
         text = f"the last training loss is {shown(train.log.last)}: {levels}"
-        return Outcome(True, text, evidence, 1.2)
+        return Outcome(True, text, {"last": train.last}, 1.2)
     low = float(np.sort(train.y)[1]) if FEW_TRAIN <= len(train.y) < SHORT else train.low
     fell = train.positive and low < train.start / GROWTH
     change, _, _ = movement(train.place, train.y, 0.10)
@@ -63,7 +62,7 @@ def judge(m: Measures) -> Outcome:
     last = train.y[-max(3, len(train.y) // 10) :]
     stays = float(np.min(last)) >= COLLAPSE * train.start or (flat and rise > NOISES * train.sigma)
     if fell and train.end >= COLLAPSE * train.start and stays:
-        return Outcome(True, f"the training loss fell, and rose again for good: {levels}", evidence, 1.5)
+        return Outcome(True, f"the training loss fell, and rose again for good: {levels}", {"rise": rise}, 1.5)
     return silent(f"all training losses are finite: {levels}")
 
 

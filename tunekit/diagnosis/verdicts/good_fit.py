@@ -13,14 +13,16 @@ from tunekit.diagnosis.verdict import (
     Verdict,
     course,
     course_by_lowest,
+    course_by_tenths,
     eighths,
+    jump_of,
     jumps_of,
     late_start,
     percent,
     shown,
     silent,
 )
-from tunekit.diagnosis.verdicts.not_converged import TO_GAIN, still_rises
+from tunekit.diagnosis.verdicts.not_converged import SURE, TO_GAIN, still_rises
 from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, PERFECT
 from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
 from tunekit.diagnosis.verdicts.train_val_mismatch import SAME_POINTS
@@ -31,19 +33,24 @@ FEW_VALIDATIONS = 3  # below which curves settle on nothing
 FEW_POINTS = 8  # of either loss, below which nothing has settled
 LEARNT = 0.05  # share of the training loss that is gone where something was learnt ...
 LEARNT_SURELY = 0.5  # ... or where it was whatever validation does
+BETWEEN = 0.8  # ... and share of its start and end below which it lay between
 PART = 0.02  # share of the validation loss that is gone where it took part ...
 LEARNT_BEFORE = 0.8  # ... or share of training's start that it lies below
-NOISES = 2.0  # ... and in standard deviations of its noise
+NOISES = 3.0  # ... and in standard deviations of its noise
 POOR = 0.5  # accuracy below which a validation loss that did not lose half is no success
 GAINED = 0.03  # or gain of a metric
 SLOW = 0.02  # relative change over the last quarter that still matters where it is ...
 MOVES = 0.1  # ... this share of the curve's whole fall
 LEAST_Z = 1.0  # Kendall's z of a fall that counts against a run
 MOVES_ALONE = 0.2  # ... or this share, of training beside a validation that stands at its best
+STRAIGHT, LEAST = 0.2, 0.005  # ... or this share, as of a straight line, of a change that can be seen
 FAST = 0.25  # ... or this change, where it is the share of not_converged
 NEAR = 0.1  # distance from the best validation at which a run ends well, relative ...
 NEAR_FALL = 0.05  # ... or of its whole fall
+JUMPS = 0.3  # noise from point to point of a validation loss that says little, as a share of its level
 WOBBLES = 0.08  # noise from point to point of a metric that says little, as a fraction
+TWICE = 2.0  # times the training loss above which validation's ends with a gap worth a word
+BEHIND_TWICE = 0.25  # ... the same, where validation ends at more than twice training
 BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
 
 
@@ -62,17 +69,22 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
     if validations < FEW_VALIDATIONS:
         return
     gained = score is not None and _gained(score)
-    if not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
-        late = "" if m.begins else f"; {late_start(train)}"
+    if not gained and score is not None and score.moved and m.drop < LEARNT:
         yield (
-            f"the training loss went {course(train.log)}, as of a finished model that "
-            f"goes on, or of one that learns nothing{late}",
-            "log a metric besides, and the loss before the first iteration",
+            f"the training loss went {course(train.log)} while {score.name} went {course(score.log)}: the loss does "
+            "not show what the metric does",
+            "look at the parts of the loss, and judge by the metric over a longer run",
         )
+    elif not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
+        late = "" if m.begins else f"; {late_start(train)}"
+        told = f"went {course_by_tenths(train.log)}, as of a finished model that goes on, or of one that learns nothing"
+        if train.positive and train.low < BETWEEN * min(train.start, train.end):
+            told = f"does not end below its start, and lay lower between: {course_by_lowest(train.log)}"
+        yield f"the training loss {told}{late}", "log a metric besides, and the loss before the first iteration"
     elif not gained and val is not None and _took_no_part(m, val):
         yield (
             f"the validation loss went {course(val.log)}: it took no part in what training gained after its first "
-            "point, and no metric says how good it is",
+            f"point, and {_no_better(score)}",
             "log validation from before the first iteration on, and a metric besides",
         )
     stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
@@ -83,7 +95,9 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
 
 def _validation(m: Measures) -> Iterator[tuple[str, str]]:
     train, val, score = m.train, m.val, m.score
-    if score is not None and len(score.log.y) >= SAME_POINTS and score.is_accuracy and _same(score.log) < PERFECT:
+    stands = val is not None and val.relative(val.start - val.low, val.start) < PART
+    least = FEW_VALIDATIONS if stands else SAME_POINTS
+    if score is not None and len(score.log.y) >= least and score.is_accuracy and _same(score.log) < PERFECT:
         yield (
             f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points, as that of one answer "
             "to everything",
@@ -107,11 +121,23 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
             )
         elif _moves(val) and len(val.y) >= FEW_POINTS and not perfect:
             yield "the validation loss has not settled", "train on until validation stands still"
-        apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
-        wide = train is not None and val.end - train.end > BEHIND * max(max(train.start, val.start) - train.end, 0.0)
-        if wide and not apart and train is not None:
+        step, level = jump_of(val.log)
+        if (
+            step > JUMPS * abs(level)
+            and level > NEAR * val.log.median(0.0, END)
+            and not (score is not None and _gained(score))
+        ):
             yield (
-                f"there is a gap of more than half of what training lost: {shown(val.log.ending)} in validation and "
+                f"the validation loss jumps {jumps_of(val.log)}",
+                "validate on more samples, or average several validations: one value may be chance",
+            )
+        apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
+        share = BEHIND_TWICE if _apart(m) else BEHIND
+        lost = max(max(train.start, val.start) - train.end, 0.0) if train is not None else np.inf
+        if train is not None and val.end - train.end > share * lost and not apart:
+            much = "half" if val.end - train.end > BEHIND * lost else "a quarter"
+            yield (
+                f"there is a gap of more than {much} of what training lost: {shown(val.log.ending)} in validation and "
                 f"{shown(train.log.ending)} in training over the last tenth",
                 "log the training loss in eval mode, over the same mean as validation's",
             )
@@ -143,6 +169,10 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
         yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"
 
 
+def _no_better(score: Score | None) -> str:
+    return "no metric says how good it is" if score is None else f"{score.name} went {course(score.log)}"
+
+
 def _took_no_part(m: Measures, val: Side) -> bool:
     """Whether validation stands where it began, beside a training loss that lost less than half: a dead run does so."""
     train = m.train
@@ -168,7 +198,8 @@ def _moves(side: Side, limit: float = MOVES) -> bool:
     whole = max(side.start - side.low, 0.0)
     share = abs(change) / whole if whole > 0 else 1.0
     moves = (relative > SLOW and share > limit) or (relative > FAST and share > TO_GAIN)
-    return moves and (z < -LEAST_Z or z > curves.SIGNIFICANT)
+    straight = share > STRAIGHT and z < SURE and relative > LEAST
+    return straight or (moves and (z < -LEAST_Z or z > curves.SIGNIFICANT))
 
 
 def judge(m: Measures) -> Outcome:
@@ -184,6 +215,10 @@ def judge(m: Measures) -> Outcome:
         parts.append(f"validation {m.score.name} at {shown(m.score.log.ending)} over the last tenth")
     known = m.log.procedure
     text = "the curves have settled and no fault shows"
+    if m.val is not None and _at_its_best(m.val):
+        text = text.replace("settled", "all but settled")
+    if _apart(m):
+        text = text.replace("and no fault shows", "with a gap between the losses, and no fault shows")
     if known is not None and known.warned:
         text = text.replace(
             "no fault shows", f"they show no fault beside what was warned of: {', '.join(known.warned)}"
@@ -191,11 +226,29 @@ def judge(m: Measures) -> Outcome:
     return Outcome(True, ", ".join(parts) + f"; {text}", {}, 1.3)
 
 
+def _at_its_best(val: Side) -> bool:
+    """Whether validation falls to its last point, by what can be seen, though little beside its whole fall."""
+    change, z, _ = movement(val.place, val.y, REST)
+    return curves.falls(z) and val.last == val.log.lowest and -val.relative(change, val.end) > SLOW
+
+
+def _apart(m: Measures) -> bool:
+    """Whether validation ends at more than twice a training loss of the same scale."""
+    train, val = m.train, m.val
+    if m.swapped or train is None or val is None or not (train.positive and val.positive):
+        return False
+    return val.log.ending > TWICE * train.log.ending and 1 / TWICE < val.start / train.start < TWICE
+
+
 def advice(m: Measures) -> tuple[str, ...]:
     refine, further = VERDICT.code.advice
-    if m.score is None or m.score.gap is None or m.score.gap <= GAP:
+    metrics = m.score is not None and m.score.gap is not None and m.score.gap > GAP
+    if m.val is None and (m.score is None or m.score.gap is None):
+        return refine, "to go further: a larger model, with the same measure of both splits logged to see the gap"
+    if not metrics and not _apart(m):
         return refine, further
-    return refine, "the gap between the metrics leaves room for augmentation and weight decay", further
+    of_what = "metrics" if metrics else "losses"
+    return refine, f"the gap between the {of_what} leaves room for augmentation and weight decay"
 
 
 VERDICT = Verdict(

@@ -40,6 +40,8 @@ def judge(m: Measures) -> Outcome:
         return Outcome(True, text, {"lr": rate, "range": [low, high]}, low / rate)
     if not m.begins:
         return unasked(late_start(train))
+    if m.score is not None and m.score.moved:
+        return silent(f"{m.score.name} got far: {course(m.score.log)}")
     straight = curves.linearity(train.place, train.smoothed)
     span = float(train.smoothed[0] - train.smoothed[-1])
     middle = float(np.interp((train.place[0] + train.place[-1]) / 2, train.place, train.smoothed))

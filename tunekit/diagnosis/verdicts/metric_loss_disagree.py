@@ -30,8 +30,9 @@ def judge(m: Measures) -> Outcome:
     gain = score.end - since
     held = score.best - score.end <= max(METRIC_HOLDS, score.jitter)
     wide = score.gap is not None and score.gap > GAP
-    evidence = {"val_rise": rise, "metric": score.name, "metric_gain_since": gain}
-    if held and gain >= METRIC_GAIN and not wide and rise <= MILD_RISE and score.bounded:
+    evidence = {"val_rise": rise, "metric_gain_since": gain}
+    far = val.relative(val.log.ending - val.log.lowest, val.log.lowest) > 2 * MILD_RISE
+    if held and gain >= METRIC_GAIN and not wide and rise <= MILD_RISE and not far and score.bounded:
         text = (
             f"the validation loss rose from {shown(val.log.lowest)} at its lowest to {shown(val.log.ending)} over the "
             f"last tenth while {score.name} held: {shown(score.reached)} at best, {shown(score.log.ending)} over the "

@@ -1,15 +1,21 @@
 """No validation loss and no validation metric of two points or more."""
 
+import numpy as np
+
 from tunekit.citations import NOTES
+from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
-from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.measures import Measures, Side
 from tunekit.diagnosis.verdict import Outcome, Verdict, course, silent
+from tunekit.diagnosis.verdicts.diverged import judge as diverged
+from tunekit.diagnosis.verdicts.not_converged import SURE
 from tunekit.logs.log import finite
 from tunekit.vocabulary import Code, Remedy
 
 HELD_OUT = 0.1  # share of the data to hold out
 
 
+ROSE = 0.02  # share by which a training loss that ends above its start rose
 FEW = 4  # values of a metric alone below which they are no curve
 
 
@@ -19,9 +25,18 @@ def judge(m: Measures) -> Outcome:
         name = m.val.name if m.val is not None else m.score.name if m.score is not None else ""
         return silent(f"{name!r} is validation")
     text = f"{_what_there_is(m)}, so nothing can be said of generalisation"
-    if m.train is not None and not m.train.bad_end:
-        text += f"; the training loss went {course(m.train.log)}"
+    if m.train is not None and not m.train.bad_end and not diverged(m).speaks:
+        rises = _rises(m.train)
+        each = " at each point" if rises and bool(np.all(np.diff(m.train.log.y) > 0)) else ""
+        text += f"; the training loss {'rose' if rises else 'went'}{each}, {course(m.train.log)}"
+        text = text.replace("went, ", "went ")
     return Outcome(True, text, {"val_points": 0}, 10.0)
+
+
+def _rises(train: Side) -> bool:
+    """Whether the training loss ends above where it began, by no chance."""
+    ends = train.relative(train.log.ending - train.log.first, train.log.first) > ROSE
+    return ends and train.end > train.start and curves.trend(train.y) > -SURE
 
 
 def _what_there_is(m: Measures) -> str:
@@ -32,6 +47,12 @@ def _what_there_is(m: Measures) -> str:
     if len(finite(m.log.val)[1]) == 1:
         return "the log has a single validation loss, which is no curve"
     return "the log has no validation curve"
+
+
+def advice(m: Measures) -> tuple[str, ...]:
+    if m.train is not None and m.log.objective is None and not diverged(m).speaks and _rises(m.train):
+        return ("find out why the training loss rises: its sign, its rate, what it sums over", *VERDICT.code.advice)
+    return VERDICT.code.advice
 
 
 VERDICT = Verdict(
@@ -46,6 +67,7 @@ VERDICT = Verdict(
     ),
     judge,
     changed_by="a validation curve",
+    advice=advice,
     remedies=(Remedy("run", {"data.val_fraction": HELD_OUT}),),
     beside=True,
     certain=True,

@@ -10,6 +10,7 @@ from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
     course,
+    course_by_lowest,
     eighths,
     halves,
     losses_lacking,
@@ -23,7 +24,9 @@ from tunekit.vocabulary import Code, Remedy
 
 FALLING = -0.02  # change of the training loss over the last quarter, relative, that is still a fall (SURVEY)
 VAL_FALLING = -0.01  # the same of validation over the last 30 %, or 10 % where it has 50 points (SURVEY)
-VAL_FALLING_CLEARLY = -0.03  # the same, from where on it counts whatever the metric does
+VAL_FALLING_CLEARLY = -0.03  # the same, from where on it counts whatever the metric does ...
+STEADY, STEADY_POINTS = 0.05, 8  # ... or a fall by this share of its whole, over so many validations
+TURNED = 0.1  # the training loss that far above its lowest has turned, whatever it does since
 VAL_TURNED = 0.05  # validation that far above a best that lies in the first 90 % of the run has turned
 BEST_LATE = 0.7  # share of the run behind which a validation that still falls has its lowest value
 LEARNT = 0.1  # share of the loss that is gone, below which a slope may be chance ...
@@ -36,8 +39,9 @@ SCORE_RISING = 0.005  # gain of the metric over the last 30 % where there is no 
 
 def judge(m: Measures) -> Outcome:
     train, val, score = m.train, m.val, m.score
-    if train is None:
-        return unasked(losses_lacking(train))
+    lacks = losses_lacking(train)
+    if train is None or lacks:
+        return unasked(lacks)
     if m.log.procedure is not None and m.log.procedure.still_improving:
         return Outcome(True, "validation was still improving when the run ended, as the fine run saw", {}, 1.0)
     if score is not None and score.bounded and score.end >= 1 - ROUNDING:
@@ -48,6 +52,10 @@ def judge(m: Measures) -> Outcome:
     gain = -change / whole if whole > 0 else 0.0
     evidence = {"train_change": relative, "share_of_fall": gain}
     text = f"the training loss still fell, {eighths(train.log)}"
+    late = train.low_at >= BEST_LATE * (len(train.y) - 1)
+    rough = train.relative(2 * train.jitter, train.low)
+    if not late and train.relative(train.end - train.low, train.low) > max(TURNED, rough):
+        return silent(f"the training loss lay below its end before: {course_by_lowest(train.log)}")
     if score is not None and val is None and still_rises(score):
         change, _, _ = movement(score.place, score.y, REST)
         better = "rose" if score.sign > 0 else "fell"
@@ -65,7 +73,9 @@ def judge(m: Measures) -> Outcome:
         evidence["val_change"] = moved
         turned = val.low_at < 0.9 * (len(val.y) - 1) and val.relative(val.end - val.low, val.low) > VAL_TURNED
         settled = score is not None and score.bounded and movement(score.place, score.y, window)[0] < SCORE_RISING
-        weak = moved > VAL_FALLING_CLEARLY and settled
+        over, steady_z, of_it = movement(val.place, val.y, REST)
+        steady = steady_z < SURE and -over > STEADY * (val.start - val.low) and len(of_it) >= STEADY_POINTS
+        weak = moved > VAL_FALLING_CLEARLY and settled and not steady
         early = int(np.argmin(val.y)) < BEST_LATE * (len(val.y) - 1)
         before, after = halves(val.log)
         rises = val.relative(after - before, before) > -VAL_FALLING
@@ -88,7 +98,9 @@ def still_rises(score: Score) -> bool:
     change, z, part = movement(score.place, score.y, REST)
     scale = 1.0 if score.bounded else max(score.best - score.start, abs(score.end))
     at_best = float(score.y[-1]) >= float(np.max(score.y))
-    return len(part) >= 4 and change > SCORE_GAIN * scale and z > curves.SIGNIFICANT and at_best
+    rises = change > SCORE_GAIN * scale and z > curves.SIGNIFICANT
+    seen = len({shown(half) for half in halves(score.log)}) > 1  # in three digits
+    return len(part) >= 4 and rises and at_best and seen
 
 
 MOST_EPOCHS = 1e6

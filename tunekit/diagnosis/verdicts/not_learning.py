@@ -28,6 +28,7 @@ DEAD_TOTAL = 0.5
 """Share of the starting loss that may go in the first transient, if a metric shows that nothing was learnt."""
 DEAD_METRIC = 0.03
 """Range of a metric that did not move, as a fraction. (AUTOTRAINER: 0.03 is an oscillation, 0.01 an improvement)"""
+DEAD_NOISES = 4.0  # ... or in standard deviations of its noise: that of so many, between its 5th and 95th percentile
 DEAD_ACCURACY = 0.6
 """Accuracy from which a flat curve is a trained network rather than a dead one. (AUTOTRAINER: 0.6 to 0.7)"""
 DEAD_POINTS = 8  # points needed to say that nothing moves ...
@@ -63,13 +64,17 @@ def judge(m: Measures) -> Outcome:
     moves = silent(f"the training loss went {course(train.log)}")
     if m.swapped or not m.begins or warm_up_ends(m) > 0.8 or lowest > 5 * DEAD_NOISE_DROP:
         return moves
+    if score is not None and not score.bounded and score.moved:
+        return silent(f"{score.name} moved: {course(score.log)}")
     if score is not None and score.bounded:
-        if score.spread >= DEAD_METRIC or (score.is_accuracy and score.best >= DEAD_ACCURACY):
+        if score.spread >= max(DEAD_METRIC, DEAD_NOISES * score.jitter) or (
+            score.is_accuracy and score.best >= DEAD_ACCURACY
+        ):
             return silent(
                 f"{score.name} moved: {shown(score.log.lowest)} at its lowest and {shown(score.log.highest)} at its "
                 "highest"
             )
-        evidence |= {"metric": score.name, "metric_range": score.spread, "metric_end": score.end}
+        evidence["metric_range"] = score.spread
     within_noise = late < noise and late < DEAD_NOISE_DROP and not curves.falls(trend)
     quiet = noise < QUIET or (score is not None and score.bounded)
     flat = (quiet and total < DEAD_DROP) or (quiet and within_noise and total < DEAD_NOISE_DROP)
@@ -77,12 +82,13 @@ def judge(m: Measures) -> Outcome:
     stuck = min(late, behind) < DEAD_DROP and total < DEAD_TOTAL and score is not None and score.bounded
     if not (flat or (stuck and (not curves.falls(trend) or min(late, behind) < DEAD_DROP / 2))):
         return moves
-    stays = abs(train.relative(train.log.first - train.log.ending, train.log.first)) < DEAD_NOISE_DROP
-    text = (
-        f"the training loss stays where it was: {course(train.log)}"
-        if stays
-        else f"the training loss stands still behind its first points: {course_by_lowest(train.log)}"
-    )
+    moved = train.relative(train.log.ending - train.log.first, train.log.first)
+    if abs(moved) < DEAD_NOISE_DROP:
+        text = f"the training loss stays where it was: {course(train.log)}"
+    elif moved > 0:
+        text = f"the training loss does not fall: {course_by_lowest(train.log)}"
+    else:
+        text = f"the training loss stands still behind its first points: {course_by_lowest(train.log)}"
     if score is not None and score.bounded:
         text += f", {score.name} at {shown(score.log.ending)} over the last tenth"
     text += _guessing(m, train.end)
@@ -110,7 +116,7 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
     text = f"validation {score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
     if not m.derived:
         text += f", and the {'validation' if m.swapped else 'training'} loss went {course(train.log)}"
-    return Outcome(True, text, {"metric": score.name, "metric_end": score.end, "points": len(score.y)}, 2.0)
+    return Outcome(True, text, {"points": len(score.y)}, 2.0)
 
 
 def _at_chance(m: Measures, train: Side) -> Outcome | None:

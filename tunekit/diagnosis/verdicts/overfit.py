@@ -91,7 +91,7 @@ def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
     rise = rise_of(m, val)
     if rise is None:
         return None
-    evidence = {"val_best": val.log.lowest, "val_end": val.end, "val_rise": rise, "train_end": train.end, **_gaps(m)}
+    evidence = {"val_rise": rise, **_gaps(m)}
     text = (
         f"the validation loss rose from {shown(val.log.lowest)}, its lowest value, at {val.unit} "
         f"{place(val.log.lowest_x)} to {shown(val.log.ending)} over the last tenth"
@@ -114,8 +114,7 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
     ratio = val.end / train.end
     gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
     apart = m.score.gap if m.score is not None and m.score.bounded else None
-    rough = np.hypot(train.jitter, val.jitter) / np.sqrt(max(1.0, END * len(val.y)))
-    if val.end - train.end <= GAP_NOISES * rough:
+    if val.end - train.end <= GAP_NOISES * _rough(train, val):
         return None
     if fell <= STALL_FELL_ON or then - train.end <= FALL_NOISE * train.sigma or ratio <= STALL_RATIO:
         return None
@@ -123,12 +122,17 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
         return None
     if gap <= STALL_GAP and not (apart is not None and apart > GAP):
         return None
-    evidence = {"val_best": val.log.lowest, "val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    evidence = {"gap": gap, **_gaps(m)}
     text = (
         f"the validation loss stands at {shown(val.log.ending)} over the last tenth, {shown(val.log.lowest)} at its "
         f"lowest, while training fell on to {shown(train.log.ending)}"
     )
     return Outcome(True, text + _gap_words(m), evidence, min(fell / STALL_FELL_ON, ratio / STALL_RATIO))
+
+
+def _rough(train: Side, val: Side) -> float:
+    """What noise leaves of a gap over the last tenth."""
+    return float(np.hypot(train.jitter, val.jitter) / np.sqrt(max(1.0, END * len(val.y))))
 
 
 def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
@@ -138,9 +142,11 @@ def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
     gap = curves.ratio(val.end - train.end, max(train.start, val.start) - train.end)
     ratio = curves.ratio(val.end, train.end)
     change, _, _ = movement(val.place, val.y, REST)
+    if val.end - train.end <= GAP_NOISES * _rough(train, val):
+        return None
     if gap <= LEFT_BEHIND or ratio <= LEFT_RATIO or val.relative(change, val.end) < -FALLS_AGAIN:
         return None
-    evidence = {"val_end": val.end, "train_end": train.end, "gap": gap, **_gaps(m)}
+    evidence = {"gap": gap, **_gaps(m)}
     text = (
         "validation was left behind from a start alike: "
         f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
@@ -155,7 +161,7 @@ def _apart(m: Measures) -> Outcome | None:
         return None
     fall_ = score.best - max(score.end, curves.tail(score.y, END, 3))
     early_best = score.best_at < RISE_BEFORE * (len(score.y) - 1)
-    evidence = {"metric": score.name, "metric_best": score.best, "metric_end": score.end, **_gaps(m)}
+    evidence = _gaps(m)
     if score.gap is not None and score.is_accuracy:
         change, _, _ = movement(score.place, score.y, 0.3)
         stalled = change < METRIC_GAIN and score.gap > METRIC_GAP and len(score.y) >= FEW_VALIDATIONS
@@ -189,21 +195,17 @@ def _still_falls(val: Side) -> bool:
     return curves.falls(z) and val.relative(change, val.end) < -FALLS_AGAIN
 
 
-def _gaps(m: Measures) -> dict[str, float | str]:
-    if m.score is None or m.score.gap is None or m.score.train_end is None:
+def _gaps(m: Measures) -> dict[str, float]:
+    score = m.score
+    if score is None or score.trained is None:
         return {}
-    sign = m.score.sign
-    return {
-        "metric": m.score.name,
-        "train_metric": sign * m.score.train_end,
-        "val_metric": sign * m.score.end,
-        "metric_gap": m.score.gap,
-    }
+    trained, held = score.trained.ending, score.log.ending
+    return {"train_metric": trained, "val_metric": held, "metric_gap": score.sign * (trained - held)}
 
 
 def _gap_words(m: Measures) -> str:
     score = m.score
-    if score is None or score.trained is None or not score.bounded:
+    if score is None or score.trained is None or not score.bounded or (score.gap or 0.0) <= 0:
         return ""
     ends = f"{100 * score.trained.ending:.1f} % in training and {100 * score.log.ending:.1f} % in validation"
     return f"; over the last tenth {score.name} is {ends}"

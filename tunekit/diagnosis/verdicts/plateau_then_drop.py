@@ -29,7 +29,8 @@ STOOD_LATER = 0.15  # ... or at the level behind its first transient ...
 TRANSIENT = 0.12  # ... which takes this share of the run at most, where it is slow ...
 NEAR_START = 0.8  # ... and leaves this share of the loss
 STOOD_POINTS = 5  # points that a standstill needs: three in a row stand still by chance in a slow log
-DROPPED = 0.12  # fall from that level afterwards (SURVEY)
+DROPPED = 0.12  # fall from that level afterwards (SURVEY) ...
+LATER = 2.0  # ... and in falls to that level before: what fell at once did not stand still at first
 
 
 def judge(m: Measures) -> Outcome:
@@ -45,6 +46,7 @@ def judge(m: Measures) -> Outcome:
     if wobble > 2 * LEVEL * train.start:
         return silent(f"noise hides any standstill: the training loss jumps {jumps_of(train.log)}")
     behind = float(train.smoothed[int(TRANSIENT * len(train.y))])
+    begun = max(train.start, train.log.first)
     levels = [(curves.head(train.y, STOOD, 3), STOOD, BEGINS), (train.early, STOOD_LATER, BEGINS)]
     if behind > NEAR_START * train.start:
         levels.append((behind, STOOD_LATER, TRANSIENT))
@@ -61,7 +63,8 @@ def judge(m: Measures) -> Outcome:
         fell = (level - float(np.min(train.smoothed[last:]))) / abs(level)
         then = float(np.interp(train.place[last] + share, train.place, train.smoothed))
         # a straight line loses only twice as much in twice the time
-        sudden = level - then >= 3 * max(LEVEL * abs(level), level - float(train.smoothed[last]))
+        later = level - float(np.min(train.smoothed[last:])) >= LATER * (begun - level)  # it fell later, not at once
+        sudden = later and level - then >= 3 * max(LEVEL * abs(level), level - float(train.smoothed[last]))
         enough = share >= least and last - first + 1 >= STOOD_POINTS and fell >= DROPPED and sudden
         by_plan = warm >= 0.8 * (train.place[last] - train.place[0]) or any(
             abs(decay - train.place[last]) < 0.08 for decay in decays

@@ -26,14 +26,14 @@ def judge(m: Measures) -> Outcome:
     reward = course(objective.curves.get("reward"))
     if reward is None:
         return unasked("too few returns")
-    fell, gained = reward.best - reward.end, reward.best - reward.start
-    far = fell > LOST * gained and (fell > LOST * abs(reward.best) or reward.end < reward.start)
-    stays = reward.last_high < reward.best - fell / 2
-    evidence = {"reward_start": reward.start, "reward_best": reward.best, "reward_end": reward.end}
+    first, best, last = float(reward.means[0]), reward.best, float(reward.means[-1])
+    fell, gained = best - last, best - first
+    far = fell > LOST * gained and (fell > LOST * abs(best) or last < first)
+    stays = float(np.max(reward.halves[-2:])) < best - fell / 2
+    evidence = {"reward_first_tenth": first, "reward_best_tenth": best, "reward_last_tenth": last}
     besides = _besides(m)
     if far and stays and fell > NOISES * reward.noise and reward.best_place < BEFORE and len(reward.log.y) >= 10:
-        highest = shown(reward.log.highest)
-        text = f"{reward.name} falls from {highest} at its highest to {shown(reward.end)} over its last tenth"
+        text = f"{reward.name} falls from {shown(best)}, the mean of its best tenth, to {shown(last)}, that of its last"
         return Outcome(True, "; ".join([text, *besides]), evidence, fell / max(LOST * gained, NOISES * reward.noise))
     if besides and gained <= NOISES * reward.noise:
         text = f"{reward.name} does not rise, {reward.tenths}"
@@ -66,7 +66,7 @@ VERDICT = Verdict(
         name="reward_collapse",
         severity="fail",
         meaning="What is rewarded was learnt and is lost again: the return fell far below its best and stays there.",
-        measured=f"The median return of the last {percent(END)} lies below the best by {percent(LOST)} of "
+        measured=f"The mean return of the last {percent(END)} lies below that of the best by {percent(LOST)} of "
         f"what was gained and by {percent(LOST)} of the best (or below the start), {NOISES:g} times the "
         f"noise; or answers shrink to {percent(SHRUNK)}, or the divergence grows {KL_GROWTH:g} times, while the return "
         "does not rise.",

@@ -34,6 +34,7 @@ EVEN = 0.06  # relative spread of that ratio over the validations that still mak
 MOVED = 0.04  # share of the validation loss that goes meanwhile, or a ratio that stays says nothing
 FEW_POINTS = 4  # validations below which nothing is compared
 SAME_POINTS = 5  # validations that are the same number by no chance
+RISES, LOW = 0.2, 0.5  # gain of training accuracy beside a validation accuracy that stays, below this
 WHOLE = 12  # whole numbers that count; above them each ratio is near one
 
 
@@ -45,7 +46,7 @@ def judge(m: Measures) -> Outcome:
         return unasked(NO_VALIDATION_LOSS)
     if val.points < FEW_POINTS:
         return unasked(f"fewer than {FEW_POINTS} validations")
-    special = _multiple(m) or _at_chance(m) or _unmoved(m, train, val) or _unfed(m)
+    special = _multiple(m) or _at_chance(m) or _unmoved(m, train, val) or _unfed(m) or _other_answers(m, train, val)
     if special is not None:
         return special
     if val.bad >= BAD_POINTS and val.bad_end and not train.bad:
@@ -117,6 +118,25 @@ def _unmoved(m: Measures, train: Side, val: Side) -> Outcome | None:
         f"went {course(train.log)}"
     )
     return Outcome(True, text, {"val_loss": val.log.last, "train_drop": m.drop}, 1.5)
+
+
+def _other_answers(m: Measures, train: Side, val: Side) -> Outcome | None:
+    """Validation's accuracy stays, low, from first to last, though its loss falls as training's does, whose accuracy
+    rises."""
+    score = m.score
+    if score is None or score.trained is None or not score.is_accuracy or len(score.y) < SAME_POINTS or m.derived:
+        return None
+    rose = score.trained.ending - score.trained.first
+    stays = float(np.ptp(score.log.y)) < UNMOVED_METRIC + 4 * score.jitter and score.best - score.start < UNMOVED_METRIC
+    fell = val.relative(val.start - val.end, val.start) >= UNMOVED and val.low_at >= len(val.y) / 2
+    if not (stays and fell and rose >= RISES and score.best < LOW and m.drop >= UNMOVED):
+        return None
+    text = (
+        f"validation {score.name} stays where it was, {course(score.log)}, while both losses fall, training's "
+        f"{course(train.log)} and validation's {course(val.log)}, and training {score.name} rises: "
+        "validation's labels or their order are others"
+    )
+    return Outcome(True, text, {"metric_gain": score.best - score.start, "val_drop": m.drop}, rose / RISES)
 
 
 def _at_chance(m: Measures) -> Outcome | None:

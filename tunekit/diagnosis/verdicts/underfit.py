@@ -6,7 +6,7 @@ from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
 from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, losses_lacking, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.not_converged import FALLING
-from tunekit.diagnosis.verdicts.not_learning import DEAD_DROP
+from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, DEAD_DROP
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Remedy
 
@@ -42,7 +42,7 @@ def judge(m: Measures) -> Outcome:
     few = train.start - train.end < max(train.sigma, NOISES * train.jitter)
     late = train.relative(train.behind - train.end, train.behind)
     nothing = drop < DEAD_DROP or few or late < DEAD_DROP
-    if nothing and (score is None or not score.bounded):
+    if nothing and (score is None or not score.bounded or not (score.gained or score.best >= DEAD_ACCURACY)):
         return silent(f"the training loss went {course(train.log)}, as that of a finished or a dead model does")
     limit = UNDER_DROP_ALONE if m.begins else 0.0
     words = f"the training loss settled: {course(train.log)}"
@@ -54,8 +54,10 @@ def judge(m: Measures) -> Outcome:
             limit = 0.9 if drop < 0.9 else 0.0
         elif not score.is_accuracy and level < POOR:
             limit = UNDER_DROP
-        evidence |= {"metric": score.name, "metric_level": level}
+        evidence["metric_level"] = level
         words += f", {score.name} reaches {shown(score.reached)} in validation"
+    elif score is not None and score.moved:
+        return silent(f"{score.name} got far: {course(score.log)}")
     if drop >= limit:
         return silent(f"the training loss fell {course(train.log)}")
     text = words + (", with no gap to validation" if val is not None else "") + ": it may be too little capacity"

@@ -43,7 +43,7 @@ def judge(m: Measures) -> Outcome:
     below = val.end < BELOW * train.end
     vanished = train.end < VANISHED * train.start and val.end < VANISHED * max(val.start, train.start)
     vanished = vanished and val.end < ALIKE * train.end
-    evidence = {"perfect_share": share, "val_end": val.end, "train_end": train.end}
+    evidence = {"perfect_share": share}
     if share >= PERFECT_SHARE and len(score.y) >= 8 and (below or vanished):
         text = (
             f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points; over the last tenth "
@@ -64,7 +64,7 @@ def _single(m: Measures) -> Outcome | None:
     if train.end > VANISHED * train.start:
         return None
     text = f"the only validation loss is {shown(float(values[0]))}, and the training loss went {course(train.log)}"
-    return Outcome(True, text, {"val_loss": float(values[0]), "train_end": train.end}, 1.3)
+    return Outcome(True, text, {"val_loss": float(values[0])}, 1.3)
 
 
 VERDICT = Verdict(
