@@ -38,6 +38,7 @@ STEP_NAMES = _words(
     "step global_step trainer_global_step iteration iterations iter iters total_iter total_steps steps "
     "num_updates update updates niter ni it batch batch_idx batch_num batch_id i"
 )
+EPISODE_NAMES = _words("episode episodes episode_num episode_number episode_id episode_idx n_episode i_episode")
 EPOCH_NAMES = _words("epoch epochs ep epoch_num epoch_number current_epoch epoch_idx n_epoch")
 EPOCH_LEVEL = frozenset({"epoch"})
 STEP_LEVEL = frozenset({"step", "batch", "minibatch", "iter", "iteration"})
@@ -149,7 +150,7 @@ def part(name: str) -> Part:
     """
     words = split(name)
     joined = "_".join(words)
-    if joined in EPOCH_NAMES or joined in STEP_NAMES:
+    if joined in EPOCH_NAMES or joined in STEP_NAMES or joined in EPISODE_NAMES:
         return Part("", "epoch" if joined in EPOCH_NAMES else "step", ())
     if RATE & set(words) or "learning_rate" in joined:
         return Part(side(words), "rate", ())

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunekit.logs.log import Array, curve, floats
-from tunekit.logs.names import EPOCH_NAMES, STEP_NAMES, part, split
+from tunekit.logs.names import EPISODE_NAMES, EPOCH_NAMES, STEP_NAMES, part, split
 from tunekit.vocabulary import Curve
 
 Rows = npt.NDArray[np.int64]
@@ -163,8 +163,13 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     total = 1 + max(int(column.rows[-1]) for column in columns.values())
     data = {name: column for name, column in columns.items() if part(name).kind not in ("step", "epoch")}
     busiest = max((len(column.rows) for column in data.values()), default=0)
-    step = _clock_column(columns, STEP_NAMES, busiest)
     epoch = _clock_column(columns, EPOCH_NAMES, 0) or _index_column(columns, total)
+    step = _clock_column(columns, STEP_NAMES, busiest)
+    if step is not None and epoch is not None and _is_length(step, epoch):
+        step = None
+    episode = _clock_column(columns, EPISODE_NAMES, busiest)
+    if episode is not None and (step is None or (_falls(step) and not _falls(episode))):
+        step = episode
     result = Series()
     if step is not None and epoch is None:
         step = _risen(step, data, result.notes)
@@ -224,6 +229,17 @@ def _clock_column(columns: Columns, names: Sequence[str], points: int) -> Column
             if np.any(good) and float(np.ptp(column.values[good])) > 0:
                 return Column(column.rows[good], column.values[good])
     return None
+
+
+def _falls(column: Column) -> bool:
+    return bool(np.any(np.diff(column.values) < 0))
+
+
+def _is_length(step: Column, clock: Column) -> bool:
+    """Whether steps go up and down where another column counts each row: an episode's length is no clock."""
+    if not np.array_equal(step.rows, clock.rows) or not np.all(np.diff(clock.values) > 0):
+        return False
+    return float(np.mean(np.diff(step.values) < 0)) > JITTER
 
 
 def _index_column(columns: Columns, total: int) -> Column | None:
