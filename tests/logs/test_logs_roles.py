@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tunekit.logs import read
 from tunekit.logs.log import floats
+from tunekit.logs.names import part
 from tunekit.vocabulary import Curve
 
 COUNT = 40
@@ -66,3 +68,61 @@ class TestClocks:
         assert values(log.train) == LOSS
         assert log.train is not None
         assert log.train.unit == "epoch"
+
+
+def noise(seed: int, count: int = COUNT) -> list[float]:
+    return [round(float(value), 4) for value in np.random.default_rng(seed).normal(size=count)]
+
+
+RECON = [round(0.1 + 1.6 / (1 + k) + 0.01 * noise(1)[k], 4) for k in range(COUNT)]
+DIVERGENCE = [round(40 + 6 * k + 3 * noise(2)[k], 3) for k in range(COUNT)]
+THIRD = [round(0.5 + 0.05 * noise(3)[k], 4) for k in range(COUNT)]
+
+
+class TestWholes:
+    """A total is not added to its own parts."""
+
+    @pytest.mark.parametrize("name", ["loss_vae", "vae_loss", "loss_elbo", "train_L_vae", "elbo/loss"])
+    def test_one_whose_name_says_so(self, tmp_path: Path, name: str) -> None:
+        beta = [0.001 * k for k in range(COUNT)]  # so that no fixed weights give it
+        total = [round(RECON[k] + beta[k] * DIVERGENCE[k], 4) for k in range(COUNT)]
+        mark = "train_L" if "_L_" in name else "loss"
+        parts = {f"{mark}_recon": RECON, f"{mark}_kl": DIVERGENCE}
+        (log,) = read(table(tmp_path / "log.csv", step=list(range(COUNT)), **{name: total}, **parts))
+        assert values(log.train) == total
+
+    @pytest.mark.parametrize("weights", [(1, 1, 1), (1, 0.02, 0.5), (2.5, 0.001, 10)])
+    @pytest.mark.parametrize("place", [0, 3])
+    def test_one_that_the_others_add_up_to(self, tmp_path: Path, weights: tuple[float, ...], place: int) -> None:
+        rows = zip(RECON, DIVERGENCE, THIRD, strict=True)
+        total = [round(sum(w * v for w, v in zip(weights, row, strict=True)), 4) for row in rows]
+        columns = list({"rec_loss": RECON, "kl_loss": DIVERGENCE, "mmd_loss": THIRD}.items())
+        columns.insert(place, ("task_loss", total))
+        (log,) = read(table(tmp_path / "log.csv", step=list(range(COUNT)), **dict(columns)))
+        assert values(log.train) == total
+
+    def test_parts_are_added(self, tmp_path: Path) -> None:
+        parts = {"box_loss": RECON, "dfl_loss": DIVERGENCE, "cls_loss": THIRD}
+        (log,) = read(table(tmp_path / "log.csv", step=list(range(COUNT)), **parts))
+        assert values(log.train) == pytest.approx(np.sum([*parts.values()], axis=0))
+
+    def test_parts_that_fall_alike_are_added(self, tmp_path: Path) -> None:
+        parts = {
+            name: [round(scale * loss, 6) for loss in LOSS]
+            for name, scale in (("box", 1.0), ("obj", 0.4), ("cls", 2.0))
+        }
+        columns = {f"{name}_loss": part for name, part in parts.items()}
+        (log,) = read(table(tmp_path / "log.csv", step=list(range(COUNT)), **columns))
+        assert values(log.train) == pytest.approx(np.sum([*parts.values()], axis=0))
+
+    def test_summed_losses(self, tmp_path: Path) -> None:
+        total = [round(3 * loss, 4) for loss in LOSS]
+        columns = {"train_summed_losses": total, "train_loss_mel": LOSS, "train_loss_fm": RECON}
+        (log,) = read(table(tmp_path / "log.csv", step=list(range(COUNT)), **columns))
+        assert values(log.train) == total
+
+    def test_names_with_an_l(self) -> None:
+        kinds = {name: part(name).kind for name in ("L_total", "train_L_vae", "L1_loss", "G_loss", "L_kl")}
+        assert set(kinds.values()) == {"loss"}
+        assert part("L_total").total
+        assert {part(name).kind for name in ("L_hand", "pos_L_eye", "l_total", "L", "z_L1")} == {""}

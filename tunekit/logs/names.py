@@ -48,11 +48,14 @@ EMPTY_WORDS = (
     | frozenset(
         _words(
             "avg mean average total overall all running metrics metric stats performance history dataloader idx of the "
-            "set scalars per sum final model main end value on b logs log scalar smoothed avr running current s agg"
+            "set combined aggregated summed scalars per sum final model main end value on b logs log scalar smoothed avr "
+            "running current s agg"
         )
     )
 )
 """Words that do not tell one loss from another: `train/loss_epoch` and `loss` are the same loss."""
+
+TOTALS = frozenset(_words("total overall sum summed all combined aggregated"))
 
 RECORDS = frozenset(
     _words(
@@ -124,6 +127,16 @@ _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[-_:.](?=[0-9])|(?<=0\.5):0\.")
 _AVERAGE_PRECISION = re.compile(r"(map|ap|AP)[_@-]?(?=[0-9])")
 _CAMEL = re.compile(r"([a-z0-9])([A-Z])")
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]+")
+_LOSS_OF = re.compile(r"(?<![A-Za-z0-9])L[_-](?=[A-Za-z])")
+_OF_A_LOSS = TOTALS | frozenset(
+    _words(
+        "vae elbo kl kld kldiv rec recon reconstruction ce bce nll mse mae l1 l2 cls reg box obj adv gan g d gen disc "
+        "cyc cycle idt perceptual perc style content tv contrastive align aux sup unsup consistency distill kd pde bc "
+        "ic physics dice focal triplet mmd"
+    )
+)
+"""Words behind the L of a loss, `L_total`; that of `L_hand` is a side."""
+
 _GLUED = re.compile(
     r"^(train|training|trn|tr|validation|valid|val|eval|dev|test|tst|avg|avr|total)"
     r"(loss|losses|nll|acc|accuracy|acc1|acc5|err|error|f1|auc|iou|miou|dice|mae|mse|rmse|ppl|lr)$"
@@ -161,7 +174,7 @@ def part(name: str) -> Part:
     kind = _kind(words)
     if kind == "loss":
         rest = tuple(word for word in rest if word not in LOSS or word in ("bce", "ce"))
-    return Part(side(words), kind, rest, level, bool({"total", "overall", "sum", "all"} & set(words)))
+    return Part(side(words), kind, rest, level, not TOTALS.isdisjoint(words))
 
 
 def split(name: str) -> list[str]:
@@ -197,6 +210,10 @@ def _split(name: str) -> tuple[str, ...]:
     for word in _NO_LETTER.split(text):
         glued = _GLUED.match(word)
         words += glued.groups() if glued else [word] if word else []
+    if "l" in words and _LOSS_OF.search(name) and LOSS.isdisjoint(words):
+        place = words.index("l")
+        if not _OF_A_LOSS.isdisjoint(words[place + 1 :]):
+            words[place] = "loss"
     return tuple(_ONE_WORD.get(word, word) for word in words)
 
 

@@ -14,6 +14,7 @@ from tunekit.logs.log import Array, Log, Metric, curve, finite, floats
 from tunekit.logs.names import ADVERSARIAL, BOUNDED, OPPONENTS, SCORES, SQUARES, Part, part, preference, split
 from tunekit.logs.objectives import objective_of
 from tunekit.logs.table import Series
+from tunekit.logs.wholes import whole
 from tunekit.vocabulary import Curve, UserError
 
 ENOUGH = 8
@@ -166,13 +167,16 @@ def _sum_of(keys: Sequence[str], curves: Mapping[str, Curve], notes: list[str]) 
     keys = [key for key in keys if part(key).level == level]
     first = floats(curves[keys[0]].x)
     together = all(np.array_equal(first, floats(curves[key].x)) for key in keys)
+    if (total := whole(keys, curves, together)) is not None:
+        notes.append(f"{total!r} is taken for the total of {', '.join(key for key in keys if key != total)}")
+        return curves[total]
     if len(keys) == 1 or not together or any(ADVERSARIAL & set(part(key).core) for key in keys):
         if len(keys) > 1:
             notes.append(f"several losses; {best!r} is taken (--train and --val choose others)")
         return curves[best]
-    total = np.sum([floats(curves[key].y) for key in keys], axis=0)
+    added = np.sum([floats(curves[key].y) for key in keys], axis=0)
     notes.append(f"loss is the sum of {', '.join(keys)}")
-    return curve(" + ".join(keys), first, total, curves[keys[0]].unit)
+    return curve(" + ".join(keys), first, added, curves[keys[0]].unit)
 
 
 def _opponent(key: str) -> bool:

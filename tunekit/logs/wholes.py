@@ -1,0 +1,71 @@
+"""Which of several losses of one training is the whole and not a part: by its name, or as the others add up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tunekit.logs.log import Array, floats
+from tunekit.logs.names import part
+from tunekit.vocabulary import Curve
+
+NAMED = frozenset(("vae", "cvae", "vqvae", "elbo", "nelbo", "vlb"))
+"""Words of a loss that is a reconstruction and a divergence together."""
+
+PARTS = 30
+"""Losses among which a whole is looked for."""
+
+ROWS = 2000
+"""Points by which it is looked for."""
+
+FEWEST = 4
+"""Points for each loss from which weights tell something."""
+
+EXACT = 0.003
+"""Share of its spread by which a whole may differ from the weighted sum of its parts: what rounding does."""
+
+NEAR = 0.005
+"""Share of itself by which it may differ from their plain sum."""
+
+NEEDED = 10.0
+"""Without any one of its parts the sum is off by so many times as much: several losses that fall alike tell nothing."""
+
+
+def whole(keys: Sequence[str], curves: Mapping[str, Curve], together: bool) -> str | None:
+    """The loss among these that the others are parts of; None where none is. `together`: they share their clock."""
+    named = [key for key in keys if part(key).core and NAMED.issuperset(part(key).core)]
+    if len(named) == 1 or not together or not 3 <= len(keys) <= PARTS:
+        return named[0] if len(named) == 1 else None
+    columns = np.stack([floats(curves[key].y) for key in keys], axis=1)
+    columns = columns[np.all(np.isfinite(columns), axis=1)]
+    columns = columns[:: 1 + len(columns) // ROWS]
+    if len(columns) < 3:
+        return None
+    sums = [key for place, key in enumerate(keys) if _is_sum(columns, place)]
+    weighted = len(columns) >= FEWEST * len(keys)
+    sums = sums or [key for place, key in enumerate(keys) if weighted and _is_weighted(columns, place)]
+    return sums[0] if len(sums) == 1 else None
+
+
+def _is_sum(columns: Array, place: int) -> bool:
+    own = columns[:, place]
+    off = np.abs(own - (np.sum(columns, axis=1) - own))
+    return bool(np.all(off <= NEAR * np.abs(own) + 1e-12))
+
+
+def _is_weighted(columns: Array, place: int) -> bool:
+    """Whether a column is a sum of others with weights of their own that are not negative, each of them needed."""
+    own = columns[:, place]
+    least = EXACT * float(np.std(own))
+    others = np.delete(columns, place, axis=1)
+    weights, off = _fitted(others, own)
+    if off > least or np.any(weights * np.std(others, axis=0) < -least):
+        return False
+    used = np.flatnonzero(weights * np.std(others, axis=0) > least)
+    return len(used) >= 2 and all(_fitted(np.delete(others, part, axis=1), own)[1] > NEEDED * off for part in used)
+
+
+def _fitted(others: Array, own: Array) -> tuple[Array, float]:
+    weights: Array = np.linalg.lstsq(others, own, rcond=None)[0]
+    return weights, float(np.sqrt(np.mean((own - others @ weights) ** 2)))
