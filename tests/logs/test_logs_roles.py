@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tunekit.diagnosis import judge
 from tunekit.logs import read
 from tunekit.logs.log import floats
 from tunekit.logs.names import part
-from tunekit.vocabulary import Curve
+from tunekit.vocabulary import Curve, UserError
 
 COUNT = 40
 LOSS = [round(0.4 + 2.5 / (1 + 0.3 * k) + 0.02 * (-1) ** k, 4) for k in range(COUNT)]
@@ -126,3 +127,38 @@ class TestWholes:
         assert set(kinds.values()) == {"loss"}
         assert part("L_total").total
         assert {part(name).kind for name in ("L_hand", "pos_L_eye", "l_total", "L", "z_L1")} == {""}
+
+
+class TestEvaluations:
+    """Measures of one case after the other are no training."""
+
+    @staticmethod
+    def cases(count: int = 200) -> list[float]:
+        return [round(float(value), 4) for value in np.random.default_rng(5).uniform(0.2, 0.9, count)]
+
+    def test_of_pictures(self, tmp_path: Path) -> None:
+        lines = [
+            f"For picture val_{k}.png pixel accuracy is {v}  mean IoU is {v / 2:.4f}"
+            for k, v in enumerate(self.cases())
+        ]
+        with pytest.raises(UserError, match="results of an evaluation"):
+            read(written(tmp_path / "eval.log", "\n".join(lines)))
+
+    def test_in_a_table(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError):
+            read(table(tmp_path / "scores.csv", iou=self.cases(), dice=self.cases()))
+
+    def test_of_a_training_they_rise(self, tmp_path: Path) -> None:
+        lines = [f"done, accuracy: {0.3 + 0.6 * k / 60 + 0.02 * (-1) ** k:.4f}" for k in range(60)]
+        (log,) = read(written(tmp_path / "train.log", "\n".join(lines)))
+        assert log.metrics
+
+    def test_with_a_clock_they_stand_still(self, tmp_path: Path) -> None:
+        (log,) = read(table(tmp_path / "log.csv", epoch=list(range(1, 61)), val_accuracy=self.cases(60)))
+        assert log.metrics
+
+    def test_an_accuracy_that_moves_by_a_hair_is_no_divergence(self, tmp_path: Path) -> None:
+        right = [1.0, 1.0, 1.0, 1.0, 1.0, 0.9999, 1.0, 1.0, 0.9998, 0.9998, 0.9997, 0.9998]
+        rows = {"epoch": list(range(12)), "accuracy": right, "val_accuracy": [v - 0.02 for v in right]}
+        (log,) = read(table(tmp_path / "log.csv", **rows))
+        assert judge(log).code != "diverged"

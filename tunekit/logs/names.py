@@ -48,8 +48,8 @@ EMPTY_WORDS = (
     | frozenset(
         _words(
             "avg mean average total overall all running metrics metric stats performance history dataloader idx of the "
-            "set combined aggregated summed scalars per sum final model main end value on b logs log scalar smoothed avr "
-            "running current s agg"
+            "set combined aggregated summed scalars per sum final model main end value on b logs log scalar smoothed "
+            "avr running current s agg"
         )
     )
 )

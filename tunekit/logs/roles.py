@@ -36,6 +36,17 @@ METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
 
 
+EVALUATION = (
+    "holds measures without a loss or a step that do not get better: results of an evaluation, not of a training"
+)
+
+PARTS = 10
+"""Parts of such measures by whose medians it is told whether they get better."""
+
+LEADS = 25
+"""By how many of the 45 pairs of parts more must rise than fall."""
+
+
 class NoColumn(UserError):
     """A column that was asked for and is not in a log."""
 
@@ -54,6 +65,7 @@ def assemble(
     notes = list(series.notes)
     where = str(files[0]) if files else name
     curves = _told_apart(every, notes)
+    objective = objective_of(curves, format, name)
     train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
     val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
     if not (train or val) and train_loss is None and val_loss is None:
@@ -65,6 +77,9 @@ def assemble(
     train_loss, val_loss = _own_clock(train_loss, val_loss)
     metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
+    if train_loss is None and val_loss is None and not objective and metrics and _of_cases(metrics):
+        notes.append(EVALUATION)
+        metrics = ()
     return Log(
         format=format,
         files=tuple(str(file) for file in files),
@@ -75,9 +90,24 @@ def assemble(
         lr=_rate(curves),
         epochs=series.epochs,
         notes=tuple(dict.fromkeys(notes)),
-        objective=objective_of(curves, format, name),
+        objective=objective,
         gradients=next((curves[key] for key in curves if part(key).kind == "grad_norm"), None),
     )
+
+
+def _of_cases(metrics: Sequence[Metric]) -> bool:
+    """Whether measures are of one case after the other: no clock, not of two splits, and none gets better."""
+    found = [(m.maximize, item) for m in metrics for item in (m.train, m.val) if item is not None]
+    if any(item.unit != "row" for _, item in found) or "train" in {part(item.name).side for _, item in found}:
+        return False
+    long = [(maximize, floats(item.y)) for maximize, item in found if len(item.y) >= PARTS]
+    return bool(long) and not any(_improves(y if maximize else -y) for maximize, y in long)
+
+
+def _improves(y: Array) -> bool:
+    levels = np.array([np.median(piece) for piece in np.array_split(y[np.isfinite(y)], PARTS) if len(piece)])
+    first, second = np.triu_indices(len(levels), 1)
+    return float(np.sum(np.sign(levels[second] - levels[first]))) >= LEADS
 
 
 def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:

@@ -67,5 +67,5 @@ def _is_weighted(columns: Array, place: int) -> bool:
 
 
 def _fitted(others: Array, own: Array) -> tuple[Array, float]:
-    weights: Array = np.linalg.lstsq(others, own, rcond=None)[0]
+    weights = np.asarray(np.linalg.lstsq(others, own, rcond=None)[0], dtype=np.float64)
     return weights, float(np.sqrt(np.mean((own - others @ weights) ** 2)))
