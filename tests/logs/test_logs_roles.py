@@ -50,7 +50,9 @@ class TestClocks:
 
     def test_nor_in_a_document(self, tmp_path: Path) -> None:
         rows = [{"steps": LENGTHS[k], "episode": k, "reward": -90 + k, "loss": LOSS[k]} for k in range(COUNT)]
-        (log,) = read(written(tmp_path / "log.json", json.dumps({"seed": 1, "training": rows}, indent=1)))
+        tested = [{"episode": k, "reward": -80 + k} for k in range(0, COUNT, 10)]
+        document = {"seed": 1, "training": rows, "validation": tested}
+        (log,) = read(written(tmp_path / "log.json", json.dumps(document, indent=1)))
         assert log.objective is not None
         assert values(log.objective.curves["reward"]) == [-90 + k for k in range(COUNT)]
 
@@ -141,7 +143,7 @@ class TestEvaluations:
             f"For picture val_{k}.png pixel accuracy is {v}  mean IoU is {v / 2:.4f}"
             for k, v in enumerate(self.cases())
         ]
-        with pytest.raises(UserError, match="results of an evaluation"):
+        with pytest.raises(UserError, match="no course of a training"):
             read(written(tmp_path / "eval.log", "\n".join(lines)))
 
     def test_in_a_table(self, tmp_path: Path) -> None:
@@ -162,3 +164,70 @@ class TestEvaluations:
         rows = {"epoch": list(range(12)), "accuracy": right, "val_accuracy": [v - 0.02 for v in right]}
         (log,) = read(table(tmp_path / "log.csv", **rows))
         assert judge(log).code != "diverged"
+
+
+class TestFiles:
+    """What a file's name says, and what its rows are."""
+
+    @pytest.mark.parametrize("name", ["val_loss.txt", "valid.csv", "validation_metrics.csv", "test_loss.csv"])
+    def test_called_after_validation(self, tmp_path: Path, name: str) -> None:
+        rising = [round(0.3 + 0.01 * k, 3) for k in range(COUNT)]
+        lines = [f"epoch: {k} loss: {LOSS[k]} accuracy: {rising[k]}" for k in range(COUNT)]
+        file = tmp_path / name
+        if file.suffix == ".csv":
+            table(file, epoch=list(range(COUNT)), loss=LOSS, accuracy=rising)
+        else:
+            written(file, "\n".join(lines))
+        (log,) = read(file)
+        assert log.train is None
+        assert values(log.val) == LOSS
+        assert [values(metric.val) for metric in log.metrics] == [pytest.approx(rising)]
+
+    @pytest.mark.parametrize(
+        "name", ["test.csv", "dev.csv", "my_validation_run.csv", "train_loss.csv", "eval_run3.csv"]
+    )
+    def test_not_called_after_validation(self, tmp_path: Path, name: str) -> None:
+        (log,) = read(table(tmp_path / name, epoch=list(range(COUNT)), loss=LOSS))
+        assert values(log.train) == LOSS
+
+    def test_columns_that_name_their_splits_are_as_they_say(self, tmp_path: Path) -> None:
+        (log,) = read(table(tmp_path / "val_loss.csv", epoch=list(range(COUNT)), train_loss=LOSS, val_loss=LOSS[::-1]))
+        assert values(log.train) == LOSS
+
+    @pytest.mark.parametrize("asked", ["Train Loss", "TRAIN_LOSS", "train-loss", "trainloss"])
+    def test_names_are_found_as_they_are_typed(self, tmp_path: Path, asked: str) -> None:
+        file = table(tmp_path / "log.csv", step=list(range(COUNT)), train_loss=LOSS, other_loss=LOSS[::-1])
+        (log,) = read(file, train=asked)
+        assert values(log.train) == LOSS
+
+    def test_a_row_a_training(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(2)
+        settings = {name: list(rng.uniform(0, 1, 30).round(4)) for name in ("lr0", "momentum", "weight_decay", "hsv_h")}
+        with pytest.raises(UserError, match="a row a training"):
+            read(
+                table(tmp_path / "evolve.csv", **{"val/box_loss": LOSS[:30], "metrics/mAP_0.5": LOSS[10:]}, **settings)
+            )
+
+    def test_schedules_are_no_settings(self, tmp_path: Path) -> None:
+        wave = [round(0.01 + 0.009 * float(np.sin(k)), 5) for k in range(COUNT)]
+        (log,) = read(table(tmp_path / "log.csv", loss=LOSS, lr=wave, momentum=[1 - v for v in wave]))
+        assert values(log.train) == LOSS
+        counted = {
+            "epoch": list(range(COUNT)),
+            "loss": LOSS,
+            "lr": wave,
+            "batch_size": [8 + k % 3 for k in range(COUNT)],
+        }
+        (log,) = read(table(tmp_path / "log2.csv", **counted))
+        assert values(log.train) == LOSS
+
+    def test_fractions_and_percents_in_turn(self, tmp_path: Path) -> None:
+        acc = [0.011 * (1 + k / 50) if k % 4 else 2.4 * (1 + k / 50) for k in range(COUNT)]
+        (log,) = read(table(tmp_path / "log.csv", epoch=list(range(COUNT)), loss=LOSS, val_acc=acc))
+        assert not log.metrics
+        assert any("fractions and percents" in note for note in log.notes)
+
+    def test_percents_that_begin_below_one(self, tmp_path: Path) -> None:
+        acc = [round(0.1 + 0.05 * k * k, 3) for k in range(COUNT)]
+        (log,) = read(table(tmp_path / "log.csv", epoch=list(range(COUNT)), loss=LOSS, val_acc=acc))
+        assert values(log.metrics[0].val) == pytest.approx([value / 100 for value in acc])

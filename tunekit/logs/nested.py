@@ -297,7 +297,7 @@ def _of_records(records: Iterable[Mapping[str, object]], path: str) -> Piece:
     columns = from_records(records)
     length = 1 + max((int(item.rows[-1]) for item in columns.values()), default=-1)
     counted = [(kind, item) for name, item in columns.items() if (kind := part(name).kind) in ("epoch", "step")]
-    counted.sort(key=lambda pair: not np.any(np.diff(pair[1].values) < 0))  # an episode's number before its length
+    counted.sort(key=lambda pair: bool(np.any(np.diff(pair[1].values) < 0)))  # an episode's number before its length
     clocks = dict(reversed(counted))
     named = {f"{path}{name}": item for name, item in columns.items() if part(name).kind not in ("epoch", "step")}
     return Piece(named, length, clocks)

@@ -11,7 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from tunekit.logs.log import Array, Log, Metric, curve, finite, floats
-from tunekit.logs.names import ADVERSARIAL, BOUNDED, OPPONENTS, SCORES, SQUARES, Part, part, preference, split
+from tunekit.logs.names import (
+    ADVERSARIAL,
+    BOUNDED,
+    EMPTY_WORDS,
+    MEASURES,
+    OPPONENTS,
+    SCORES,
+    SQUARES,
+    TEST,
+    TRAIN,
+    VAL,
+    Part,
+    part,
+    preference,
+    split,
+)
+from tunekit.logs.names import side as split_of
 from tunekit.logs.objectives import objective_of
 from tunekit.logs.table import Series
 from tunekit.logs.wholes import whole
@@ -32,12 +48,20 @@ _NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
 SHOWN = 80
 """Characters of a column's name that a message shows, by which it may be chosen too."""
 
+SURELY_VALIDATION = frozenset(("val", "vals", "valid", "validation", "vali"))
+"""Words of a file's name that say whose it is; `test.log` and `dev.log` may be a trial's."""
+
+_OF_A_SPLIT = TRAIN | VAL | TEST | MEASURES | EMPTY_WORDS | {"curve", "curves", "results", "record", "epoch"}
+
+UNITS = 20.0
+"""Times by which a fraction and a percentage of one measure lie apart, and as it has no reason to change."""
+
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
 
 
 EVALUATION = (
-    "holds measures without a loss or a step that do not get better: results of an evaluation, not of a training"
+    "holds measures without a loss or a step that do not get better: no course of a training, as of an evaluation"
 )
 
 PARTS = 10
@@ -64,10 +88,12 @@ def assemble(
     every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
-    curves = _told_apart(every, notes)
+    curves = _told_apart(_of_its_file(every, files), notes)
     objective = objective_of(curves, format, name)
     train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
     val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
+    if train and not val and train_loss and val_loss and val_loss.name == train_loss.name:
+        val_loss = None
     if not (train or val) and train_loss is None and val_loss is None:
         train_loss, val_loss = _bare(curves, notes)
         if train_loss is None and val_loss is None:
@@ -75,7 +101,7 @@ def assemble(
     if val_loss is None and train_loss is not None and not train:
         val_loss = _from_perplexity(curves, train_loss, notes)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
-    metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
+    metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item}, notes)
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
     if train_loss is None and val_loss is None and not objective and metrics and _of_cases(metrics):
         notes.append(EVALUATION)
@@ -115,9 +141,17 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
     for key, value in curves.items():
         if wanted in (key.strip().lower(), key[:SHOWN].strip().lower()):
             return value
+    alike = [key for key in curves if _letters(key) == _letters(name)]
+    if len(alike) == 1:
+        return curves[alike[0]]
     known = ", ".join(repr(key[:SHOWN]) for key in list(curves)[:20]) or "none with numbers"
     known += f" and {len(curves) - 20:,} more" if len(curves) > 20 else ""
     raise NoColumn(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
+
+
+def _letters(name: str) -> str:
+    """A name as it is told from others when it is typed: without case, blanks and what joins its words."""
+    return "".join(char for char in name.lower() if char.isalnum())
 
 
 def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
@@ -139,6 +173,19 @@ def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curv
         f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: result[key]
         for key in result
     }
+
+
+def _of_its_file(curves: Mapping[str, Curve], files: Sequence[str | Path]) -> Mapping[str, Curve]:
+    """The curves of a file that is called after the validation split (`val_loss.txt`, `valid.csv`), as that split's."""
+    words = split(Path(files[0]).stem) if len(files) == 1 else []
+    owner = split_of(words)
+    surely = not SURELY_VALIDATION.isdisjoint(words) or (owner in ("val", "test") and not MEASURES.isdisjoint(words))
+    if not surely or owner == "train" or not _OF_A_SPLIT.issuperset(words):
+        return curves
+    measured = {key for key in curves if part(key).kind in ("loss", "score", "error")}
+    if any(part(key).side for key in curves) or not measured:
+        return curves
+    return {f"{owner}/{key}" if key in measured else key: value for key, value in curves.items()}
 
 
 def _spelled_out(curves: Mapping[str, Curve]) -> dict[str, Curve]:
@@ -319,11 +366,27 @@ def _own_clock(train: Curve | None, val: Curve | None) -> tuple[Curve | None, Cu
     return train, val
 
 
-def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
+def _mixes_units(measure: Curve) -> bool:
+    """Whether a measure goes from fractions to percents and back again and again, as two that share a name do."""
+    if BOUNDED.isdisjoint(split(measure.name)):
+        return False
+    _, y = finite(measure)
+    if len(y) < 4 or float(np.min(y)) < 0.0 or not 1.5 < float(np.max(y)) <= 100.5:
+        return False
+    before, behind = y[:-1], y[1:]
+    up = (before <= 1.0) & (behind > 1.0) & (behind >= UNITS * before)
+    down = (before > 1.0) & (behind <= 1.0) & (before >= UNITS * behind)
+    return int(np.sum(up)) >= 2 and int(np.sum(down)) >= 2
+
+
+def _metrics(curves: Mapping[str, Curve], used: set[str], notes: list[str]) -> tuple[Metric, ...]:
     """Metric pairs, those a person looks at first in front. An unsided one is the split its twins leave open."""
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for key in sorted(curves, key=lambda key: (len(key), key)):
         seen = part(key)
+        if seen.kind == "score" and _mixes_units(curves[key]):
+            notes.append(f"{key!r} holds fractions and percents in turn; left out")
+            continue
         if seen.kind in ("score", "error") and curves[key].name not in used:
             sides = groups.setdefault(seen.core, {})
             old = sides.get(seen.side)

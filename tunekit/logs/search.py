@@ -119,7 +119,7 @@ def _read_at(path: Path, format: str | None, train: str | None, val: str | None)
         return found.best_first()
     if path.is_dir():
         _search(path, known, found)
-    elif not found.empty and path.suffix.lower() not in DOCUMENTS and _prints(path, known) > 0:
+    elif not (found.empty or found.is_no_log or path.suffix.lower() in DOCUMENTS) and _prints(path, known) > 0:
         found.read_as_text([path], known)
     if not (found.logs or found.empty or found.failures or found.guesses):
         if format is not None:
@@ -183,6 +183,11 @@ class _Found:
             if self.points > POINTS:
                 self._leave_out()
         return settled
+
+    @property
+    def is_no_log(self) -> bool:
+        """Whether a file is known to be none."""
+        return any(isinstance(error, source.NoLog) for error in (*self.failures.values(), *self.guesses.values()))
 
     def read_as_text(self, files: Iterable[Path], known: Readers, least: int = 1) -> None:
         """Read what no reader of a format can, with the reader of any text; this is said where it finds a log."""

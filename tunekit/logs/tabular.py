@@ -8,13 +8,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from tunekit.logs import delimited, longtable
+from tunekit.logs import delimited, longtable, source
 from tunekit.logs.delimited import SIDES, Cells
 from tunekit.logs.heading import VALUES, heading
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
 from tunekit.logs.roles import SHOWN, assemble
 from tunekit.logs.table import COLUMNS, Column, Columns, from_records, to_series
+from tunekit.logs.trials import are_trials
 from tunekit.vocabulary import UserError
 
 RUNS = 1000
@@ -65,6 +66,10 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
     large = path.stat().st_size > MANY
     cells = delimited.read(path, wanted if large else lambda _: True)
     columns = {rename(key): value for key, value in cells.columns().items()}
+    if strict and not forced and are_trials(columns):
+        raise source.NoLog(
+            f"{path}: has a row a training, whose settings change from row to row, and no curve; give the log of one"
+        )
     columns = by_file(by_split(mend(columns) if mend else columns, cells), path)
     logs = several(
         by_run(columns, cells),

@@ -35,6 +35,8 @@ NEEDED = 10.0
 def whole(keys: Sequence[str], curves: Mapping[str, Curve], together: bool) -> str | None:
     """The loss among these that the others are parts of; None where none is. `together`: they share their clock."""
     named = [key for key in keys if part(key).core and NAMED.issuperset(part(key).core)]
+    if len(keys) < 2:
+        return None
     if len(named) == 1 or not together or not 3 <= len(keys) <= PARTS:
         return named[0] if len(named) == 1 else None
     columns = np.stack([floats(curves[key].y) for key in keys], axis=1)
