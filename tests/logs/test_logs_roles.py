@@ -231,3 +231,63 @@ class TestFiles:
         acc = [round(0.1 + 0.05 * k * k, 3) for k in range(COUNT)]
         (log,) = read(table(tmp_path / "log.csv", epoch=list(range(COUNT)), loss=LOSS, val_acc=acc))
         assert values(log.metrics[0].val) == pytest.approx([value / 100 for value in acc])
+
+
+class TestNumbersAlone:
+    """A table without names is refused, and read where its columns are chosen by number."""
+
+    @pytest.mark.parametrize(("separator", "end"), [(",", ""), ("\t", ""), (" ", ""), (",", ",")])
+    def test_by_number(self, tmp_path: Path, separator: str, end: str) -> None:
+        rows = [separator.join(map(str, (100 * k + 99, LOSS[k], LOSS[k] + 0.5))) + end for k in range(COUNT)]
+        file = written(tmp_path / "numbers.txt", "\n".join(rows) + "\n")
+        with pytest.raises(UserError, match="--format csv --train 2 --val 3"):
+            read(file)
+        (log,) = read(file, "csv", "2", "3")
+        assert values(log.train) == LOSS
+        assert values(log.val) == pytest.approx([loss + 0.5 for loss in LOSS])
+        assert places(log.train)[:2] == [99, 199]
+
+    def test_a_number_a_line(self, tmp_path: Path) -> None:
+        file = written(tmp_path / "numbers.txt", "\n".join(map(str, LOSS)))
+        with pytest.raises(UserError, match="--format csv"):
+            read(file)
+        (log,) = read(file, "csv", "1")
+        assert values(log.train) == LOSS
+
+    def test_a_number_that_is_none_of_its_columns(self, tmp_path: Path) -> None:
+        file = written(tmp_path / "numbers.txt", "\n".join(f"{k} {LOSS[k]}" for k in range(COUNT)))
+        with pytest.raises(UserError, match="no column '7'"):
+            read(file, "csv", "7")
+
+    def test_names_win(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="no column '2'"):
+            read(table(tmp_path / "log.csv", epoch=list(range(COUNT)), loss=LOSS), "csv", "2")
+
+    def test_the_reason_comes_first(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="nothing in it reads as a loss") as error:
+            read(written(tmp_path / "notes.txt", "a list\nof words\n"))
+        assert len(str(error.value)) < 200 + len(str(tmp_path))
+
+
+class TestAnyKey:
+    """A key of a document that says nothing may be named."""
+
+    def test_of_rows(self, tmp_path: Path) -> None:
+        file = tmp_path / "result.json"
+        file.write_text(json.dumps([{"it": 10 * k, "zeta": LOSS[k], "mu": k % 3} for k in range(COUNT)], indent=1))
+        with pytest.raises(UserError, match="the columns are 'zeta', 'mu'"):
+            read(file)
+        (log,) = read(file, train="zeta")
+        assert values(log.train) == LOSS
+        assert places(log.train)[1] == 10
+
+    def test_of_lists(self, tmp_path: Path) -> None:
+        file = written(tmp_path / "result.json", json.dumps({"zeta": LOSS, "mu": LOSS[::-1]}))
+        with pytest.raises(UserError, match="the columns are 'zeta', 'mu'"):
+            read(file)
+        (log,) = read(file, train="Zeta", val="mu")
+        assert values(log.train) == LOSS
+
+    def test_one_evaluation_beside_settings(self, tmp_path: Path) -> None:
+        (log,) = read(written(tmp_path / "result.json", json.dumps({"eval_loss": 0.3, "layers": [64, 32, 10]})))
+        assert values(log.val) == [0.3]

@@ -99,9 +99,10 @@ class Run:
         return _joined(self.pieces, notes)
 
 
-def runs(value: object) -> list[Run]:
-    """The runs in a document, none where it holds no numbers that are named like a training's."""
-    return [run for run in _runs(value, "", DEPTH) if _tells(run)][:RUNS]
+def runs(value: object, told: bool = True) -> list[Run]:
+    """The runs in a document, without those that hold no numbers that are named like a training's; or all of them."""
+    found = [run for run in _runs(value, "", DEPTH) if any(piece.columns for piece in run.pieces)]
+    return [run for run in found if _tells(run) or not told][:RUNS]
 
 
 def _runs(value: object, path: str, depth: int) -> list[Run]:

@@ -373,11 +373,12 @@ def _read(reader: Reader, path: Path, train: str | None, val: str | None) -> lis
 def _unknown(path: Path) -> str:
     if not path.is_dir() and (what := strangers.told(path)):
         return f"{path}: {what}"
-    what = "no log that tunekit knows below it" if path.is_dir() else "not a log that tunekit knows"
-    names = ", ".join(sorted(readers()))
+    what = "no log that tunekit knows below it"
+    if not path.is_dir():
+        what = "not a log that tunekit knows: nothing in it reads as a loss or a metric"
     pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
     beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
-    return f"{path}: {what}; name its format with --format ({names}) and its columns with --train and --val{beside}"
+    return f"{path}: {what}; name its format (`--format help` lists them) and its columns (--train and --val){beside}"
 
 
 def _rank(log: Log) -> tuple[object, ...]:

@@ -64,8 +64,11 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
             raise UserError(nothing(path, list(columns), top.names))
         return [log]
     large = path.stat().st_size > MANY
-    cells = delimited.read(path, wanted if large else lambda _: True)
+    bare = top is None and any(map(str.isdigit, forced))
+    cells = delimited.read(path, wanted if large else lambda _: True, by_number=bare)
     columns = {rename(key): value for key, value in cells.columns().items()}
+    if bare and "1" not in forced and _counts(columns["1"]):
+        columns["step"] = columns.pop("1")
     if strict and not forced and are_trials(columns):
         raise source.NoLog(
             f"{path}: has a row a training, whose settings change from row to row, and no curve; give the log of one"
@@ -79,6 +82,11 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
         names = [rename(name) for name in delimited.header(path)]
         raise UserError(nothing(path, names if large else list(columns), names))
     return logs
+
+
+def _counts(column: Column) -> bool:
+    """Whether a column without a name holds whole numbers that rise from row to row."""
+    return bool(np.all(np.diff(column.values) > 0) and np.all(column.values == np.floor(column.values)))
 
 
 def _assembled(  # noqa: PLR0913 - likewise

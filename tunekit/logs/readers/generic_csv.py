@@ -41,7 +41,8 @@ def recognise(path: Path) -> float:
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """A log a run of a table. A file of nothing but numbers is the curve that its name says."""
-    if _are_numbers(path):
+    by_number = any(item is not None and item.strip().isdigit() for item in (train, val))
+    if _are_numbers(path) and not by_number:
         numbers = ({path.stem: line.strip()} for line in source.lines(path))
         return [records_log(numbers, path, NAME, train, val, name=path.stem)]
     header = delimited.header(path)
