@@ -269,6 +269,24 @@ class TestNumbersAlone:
         assert len(str(error.value)) < 200 + len(str(tmp_path))
 
 
+class TestEnds:
+    @pytest.mark.parametrize("head", ["total loss\tscore loss\t", "total loss\tscore loss"])
+    @pytest.mark.parametrize("newline", ["\n", "\r\n"])
+    def test_a_separator_behind_each_row(self, tmp_path: Path, head: str, newline: str) -> None:
+        rows = [f"{LOSS[k]}\t{THIRD[k]}\t" for k in range(COUNT)]
+        file = tmp_path / "log.txt"
+        file.write_bytes(newline.join([head, *rows, ""]).encode())
+        (log,) = read(file)
+        assert values(log.train) == LOSS
+        assert not any("cells" in note for note in log.notes)
+
+    def test_an_empty_last_cell(self, tmp_path: Path) -> None:
+        rows = [f"{k},{LOSS[k]},{'' if k % 5 else THIRD[k]}" for k in range(COUNT)]
+        (log,) = read(written(tmp_path / "log.csv", "\n".join(["epoch,train_loss,val_loss", *rows])))
+        assert values(log.train) == LOSS
+        assert len(values(log.val)) == COUNT // 5
+
+
 class TestAnyKey:
     """A key of a document that says nothing may be named."""
 

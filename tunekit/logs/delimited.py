@@ -86,12 +86,15 @@ def read(path: Path, wanted: Wanted, by_number: bool = False) -> Cells:
     top = heading(path) or (numbered(path) if by_number else None)
     if top is None:
         raise UserError(f"{path}: no line of column names above its numbers; {UNNAMED}")
-    cells, names = Cells(), list(top.names)
+    cells, names, ends = Cells(), list(top.names), False
     for place, block in enumerate(source.blocks(path, BLOCK)):
         if place == 0:
             block = _below(block, top.lines)
+            ends = _ends_with_separator(block, top)
         if top.decimal_comma and top.separator != ",":
             block = block.replace(",", ".")
+        if ends:
+            block = block.replace(f"{top.separator}\r\n", "\n").replace(f"{top.separator}\n", "\n")
         if not (top.separator and _read_clean(block.encode(), names, top, cells, wanted)):
             names = _read_damaged(block, names, top, cells, wanted)
     if cells.unreadable:
@@ -101,6 +104,12 @@ def read(path: Path, wanted: Wanted, by_number: bool = False) -> Cells:
     if cells.breaks:
         cells.notes.append(f"the header is repeated {len(cells.breaks)} times: appended runs")
     return cells
+
+
+def _ends_with_separator(block: str, top: Heading) -> bool:
+    """Whether each row has a separator behind its last cell, which the names have not."""
+    first = block.lstrip("\r\n").partition("\n")[0].rstrip("\r")
+    return bool(top.separator) and first.endswith(top.separator) and first.count(top.separator) == len(top.names)
 
 
 def _below(block: str, lines: int) -> str:

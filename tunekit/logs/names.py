@@ -28,7 +28,7 @@ BOUNDED = frozenset(
     _words(
         "acc accuracy acc1 acc5 top1 top5 hits1 hits3 hits10 f1 fscore auc auroc map ap ar iou miou dice jaccard "
         "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 "
-        "ssim aupr prauc map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
+        "ssim aupr prauc wa uar war map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
     )
 )
 SCORES = BOUNDED | frozenset(_words("bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider"))
@@ -241,7 +241,7 @@ def _kind(words: list[str]) -> str:
     distinct = set(words)
     if RECORDS & distinct or words[:2] == ["early", "stopping"]:
         return ""
-    if words and words[-1] in CHANGES:
+    if words and (words[-1] in CHANGES or words[-2:] == ["top", "k"]):  # how many are looked at
         return ""
     last = max((place for place, word in enumerate(words) if word in LOSS), default=len(words))
     if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID & distinct):

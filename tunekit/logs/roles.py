@@ -245,7 +245,7 @@ def _sum_of(keys: Sequence[str], curves: Mapping[str, Curve], notes: list[str]) 
     first = floats(curves[keys[0]].x)
     together = all(np.array_equal(first, floats(curves[key].x)) for key in keys)
     if (total := whole(keys, curves, together)) is not None:
-        notes.append(f"{total!r} is taken for the total of {', '.join(key for key in keys if key != total)}")
+        notes.append(f"{total!r} is taken for the total of the losses (--train and --val choose others)")
         return curves[total]
     if len(keys) == 1 or not together or any(ADVERSARIAL & set(part(key).core) for key in keys):
         if len(keys) > 1:
