@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tunekit.logs import source
+from tunekit.logs.columns import Column, Columns, Rows
 from tunekit.logs.heading import Heading, Wanted, distinct, fields, heading, is_header, names_split, number, numbered
 from tunekit.logs.log import Array
 from tunekit.logs.names import part
-from tunekit.logs.table import Column, Columns, Rows
 from tunekit.vocabulary import UserError
 
 BLOCK = 8_000_000

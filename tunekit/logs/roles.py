@@ -10,25 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
+from tunekit.logs.evaluations import EVALUATION, mixes_units, of_cases
 from tunekit.logs.log import Array, Log, Metric, curve, finite, floats
 from tunekit.logs.names import (
     ADVERSARIAL,
     BOUNDED,
-    EMPTY_WORDS,
-    MEASURES,
     OPPONENTS,
     SCORES,
     SQUARES,
-    TEST,
-    TRAIN,
-    VAL,
     Part,
     part,
     preference,
     split,
 )
-from tunekit.logs.names import side as split_of
 from tunekit.logs.objectives import objective_of
+from tunekit.logs.owners import of_its_file, spelled_out
 from tunekit.logs.table import Series
 from tunekit.logs.wholes import whole
 from tunekit.vocabulary import Curve, UserError
@@ -39,36 +35,13 @@ ENOUGH = 8
 LEVELS = {"epoch": 0, "": 1, "step": 2}
 """Means of epochs are looked at before the losses of single steps."""
 
-_LETTER = re.compile(
-    r"(?P<before>(?:.*[^a-z])?)(?P<letter>[tv])(?P<joint>[ _./-]?)"
-    r"(?P<measure>(?:loss|losses|accs?|accuracy|f1|auc|mae|mse|rmse|err|error|iou|dice)(?![a-z]).*)$",
-    re.DOTALL,
-)
 _NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
 SHOWN = 80
 """Characters of a column's name that a message shows, by which it may be chosen too."""
 
-SURELY_VALIDATION = frozenset(("val", "vals", "valid", "validation", "vali"))
-"""Words of a file's name that say whose it is; `test.log` and `dev.log` may be a trial's."""
-
-_OF_A_SPLIT = TRAIN | VAL | TEST | MEASURES | EMPTY_WORDS | {"curve", "curves", "results", "record", "epoch"}
-
-UNITS = 20.0
-"""Times by which a fraction and a percentage of one measure lie apart, and as it has no reason to change."""
 
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
-
-
-EVALUATION = (
-    "holds measures without a loss or a step that do not get better: no course of a training, as of an evaluation"
-)
-
-PARTS = 10
-"""Parts of such measures by whose medians it is told whether they get better."""
-
-LEADS = 25
-"""By how many of the 45 pairs of parts more must rise than fall."""
 
 
 class NoColumn(UserError):
@@ -88,7 +61,7 @@ def assemble(
     every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
-    curves = _told_apart(_of_its_file(every, files), notes)
+    curves = _told_apart(of_its_file(every, files), notes)
     objective = objective_of(curves, format, name)
     train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
     val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
@@ -103,7 +76,7 @@ def assemble(
     train_loss, val_loss = _own_clock(train_loss, val_loss)
     metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item}, notes)
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
-    if train_loss is None and val_loss is None and not objective and metrics and _of_cases(metrics):
+    if train_loss is None and val_loss is None and not objective and metrics and of_cases(metrics):
         notes.append(EVALUATION)
         metrics = ()
     return Log(
@@ -119,21 +92,6 @@ def assemble(
         objective=objective,
         gradients=next((curves[key] for key in curves if part(key).kind == "grad_norm"), None),
     )
-
-
-def _of_cases(metrics: Sequence[Metric]) -> bool:
-    """Whether measures are of one case after the other: no clock, not of two splits, and none gets better."""
-    found = [(m.maximize, item) for m in metrics for item in (m.train, m.val) if item is not None]
-    if any(item.unit != "row" for _, item in found) or "train" in {part(item.name).side for _, item in found}:
-        return False
-    long = [(maximize, floats(item.y)) for maximize, item in found if len(item.y) >= PARTS]
-    return bool(long) and not any(_improves(y if maximize else -y) for maximize, y in long)
-
-
-def _improves(y: Array) -> bool:
-    levels = np.array([np.median(piece) for piece in np.array_split(y[np.isfinite(y)], PARTS) if len(piece)])
-    first, second = np.triu_indices(len(levels), 1)
-    return float(np.sum(np.sign(levels[second] - levels[first]))) >= LEADS
 
 
 def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
@@ -156,7 +114,7 @@ def _letters(name: str) -> str:
 
 def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
     """The curves by names that tell their splits; losses of a validation that never took place are left out."""
-    result = _spelled_out(curves)
+    result = spelled_out(curves)
     losses = {key: floats(value.y) for key, value in result.items() if part(key).kind == "loss"}
     if any(np.any(y != 0.0) for y in losses.values()):
         for key, y in losses.items():
@@ -173,34 +131,6 @@ def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curv
         f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: result[key]
         for key in result
     }
-
-
-def _of_its_file(curves: Mapping[str, Curve], files: Sequence[str | Path]) -> Mapping[str, Curve]:
-    """The curves of a file that is called after the validation split (`val_loss.txt`, `valid.csv`), as that split's."""
-    words = split(Path(files[0]).stem) if len(files) == 1 else []
-    owner = split_of(words)
-    surely = not SURELY_VALIDATION.isdisjoint(words) or (owner in ("val", "test") and not MEASURES.isdisjoint(words))
-    if not surely or owner == "train" or not _OF_A_SPLIT.issuperset(words):
-        return curves
-    measured = {key for key in curves if part(key).kind in ("loss", "score", "error")}
-    if any(part(key).side for key in curves) or not measured:
-        return curves
-    return {f"{owner}/{key}" if key in measured else key: value for key, value in curves.items()}
-
-
-def _spelled_out(curves: Mapping[str, Curve]) -> dict[str, Curve]:
-    """The curves, `t_loss` and `v_loss`, or `avg_loss` and `avg_vloss`, by names that tell their splits."""
-    letters = {key: match for key in curves if len(key) <= SHOWN and (match := _LETTER.match(key.lower()))}
-    known = {key.lower() for key in curves}
-    told: dict[str, str] = {}
-    paired = {letter: {f"{m[1]}{m[3]}{m[4]}" for m in letters.values() if m[2] == letter} for letter in "tv"}
-    pairs = not paired["t"].isdisjoint(paired["v"])
-    for key, (before, letter, joint, measure) in ((key, match.groups()) for key, match in letters.items()):
-        if pairs:
-            told[key] = f"{before}{'train' if letter == 't' else 'val'}_{measure}"
-        elif letter == "v" and before and not joint and before + measure in known:
-            told[key] = f"{before}val_{measure}"
-    return {told.get(key, key): value for key, value in curves.items()}
 
 
 def _level(curves: Mapping[str, Curve], numbered: Mapping[str, re.Match[str]], number: str) -> float:
@@ -366,25 +296,12 @@ def _own_clock(train: Curve | None, val: Curve | None) -> tuple[Curve | None, Cu
     return train, val
 
 
-def _mixes_units(measure: Curve) -> bool:
-    """Whether a measure goes from fractions to percents and back again and again, as two that share a name do."""
-    if BOUNDED.isdisjoint(split(measure.name)):
-        return False
-    _, y = finite(measure)
-    if len(y) < 4 or float(np.min(y)) < 0.0 or not 1.5 < float(np.max(y)) <= 100.5:
-        return False
-    before, behind = y[:-1], y[1:]
-    up = (before <= 1.0) & (behind > 1.0) & (behind >= UNITS * before)
-    down = (before > 1.0) & (behind <= 1.0) & (before >= UNITS * behind)
-    return int(np.sum(up)) >= 2 and int(np.sum(down)) >= 2
-
-
 def _metrics(curves: Mapping[str, Curve], used: set[str], notes: list[str]) -> tuple[Metric, ...]:
     """Metric pairs, those a person looks at first in front. An unsided one is the split its twins leave open."""
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for key in sorted(curves, key=lambda key: (len(key), key)):
         seen = part(key)
-        if seen.kind == "score" and _mixes_units(curves[key]):
+        if seen.kind == "score" and mixes_units(curves[key]):
             notes.append(f"{key!r} holds fractions and percents in turn; left out")
             continue
         if seen.kind in ("score", "error") and curves[key].name not in used:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import printed, source, strangers, stream
+from tunekit.logs.claims import Claim, Readers, best, natural, ranked_claims, read_with
 from tunekit.logs.halves import joined, without_results
 from tunekit.logs.log import Log, finite
 from tunekit.logs.readers import FAINT, Reader, printed_readers, readers
@@ -61,8 +61,6 @@ LATER = frozenset(("weights", "checkpoints", "artifacts", "images", "dist", "bui
 """Names of folders that are searched where nothing else holds a log: they may be large, and what lies there is a copy
 of a run's or another program's."""
 
-Readers = Mapping[str, Reader]
-Claim = tuple[float, Reader, Path]
 Place = tuple[Path, int]
 """A folder and how deep it lies below the path."""
 
@@ -112,7 +110,7 @@ def _check(path: Path) -> None:
 def _read_at(path: Path, format: str | None, train: str | None, val: str | None) -> list[Log]:
     known: Readers = readers() if format is None else {format: readers()[format]}
     found = _Found(train, val)
-    own = _best(path, known)
+    own = best(path, known)
     if own is None and format is not None and not path.is_dir():
         own = (1.0, known[format], path)
     if own is not None and found.read([own]):
@@ -166,7 +164,7 @@ class _Found:
         settled = False
         for score, reader, path in claims:
             try:
-                logs = _read(reader, path, self.train, self.val)
+                logs = read_with(reader, path, self.train, self.val)
             except NoColumn as error:
                 self.lacking.append((reader, path))
                 self.failures.setdefault(str(error), error)
@@ -193,7 +191,7 @@ class _Found:
         """Read what no reader of a format can, with the reader of any text; this is said where it finds a log."""
         for file in files:
             try:
-                logs = _read(known[ANY_TEXT], file, self.train, self.val)
+                logs = read_with(known[ANY_TEXT], file, self.train, self.val)
             except NoColumn as error:
                 self.failures.setdefault(str(error), error)
             except UserError:
@@ -222,7 +220,7 @@ class _Found:
             for train, val in ((self.train, None), (None, self.val), (None, None)):
                 if (train, val) != (self.train, self.val):
                     with contextlib.suppress(UserError):
-                        halves += _read(reader, path, train, val)[:1]
+                        halves += read_with(reader, path, train, val)[:1]
                         known |= {train, val}
                         break
         if not asked <= known:
@@ -256,7 +254,7 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
     if later and not found.logs:
         _walk(later, known, found)
     if not found.logs:
-        found.read((claim for file in found.documents if (claim := _best(file, known))), ENOUGH)
+        found.read((claim for file in found.documents if (claim := best(file, known))), ENOUGH)
     if not found.logs and not found.empty:
         found.read_as_text((file for file in found.unknown if _prints(file, known) >= PRINTS), known, ENOUGH)
 
@@ -283,7 +281,7 @@ def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
         found.documents += [file for file in near if file.suffix.lower() in DOCUMENTS]
         others = [file for file in near if file.suffix.lower() not in DOCUMENTS]
         found.unknown += others
-        ranked = _ranked(claim for file in others if (claim := _best(file, known, FAINT)))
+        ranked = ranked_claims(claim for file in others if (claim := best(file, known, FAINT)))
         if not _read_surest(ranked, found, sure=True):
             vague.append(ranked)
         looked += len(files) + len(folders)
@@ -291,7 +289,7 @@ def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
             if folder.name in LATER:
                 later.append((folder, depth + 1))
                 continue
-            whole = _best(folder, known)
+            whole = best(folder, known)
             settled = whole is not None and found.read([whole])
             if not settled and depth < DEPTH and not folder.is_symlink():
                 waiting.append((folder, depth + 1))
@@ -325,33 +323,9 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(folders, key=natural), sorted(files, key=natural)
 
 
-def _ranked(claims: Iterable[Claim]) -> list[list[Claim]]:
-    """The claims on the files of one folder by reader, the reader that is surest of one of them first."""
-    groups: dict[str, list[Claim]] = {}
-    for claim in claims:
-        groups.setdefault(claim[1].NAME, []).append(claim)
-    return sorted(groups.values(), key=lambda group: -max(score for score, _, _ in group))
-
-
 def _read_surest(ranked: Sequence[Sequence[Claim]], found: _Found, sure: bool) -> bool:
     """Read the sure or the other claims of the first reader that gives a log with points."""
     return any(found.read(claim for claim in group if (claim[0] >= SURE) == sure) for group in ranked)
-
-
-def natural(path: Path) -> list[str]:
-    """Parts of a path that sort `version_10` behind `version_9`."""
-    return [piece.zfill(12) if piece.isdigit() else piece for piece in re.split(r"(\d+)", str(path))]
-
-
-def _best(path: Path, known: Readers, least: float = 0.0) -> Claim | None:
-    """The reader that knows the path best, of equals the last by name; None for one that none knows better than
-    `least`, and for one that cannot be looked at."""
-    try:
-        scores = [(reader.recognise(path), name) for name, reader in known.items()]
-    except OSError:
-        return None
-    score, name = max(scores)
-    return (score, known[name], path) if score > least else None
 
 
 def _is_folder(path: Path) -> bool:
@@ -359,15 +333,6 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
-
-
-def _read(reader: Reader, path: Path, train: str | None, val: str | None) -> list[Log]:
-    try:
-        return reader.read(path, train, val)
-    except MemoryError as error:
-        raise UserError(f"{path}: needs more memory than there is; log less often or cut the file") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}); check the path and its rights") from error
 
 
 def _unknown(path: Path) -> str:

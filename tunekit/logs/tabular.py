@@ -9,12 +9,13 @@ from typing import TypeVar
 import numpy as np
 
 from tunekit.logs import delimited, longtable, source
+from tunekit.logs.columns import Column, Columns
 from tunekit.logs.delimited import SIDES, Cells
 from tunekit.logs.heading import VALUES, heading
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
 from tunekit.logs.roles import SHOWN, assemble
-from tunekit.logs.table import COLUMNS, Column, Columns, from_records, to_series
+from tunekit.logs.table import COLUMNS, from_records, to_series
 from tunekit.logs.trials import are_trials
 from tunekit.vocabulary import UserError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tunekit.logs.columns import Column, Columns
 from tunekit.logs.names import part, split
-from tunekit.logs.table import Column, Columns
 
 SCHEDULED = frozenset(("lr", "momentum", "wd"))
 """Settings that change within a training too."""

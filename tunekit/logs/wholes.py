@@ -42,7 +42,7 @@ def whole(keys: Sequence[str], curves: Mapping[str, Curve], together: bool) -> s
     columns = np.stack([floats(curves[key].y) for key in keys], axis=1)
     columns = columns[np.all(np.isfinite(columns), axis=1)]
     columns = columns[:: 1 + len(columns) // ROWS]
-    if len(columns) < 3:
+    if len(columns) < len(keys) + 2:
         return None
     sums = [key for place, key in enumerate(keys) if _is_sum(columns, place)]
     weighted = len(columns) >= FEWEST * len(keys)
@@ -51,21 +51,30 @@ def whole(keys: Sequence[str], curves: Mapping[str, Curve], together: bool) -> s
 
 
 def _is_sum(columns: Array, place: int) -> bool:
-    own = columns[:, place]
-    off = np.abs(own - (np.sum(columns, axis=1) - own))
-    return bool(np.all(off <= NEAR * np.abs(own) + 1e-12))
+    own, others = columns[:, place], np.delete(columns, place, axis=1)
+    off = own - np.sum(others, axis=1)
+    near = bool(np.all(np.abs(off) <= NEAR * np.abs(own) + 1e-12))
+    return near and _are_needed(others, own, float(np.sqrt(np.mean(off**2))), np.ones(others.shape[1]))
 
 
 def _is_weighted(columns: Array, place: int) -> bool:
-    """Whether a column is a sum of others with weights of their own that are not negative, each of them needed."""
-    own = columns[:, place]
-    least = EXACT * float(np.std(own))
-    others = np.delete(columns, place, axis=1)
+    """Whether a column is a sum of others with weights of their own that are not negative."""
+    own, others = columns[:, place], np.delete(columns, place, axis=1)
     weights, off = _fitted(others, own)
-    if off > least or np.any(weights * np.std(others, axis=0) < -least):
-        return False
+    least = EXACT * float(np.std(own))
+    return (
+        off <= least
+        and not np.any(weights * np.std(others, axis=0) < -least)
+        and _are_needed(others, own, off, weights)
+    )
+
+
+def _are_needed(others: Array, own: Array, off: float, weights: Array) -> bool:
+    """Whether two parts or more move the sum, and no weights of the rest make up for any one of them."""
+    least = EXACT * float(np.std(own))
     used = np.flatnonzero(weights * np.std(others, axis=0) > least)
-    return len(used) >= 2 and all(_fitted(np.delete(others, part, axis=1), own)[1] > NEEDED * off for part in used)
+    lacking = [_fitted(np.delete(others, part, axis=1), own)[1] for part in used]
+    return len(used) >= 2 and min(lacking) > max(NEEDED * off, least / NEEDED)
 
 
 def _fitted(others: Array, own: Array) -> tuple[Array, float]:

@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 from tunekit.logs import printed, source
+from tunekit.logs.evaluations import EVALUATION
 from tunekit.logs.log import Log
-from tunekit.logs.roles import EVALUATION
 from tunekit.logs.textlog import as_records, lines_log
 from tunekit.vocabulary import UserError
 
