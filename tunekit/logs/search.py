@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import printed, source, strangers, stream
 from tunekit.logs.claims import Claim, Readers, best, natural, ranked_claims, read_with
 from tunekit.logs.halves import joined, without_results
-from tunekit.logs.log import Log, finite
+from tunekit.logs.log import Log
+from tunekit.logs.ranking import rank, told_apart
 from tunekit.logs.readers import FAINT, Reader, printed_readers, readers
 from tunekit.logs.roles import NoColumn
 from tunekit.logs.settings import with_classes
@@ -123,20 +124,7 @@ def _read_at(path: Path, format: str | None, train: str | None, val: str | None)
         if format is not None:
             raise UserError(f"{path}: holds nothing of the format {format!r} ({known[format].DESCRIPTION})")
         raise UserError(_unknown(path))
-    return _told_apart(found.best_first(), path)
-
-
-def _told_apart(logs: list[Log], folder: Path) -> list[Log]:
-    """The logs of a folder, those that share a name named by where they lie in it."""
-    count = Counter(log.name for log in logs)
-    return [replace(log, name=_place(log, folder)) if count[log.name] > 1 else log for log in logs]
-
-
-def _place(log: Log, folder: Path) -> str:
-    """Where a log lies below a folder, with its name behind that, once."""
-    within = Path(log.files[0]) if log.files else folder
-    parts = within.relative_to(folder).parts[:-1] if within.is_relative_to(folder) else ()
-    return "/".join(dict.fromkeys([*parts, log.name])) or within.name
+    return told_apart(found.best_first(), path)
 
 
 @dataclass
@@ -205,7 +193,7 @@ class _Found:
 
     def _leave_out(self) -> None:
         """Keep the best runs, with half of the points that there is room for: so it is rarely done."""
-        ranked = sorted(self.logs, key=_rank)
+        ranked = sorted(self.logs, key=rank)
         points = np.cumsum([log.points for log in ranked])
         self.logs = ranked[: max(1, int(np.searchsorted(points, POINTS // 2)))]
         self.points = sum(log.points for log in self.logs)
@@ -239,7 +227,7 @@ class _Found:
         failures = list(self.failures.values())
         if not logs and not self.empty:
             raise [*failures, *self.guesses.values()][0]
-        first, *others = sorted(logs or self.empty.values(), key=_rank)
+        first, *others = sorted(logs or self.empty.values(), key=rank)
         notes = [*self.notes, *(f"left out: {error}" for error in failures[:FAILURES])]
         if len(failures) > FAILURES:
             notes.append(f"left out: {len(failures) - FAILURES:,} more that cannot be read")
@@ -344,18 +332,3 @@ def _unknown(path: Path) -> str:
     pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
     beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
     return f"{path}: {what}; name its format (`--format help` lists them) and its columns (--train and --val){beside}"
-
-
-def _rank(log: Log) -> tuple[object, ...]:
-    """Order of several runs: those with both curves first, then the best validation, then the best training."""
-    _, train = finite(log.train)
-    _, val = finite(log.val)
-    broken = log.train is not None and len(train) < len(log.train.y)
-    complete = (len(train) >= 5) + (len(val) >= 2)
-    metric = next((item for item in log.metrics if item.val is not None), None)
-    score = 0.0
-    if metric is not None and metric.bounded:
-        _, values = finite(metric.val)
-        score = float(np.max(values)) if metric.maximize and len(values) else 0.0
-    level = float(np.min(val)) if len(val) else float(np.min(train)) if len(train) else np.inf
-    return -complete, broken, -score, level, -log.points, *(natural(Path(file)) for file in log.files[:1])
