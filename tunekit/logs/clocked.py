@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from tunekit.logs import delimited
+from tunekit.logs.columns import Column
 from tunekit.logs.log import Array
 from tunekit.logs.names import part
-from tunekit.logs.table import Column
 from tunekit.vocabulary import UserError
 
 Points = tuple[Array, Array]

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tunekit.logs import source
-from tunekit.logs.heading import Heading, Wanted, distinct, fields, heading, is_header, names_split, number
+from tunekit.logs.columns import Column, Columns, Rows
+from tunekit.logs.heading import Heading, Wanted, distinct, fields, heading, is_header, names_split, number, numbered
 from tunekit.logs.log import Array
 from tunekit.logs.names import part
-from tunekit.logs.table import Column, Columns, Rows
 from tunekit.vocabulary import UserError
 
 BLOCK = 8_000_000
@@ -22,6 +22,11 @@ BLOCK = 8_000_000
 
 MISSING = frozenset(("", "na", "n/a", "#na#", "#n/a", "none", "null", "-", "--", "nil", "<na>", "missing"))
 _MISSING_BYTES = frozenset(word.encode() for word in MISSING) | {b"NA", b"None", b"N/A"}
+
+UNNAMED = (
+    "put a line of names above them, such as epoch,train_loss,val_loss, "
+    "or choose columns by number: --format csv --train 2 --val 3"
+)
 
 SIDES = ("", "train", "val", "test")
 """Splits by the codes under which they are kept."""
@@ -73,17 +78,23 @@ def side_code(word: str) -> int:
     return SIDES.index(names_split(word))
 
 
-def read(path: Path, wanted: Wanted) -> Cells:
-    """The numbers of a table's wanted columns; UserError where the file is no table with a header."""
-    top = heading(path)
+def read(path: Path, wanted: Wanted, by_number: bool = False) -> Cells:
+    """The numbers of a table's wanted columns; UserError where the file is no table with a header.
+
+    `by_number`: a table without one has its columns by their places.
+    """
+    top = heading(path) or (numbered(path) if by_number else None)
     if top is None:
-        raise UserError(f"{path}: no line of column names at the top; add one, or give the format with --format")
-    cells, names = Cells(), list(top.names)
+        raise UserError(f"{path}: no line of column names above its numbers; {UNNAMED}")
+    cells, names, ends = Cells(), list(top.names), False
     for place, block in enumerate(source.blocks(path, BLOCK)):
         if place == 0:
             block = _below(block, top.lines)
+            ends = _ends_with_separator(block, top)
         if top.decimal_comma and top.separator != ",":
             block = block.replace(",", ".")
+        if ends:
+            block = block.replace(f"{top.separator}\r\n", "\n").replace(f"{top.separator}\n", "\n")
         if not (top.separator and _read_clean(block.encode(), names, top, cells, wanted)):
             names = _read_damaged(block, names, top, cells, wanted)
     if cells.unreadable:
@@ -93,6 +104,12 @@ def read(path: Path, wanted: Wanted) -> Cells:
     if cells.breaks:
         cells.notes.append(f"the header is repeated {len(cells.breaks)} times: appended runs")
     return cells
+
+
+def _ends_with_separator(block: str, top: Heading) -> bool:
+    """Whether each row has a separator behind its last cell, which the names have not."""
+    first = block.lstrip("\r\n").partition("\n")[0].rstrip("\r")
+    return bool(top.separator) and first.endswith(top.separator) and first.count(top.separator) == len(top.names)
 
 
 def _below(block: str, lines: int) -> str:

@@ -81,6 +81,20 @@ def heading(path: Path) -> Heading | None:
     return _heading(tuple(source.first_lines(path, 100)))
 
 
+def numbered(path: Path) -> Heading | None:
+    """The heading of a table without names: its columns by their places, counted from 1; None for any other file."""
+    lines = source.first_lines(path, SAMPLE)
+    separator = delimiter(lines[0]) if lines else ""
+    rows = [fields(line, separator) for line in lines]
+    if len(rows) < 2 or not all(_is_numbers(row) and len(row) == len(rows[0]) for row in rows):
+        return None
+    return _told([str(place) for place in range(1, 1 + len(rows[0]))], separator, 0, rows)
+
+
+def _is_numbers(row: Sequence[str]) -> bool:
+    return bool(row) and all(number(cell) is not None or not cell for cell in row) and number(row[0]) is not None
+
+
 @lru_cache(maxsize=64)
 def _heading(lines: Sequence[str]) -> Heading | None:
     comments = next((place for place, line in enumerate(lines) if not line.startswith(_COMMENTS)), len(lines))

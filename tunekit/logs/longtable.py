@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tunekit.logs import source
+from tunekit.logs.columns import Column, Columns
 from tunekit.logs.heading import Heading, fields, names_split, number
 from tunekit.logs.names import part
-from tunekit.logs.table import COLUMNS, Column, Columns
+from tunekit.logs.table import COLUMNS
 
 
 def columns(path: Path, top: Heading) -> Columns:

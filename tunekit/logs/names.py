@@ -28,7 +28,7 @@ BOUNDED = frozenset(
     _words(
         "acc accuracy acc1 acc5 top1 top5 hits1 hits3 hits10 f1 fscore auc auroc map ap ar iou miou dice jaccard "
         "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 "
-        "ssim aupr prauc map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
+        "ssim aupr prauc wa uar war map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
     )
 )
 SCORES = BOUNDED | frozenset(_words("bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider"))
@@ -38,6 +38,7 @@ STEP_NAMES = _words(
     "step global_step trainer_global_step iteration iterations iter iters total_iter total_steps steps "
     "num_updates update updates niter ni it batch batch_idx batch_num batch_id i"
 )
+EPISODE_NAMES = _words("episode episodes episode_num episode_number episode_id episode_idx n_episode i_episode")
 EPOCH_NAMES = _words("epoch epochs ep epoch_num epoch_number current_epoch epoch_idx n_epoch")
 EPOCH_LEVEL = frozenset({"epoch"})
 STEP_LEVEL = frozenset({"step", "batch", "minibatch", "iter", "iteration"})
@@ -47,11 +48,14 @@ EMPTY_WORDS = (
     | frozenset(
         _words(
             "avg mean average total overall all running metrics metric stats performance history dataloader idx of the "
-            "set scalars per sum final model main end value on b logs log scalar smoothed avr running current s agg"
+            "set combined aggregated summed scalars per sum final model main end value on b logs log scalar smoothed "
+            "avr running current s agg"
         )
     )
 )
 """Words that do not tell one loss from another: `train/loss_epoch` and `loss` are the same loss."""
+
+TOTALS = frozenset(_words("total overall sum summed all combined aggregated"))
 
 RECORDS = frozenset(
     _words(
@@ -129,6 +133,16 @@ OF_ADVERSARIES = frozenset(
 """What pix2pix and CycleGAN call their losses: `G_GAN`, `D_real`, `cycle_A`."""
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]+")
+_LOSS_OF = re.compile(r"(?<![A-Za-z0-9])L[_-](?=[A-Za-z])")
+_OF_A_LOSS = TOTALS | frozenset(
+    _words(
+        "vae elbo kl kld kldiv rec recon reconstruction ce bce nll mse mae l1 l2 cls reg box obj adv gan g d gen disc "
+        "cyc cycle idt perceptual perc style content tv contrastive align aux sup unsup consistency distill kd pde bc "
+        "ic physics dice focal triplet mmd"
+    )
+)
+"""Words behind the L of a loss, `L_total`; that of `L_hand` is a side."""
+
 _GLUED = re.compile(
     r"^(train|training|trn|tr|validation|valid|val|eval|dev|test|tst|avg|avr|total)"
     r"(loss|losses|nll|acc|accuracy|acc1|acc5|err|error|f1|auc|iou|miou|dice|mae|mse|rmse|ppl|lr)$"
@@ -155,7 +169,7 @@ def part(name: str) -> Part:
     """
     words = split(name)
     joined = "_".join(words)
-    if joined in EPOCH_NAMES or joined in STEP_NAMES:
+    if joined in EPOCH_NAMES or joined in STEP_NAMES or joined in EPISODE_NAMES:
         return Part("", "epoch" if joined in EPOCH_NAMES else "step", ())
     if RATE & set(words) or "learning_rate" in joined:
         return Part(side(words), "rate", ())
@@ -166,7 +180,7 @@ def part(name: str) -> Part:
     kind = _kind(words)
     if kind == "loss":
         rest = tuple(word for word in rest if word not in LOSS or word in ("bce", "ce"))
-    return Part(side(words), kind, rest, level, bool({"total", "overall", "sum", "all"} & set(words)))
+    return Part(side(words), kind, rest, level, not TOTALS.isdisjoint(words))
 
 
 def split(name: str) -> list[str]:
@@ -202,6 +216,10 @@ def _split(name: str) -> tuple[str, ...]:
     for word in _NO_LETTER.split(text):
         glued = _GLUED.match(word)
         words += glued.groups() if glued else [word] if word else []
+    if "l" in words and _LOSS_OF.search(name) and LOSS.isdisjoint(words):
+        place = words.index("l")
+        if not _OF_A_LOSS.isdisjoint(words[place + 1 :]):
+            words[place] = "loss"
     return tuple(_ONE_WORD.get(word, word) for word in words)
 
 
@@ -229,7 +247,7 @@ def _kind(words: list[str]) -> str:
     distinct = set(words)
     if RECORDS & distinct or words[:2] == ["early", "stopping"]:
         return ""
-    if words and words[-1] in CHANGES:
+    if words and (words[-1] in CHANGES or words[-2:] == ["top", "k"]):  # how many are looked at
         return ""
     last = max((place for place, word in enumerate(words) if word in LOSS), default=len(words))
     if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID & distinct):

@@ -3,7 +3,6 @@ deep. What a name means is in names.py."""
 
 from __future__ import annotations
 
-import math
 import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +12,8 @@ from itertools import islice
 
 import numpy as np
 
+from tunekit.logs.columns import Column, Columns
 from tunekit.logs.heading import NAMING, SPLIT_COLUMNS, VALUES, names_split
-from tunekit.logs.log import Array
 from tunekit.logs.names import (
     ADVERSARIAL,
     EMPTY_WORDS,
@@ -26,12 +25,12 @@ from tunekit.logs.names import (
     TEST,
     TRAIN,
     VAL,
-    Part,
     part,
     side,
     split,
 )
-from tunekit.logs.table import Column, Columns, Rows, from_records, to_number
+from tunekit.logs.pieces import MEASURED, Piece, is_bare, joined, kinds
+from tunekit.logs.table import from_records, to_number
 
 DEPTH = 6
 """Levels of objects and lists that are looked into."""
@@ -75,16 +74,6 @@ _TELLS_SPLIT = SPLIT_COLUMNS | frozenset(
     )
 )
 _CHARTED = ("name", "label", "title", "id", "metric", "key")
-_MEASURED = ("loss", "score", "error")
-
-
-@dataclass
-class Piece:
-    """Columns of one length, with the clocks (`epoch`, `step`) that are known for their rows."""
-
-    columns: Columns
-    length: int
-    clocks: Columns = field(default_factory=dict)
 
 
 @dataclass
@@ -96,12 +85,13 @@ class Run:
 
     def columns(self, notes: list[str]) -> Columns:
         """All its columns over common rows."""
-        return _joined(self.pieces, notes)
+        return joined(self.pieces, notes)
 
 
-def runs(value: object) -> list[Run]:
-    """The runs in a document, none where it holds no numbers that are named like a training's."""
-    return [run for run in _runs(value, "", DEPTH) if _tells(run)][:RUNS]
+def runs(value: object, told: bool = True) -> list[Run]:
+    """The runs in a document, without those that hold no numbers that are named like a training's; or all of them."""
+    found = [run for run in _runs(value, "", DEPTH) if any(piece.columns for piece in run.pieces)]
+    return [run for run in found if _tells(run) or not told][:RUNS]
 
 
 def _runs(value: object, path: str, depth: int) -> list[Run]:
@@ -170,9 +160,9 @@ def _of_object(value: Mapping[str, object], path: str, depth: int) -> list[Run]:
         else:
             others += [Run(f"{key}/{run.name}" if run.name else key, run.pieces) for run in found]
     own.pieces = [piece for piece in own.pieces if piece.columns]
-    if "loss" in _kinds(_names(own)) and not any(_names(run) == _names(own) for run in others):
+    if "loss" in kinds(_names(own)) and not any(_names(run) == _names(own) for run in others):
         return [own]
-    return [own, *others] if others and "loss" in _kinds(_names(own)) else others or [own]
+    return [own, *others] if others and "loss" in kinds(_names(own)) else others or [own]
 
 
 def _names(run: Run) -> set[str]:
@@ -185,22 +175,11 @@ def _belongs(key: str, item: object) -> bool:
     if (words and words <= _KNOWN and len(key) > 1) or words & ADVERSARIAL:
         return True
     below = list(item) if isinstance(item, dict) else []
-    return bool(below and part(key).kind in _MEASURED and all(side(split(inner)) for inner in below))
+    return bool(below and part(key).kind in MEASURED and all(side(split(inner)) for inner in below))
 
 
 def _tells(run: Run) -> bool:
-    return bool(_kinds(_names(run)))
-
-
-def _kinds(names: Iterable[str]) -> set[str]:
-    """What the names say: kinds of measures; "loss" too for a name that is nothing but a split."""
-    seen = [part(name) for name in names]
-    kinds = {item.kind for item in seen if item.kind in _MEASURED}
-    return kinds | {"loss" for item in seen if _is_bare(item)}
-
-
-def _is_bare(said: Part) -> bool:
-    return bool(said.side and not said.kind and not said.core)
+    return bool(kinds(_names(run)))
 
 
 def _lists(value: Mapping[str, object], path: str) -> dict[str, Sequence[object]]:
@@ -209,13 +188,13 @@ def _lists(value: Mapping[str, object], path: str) -> dict[str, Sequence[object]
     return {
         name: numbers
         for name, numbers in found.items()
-        if not _is_bare(part(name)) or not all(isinstance(number, int) for number in numbers)
+        if not is_bare(part(name)) or not all(isinstance(number, int) for number in numbers)
     }
 
 
 def _holds_curves(value: Mapping[str, object], path: str, depth: int) -> bool:
     """Whether an object has a list of losses, at any depth: it is no record of one epoch."""
-    if "loss" in _kinds(_lists(value, path)):
+    if "loss" in kinds(_lists(value, path)):
         return True
     below = [(key, item) for key, item in value.items() if isinstance(item, dict) and len(key) <= LONGEST]
     return depth > 0 and any(_holds_curves(item, f"{path}{key}/", depth - 1) for key, item in below)
@@ -252,7 +231,7 @@ def _points(name: str, item: object) -> Piece | None:
     elif isinstance(item, list) and all(isinstance(row, list) and len(row) in (2, 3) for row in item):
         places, values = [row[-2] for row in item], [row[-1] for row in item]
     clock = column(places)
-    if _is_bare(part(name)) and all(isinstance(value, int) for value in values):
+    if is_bare(part(name)) and all(isinstance(value, int) for value in values):
         return None  # a split's samples
     if len(values) < 2 or len(clock.values) < len(values) or not np.all(np.diff(clock.values) > 0):
         return None
@@ -296,7 +275,9 @@ def _of_records(records: Iterable[Mapping[str, object]], path: str) -> Piece:
     """Records as columns; their clocks keep their names."""
     columns = from_records(records)
     length = 1 + max((int(item.rows[-1]) for item in columns.values()), default=-1)
-    clocks = {kind: item for name, item in reversed(columns.items()) if (kind := part(name).kind) in ("epoch", "step")}
+    counted = [(kind, item) for name, item in columns.items() if (kind := part(name).kind) in ("epoch", "step")]
+    counted.sort(key=lambda pair: bool(np.any(np.diff(pair[1].values) < 0)))  # an episode's number before its length
+    clocks = dict(reversed(counted))
     named = {f"{path}{name}": item for name, item in columns.items() if part(name).kind not in ("epoch", "step")}
     return Piece(named, length, clocks)
 
@@ -326,12 +307,12 @@ def flat(item: Mapping[str, object], depth: int = DEPTH) -> dict[str, object]:
                 naming = value
         if measures:
             measure = measure or key
-    if naming and measure and not any(part(key).kind in _MEASURED for key in result):
+    if naming and measure and not any(part(key).kind in MEASURED for key in result):
         clocks = {key: number for key, number in result.items() if part(key).kind in ("step", "epoch")}
         return clocks | {"/".join(word for word in (owner, naming) if word): result[measure]}
     if not owner:
         return result
-    sided = {key for key in result if part(key).kind in _MEASURED and not part(key).side}
+    sided = {key for key in result if part(key).kind in MEASURED and not part(key).side}
     return {f"{owner}/{key}" if key in sided else key: value for key, value in result.items()}
 
 
@@ -357,49 +338,3 @@ def _by_number(value: Mapping[str, object]) -> list[dict[str, object]]:
         if match and isinstance(item, dict)
     ]
     return [{kind: number, **record} for number, record in sorted(ordered, key=lambda pair: pair[0])]
-
-
-def _joined(pieces: Sequence[Piece], notes: list[str]) -> Columns:
-    """The pieces over common rows: those of a clock that all have, else spread over the longest one."""
-    if not pieces:
-        return {}
-    longest = max(pieces, key=lambda piece: piece.length)
-    if len(pieces) == 1:
-        return {**longest.clocks, **longest.columns}
-    kind = next((kind for kind in ("step", "epoch") if all(_rises(piece, kind) for piece in pieces)), None)
-    if kind is not None:
-        places = np.unique(np.concatenate([piece.clocks[kind].values for piece in pieces]))
-        shared = {kind: Column(np.arange(len(places)), places)}
-        return shared | {name: item for piece in pieces for name, item in _on(places, piece, kind).items()}
-    columns: Columns = dict(longest.clocks)
-    for piece in pieces:
-        rows = _spread(piece.length, longest.length)
-        if piece.length > 1 and rows[0] > 0 and _kinds(piece.columns):
-            notes.append(
-                f"the {piece.length:,} values of {next(iter(piece.columns))!r} are spread over "
-                f"the {longest.length:,} of {next(iter(longest.columns))!r}"
-            )
-        columns |= {name: Column(rows[item.rows], item.values) for name, item in piece.columns.items()}
-    return columns
-
-
-def _rises(piece: Piece, kind: str) -> bool:
-    """Whether each row of a piece has its own place on a clock."""
-    clock = piece.clocks.get(kind)
-    return clock is not None and len(clock.values) == piece.length and bool(np.all(np.diff(clock.values) > 0))
-
-
-def _on(places: Array, piece: Piece, kind: str) -> Columns:
-    rows: Rows = np.searchsorted(places, piece.clocks[kind].values).astype(np.int64)
-    others = {name: item for name, item in piece.clocks.items() if name != kind}
-    return {name: Column(rows[item.rows], item.values) for name, item in {**others, **piece.columns}.items()}
-
-
-def _spread(length: int, longest: int) -> Rows:
-    """Rows of a shorter list: a single value is the end's; nearly as many as the longest has begin with it."""
-    if length == 1:
-        return np.array([longest - 1], np.int64)
-    if longest <= math.ceil(1.5 * length) or longest - length <= 1:
-        return np.arange(length, dtype=np.int64)
-    rows: Rows = np.round(np.arange(1, length + 1) * longest / length).astype(np.int64) - 1
-    return rows

@@ -50,6 +50,9 @@ DIFFUSION = _words("diffusion ddpm ddim vlb kohya dreambooth sdxl")
 DIFFUSION_LOSS = DIFFUSION | _words("avr q0 q1 q2 q3")
 DIFFUSION_RATE = _words("unet textencoder text_encoder")
 LENGTH = _words("length len lengths eplenmean eplen")
+ANNEALED = 1.5
+"""Factor by which the weight of a divergence changes where it is annealed."""
+
 COEFFICIENT = _words("coef coeff coefficient target beta")
 COMPLETION = _words("completion completions response responses")
 
@@ -146,10 +149,16 @@ def _annealed(curves: Mapping[str, Curve], words: Named) -> Objective | None:
     divergence = _first(curves, words, DIVERGENCE, WEIGHT | {"weight"})
     rebuilt = _first(curves, words, RECONSTRUCTION, {"val", "test", "eval"})
     weights = [key for key, own in words.items() if own & WEIGHT or (own & DIVERGENCE and own & {"weight", "coef"})]
-    weight = next((key for key in weights if len(set(map(float, curves[key].y[:1000]))) > 2), None)
+    weight = next((key for key in weights if _changes(curves[key])), None)
     if divergence is None or rebuilt is None or weight is None:
         return None
     return Objective("annealed", _chosen(curves, divergence=divergence, reconstruction=rebuilt, weight=weight))
+
+
+def _changes(weight: Curve) -> bool:
+    """Whether a weight is another at the end of the run than it was: by a factor that the loss shows."""
+    sizes = {abs(float(value)) for value in weight.y}
+    return len(sizes) > 2 and max(sizes) > ANNEALED * min(sizes)
 
 
 def _diffusion(words: Named, around: Collection[str]) -> Objective | None:

@@ -10,10 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
+from tunekit.logs.evaluations import EVALUATION, mixes_units, of_cases
 from tunekit.logs.log import Array, Log, Metric, curve, finite, floats
-from tunekit.logs.names import ADVERSARIAL, BOUNDED, OPPONENTS, SCORES, SQUARES, Part, part, preference, split
+from tunekit.logs.names import (
+    ADVERSARIAL,
+    BOUNDED,
+    OPPONENTS,
+    SCORES,
+    SQUARES,
+    Part,
+    part,
+    preference,
+    split,
+)
 from tunekit.logs.objectives import objective_of
+from tunekit.logs.owners import of_its_file, spelled_out
 from tunekit.logs.table import Series
+from tunekit.logs.wholes import whole
 from tunekit.vocabulary import Curve, UserError
 
 ENOUGH = 8
@@ -22,14 +35,10 @@ ENOUGH = 8
 LEVELS = {"epoch": 0, "": 1, "step": 2}
 """Means of epochs are looked at before the losses of single steps."""
 
-_LETTER = re.compile(
-    r"(?P<before>(?:.*[^a-z])?)(?P<letter>[tv])(?P<joint>[ _./-]?)"
-    r"(?P<measure>(?:loss|losses|accs?|accuracy|f1|auc|mae|mse|rmse|err|error|iou|dice)(?![a-z]).*)$",
-    re.DOTALL,
-)
 _NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
 SHOWN = 80
 """Characters of a column's name that a message shows, by which it may be chosen too."""
+
 
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
@@ -52,11 +61,14 @@ def assemble(
     every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
-    spelled = _spelled_out(every)
+    spelled = spelled_out(of_its_file(every, files))
     blank = _never_computed(spelled, notes)
     curves = _told_apart({key: value for key, value in spelled.items() if key not in blank}, notes)
+    objective = objective_of(curves, format, name)
     train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
     val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
+    if train and not val and train_loss and val_loss and val_loss.name == train_loss.name:
+        val_loss = None
     if not (train or val) and train_loss is None and val_loss is None:
         train_loss, val_loss = _bare(curves, notes)
         if train_loss is None and val_loss is None:
@@ -64,9 +76,12 @@ def assemble(
     if val_loss is None and train_loss is not None and not train:
         val_loss = _from_perplexity(curves, train_loss, notes)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
-    metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item})
+    metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item}, notes)
     metrics += _unnamed_score(curves) if train_loss is not None else ()
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
+    if train_loss is None and val_loss is None and not objective and metrics and of_cases(metrics):
+        notes.append(EVALUATION)
+        metrics = ()
     return Log(
         format=format,
         files=tuple(str(file) for file in files),
@@ -77,7 +92,7 @@ def assemble(
         lr=_rate(curves),
         epochs=series.epochs,
         notes=tuple(dict.fromkeys(notes)),
-        objective=objective_of(curves, format, name),
+        objective=objective,
         gradients=next((curves[key] for key in curves if part(key).kind == "grad_norm"), None),
         unfed=_unfed(curves),
         blank=next(iter(blank.values()), None) if val_loss is None else None,
@@ -89,9 +104,17 @@ def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
     for key, value in curves.items():
         if wanted in (key.strip().lower(), key[:SHOWN].strip().lower()):
             return value
+    alike = [key for key in curves if _letters(key) == _letters(name)]
+    if len(alike) == 1:
+        return curves[alike[0]]
     known = ", ".join(repr(key[:SHOWN]) for key in list(curves)[:20]) or "none with numbers"
     known += f" and {len(curves) - 20:,} more" if len(curves) > 20 else ""
     raise NoColumn(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
+
+
+def _letters(name: str) -> str:
+    """A name as it is told from others when it is typed: without case, blanks and what joins its words."""
+    return "".join(char for char in name.lower() if char.isalnum())
 
 
 def _never_computed(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
@@ -124,21 +147,6 @@ def _told_apart(curves: Mapping[str, Curve], notes: list[str]) -> Mapping[str, C
         f"train{numbered[key][3]}" if key in numbered and numbered[key][2] == fitted else key: curves[key]
         for key in curves
     }
-
-
-def _spelled_out(curves: Mapping[str, Curve]) -> dict[str, Curve]:
-    """The curves, `t_loss` and `v_loss`, or `avg_loss` and `avg_vloss`, by names that tell their splits."""
-    letters = {key: match for key in curves if len(key) <= SHOWN and (match := _LETTER.match(key.lower()))}
-    known = {key.lower() for key in curves}
-    told: dict[str, str] = {}
-    paired = {letter: {f"{m[1]}{m[3]}{m[4]}" for m in letters.values() if m[2] == letter} for letter in "tv"}
-    pairs = not paired["t"].isdisjoint(paired["v"])
-    for key, (before, letter, joint, measure) in ((key, match.groups()) for key, match in letters.items()):
-        if pairs:
-            told[key] = f"{before}{'train' if letter == 't' else 'val'}_{measure}"
-        elif letter == "v" and before and not joint and before + measure in known:
-            told[key] = f"{before}val_{measure}"
-    return {told.get(key, key): value for key, value in curves.items()}
 
 
 def _level(curves: Mapping[str, Curve], numbered: Mapping[str, re.Match[str]], number: str) -> float:
@@ -182,13 +190,16 @@ def _sum_of(keys: Sequence[str], curves: Mapping[str, Curve], notes: list[str]) 
     keys = [key for key in keys if part(key).level == level]
     first = floats(curves[keys[0]].x)
     together = all(np.array_equal(first, floats(curves[key].x)) for key in keys)
+    if (total := whole(keys, curves, together)) is not None:
+        notes.append(f"{total!r} is taken for the total of the losses (--train and --val choose others)")
+        return curves[total]
     if len(keys) == 1 or not together or any(ADVERSARIAL & set(part(key).core) for key in keys):
         if len(keys) > 1:
             notes.append(f"several losses; {best!r} is taken (--train and --val choose others)")
         return curves[best]
-    total = np.sum([floats(curves[key].y) for key in keys], axis=0)
+    added = np.sum([floats(curves[key].y) for key in keys], axis=0)
     notes.append(f"loss is the sum of {', '.join(keys)}")
-    return curve(" + ".join(keys), first, total, curves[keys[0]].unit)
+    return curve(" + ".join(keys), first, added, curves[keys[0]].unit)
 
 
 def _opponent(key: str) -> bool:
@@ -312,11 +323,14 @@ def _own_clock(train: Curve | None, val: Curve | None) -> tuple[Curve | None, Cu
     return train, val
 
 
-def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
+def _metrics(curves: Mapping[str, Curve], used: set[str], notes: list[str]) -> tuple[Metric, ...]:
     """Metric pairs, those a person looks at first in front. An unsided one is the split its twins leave open."""
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for key in sorted(curves, key=lambda key: (len(key), key)):
         seen = part(key)
+        if seen.kind == "score" and mixes_units(curves[key]):
+            notes.append(f"{key!r} holds fractions and percents in turn; left out")
+            continue
         if seen.kind in ("score", "error") and curves[key].name not in used:
             sides = groups.setdefault(seen.core, {})
             old = sides.get(seen.side)

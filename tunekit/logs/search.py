@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,8 +14,10 @@ import numpy as np
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import printed, source, strangers, stream
+from tunekit.logs.claims import Claim, Readers, best, natural, ranked_claims, read_with
 from tunekit.logs.halves import joined, without_results
-from tunekit.logs.log import Log, finite
+from tunekit.logs.log import Log
+from tunekit.logs.ranking import rank, told_apart
 from tunekit.logs.readers import FAINT, Reader, printed_readers, readers
 from tunekit.logs.roles import NoColumn
 from tunekit.logs.settings import with_classes
@@ -61,8 +62,6 @@ LATER = frozenset(("weights", "checkpoints", "artifacts", "images", "dist", "bui
 """Names of folders that are searched where nothing else holds a log: they may be large, and what lies there is a copy
 of a run's or another program's."""
 
-Readers = Mapping[str, Reader]
-Claim = tuple[float, Reader, Path]
 Place = tuple[Path, int]
 """A folder and how deep it lies below the path."""
 
@@ -112,33 +111,20 @@ def _check(path: Path) -> None:
 def _read_at(path: Path, format: str | None, train: str | None, val: str | None) -> list[Log]:
     known: Readers = readers() if format is None else {format: readers()[format]}
     found = _Found(train, val)
-    own = _best(path, known)
+    own = best(path, known)
     if own is None and format is not None and not path.is_dir():
         own = (1.0, known[format], path)
     if own is not None and found.read([own]):
         return found.best_first()
     if path.is_dir():
         _search(path, known, found)
-    elif not found.empty and path.suffix.lower() not in DOCUMENTS and _prints(path, known) > 0:
+    elif not (found.empty or found.is_no_log or path.suffix.lower() in DOCUMENTS) and _prints(path, known) > 0:
         found.read_as_text([path], known)
     if not (found.logs or found.empty or found.failures or found.guesses):
         if format is not None:
             raise UserError(f"{path}: holds nothing of the format {format!r} ({known[format].DESCRIPTION})")
         raise UserError(_unknown(path))
-    return _told_apart(found.best_first(), path)
-
-
-def _told_apart(logs: list[Log], folder: Path) -> list[Log]:
-    """The logs of a folder, those that share a name named by where they lie in it."""
-    count = Counter(log.name for log in logs)
-    return [replace(log, name=_place(log, folder)) if count[log.name] > 1 else log for log in logs]
-
-
-def _place(log: Log, folder: Path) -> str:
-    """Where a log lies below a folder, with its name behind that, once."""
-    within = Path(log.files[0]) if log.files else folder
-    parts = within.relative_to(folder).parts[:-1] if within.is_relative_to(folder) else ()
-    return "/".join(dict.fromkeys([*parts, log.name])) or within.name
+    return told_apart(found.best_first(), path)
 
 
 @dataclass
@@ -166,7 +152,7 @@ class _Found:
         settled = False
         for score, reader, path in claims:
             try:
-                logs = _read(reader, path, self.train, self.val)
+                logs = read_with(reader, path, self.train, self.val)
             except NoColumn as error:
                 self.lacking.append((reader, path))
                 self.failures.setdefault(str(error), error)
@@ -184,11 +170,16 @@ class _Found:
                 self._leave_out()
         return settled
 
+    @property
+    def is_no_log(self) -> bool:
+        """Whether a file is known to be none."""
+        return any(isinstance(error, source.NoLog) for error in (*self.failures.values(), *self.guesses.values()))
+
     def read_as_text(self, files: Iterable[Path], known: Readers, least: int = 1) -> None:
         """Read what no reader of a format can, with the reader of any text; this is said where it finds a log."""
         for file in files:
             try:
-                logs = _read(known[ANY_TEXT], file, self.train, self.val)
+                logs = read_with(known[ANY_TEXT], file, self.train, self.val)
             except NoColumn as error:
                 self.failures.setdefault(str(error), error)
             except UserError:
@@ -204,7 +195,7 @@ class _Found:
 
     def _leave_out(self) -> None:
         """Keep the best runs, with half of the points that there is room for: so it is rarely done."""
-        ranked = sorted(self.logs, key=_rank)
+        ranked = sorted(self.logs, key=rank)
         points = np.cumsum([log.points for log in ranked])
         self.logs = ranked[: max(1, int(np.searchsorted(points, POINTS // 2)))]
         self.points = sum(log.points for log in self.logs)
@@ -219,7 +210,7 @@ class _Found:
             for train, val in ((self.train, None), (None, self.val), (None, None)):
                 if (train, val) != (self.train, self.val):
                     with contextlib.suppress(UserError):
-                        halves += _read(reader, path, train, val)[:1]
+                        halves += read_with(reader, path, train, val)[:1]
                         known |= {train, val}
                         break
         if not asked <= known:
@@ -238,7 +229,7 @@ class _Found:
         failures = list(self.failures.values())
         if not logs and not self.empty:
             raise [*failures, *self.guesses.values()][0]
-        first, *others = sorted(logs or self.empty.values(), key=_rank)
+        first, *others = sorted(logs or self.empty.values(), key=rank)
         notes = [*self.notes, *(f"left out: {error}" for error in failures[:FAILURES])]
         if len(failures) > FAILURES:
             notes.append(f"left out: {len(failures) - FAILURES:,} more that cannot be read")
@@ -253,7 +244,7 @@ def _search(path: Path, known: Readers, found: _Found) -> None:
     if later and not found.logs:
         _walk(later, known, found)
     if not found.logs:
-        found.read((claim for file in found.documents if (claim := _best(file, known))), ENOUGH)
+        found.read((claim for file in found.documents if (claim := best(file, known))), ENOUGH)
     if not found.logs and not found.empty:
         found.read_as_text((file for file in found.unknown if _prints(file, known) >= PRINTS), known, ENOUGH)
 
@@ -280,7 +271,7 @@ def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
         found.documents += [file for file in near if file.suffix.lower() in DOCUMENTS]
         others = [file for file in near if file.suffix.lower() not in DOCUMENTS]
         found.unknown += others
-        ranked = _ranked(claim for file in others if (claim := _best(file, known, FAINT)))
+        ranked = ranked_claims(claim for file in others if (claim := best(file, known, FAINT)))
         if not _read_surest(ranked, found, sure=True):
             vague.append(ranked)
         looked += len(files) + len(folders)
@@ -288,7 +279,7 @@ def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
             if folder.name in LATER:
                 later.append((folder, depth + 1))
                 continue
-            whole = _best(folder, known)
+            whole = best(folder, known)
             settled = whole is not None and found.read([whole])
             if not settled and depth < DEPTH and not folder.is_symlink():
                 waiting.append((folder, depth + 1))
@@ -322,33 +313,9 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     return sorted(folders, key=natural), sorted(files, key=natural)
 
 
-def _ranked(claims: Iterable[Claim]) -> list[list[Claim]]:
-    """The claims on the files of one folder by reader, the reader that is surest of one of them first."""
-    groups: dict[str, list[Claim]] = {}
-    for claim in claims:
-        groups.setdefault(claim[1].NAME, []).append(claim)
-    return sorted(groups.values(), key=lambda group: -max(score for score, _, _ in group))
-
-
 def _read_surest(ranked: Sequence[Sequence[Claim]], found: _Found, sure: bool) -> bool:
     """Read the sure or the other claims of the first reader that gives a log with points."""
     return any(found.read(claim for claim in group if (claim[0] >= SURE) == sure) for group in ranked)
-
-
-def natural(path: Path) -> list[str]:
-    """Parts of a path that sort `version_10` behind `version_9`."""
-    return [piece.zfill(12) if piece.isdigit() else piece for piece in re.split(r"(\d+)", str(path))]
-
-
-def _best(path: Path, known: Readers, least: float = 0.0) -> Claim | None:
-    """The reader that knows the path best, of equals the last by name; None for one that none knows better than
-    `least`, and for one that cannot be looked at."""
-    try:
-        scores = [(reader.recognise(path), name) for name, reader in known.items()]
-    except OSError:
-        return None
-    score, name = max(scores)
-    return (score, known[name], path) if score > least else None
 
 
 def _is_folder(path: Path) -> bool:
@@ -358,35 +325,12 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _read(reader: Reader, path: Path, train: str | None, val: str | None) -> list[Log]:
-    try:
-        return reader.read(path, train, val)
-    except MemoryError as error:
-        raise UserError(f"{path}: needs more memory than there is; log less often or cut the file") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}); check the path and its rights") from error
-
-
 def _unknown(path: Path) -> str:
     if not path.is_dir() and (what := strangers.told(path)):
         return f"{path}: {what}"
-    what = "no log that tunekit knows below it" if path.is_dir() else "not a log that tunekit knows"
-    names = ", ".join(sorted(readers()))
+    what = "no log that tunekit knows below it"
+    if not path.is_dir():
+        what = "not a log that tunekit knows: nothing in it reads as a loss or a metric"
     pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
     beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
-    return f"{path}: {what}; name its format with --format ({names}) and its columns with --train and --val{beside}"
-
-
-def _rank(log: Log) -> tuple[object, ...]:
-    """Order of several runs: those with both curves first, then the best validation, then the best training."""
-    _, train = finite(log.train)
-    _, val = finite(log.val)
-    broken = log.train is not None and len(train) < len(log.train.y)
-    complete = (len(train) >= 5) + (len(val) >= 2)
-    metric = next((item for item in log.metrics if item.val is not None), None)
-    score = 0.0
-    if metric is not None and metric.bounded:
-        _, values = finite(metric.val)
-        score = float(np.max(values)) if metric.maximize and len(values) else 0.0
-    level = float(np.min(val)) if len(val) else float(np.min(train)) if len(train) else np.inf
-    return -complete, broken, -score, level, -log.points, *(natural(Path(file)) for file in log.files[:1])
+    return f"{path}: {what}; name its format (`--format help` lists them) and its columns (--train and --val){beside}"

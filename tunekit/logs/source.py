@@ -47,6 +47,10 @@ class Refused(UserError):
     """What must not be read, nor anything below it, whatever else is there to be read."""
 
 
+class NoLog(UserError):
+    """What is known to hold no curve of a training, whoever reads it."""
+
+
 def head(path: Path) -> bytes:
     """The first bytes of a file; empty for what is no regular file or cannot be read."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tunekit.logs import database, heading, source
+from tunekit.logs import database, delimited, heading, source
 
 INSTEAD = "give the log as text, CSV or JSON"
 
@@ -54,8 +54,8 @@ def told(path: Path) -> str:
 def _text(path: Path) -> str:
     lines = source.first_lines(path, 5)
     rows = [heading.fields(line, heading.delimiter(line)) for line in lines]
-    if len(rows) > 1 and all(len(row) > 1 and all(heading.number(cell) is not None for cell in row) for row in rows):
-        return "holds numbers without names; put a line of names above them, such as epoch,train_loss,val_loss"
+    if len(rows) > 1 and all(row and all(heading.number(cell) is not None for cell in row if cell) for row in rows):
+        return f"holds numbers without names; {delimited.UNNAMED}"
     return "is YAML, which is not read; write its numbers as JSON or CSV" if path.suffix in (".yaml", ".yml") else ""
 
 

@@ -8,25 +8,20 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from tunekit.logs.appended import JITTER, continued, kept_rows, risen
+from tunekit.logs.columns import Column, Columns
 from tunekit.logs.log import Array, curve, floats
-from tunekit.logs.names import EPOCH_NAMES, STEP_NAMES, part, split
+from tunekit.logs.names import EPISODE_NAMES, EPOCH_NAMES, STEP_NAMES, part, split
 from tunekit.vocabulary import Curve
-
-Rows = npt.NDArray[np.int64]
 
 NAN_SHARE = 0.3
 """From this share of NaN on, regularly scattered through a column, they stand for empty cells (a pandas export)."""
 
-JITTER = 0.2
-"""Where more than this share of steps goes backwards, the rows are unsorted rather than several runs."""
-
-LEARNED = 0.1
-"""Share by which the loss has moved since the beginning where epochs that begin anew may go on from there."""
 
 TOGETHER = 500
 """Records that are made columns at once."""
@@ -34,22 +29,9 @@ TOGETHER = 500
 COLUMNS = 10_000
 """Columns of a log that are looked at."""
 
-RUN_SHARE = 0.2
-"""The last of several appended runs is judged, unless it has less than this share of the longest one's points."""
-
 
 WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
 """A number as PyTorch and NumPy print it: `tensor(0.31, device='cuda:0')`."""
-
-
-class Column(NamedTuple):
-    """The filled cells of a column: their row numbers, rising, and their values."""
-
-    rows: Rows
-    values: Array
-
-
-Columns = dict[str, Column]
 
 
 @dataclass
@@ -163,17 +145,22 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     total = 1 + max(int(column.rows[-1]) for column in columns.values())
     data = {name: column for name, column in columns.items() if part(name).kind not in ("step", "epoch")}
     busiest = max((len(column.rows) for column in data.values()), default=0)
-    step = _clock_column(columns, STEP_NAMES, busiest)
     epoch = _clock_column(columns, EPOCH_NAMES, 0) or _index_column(columns, total)
+    step = _clock_column(columns, STEP_NAMES, busiest)
+    if step is not None and epoch is not None and _is_length(step, epoch):
+        step = None
+    episode = _clock_column(columns, EPISODE_NAMES, busiest)
+    if episode is not None and (step is None or (_falls(step) and not _falls(episode))):
+        step = episode
     result = Series()
     if step is not None and epoch is None:
-        step = _risen(step, data, result.notes)
+        step = risen(step, data, result.notes)
     if epoch is not None and step is None:
-        epoch = _continued(epoch, data, result.notes)
+        epoch = continued(epoch, data, result.notes)
     x, unit = _clock(step, epoch, total, busiest)
     if len(columns) == COLUMNS:  # where from_records stops
         result.say_full()
-    keep, order = _kept_rows(x, unit, data, breaks, result.notes)
+    keep, order = kept_rows(x, unit, data, breaks, result.notes)
     later = 0
     for name, column in data.items():
         inside = keep[column.rows]
@@ -226,6 +213,17 @@ def _clock_column(columns: Columns, names: Sequence[str], points: int) -> Column
     return None
 
 
+def _falls(column: Column) -> bool:
+    return bool(np.any(np.diff(column.values) < 0))
+
+
+def _is_length(step: Column, clock: Column) -> bool:
+    """Whether steps go up and down where another column counts each row: an episode's length is no clock."""
+    if not np.array_equal(step.rows, clock.rows) or not np.all(np.diff(clock.values) > 0):
+        return False
+    return float(np.mean(np.diff(step.values) < 0)) > JITTER
+
+
 def _index_column(columns: Columns, total: int) -> Column | None:
     """The unnamed index that pandas writes: 0, 1, 2, ... from the first row on."""
     unnamed = [columns[name] for name in columns if name in ("", "Unnamed: 0", "index")]
@@ -253,72 +251,11 @@ def _clock(step: Column | None, epoch: Column | None, total: int, points: int) -
     return np.arange(total, dtype=np.float64), "row"
 
 
-def _within(step: Column, epoch: Column, total: int) -> bool:
-    """Whether the steps of several appended runs are counted anew in each of their epochs."""
-    falls = np.diff(epoch.values) < 0
-    if not np.any(falls) or np.mean(falls) > JITTER:
-        return False
-    epochs = _spread(epoch, total)[step.rows]
-    return not np.any((np.diff(step.values) < 0) & (np.diff(epochs) == 0))
-
-
 def _spread(column: Column, total: int) -> Array:
     """The column's last known value for every row; rows before the first take the first."""
     place = np.searchsorted(column.rows, np.arange(total), side="right") - 1
     result: Array = column.values[np.maximum(place, 0)]
     return result
-
-
-def _risen(step: Column, data: Columns, notes: list[str]) -> Column:
-    """Steps that begin anew at equal lengths while the loss goes on, made to rise: an epoch that nothing names."""
-    starts = np.flatnonzero(np.diff(step.values) < 0) + 1
-    losses = _training_losses(data)
-    if not len(starts) or not losses:
-        return step
-    apart = float(np.median(np.abs(np.diff(step.values))))
-    if max(np.ptp(step.values[starts - 1]), np.ptp(step.values[[0, *starts]])) > apart:
-        return step
-    first, levels = _around(step.rows[starts], losses)
-    on = [abs(level - new) < abs(first - new) for level, new in levels]
-    if 3 * sum(on) < 2 * len(on) or not on:
-        return step
-    notes.append(f"the step begins anew {len(starts)} times while the loss goes on: taken for one run")
-    passed = np.searchsorted(starts, np.arange(len(step.rows)), side="right")
-    return Column(step.rows, step.values + passed * (float(np.max(step.values)) + apart))
-
-
-def _continued(epoch: Column, data: Columns, notes: list[str]) -> Column:
-    """Epochs that begin anew while the loss goes on where it was, made to rise: the stages of a fine-tuning."""
-    starts = np.flatnonzero(np.diff(epoch.values) < 0) + 1
-    losses = _training_losses(data)
-    if not len(starts) or not losses or np.any(epoch.values[starts] > epoch.values[0]):
-        return epoch
-    first, levels = _around(epoch.rows[starts], losses)
-    learned = [abs(first - level) > LEARNED * abs(first) for level, _ in levels]
-    on = [2 * abs(level - new) < abs(first - new) for level, new in levels]
-    if not levels or not all(on) or not all(learned):
-        return epoch
-    times = "once" if len(starts) == 1 else f"{len(starts)} times"
-    notes.append(f"the epoch begins anew {times} while the loss goes on: taken for the stages of one run")
-    values = epoch.values.copy()
-    for start in starts:
-        values[start:] += values[start - 1] + 1.0 - values[start]
-    return Column(epoch.rows, values)
-
-
-def _training_losses(data: Columns) -> list[Column]:
-    return [column for name, column in data.items() if part(name).kind == "loss" and part(name).side in ("train", "")]
-
-
-def _around(rows: Rows, losses: Sequence[Column]) -> tuple[float, list[tuple[float, float]]]:
-    """The loss at the log's beginning, and its levels before and behind each of these rows."""
-    loss = max(losses, key=lambda column: len(column.rows))
-    levels = [
-        (float(np.median(loss.values[max(0, place - 3) : place])), float(np.median(loss.values[place : place + 3])))
-        for place in np.searchsorted(loss.rows, rows)
-        if 0 < place < len(loss.rows)
-    ]
-    return float(np.median(loss.values[:3])), levels
 
 
 def _parts(epochs: Array, steps: Array, step: Column) -> Array:
@@ -343,60 +280,6 @@ def _fractions(epochs: Array) -> Array:
     inside = np.arange(len(epochs)) - np.repeat(starts, lengths)
     result: Array = epochs + inside / np.repeat(lengths, lengths)
     return result
-
-
-def _kept_rows(
-    x: Array, unit: str, data: Columns, breaks: Sequence[int], notes: list[str]
-) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which rows belong to the run that is judged, where the log was resumed or holds several runs.
-
-    And whether they are in the order of their x. Runs begin where training goes back: a validation may be logged
-    late, or count otherwise.
-    """
-    keep = np.ones(len(x), dtype=bool)
-    rows = _training_rows(data)
-    back = rows[1:][np.diff(x[rows]) < 0]
-    if len(back) > max(3, JITTER * len(rows)):
-        notes.append("rows were out of order; sorted by their step")
-        return keep, False
-    starts = sorted({0, *(int(row) for row in back), *(row for row in breaks if 0 < row < len(x))})
-    if len(starts) == 1:
-        return keep, True
-    weight = np.zeros(len(x))
-    for column in data.values():
-        weight[column.rows] += 1.0
-    runs: list[list[int]] = [[0]]  # the starts of the parts of each run
-    for start in starts[1:]:
-        if unit != "row" and x[start] > x[runs[-1][0]]:
-            runs[-1].append(start)
-        else:
-            runs.append([start])
-    ends = dict(zip(starts, [*starts[1:], len(x)], strict=True))
-    sizes = [float(np.sum(weight[run[0] : ends[run[-1]]])) for run in runs]
-    least = RUN_SHARE * max(sizes)
-    chosen = max(i for i, size in enumerate(sizes) if size >= least)
-    if len(runs) > 1:
-        notes.append(f"{len(runs)} runs in one log; the one from row {runs[chosen][0] + 1} on is judged")
-    keep[:] = False
-    resumed = np.inf  # the lowest x at which the run went on later: what lies there or behind was repeated
-    for start in reversed(runs[chosen]):
-        keep[start : ends[start]] = x[start : ends[start]] < resumed
-        resumed = min(resumed, x[start])
-    if len(runs[chosen]) > 1:
-        count = len(runs[chosen]) - 1
-        times = "once" if count == 1 else f"{count} times"
-        notes.append(f"resumed {times}; repeated steps count once, by their last entry")
-    return keep, True
-
-
-def _training_rows(data: Columns) -> Rows:
-    """The rows of the training loss; of any loss, or of everything, where there is none."""
-    losses = [name for name in data if part(name).kind == "loss"]
-    named = [name for name in losses if part(name).side in ("train", "")] or losses or list(data)
-    filled = np.zeros(max((int(data[name].rows[-1]) + 1 for name in named), default=0), dtype=bool)
-    for name in named:
-        filled[data[name].rows] = True
-    return np.flatnonzero(filled)
 
 
 def _sorted(name: str, x: Array, y: Array, unit: str) -> Curve:

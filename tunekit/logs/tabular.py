@@ -8,13 +8,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from tunekit.logs import delimited, longtable
+from tunekit.logs import delimited, longtable, source
+from tunekit.logs.columns import Column, Columns
 from tunekit.logs.delimited import SIDES, Cells
 from tunekit.logs.heading import VALUES, heading
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
 from tunekit.logs.roles import SHOWN, assemble
-from tunekit.logs.table import COLUMNS, Column, Columns, from_records, to_series
+from tunekit.logs.table import COLUMNS, from_records, to_series
+from tunekit.logs.trials import are_trials
 from tunekit.vocabulary import UserError
 
 RUNS = 1000
@@ -63,8 +65,15 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
             raise UserError(nothing(path, list(columns), top.names))
         return [log]
     large = path.stat().st_size > MANY
-    cells = delimited.read(path, wanted if large else lambda _: True)
+    bare = top is None and any(map(str.isdigit, forced))
+    cells = delimited.read(path, wanted if large else lambda _: True, by_number=bare)
     columns = {rename(key): value for key, value in cells.columns().items()}
+    if bare and "1" not in forced and _counts(columns["1"]):
+        columns["step"] = columns.pop("1")
+    if strict and not forced and are_trials(columns):
+        raise source.NoLog(
+            f"{path}: has a row a training, whose settings change from row to row, and no curve; give the log of one"
+        )
     columns = by_file(by_split(mend(columns) if mend else columns, cells), path)
     logs = several(
         by_run(columns, cells),
@@ -74,6 +83,11 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
         names = [rename(name) for name in delimited.header(path)]
         raise UserError(nothing(path, names if large else list(columns), names))
     return logs
+
+
+def _counts(column: Column) -> bool:
+    """Whether a column without a name holds whole numbers that rise from row to row."""
+    return bool(np.all(np.diff(column.values) > 0) and np.all(column.values == np.floor(column.values)))
 
 
 def _assembled(  # noqa: PLR0913 - likewise

@@ -43,14 +43,15 @@ def fields(data: bytes) -> Iterator[Field]:
     """The fields of a message in order; Torn where it is cut or is no message."""
     place, end = 0, len(data)
     while place < end:
-        key, place = varint(data, place)
+        key, place = (data[place], place + 1) if data[place] < 0x80 else varint(data, place)  # most have one byte
         number, kind = key >> 3, key & 7
         value: int | bytes
         if kind == 0:
             value, place = varint(data, place)
         else:
             if kind == 2:
-                size, place = varint(data, place)
+                short = place < end and data[place] < 0x80
+                size, place = (data[place], place + 1) if short else varint(data, place)
             elif kind in (1, 5):
                 size = 8 if kind == 1 else 4
             else:

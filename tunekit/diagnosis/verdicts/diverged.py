@@ -50,6 +50,8 @@ def judge(m: Measures) -> Outcome:
     times = train.end / train.low if train.positive else 1.0 + curves.ratio(rise, max(span, train.sigma))
     if _first_is_other(m, train):
         return silent("the first loss alone is low, as of one batch beside sums over many, and the metric rises")
+    if m.derived and abs(rise) < GAINS:
+        return silent(f"all training losses are finite: {levels}")
     if len(train.y) >= FEW_TRAIN and times > GROWTH and train.end - train.start > 3 * train.sigma:
         return Outcome(True, f"the training loss grew: {levels}", {"times_the_lowest": times}, times / GROWTH)
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):

@@ -23,7 +23,7 @@ def judge(m: Measures) -> Outcome:
     if m.train is None and score >= FEW_VAL:
         return FOREIGN
     if m.train is None:
-        return Outcome(True, "the log holds no loss", counts, 10.0)
+        return Outcome(True, "the log holds no curve of a loss", counts, 10.0)
     if train < FEW_TRAIN and max(val, score) < FEW_VAL:
         text = f"{train} training and {max(val, score)} validation points are too few to judge"
         return Outcome(True, text, counts, FEW_TRAIN / max(train, 1))

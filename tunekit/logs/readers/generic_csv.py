@@ -7,7 +7,6 @@ from tunekit.logs.log import Log
 from tunekit.logs.names import part
 from tunekit.logs.objectives import names_return
 from tunekit.logs.tabular import records_log, table_logs
-from tunekit.vocabulary import UserError
 
 NAME = "csv"
 DESCRIPTION = "any table with a header line (CSV, TSV, ...) and columns that name a loss or a return"
@@ -42,7 +41,8 @@ def recognise(path: Path) -> float:
 
 def read(path: Path, train: str | None = None, val: str | None = None) -> list[Log]:
     """A log a run of a table. A file of nothing but numbers is the curve that its name says."""
-    if _are_numbers(path):
+    by_number = any(item is not None and item.strip().isdigit() for item in (train, val))
+    if _are_numbers(path) and not by_number:
         numbers = ({path.stem: line.strip()} for line in source.lines(path))
         return [records_log(numbers, path, NAME, train, val, name=path.stem)]
     header = delimited.header(path)
@@ -50,7 +50,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
         return table_logs(path, NAME, train, val, name=path.stem, rename=lambda name: EPISODES.get(name, name))
     names = {name.lower() for name in header}
     if any(names >= columns for columns in RESULTS):
-        raise UserError(f"{path}: has a row a run, which is no curve; give the log of one of its runs")
+        raise source.NoLog(f"{path}: has a row a run, which is no curve; give the log of one of its runs")
     return table_logs(path, NAME, train, val, name=path.stem, strict=True)
 
 

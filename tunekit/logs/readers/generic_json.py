@@ -80,6 +80,8 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     tables = [(run.name, run.columns(notes)) for run in nested.runs(document)]
     if not tables:
         tables = [("", from_records(_records(document, path, notes)))]
+        if not any(part(name).kind in _MEASURED for name in tables[0][1]):  # a column of them may be asked for
+            tables = [(run.name, run.columns(notes)) for run in nested.runs(document, told=False)] or tables
     logs = several(
         tables,
         lambda run: columns_log(run[1], path, NAME, train, val, name=run[0] or path.stem, notes=notes),

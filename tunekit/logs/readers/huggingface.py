@@ -61,11 +61,16 @@ def points(entries: Iterable[Mapping[str, object]], notes: list[str]) -> Iterato
     A loss of exactly 0 with a gradient that is not finite is how it writes a NaN. Its summary of the whole training is
     no point, nor is an evaluation behind it: of the best checkpoint, or once more of the last.
     """
-    evaluated = ended = False
+    evaluated = ended = begun = False
     for item in entries:
         if "train_runtime" in item:
+            if not begun and not ended:
+                notes.append(
+                    "a summary at the end of a training (train_loss is its mean) is no curve; log every few steps"
+                )
             ended = True
             continue
+        begun = True
         evaluation = any(key.startswith(("eval_", "test_")) for key in item)
         ended &= evaluation
         if ended and evaluated:

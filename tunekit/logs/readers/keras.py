@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tunekit.logs import delimited
+from tunekit.logs.columns import Column, Columns
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
-from tunekit.logs.table import Column, Columns
 from tunekit.logs.tabular import table_log
 from tunekit.vocabulary import Curve
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tunekit.logs import source
+from tunekit.logs.columns import Columns
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, side, split
 from tunekit.logs.nested import column
-from tunekit.logs.table import Columns
 from tunekit.logs.tabular import columns_log
 from tunekit.vocabulary import UserError
 

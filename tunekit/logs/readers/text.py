@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from tunekit.logs import printed, source
+from tunekit.logs.evaluations import EVALUATION
 from tunekit.logs.log import Log
 from tunekit.logs.textlog import as_records, lines_log
 from tunekit.vocabulary import UserError
@@ -51,6 +52,8 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
         if _longest(states) > LEAST:
             return [replace(states, notes=(*states.notes, "one progress bar: each of its states counts"))]
     if not log.points and not any(metric.train for metric in log.metrics):
+        if EVALUATION in log.notes:
+            raise UserError(f"{path}: {EVALUATION}")
         raise UserError(
             f"{path}: no line reads as a loss or a metric; log lines such as 'epoch 3 train loss 0.31 val loss 0.42'"
         )

@@ -3,9 +3,11 @@
 Only the history is decoded. The same file holds e-mail addresses, hosts and remotes, which are not looked at.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +29,16 @@ HEADER = 7
 
 HISTORY, ITEM, KEY, NESTED, VALUE = 2, 1, 1, 2, 16
 """Field numbers: Record.history, HistoryRecord.item, and a HistoryItem's key, nested_key, value_json."""
+
+
+MARK_OF_VALUE = b"\x82\x01"
+"""How the field of a value begins, before its length."""
+
+LONGEST = 300
+"""Bytes of a name that is remembered."""
+
+ONE_BYTE = 128
+"""Lengths below are written in a byte."""
 
 
 def recognise(path: Path) -> float:
@@ -98,22 +110,41 @@ def _history(record: bytes) -> Iterator[dict[str, object]]:
             row = dict(
                 _item(item) for field, _, item in wire.fields(value) if field == ITEM and isinstance(item, bytes)
             )
-            named = (key for key in row if not key.startswith("_"))
-            if "_step" in row and not any(part(key).kind in ("step", "epoch") for key in named):
-                row["step"] = row["_step"]
-            yield {key: item for key, item in row.items() if key and not key.startswith("_")}
+            kept, counts = _kept(tuple(row))
+            if "_step" in row and not counts:
+                yield {**{key: row[key] for key in kept}, "step": row["_step"]}
+            else:
+                yield {key: row[key] for key in kept}
+
+
+@lru_cache(maxsize=64)
+def _kept(names: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+    """The names in a row that are not W&B's own, and whether one of them counts."""
+    kept = tuple(name for name in names if name and not name.startswith("_"))
+    return kept, any(part(name).kind in ("step", "epoch") for name in kept)
 
 
 def _item(data: bytes) -> tuple[str, object]:
-    key: list[str] = []
+    """The name of a measure and its value, in the usual order without a look at each field."""
+    place = data.find(MARK_OF_VALUE)
+    begin = place + len(MARK_OF_VALUE) + 1
+    if place > 0 and begin <= len(data) and data[begin - 1] == len(data) - begin < ONE_BYTE:
+        with contextlib.suppress(ValueError, wire.Torn):
+            return _known_name(data[:place]), float(data[begin:])
     value: object = None
     for number, _, content in wire.fields(data):
-        if isinstance(content, bytes):
-            word = content.decode("utf-8", errors="replace")
-            if number in (KEY, NESTED):
-                key.append(word)
-            elif number == VALUE:
-                value = source.parse_json(word)
+        if number == VALUE and isinstance(content, bytes):
+            value = source.parse_json(content.decode("utf-8", errors="replace"))
     if value in ("NaN", "Infinity", "-Infinity"):
         value = float(value)
-    return "/".join(word for word in key if word), value
+    return _name(data), value
+
+
+@lru_cache(maxsize=16384)
+def _known_name(data: bytes) -> str:
+    return _name(data)
+
+
+def _name(data: bytes) -> str:
+    keys = [content for number, _, content in wire.fields(data) if number in (KEY, NESTED)]
+    return "/".join(key.decode("utf-8", errors="replace") for key in keys if isinstance(key, bytes) and key)
