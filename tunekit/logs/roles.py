@@ -292,14 +292,22 @@ def _metrics(curves: Mapping[str, Curve], used: set[str]) -> tuple[Metric, ...]:
         if bare and val_key and not train_key:
             train_key = bare
         elif bare and not val_key:
+            beside = {key for key in curves if part(key).kind == "loss" and part(key).side in ("train", "")}
+            of_a_step = part(bare).level == "step" and any(_together(curves[bare], curves[key]) for key in beside)
             detection = any(re.match(r"m?ap(\d|$)", word) for word in core)
-            if train_key or detection or not has_loss or (has_val_loss and not keras_like):
+            if of_a_step:
+                train_key = train_key or bare
+            elif train_key or detection or not has_loss or (has_val_loss and not keras_like):
                 val_key = bare
             else:
                 train_key = bare
         pairs.append((core, train_key, val_key))
     pairs.sort(key=lambda item: (item[2] is None, preference(Part("", "", item[0])), item[0]))
     return tuple(_metric(core, train, val, curves) for core, train, val in pairs[:METRICS])
+
+
+def _together(first: Curve, second: Curve) -> bool:
+    return first.unit == second.unit and np.array_equal(floats(first.x), floats(second.x))
 
 
 def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: Mapping[str, Curve]) -> Metric:

@@ -77,7 +77,7 @@ def without_settings(lines: Iterable[str], forms: Forms) -> Iterator[Formed]:
     block: list[Formed] = []
     settings = measures = 0
     for text in lines:
-        if not text or len(text) > LONGEST:
+        if not text or len(text) > LONGEST or text.startswith("wandb:"):  # what wandb says at a run's end once more
             continue
         form = form_of(text)
         seen = forms.of(text, form)

@@ -147,6 +147,9 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
             words = words.partition(" ")[2]
         if "." not in (match["number"] or ".") and _NO_WHOLE.match(text, match.end()):
             continue
+        if match["of"] and match["mean"] and (pair := _measure_and_its_kin(match, text[max(0, start - NEAR) : start])):
+            values |= pair
+            continue
         number = match.span(next(group for group in ("mean", "share", "number") if match[group]))
         stated = ":" in match[0] or "=" in match[0]
         name = name_of(words[-NEAR:], text[max(beyond, start - NEAR) : start].translate(_NO_DIGITS), heading, stated)
@@ -179,6 +182,16 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
     elif len(bare) > 1 and not any(part(name).side for name in losses):  # scores, as their course will show
         values |= bare
     return values, running
+
+
+def _measure_and_its_kin(match: re.Match[str], before: str) -> dict[str, Span]:
+    """`Discriminator accuracy (loss): 0.5 (1.3)`: two measures of one owner; {} where it is one and its mean."""
+    owner = match["words"].rpartition(" ")[0]
+    first = name_of(match["words"][-NEAR:], before, "")
+    second = name_of(f"{owner} {match['of']}".strip()[-NEAR:], before, "")
+    if not first or not second or part(first).kind == part(second).kind:
+        return {}
+    return {first: match.span("number"), second: match.span("mean")}
 
 
 def _carried(text: str, start: int, last: tuple[str, int, bool]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -99,6 +100,7 @@ class _Reading:
         self.bar: tuple[Line, Record] | None = None  # the last state of a progress bar, and its clock
         self.bars = 0
         self.told: Record = {}  # numbers that were said at this clock
+        self.often: set[str] = set()  # numbers of which more than one is said at a clock
         self.last: Record = {}
         self.ahead: list[Record] = []  # numbers that came before any epoch or step
         self.patient = True  # whether they wait for the name of their epoch
@@ -164,7 +166,8 @@ class _Reading:
             if line.values:
                 self._bar(line)
         elif not line.values:
-            if line.clock and (ahead or not self.side):  # else the count of a validation
+            anew = line.clock.get("epoch", math.inf) < self.clock.get("epoch", -1.0)
+            if line.clock and (ahead or anew or not self.side):  # else the count of a validation
                 if "epoch" in line.clock and ends:
                     self._end(line.clock)
                 self._move(line.clock)
@@ -217,9 +220,10 @@ class _Reading:
                 self.patient = self.follows = False
                 self._release()
             return
+        self.often.update(name for name, value in values.items() if self.told.get(name, value) != value)
         known = "step" in self.clock and all(self.told.get(name) == value for name, value in values.items())
         record = self._stamp() | values
-        if known or (own_clock and record == self.last):
+        if (known or (own_clock and record == self.last)) and self.often.isdisjoint(values):
             return
         self.told |= values
         self.last = record

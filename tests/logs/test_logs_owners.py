@@ -1,0 +1,121 @@
+"""Whose a printed number is: the split's, the discriminator's, the batch's, the picture's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tunekit.logs import Log, read
+from tunekit.logs.log import floats
+from tunekit.vocabulary import Curve
+
+LOSSES = [2.31, 1.62, 1.17, 0.91, 0.74, 0.63, 0.55, 0.49]
+SCORES = [0.31, 0.44, 0.52, 0.58, 0.61, 0.63, 0.64, 0.66]
+
+
+def written(lines: Sequence[str], folder: Path, name: str = "train.log") -> Log:
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n")
+    (log,) = read(path)
+    return log
+
+
+def assert_holds(curve: Curve | None, values: Sequence[float]) -> None:
+    assert curve is not None
+    np.testing.assert_allclose(floats(curve.y), values)
+
+
+def test_measures_of_batches_are_of_training_beside_those_of_epochs(tmp_path: Path) -> None:
+    lines = []
+    for k, (loss, score) in enumerate(zip(LOSSES, SCORES, strict=True), 1):
+        lines.append(f"Now training epoch {k}. LR=0.0001")
+        lines += [
+            f"Epoch[{k:03d}/020], Step[{i:04d}/0150], Avg Loss: {loss + 0.01}, Avg Acc: {score}" for i in (0, 50, 100)
+        ]
+        lines.append(f"----- Epoch[{k:03d}/020], Train Loss: {loss}, Train Acc: {score}, time: 73.4")
+    log = written(lines, tmp_path)
+    assert_holds(log.train, LOSSES)
+    assert log.train is not None
+    assert list(log.train.x) == list(range(1, 9))
+    assert_holds(log.metrics[0].train, SCORES)
+    assert log.metrics[0].val is None
+
+
+def test_a_bare_accuracy_beside_trainings_is_validations(tmp_path: Path) -> None:
+    lines = []
+    for k, (loss, score) in enumerate(zip(LOSSES, SCORES, strict=True)):
+        lines += [f"Epoch {k}: train loss {loss}, train acc 0.9{k}", f"Epoch {k}: acc {score}"]
+    assert_holds(written(lines, tmp_path).metrics[0].val, SCORES)
+
+
+def test_a_discriminators_measures_are_its_own(tmp_path: Path) -> None:
+    lines = []
+    for k, (loss, score) in enumerate(zip(LOSSES, SCORES, strict=True)):
+        lines.append(f"Global Step: {100 * k}, accuracy: {100 * score:.1f}%, loss = {loss} (512.3 examples/sec)")
+        lines.append(f"Discriminator Accuracy (Loss): 0.9{k} (0.00{k}1)")
+    log = written(lines, tmp_path)
+    assert_holds(log.train, LOSSES)
+    accuracy = next(metric for metric in log.metrics if metric.name == "accuracy")
+    assert_holds(accuracy.train, SCORES)
+
+
+def test_a_number_behind_a_measure_in_brackets_may_be_its_mean(tmp_path: Path) -> None:
+    lines = [f"step {k} Loss (ce): 9.{k} ({loss})" for k, loss in enumerate(LOSSES)]
+    assert_holds(written(lines, tmp_path).train, LOSSES)
+
+
+@pytest.mark.parametrize("name", ["Cross entropy", "cross-entropy", "Cross entropy loss"])
+def test_cross_entropy_is_a_loss(name: str, tmp_path: Path) -> None:
+    lines = []
+    for k, loss in enumerate(LOSSES):
+        lines += [f"Step {10 * k}: Train accuracy = {20 + k}.0%", f"Step {10 * k}: {name} = {loss}"]
+    assert_holds(written(lines, tmp_path).train, LOSSES)
+
+
+def test_pictures_of_an_evaluation_are_no_evaluations(tmp_path: Path) -> None:
+    lines = []
+    for k, score in enumerate(SCORES):
+        lines.append(f"Iters: {100 * k}/800, Loss: {LOSSES[k]}")
+        lines += [f"Sample: {i}, Validation mIoU: {score / 100 + 0.001 * i:.4f}" for i in range(1, 6)]
+        lines.append(f"Overall validation mIoU: {100 * score:.1f}")
+    log = written(lines, tmp_path)
+    assert_holds(log.train, LOSSES)
+    assert_holds(log.metrics[0].val, SCORES)
+
+
+@pytest.mark.parametrize(("total", "unit"), [("200000", "iteration"), ("300", "epoch")])
+def test_a_place_among_very_many_is_no_epoch(total: str, unit: str, tmp_path: Path) -> None:
+    lines = [f"[{10 * k + 10}/{total}] Train loss: {x}, Valid loss: {x + 0.1:.2f}" for k, x in enumerate(LOSSES)]
+    log = written(lines, tmp_path)
+    assert log.train is not None
+    assert log.train.unit == unit
+
+
+HEADS = {
+    "P         R   mAP@0.5        F1": ("precision", "recall", "map50", "f1"),
+    "P         R    mAP@.5 mAP@.5:.95": ("precision", "recall", "map50", "map5095"),
+    "Box(P     R     mAP50  mAP50-95)": ("precision", "recall", "map50", "map5095"),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("glued", [True, False])
+def test_what_yolo_validates_is_named_by_its_header(head: str, glued: bool, tmp_path: Path) -> None:
+    lines = []
+    for k, score in enumerate(SCORES):
+        lines += ["     Epoch   gpu_mem       box       obj       cls     total   targets  img_size"]
+        lines += [
+            f"     {k}/7        2G      {LOSSES[k]}      0.3      0.2      3.{k}        44       480: 100%|##| 3/3 [00:21<00:00]"
+        ]
+        lines += [f"               Class    Images   Targets         {head}: 100%|##| 4/4 [00:03<00:00]"]
+        row = f"                 all        28       174      0.21      0.{k}7     {score}      0.1{k}"
+        lines[-1:] = [lines[-1] + row] if glued else [lines[-1], row]
+    log = written(lines, tmp_path)
+    assert log.format == "ultralytics-output"
+    by_name = {metric.name: metric for metric in log.metrics}
+    assert set(by_name) == set(HEADS[head])
+    assert_holds(by_name["map50"].val, SCORES)
+    assert_holds(by_name[HEADS[head][3]].val, [0.1 + 0.01 * k for k in range(8)])
