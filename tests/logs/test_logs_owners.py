@@ -107,9 +107,7 @@ def test_what_yolo_validates_is_named_by_its_header(head: str, glued: bool, tmp_
     lines = []
     for k, score in enumerate(SCORES):
         lines += ["     Epoch   gpu_mem       box       obj       cls     total   targets  img_size"]
-        lines += [
-            f"     {k}/7        2G      {LOSSES[k]}      0.3      0.2      3.{k}        44       480: 100%|##| 3/3 [00:21<00:00]"
-        ]
+        lines += [f"     {k}/7        2G   {LOSSES[k]}    0.3    0.2    3.{k}   44   480: 100%|##| 3/3 [00:21<00:00]"]
         lines += [f"               Class    Images   Targets         {head}: 100%|##| 4/4 [00:03<00:00]"]
         row = f"                 all        28       174      0.21      0.{k}7     {score}      0.1{k}"
         lines[-1:] = [lines[-1] + row] if glued else [lines[-1], row]
@@ -119,3 +117,38 @@ def test_what_yolo_validates_is_named_by_its_header(head: str, glued: bool, tmp_
     assert set(by_name) == set(HEADS[head])
     assert_holds(by_name["map50"].val, SCORES)
     assert_holds(by_name[HEADS[head][3]].val, [0.1 + 0.01 * k for k in range(8)])
+
+
+WEIGHTS = {"recon": 1.0, "kl": 0.02, "mmd": 0.5}
+
+
+def parts(k: int) -> dict[str, float]:
+    return {"recon": 2.0 / (1 + k) + 0.01 * (k % 3), "kl": 20.0 + 2.0 * k + (k % 2), "mmd": 0.4 + 0.03 * (k % 5)}
+
+
+@pytest.mark.parametrize("name", ["loss_vae", "elbo_loss"])
+def test_a_vaes_loss_is_not_summed_with_its_parts(name: str, tmp_path: Path) -> None:
+    wholes = [parts(k)["recon"] + 0.001 * k * parts(k)["kl"] for k in range(30)]  # an annealed weight
+    lines = [
+        f"step {k} {name}: {y:.4f}; loss_recon: {parts(k)['recon']:.4f}; loss_kl: {parts(k)['kl']:.4f}"
+        for k, y in enumerate(wholes)
+    ]
+    log = written(lines, tmp_path)
+    assert log.train is not None
+    np.testing.assert_allclose(floats(log.train.y), wholes, atol=1e-4)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_loss_is_known_for_the_weighted_sum_of_others_by_its_numbers(whole: bool, tmp_path: Path) -> None:
+    names = ["pixel_loss", "prior_loss", "shape_loss"]
+    rows = [list(parts(k).values()) for k in range(30)]
+    sums = [float(np.dot(list(WEIGHTS.values()), row)) for row in rows]
+    first = sums if whole else [3.0 / (k + 1) + 0.05 * (k % 4) for k in range(30)]
+    lines = [
+        f"step {k} joint_loss: {y:.4f} " + " ".join(f"{name}: {x:.4f}" for name, x in zip(names, row, strict=True))
+        for k, (y, row) in enumerate(zip(first, rows, strict=True))
+    ]
+    log = written(lines, tmp_path)
+    assert log.train is not None
+    wanted = first if whole else np.add(first, np.sum(rows, axis=1))
+    np.testing.assert_allclose(floats(log.train.y), wanted, atol=1e-3)

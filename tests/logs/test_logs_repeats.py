@@ -91,3 +91,37 @@ class TestRuns:
         log = written(lines, tmp_path)
         assert log.val is not None
         assert len(log.val.x) == 8
+
+    def test_folds_whose_epochs_are_bars_are_runs(self, tmp_path: Path) -> None:
+        lines = []
+        for fold in (1, 2, 3):
+            lines += [f"Starting fold {fold}/3", "Number of train indices: 800"]
+            for y in LOSSES:
+                lines.append(f"train loss {y + 0.01 * fold:.2f}: 100%|##########| 25/25 [00:37<00:00,  6.42it/s]")
+                lines.append(f"val loss {y + 0.2:.2f}: 100%|##########| 5/5 [00:05<00:00, 10.04it/s]")
+            lines.append(f"Fold {fold} loss: 0.51")
+        log = written(lines, tmp_path)
+        assert log.train is not None
+        assert log.val is not None
+        assert len(log.val.x) == 8
+        assert list(log.val.x) == list(range(8))
+        assert any("3 runs" in note for note in log.notes)
+
+    def test_a_first_epoch_that_starts_again_begins_a_run(self, tmp_path: Path) -> None:
+        lines = []
+        for start in range(3):
+            for k in range(1 if start < 2 else 8):
+                lines += [f"Starting epoch {k + 1}/8", f"train loss: {LOSSES[k] + start}", f"val loss: {LOSSES[k]}"]
+        log = written(lines, tmp_path)
+        assert log.train is not None
+        np.testing.assert_allclose(floats(log.train.y), np.add(LOSSES, 2))
+        assert any("3 runs" in note for note in log.notes)
+
+    def test_one_fold_and_an_epochs_own_validation_begin_none(self, tmp_path: Path) -> None:
+        lines = ["Fold 3"]
+        for k, y in enumerate(LOSSES):
+            lines += [f"Starting epoch {k}", f"train loss: {y}", f"Starting validation of epoch {k}", f"val loss: {y}"]
+        log = written(lines, tmp_path)
+        assert log.train is not None
+        assert len(log.train.x) == 8
+        assert not any("runs" in note for note in log.notes)

@@ -26,6 +26,17 @@ _NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
 SHOWN = 80
 """Characters of a column's name that a message shows, by which it may be chosen too."""
 
+SUM_DIFFERS = 0.01
+"""Share of its spread by which a loss that is the weighted sum of others may differ from that: printed digits."""
+
+PROPORTIONAL = 0.02
+"""Share below which the curves' second principal component is noise: of proportional curves each sums the others."""
+
+OF_A_VAE = frozenset(("vae", "elbo", "vqvae", "betavae", "negelbo", "neg"))
+PARTS_OF_A_VAE = frozenset(
+    ("kl", "kld", "kldiv", "recon", "rec", "recons", "reconstruction", "mmd", "commit", "vq", "nll")
+)
+
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
 
@@ -147,9 +158,39 @@ def _sum_of(keys: Sequence[str], curves: Mapping[str, Curve], notes: list[str]) 
         if len(keys) > 1:
             notes.append(f"several losses; {best!r} is taken (--train and --val choose others)")
         return curves[best]
+    whole = _whole(keys, curves)
+    if whole:
+        notes.append(f"{whole!r} is taken: the other losses are its parts")
+        return curves[whole]
     total = np.sum([floats(curves[key].y) for key in keys], axis=0)
     notes.append(f"loss is the sum of {', '.join(keys)}")
     return curve(" + ".join(keys), first, total, curves[keys[0]].unit)
+
+
+def _whole(keys: Sequence[str], curves: Mapping[str, Curve]) -> str:
+    """The loss that is the weighted sum of the others: by its name (a VAE's beside its parts), or by its numbers."""
+    if len(keys) < 3:
+        return ""
+    named = [key for key in keys if set(part(key).core) <= OF_A_VAE]
+    if len(named) == 1 and any(PARTS_OF_A_VAE & set(part(key).core) for key in keys):
+        return named[0]
+    table = np.stack([floats(curves[key].y) for key in keys])
+    table = table[:, np.all(np.isfinite(table), axis=0)]
+    if table.shape[1] < 4 * len(keys):
+        return ""
+    centred = table - np.mean(table, axis=1, keepdims=True)
+    strengths = np.linalg.svd(centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-300), compute_uv=False)
+    if strengths[1] < PROPORTIONAL * strengths[0]:
+        return ""
+    for place, key in enumerate(keys):
+        others, own = np.delete(table, place, axis=0).T, table[place]
+        weights = np.linalg.lstsq(others, own, rcond=None)[0]
+        shares = weights * np.linalg.norm(others, axis=0) / max(float(np.linalg.norm(own)), 1e-300)
+        missed = float(np.linalg.norm(own - others @ weights))
+        spread = float(np.linalg.norm(own - np.mean(own)))
+        if np.all(shares > -SUM_DIFFERS) and np.sum(shares > SUM_DIFFERS) > 1 and missed <= SUM_DIFFERS * spread:
+            return key
+    return ""
 
 
 def _opponent(key: str) -> bool:

@@ -82,9 +82,11 @@ def records_log(  # noqa: PLR0913 - likewise
     *,
     name: str = "",
     notes: Sequence[str] = (),
+    breaks: Sequence[int] = (),
 ) -> Log:
-    """The log in JSON objects, oldest first. `notes` may grow while they are read."""
-    return columns_log(from_records(records), path, format, train, val, name=name, notes=notes)
+    """The log in JSON objects, oldest first. `notes` may grow while they are read, as may `breaks`: the places of
+    the records with which a run begins."""
+    return columns_log(from_records(records), path, format, train, val, name=name, notes=notes, breaks=breaks)
 
 
 def columns_log(  # noqa: PLR0913 - likewise
@@ -96,6 +98,7 @@ def columns_log(  # noqa: PLR0913 - likewise
     *,
     name: str = "",
     notes: Sequence[str] = (),
+    breaks: Sequence[int] = (),
 ) -> Log:
     """The log in columns of numbers; of too many those with a name that says something come first."""
     full = len(columns) > COLUMNS
@@ -103,7 +106,7 @@ def columns_log(  # noqa: PLR0913 - likewise
         named = [name for name in columns if part(name).kind]
         kept = set(list(dict.fromkeys([*named, *columns]))[:COLUMNS])
         columns = {name: column for name, column in columns.items() if name in kept}
-    series = to_series(columns)
+    series = to_series(columns, breaks)
     if full:
         series.say_full()
     series.notes += notes

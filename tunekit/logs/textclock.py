@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import islice
 
 from tunekit.logs.forms import Span
@@ -36,6 +37,12 @@ _BATCH = re.compile(
     re.IGNORECASE,
 )
 _SAMPLE = re.compile(r"(?i)(?<![a-z0-9_/])(?:sample|image)(?:_id|_idx|_i)?+[\s:=#\[(]++(\d++)(?![\w.%])")
+FOLDS = ("fold", "run", "trial")
+_FOLD = re.compile(
+    r"(?i)(?<![a-z])(?:(fold)[\s:#=_-]*+(\d++)(?:\s*+(?:/|of)\s*+\d++)?+|(run|trial)[\s:#]*+(\d++)\s*+(?:/|of)\s*+\d++)"
+    r"\W*+(?:(?:training|starts?|started|begins?)\W*+)?+$"
+)
+_STARTS = re.compile(r"(?i)\b(?:start(?:ing|ed|s)?|begin(?:ning|s)?)\b")
 _BRACKET = re.compile(r"\[\s*+(\d++)\s*+/\s*+(\d++)\s*+(?:\]|\()")
 _PAIR_OF_COUNTS = re.compile(r"[^\w\[]*+\[(\d++), *+(\d++)\]")
 _NAMED_BEFORE = re.compile(r"[A-Za-z]{2}[\s:=]++\d")
@@ -102,6 +109,17 @@ def _brackets(text: str, clock: dict[str, Span], heading: str) -> tuple[Span, Sp
         clock["step" if len(first[2]) > EPOCHS else "epoch"] = first.span(1)
         return None
     return (first.span(1), first.span(2)) if "step" not in clock else None
+
+
+def fold_of(text: str) -> str:
+    """`fold 3` of `Starting fold 3/5`, a line that says that a training begins and nothing else; "" for others."""
+    match = _FOLD.search(text)
+    return f"{match[1] or match[3]} {match[2] or match[4]}".lower() if match else ""
+
+
+def starts_first_epoch(text: str, clock: Mapping[str, float]) -> bool:
+    """Whether a line says that the first epoch begins, that of training."""
+    return clock.get("epoch", 2.0) <= 1.0 and _STARTS.search(text) is not None and not side_of(split(text))
 
 
 def says(lowered: str, *words: str) -> bool:

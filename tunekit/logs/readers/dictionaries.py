@@ -22,6 +22,9 @@ BEGINNING = 20
 """Dictionaries by which it is told whether each is printed twice."""
 
 _DICTIONARY = re.compile(r"\{\s*+['\"][^{}\r\n]*+\}")
+_LIST = re.compile(rb'\s*+\[\s*+\{\s*+"')
+"""How a file that is a JSON list of objects begins."""
+
 _ITEM = re.compile(
     r"(?P<quote>['\"])(?P<key>[^'\"{}]{1,200}+)(?P=quote)\s*+:\s*+"
     rf"(?:(?:np\.|numpy\.)?+(?:float|int|tensor|array)\d*+\()?+['\"]?+(?P<number>{printed.NUMBER})['\"]?+(?=\s*+[,)}}])"
@@ -30,7 +33,8 @@ _ITEM = re.compile(
 
 def recognise(path: Path) -> float:
     score = printed.recognise(path, knows)
-    return min(score, 0.35) if source.first_record(path) is not None else score
+    other = source.first_record(path) is not None or _LIST.match(source.head(path)) is not None
+    return min(score, 0.35) if other else score
 
 
 def knows(lines: Sequence[str]) -> float:
