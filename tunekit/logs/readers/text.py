@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from tunekit.logs import printed, source
+from tunekit.logs.foreign import is_foreign
 from tunekit.logs.log import Log
 from tunekit.logs.textlog import as_records, lines_log
 from tunekit.vocabulary import UserError
@@ -36,7 +37,7 @@ def recognise(path: Path) -> float:
 
 
 def knows(lines: Sequence[str]) -> float:
-    if not any(word in line.lower() for line in lines for word in MEASURES):
+    if not any(word in line.lower() for line in lines for word in MEASURES) and not any(map(is_foreign, lines)):
         return 0.0
     records = (record for record in as_records(source.states(lines)) if set(record) - {"epoch", "step", "lr"})
     count = len(list(islice(records, LEAST)))
