@@ -152,3 +152,53 @@ def test_a_loss_is_known_for_the_weighted_sum_of_others_by_its_numbers(whole: bo
     assert log.train is not None
     wanted = first if whole else np.add(first, np.sum(rows, axis=1))
     np.testing.assert_allclose(floats(log.train.y), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(("every", "validation"), [(2, True), (1, False)])
+def test_a_metric_of_few_epochs_is_of_evaluations(every: int, validation: bool, tmp_path: Path) -> None:
+    lines = []
+    for k in range(1, 13):
+        lines.append(f"<epoch: {k:2d}, lr:1.000e-04> loss: {2.0 / k:.3e}")
+        if k % every == 0:
+            lines += [f"<epoch: {k:2d}, Average PSNR : {20.5 + k / 10:.2f}dB>", ""]
+    metric = written(lines, tmp_path).metrics[0]
+    assert metric.name == "psnr"
+    assert_holds(metric.val if validation else metric.train, [20.5 + k / 10 for k in range(1, 13) if k % every == 0])
+    assert (metric.train is None) == validation
+
+
+@pytest.mark.parametrize("index", ["", "epoch"])
+def test_rows_with_commas_inside_a_log(index: str, tmp_path: Path) -> None:
+    rows = [f"{k},{x},0.{k}7,{x + 0.1:.2f},0.{k}5" for k, x in enumerate(LOSSES)]
+    head = [
+        "Layer (type)    Output Shape    Param #",
+        "=====",
+        "Total params: 264,725",
+        "",
+        f"{index},loss,acc,val_loss,val_acc",
+    ]
+    log = written([*head, *rows, "", "Results: 264,12,3"], tmp_path)
+    assert_holds(log.train, LOSSES)
+    assert_holds(log.val, [round(x + 0.1, 2) for x in LOSSES])
+
+
+def test_a_sentence_with_commas_is_no_header(tmp_path: Path) -> None:
+    lines = ["Start: 12 layers", "We log loss,accuracy,time and more, see below", "1,2,3", "4,5,6"]
+    lines += [f"Epoch {k}, train loss {x}, val loss {x + 0.1:.2f}" for k, x in enumerate(LOSSES)]
+    log = written(lines, tmp_path)
+    assert_holds(log.train, LOSSES)
+    assert log.train is not None
+    assert log.train.unit == "epoch"
+
+
+@pytest.mark.parametrize("prefix", ["", "2021-01-25 05:58:{k:02d} [INFO]: ", "10:20:{k:02d} INFO - "])
+def test_a_detectors_table_with_its_head_once(prefix: str, tmp_path: Path) -> None:
+    head = "    Epoch       Batch       box      conf     total  nTargets      time"
+    lines = [prefix.format(k=0) + head, "loading weights"]
+    for k, x in enumerate(LOSSES):
+        lines += [
+            f"{prefix.format(k=k)}     {k}/29      {b:3d}/165     0.227      2.06    {x:.4g}        81      59.6"
+            for b in (0, 80, 160)
+        ]
+    log = written(lines, tmp_path)
+    assert_holds(log.train, [x for x in LOSSES for _ in range(3)])

@@ -26,7 +26,7 @@ _PAIR = re.compile(
     r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>|(?P<count>\d++):?+(?=\s++[-+]?+\d++\.\d))?+\s*+"
     rf"(?:{_WRAPPED})?+[\[(]?+\s*+['\"]?+"
     rf"(?:\d++(?: / |/)\d++ ?+\((?P<share>{_NUMBER})%|(?<!\d)(?P<number>{_NUMBER}))"
-    rf"(?:\s*+%)?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
+    rf"(?:\s*+(?:%|dB))?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
     r"|[A-Za-z0-9@_/.\-]++"  # a word that no number follows, at once: none does from its middle on either
 )
 _BOTH_SPLITS = re.compile(

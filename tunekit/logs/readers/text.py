@@ -18,7 +18,7 @@ SUFFIXES = (".log", ".txt", ".out", ".err", "")
 
 MEASURES = (
     *("loss", "acc", "err", "nll", "perplexity", "ppl", "entropy", "cost", "score", "mse", "train"),
-    *("reward", "return", "episode", "g_", "d_"),
+    *("total", "reward", "return", "episode", "g_", "d_"),
 )
 """In the text of every log one of these is found."""
 
