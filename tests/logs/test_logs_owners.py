@@ -202,3 +202,53 @@ def test_a_detectors_table_with_its_head_once(prefix: str, tmp_path: Path) -> No
         ]
     log = written(lines, tmp_path)
     assert_holds(log.train, [x for x in LOSSES for _ in range(3)])
+
+
+def test_scikit_learns_report_is_of_validation_and_replaces_nothing(tmp_path: Path) -> None:
+    lines = []
+    for k, (loss, score) in enumerate(zip(LOSSES, SCORES, strict=True), 1):
+        lines += [f"Epoch {k}/8", f"Avg Loss: {loss}", f"Validation Accuracy: {score + 0.0041:.4f}"]
+        lines += [
+            "              precision    recall  f1-score   support",
+            "",
+            "           a       0.35      0.34      0.31       463",
+        ]
+        lines += [f"    accuracy                           {score:.2f}      1397"]
+    log = written(lines, tmp_path)
+    assert_holds(log.train, LOSSES)
+    assert log.metrics[0].train is None
+    assert_holds(log.metrics[0].val, [round(x + 0.0041, 4) for x in SCORES])
+
+
+def test_monais_evaluations_are_of_validation(tmp_path: Path) -> None:
+    lines = []
+    for k, (loss, score) in enumerate(zip(LOSSES, SCORES, strict=True), 1):
+        lines += ["----------", f"epoch {k}/8"] + [f"{i}/3, train_loss: {loss + 0.01 * i:.4f}" for i in (1, 2, 3)]
+        lines += [
+            f"epoch {k} average loss: {loss}",
+            f"current epoch: {k} current mean dice: {score} best mean dice: {score}",
+        ]
+    metric = written(lines, tmp_path).metrics[0]
+    assert metric.train is None
+    assert_holds(metric.val, SCORES)
+
+
+def test_deepxdes_terms_are_summed(tmp_path: Path) -> None:
+    lines = ["Step      Train loss                        Test loss                         Test metric"]
+    lines += [
+        f"{1000 * k:<10d}[{0.75 * x:.2e}, {0.25 * x:.2e}]              [{x:.2e}, {0.5:.2e}]              []"
+        for k, x in enumerate(LOSSES)
+    ]
+    log = written(lines, tmp_path)
+    assert log.train is not None
+    assert log.val is not None
+    np.testing.assert_allclose(floats(log.train.y), LOSSES, rtol=0.01)
+    np.testing.assert_allclose(floats(log.val.y), np.add(LOSSES, 0.5), rtol=0.01)
+    assert list(log.train.x) == [1000 * k for k in range(8)]
+
+
+def test_numbers_set_off_by_dashes(tmp_path: Path) -> None:
+    lines = [f"--> epoch {k} -- train loss -- {x} -- val loss -- {x + 0.1:.2f}" for k, x in enumerate(LOSSES)]
+    log = written(lines, tmp_path)
+    assert_holds(log.train, LOSSES)
+    assert_holds(log.val, [round(x + 0.1, 2) for x in LOSSES])

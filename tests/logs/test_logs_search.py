@@ -115,7 +115,9 @@ class TestSickFiles:
             (tmp_path / "closed").chmod(0o700)
 
     def test_a_reader_that_may_not_look_knows_nothing(self, tmp_path, monkeypatch):
-        good(tmp_path)
+        path = good(tmp_path)
+        path.write_text(path.read_text().replace(",", ";"))
+        assert is_good(read(tmp_path)[0])
 
         def refuse(_path):
             raise PermissionError(errno.EACCES, "Permission denied")

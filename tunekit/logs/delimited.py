@@ -73,6 +73,8 @@ def header(path: Path) -> list[str]:
         return []
     separator = delimiter(lines[0])
     names = _fields(lines[0].lstrip("# "), separator)
+    if not separator and len(set(names)) < len(names):  # `Step  Train loss  Test loss`: words of names
+        return []
     if len(names) < 2 and not (names and part(names[0]).kind):
         return []
     if any(

@@ -23,7 +23,7 @@ _PAIR = re.compile(
     r"(?P<lead>[0-9@_/.\-]*+)"
     rf"(?P<words>[A-Za-z][A-Za-z0-9@_/.\-]*+(?: (?!(?:{_WORD})(?![\w/])|{_WRAPPED})[A-Za-z][A-Za-z0-9@_/\-]*+){{0,3}}+)"
     r"(?:\s?+\((?P<of>[A-Za-z][A-Za-z_ ]*+)\)(?=\s*+[:=]|\s++[-+.\d]))?+"
-    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>|(?P<count>\d++):?+(?=\s++[-+]?+\d++\.\d))?+\s*+"
+    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>|--(?=\s)|(?P<count>\d++):?+(?=\s++[-+]?+\d++\.\d))?+\s*+"
     rf"(?:{_WRAPPED})?+[\[(]?+\s*+['\"]?+"
     rf"(?:\d++(?: / |/)\d++ ?+\((?P<share>{_NUMBER})%|(?<!\d)(?P<number>{_NUMBER}))"
     rf"(?:\s*+(?:%|dB))?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
@@ -53,6 +53,12 @@ _CLOCK_PHRASE = re.compile(
     r"(?i) (?:at|after|for|in|on|of)(?: the)?+(?: end of)?+ "
     r"(?:epoch|step|iteration|iter|(?:mini-?)?batch(?:es)?|update)\b[\s:#]*+\d++(?: is(?= ))?+"
 )
+
+_EVALUATED = re.compile(r"(?i)\W*+current epoch:? \d++,? current [a-z ]{1,40}+:? \d")
+"""What MONAI's evaluations print, without the name of a split."""
+
+_REPORT = re.compile(r"\s++accuracy {5,}+(\d\.\d++) {2,}+\d++\s*+$")
+"""The accuracy in scikit-learn's report, whose two digits say again what was said."""
 
 _DARKNET = re.compile(rf" *+(\d++): ({_NUMBER}), ({_NUMBER}) avg")
 
@@ -89,7 +95,9 @@ def template_of(text: str, heading: str = "") -> Template | None:
     clock, inner = place_of(text, lowered, bar, heading)
     if (clock or inner) and says(lowered, " at ", " after ", " for ", " in ", " on ", " of "):
         text = _CLOCK_PHRASE.sub(_blanks, text.replace("Score at", " loss at"))
-    values, running = _values(text, heading)
+    values, running = _values(text, heading or ("val" if _EVALUATED.match(text) else ""))
+    if "accuracy   " in text and (report := _REPORT.match(text)):
+        values = {"val_report_accuracy": report.span(1)}
     if "step" in values:
         clock.setdefault("step", values.pop("step"))
     if "episode" in lowered or names_return(values):

@@ -19,6 +19,9 @@ _COMMAS = re.compile(r"(?:[A-Za-z][\w./@:()\- ]{0,40}+|(?=,))(?:,\"?+[A-Za-z][\w
 _COUNT = re.compile(r"(\d++)/\d++:?+$")
 _NUMBER = re.compile(r"[-+]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?\d++)?+%?+$|[-+]?+(?:nan|inf)$", re.IGNORECASE)
 
+_PARTS = re.compile(r"\[((?:\s*+[-+]?+\d++(?:\.\d*+)?+(?:[eE][-+]?\d++)?+\s*+(?:,(?=[^\]])|(?=\])))++)\]$")
+"""`[1.26e+00, 8.40e-01]`: the weighted terms of a loss."""
+
 CLOCKS = dict.fromkeys(EPOCH_NAMES, "epoch") | {"batch": "step"}
 
 LEAST = 3
@@ -82,6 +85,8 @@ class Table:
                 record[name] = float(counted[1])
             elif _NUMBER.match(cell):
                 record[name] = float(cell.rstrip("%"))
+            elif part(name).kind == "loss" and (parts := _PARTS.match(cell)):
+                record[name] = sum(map(float, parts[1].split(",")))
         if 2 * len(record) < len(cells) or not any(part(name).kind for name in record):
             return {}
         if "epoch" in record:
