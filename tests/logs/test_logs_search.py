@@ -255,7 +255,7 @@ class TestStreams:
         (tmp_path / "a").write_text("hello\n")
         with (tmp_path / "a").open() as file:
             monkeypatch.setattr(sys, "stdin", file)
-            with pytest.raises(UserError, match=r"^-: not a log"):
+            with pytest.raises(UserError, match=r"^-: no line or column"):
                 read("-")
 
     def test_closed_standard_input_is_refused(self, monkeypatch):

@@ -78,7 +78,8 @@ def read(path: str | Path, format: str | None = None, train: str | None = None, 
     """
     path = Path(path)
     if format is not None and format not in readers():
-        raise UserError(f"no format {format!r}; the formats are {', '.join(sorted(readers()))}")
+        unknown = "" if format == "list" else f"no format {format!r}; "
+        raise UserError(f"{unknown}the formats are {', '.join(sorted(readers()))}")
     if not stream.is_stream(path):
         _check(path)
         return _read_at(path, format, train, val)
@@ -336,11 +337,16 @@ def _read(reader: Reader, path: Path, train: str | None, val: str | None) -> lis
 def _unknown(path: Path) -> str:
     if not path.is_dir() and (what := strangers.told(path)):
         return f"{path}: {what}"
-    what = "no log that tunekit knows below it" if path.is_dir() else "not a log that tunekit knows"
-    names = ", ".join(sorted(readers()))
+    if path.is_dir():
+        what = "no log that tunekit knows below it"
+    elif source.is_text(source.head(path)):
+        what = "no line or column reads as a loss or a metric"
+    else:
+        what = "not a log that tunekit knows, and no text"
     pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
     beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
-    return f"{path}: {what}; name its format with --format ({names}) and its columns with --train and --val{beside}"
+    how = "name columns with --train and --val, or the format with --format (`--format list` shows them)"
+    return f"{path}: {what}; {how}{beside}"
 
 
 def _rank(log: Log) -> tuple[object, ...]:

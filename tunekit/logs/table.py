@@ -51,6 +51,8 @@ class Series:
     def add(self, name: str, x: npt.ArrayLike, y: npt.ArrayLike, unit: str = "iteration") -> None:
         """A curve with its own clock (a tag, a metric file): sorted by its x, of equal ones the last entry."""
         places, values = floats(x), floats(y)
+        if not len(places):
+            return
         order = np.argsort(places, kind="stable")
         places, values = places[order], values[order]
         if len(self.curves) >= COLUMNS:
