@@ -125,3 +125,11 @@ class TestRuns:
         assert log.train is not None
         assert len(log.train.x) == 8
         assert not any("runs" in note for note in log.notes)
+
+    def test_rows_are_not_sorted_by_a_counter_that_begins_anew(self, tmp_path: Path) -> None:
+        values = [3.0 / (1 + k) + 0.05 * (k % 5) for k in range(36)]
+        counts = [5 * place for size in (2, 3, 4, 3, 2, 4, 3, 2, 4, 3, 3, 3) for place in range(size)]
+        log = written([f"Batch {n} loss {y:.4f}" for n, y in zip(counts, values, strict=True)], tmp_path)
+        assert log.train is not None
+        np.testing.assert_allclose(floats(log.train.y), values, atol=1e-4)
+        assert not any("sorted" in note for note in log.notes)

@@ -119,6 +119,9 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     x, unit = _clock(step, epoch, total, busiest)
     if len(columns) == COLUMNS:  # where from_records stops
         result.say_full()
+    if unit == "iteration" and step is not None and _begins_anew(step):
+        result.notes.append("the step begins anew again and again: rows are counted in its place")
+        x, unit = np.arange(total, dtype=np.float64), "row"
     keep, order = _kept_rows(x, unit, data, breaks, result.notes)
     later = 0
     for name, column in data.items():
@@ -235,6 +238,13 @@ def _risen(step: Column, data: Columns, notes: list[str]) -> Column:
     notes.append(f"the step begins anew {len(starts)} times while the loss goes on: taken for one run")
     passed = np.searchsorted(starts, np.arange(len(step.rows)), side="right")
     return Column(step.rows, step.values + passed * (float(np.max(step.values)) + apart))
+
+
+def _begins_anew(step: Column) -> bool:
+    """Whether a step counts within parts of a run that nothing names: it falls often, and to where it began."""
+    falls = np.flatnonzero(np.diff(step.values) < 0)
+    often = len(falls) > max(3, JITTER * len(step.values))
+    return often and float(np.mean(step.values[falls + 1] == np.min(step.values))) >= 0.8
 
 
 def _parts(epochs: Array, steps: Array, step: Column) -> Array:
