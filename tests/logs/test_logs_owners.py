@@ -252,3 +252,28 @@ def test_numbers_set_off_by_dashes(tmp_path: Path) -> None:
     log = written(lines, tmp_path)
     assert_holds(log.train, LOSSES)
     assert_holds(log.val, [round(x + 0.1, 2) for x in LOSSES])
+
+
+@pytest.mark.parametrize(("name", "own"), [("val_loss.txt", ""), ("val_loss.txt", "train "), ("values.txt", "")])
+def test_a_file_named_for_validation_is_of_it_unless_its_lines_say_otherwise(
+    name: str, own: str, tmp_path: Path
+) -> None:
+    rows = enumerate(zip(LOSSES, SCORES, strict=True))
+    lines = [f"epoch: {k} iter: {750 * k} {own}loss: {x} accuracy: {y}" for k, (x, y) in rows]
+    log = written(lines, tmp_path, name)
+    of_validation = name.startswith("val_") and not own
+    assert_holds(log.val if of_validation else log.train, LOSSES)
+    assert (log.train is None) == of_validation
+
+
+def test_evaluations_between_a_tables_rows_stand_where_they_were_said(tmp_path: Path) -> None:
+    lines = ["    Epoch       Batch       box      conf     total  nTargets      time"]
+    for k, (x, y) in enumerate(zip(LOSSES, SCORES, strict=True)):
+        lines += [
+            f"     {k}/29      {b:3d}/165     0.227      2.06    {x:.4g}        81      59.6" for b in (0, 80, 160)
+        ]
+        lines += ["evaluating", f"AP: {y}"]
+    metric = written(lines, tmp_path).metrics[0]
+    assert_holds(metric.val, SCORES)
+    assert metric.val is not None
+    assert np.all(np.diff(floats(metric.val.x)) > 0)

@@ -82,11 +82,9 @@ def records_log(  # noqa: PLR0913 - likewise
     *,
     name: str = "",
     notes: Sequence[str] = (),
-    breaks: Sequence[int] = (),
 ) -> Log:
-    """The log in JSON objects, oldest first. `notes` may grow while they are read, as may `breaks`: the places of
-    the records with which a run begins."""
-    return columns_log(from_records(records), path, format, train, val, name=name, notes=notes, breaks=breaks)
+    """The log in JSON objects, oldest first. `notes` may grow while they are read."""
+    return columns_log(from_records(records), path, format, train, val, name=name, notes=notes)
 
 
 def columns_log(  # noqa: PLR0913 - likewise

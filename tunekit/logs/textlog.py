@@ -13,7 +13,8 @@ from tunekit.logs.blocks import Blocks
 from tunekit.logs.forms import Line, Templates, form_of
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, split
-from tunekit.logs.tabular import records_log
+from tunekit.logs.table import from_records
+from tunekit.logs.tabular import columns_log
 from tunekit.logs.textclock import FOLDS, fold_of, says, starts_first_epoch
 from tunekit.logs.textforms import ENDS, PREFIX, Formed, Forms, without_settings
 from tunekit.logs.textline import parse, pieces, template_of
@@ -75,8 +76,11 @@ _NO_HEADING = frozenset(
 def lines_log(lines: Iterable[str], path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
     """The log of everything in lines of text that reads as a loss or a metric."""
     breaks: list[int] = []
-    records = _marked(as_records(lines), breaks)
-    return records_log(records, path, format, train, val, name=name or path.stem, breaks=breaks)
+    columns = from_records(_marked(as_records(lines), breaks))
+    if side_of(split(path.stem)) == "val" and not any(part(column).side for column in columns):
+        measures = [column for column in columns if part(column).kind in ("loss", "error", "score")]
+        columns = {f"val_{column}" if column in measures else column: cells for column, cells in columns.items()}
+    return columns_log(columns, path, format, train, val, name=name or path.stem, breaks=breaks)
 
 
 def _marked(records: Iterable[Record], breaks: list[int]) -> Iterator[Record]:
@@ -129,6 +133,9 @@ class _Reading:
                 rows = self.blocks.row(text)
                 if rows is None:
                     rows = self.table.row(text, form)
+                if rows:
+                    self.patient = False
+                    self._release()
                 if rows is not None:
                     self.out += (row for row in rows if row != self.last)
                     self.last = rows[-1] if rows else self.last
