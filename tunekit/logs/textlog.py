@@ -262,7 +262,8 @@ class _Reading:
                 self.patient = self.follows = False
                 self._release()
             return
-        self.often.update(name for name, value in values.items() if self.told.get(name, value) != value)
+        if self.told:
+            self.often.update(name for name, value in values.items() if self.told.get(name, value) != value)
         known = "step" in self.clock and all(self.told.get(name) == value for name, value in values.items())
         record = self._stamp() | values
         if (known or (own_clock and record == self.last)) and self.often.isdisjoint(values):
