@@ -348,13 +348,21 @@ class TestTextOfAnyName:
     )
     def test_documents_are_no_text(self, document, tmp_path):
         (tmp_path / "a.data").write_text(document)
-        with pytest.raises(UserError, match="not a log that tunekit knows"):
+        with pytest.raises(UserError, match="no line or column reads as a loss"):
             read(tmp_path / "a.data")
 
     def test_bytes_are_no_text(self, tmp_path):
         (tmp_path / "a.data").write_bytes(bytes(range(256)) * 40)
-        with pytest.raises(UserError, match="not a log that tunekit knows"):
+        with pytest.raises(UserError, match="not a log that tunekit knows, and no text"):
             read(tmp_path / "a.data")
+
+    def test_the_formats_are_listed_where_they_are_asked_for(self, tmp_path):
+        with pytest.raises(UserError, match="the formats are allennlp, "):
+            read(tmp_path, format="list")
+        (tmp_path / "paths.log").write_text("/home/me/a.png\n/home/me/b.png\n")
+        with pytest.raises(UserError) as refusal:
+            read(tmp_path / "paths.log")
+        assert len(str(refusal.value).removeprefix(str(tmp_path))) < 170
 
     def test_a_log_behind_long_settings_is_known(self, tmp_path):
         log = printed(tmp_path, "setting: value\n" * 20_000 + self.ROWS)

@@ -42,7 +42,7 @@ def over(clock: Column | None, column: Column) -> Points:
     """A column's values where the clock is known too."""
     if clock is None:
         return column.rows.astype(np.float64), column.values
-    _, mine, its = np.intersect1d(column.rows, clock.rows, assume_unique=True, return_indices=True)
+    _, mine, its = np.intersect1d(column.rows, clock.rows, return_indices=True)
     return clock.values[its], column.values[mine]
 
 

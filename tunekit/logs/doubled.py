@@ -21,6 +21,9 @@ LONGEST = 4000
 """Characters of a line that is compared."""
 
 _VARYING = re.compile(r"[\d.\s+-]++")
+_LOGGER = re.compile(r"(?:INFO|DEBUG|WARNING):[\w.]++:(?=\S|\s++\S)")
+"""What Python's logging writes before a message where nothing else is asked for."""
+
 _PREFIXED = re.compile(r"[\])}>:|-]\s*+$|\b(?:INFO|DEBUG|WARNING)\s++$")
 
 
@@ -88,4 +91,6 @@ def _same(first: str, second: str) -> bool:
     if first == second:
         return True
     shorter, longer = sorted((first.strip(), second.strip()), key=len)
+    named = _LOGGER.match(shorter)
+    shorter = shorter[named.end() :].strip() if named else shorter
     return longer.endswith(shorter) and _PREFIXED.search(longer[: len(longer) - len(shorter)]) is not None

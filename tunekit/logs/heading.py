@@ -116,6 +116,8 @@ def _names(line: str, below: Sequence[str], separator: str) -> tuple[list[str], 
     names = fields(line, separator)
     if len(names) < 2 and not (names and part(names[0]).kind):
         return [], 0
+    if not separator and len(set(names)) < len(names):  # `Step  Train loss  Test loss`: words of names
+        return [], 0
     quoted = line.count('"') >= 2 * len(names)
     if any(number(name) is not None or len(name) > LONGEST for name in names):
         return [], 0

@@ -122,7 +122,7 @@ _CHINESE = (
 )
 _SAMPLE = re.compile(r"\b(?:(in)|out[ _-]of)[ _-]sample")
 _OF_A_SET = re.compile(r"'s (?=l[12]$)")
-_CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
+CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[-_:.](?=[0-9])|(?<=0\.5):0\.")
 _AVERAGE_PRECISION = re.compile(r"(map|ap|AP)[_@-]?(?=[0-9])")
 _CAMEL = re.compile(r"([a-z0-9])([A-Z])")
@@ -198,7 +198,7 @@ def _split(name: str) -> tuple[str, ...]:
     if "learning" in lowered:
         text = _LEARNING_RATE.sub("lr", text)
     if "cross" in lowered:
-        text = _CROSS_ENTROPY.sub("xent", text)
+        text = CROSS_ENTROPY.sub("xent", text)
     if "sample" in lowered:
         text = _SAMPLE.sub(lambda match: "train" if match[1] else "test", text.lower())
     if ".95" in text:

@@ -347,14 +347,30 @@ def _metrics(curves: Mapping[str, Curve], used: set[str], notes: list[str]) -> t
         if bare and val_key and not train_key:
             train_key = bare
         elif bare and not val_key:
-            detection = any(re.match(r"m?ap(\d|$)", word) for word in core)
-            if train_key or detection or not has_loss or (has_val_loss and not keras_like):
+            beside = {key for key in curves if part(key).kind == "loss" and part(key).side in ("train", "")}
+            of_a_step = part(bare).level == "step" and any(_together(curves[bare], curves[key]) for key in beside)
+            evaluated = any(re.match(r"m?ap(\d|$)", word) for word in core)
+            evaluated = evaluated or _is_of_evaluations(curves[bare], [curves[key] for key in beside])
+            if of_a_step:
+                train_key = train_key or bare
+            elif train_key or evaluated or not has_loss or (has_val_loss and not keras_like):
                 val_key = bare
             else:
                 train_key = bare
         pairs.append((core, train_key, val_key))
     pairs.sort(key=lambda item: (item[2] is None, preference(Part("", "", item[0])), item[0]))
     return tuple(_metric(core, train, val, curves) for core, train, val in pairs[:METRICS])
+
+
+def _is_of_evaluations(metric: Curve, losses: Sequence[Curve]) -> bool:
+    """Whether a metric that names no split is told at half of the epochs at most that have a training loss."""
+    whole = [loss for loss in losses if part(loss.name).level != "step" and loss.unit == "epoch"]
+    every = max((len(np.unique(np.floor(floats(loss.x)))) for loss in whole), default=0)
+    return metric.unit == "epoch" and 1 < len(metric.x) <= every / 2
+
+
+def _together(first: Curve, second: Curve) -> bool:
+    return first.unit == second.unit and np.array_equal(floats(first.x), floats(second.x))
 
 
 def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: Mapping[str, Curve]) -> Metric:

@@ -76,7 +76,8 @@ def read(path: str | Path, format: str | None = None, train: str | None = None, 
     """
     path = Path(path)
     if format is not None and format not in readers():
-        raise UserError(f"no format {format!r}; the formats are {', '.join(sorted(readers()))}")
+        unknown = "" if format == "list" else f"no format {format!r}; "
+        raise UserError(f"{unknown}the formats are {', '.join(sorted(readers()))}")
     if not stream.is_stream(path):
         _check(path)
         return [with_classes(log) for log in _read_at(path, format, train, val)]
@@ -333,4 +334,4 @@ def _unknown(path: Path) -> str:
         what = "not a log that tunekit knows: nothing in it reads as a loss or a metric"
     pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
     beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
-    return f"{path}: {what}; name its format (`--format help` lists them) and its columns (--train and --val){beside}"
+    return f"{path}: {what}; name its format (`--format list` shows them) and its columns (--train and --val){beside}"

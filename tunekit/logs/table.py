@@ -45,6 +45,8 @@ class Series:
     def add(self, name: str, x: npt.ArrayLike, y: npt.ArrayLike, unit: str = "iteration") -> None:
         """A curve with its own clock (a tag, a metric file): sorted by its x, of equal ones the last entry."""
         places, values = floats(x), floats(y)
+        if not len(places):
+            return
         order = np.argsort(places, kind="stable")
         places, values = places[order], values[order]
         if len(self.curves) >= COLUMNS:
@@ -160,6 +162,9 @@ def to_series(columns: Columns, breaks: Sequence[int] = ()) -> Series:
     x, unit = _clock(step, epoch, total, busiest)
     if len(columns) == COLUMNS:  # where from_records stops
         result.say_full()
+    if unit == "iteration" and step is not None and _begins_anew(step):
+        result.notes.append("the step begins anew again and again: rows are counted in its place")
+        x, unit = np.arange(total, dtype=np.float64), "row"
     keep, order = kept_rows(x, unit, data, breaks, result.notes)
     later = 0
     for name, column in data.items():
@@ -256,6 +261,13 @@ def _spread(column: Column, total: int) -> Array:
     place = np.searchsorted(column.rows, np.arange(total), side="right") - 1
     result: Array = column.values[np.maximum(place, 0)]
     return result
+
+
+def _begins_anew(step: Column) -> bool:
+    """Whether a step counts within parts of a run that nothing names: it falls often, and to where it began."""
+    falls = np.flatnonzero(np.diff(step.values) < 0)
+    often = len(falls) > max(3, JITTER * len(step.values))
+    return often and float(np.mean(step.values[falls + 1] == np.min(step.values))) >= 0.8
 
 
 def _parts(epochs: Array, steps: Array, step: Column) -> Array:

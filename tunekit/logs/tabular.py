@@ -186,6 +186,7 @@ def columns_log(  # noqa: PLR0913 - likewise
     *,
     name: str = "",
     notes: Sequence[str] = (),
+    breaks: Sequence[int] = (),
 ) -> Log:
     """The log in columns of numbers; of too many those with a name that says something come first."""
     full = len(columns) > COLUMNS
@@ -193,7 +194,7 @@ def columns_log(  # noqa: PLR0913 - likewise
         named = [name for name in columns if part(name).kind]
         kept = set(list(dict.fromkeys([*named, *columns]))[:COLUMNS])
         columns = {name: column for name, column in columns.items() if name in kept}
-    series = to_series(columns)
+    series = to_series(columns, breaks)
     if full:
         series.say_full()
     series.notes += notes

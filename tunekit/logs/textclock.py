@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import islice
 
 from tunekit.logs.forms import Span
 from tunekit.logs.names import split
 from tunekit.logs.textname import side_of
 
+EPOCHS = 5
+"""Digits of a number of epochs at most: `[500/200000]` counts iterations."""
+
 _LOOP = r"(?:\((?:train|val|test)\))?+"
+_SECONDS = r"\s*+(?:m?s|secs?|seconds?|min(?:ute)?s|h|hours?)\b"  # `Time taken for 1 epoch: 78 s`
 _EPOCH = re.compile(
     r"(?<![a-z0-9])(?:current_|cur_)?+(?:epoch|ep\.?+(?=[\s:=#\[(]*+\d))(?:s(?=[\s:=#\[(-]*+\d++\s*+/)|_idx|_num|_id|_number)?+"
-    rf"{_LOOP}['\"]?+[\s:=#\[(_-]*+(\d++(?:\.\d++)?+)(?!\.?\d*+%)(?:\]?+\s*+:\s*+(\d++) / \d)?+",
+    rf"{_LOOP}['\"]?+[\s:=#\[(_-]*+(\d++(?:\.\d++)?+)(?!\.?\d*+(?:%|{_SECONDS}))(?:\]?+\s*+:\s*+(\d++) / \d)?+",
     re.IGNORECASE,
 )
 _EPOCH_BEHIND = re.compile(r"(?i)(?<![\w.])(\d++)epoch\b(?:\S*?-(\d++)batch)?+")
@@ -31,10 +36,17 @@ _BATCH = re.compile(
     r"|(?<!\d)(\d++)/ *+(\d++) batches",
     re.IGNORECASE,
 )
+_SAMPLE = re.compile(r"(?i)(?<![a-z0-9_/])(?:sample|image)(?:_id|_idx|_i)?+[\s:=#\[(]++(\d++)(?![\w.%])")
+FOLDS = ("fold", "run", "trial")
+_FOLD = re.compile(
+    r"(?i)(?<![a-z])(?:(fold)[\s:#=_-]*+(\d++)(?:\s*+(?:/|of)\s*+\d++)?+|(run|trial)[\s:#]*+(\d++)\s*+(?:/|of)\s*+\d++)"
+    r"\W*+(?:(?:training|starts?|started|begins?)\W*+)?+$"
+)
+_STARTS = re.compile(r"(?i)\b(?:start(?:ing|ed|s)?|begin(?:ning|s)?)\b")
 _BRACKET = re.compile(r"\[\s*+(\d++)\s*+/\s*+(\d++)\s*+(?:\]|\()")
 _PAIR_OF_COUNTS = re.compile(r"[^\w\[]*+\[(\d++), *+(\d++)\]")
 _NAMED_BEFORE = re.compile(r"[A-Za-z]{2}[\s:=]++\d")
-_LINE_NUMBER = re.compile(r"\s*+\[(\d++)\][\s:]")
+_LINE_NUMBER = re.compile(r"(?:[A-Z]++:[\w.]++:)?+\s*+\[\s*+(\d++)\](?=[\s:|])")
 
 
 def place_of(
@@ -63,6 +75,9 @@ def place_of(
                 inner = step.span(2), step.span(3)
             elif told in ("val", "test") and "epoch" in clock and "global" not in lowered:
                 inner = clock.pop("step"), None
+    if inner is None and says(lowered, "sample", "image") and (heading or side_of(split(text))) in ("val", "test"):
+        sample = _SAMPLE.search(text)
+        inner = (sample.span(1), None) if sample else None
     if "batch" in lowered and (batch := _BATCH.search(text)):
         first, total = (1, 2) if batch[1] else (3, 4)
         inner = batch.span(first), batch.span(total) if batch[total] else None
@@ -91,9 +106,20 @@ def _brackets(text: str, clock: dict[str, Span], heading: str) -> tuple[Span, Sp
         return (found[1].span(1), found[1].span(2)) if len(found) == 2 else None
     told = heading or side_of(split(text[: first.start()]))
     if not (told or "epoch" in clock or "step" in clock or _NAMED_BEFORE.search(text[: first.start()])):
-        clock["epoch"] = first.span(1)
+        clock["step" if len(first[2]) > EPOCHS else "epoch"] = first.span(1)
         return None
     return (first.span(1), first.span(2)) if "step" not in clock else None
+
+
+def fold_of(text: str) -> str:
+    """`fold 3` of `Starting fold 3/5`, a line that says that a training begins and nothing else; "" for others."""
+    match = _FOLD.search(text)
+    return f"{match[1] or match[3]} {match[2] or match[4]}".lower() if match else ""
+
+
+def starts_first_epoch(text: str, clock: Mapping[str, float]) -> bool:
+    """Whether a line says that the first epoch begins, that of training."""
+    return clock.get("epoch", 2.0) <= 1.0 and _STARTS.search(text) is not None and not side_of(split(text))
 
 
 def says(lowered: str, *words: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from tunekit.logs.foreign import english, is_foreign
 from tunekit.logs.forms import FORMS, Form, form_of
 from tunekit.logs.names import part
 from tunekit.logs.textclock import says
@@ -37,7 +38,7 @@ Formed = tuple[str, Form]
 class Seen:
     """What can be told of all lines that differ in their digits alone."""
 
-    __slots__ = ("dump", "empty", "measure", "over", "setting", "summary")
+    __slots__ = ("dump", "empty", "foreign", "measure", "over", "setting", "summary")
 
     def __init__(self, text: str) -> None:
         start = PREFIX.match(text).end()  # type: ignore[union-attr]
@@ -49,6 +50,7 @@ class Seen:
             self.setting = bool(_SETTING.match(entry[1]) or (value and _WORDY.match(value)))
             self.measure = not self.setting and part(entry[1]).kind in ("loss", "score", "error")
         self.dump = _is_dump(text)
+        self.foreign = is_foreign(text)
         self.empty = not any(char.isdigit() or char in "nN" for char in text)
         self.over = ENDS.search(text) is not None
         self.summary = "*" in text and _SUMMARY.search(text) is not None
@@ -77,10 +79,14 @@ def without_settings(lines: Iterable[str], forms: Forms) -> Iterator[Formed]:
     block: list[Formed] = []
     settings = measures = 0
     for text in lines:
-        if not text or len(text) > LONGEST:
+        if not text or len(text) > LONGEST or text.startswith("wandb:"):  # what wandb says at a run's end once more
             continue
         form = form_of(text)
         seen = forms.of(text, form)
+        if seen.foreign:
+            text = english(text)
+            form = form_of(text)
+            seen = forms.of(text, form)
         if seen.setting is not None and len(block) < BLOCK:
             block.append((text, form))
             settings += seen.setting

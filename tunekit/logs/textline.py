@@ -23,10 +23,10 @@ _PAIR = re.compile(
     r"(?P<lead>[0-9@_/.\-]*+)"
     rf"(?P<words>[A-Za-z][A-Za-z0-9@_/.\-]*+(?: (?!(?:{_WORD})(?![\w/])|{_WRAPPED})[A-Za-z][A-Za-z0-9@_/\-]*+){{0,3}}+)"
     r"(?:\s?+\((?P<of>[A-Za-z][A-Za-z_ ]*+)\)(?=\s*+[:=]|\s++[-+.\d]))?+"
-    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>|(?P<count>\d++):?+(?=\s++[-+]?+\d++\.\d))?+\s*+"
+    r"\s*+['\"]?+\]?+\)?+\s*+(?:[:=]|\bis\b|->|(?<=-)>|--(?=\s)|(?P<count>\d++):?+(?=\s++[-+]?+\d++\.\d))?+\s*+"
     rf"(?:{_WRAPPED})?+[\[(]?+\s*+['\"]?+"
     rf"(?:\d++(?: / |/)\d++ ?+\((?P<share>{_NUMBER})%|(?<!\d)(?P<number>{_NUMBER}))"
-    rf"(?:\s*+%)?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
+    rf"(?:\s*+(?:%|dB))?(?![\w/])(?!\s*+{_SECONDS})(?:\s*+\(\s*+(?P<mean>(?![-+]){_NUMBER})\s*+\))?+"
     r"|[A-Za-z0-9@_/.\-]++"  # a word that no number follows, at once: none does from its middle on either
 )
 _BOTH_SPLITS = re.compile(
@@ -53,6 +53,12 @@ _CLOCK_PHRASE = re.compile(
     r"(?i) (?:at|after|for|in|on|of)(?: the)?+(?: end of)?+ "
     r"(?:epoch|step|iteration|iter|(?:mini-?)?batch(?:es)?|update)\b[\s:#]*+\d++(?: is(?= ))?+"
 )
+
+_EVALUATED = re.compile(r"(?i)\W*+current epoch:? \d++,? current [a-z ]{1,40}+:? \d")
+"""What MONAI's evaluations print, without the name of a split."""
+
+_REPORT = re.compile(r"\s++accuracy {5,}+(\d\.\d++) {2,}+\d++\s*+$")
+"""The accuracy in scikit-learn's report, whose two digits say again what was said."""
 
 _DARKNET = re.compile(rf" *+(\d++): ({_NUMBER}), ({_NUMBER}) avg")
 
@@ -89,7 +95,9 @@ def template_of(text: str, heading: str = "") -> Template | None:
     clock, inner = place_of(text, lowered, bar, heading)
     if (clock or inner) and says(lowered, " at ", " after ", " for ", " in ", " on ", " of "):
         text = _CLOCK_PHRASE.sub(_blanks, text.replace("Score at", " loss at"))
-    values, running = _values(text, heading)
+    values, running = _values(text, heading or ("val" if _EVALUATED.match(text) else ""))
+    if "accuracy   " in text and (report := _REPORT.match(text)):
+        values = {"val_report_accuracy": report.span(1)}
     if "step" in values:
         clock.setdefault("step", values.pop("step"))
     if "episode" in lowered or names_return(values):
@@ -147,6 +155,9 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
             words = words.partition(" ")[2]
         if "." not in (match["number"] or ".") and _NO_WHOLE.match(text, match.end()):
             continue
+        if match["of"] and match["mean"] and (pair := _measure_and_its_kin(match, text[max(0, start - NEAR) : start])):
+            values |= pair
+            continue
         number = match.span(next(group for group in ("mean", "share", "number") if match[group]))
         stated = ":" in match[0] or "=" in match[0]
         name = name_of(words[-NEAR:], text[max(beyond, start - NEAR) : start].translate(_NO_DIGITS), heading, stated)
@@ -179,6 +190,16 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
     elif len(bare) > 1 and not any(part(name).side for name in losses):  # scores, as their course will show
         values |= bare
     return values, running
+
+
+def _measure_and_its_kin(match: re.Match[str], before: str) -> dict[str, Span]:
+    """`Discriminator accuracy (loss): 0.5 (1.3)`: two measures of one owner; {} where it is one and its mean."""
+    owner = match["words"].rpartition(" ")[0]
+    first = name_of(match["words"][-NEAR:], before, "")
+    second = name_of(f"{owner} {match['of']}".strip()[-NEAR:], before, "")
+    if not first or not second or part(first).kind == part(second).kind:
+        return {}
+    return {first: match.span("number"), second: match.span("mean")}
 
 
 def _carried(text: str, start: int, last: tuple[str, int, bool]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,8 +13,9 @@ from tunekit.logs.blocks import Blocks
 from tunekit.logs.forms import Line, Templates, form_of
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, split
-from tunekit.logs.tabular import records_log
-from tunekit.logs.textclock import says
+from tunekit.logs.table import from_records
+from tunekit.logs.tabular import columns_log
+from tunekit.logs.textclock import FOLDS, fold_of, says, starts_first_epoch
 from tunekit.logs.textforms import ENDS, PREFIX, Formed, Forms, without_settings
 from tunekit.logs.textline import parse, pieces, template_of
 from tunekit.logs.textname import SIDE_WORDS, side_of
@@ -73,11 +75,27 @@ _NO_HEADING = frozenset(
 
 def lines_log(lines: Iterable[str], path: Path, format: str, train: str | None, val: str | None, name: str = "") -> Log:
     """The log of everything in lines of text that reads as a loss or a metric."""
-    return records_log(as_records(lines), path, format, train, val, name=name or path.stem)
+    breaks: list[int] = []
+    columns = from_records(_marked(as_records(lines), breaks))
+    if side_of(split(path.stem)) == "val" and not any(part(column).side for column in columns):
+        measures = [column for column in columns if part(column).kind in ("loss", "error", "score")]
+        columns = {f"val_{column}" if column in measures else column: cells for column, cells in columns.items()}
+    return columns_log(columns, path, format, train, val, name=name or path.stem, breaks=breaks)
+
+
+def _marked(records: Iterable[Record], breaks: list[int]) -> Iterator[Record]:
+    """The records; `breaks` takes the places of those with which a run begins."""
+    for row, record in enumerate(records):
+        if not record:
+            breaks.append(row + 1)
+        yield record
 
 
 def as_records(lines: Iterable[str]) -> Iterator[Record]:
-    """One record a line that says something; epochs and steps are carried down to lines that follow."""
+    """One record a line that says something; epochs and steps are carried down to lines that follow.
+
+    An empty record stands where the text says that a run begins anew.
+    """
     forms = Forms()
     return _by_epoch(_Reading(forms).records(without_settings(lines, forms)))
 
@@ -99,7 +117,9 @@ class _Reading:
         self.bar: tuple[Line, Record] | None = None  # the last state of a progress bar, and its clock
         self.bars = 0
         self.told: Record = {}  # numbers that were said at this clock
+        self.often: set[str] = set()  # numbers of which more than one is said at a clock
         self.last: Record = {}
+        self.fold = ""
         self.ahead: list[Record] = []  # numbers that came before any epoch or step
         self.patient = True  # whether they wait for the name of their epoch
         self.follows = False  # whether epochs are named behind their numbers
@@ -113,6 +133,9 @@ class _Reading:
                 rows = self.blocks.row(text)
                 if rows is None:
                     rows = self.table.row(text, form)
+                if rows:
+                    self.patient = False
+                    self._release()
                 if rows is not None:
                     self.out += (row for row in rows if row != self.last)
                     self.last = rows[-1] if rows else self.last
@@ -137,7 +160,10 @@ class _Reading:
 
     def _heading(self, text: str) -> None:
         """A line such as `Validation:`, which tells the split of those that follow."""
-        if len(text) >= 120 or not says(text.lower(), *SIDE_WORDS):
+        lowered = text.lower()
+        if len(text) < 120 and says(lowered, *FOLDS) and (fold := fold_of(text)):
+            self._fold(fold)
+        if len(text) >= 120 or not says(lowered, *SIDE_WORDS):
             return
         tail = text[PREFIX.match(text).end() :]  # type: ignore[union-attr]
         words = split(tail)
@@ -146,6 +172,22 @@ class _Reading:
         if told and len(words) <= 6 and not named and not _NO_HEADING.intersection(words):
             self.side = "" if told == "train" or ENDS.search(tail) else told
             self.summed = False
+
+    def _fold(self, fold: str) -> None:
+        """The next fold or run of a text is another training; its epochs may be counted by their bars alone."""
+        if self.fold and self.fold != fold:
+            self._begin_anew()
+        self.fold = fold
+
+    def _begin_anew(self) -> None:
+        self._bar_ends()
+        self._loop_ends()
+        self._release()
+        if "bar" in self.clock:
+            self.clock = {}
+        self.bars = 0
+        self.side, self.told, self.last = "", {}, {}
+        self.out.append({})
 
     def _line(self, line: Line, text: str, ends: bool) -> None:
         ahead = any(line.clock[name] > self.clock.get(name, -1.0) for name in line.clock)
@@ -164,7 +206,10 @@ class _Reading:
             if line.values:
                 self._bar(line)
         elif not line.values:
-            if line.clock and (ahead or not self.side):  # else the count of a validation
+            if self.told and line.clock == {"epoch": self.clock.get("epoch")} and starts_first_epoch(text, line.clock):
+                self._begin_anew()
+            anew = line.clock.get("epoch", math.inf) < self.clock.get("epoch", -1.0)
+            if line.clock and (ahead or anew or not self.side):  # else the count of a validation
                 if "epoch" in line.clock and ends:
                     self._end(line.clock)
                 self._move(line.clock)
@@ -217,9 +262,11 @@ class _Reading:
                 self.patient = self.follows = False
                 self._release()
             return
+        if self.told:
+            self.often.update(name for name, value in values.items() if self.told.get(name, value) != value)
         known = "step" in self.clock and all(self.told.get(name) == value for name, value in values.items())
         record = self._stamp() | values
-        if known or (own_clock and record == self.last):
+        if (known or (own_clock and record == self.last)) and self.often.isdisjoint(values):
             return
         self.told |= values
         self.last = record
@@ -323,6 +370,9 @@ def _by_epoch(records: Iterator[Record]) -> Iterator[Record]:
     summaries: list[Record] = []  # as long as it may be so
     for record in records:
         summaries.append(record)
+        if not record:
+            counts.clear()
+            continue
         counts.update((record.get("epoch", 0.0), name) for name in record if name != "epoch")
         often = any(counts[record.get("epoch", 0.0), name] > SAID for name in record if name != "epoch")
         if often or "step" in record or "epoch" not in record:
@@ -331,9 +381,11 @@ def _by_epoch(records: Iterator[Record]) -> Iterator[Record]:
             return
     merged: Record = {}
     for record in summaries:
-        if merged and merged["epoch"] != record["epoch"]:
+        if merged and merged["epoch"] != record.get("epoch"):
             yield merged
             merged = {}
+        if not record:
+            yield record
         merged |= record
     if merged:
         yield merged

@@ -6,7 +6,20 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tunekit.logs.names import ADVERSARIAL, EMPTY_WORDS, ERRORS, LOSS, SCORES, STEP_LEVEL, TEST, TRAIN, VAL, part, split
+from tunekit.logs.names import (
+    ADVERSARIAL,
+    CROSS_ENTROPY,
+    EMPTY_WORDS,
+    ERRORS,
+    LOSS,
+    SCORES,
+    STEP_LEVEL,
+    TEST,
+    TRAIN,
+    VAL,
+    part,
+    split,
+)
 from tunekit.logs.objectives import SURELY_REWARD, names_return
 
 SIDES = {**dict.fromkeys(TRAIN, "train"), **dict.fromkeys(VAL | {"validate", "validating", "evaluating"}, "val")}
@@ -50,7 +63,7 @@ def name_of(words: str, before: str, heading: str, stated: bool = True) -> str:
     `before`: what stands before them, its digits all zeros so that lines that differ in numbers alone are one case.
     `stated`: whether a colon or an equals sign stands between them and the number.
     """
-    tokens = words.split(" ")
+    tokens = CROSS_ENTROPY.sub("xent", words).split(" ")
     if _OF_AN_OPPONENT.match(tokens[-1]):
         return f"{tokens[-1].lower()}_loss"
     place = next((place for place in reversed(range(len(tokens))) if _TELLING & set(split(tokens[place]))), None)
@@ -91,7 +104,7 @@ def name_of(words: str, before: str, heading: str, stated: bool = True) -> str:
 
 def _tells_apart(word: str, measure: str) -> bool:
     if measure not in LOSS:
-        return word in _KINDS_OF_AVERAGE
+        return word in _KINDS_OF_AVERAGE or (len(word) > 1 and word in ADVERSARIAL)
     return (
         bool(part(f"{word}_loss").core)
         and word not in SIDES

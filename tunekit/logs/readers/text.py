@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tunekit.logs import printed, source
 from tunekit.logs.evaluations import EVALUATION
+from tunekit.logs.foreign import is_foreign
 from tunekit.logs.log import Log
 from tunekit.logs.textlog import as_records, lines_log
 from tunekit.vocabulary import UserError
@@ -18,7 +19,7 @@ SUFFIXES = (".log", ".txt", ".out", ".err", "")
 
 MEASURES = (
     *("loss", "acc", "err", "nll", "perplexity", "ppl", "entropy", "cost", "score", "mse", "train"),
-    *("reward", "return", "episode", "g_", "d_"),
+    *("total", "reward", "return", "episode", "g_", "d_"),
 )
 """In the text of every log one of these is found."""
 
@@ -37,7 +38,7 @@ def recognise(path: Path) -> float:
 
 
 def knows(lines: Sequence[str]) -> float:
-    if not any(word in line.lower() for line in lines for word in MEASURES):
+    if not any(word in line.lower() for line in lines for word in MEASURES) and not any(map(is_foreign, lines)):
         return 0.0
     records = (record for record in as_records(source.states(lines)) if set(record) - {"epoch", "step", "lr"})
     count = len(list(islice(records, LEAST)))

@@ -1,4 +1,4 @@
-"""What YOLO v5 to v11 print: a bar an epoch below its header, and the row `all` of each validation."""
+"""What YOLO v3 to v11 print: a bar an epoch below its header, and the row `all` of each validation."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,16 @@ NAME = "ultralytics-output"
 DESCRIPTION = "Ultralytics YOLO output (Epoch GPU_mem box_loss cls_loss ..., Class Images Instances Box(P R mAP50 ...)"
 
 _PLACE = re.compile(r"(\d{1,9}+)/(\d{1,9}+)")
-_MEASURES = ("val/precision(B)", "val/recall(B)", "val/mAP50(B)", "val/mAP50-95(B)")
+_ALL = re.compile(r"(?:^|\])\s*+all\s++\d++\s++\d++\s++(?=[-\d.])")
+_HEAD = re.compile(r"\bClass\s++Images\s++\w++((?:\s++[\w@.():-]++)++)")
+_MEASURES = {
+    "p": "val/precision(B)",
+    "r": "val/recall(B)",
+    "f1": "val/F1(B)",
+    **dict.fromkeys(("map", "map50", "map@0.5", "map@.5"), "val/mAP50(B)"),
+    **dict.fromkeys(("map50-95", "map@.5:.95", "map@0.5:0.95", "map@0.5:.95"), "val/mAP50-95(B)"),
+}
+_CURRENT = ("val/precision(B)", "val/recall(B)", "val/mAP50(B)", "val/mAP50-95(B)")
 _COUNTS = ("instances", "targets", "labels", "size", "img_size")
 
 
@@ -35,6 +44,7 @@ def read_lines(lines: Iterable[str], path: Path, train: str | None = None, val: 
 
 def _records(lines: Iterable[str]) -> Iterator[dict[str, float]]:
     names: list[str] = []
+    measures: Sequence[str] = _CURRENT
     record: dict[str, float] = {}
     for line in lines:
         for state in source.plain(line).split("\r"):
@@ -45,11 +55,20 @@ def _records(lines: Iterable[str]) -> Iterator[dict[str, float]]:
                 if record and record["epoch"] != float(place[1]):
                     yield record
                 record = {"epoch": float(place[1]), **values}
-            elif record and words[:1] == ["all"]:
-                yield record | _numbers(words[3:], _MEASURES)
+            elif words[:1] == ["Class"] and (head := _HEAD.search(state)):
+                measures = _measures(head[1])
+            if record and "all" in state and (row := _ALL.search(state)):
+                yield record | _numbers(state[row.end() :][:400].split(), measures)
                 record = {}  # what is validated behind it is the best checkpoint once more
     if record:
         yield record
+
+
+def _measures(head: str) -> list[str]:
+    """The names of a validation's columns, those of boxes alone where masks or poses stand behind them."""
+    words = head.replace("Box(", " ").lower().split()
+    names = [_MEASURES.get(word.rstrip(":)"), "") for word in words]
+    return names[: next((place for place, name in enumerate(names) if not name), len(names))]
 
 
 def _loss(word: str) -> str:
