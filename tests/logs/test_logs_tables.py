@@ -446,7 +446,7 @@ class TestRefusals:
             ("log.csv", table("0,2.0,2.1"), "holds numbers without names; put a line of names above them"),
             ("log.txt", table("0 2.0 2.1", "{k} {a} {b}"), "holds numbers without names"),
             ("log.yaml", "train_loss:\n- 2.0\n- 1.5\n", "is YAML, which is not read"),
-            ("notes.txt", "nothing here\nof a training\n", "not a log that tunekit knows"),
+            ("notes.txt", "nothing here\nof a training\n", "no line or column reads as a loss or a metric"),
         ],
     )
     def test_say_why(self, name: str, text: str, line: str, tmp_path: Path) -> None:

@@ -329,9 +329,13 @@ def _is_folder(path: Path) -> bool:
 def _unknown(path: Path) -> str:
     if not path.is_dir() and (what := strangers.told(path)):
         return f"{path}: {what}"
-    what = "no log that tunekit knows below it"
-    if not path.is_dir():
-        what = "not a log that tunekit knows: nothing in it reads as a loss or a metric"
+    if path.is_dir():
+        what = "no log that tunekit knows below it"
+    elif source.is_text(source.head(path)):
+        what = "no line or column reads as a loss or a metric"
+    else:
+        what = "not a log that tunekit knows, and no text"
     pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
     beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
-    return f"{path}: {what}; name its format (`--format list` shows them) and its columns (--train and --val){beside}"
+    how = "name its columns with --train and --val, or its format with --format (`--format list` shows them)"
+    return f"{path}: {what}; {how}{beside}"
