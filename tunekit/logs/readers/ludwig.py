@@ -1,5 +1,6 @@
 """Ludwig's training_statistics.json: split, then output feature, then metric, then a value a checkpoint."""
 
+from itertools import islice
 from pathlib import Path
 
 from tunekit.logs import source
@@ -7,6 +8,7 @@ from tunekit.logs.columns import Columns
 from tunekit.logs.log import Log
 from tunekit.logs.names import part, side, split
 from tunekit.logs.nested import column
+from tunekit.logs.table import COLUMNS
 from tunekit.logs.tabular import columns_log
 from tunekit.vocabulary import UserError
 
@@ -31,7 +33,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     document = source.parse_json(source.text(path))
     splits = {
         name: features
-        for name, value in (document.items() if isinstance(document, dict) else ())
+        for name, value in islice(document.items() if isinstance(document, dict) else (), COLUMNS)
         if side(split(name)) and (features := _features(value))
     }
     columns: Columns = {}
@@ -56,8 +58,8 @@ def _features(value: object) -> Features:
     if not isinstance(value, dict):
         return {}
     lists = {
-        feature: {metric: values for metric, values in metrics.items() if isinstance(values, list)}
-        for feature, metrics in value.items()
+        feature: {metric: values for metric, values in islice(metrics.items(), COLUMNS) if isinstance(values, list)}
+        for feature, metrics in islice(value.items(), COLUMNS)
         if isinstance(metrics, dict)
     }
     return {feature: metrics for feature, metrics in lists.items() if metrics}
