@@ -371,3 +371,14 @@ class TestOwnRuns:
         diagnosis = judge(from_record(rows, "accuracy", True, True, Procedure(classes=10)))
         assert diagnosis.code == "not_learning"
         assert "guessing" in diagnosis.summary
+
+
+def test_many_points_of_one_place_may_jump() -> None:
+    """A log that is thinned, of batches that are all logged at their epoch."""
+    epochs = np.repeat(np.arange(10.0), 1000)
+    losses = 2.0 * np.exp(-np.arange(10_000) / 4000)
+    for begin in (2500, 4500, 6500, 8500):
+        losses[begin : begin + 60] = 40.0
+    diagnosis = judge(Log("a", train=curve("loss", epochs, losses, "epoch")))
+    assert diagnosis.code == "unstable"
+    assert "at epoch 2, to 40" in diagnosis.summary

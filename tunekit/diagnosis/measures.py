@@ -73,7 +73,8 @@ class Points:
         """Place and value of the highest point about the point `index` of this curve, thinned to `x`."""
         after = x[index - 1] if index else -np.inf
         before = x[index + 1] if index + 1 < len(x) else np.inf
-        inside = np.flatnonzero((self.x > after) & (self.x < before)) if len(x) < len(self.x) else np.array([index])
+        about = ((self.x > after) & (self.x < before)) | (self.x == x[index])  # of one place there may be many points
+        inside = np.flatnonzero(about) if len(x) < len(self.x) else np.array([index])
         at = int(inside[np.argmax(self.y[inside])])
         return float(self.x[at]), float(self.y[at])
 
