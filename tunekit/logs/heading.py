@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tunekit.logs import source
-from tunekit.logs.names import EMPTY_WORDS, TEST, TRAIN, VAL, part, side, split
+from tunekit.logs.names import EMPTY_WORDS, TEST, TRAIN, VAL, part, side, split, word_set
 from tunekit.logs.table import WRAPPED
 
 LONGEST = 200
@@ -22,22 +22,7 @@ SAMPLE = 60
 SPLIT_COLUMNS = frozenset(("phase", "split", "mode", "stage", "subset", "partition", "set"))
 """Columns of long tables that say whose numbers a row holds."""
 
-RUN_COLUMNS = frozenset(
-    (
-        "run",
-        "run_id",
-        "run_name",
-        "fold",
-        "seed",
-        "trial",
-        "trial_id",
-        "experiment",
-        "exp",
-        "model",
-        "model_name",
-        "job",
-    )
-)
+RUN_COLUMNS = word_set("run run_id run_name fold seed trial trial_id experiment exp model model_name job")
 """Columns of tables with several runs that say whose a row is."""
 
 NAMING = frozenset(("metric", "metric_name", "metricname", "name", "tag", "key", "scalar", "variable", "measure"))

@@ -8,32 +8,33 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-TRAIN = frozenset(_words("train training trn tr trainset fit learn insample"))
-EVALUATED = frozenset(_words("eval evals evaluation evaluate"))
-VAL = EVALUATED | frozenset(
-    _words("val vals valid validation validate dev devel heldout holdout vali vl vld va valset devset cv oof")
+TRAIN = word_set("train training trn tr trainset fit learn insample")
+EVALUATED = word_set("eval evals evaluation evaluate")
+VAL = EVALUATED | word_set(
+    "val vals valid validation validate dev devel heldout holdout vali vl vld va valset devset cv oof"
 )
-TEST = frozenset(_words("test testing tst te testset"))
-LOSS = frozenset(_words("loss losses nll mlogloss cost objective xent crossentropy logloss bce ce criterion"))
-ERRORS = frozenset(
-    _words(
-        "mae mse rmse rmsle msle mape smape rmspe err error err1 err5 merror wer cer ppl bpc bpb bpd fid eer ade fde"
-    )
+TEST = word_set("test testing tst te testset")
+LOSS = word_set("loss losses nll mlogloss cost objective xent crossentropy logloss bce ce criterion")
+ERRORS = word_set(
+    "mae mse rmse rmsle msle mape smape rmspe err error err1 err5 merror wer cer ppl bpc bpb bpd fid eer ade fde"
 )
-BOUNDED = frozenset(
-    _words(
-        "acc accuracy acc1 acc5 top1 top5 hits1 hits3 hits10 f1 fscore auc auroc map ap ar iou miou dice jaccard "
-        "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 "
-        "ssim aupr prauc wa uar war map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
-    )
+BOUNDED = word_set(
+    "acc accuracy acc1 acc5 top1 top5 hits1 hits3 hits10 f1 fscore auc auroc map ap ar iou miou dice jaccard "
+    "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 "
+    "ssim aupr prauc wa uar war map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
 )
-SCORES = BOUNDED | frozenset(_words("bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider"))
+SCORES = BOUNDED | word_set("bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider")
 MEASURES = LOSS | ERRORS | SCORES
-RATE = frozenset(_words("lr learningrate lr0 lr1 lr2 pg0 pg1 pg2"))
+RATE = word_set("lr learningrate lr0 lr1 lr2 pg0 pg1 pg2")
 STEP_NAMES = _words(
     "step global_step trainer_global_step iteration iterations iter iters total_iter total_steps steps "
     "num_updates update updates niter ni it batch batch_idx batch_num batch_id i"
@@ -45,50 +46,44 @@ STEP_LEVEL = frozenset({"step", "batch", "minibatch", "iter", "iteration"})
 EMPTY_WORDS = (
     EPOCH_LEVEL
     | STEP_LEVEL
-    | frozenset(
-        _words(
-            "avg mean average total overall all running metrics metric stats performance history dataloader idx of the "
-            "set combined aggregated summed scalars per sum final model main end value on b logs log scalar smoothed "
-            "avr running current s agg"
-        )
+    | word_set(
+        "avg mean average total overall all running metrics metric stats performance history dataloader idx of the "
+        "set combined aggregated summed scalars per sum final model main end value on b logs log scalar smoothed "
+        "avr running current s agg"
     )
 )
 """Words that do not tell one loss from another: `train/loss_epoch` and `loss` are the same loss."""
 
-TOTALS = frozenset(_words("total overall sum summed all combined aggregated"))
+TOTALS = word_set("total overall sum summed all combined aggregated")
 
-RECORDS = frozenset(
-    _words(
-        "best min max minimum maximum lowest highest prev previous patience delta diff std var time memory gap ratio "
-        "weight lambda threshold eta packet skipped"
-    )
+RECORDS = word_set(
+    "best min max minimum maximum lowest highest prev previous patience delta diff std var time memory gap ratio "
+    "weight lambda threshold eta packet skipped"
 )
 """Words of columns that are no curve of the run: a best so far, a spread, a duration."""
 
-SETTINGS = frozenset(
-    _words(
-        "scale scaler scaling factor weights weighting coef coeff coefficient gain fn func function type name thresh "
-        "thr tolerance tol smoothing interval every freq frequency count counts num size samples plateau target "
-        "goal label labels stdev stddev variance ci sec secs seconds duration speed fps mem improvement change "
-        "improved multiplier mult div steps iters nan nans reduction id ids usd eur"
-    )
+SETTINGS = word_set(
+    "scale scaler scaling factor weights weighting coef coeff coefficient gain fn func function type name thresh "
+    "thr tolerance tol smoothing interval every freq frequency count counts num size samples plateau target "
+    "goal label labels stdev stddev variance ci sec secs seconds duration speed fps mem improvement change "
+    "improved multiplier mult div steps iters nan nans reduction id ids usd eur"
 )
 """Words that make a setting or a measurement of a loss when they stand behind it: `loss_scale`."""
 
-PAID = frozenset(
-    _words("batch data step iter iteration reader load loading compute forward backward gpu api cloud token tokens")
+PAID = word_set(
+    "batch data step iter iteration reader load loading compute forward backward gpu api cloud token tokens"
 )
 """What costs seconds or money: `batch_cost` is nothing that is learned."""
 
-CHANGES = frozenset(_words("improvement improved change count counts"))
+CHANGES = word_set("improvement improved change count counts")
 """Words that make no measure of any measure that they stand behind: `accuracy_improvement`."""
 
-COUNTED = frozenset(_words("num number count http io"))
+COUNTED = word_set("num number count http io")
 """Words that make errors something that is counted."""
 
-ADVERSARIAL = frozenset(_words("g d gen disc generator discriminator adv gan critic adversarial"))
+ADVERSARIAL = word_set("g d gen disc generator discriminator adv gan critic adversarial")
 
-OPPONENTS = frozenset(_words("d disc discriminator critic value"))
+OPPONENTS = word_set("d disc discriminator critic value")
 
 SQUARES = _words("mse rmse rmsle msle rmspe mae mape smape")
 """Errors that a regression is trained with, the likeliest first."""
@@ -134,12 +129,10 @@ OF_ADVERSARIES = frozenset(
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]+")
 _LOSS_OF = re.compile(r"(?<![A-Za-z0-9])L[_-](?=[A-Za-z])")
-_OF_A_LOSS = TOTALS | frozenset(
-    _words(
-        "vae elbo kl kld kldiv rec recon reconstruction ce bce nll mse mae l1 l2 cls reg box obj adv gan g d gen disc "
-        "cyc cycle idt perceptual perc style content tv contrastive align aux sup unsup consistency distill kd pde bc "
-        "ic physics dice focal triplet mmd"
-    )
+_OF_A_LOSS = TOTALS | word_set(
+    "vae elbo kl kld kldiv rec recon reconstruction ce bce nll mse mae l1 l2 cls reg box obj adv gan g d gen disc "
+    "cyc cycle idt perceptual perc style content tv contrastive align aux sup unsup consistency distill kd pde bc "
+    "ic physics dice focal triplet mmd"
 )
 """Words behind the L of a loss, `L_total`; that of `L_hand` is a side."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tunekit.logs.names import LOSS, part, split
+from tunekit.logs.names import LOSS, part, split, word_set
 from tunekit.vocabulary import Curve
 
 Kind = Literal["reinforcement", "preference", "adversarial", "annealed", "diffusion"]
@@ -20,41 +20,37 @@ class Objective:
     curves: Mapping[str, Curve]
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-REWARD = _words("reward rewards rew return returns ret score scores eprewmean eprew epret episodicreturn")
+REWARD = word_set("reward rewards rew return returns ret score scores eprewmean eprew epret episodicreturn")
 """Words of a return; a score is one only beside a policy."""
 
 SURELY_REWARD = REWARD - {"score", "scores", "ret"}
-EPISODE = _words("ep episode episodes episodic eprewmean eprew epret rollout env cumulative iter objective critic")
-NO_RETURN = (LOSS - {"objective"}) | _words(
+EPISODE = word_set("ep episode episodes episodic eprewmean eprew epret rollout env cumulative iter objective critic")
+NO_RETURN = (LOSS - {"objective"}) | word_set(
     "std var variance min max best chosen rejected margin margins accuracies zero frac scale loss rate normalized "
     "baseline intrinsic count num func bonus discount target"
 )
-POLICY = _words(
+POLICY = word_set(
     "policy actor critic pi vf qf qf1 qf2 advantage advantages entropy ent approxkl approx clipfrac clip explained "
     "epsilon exploration td episode episodes episodic surrogate"
 )
-PREFERRED, REFUSED = _words("chosen preferred"), _words("rejected dispreferred")
-GENERATOR = _words("g gen generator netg errg gan")
-DISCRIMINATOR = _words("d disc discriminator netd errd critic")
-ADVERSARIAL_ALONE = _words("errd errg netd netg gan real fake")
+PREFERRED, REFUSED = word_set("chosen preferred"), word_set("rejected dispreferred")
+GENERATOR = word_set("g gen generator netg errg gan")
+DISCRIMINATOR = word_set("d disc discriminator netd errd critic")
+ADVERSARIAL_ALONE = word_set("errd errg netd netg gan real fake")
 """Words of such a loss that is not called one."""
 
-DIVERGENCE = _words("kl kld kldiv kll klloss kldivergence")
-RECONSTRUCTION = _words("recon reconstruction rec recons reconstructed recloss reconloss nll")
-WEIGHT = _words("beta anneal annealing klweight kldweight")
-DIFFUSION = _words("diffusion ddpm ddim vlb kohya dreambooth sdxl")
-DIFFUSION_LOSS = DIFFUSION | _words("avr q0 q1 q2 q3")
-DIFFUSION_RATE = _words("unet textencoder text_encoder")
-LENGTH = _words("length len lengths eplenmean eplen")
+DIVERGENCE = word_set("kl kld kldiv kll klloss kldivergence")
+RECONSTRUCTION = word_set("recon reconstruction rec recons reconstructed recloss reconloss nll")
+WEIGHT = word_set("beta anneal annealing klweight kldweight")
+DIFFUSION = word_set("diffusion ddpm ddim vlb kohya dreambooth sdxl")
+DIFFUSION_LOSS = DIFFUSION | word_set("avr q0 q1 q2 q3")
+DIFFUSION_RATE = word_set("unet textencoder text_encoder")
+LENGTH = word_set("length len lengths eplenmean eplen")
 ANNEALED = 1.5
 """Factor by which the weight of a divergence changes where it is annealed."""
 
-COEFFICIENT = _words("coef coeff coefficient target beta")
-COMPLETION = _words("completion completions response responses")
+COEFFICIENT = word_set("coef coeff coefficient target beta")
+COMPLETION = word_set("completion completions response responses")
 
 
 def objective_of(curves: Mapping[str, Curve], format: str = "", name: str = "") -> Objective | None:
@@ -120,7 +116,7 @@ def _reinforcement(curves: Mapping[str, Curve], words: Named) -> Objective | Non
         per_function = own & {"rewards"} and not own & EPISODE  # one of several functions that a reward sums
         return bool(own & {"history", "step", "steps", "time"}), bool(per_function), not own & SURELY_REWARD, len(own)
 
-    lengths = {key: own for key, own in words.items() if own & LENGTH and not own & _words("std min max clipped")}
+    lengths = {key: own for key, own in words.items() if own & LENGTH and not own & word_set("std min max clipped")}
     plain = {key: own - {"losses"} for key, own in words.items() if split(key)[-1] != "loss"}
     completion = _first(curves, lengths, COMPLETION)
     kept = _chosen(

@@ -12,7 +12,7 @@ from pathlib import Path
 from tunekit.logs.blocks import Blocks
 from tunekit.logs.forms import Line, Templates, form_of
 from tunekit.logs.log import Log
-from tunekit.logs.names import part, split
+from tunekit.logs.names import part, split, word_set
 from tunekit.logs.table import from_records
 from tunekit.logs.tabular import columns_log
 from tunekit.logs.textclock import FOLDS, fold_of, says, starts_first_epoch
@@ -32,44 +32,10 @@ WHOLE = 0.9
 
 Record = dict[str, float]
 
-_NO_HEADING = frozenset(
-    [
-        "loader",
-        "dataset",
-        "data",
-        "size",
-        "samples",
-        "images",
-        "batches",
-        "strategy",
-        "interval",
-        "steps",
-        "split",
-        "path",
-        "dir",
-        "file",
-        "files",
-        "loading",
-        "loaded",
-        "load",
-        "saved",
-        "saving",
-        "save",
-        "using",
-        "building",
-        "build",
-        "examples",
-        "shape",
-        "set_size",
-        "time",
-        "best",
-        "skip",
-        "skipped",
-        "no",
-        "without",
-        "before",
-        "every",
-    ]
+_NO_HEADING = word_set(
+    "loader dataset data size samples images batches strategy interval steps split path dir file files loading "
+    "loaded load saved saving save using building build examples shape set_size time best skip skipped no without "
+    "before every"
 )
 
 

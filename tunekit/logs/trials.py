@@ -5,51 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from tunekit.logs.columns import Column, Columns
-from tunekit.logs.names import part, split
+from tunekit.logs.names import part, split, word_set
 
 SCHEDULED = frozenset(("lr", "momentum", "wd"))
 """Settings that change within a training too."""
 
-CHOSEN = frozenset(
-    [
-        "dropout",
-        "batchsize",
-        "hidden",
-        "layers",
-        "units",
-        "neurons",
-        "heads",
-        "depth",
-        "width",
-        "kernel",
-        "filters",
-        "channels",
-        "warmup",
-        "augment",
-        "seed",
-        "optimizer",
-        "gamma",
-        "alpha",
-        "lambda",
-        "l1",
-        "l2",
-        "estimators",
-        "leaves",
-        "child",
-        "subsample",
-        "colsample",
-        "patience",
-        "hsv",
-        "mixup",
-        "mosaic",
-        "fliplr",
-        "params",
-        "param",
-        "hyperparameters",
-        "config",
-        "lrf",
-        "lr0",
-    ]
+CHOSEN = word_set(
+    "dropout batchsize hidden layers units neurons heads depth width kernel filters channels warmup augment seed "
+    "optimizer gamma alpha lambda l1 l2 estimators leaves child subsample colsample patience hsv mixup mosaic "
+    "fliplr params param hyperparameters config lrf lr0"
 )
 """Words of settings that do not."""
 
