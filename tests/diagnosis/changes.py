@@ -82,7 +82,8 @@ def in_per_cent(log: Log) -> Log:
 
     def hundredfold(item: Metric) -> Metric:
         pair = [one and curve(one.name, one.x, 100 * floats(one.y), one.unit) for one in (item.train, item.val)]
-        again = assemble(Series({one.name: one for one in pair if one is not None}), log.format, ["a log"]).metrics
+        beside = {one.name: one for one in (log.train, log.val, *pair) if one is not None}
+        again = assemble(Series(beside), log.format, ["a log"]).metrics
         return again[0] if len(again) == 1 else item
 
     return replace(log, metrics=tuple(hundredfold(item) if item.bounded else item for item in log.metrics))
