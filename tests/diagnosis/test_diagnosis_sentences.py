@@ -110,8 +110,10 @@ class Sentence:
             losses = val or self.log.blank
             held = [len(x) for x in (losses.x if losses else (), rows(metric.val)[0] if metric else ())]
             own = len(train.x) if train else 0 if self.swapped else len(self.curves["training"][0])
-            held = max(0 if held[0] < 2 else held[0], held[1])
-            self.take(match, list(map(float, match.groups())), [own, held])
+            self.take(match, list(map(float, match.groups())), [own, max(held)])
+        if match := re.search(rf"all but {N} of {N} training losses are finite", self.text):
+            bad = ~np.isfinite(np.asarray((train or val).y, float))
+            self.take(match, list(map(float, match.groups())), [bad.sum(), len(bad)])
         if match := re.search(rf"{N} of {N} training losses are not finite, first at \w+ {N}", self.text):
             bad = ~np.isfinite(np.asarray(train.y, float))
             wanted = [bad.sum(), len(bad), np.asarray(train.x, float)[bad][0]]

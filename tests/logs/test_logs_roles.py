@@ -264,7 +264,7 @@ class TestNumbersAlone:
             read(table(tmp_path / "log.csv", epoch=list(range(COUNT)), loss=LOSS), "csv", "2")
 
     def test_the_reason_comes_first(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match="nothing in it reads as a loss") as error:
+        with pytest.raises(UserError, match="no line or column reads as a loss") as error:
             read(written(tmp_path / "notes.txt", "a list\nof words\n"))
         assert len(str(error.value)) < 200 + len(str(tmp_path))
 

@@ -12,7 +12,6 @@ from tunekit.diagnosis import judge
 from tunekit.logs import Log, read
 from tunekit.logs.log import floats
 from tunekit.logs.names import part
-from tunekit.logs.settings import _classes as settings
 from tunekit.vocabulary import Curve, UserError
 
 
@@ -271,7 +270,6 @@ class TestBeside:
         assert "ln 23" not in judge(read(path)[0]).summary
         written(tmp_path / "args.json", '{"num_classes": 23}')
         other = written(tmp_path / "other.csv", path.read_text())
-        settings.cache_clear()
         assert "ln 23 = 3.1" in judge(read(other)[0]).summary
 
     def test_runs_that_have_just_begun_are_runs(self, tmp_path: Path) -> None:

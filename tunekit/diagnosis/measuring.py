@@ -77,7 +77,6 @@ def _side(source: Curve | None, place: Array, smooth_low: bool) -> Side | None:
     if source is None or not len(source.x):
         return None
     whole = floats(source.y)
-    good = np.isfinite(whole) & np.isfinite(floats(source.x))
     x, y = finite(source)
     bad = int(np.sum(~np.isfinite(whole)))
     first = float(floats(source.x)[np.argmin(np.isfinite(whole))]) if bad else None
@@ -92,7 +91,7 @@ def _side(source: Curve | None, place: Array, smooth_low: bool) -> Side | None:
         log=Points(x, y),
         points=len(whole),
         bad=bad,
-        bad_end=not good[-1],
+        bad_end=not np.isfinite(whole[-1]),
         bad_x=first,
         x=x[index],
         y=thin_y,

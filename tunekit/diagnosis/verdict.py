@@ -168,7 +168,7 @@ def shown(value: float) -> str:
     >>> shown(0.012345), shown(1234.5), shown(2.0), shown(1.5e7)
     ('0.0123', '1230', '2', '1.5e+07')
     """
-    short = f"{value:.3g}"
+    short = f"{value + 0.0:.3g}"  # of -0 as well
     return f"{float(short):.0f}" if 1e3 <= abs(value) < 1e6 else short
 
 

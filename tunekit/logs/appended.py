@@ -52,10 +52,9 @@ def continued(epoch: Column, data: Columns, notes: list[str]) -> Column:
         return epoch
     times = "once" if len(starts) == 1 else f"{len(starts)} times"
     notes.append(f"the epoch begins anew {times} while the loss goes on: taken for the stages of one run")
-    values = epoch.values.copy()
-    for start in starts:
-        values[start:] += values[start - 1] + 1.0 - values[start]
-    return Column(epoch.rows, values)
+    jumps = np.zeros(len(epoch.values))
+    jumps[starts] = epoch.values[starts - 1] + 1.0 - epoch.values[starts]
+    return Column(epoch.rows, epoch.values + np.cumsum(jumps))
 
 
 def _training_losses(data: Columns) -> list[Column]:

@@ -29,12 +29,20 @@ def tables(path: Path) -> Tables:
     """The ordinary tables of a database; none for what is no database or cannot be read."""
     if source.head(path)[: len(MARK)] != MARK:
         return {}
-    state = path.stat()
-    return _tables(path, state.st_size, state.st_mtime_ns)
+    return _tables(path, _state(path), _state(path.with_name(f"{path.name}-wal")))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of the last change; zeros for a file that is not there."""
+    try:
+        state = path.stat()
+    except OSError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
 
 
 @lru_cache(maxsize=64)
-def _tables(path: Path, _size: int, _changed: int) -> Tables:
+def _tables(path: Path, _state: tuple[int, int], _waiting: tuple[int, int]) -> Tables:
     try:
         with opened(path) as connection:
             return _columns(connection)

@@ -12,7 +12,18 @@ import numpy as np
 
 from tunekit.logs import source
 from tunekit.logs.columns import Column, Columns, Rows
-from tunekit.logs.heading import Heading, Wanted, distinct, fields, heading, is_header, names_split, number, numbered
+from tunekit.logs.heading import (
+    SAMPLE,
+    Heading,
+    Wanted,
+    distinct,
+    fields,
+    heading,
+    is_header,
+    names_split,
+    number,
+    numbered,
+)
 from tunekit.logs.log import Array
 from tunekit.logs.names import part
 from tunekit.vocabulary import UserError
@@ -159,8 +170,9 @@ def _read_clean(block: bytes, names: list[str], top: Heading, cells: Cells, want
         try:
             ready.append((name, np.array(filled, dtype=np.int64), [float(column[index]) for index in filled]))
         except ValueError:
-            if part(name).kind or name.encode() in column:  # words among the numbers, or the header once more
-                return False
+            few = (cell.decode(errors="replace") for cell in column[:SAMPLE])
+            if part(name).kind or name.encode() in column or any(number(cell) is not None for cell in few):
+                return False  # words among the numbers, or the header once more
     for name, rows, values in ready:
         cells.add(name, rows + cells.count, values)
     if owners:

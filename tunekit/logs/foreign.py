@@ -6,6 +6,7 @@ import re
 
 _WORDS = {
     "epoch": "轮次 轮数 エポック 에폭 에포크 época epoca époque epoche эпоха эпохи",
+    "step": "步数 迭代次数 迭代",
     "lr": "学习率 學習率 学習率 학습률",
     "avg": "平均 평균",
     "train": "训练集 训练 訓練 훈련 학습 entrenamiento entraînement entrainement treino treinamento addestramento "
@@ -45,4 +46,5 @@ def english(text: str) -> str:
 
 
 def _translated(match: re.Match[str]) -> str:
-    return f" {_ENGLISH[match[0].split()[0].lower()]} "
+    word = match[0].split()[0].lower()  # letters that are others in the other case, such as a long s, are none of these
+    return f" {_ENGLISH[word]} " if word in _ENGLISH else match[0]

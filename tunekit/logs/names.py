@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tunekit.logs.foreign import english
+
 
 def word_set(text: str) -> frozenset[str]:
     """The words of a text."""
@@ -102,19 +104,6 @@ _ONE_WORD |= {
     f"{word}s": _ONE_WORD.get(word, word)
     for word in _words("acc f1 auc iou miou dice mae mse rmse ppl lr err error nll cost precision recall bleu")
 }
-_CHINESE = (
-    ("训练", " train "),
-    ("验证", " val "),
-    ("测试", " test "),
-    ("损失", " loss "),
-    ("准确率", " accuracy "),
-    ("精度", " accuracy "),
-    ("学习率", " lr "),
-    ("轮次", " epoch "),
-    ("轮数", " epoch "),
-    ("迭代", " iter "),
-    ("步数", " step "),
-)
 _SAMPLE = re.compile(r"\b(?:(in)|out[ _-]of)[ _-]sample")
 _OF_A_SET = re.compile(r"'s (?=l[12]$)")
 CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
@@ -185,8 +174,7 @@ def split(name: str) -> list[str]:
 def _split(name: str) -> tuple[str, ...]:
     text = name.strip().replace("mAP", "map").replace("mIoU", "miou").replace("IoU", "iou").replace("LR", "lr")
     if not text.isascii():
-        for foreign, word in _CHINESE:
-            text = text.replace(foreign, word)
+        text = english(text)
     lowered = text.lower()  # what a name does not hold is not looked for: a log may have very many names
     if "learning" in lowered:
         text = _LEARNING_RATE.sub("lr", text)

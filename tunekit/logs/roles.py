@@ -287,12 +287,8 @@ def _from_perplexity(curves: Mapping[str, Curve], train: Curve, notes: list[str]
     perplexities = {part(key).side: key for key in sorted(curves) if part(key).core == ("ppl",)}
     key = perplexities.get("val") or perplexities.get("test")
     own = perplexities.get("train") or perplexities.get("")
-    if (
-        key is None
-        or part(train.name).kind != "loss"
-        or len(curves[key].x) < 2
-        or np.nanmin(floats(curves[key].y)) < 1.0
-    ):
+    values = finite(curves[key])[1] if key is not None else ()
+    if key is None or part(train.name).kind != "loss" or len(values) < 2 or min(values) < 1.0:
         return None
     base = 1.0
     if own is not None:
@@ -304,7 +300,8 @@ def _from_perplexity(curves: Mapping[str, Curve], train: Curve, notes: list[str]
             return None
         base = fits[0]
     word = "ln" if base == 1.0 else "log2"
-    notes.append(f"validation loss is {word} of {key!r}, as training's is of its perplexity")
+    why = "as training's is of its perplexity" if own is not None else "taken for that of a cross-entropy in nats"
+    notes.append(f"validation loss is {word} of {key!r}, {why}")
     return curve(f"{word} {key}", curves[key].x, np.log(floats(curves[key].y)) / base, curves[key].unit)
 
 
@@ -375,9 +372,11 @@ def _together(first: Curve, second: Curve) -> bool:
 
 def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: Mapping[str, Curve]) -> Metric:
     both = [floats(curves[key].y) for key in (train, val) if key]
-    peak = max((float(np.max(np.abs(y), initial=0.0, where=np.isfinite(y))) for y in both), default=0.0)
-    bounded = bool(BOUNDED & set(core)) and peak <= 100.5
-    scale = 0.01 if bounded and peak > 1.5 else 1.0
+    peak = max((float(np.max(y, initial=0.0, where=np.isfinite(y))) for y in both), default=0.0)
+    lowest = min((float(np.min(y, initial=0.0, where=np.isfinite(y))) for y in both), default=0.0)
+    per_cent = peak > 1.5
+    bounded = bool(BOUNDED & set(core)) and peak <= 100.5 and lowest >= (-100.5 if per_cent else -1.0)
+    scale = 0.01 if bounded and per_cent else 1.0
     pair = [
         None if key is None else curve(key, curves[key].x, floats(curves[key].y) * scale, curves[key].unit)
         for key in (train, val)

@@ -163,13 +163,17 @@ class _Found:
                 settled |= isinstance(error, source.Refused)
                 continue
             self.empty |= {log.files: log for log in logs if not log.points}
-            logs = [log for log in logs if log.points >= least]
-            self.logs += logs
-            self.points += sum(log.points for log in logs)
-            settled |= bool(logs)
-            if self.points > POINTS:
-                self._leave_out()
+            settled |= self._keep(logs, least)
         return settled
+
+    def _keep(self, logs: Iterable[Log], least: int) -> bool:
+        """Take up those that have points enough; whether any has."""
+        logs = [log for log in logs if log.points >= least]
+        self.logs += logs
+        self.points += sum(log.points for log in logs)
+        if self.points > POINTS:
+            self._leave_out()
+        return bool(logs)
 
     @property
     def is_no_log(self) -> bool:
@@ -187,9 +191,9 @@ class _Found:
                 continue
             else:
                 said = "no reader knows its format: read as plain text"
-                self.logs += [
-                    replace(log, notes=tuple(dict.fromkeys((*log.notes, said)))) for log in logs if log.points >= least
-                ]
+                logs = [replace(log, notes=tuple(dict.fromkeys((*log.notes, said)))) for log in logs]
+                if not self._keep(logs, least):
+                    continue
                 for errors in (self.failures, self.guesses):
                     for text in [text for text in errors if text.startswith(f"{file}:")]:
                         del errors[text]
@@ -242,8 +246,8 @@ class _Found:
 def _search(path: Path, known: Readers, found: _Found) -> None:
     """Read the logs below a folder; what lies in folders of weights, artifacts, ... where there is no other."""
     later = _walk([(path, 0)], known, found)
-    if later and not found.logs:
-        _walk(later, known, found)
+    while later and not found.logs:
+        later = _walk(later, known, found)
     if not found.logs:
         found.read((claim for file in found.documents if (claim := best(file, known))), ENOUGH)
     if not found.logs and not found.empty:
@@ -268,22 +272,25 @@ def _walk(begin: Iterable[Place], known: Readers, found: _Found) -> list[Place]:
             continue
         if len(files) > ENTRIES - looked:
             found.notes.append(f"left out: {len(files) - ENTRIES + looked:,} of the {len(files):,} files of {here}")
-        near = files[: ENTRIES - looked]
-        found.documents += [file for file in near if file.suffix.lower() in DOCUMENTS]
-        others = [file for file in near if file.suffix.lower() not in DOCUMENTS]
+        first = files[: ENTRIES - looked]
+        found.documents += [file for file in first if file.suffix.lower() in DOCUMENTS]
+        others = [file for file in first if file.suffix.lower() not in DOCUMENTS]
         found.unknown += others
         ranked = ranked_claims(claim for file in others if (claim := best(file, known, FAINT)))
         if not _read_surest(ranked, found, sure=True):
             vague.append(ranked)
         looked += len(files) + len(folders)
         for folder in folders:
+            near = depth < DEPTH and not folder.is_symlink()
             if folder.name in LATER:
-                later.append((folder, depth + 1))
+                later += [(folder, depth + 1)] if near else []
                 continue
             whole = best(folder, known)
             settled = whole is not None and found.read([whole])
-            if not settled and depth < DEPTH and not folder.is_symlink():
+            if not settled and near:
                 waiting.append((folder, depth + 1))
+            elif not settled and not folder.is_symlink():
+                found.notes.append(f"left out: {folder}, which lies more than {DEPTH} folders deep")
     if waiting:
         found.notes.append(f"left out: what lies in {waiting[0][0]} and behind it; {ENTRIES:,} files were looked into")
     if not found.logs:

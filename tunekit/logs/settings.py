@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -37,7 +36,6 @@ def with_classes(log: Log) -> Log:
     return replace(log, classes=next(iter(known))) if len(known) == 1 else log
 
 
-@lru_cache(maxsize=1024)
 def _classes(folder: Path) -> frozenset[int]:
     try:
         with os.scandir(folder) as entries:

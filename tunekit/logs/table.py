@@ -29,7 +29,6 @@ TOGETHER = 500
 COLUMNS = 10_000
 """Columns of a log that are looked at."""
 
-
 WRAPPED = re.compile(r"^(?:tensor|array|np\.float\d*|float)?[\[(]+\s*([-+.\deEinfaNI]+)")
 """A number as PyTorch and NumPy print it: `tensor(0.31, device='cuda:0')`."""
 
@@ -45,14 +44,14 @@ class Series:
     def add(self, name: str, x: npt.ArrayLike, y: npt.ArrayLike, unit: str = "iteration") -> None:
         """A curve with its own clock (a tag, a metric file): sorted by its x, of equal ones the last entry."""
         places, values = floats(x), floats(y)
-        if not len(places):
+        known = np.isfinite(places)
+        if not np.any(known):
             return
+        places, values = places[known], values[known]
         order = np.argsort(places, kind="stable")
         places, values = places[order], values[order]
         if len(self.curves) >= COLUMNS:
             self.say_full()
-            return
-        if not len(places):
             return
         last = np.append(places[1:] != places[:-1], True)
         added = curve(name, places[last], values[last], unit)

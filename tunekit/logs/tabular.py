@@ -66,9 +66,9 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
         return [log]
     large = path.stat().st_size > MANY
     bare = top is None and any(map(str.isdigit, forced))
-    cells = delimited.read(path, wanted if large else lambda _: True, by_number=bare)
+    cells = delimited.read(path, wanted if large and not bare else lambda _: True, by_number=bare)
     columns = {rename(key): value for key, value in cells.columns().items()}
-    if bare and "1" not in forced and _counts(columns["1"]):
+    if bare and "1" not in forced and "1" in columns and _counts(columns["1"]):
         columns["step"] = columns.pop("1")
     if strict and not forced and are_trials(columns):
         raise source.NoLog(

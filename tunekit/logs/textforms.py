@@ -29,7 +29,7 @@ _SETTING = re.compile(
     r"resume|interval|warmup|decay|momentum|strategy|_steps|patience|smoothing|dropout|version|hidden)|do_|use_|no_|save_|eval_)"
 )
 _WORDY = re.compile(r"(?i)(?:true|false|none|null|[\[{(].*[\]})]|['\"]?[A-Za-z./~][\w./\-]*+['\"]?,?)$")
-_DUMP = re.compile(r"\b(?:Namespace|Arguments|Config|Config(?:Dict)?|Params)\(")
+_DUMP = re.compile(r"\b(?:Namespace|Arguments|Config(?:Dict)?|Params)\(")
 _SWITCH = re.compile(r"(?:[:=]\s*+)(?:True|False|None|true|false|null)\b")
 
 Formed = tuple[str, Form]

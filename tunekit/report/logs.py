@@ -16,6 +16,9 @@ from tunekit.report.figures import draw
 from tunekit.rundir import write_atomically
 from tunekit.vocabulary import Curve
 
+RUNS = 50
+"""Rows of the table of several logs."""
+
 
 def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None:
     """The first log in full, and a table where there are several."""
@@ -45,7 +48,9 @@ def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None
         console.print(line(f"  of the file: {remark}"))
     if len(judged) > 1:
         rows = [{"run": log.name, "verdict": d.code, "summary": d.summary} for log, d in judged]
-        console.print(as_table(rows, 50))
+        console.print(as_table(rows, RUNS))
+        if len(judged) > RUNS:
+            console.print(line(f"  and {len(judged) - RUNS:,} more (--json lists all)"))
 
 
 def _unchecked(diagnosis: Diagnosis) -> str:

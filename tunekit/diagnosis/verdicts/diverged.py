@@ -45,13 +45,14 @@ def judge(m: Measures) -> Outcome:
         return Outcome(True, text, evidence, 10.0)
     if m.log.objective is not None:
         return silent("all finite, and a loss that grows is no fault here")
+    finite = f"all but {train.bad} of {train.points}" if train.bad else "all"
     levels = course_by_lowest(train.log)
     rise, span = train.end - train.low, max(train.start - train.low, 0.0)
     times = train.end / train.low if train.positive else 1.0 + curves.ratio(rise, max(span, train.sigma))
     if _first_is_other(m, train):
         return silent("the first loss alone is low, as of one batch beside sums over many, and the metric rises")
     if m.derived and abs(rise) < GAINS:
-        return silent(f"all training losses are finite: {levels}")
+        return silent(f"{finite} training losses are finite: {levels}")
     if len(train.y) >= FEW_TRAIN and times > GROWTH and train.end - train.start > 3 * train.sigma:
         return Outcome(True, f"the training loss grew: {levels}", {"times_the_lowest": times}, times / GROWTH)
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
@@ -65,7 +66,7 @@ def judge(m: Measures) -> Outcome:
     stays = float(np.min(last)) >= COLLAPSE * train.start or (flat and rise > NOISES * train.sigma)
     if fell and train.end >= COLLAPSE * train.start and stays:
         return Outcome(True, f"the training loss fell, and rose again for good: {levels}", {"rise": rise}, 1.5)
-    return silent(f"all training losses are finite: {levels}")
+    return silent(f"{finite} training losses are finite: {levels}")
 
 
 def _advice(first: str) -> tuple[str, ...]:

@@ -108,6 +108,11 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
             f"the validation loss is {shown(val.log.last)} at each of its {len(val.log.y)} points",
             "see that validation is computed anew each time, and log more digits",
         )
+    if val is not None and val.bad >= FEW_VALIDATIONS and not val.bad_end:
+        yield (
+            f"{val.bad} of {val.points} validation losses are not finite",
+            "look at the validation batches that are not finite",
+        )
     if val is not None and val.bad_end:
         yield "the last validation loss is not finite", "look at the validation batch that is not finite"
     if val is not None:

@@ -12,7 +12,8 @@ FEW_VAL = 8  # ... and validation points below which nothing is said of a run (S
 
 def judge(m: Measures) -> Outcome:
     train = 0 if m.train is None or m.swapped else m.train.points
-    val = m.val.points if m.val is not None else len(m.blank.x) if m.blank is not None else 0
+    held = m.log.val if m.log.val is not None else m.blank
+    val = 0 if held is None else len(held.x)
     score = 0 if m.score is None else len(m.score.log.y)
     counts = {"train_points": train, "val_points": max(val, score)}
     if m.train is not None and m.train.bad_end:

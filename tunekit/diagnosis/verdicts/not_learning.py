@@ -106,7 +106,7 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
     score = m.score
     if score is None or len(score.y) < FEW_POINTS or float(np.ptp(score.y)) > 0 or not score.bounded:
         return None
-    if score.end >= PERFECT or score.end == 0 or not (m.drop < DEAD_DROP or score.is_accuracy):
+    if score.end >= PERFECT or score.end <= 0 or not (m.drop < DEAD_DROP or score.is_accuracy):
         return None
     if score.is_accuracy and not m.derived and (score.end >= DEAD_ACCURACY or m.drop >= DEAD_DROP):
         wrong = 1.0 - score.end

@@ -35,6 +35,8 @@ MOVED = 0.04  # share of the validation loss that goes meanwhile, or a ratio tha
 FEW_POINTS = 4  # validations below which nothing is compared
 SAME_POINTS = 5  # validations that are the same number by no chance
 RISES, LOW = 0.2, 0.5  # gain of training accuracy beside a validation accuracy that stays, below this
+SHORT = 12  # validations below which their lowest value counts by itself
+TWICE, MANY_TIMES = 1.5, 1e6  # ratios of the losses between which one may be a sum
 WHOLE = 12  # whole numbers that count; above them each ratio is near one
 
 
@@ -59,6 +61,8 @@ def judge(m: Measures) -> Outcome:
         f"the training loss went {course(train.log)}, validation's from {shown(val.log.first)} at the start to "
         f"{shown(val.log.lowest)} at its lowest"
     )
+    if len(val.log.y) < SHORT:  # a lowest value alone is no level, but in few points it may be where overfitting begins
+        fell = max(fell, val.relative(val.log.first - val.log.lowest, val.log.first))
     if m.drop <= LEARNT or fell >= UNMOVED or val.low < FAR * train.start:
         return silent(text)
     if score is not None and score.bounded:
@@ -77,13 +81,15 @@ def _multiple(m: Measures) -> Outcome | None:
         return None
     ratios = m.train_at_val / val.smoothed
     middle = float(np.median(ratios))
-    power = 2 ** round(math.log2(middle)) if middle > 1.5 else 1
+    if not TWICE < middle < MANY_TIMES:
+        return None
+    power = 2 ** round(math.log2(middle))
     is_power = -ROUND_POWER < middle / power - 1 < (ROUND if power == 2 else ROUND_POWER)
     whole = power if is_power else round(middle)
-    near = is_power or abs(middle / max(whole, 1) - 1) < ROUND
+    near = is_power or abs(middle / whole - 1) < ROUND
     spread = float(np.percentile(ratios, 95) - np.percentile(ratios, 5)) / middle
     moved = float(np.max(val.y)) / float(np.min(val.y)) - 1 > max(MOVED, 2 * spread)
-    if whole < 2 or (whole > WHOLE and not is_power) or not (near and spread < EVEN and moved):
+    if (whole > WHOLE and not is_power) or not (near and spread < EVEN and moved):
         return None
     times = curves.ratio(train.log.ending, val.log.ending)
     text = (

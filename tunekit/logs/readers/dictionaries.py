@@ -22,9 +22,6 @@ BEGINNING = 20
 """Dictionaries by which it is told whether each is printed twice."""
 
 _DICTIONARY = re.compile(r"\{\s*+['\"][^{}\r\n]*+\}")
-_LIST = re.compile(rb'\s*+\[\s*+\{\s*+"')
-"""How a file that is a JSON list of objects begins."""
-
 _ITEM = re.compile(
     r"(?P<quote>['\"])(?P<key>[^'\"{}]{1,200}+)(?P=quote)\s*+:\s*+"
     rf"(?:(?:np\.|numpy\.)?+(?:float|int|tensor|array)\d*+\()?+['\"]?+(?P<number>{printed.NUMBER})['\"]?+(?=\s*+[,)}}])"

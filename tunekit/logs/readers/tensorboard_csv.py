@@ -42,10 +42,12 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
     for file, curves in clocked.readable(files, notes):
         run, tag = _told(file.stem)
         if "Value" in curves:
-            runs.setdefault(run, Series(notes=notes)).add(tag, *curves["Value"])
+            runs.setdefault(run, Series()).add(tag, *curves["Value"])
             sources.setdefault(run, []).append(file)
     if not runs:
         return [Log(NAME, tuple(map(str, files)), path.stem, notes=("the export holds no values",))]
+    for series in runs.values():
+        series.notes[:0] = notes
     return several(
         runs.items(),
         lambda run: assemble(run[1], NAME, sources[run[0]], name=run[0] or path.stem, train=train, val=val),

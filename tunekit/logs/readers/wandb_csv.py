@@ -42,10 +42,12 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
                 continue
             if metric in runs.get(run, Series()).curves:  # another run of the same name, or of none
                 run = f"{run}{JOINT}{file.stem}" if run else file.stem
-            runs.setdefault(run, Series(notes=list(notes))).add(metric, x, y, clocked.unit(file))
+            runs.setdefault(run, Series()).add(metric, x, y, clocked.unit(file))
             sources.setdefault(run, {})[file] = None
     if not runs:
         return [Log(NAME, tuple(map(str, files)), path.stem, notes=("the export holds no values",))]
+    for series in runs.values():
+        series.notes[:0] = notes
     return several(
         runs.items(),
         lambda run: assemble(run[1], NAME, list(sources[run[0]]), name=run[0] or path.stem, train=train, val=val),
