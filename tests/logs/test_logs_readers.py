@@ -462,8 +462,10 @@ class TestSearch:
 
     def test_a_folder_without_logs_is_refused_with_the_formats(self, tmp_path: Path) -> None:
         (tmp_path / "photo.png").write_bytes(b"\x89PNG")
-        with pytest.raises(UserError, match=r"--format .*lightning"):
+        with pytest.raises(UserError, match=r"--format list"):
             read(tmp_path)
+        with pytest.raises(UserError, match=r"the formats are .*lightning.*wandb"):
+            read(tmp_path, format="list")
 
     def test_an_unknown_format_is_refused_with_the_known_ones(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="keras"):
