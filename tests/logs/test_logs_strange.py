@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from tunekit.diagnosis import judge
-from tunekit.logs import read
+from tunekit.diagnosis import Diagnosis, judge
+from tunekit.logs import Log, read
 from tunekit.report.logs import RUNS, show_logs
 from tunekit.vocabulary import UserError
 
@@ -23,17 +25,30 @@ def rows(*cells: str, head: str = "epoch,train_loss,val_loss", count: int = 20) 
 CURVES = rows("k", "2 - k / 20", "2.1 - k / 20")
 
 
+def told(log: Log) -> Diagnosis:
+    """The verdict, after a look that no sentence of it and no JSON holds what is no number."""
+    diagnosis = judge(log)
+    json.dumps(diagnosis.as_dict(), allow_nan=False)
+    sentences = [diagnosis.summary, *(note.message for note in diagnosis.notes), *diagnosis.advice]
+    assert not [text for text in sentences if re.search(r"\b(?:nan|inf)\b", text)]
+    return diagnosis
+
+
 @pytest.mark.parametrize("metric", ["-1", "0", "1", "0.5", "1e308", "-1e308"])
 def test_a_metric_that_is_one_number(metric: str, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(rows("k", "2 - k / 20", metric, head="epoch,loss,val_accuracy"))
-    judge(read(tmp_path / "log.csv")[0])
+    (log,) = read(tmp_path / "log.csv")
+    assert [metric.name for metric in log.metrics] == ["accuracy"]
+    assert told(log).code != "good_fit"
 
 
 @pytest.mark.parametrize("train", ["1e300", "1e308", "5e-324", "-1e308"])
 @pytest.mark.parametrize("val", ["1e-300", "1e308", "5e-324"])
 def test_losses_at_the_ends_of_what_numbers_hold(train: str, val: str, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(rows("k", f"{train} * (1 - k / 100)", f"{val} * (1 - k / 100)"))
-    judge(read(tmp_path / "log.csv")[0])
+    (log,) = read(tmp_path / "log.csv")
+    assert log.points == 40
+    assert told(log).code not in ("overfit", "good_fit")
 
 
 def test_a_letter_that_is_another_in_the_other_case(tmp_path: Path) -> None:
@@ -102,7 +117,7 @@ def test_runs_that_are_not_shown_are_counted(tmp_path: Path) -> None:
 
 def test_a_return_that_stands_and_then_stands_lower(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(rows("k", "1 if k < 15 else 0", head="step,ep_rew_mean"))
-    judge(read(tmp_path / "log.csv")[0])
+    assert told(read(tmp_path / "log.csv")[0]).code == "reward_collapse"
 
 
 def test_a_measure_that_begins_far_below_zero_is_no_percentage(tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ class Points:
         count = len(self.y)
         first = min(count - math.ceil((1 - begin) * count - 1e-9), count - 1)
         last = max(count - math.ceil((1 - end) * count - 1e-9), first + 1) if end < 1 else count
-        return float(np.median(self.y[first:last]))
+        inside = self.y[first:last]
+        middle = float(np.median(inside))
+        return middle if math.isfinite(middle) else 2 * float(np.median(inside / 2))  # two of 1e308 overflow when added
 
     @property
     def ending(self) -> float:

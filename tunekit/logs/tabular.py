@@ -15,7 +15,7 @@ from tunekit.logs.heading import VALUES, heading
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
 from tunekit.logs.roles import SHOWN, assemble
-from tunekit.logs.table import COLUMNS, from_records, to_series
+from tunekit.logs.table import COLUMNS, Series, from_records, to_series
 from tunekit.logs.trials import are_trials
 from tunekit.vocabulary import UserError
 
@@ -213,6 +213,27 @@ def several(items: Iterable[Item], log_of: Callable[[Item], Log]) -> list[Log]:
     if failure is not None and not logs:
         raise failure
     return logs
+
+
+def runs_logs(  # noqa: PLR0913 - likewise
+    runs: Mapping[str, Series],
+    files: Mapping[str, Sequence[Path]],
+    path: Path,
+    format: str,
+    train: str | None,
+    val: str | None,
+    notes: Sequence[str],
+) -> list[Log]:
+    """The logs of runs by name, each from `files` of its own below `path`; `notes` are of all. One without points where
+    there is no run."""
+    if not runs:
+        return [Log(format, (str(path),), path.stem, notes=(*notes, "the export holds no values"))]
+    for series in runs.values():
+        series.notes[:0] = notes
+    return several(
+        runs.items(),
+        lambda run: assemble(run[1], format, files[run[0]], name=run[0] or path.stem, train=train, val=val),
+    )
 
 
 def by_split(columns: Columns, cells: Cells) -> Columns:

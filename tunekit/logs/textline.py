@@ -149,10 +149,7 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
             text.endswith("1 - ", 0, start) and _ONE_MINUS.search(text[max(0, start - 5) : start])
         ):
             continue  # one minus a metric
-        if words.startswith("s ") and (owner := _POSSESSOR.search(text[max(0, start - NEAR) : start])):
-            words = owner[0][:-1] + words[1:]  # valid_0's auc
-        elif words.startswith(("min ", "s ", "sec ", "h ")) and text[:start].rstrip()[-1:].isdigit():
-            words = words.partition(" ")[2]
+        words = _own(words, text, start)
         if "." not in (match["number"] or ".") and _NO_WHOLE.match(text, match.end()):
             continue
         if match["of"] and match["mean"] and (pair := _measure_and_its_kin(match, text[max(0, start - NEAR) : start])):
@@ -183,13 +180,25 @@ def _values(text: str, heading: str) -> tuple[dict[str, Span], bool]:
             if not settings:
                 bare.setdefault(side, number)
                 beyond = match.end()
+    return values | _of_bare_splits(bare, values), running
+
+
+def _own(words: str, text: str, start: int) -> str:
+    """The words of a measure that begin at `start`, with the set that owns it and without the unit of a time."""
+    if words.startswith("s ") and (owner := _POSSESSOR.search(text[max(0, start - NEAR) : start])):
+        return owner[0][:-1] + words[1:]  # valid_0's auc
+    if words.startswith(("min ", "s ", "sec ", "h ")) and text[:start].rstrip()[-1:].isdigit():
+        return words.partition(" ")[2]
+    return words
+
+
+def _of_bare_splits(bare: dict[str, Span], values: dict[str, Span]) -> dict[str, Span]:
+    """What `train 0.3 val 0.4` are beside the named numbers of a line: losses, or scores as their course will show."""
     losses = [name for name in values if part(name).kind == "loss"]
     if not losses:
         suffix = "_loss" if any(part(name).kind == "score" for name in values) else ""
-        values |= {f"{side}{suffix}": number for side, number in bare.items()}
-    elif len(bare) > 1 and not any(part(name).side for name in losses):  # scores, as their course will show
-        values |= bare
-    return values, running
+        return {f"{side}{suffix}": number for side, number in bare.items()}
+    return bare if len(bare) > 1 and not any(part(name).side for name in losses) else {}
 
 
 def _measure_and_its_kin(match: re.Match[str], before: str) -> dict[str, Span]:

@@ -90,11 +90,15 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
     stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
     if _moves(train, MOVES_ALONE if stands and val is not None and not _moves(val) else MOVES):
         yield "the training loss has not settled", "train on, or log the learning rate: a decay may still settle it"
-    yield from _validation(m)
+    yield from _of_one_value(m.val, m.score)
+    if m.val is not None:
+        yield from _of_validation(m, train, m.val)
+    if m.score is not None:
+        yield from _of_the_metric(m, train, m.score)
 
 
-def _validation(m: Measures) -> Iterator[tuple[str, str]]:
-    train, val, score = m.train, m.val, m.score
+def _of_one_value(val: Side | None, score: Score | None) -> Iterator[tuple[str, str]]:
+    """Validation that says the same each time."""
     stands = val is not None and val.relative(val.start - val.low, val.start) < PART
     least = FEW_VALIDATIONS if stands else SAME_POINTS
     if score is not None and len(score.log.y) >= least and score.is_accuracy and _same(score.log) < PERFECT:
@@ -108,45 +112,52 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
             f"the validation loss is {shown(val.log.last)} at each of its {len(val.log.y)} points",
             "see that validation is computed anew each time, and log more digits",
         )
-    if val is not None and val.bad >= FEW_VALIDATIONS and not val.bad_end:
+
+
+def _of_validation(m: Measures, train: Side, val: Side) -> Iterator[tuple[str, str]]:
+    score = m.score
+    if val.bad >= FEW_VALIDATIONS and not val.bad_end:
         yield (
             f"{val.bad} of {val.points} validation losses are not finite",
             "look at the validation batches that are not finite",
         )
-    if val is not None and val.bad_end:
+    if val.bad_end:
         yield "the last validation loss is not finite", "look at the validation batch that is not finite"
-    if val is not None:
-        above = curves.tail(val.y, END, 3) - val.low
-        perfect = score is not None and score.bounded and score.end >= PERFECT  # a loss near zero falls on for ever
-        late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
-        if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
-            yield (
-                f"the validation loss does not end at its best: {course_by_lowest(val.log)}",
-                "validate on more samples, or average several validations: one value may be chance",
-            )
-        elif _moves(val) and len(val.y) >= FEW_POINTS and not perfect:
-            yield "the validation loss has not settled", "train on until validation stands still"
-        step, level = jump_of(val.log)
-        if (
-            step > JUMPS * abs(level)
-            and level > NEAR * val.log.median(0.0, END)
-            and not (score is not None and _gained(score))
-        ):
-            yield (
-                f"the validation loss jumps {jumps_of(val.log)}",
-                "validate on more samples, or average several validations: one value may be chance",
-            )
-        apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
-        share = BEHIND_TWICE if _apart(m) else BEHIND
-        lost = max(max(train.start, val.start) - train.end, 0.0) if train is not None else np.inf
-        if train is not None and val.end - train.end > share * lost and not apart:
-            much = "half" if val.end - train.end > BEHIND * lost else "a quarter"
-            yield (
-                f"there is a gap of more than {much} of what training lost: {shown(val.log.ending)} in validation and "
-                f"{shown(train.log.ending)} in training over the last tenth",
-                "log the training loss in eval mode, over the same mean as validation's",
-            )
-    if score is not None and score.is_accuracy and score.end < POOR and train is not None:
+    above = curves.tail(val.y, END, 3) - val.low
+    perfect = score is not None and score.bounded and score.end >= PERFECT  # a loss near zero falls on for ever
+    late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
+    if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
+        yield (
+            f"the validation loss does not end at its best: {course_by_lowest(val.log)}",
+            "validate on more samples, or average several validations: one value may be chance",
+        )
+    elif _moves(val) and len(val.y) >= FEW_POINTS and not perfect:
+        yield "the validation loss has not settled", "train on until validation stands still"
+    step, level = jump_of(val.log)
+    if (
+        step > JUMPS * abs(level)
+        and level > NEAR * val.log.median(0.0, END)
+        and not (score is not None and _gained(score))
+    ):
+        yield (
+            f"the validation loss jumps {jumps_of(val.log)}",
+            "validate on more samples, or average several validations: one value may be chance",
+        )
+    apart = score is not None and score.gap is not None and score.bounded and score.gap <= GAP
+    share = BEHIND_TWICE if _apart(m) else BEHIND
+    lost = max(max(train.start, val.start) - train.end, 0.0)
+    if val.end - train.end > share * lost and not apart:
+        much = "half" if val.end - train.end > BEHIND * lost else "a quarter"
+        yield (
+            f"there is a gap of more than {much} of what training lost: {shown(val.log.ending)} in validation and "
+            f"{shown(train.log.ending)} in training over the last tenth",
+            "log the training loss in eval mode, over the same mean as validation's",
+        )
+
+
+def _of_the_metric(m: Measures, train: Side, score: Score) -> Iterator[tuple[str, str]]:
+    val = m.val
+    if score.is_accuracy and score.end < POOR:
         side, words = (val, "validation") if val is not None else (train, "training")
         little = side.relative(side.start - side.low, side.start) < LEARNT_SURELY and same_task(m, score)
         if little or not _gained(score):
@@ -154,7 +165,7 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
                 f"the {words} loss went {course(side.log)}, and {score.name} is poor: {course(score.log)}",
                 "log validation from before the first iteration on: it may be at what guessing gives",
             )
-    if score is not None and (score.is_accuracy or val is None):
+    if score.is_accuracy or val is None:
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
         end = curves.tail(score.y, END, 3)
         falls = score.best - end > max(allowed, 2 * score.jitter)
@@ -165,12 +176,12 @@ def _validation(m: Measures) -> Iterator[tuple[str, str]]:
                 f"{score.name} got worse: {course(score.log)}, {best}",
                 "look at the samples that the metric is measured on: it does not say what the loss says",
             )
-    if score is not None and val is None and score.bounded and score.jitter > WOBBLES:
+    if val is None and score.bounded and score.jitter > WOBBLES:
         yield (
             f"{score.name} jumps {jumps_of(score.log)}",
             "validate on more samples, and log the validation loss besides",
         )
-    if score is not None and val is None and still_rises(score):
+    if val is None and still_rises(score):
         yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"
 
 

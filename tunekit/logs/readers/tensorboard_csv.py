@@ -6,9 +6,8 @@ from pathlib import Path
 from tunekit.logs import clocked, delimited, source
 from tunekit.logs.log import Log
 from tunekit.logs.names import EMPTY_WORDS, ERRORS, LOSS, RATE, SCORES, TEST, TRAIN, VAL, split
-from tunekit.logs.roles import assemble
 from tunekit.logs.table import Series
-from tunekit.logs.tabular import several
+from tunekit.logs.tabular import runs_logs
 from tunekit.vocabulary import UserError
 
 NAME = "tensorboard-csv"
@@ -44,14 +43,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
         if "Value" in curves:
             runs.setdefault(run, Series()).add(tag, *curves["Value"])
             sources.setdefault(run, []).append(file)
-    if not runs:
-        return [Log(NAME, tuple(map(str, files)), path.stem, notes=("the export holds no values",))]
-    for series in runs.values():
-        series.notes[:0] = notes
-    return several(
-        runs.items(),
-        lambda run: assemble(run[1], NAME, sources[run[0]], name=run[0] or path.stem, train=train, val=val),
-    )
+    return runs_logs(runs, sources, path, NAME, train, val, notes)
 
 
 def _told(stem: str) -> tuple[str, str]:

@@ -5,9 +5,8 @@ from pathlib import Path
 from tunekit.logs import clocked, delimited, source
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
-from tunekit.logs.roles import assemble
 from tunekit.logs.table import Series
-from tunekit.logs.tabular import several
+from tunekit.logs.tabular import runs_logs
 from tunekit.vocabulary import UserError
 
 NAME = "wandb-csv"
@@ -44,14 +43,7 @@ def read(path: Path, train: str | None = None, val: str | None = None) -> list[L
                 run = f"{run}{JOINT}{file.stem}" if run else file.stem
             runs.setdefault(run, Series()).add(metric, x, y, clocked.unit(file))
             sources.setdefault(run, {})[file] = None
-    if not runs:
-        return [Log(NAME, tuple(map(str, files)), path.stem, notes=("the export holds no values",))]
-    for series in runs.values():
-        series.notes[:0] = notes
-    return several(
-        runs.items(),
-        lambda run: assemble(run[1], NAME, list(sources[run[0]]), name=run[0] or path.stem, train=train, val=val),
-    )
+    return runs_logs(runs, {run: list(files) for run, files in sources.items()}, path, NAME, train, val, notes)
 
 
 def _exports(folder: Path) -> list[Path]:
