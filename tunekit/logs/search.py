@@ -336,12 +336,9 @@ def _is_folder(path: Path) -> bool:
 def _unknown(path: Path) -> str:
     if not path.is_dir() and (what := strangers.told(path)):
         return f"{path}: {what}"
-    if path.is_dir():
-        what = "no log that tunekit knows below it"
-    elif source.is_text(source.head(path)):
-        what = "no line or column reads as a loss or a metric"
-    else:
-        what = "not a log that tunekit knows, and no text"
+    if not path.is_dir() and not source.is_text(source.head(path)):
+        return f"{path}: not a log that tunekit knows, and no text; {strangers.INSTEAD}"
+    what = "no log that tunekit knows below it" if path.is_dir() else "no line or column reads as a loss or a metric"
     pickled = next((file.name for file in source.matching(path, "*") if strangers.told(file) == strangers.PICKLE), "")
     beside = f"; {pickled} {strangers.PICKLE}" if pickled else ""
     how = "name its columns with --train and --val, or its format with --format (`--format list` shows them)"
