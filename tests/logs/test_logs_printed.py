@@ -353,9 +353,7 @@ class TestTextOfAnyName:
 
     def test_bytes_are_no_text(self, tmp_path):
         (tmp_path / "a.data").write_bytes(bytes(range(256)) * 40)
-        with pytest.raises(
-            UserError, match="and no text; give the log as text, CSV or JSON"
-        ):
+        with pytest.raises(UserError, match="and no text; give the log as text, CSV or JSON"):
             read(tmp_path / "a.data")
 
     def test_the_formats_are_listed_where_they_are_asked_for(self, tmp_path):
