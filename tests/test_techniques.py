@@ -1,0 +1,52 @@
+"""What is told of techniques is whole, stands in README, and has a recipe line that is sound and a test."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.reference import README, with_tables
+from tunekit.pipeline import schema
+from tunekit.recipe.schema import check
+from tunekit.techniques import KINDS, TECHNIQUES
+from tunekit.training.optimizers import OPTIMIZERS
+
+ROOT = Path(__file__).parent.parent
+LEAST = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
+
+
+def of_kind(kind):
+    return {technique.name for technique in TECHNIQUES.values() if technique.kind == kind}
+
+
+def test_every_entry_of_the_tables_is_told():
+    assert of_kind("optimizer") == set(OPTIMIZERS)
+
+
+def test_readme_has_the_tables():
+    text = README.read_text()
+    assert text == with_tables(text), "python -m tests.reference"
+    shown = re.findall(r"<!-- (\w+) -->\n\| name", text)
+    assert shown == [kind for kind in KINDS if of_kind(kind)]
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_what_is_told_is_whole(name):
+    technique = TECHNIQUES[name]
+    assert technique.kind in KINDS
+    assert all((technique.what, technique.helps, technique.costs, technique.source))
+    assert not technique.proof.startswith("/")
+    file, _, test = technique.proof.partition("::")
+    assert re.search(rf"def {re.escape(test.split('::')[-1])}\(", (ROOT / file).read_text()), technique.proof
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_the_line_of_the_recipe_is_one(name):
+    line = yaml.safe_load(f"{{{TECHNIQUES[name].recipe}}}")
+    merged = {**LEAST, **line}
+    for key in ("data", "model"):
+        merged[key] = {**LEAST[key], **line.get(key, {})}
+    check(schema(), merged, {(): 1}, "recipe")
