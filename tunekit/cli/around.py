@@ -250,13 +250,11 @@ def _megabytes(size: int) -> str:
 def explain(
     name: Annotated[
         str | None,
-        typer.Argument(
-            help="A code, such as initial_loss_high, or a technique, such as adam; otherwise all are listed."
-        ),
+        typer.Argument(help="A code (initial_loss_high) or a technique (adam); otherwise all are listed."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain a finding's code (what it means, how it is measured, what to do) or a technique (its formula, when it helps)."""
+    """Explain a code (what it means, how it is measured, what to do) or a technique (its formula, when it helps)."""
     from dataclasses import asdict
 
     from tunekit.recipe.text import nearest

@@ -26,8 +26,8 @@ OPTIMIZERS = (
     _optimizer(
         "momentum",
         "SGD with a velocity (0.9 of it is kept) that runs through flat stretches and evens out zigzag.",
-        "v = gamma*v + g; w = w - eta*v, where the notes have v = gamma*v - eta*g and w = w + v: the same at a constant "
-        "rate, while a rate that changes acts at once in the first form and through the velocity in the second",
+        "v = gamma*v + g; w = w - eta*v, where the notes have v = gamma*v - eta*g and w = w + v: the same at a "
+        "constant rate; a rate that changes acts at once in the first form, in the second through the velocity",
         "The usual choice for convolutional networks trained long, with a decaying schedule.",
         "One tensor a parameter. One more number to tune.",
         f"Polyak, 1964; {NOTES}",

@@ -20,8 +20,8 @@ KINDS = (
 @dataclass(frozen=True)
 class Technique:
     """`name`: as a recipe writes it. `recipe`: the line of a recipe that uses it, as flow YAML of whole keys, such as
-    `optimizer: {target: adam}`. `formula`: in the letters of `SYMBOLS`, empty where there is none. `proof`: the test that
-    holds it to the formula or the source, as `tests/training/test_optimizers.py::test_name`."""
+    `optimizer: {target: adam}`. `formula`: in the letters of `SYMBOLS`, empty where there is none. `proof`: the test
+    that holds it to the formula or the source, as `tests/training/test_optimizers.py::test_name`."""
 
     name: str
     kind: str
