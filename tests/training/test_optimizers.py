@@ -1,9 +1,13 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
+from tests.conftest import config_of
 from tunekit.training.optimizers import OPTIMIZERS, Optimizer, build_optimizer, tiny_rate_factor
 from tunekit.vocabulary import UserError
 
@@ -94,6 +98,95 @@ def test_the_first_updates_follow_the_published_formula(make_config, tmp_path, n
         ((model.p - AIM) ** 2 / 2).sum().backward()
         optimizer.step()
         assert model.p.item() == pytest.approx(next(by_hand), abs=1e-9)
+
+
+def after(make_config, tmp_path, name, gradients, start=0.0, **args):
+    """Where a weight is after steps with these gradients at eta = 0.1, without decay."""
+    model = One()
+    model.p.data.fill_(start)
+    optimizer = build_optimizer(make_config(optimizer={"target": name, "args": args}, lr=0.1), model, tmp_path)
+    for g in gradients:
+        model.p.grad = torch.full_like(model.p, g)
+        optimizer.step()
+    return model.p.item()
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("sgd", [-0.2, -0.4]),  # w - eta*g
+        ("momentum", [-0.2, -0.58]),  # v = -0.2, then 0.9 * -0.2 - 0.2 = -0.38
+        ("nesterov", [-0.38, -0.922]),  # each time the step that the next velocity will take: -0.2 + 0.9 * -0.2, ...
+        ("adagrad", [-0.1, -0.1 - 0.1 / math.sqrt(2)]),  # c = 4, 8: 0.2 / 2, then 0.2 / sqrt(8)
+        ("rmsprop", [-1.0, -1.0 - 0.2 / math.sqrt(0.0796)]),  # c = 0.04, 0.0796, not corrected
+        ("adam", [-0.1, -0.2]),  # both corrected: m = g, c = g^2
+        ("adamw", [-0.1, -0.2]),
+    ],
+)
+def test_a_weight_of_zero_with_gradient_2_at_eta_0_1_moves_as_in_the_textbook(make_config, tmp_path, name, steps):
+    for count, expected in enumerate(steps, start=1):
+        assert after(make_config, tmp_path, name, [2.0] * count) == pytest.approx(expected, abs=1e-6)
+
+
+def test_accumulated_squares_of_1_and_100_give_steps_of_10_to_1(make_config, tmp_path):
+    """After gradients whose squares sum to 1 and to 100, the same small gradient moves one weight ten times as far."""
+    moved = []
+    for before in (1.0, 10.0):
+        behind = after(make_config, tmp_path, "adagrad", [before])
+        moved.append(after(make_config, tmp_path, "adagrad", [before, 1e-6]) - behind)
+    assert moved[0] / moved[1] == pytest.approx(10.0, rel=1e-4)
+
+
+@given(
+    name=st.sampled_from(["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]),
+    gradients=st.lists(st.floats(-5, 5).filter(lambda g: abs(g) > 0.01), min_size=1, max_size=6),
+    start=st.floats(-3, 3),
+    rate=st.floats(1e-3, 0.5),
+)
+@settings(max_examples=60)
+def test_updates_follow_the_formulas_of_the_notes_for_any_gradients(name, gradients, start, rate):
+    """The formulas as the course writes them, eps aside: v = gamma*v - eta*g and w = w + v; c = c + g^2;
+    c = gamma*c + (1 - gamma)*g^2; m and c over 1 - beta^t."""
+    w, v, c, m = start, 0.0, 0.0, 0.0
+    model = One()
+    model.p.data.fill_(start)
+    optimizer = build_optimizer(config_of(optimizer={"target": name, "args": {}}, lr=rate), model, Path())
+    for t, g in enumerate(gradients, start=1):
+        if name == "sgd":
+            w -= rate * g
+        elif name in ("momentum", "nesterov"):
+            before, v = v, 0.9 * v - rate * g
+            w += v if name == "momentum" else -0.9 * before + 1.9 * v  # the notes' nesterov, in the looked-ahead weight
+        elif name in ("adagrad", "rmsprop"):
+            c = c + g * g if name == "adagrad" else 0.99 * c + 0.01 * g * g
+            w -= rate * g / math.sqrt(c)
+        else:
+            m, c = 0.9 * m + 0.1 * g, 0.999 * c + 0.001 * g * g
+            w -= rate * (m / (1 - 0.9**t)) / math.sqrt(c / (1 - 0.999**t))
+        model.p.grad = torch.full_like(model.p, g)
+        optimizer.step()
+        assert model.p.item() == pytest.approx(w, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adagrad", "rmsprop", "adam", "adamw"])
+def test_epsilon_stands_outside_of_the_root(make_config, tmp_path, name):
+    """eta*g / (sqrt(c) + eps), not eta*g / sqrt(c + eps): at g = 1, eps = 3 a quarter of eta against half of it."""
+    c = 0.01 if name == "rmsprop" else 1.0
+    moved = after(make_config, tmp_path, name, [1.0], eps=3.0)
+    assert moved == pytest.approx(-0.1 / (math.sqrt(c) + 3.0), rel=1e-6)
+
+
+def test_a_rate_that_changes_acts_at_once_on_momentum(make_config, tmp_path):
+    """torch's v holds gradients and the rate stands before it: at rate zero the weight stands still, where the notes' v,
+    which holds steps, would carry it on."""
+    model = One()
+    optimizer = build_optimizer(make_config(optimizer={"target": "momentum"}, lr=0.1), model, tmp_path)
+    for rate, moves in ((0.1, True), (0.0, False)):
+        before = model.p.item()
+        optimizer.param_groups[0]["lr"] = rate
+        model.p.grad = torch.ones_like(model.p)
+        optimizer.step()
+        assert (model.p.item() != before) is moves
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
