@@ -10,9 +10,9 @@ import yaml
 
 from tests.reference import README, with_tables
 from tunekit.pipeline import schema
+from tunekit.recipe.optimizers import OPTIMIZERS
 from tunekit.recipe.schema import check
 from tunekit.techniques import KINDS, TECHNIQUES
-from tunekit.training.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).parent.parent
 LEAST = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}

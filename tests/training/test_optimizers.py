@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.conftest import config_of
-from tunekit.training.optimizers import OPTIMIZERS, Optimizer, build_optimizer, tiny_rate_factor
+from tunekit.recipe.optimizers import CLASSES, OPTIMIZERS, Optimizer, optimizer_of
+from tunekit.training.optimizers import build_optimizer
 from tunekit.vocabulary import UserError
 
 LR, DECAY, START, AIM = 0.1, 0.2, 2.0, 3.0
@@ -177,8 +178,8 @@ def test_epsilon_stands_outside_of_the_root(make_config, tmp_path, name):
 
 
 def test_a_rate_that_changes_acts_at_once_on_momentum(make_config, tmp_path):
-    """torch's v holds gradients and the rate stands before it: at rate zero the weight stands still, where the notes' v,
-    which holds steps, would carry it on."""
+    """torch's v holds gradients and the rate stands before it: at rate zero the weight stands still. The notes' v holds
+    steps and would carry it on."""
     model = One()
     optimizer = build_optimizer(make_config(optimizer={"target": "momentum"}, lr=0.1), model, tmp_path)
     for rate, moves in ((0.1, True), (0.0, False)):
@@ -217,19 +218,12 @@ def test_a_class_of_our_own_is_one_entry(make_config, tmp_path, monkeypatch):
         "    def __init__(self, params, lr, weight_decay, beta=0.5): super().__init__(params, lr, beta)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(OPTIMIZERS, "lion", Optimizer("lion_entry:Lion", {"beta": 0.9}, tiny_rate_factor=0.1))
+    monkeypatch.setitem(OPTIMIZERS, "lion", Optimizer("lion_entry:Lion", {"beta": 0.9}, rate_factor=0.1))
     config = make_config(optimizer={"target": "lion"}, lr=0.25)
     assert build_optimizer(config, One(), tmp_path).param_groups[0]["momentum"] == 0.9
-    assert tiny_rate_factor("lion") == 0.1
+    assert optimizer_of("lion").rate_factor == 0.1
     with pytest.raises(UserError, match="lion: got an unexpected keyword argument 'gamma'"):
         build_optimizer(make_config(optimizer={"target": "lion", "args": {"gamma": 1}}), One(), tmp_path)
-
-
-def test_rates_of_the_tiny_set_lie_a_decade_higher_for_plain_gradient_descent():
-    high = {name for name in OPTIMIZERS if tiny_rate_factor(name) == 10.0}
-    assert high == {"sgd", "momentum", "nesterov", "adagrad"}
-    assert {tiny_rate_factor(name) for name in {*OPTIMIZERS} - high} == {1.0}
-    assert tiny_rate_factor("own:make") == tiny_rate_factor("torch.optim:SGD") == 1.0
 
 
 def test_arguments_and_classes_of_torch_are_taken(make_config, tmp_path):
@@ -279,8 +273,33 @@ def test_frozen_parameters_are_left_out(make_config, tmp_path):
 
 
 def test_rates_of_plain_gradient_descent_lie_a_decade_above_adams():
-    assert {name: tiny_rate_factor(name) for name in OPTIMIZERS} == {
+    assert {name: entry.rate_factor for name, entry in OPTIMIZERS.items()} == {
         **dict.fromkeys(("sgd", "momentum", "nesterov", "adagrad"), 10.0),
         **dict.fromkeys(("rmsprop", "adam", "adamw"), 1.0),
     }
-    assert tiny_rate_factor("lion:Lion") == 1.0
+    assert optimizer_of("lion:Lion").rate_factor == optimizer_of("NAdam").rate_factor == 1.0
+
+
+@pytest.mark.parametrize(("name", "target"), [("sgd", "SGD"), ("adagrad", "torch.optim:Adagrad"), ("adamw", "AdamW")])
+def test_a_class_of_torch_is_known_by_its_name_too(name, target):
+    known = optimizer_of(target)
+    assert (known.rate_factor, known.decoupled) == (OPTIMIZERS[name].rate_factor, OPTIMIZERS[name].decoupled)
+
+
+@pytest.mark.parametrize("target", [*OPTIMIZERS, *CLASSES, "NAdam"])
+def test_a_decay_is_called_decoupled_where_gradients_of_any_size_leave_it_alone(make_config, tmp_path, target):
+    """What decay adds to a first step is rate x decay x weight, beside small gradients and beside large ones."""
+    shrunk = []
+    for gradient in (0.5, 50.0):
+        ends = []
+        for decay in (0.0, DECAY):
+            model = nn.Linear(1, 1, bias=False).double()
+            model.weight.data.fill_(START)
+            config = make_config(optimizer={"target": target}, lr=1e-3, weight_decay=decay)
+            optimizer = build_optimizer(config, model, tmp_path)
+            model.weight.grad = torch.full_like(model.weight, gradient)
+            optimizer.step()
+            ends.append(model.weight.item())
+        shrunk.append(ends[0] - ends[1])
+    is_decoupled = shrunk == pytest.approx([1e-3 * DECAY * START] * 2, rel=1e-4)
+    assert is_decoupled is (optimizer_of(target).decoupled or target in ("sgd", "momentum", "SGD", "ASGD"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tunekit.configuration import ScheduleSpec, TrainingConfig, Values, short
+from tunekit.recipe.optimizers import Optimizer, optimizer_of
 from tunekit.steps.step import H, S, Settings, Step
 from tunekit.vocabulary import Facts, Format, Importance, Record, StepResult
 
@@ -82,6 +83,16 @@ class Context(Generic[S]):
         config = self.recipe.with_values(params).training_config(self.facts)
         warmup = {name: value for name, value in config.schedule.args.items() if name == "warmup"}
         return replace(config, seed=seed, schedule=schedule or ScheduleSpec("constant", warmup))
+
+    def optimizer(self, params: Values | None = None) -> Optimizer:
+        """What is known of the recipe's optimizer, or of the one that these searched values make."""
+        own = {path: value for path, value in (params or {}).items() if path.startswith("optimizer.")}
+        optimizer = self.recipe.with_values(own).optimizer if own else self.recipe.optimizer
+        return optimizer_of(optimizer.target, optimizer.args)
+
+    def at(self, values: Values) -> Context[S]:
+        """The same knowledge where the recipe has these searched values."""
+        return replace(self, recipe=self.recipe.with_values(values)) if values else self
 
     def iterations_per_epoch(self, params: Values | None = None) -> int:
         """Batches in a pass, at the batch size of these parameters or else of the recipe."""

@@ -1,8 +1,8 @@
-"""The optimizers, told: one entry each of tunekit.training.optimizers.
+"""The optimizers, told: one entry each of tunekit.recipe.optimizers.
 
-Formulas are those that PyTorch computes. Where the course's notes write them otherwise: their velocity holds steps
+Formulas are those that PyTorch computes. The course's notes write some otherwise: their velocity holds steps
 (v = gamma*v - eta*g), PyTorch's holds gradients and the rate stands before it; their eps may stand inside of the root,
-PyTorch's is added to it; their Nesterov evaluates the gradient where the velocity leads, PyTorch's keeps that place as the
+PyTorch's is added to it; their Nesterov takes the gradient where the velocity leads, PyTorch's keeps that place as the
 weight.
 """
 
@@ -41,8 +41,8 @@ OPTIMIZERS = (
     _optimizer(
         "nesterov",
         "Momentum with the gradient of where the velocity leads.",
-        "v = gamma*v + g; w = w - eta*(g + gamma*v), where the weight is the notes' w + gamma*v, of which they take the "
-        "gradient",
+        "v = gamma*v + g; w = w - eta*(g + gamma*v), where w is the place that the notes' velocity "
+        "leads to, of which they take the gradient",
         "Often a little faster than momentum, at the same rates.",
         "One tensor a parameter.",
         "Sutskever et al., 'On the importance of initialization and momentum in deep learning', ICML 2013",
@@ -58,8 +58,8 @@ OPTIMIZERS = (
     _optimizer(
         "rmsprop",
         "Adagrad that forgets: the squared gradients are a running mean.",
-        "c = gamma*c + (1 - gamma)*g^2; w = w - eta*g / (sqrt(c) + eps), with gamma = 0.99, where the notes have 0.9 to "
-        "0.999 (`args: {alpha: 0.9}`); eps outside of the root, where TensorFlow has it inside",
+        "c = gamma*c + (1 - gamma)*g^2; w = w - eta*g / (sqrt(c) + eps), with gamma = 0.99, where the notes have 0.9 "
+        "to 0.999 (`args: {alpha: 0.9}`); eps outside of the root, where TensorFlow has it inside",
         "Recurrent networks, and objectives that move, as in reinforcement learning.",
         "One tensor a parameter. Its first steps are large, for c begins at zero and is not corrected.",
         "Tieleman and Hinton, 'Lecture 6.5: rmsprop', 2012",

@@ -11,11 +11,12 @@ from tunekit.configuration import digest
 from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
+from tunekit.recipe.optimizers import states
 from tunekit.training.data import Batch, LoaderSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
-from tunekit.training.optimizers import check_optimizer, states, tiny_rate_factor
+from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
@@ -59,7 +60,6 @@ def describe(subject: Subject) -> Facts:
         sources={**modules, **data_digests(config.data, bench.folder)},
         shareable=session.splits.shareable,
         notes=(*session.splits.notes, *session.task.notes),
-        tiny_rate_factor=tiny_rate_factor(config.optimizer.target),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
