@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit import rundir
-from tunekit.configuration import ScheduleSpec
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
 from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
 from tunekit.measured import DescribeArgs
@@ -297,11 +296,9 @@ def _untouched(run: RunDir, earlier: Mapping[str, Earlier]) -> Trained | None:
 
 
 def final_training(context: Context[Any], epochs: int | None) -> Training:
-    """The tuned recipe to its end: a schedule that depends on the end gets the run's total."""
-    from tunekit.training.schedules import ending_at
-
+    """The tuned recipe to its end, with its own schedule."""
     passes = [step.decides(context.of(step)) for step in steps() if step.decides is not None]
-    until = (epochs or max(passes)) * context.iterations_per_epoch()
-    schedule = context.recipe.schedule
-    config = context.config(context.params, schedule=ending_at(ScheduleSpec(schedule.name, schedule.args), until))
+    length = epochs or max(passes)
+    until = length * context.iterations_per_epoch()
+    config = context.whole_config(context.params, length)
     return Training(config, until, context.params, purpose="the final model")

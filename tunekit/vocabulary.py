@@ -342,6 +342,12 @@ class Facts(JsonData):
     weights_bytes: int = 0
     trainable: int | None = None  # of `parameters` those that train; None: all, or not known
 
+    def batches(self, size: int) -> int:
+        """Optimizer steps in a pass at a batch size."""
+        if not self.shareable:
+            return self.iterations_per_epoch  # a loader of the person's own brings its batches
+        return max(1, self.n_train // size)
+
 
 UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})
 """Before anything was measured."""

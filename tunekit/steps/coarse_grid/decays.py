@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from tunekit.configuration import Values, decimal
-from tunekit.steps.context import Context
+from tunekit.steps.context import LENGTH, Context
 from tunekit.steps.noise import finite, last_validation, sample_losses
 from tunekit.vocabulary import Record
 
 CLASSICAL = (0.0, 1e-5, 1e-4, 1e-3)
 TIMES = (10.0, 3.0, 1.0)  # in which the weights are forgotten, over the length of the fine run; and never
-LENGTH = "fine-run"  # the step whose epochs count as a training's length
 ALIKE = 1e-3  # of the losses: a decay that changes no more of them does nothing
 
 

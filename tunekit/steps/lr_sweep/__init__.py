@@ -160,7 +160,8 @@ def _training(context: Context[LrSweep], rate: float, fixed: Values, round_: int
     settings = context.settings
     config = context.config({**fixed, "lr": rate, "weight_decay": settings.weight_decay})
     per_epoch = context.iterations_per_epoch(fixed)
-    until = max(settings.iterations, math.ceil(settings.epochs * per_epoch)) * times
+    warmup = int(config.schedule.args.get("warmup", 0))  # in which the rate is not there yet
+    until = warmup + max(settings.iterations, math.ceil(settings.epochs * per_epoch)) * times
     if is_fine_tuning(context):  # there is a validation at each epoch's end
         epochs = max(math.ceil(settings.epochs), passes(context, settings.iterations, per_epoch, most=1))
         until = epochs * per_epoch

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -20,7 +18,6 @@ from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
-from tunekit.training.schedules import ending_at
 from tunekit.training.sources import data_digests
 from tunekit.vocabulary import Facts
 
@@ -28,8 +25,7 @@ from tunekit.vocabulary import Facts
 def describe(subject: Subject) -> Facts:
     """What a command must know before its first step; `subject.args` are DescribeArgs."""
     config, bench, asked = subject.config, subject.bench, DescribeArgs.from_json(subject.args)
-    # How long the training will be is not known yet.
-    session = Session(replace(config, schedule=ending_at(config.schedule, 1)), bench)
+    session = Session(config, bench)
     check_optimizer(config.optimizer)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
