@@ -141,7 +141,7 @@ AUGMENTATIONS = (
         ),
         "{cutmix: {alpha: 1.0}}",
         f"{MIXED}test_targets_have_the_shares_of_the_pasted_areas_exactly",
-        "loss = s*loss(y1) + (1 - s)*loss(y2), s the share of the pixels that stayed; drawn ~ Beta(alpha, alpha), before "
+        "loss = s*loss(y1) + (1 - s)*loss(y2), s the share of the pixels that stayed; s ~ Beta(alpha, alpha) before "
         "what hangs over is cut off",
     ),
 )
