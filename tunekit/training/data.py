@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from tunekit.telling import READING
 from tunekit.training.seeds import seed_everything
 from tunekit.training.structure import changed, joined, tensors
 from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from tunekit.training.sources.columns import Columns
 
 TARGET_KEYS = ("labels", "label", "targets", "target", "y")
 """What the target of a dictionary batch may be called; everything else goes to the model by name."""
@@ -302,6 +305,10 @@ class Splits:
     test: Split | None = None
     notes: tuple[str, ...] = ()
     groups: GroupsShared | None = None  # where the data name the group of each sample
+    classes: tuple[str, ...] | None = None  # the name of each class, or of each of several targets
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by split ("train"), what each sample is called
+    columns: Columns | None = None  # of a table: how its cells became inputs, for the cells of another file
+    units: Normalize | None = None  # what targets were standardised with
 
     @property
     def shareable(self) -> bool:
