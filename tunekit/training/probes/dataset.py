@@ -23,7 +23,7 @@ from tunekit.measured import (
 from tunekit.training.data import LoaderSplit, Splits
 from tunekit.training.probes.asking import answered
 from tunekit.training.probes.giveaways import find_giveaway
-from tunekit.training.probes.looked import EXAMPLES, SAMPLE, Looked
+from tunekit.training.probes.looked import EXAMPLES, SAMPLE, WIDE, Looked
 from tunekit.training.probes.neighbours import measure_neighbours
 from tunekit.training.probes.reading import measure_reading
 from tunekit.training.probes.subject import Subject
@@ -32,7 +32,6 @@ from tunekit.training.probes.token_targets import are_tokens
 from tunekit.training.probes.windows import measure_windows
 from tunekit.training.tasks import KINDS
 
-WIDE = 2_000  # features, above which inputs are no table
 VOID = 255  # the usual marker of pixels without a class
 MOST_CLASSES = 256  # of tokens or pixels, that are counted one by one
 
@@ -132,6 +131,12 @@ def _labels(looked: Looked, held: Looked, task: str) -> Labels | None:
         same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
         broken=int((finite != finite.round()).sum()) if as_classes else 0,
     )
+
+
+def count_positions(targets: Tensor) -> dict[int, int] | None:
+    """Tokens or pixels [N, ...] by class; None where they are too many classes to be counted one by one."""
+    counts = _counts(targets[_counted(targets)])
+    return None if len(counts) > MOST_CLASSES else counts
 
 
 def _counted(targets: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ WHOLE = 200_000  # samples of a split in memory that are all looked at
 SAMPLE = 1_000  # samples read of a split that is not in memory
 EXAMPLES = 5  # indices named
 FEW_KINDS = 32  # values of an input of floats that are no measurement
+WIDE = 2_000  # features, above which inputs are no table
 NARROW = 64  # features, above which equal rows are no coincidence anyway
 
 
@@ -71,6 +72,12 @@ class Looked:
         if self.raw is None:
             return [inputs_of(batch) for batch in self.batches]
         return [[value[picks] for value in self.raw.stored.inputs] for picks in self.picks.split(2048)]
+
+    def row_names(self) -> list[str]:
+        """What the inputs that have a row a sample are called, in the order of `stored`."""
+        batch = self.batches[0]
+        pairs = zip(batch.names, batch.inputs, strict=True)
+        return [name for name, value in pairs if isinstance(value, Tensor) and value.dim() and len(value) == len(batch)]
 
     @property
     def by_rows(self) -> bool:
