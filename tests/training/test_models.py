@@ -4,7 +4,9 @@ from torch import nn
 
 from tunekit.configuration import ModelSpec
 from tunekit.training.data import Batch
-from tunekit.training.models import ACTIVATIONS, build_model, cnn, has_convolutions, mlp
+from tunekit.training.models import ACTIVATIONS, build_model, has_convolutions
+from tunekit.training.models.cnn import cnn
+from tunekit.training.models.mlp import mlp
 from tunekit.vocabulary import UserError
 
 
@@ -42,7 +44,7 @@ def test_parameters_of_an_mlp_are_those_counted_by_hand(args, count):
     [
         ({"channels": [4], "batch_norm": False}, (9 * 4 + 4) + (4 * 4 * 4 * 10 + 10)),
         ({"channels": [4], "batch_norm": True}, (9 * 4 + 8) + (4 * 4 * 4 * 10 + 10)),
-        ({"channels": [4, 6], "hidden": [7]}, (9 * 4 + 8) + (9 * 4 * 6 + 12) + (6 * 2 * 2 * 7 + 7) + (7 * 10 + 10)),
+        ({"channels": [4, 6], "hidden": [7]}, (9 * 4 + 8) + (9 * 4 * 6 + 12) + (6 * 2 * 2 * 7 + 14) + (7 * 10 + 10)),
     ],
 )
 def test_parameters_of_a_cnn_are_those_counted_by_hand(args, count):
@@ -56,10 +58,10 @@ def test_pooling_ends_where_the_image_does():
 
 
 def test_batch_norm_and_dropout_stand_where_they_are_asked_for():
-    kinds = [type(module) for module in mlp((4,), 2, (3, 3), True, 0.5, "tanh").modules()]
+    kinds = [type(module) for module in mlp((4,), 2, (3, 3), None, None, True, 0.5, "tanh").modules()]
     assert kinds.count(nn.BatchNorm1d) == kinds.count(nn.Dropout) == kinds.count(nn.Tanh) == 2
     assert nn.Dropout not in [type(module) for module in mlp((4,), 2).modules()]
-    kinds = [type(module) for module in cnn((1, 8, 8), 2, (3,), (), True, 0.5).modules()]
+    kinds = [type(module) for module in cnn((1, 8, 8), 2, (3,), dropout=0.5).modules()]
     assert (kinds.count(nn.BatchNorm2d), kinds.count(nn.Dropout)) == (1, 1)
     assert nn.BatchNorm2d not in [type(module) for module in cnn((1, 8, 8), 2, batch_norm=False).modules()]
 
@@ -103,7 +105,6 @@ def test_models_of_torchvision_get_the_number_of_outputs():
         ("mlp", {"hidden": "wide"}, "model.args: mlp: "),
         ("mlp", {"hidden": [2.5]}, "model.args: mlp: "),
         ("mlp", {"hidden": [-1]}, "model.args: mlp: "),
-        ("mlp", {"hidden": None}, "model.args: mlp: "),
         ("mlp", {"dropout": 1.5}, "model.args: mlp: dropout probability"),
         ("mlp", {"dropout": "much"}, "model.args: mlp: "),
         ("mlp", {"activation": "rellu"}, "model.args.activation: no activation 'rellu'; one of relu"),
@@ -131,5 +132,5 @@ def test_a_cnn_of_flat_samples_is_told():
 
 
 def test_weights_that_torchvision_does_not_know_are_told():
-    with pytest.raises(UserError, match=r"no weights or option 'resnet18\.pth'; .*module:callable"):
+    with pytest.raises(UserError, match=r"no weights or option 'resnet18\.pth'; .*model\.weights: FILE"):
         built("torchvision:resnet18", (3, 8, 8), weights="resnet18.pth")

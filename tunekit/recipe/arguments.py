@@ -24,7 +24,7 @@ def check_arguments(function: Callable[..., Any], args: Values, key: str) -> Non
             continue  # the function itself says so
         default = parameters[name].default
         if isinstance(default, bool):
-            if not isinstance(value, bool):
+            if not isinstance(value, bool) and parameters[name].annotation in ("bool", bool, inspect.Parameter.empty):
                 raise UserError(f"{key}: {name} must be true or false, not {kind_of(value)}")
         elif _counts(default) or parameters[name].annotation in ("int", "float", int, float):
             for place, item in _items(f"{key}: {name}", value):

@@ -64,7 +64,12 @@ class Workbench:
 
     def model(self, config: TrainingConfig, sample: Batch, outputs: int | None) -> nn.Module:
         """A fresh model: one that comes twice would carry one training's weights into the next. Errors: UserError."""
-        model = build_model(config.model, self.folder, sample, outputs, config.seed)
+        every = replace(config, data=replace(config.data, subset=None, blank=False))
+
+        def whole() -> Splits:
+            return self.splits(every, torch.device("cpu"))
+
+        model = build_model(config.model, self.folder, sample, outputs, config.seed, whole)
         if model in self._models:
             raise UserError(
                 f"model.target: {config.model.target} returned the same model twice; build a new one at each call"

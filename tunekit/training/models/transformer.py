@@ -1,0 +1,119 @@
+"""A small transformer over tokens: of the next token at each place, or of one class a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tunekit.training.models.layers import (
+    InitSetting,
+    activation_of,
+    draw_weights,
+    dropout_rates,
+    whole,
+)
+from tunekit.vocabulary import UserError
+
+STD = 0.02  # of the embeddings' and layers' first weights (Radford et al., 2019: GPT-2)
+
+
+class Attention(nn.Module):
+    """Softmax(Q K^T / sqrt(d)) V by heads of size d: [B, T, width] to the same. Vaswani et al., 2017."""
+
+    def __init__(self, width: int, heads: int, rate: float, causal: bool) -> None:
+        super().__init__()
+        self.heads, self.causal, self.dropout = heads, causal, rate
+        self.mixed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, time, width = x.shape
+        query, key, value = self.mixed(x).view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        rate = self.dropout if self.training else 0.0
+        seen = F.scaled_dot_product_attention(query, key, value, dropout_p=rate, is_causal=self.causal)
+        out: Tensor = self.out(seen.transpose(1, 2).reshape(batch, time, width))
+        return out
+
+
+class Block(nn.Module):
+    """Attention, then a layer over each place, each beside an identity and behind a LayerNorm (Xiong et al., 2020)."""
+
+    def __init__(self, width: int, heads: int, rate: float, causal: bool, activation: str) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, heads, rate, causal)
+        self.layers = nn.Sequential(nn.Linear(width, 4 * width), activation_of(activation), nn.Linear(4 * width, width))
+        self.drop = nn.Dropout(rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop(self.attention(self.norm1(x)))
+        out: Tensor = x + self.drop(self.layers(self.norm2(x)))
+        return out
+
+
+class Transformer(nn.Module):
+    """Tokens [B, T] to [B, T, outputs], or, `pooled`, to [B, outputs] by the mean over the places."""
+
+    def __init__(self, vocab: int, length: int, width: int, blocks: Sequence[Block], pooled: bool) -> None:
+        super().__init__()
+        self.tokens, self.places = nn.Embedding(vocab, width), nn.Embedding(length, width)
+        self.blocks, self.norm, self.pooled = nn.Sequential(*blocks), nn.LayerNorm(width), pooled
+        self.head: nn.Module = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        known, longest = self.tokens.num_embeddings, self.places.num_embeddings
+        if x.shape[1] > longest:
+            raise UserError(f"model.args: transformer: {x.shape[1]} tokens, and places for {longest}; say length")
+        try:
+            tokens = self.tokens(x)
+        except IndexError:
+            low, high = int(x.min()), int(x.max())
+            raise UserError(
+                f"model.args: transformer: tokens from {low} to {high}, and {known} are known; say how many: vocab"
+            ) from None
+        x = self.norm(self.blocks(tokens + self.places(torch.arange(x.shape[1], device=x.device))))
+        out: Tensor = self.head(x.mean(1) if self.pooled else x)
+        return out
+
+
+def transformer(  # noqa: PLR0913 - the recipe's `model.args`
+    shape: Sequence[int],
+    outputs: int,
+    vocab: int | None = None,
+    each_place: bool = False,
+    depth: int = 2,
+    width: int = 64,
+    heads: int = 4,
+    length: int | None = None,
+    dropout: float = 0.0,
+    activation: str = "gelu",
+    init: InitSetting | None = None,
+    causal: bool | None = None,
+) -> nn.Module:
+    """A transformer over tokens [B, T]: to [B, T, outputs] where a target stands at each place (`each_place`; then no
+    place sees those after it, unless `causal: false`), else to [B, outputs].
+
+    `vocab` is the number of tokens, by default as many as the data have; `length` the most places, by default T.
+    `dropout` is the probability of dropping in the attention and behind each half of a block. `init` is of standard
+    deviation 0.02 unless another is given. Errors: UserError, ValueError.
+    """
+    if len(shape) != 1:
+        raise UserError(f"model: transformer takes tokens [B, T], not samples of shape {list(shape)}")
+    if vocab is None:
+        raise UserError("model.args: transformer takes whole numbers, one a token; of other inputs say how many: vocab")
+    if whole("width", width) % whole("heads", heads):
+        raise ValueError(f"width must be a multiple of heads: {width} is none of {heads}")
+    _, [rate] = dropout_rates(dropout, 1)
+    looks_back = each_place if causal is None else causal
+    blocks = [Block(width, heads, rate, looks_back, activation) for _ in range(whole("depth", depth))]
+    places = shape[0] if length is None else whole("length", length, shape[0])
+    model = Transformer(whole("vocab", vocab), places, width, blocks, not each_place)
+    for table in (model.tokens, model.places):
+        nn.init.normal_(table.weight, std=STD)
+    draw_weights(model.modules(), {"normal": STD} if init is None else init)
+    model.head = nn.Linear(width, outputs)
+    nn.init.normal_(model.head.weight, std=STD)
+    nn.init.zeros_(model.head.bias)
+    return model
