@@ -67,10 +67,29 @@ class Cells:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image of bytes, row by row, each pixel's channels (one or three) together."""
+
+    height: int
+    width: int
+    channels: int
+    pixels: bytes
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Rows of pictures, each with a name in front; a row may be shorter than others."""
+
+    names: Sequence[str]
+    pictures: Sequence[Sequence[Picture]]
+    columns: Sequence[str] = ()  # names above, where there are any
+
+
+@dataclass(frozen=True)
 class Panel:
     """One pair of axes and what is drawn on them."""
 
-    items: Sequence[Line | Bars | Rule | Band | Cells]
+    items: Sequence[Line | Bars | Rule | Band | Cells | Tiles]
     x: str = ""
     y: str = ""
     title: str = ""

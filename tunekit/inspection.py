@@ -58,7 +58,7 @@ class Outlook:
 
 
 @contextmanager
-def _guest() -> Iterator[None]:
+def as_guest() -> Iterator[None]:
     """The recipe's code in this process, with nothing to save. Errors: UserError, of what it raised as well."""
     take_notes()
     try:
@@ -81,24 +81,29 @@ def check(loaded: Loaded, device: str | None = None) -> Facts:
 
     Errors: UserError with what does not fit.
     """
-    recipe = loaded.recipe
-    args = DescribeArgs(recipe.precision, recipe.threads)
-    with _guest():
+    with as_guest():
         from tunekit.training.device import pick_device
-        from tunekit.training.probes import Subject
-        from tunekit.training.probes.describe import describe
         from tunekit.training.workbench import Workbench
 
-        bench = Workbench(loaded.folder, pick_device(device or recipe.device))
-        facts = describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
+        facts = described(loaded, Workbench(loaded.folder, pick_device(device or loaded.recipe.device)))
     return replace(facts, notes=(*facts.notes, *take_notes()))
+
+
+def described(loaded: Loaded, bench: Workbench) -> Facts:
+    """The facts of a recipe, on a bench."""
+    from tunekit.training.probes import Subject
+    from tunekit.training.probes.describe import describe
+
+    recipe = loaded.recipe
+    args = DescribeArgs(recipe.precision, recipe.threads)
+    return describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
 
 
 def validate(loaded: Loaded, device: str | None = None) -> Facts:
     """A recipe rehearsed: every value is a number, and one step of a training and a look at validation go through, with
     each searched value too. What `tunekit validate` does. Errors: UserError with what does not fit."""
     facts = check(loaded, device)
-    with _guest():
+    with as_guest():
         from tunekit.steps.check_init_loss import STEP, data
         from tunekit.steps.check_init_loss.labels import LABELS_OUT_OF_RANGE
         from tunekit.training.device import pick_device
@@ -139,43 +144,6 @@ def _told_of(place: str) -> Iterator[None]:
         raise UserError(f"{place}: {raised(error, ours=True)}") from error
 
 
-def inspect_data(loaded: Loaded) -> dict[str, Any]:
-    """The data probe of a recipe as rows and lines for a person. Errors: UserError."""
-    import torch
-
-    from tunekit.steps.check_init_loss import STEP, data
-    from tunekit.training.probes import Subject
-    from tunekit.training.probes.dataset import measure_data
-    from tunekit.training.workbench import Workbench
-
-    context = Context(STEP, loaded.recipe, check(loaded, "cpu"))
-    bench = Workbench(loaded.folder, torch.device("cpu"))
-    with _guest():
-        measured = measure_data(Subject(context.config(), bench))
-        seen = _outlook(context, bench)
-    notes = dict.fromkeys((*context.facts.notes, *take_notes()))
-    lines = [f"note: {note}" for note in notes]
-    lines += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in data.judge(measured, context)]
-    lines.append(seen.disk)
-    samples = measured.samples
-    if samples is None:
-        return {"splits": [], "lines": lines, "data": {}, "disk": seen.as_dict()}
-    splits = [
-        {
-            "split": name,
-            "size": split.size,
-            "features": split.inputs and split.inputs.features,
-            "mean": split.inputs and split.inputs.mean,
-            "std": split.inputs and split.inputs.std,
-            "constant_features": split.inputs and split.inputs.constant_features,
-        }
-        for name, split in (("train", samples.train), ("val", samples.val))
-    ]
-    counts = (samples.labels and samples.labels.train) or {}
-    lines = [*(f"class {label}: {count} training samples" for label, count in counts.items()), *lines]
-    return {"splits": splits, "lines": lines, "data": samples.to_json(), "disk": seen.as_dict()}
-
-
 def dry_run(loaded: Loaded) -> Outlook:
     """What a run of the recipe trains at least. Errors: UserError."""
     import torch
@@ -183,11 +151,11 @@ def dry_run(loaded: Loaded) -> Outlook:
     from tunekit.training.workbench import Workbench
 
     context = Context(steps()[0], loaded.recipe, check(loaded, "cpu"))
-    with _guest():
-        return _outlook(context, Workbench(loaded.folder, torch.device("cpu")))
+    with as_guest():
+        return outlook_of(context, Workbench(loaded.folder, torch.device("cpu")))
 
 
-def _outlook(context: Context[Any], bench: Workbench) -> Outlook:
+def outlook_of(context: Context[Any], bench: Workbench) -> Outlook:
     from tunekit.training.probes import PROBES, Subject
 
     def measure(request: Measurement) -> Values:

@@ -34,6 +34,7 @@ from tunekit.telling import as_path, pasted
 from tunekit.vocabulary import Interrupted, UserError
 
 if TYPE_CHECKING:
+    from tunekit.charts import Figure
     from tunekit.cleaning import Cleaning
     from tunekit.techniques import Technique
     from tunekit.vocabulary import Code, StepResult
@@ -102,21 +103,50 @@ def validate(
 
 @command(AROUND_PANEL, "running")
 def inspect(
+    context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw samples by class, and before and after augmentation."),
+    ] = None,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Report on a recipe's data: sizes, values, classes, duplicates within and across the splits."""
-    from tunekit.inspection import inspect_data
+    """Report on a recipe's data and model before any training, and advise on the architecture."""
     from tunekit.pipeline import read_recipe
+    from tunekit.report.console import make_console
+    from tunekit.report.inspected import figure_of, show
+    from tunekit.survey import inspect as survey
 
-    report = inspect_data(read_recipe(recipe, set_ or ()))
+    if figure is not None and figure.suffix.lower() != ".png":
+        raise UserError(f"--figure {figure}: the name must end in .png")
+    seen = survey(read_recipe(recipe, set_ or ()), pictures=figure is not None)
+    if figure is not None:
+        _draw(figure_of(seen), figure)
     if as_json:
-        print_json(report)
+        print_json(seen.as_dict())
         return
-    show_table(report["splits"])
-    for line in report["lines"]:
-        say(line)
+    show(make_console(), seen)
+    given = as_given(context, ("as_json", "debug", "figure"))
+    if figure is None:
+        drawn = pasted("tunekit", "inspect", as_path(recipe), *given, "--figure", f"{seen.name}.png")
+        say(f"pictures of it: {drawn}")
+    else:
+        say(f"pictures in {figure}")
+    say(f"next: {pasted('tunekit', 'run', as_path(recipe), *given)}")
+
+
+def _draw(figure: Figure | None, path: Path) -> None:
+    """Errors: UserError where there is nothing to draw, or no place for it."""
+    from tunekit.report.figures import draw
+    from tunekit.rundir import write_atomically
+
+    if figure is None:
+        raise UserError("--figure: neither pictures nor classes are in the training data; leave it out")
+    try:
+        write_atomically(path, draw(figure))
+    except OSError as error:
+        raise UserError(f"--figure {path}: cannot be written: {error.strerror}") from None
 
 
 @command(AROUND_PANEL, "running")

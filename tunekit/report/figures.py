@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tunekit.charts import Band, Bars, Cells, Colour, Figure, Line, Panel, Rule
+from tunekit.charts import Band, Bars, Cells, Colour, Figure, Line, Panel, Picture, Rule, Tiles
 from tunekit.logs.log import Array
 from tunekit.rundir import RunFolder, write_atomically
 from tunekit.vocabulary import Event, StepFinished
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 DPI = 110
 POINTS = 2000  # a curve's points that are drawn
+ROW = 0.55  # inches that a row of pictures is high
+GAP = 1  # pixels between pictures
+NAMED = 24  # letters of a row's name
 FEW = 60  # points of a curve that are marked one by one
 COLOURS: dict[Colour, str] = {"train": "tab:blue", "val": "tab:orange", "good": "green", "bad": "red", "plain": "black"}
 
@@ -98,7 +102,9 @@ def drawn(figure: Figure, name: str = "") -> Sheet:
     from matplotlib.figure import Figure as Sheet
 
     columns = len(figure.panels)
-    sheet = Sheet(figsize=(5.2 * columns, 3.8), layout="constrained")
+    items = (item for panel in figure.panels for item in panel.items)
+    rows = max((len(item.names) for item in items if isinstance(item, Tiles)), default=0)
+    sheet = Sheet(figsize=(5.2 * columns, max(3.8, 0.7 + ROW * rows)), layout="constrained")
     FigureCanvasAgg(sheet)
     title = f"{name}: {figure.title}" if name else figure.title
     sheet.suptitle(textwrap.fill(title, 62 * columns), fontsize=10)
@@ -109,7 +115,7 @@ def drawn(figure: Figure, name: str = "") -> Sheet:
 
 def _panel(axes: Axes, panel: Panel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
-    if not any(isinstance(item, Cells) for item in panel.items):
+    if not any(isinstance(item, Cells | Tiles) for item in panel.items):
         axes.grid(alpha=0.25)
     axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title, xscale=panel.x_scale, yscale=panel.y_scale)
     groups = [item for item in panel.items if isinstance(item, Bars)]
@@ -122,6 +128,8 @@ def _panel(axes: Axes, panel: Panel) -> None:
             _rule(axes, item)
         elif isinstance(item, Band):
             axes.axvspan(item.low, item.high, color=COLOURS[item.colour], alpha=0.15, label=item.label)
+        elif isinstance(item, Tiles):
+            _tiles(axes, item)
         else:
             _cells(axes, item)
     if panel.ticks is not None:
@@ -190,6 +198,39 @@ def _cells(axes: Axes, cells: Cells) -> None:
             axes.text(j, i, word, ha="center", va="center", fontsize=8, color=colour)
     axes.set_xticks(range(len(cells.columns)), cells.columns)
     axes.set_yticks(range(len(cells.rows)), cells.rows)
+
+
+def _tiles(axes: Axes, tiles: Tiles) -> None:
+    """All pictures as one, in cells as large as the largest."""
+    mosaic, height, width = mosaic_of(tiles)
+    axes.imshow(mosaic, interpolation="nearest")
+    axes.spines[["left", "bottom"]].set_visible(False)
+    names = [name if len(name) <= NAMED else f"{name[: NAMED - 1]}…" for name in tiles.names]
+    axes.set_yticks([row * (height + GAP) + height / 2 for row in range(len(names))], names, fontsize=7)
+    axes.set_xticks(
+        [column * (width + GAP) + width / 2 for column in range(len(tiles.columns))], tiles.columns, fontsize=7
+    )
+    axes.tick_params(length=0)
+    axes.xaxis.tick_top()
+
+
+def mosaic_of(tiles: Tiles) -> tuple[npt.NDArray[np.uint8], int, int]:
+    """The pictures side by side [H, W, 3] on white, and the height and width of a cell."""
+    every = [picture for row in tiles.pictures for picture in row]
+    height, width = (max((getattr(one, side) for one in every), default=1) for side in ("height", "width"))
+    columns = max((len(row) for row in tiles.pictures), default=0)
+    shape = (len(tiles.pictures) * (height + GAP), max(1, columns) * (width + GAP), 3)
+    mosaic = np.full(shape, 255, dtype=np.uint8)
+    for i, row in enumerate(tiles.pictures):
+        for j, picture in enumerate(row):
+            top, left = i * (height + GAP), j * (width + GAP)
+            mosaic[top : top + picture.height, left : left + picture.width] = _pixels(picture)
+    return mosaic, height, width
+
+
+def _pixels(picture: Picture) -> npt.NDArray[np.uint8]:
+    pixels = np.frombuffer(picture.pixels, dtype=np.uint8)
+    return pixels.reshape(picture.height, picture.width, picture.channels)
 
 
 def _is_bright(grid: Array, i: int, j: int) -> bool:

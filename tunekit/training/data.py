@@ -199,7 +199,7 @@ class DatasetSplit:
         except UserError:
             raise
         except Exception as error:
-            error.add_note(f"{READING} {_file_of(self.dataset, index) or f'sample {index}'}")
+            error.add_note(f"{READING} {file_of(self.dataset, index) or f'sample {index}'}")
             raise
 
     def take(self, indices: Tensor) -> DatasetSplit:
@@ -237,7 +237,7 @@ class _Kept(Dataset[Any]):
 LONGEST_PATH = 300  # letters; what is longer is a text
 
 
-def _file_of(dataset: object, index: int) -> str | None:
+def file_of(dataset: object, index: int) -> str | None:
     """The file of a sample where the dataset lists them as torchvision's do: (path, class), or the path alone. A string
     that names no file may be the sample itself, and private."""
     listed = getattr(dataset, "samples", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.citations import KARPATHY
-from tunekit.measured import DataMeasured, Labels, Samples, Split
+from tunekit.measured import DataMeasured, DataReport, Labels, Samples, Split
 from tunekit.steps.check_init_loss import agreement, giveaways, labels, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
@@ -138,6 +138,22 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *splits.judge(samples.windows, samples.groups, copies),
         *reading.judge(samples.reading),
     ]
+
+
+def judge_report(report: DataReport, context: Here) -> list[Finding]:
+    """The same of a report, and what the test split shares with the others."""
+    findings = judge(DataMeasured(report.samples), context)
+    common = report.samples is not None and _coincide(report.samples)
+    for one in report.shared:
+        if one.second == "test" and one.share > LEAK:
+            first = "training" if one.first == "train" else "validation"
+            message = (
+                f"{one.count} test samples ({percent(one.share)}) are {first} samples too "
+                f"(test sample {', '.join(map(str, one.examples))})"
+            )
+            evidence = {"share": one.share, "count": one.count, "split": one.first}
+            findings.append(SPLIT_LEAK.finding(message, evidence, severity="note" if common else None))
+    return findings
 
 
 def _finite(split: str, text: str, measured: Split) -> list[Finding]:

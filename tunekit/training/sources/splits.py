@@ -28,7 +28,11 @@ ENDLESS = 10_000
 
 def read_splits(data: DataSpec, folder: Path) -> Splits:
     """The whole splits, before step 2 takes a few samples of them. Errors: UserError."""
-    parts = load_parts(data, folder)
+    return splits_of(load_parts(data, folder), data)
+
+
+def splits_of(parts: Parts, data: DataSpec) -> Splits:
+    """What a source gave as splits, samples in memory where they fit. Errors: UserError, or what a dataset raised."""
     notes = (*parts.notes, *_unshuffled(parts.train))
     train = _split_of(parts.train)
     val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))

@@ -1,0 +1,59 @@
+"""What is advised in a situation: starting points that are proven, and remarks on the recipe's own model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tunekit.advice.remarks import REMARKS
+from tunekit.advice.situation import Situation
+from tunekit.advice.starts import STARTS
+from tunekit.jsondata import JsonData
+
+
+@dataclass(frozen=True)
+class Start(JsonData):
+    """A starting point. `lines`: the keys of a recipe that make it; empty where no built-in model is one."""
+
+    title: str
+    why: str
+    source: str
+    lines: str
+
+
+@dataclass(frozen=True)
+class Remark(JsonData):
+    """What of the model or the data does not suit the other."""
+
+    code: str
+    severity: Literal["note", "warn"]
+    message: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Advice(JsonData):
+    starts: tuple[Start, ...]
+    remarks: tuple[Remark, ...]
+    silent: str  # why there is no starting point; empty where there is one
+
+
+def advise(seen: Situation) -> Advice:
+    starts = tuple(Start(one.title, one.why, one.source, one.lines) for one in STARTS if one.fits(seen))
+    found = ((code, rule(seen)) for code, rule in REMARKS.items())
+    remarks = tuple(Remark(code, one.severity, one.message, one.source) for code, one in found if one is not None)
+    return Advice(starts, remarks, "" if starts else _silent(seen))
+
+
+def _silent(seen: Situation) -> str:
+    if seen.kind == "images" and seen.axes:
+        what = "a class a pixel"
+    elif seen.axes:
+        what = f"{seen.kind} with a class a step"
+    elif seen.pixels:
+        return (
+            "the features may be pixels: of a table of them there is no advice; give pictures [channels, height, width]"
+        )
+    else:
+        what = seen.why_other or f"samples of shape {list(seen.shape)}"
+    return f"no advice on an architecture: {what}, of which nothing proven is known here"

@@ -1,0 +1,260 @@
+"""What `tunekit inspect` found of a recipe, and how it looks as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+
+from tunekit.advice import Advice, Start
+from tunekit.charts import Bars, Figure, Panel, Picture, Tiles
+from tunekit.jsondata import plain
+from tunekit.measured import DataReport, InputReport, ModelReport, SharedReport
+from tunekit.report.console import COLOURS, as_table, line, show_finding
+from tunekit.vocabulary import Finding
+
+ROWS = 20  # of a table
+NAMES = {"train": "training", "val": "validation", "test": "test"}
+BARS = 40  # of a chart
+SEVERITIES = ("fail", "warn", "note")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Training pictures by class, and pairs before and after augmentation; both may be empty."""
+
+    classes: Sequence[tuple[int | None, Sequence[Picture]]] = ()
+    augmented: Sequence[tuple[Picture, Picture]] = ()
+    augmentation: str = ""  # as the recipe has it
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A recipe's data and model before any training. `broken`: why the model cannot be looked at."""
+
+    name: str
+    report: DataReport
+    findings: Sequence[Finding]
+    advice: Advice
+    model: ModelReport | None = None
+    broken: str = ""
+    notes: Sequence[str] = ()
+    disk: str = ""
+    needs: Mapping[str, Any] | None = None  # what a run takes of the disk; None: not known
+    pictures: Pictures = Pictures()
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON data, but for the pictures."""
+        data = self.report.to_json()
+        samples = data.pop("samples") or {}
+        told = [f"note: {note}" for note in self.notes]
+        told += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in self.findings]
+        told += [f"{remark.severity}: {remark.code}: {remark.message}" for remark in self.advice.remarks]
+        told += [text for text in (self.broken and f"model: {self.broken}", self.disk) if text]
+        return {
+            "name": self.name,
+            **data,
+            "model": None if self.model is None else self.model.to_json(),
+            "model_error": self.broken or None,
+            "findings": [plain(asdict(finding)) for finding in self.findings],
+            "advice": self.advice.to_json(),
+            "disk": None if self.needs is None else plain(self.needs),
+            "lines": told,
+            "data": samples,
+        }
+
+
+def show(console: Console, seen: Inspected) -> None:
+    """The report as tables and lines."""
+    report = seen.report
+    sizes = ", ".join(f"{one.size:,} {NAMES[one.split]}" for one in report.splits)
+    console.print(line((seen.name, "bold"), f": {sizes} samples"))
+    _table(console, _split_rows(report))
+    for one in report.inputs:
+        console.print(line(input_line(one)))
+        _table(console, _channel_rows(one), len(one.channels))
+    _table(console, _class_rows(report), _classes(report))
+    _table(console, _target_rows(report))
+    for text in _lines(report):
+        console.print(line(text))
+    for text in seen.notes:
+        console.print(line(f"note: {text}"))
+    for finding in sorted(seen.findings, key=lambda one: SEVERITIES.index(one.severity)):
+        show_finding(console, finding)
+    console.print(line(f"model: {seen.broken}" if seen.model is None else model_line(seen.model, report)))
+    for remark in seen.advice.remarks:
+        console.print(line("  ", (remark.severity, COLOURS[remark.severity]), f" {remark.code}: {remark.message}"))
+        console.print(line(f"    {remark.source}"))
+    if seen.advice.silent:
+        console.print(line(seen.advice.silent))
+    for start in seen.advice.starts:
+        _start(console, start)
+    if seen.disk:
+        console.print(line(seen.disk))
+
+
+def _table(console: Console, rows: Sequence[Mapping[str, object]], of: int = 0) -> None:
+    if not rows:
+        return
+    console.print(Padding(as_table(rows, ROWS), (0, 0, 0, 2), expand=False))
+    if max(of, len(rows)) > ROWS:
+        console.print(line(f"  and {max(of, len(rows)) - ROWS:,} more with --json"))
+
+
+def _start(console: Console, start: Start) -> None:
+    console.print(line("to start from: ", (start.title, "bold")))
+    console.print(line(f"  {start.why} ({start.source})"))
+    for text in start.lines.splitlines():
+        console.print(line(f"    {text}"))
+
+
+def _split_rows(report: DataReport) -> list[dict[str, object]]:
+    """A row a split; what is in order in all of them has no column."""
+    rows: list[dict[str, object]] = []
+    for one in report.splits:
+        row: dict[str, object] = {"split": one.split, "samples": one.size}
+        if any(other.seen < other.size for other in report.splits):
+            row["looked at"] = one.seen
+        row["repeated"] = one.repeated
+        if any(other.not_finite for other in report.splits):
+            row["with nan or inf"] = one.not_finite
+        if any(other.mean is not None for other in report.splits):
+            row |= {"values": one.features, "constant": one.constant_features}
+            row |= {"mean as given": _rounded(one.mean, one.std), "std as given": one.std}
+        rows.append(row)
+    return rows
+
+
+def _rounded(mean: float | None, std: float | None) -> float | None:
+    """A mean without what rounding left of a zero."""
+    return 0.0 if mean is not None and std is not None and abs(mean) < 1e-6 * std else mean
+
+
+def input_line(one: InputReport) -> str:
+    shape = " x ".join(str(size) if size else "?" for size in one.shape)
+    what = {"table": "features", "other": "values"}.get(one.kind, one.kind)
+    text = f"{one.name}: {what}{f' {shape}' if shape else ''}, {one.dtype}"
+    if one.lowest is not None and one.highest is not None:
+        text += f", from {one.lowest:.6g} to {one.highest:.6g}"
+    if one.missing:
+        text += f", {one.missing:,} missing"
+    lengths = one.lengths
+    if lengths is not None:
+        text += f"; {lengths.shortest} to {lengths.longest} steps (median {lengths.median:g})"
+        text += f", {100 * lengths.padding:.0f} % padding"
+        if lengths.vocabulary is not None:
+            text += f", {lengths.vocabulary:,} different tokens"
+    return text
+
+
+def _channel_rows(one: InputReport) -> list[dict[str, object]]:
+    head = "feature" if one.kind == "table" else "channel"
+    missing = any(channel.missing for channel in one.channels)
+    return [
+        {
+            head: channel.name,
+            "mean": channel.mean,
+            "std": channel.std,
+            "min": channel.lowest,
+            "max": channel.highest,
+            **({"missing": channel.missing} if missing else {}),
+        }
+        for channel in one.channels[:ROWS]
+    ]
+
+
+def _classes(report: DataReport) -> int:
+    return len({label for one in report.splits for label in one.classes or ()})
+
+
+def _class_rows(report: DataReport) -> list[dict[str, object]]:
+    labels = sorted({label for one in report.splits for label in one.classes or ()})
+    train = report.split("train")
+    total = sum((train.classes or {}).values()) if train is not None else 0
+    rows: list[dict[str, object]] = []
+    for label in labels[:ROWS]:
+        counts = {one.split: (one.classes or {}).get(label, 0) for one in report.splits}
+        name: dict[str, object] = {"name": report.class_name(label)} if report.class_names else {}
+        share = f"{100 * counts['train'] / total:.1f} %" if total else "-"
+        rows.append({"class": label, **name, **counts, "share": share})
+    return rows
+
+
+def _target_rows(report: DataReport) -> list[dict[str, object]]:
+    return [
+        {
+            "target": one.name,
+            "mean": one.mean,
+            "std": one.std,
+            "min": one.lowest,
+            "max": one.highest,
+            "outliers": one.outliers,
+            "of them samples": ", ".join(map(str, one.examples)) or "-",
+        }
+        for one in report.targets
+    ]
+
+
+def _lines(report: DataReport) -> Iterator[str]:
+    """What there is to say of samples and files besides."""
+    for feature in report.near_constant[:ROWS]:
+        name = "" if feature.name == str(feature.feature) else f" ({feature.name})"
+        yield (
+            f"near-constant: feature {feature.feature}{name} is {feature.value:.4g} in {100 * feature.share:.1f} % of "
+            "the training samples"
+        )
+    if report.shared:
+        yield f"in two splits: {'; '.join(map(_shared_text, report.shared))}"
+    else:
+        yield "in two splits: samples cannot be compared"
+    if report.files is not None:
+        files = report.files
+        sizes = ", ".join(f"{one.count:,} of {one.width} x {one.height} {one.mode}" for one in files.sizes)
+        seen = "" if files.seen == files.size else f" (of {files.size:,})"
+        more = f"; {files.different:,} different sizes in all" if files.different > len(files.sizes) else ""
+        yield f"{files.seen:,} image files{seen} before they are resized: {sizes}{more}"
+    for one in report.unreadable[:ROWS]:
+        why = one.why.removeprefix(f"{one.name}: ")
+        yield f"cannot be read, and left out here: {one.name} ({NAMES[one.split]}): {why}"
+    if len(report.unreadable) > ROWS:
+        yield f"and {len(report.unreadable) - ROWS:,} more that cannot be read, with --json"
+
+
+def _shared_text(one: SharedReport) -> str:
+    examples = f" (sample {', '.join(map(str, one.examples))})" if one.examples else ""
+    return f"{one.count:,} {NAMES[one.second]} samples are {NAMES[one.first]} samples too{examples}"
+
+
+def model_line(model: ModelReport, report: DataReport) -> str:
+    train = report.split("train")
+    parts = [f"model: {model.parameters:,} parameters"]
+    if model.trainable < model.parameters:
+        parts.append(f"{model.trainable:,} of them train")
+    if train is not None and train.size:
+        parts.append(f"{model.trainable / train.size:,.3g} for each training sample")
+    if model.forward_ms is not None:
+        parts.append(f"one sample takes about {model.forward_ms:.2g} ms on {model.device}")
+    return ", ".join(parts)
+
+
+def figure_of(seen: Inspected) -> Figure | None:
+    """Pictures by class and before and after augmentation, or else how often each class occurs; None: neither."""
+    report, pictures = seen.report, seen.pictures
+    panels = []
+    if pictures.classes:
+        names = ["" if label is None else report.class_name(label) for label, _ in pictures.classes]
+        tiles = Tiles(names, [row for _, row in pictures.classes])
+        panels.append(Panel([tiles], title="training samples by class" if any(names) else "training samples"))
+    if pictures.augmented:
+        tiles = Tiles([""] * len(pictures.augmented), pictures.augmented, ["before", "after"])
+        panels.append(Panel([tiles], title=f"{pictures.augmentation}: would this occur in the world?"))
+    train = report.split("train")
+    if train is not None and train.classes and not pictures.classes:
+        labels = list(train.classes)[:BARS]
+        heights = [float(train.classes[label]) for label in labels]
+        ticks = [report.class_name(label) for label in labels]
+        panels.append(Panel([Bars(heights, "training samples")], y="training samples", ticks=ticks, title="classes"))
+    return Figure(seen.name, panels) if panels else None

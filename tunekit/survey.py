@@ -1,0 +1,111 @@
+"""A recipe's data and model surveyed before any training: what `tunekit inspect` does. Runs the recipe's code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tunekit.advice import advise, situation_of
+from tunekit.guest import take_notes
+from tunekit.inspection import as_guest, described, outlook_of
+from tunekit.measured import DataReport, ModelReport
+from tunekit.recipe import Loaded
+from tunekit.report.inspected import Inspected, Pictures
+from tunekit.steps import Context
+from tunekit.vocabulary import UNKNOWN, Facts, UserError
+
+if TYPE_CHECKING:
+    from tunekit.training.unreadable import Readable
+    from tunekit.training.workbench import Workbench
+
+
+def inspect(loaded: Loaded, pictures: bool = False) -> Inspected:
+    """The data first, and then the model: where that cannot be built the data are told all the same. Errors: UserError
+    of data that cannot be read."""
+    from tunekit.steps.check_init_loss import STEP, data
+
+    recipe = loaded.recipe
+    with as_guest():
+        readable, report = _read(loaded)
+        shown = _pictures(loaded, readable) if pictures else Pictures()
+    notes = [*readable.splits.notes, *take_notes()]
+    facts, model, outlook, broken = _fallback(report), None, None, ""
+    try:
+        with as_guest():
+            bench = _bench(loaded, readable)
+            facts = described(loaded, bench)
+            model = _model(Context(STEP, recipe, facts), bench)
+            outlook = outlook_of(Context(STEP, recipe, facts), bench)
+    except UserError as error:
+        broken = " ".join(str(error).removeprefix("model: ").split())
+    notes += [*facts.notes, *take_notes()]
+    context = Context(STEP, recipe, facts)
+    return Inspected(
+        name=recipe.name,
+        report=report,
+        findings=data.judge_report(report, context),
+        advice=advise(situation_of(report, recipe.task, recipe.model.pretrained, model)),
+        model=model,
+        broken=broken,
+        notes=tuple(dict.fromkeys(notes)),
+        disk="" if outlook is None else outlook.disk,
+        needs=None if outlook is None else outlook.as_dict(),
+        pictures=shown,
+    )
+
+
+def _read(loaded: Loaded) -> tuple[Readable, DataReport]:
+    from tunekit.training.probes.report import measure_report
+    from tunekit.training.unreadable import MOST, read_what_can_be, without_unreadable
+
+    data, task = loaded.recipe.training_config(UNKNOWN).data, loaded.recipe.task
+    readable = read_what_can_be(data, loaded.folder)
+    try:
+        return readable, measure_report(readable, task)
+    except (MemoryError, UserError):
+        raise
+    except Exception:
+        rest = without_unreadable(readable.parts, data, MOST)
+        if rest is None:
+            raise
+        rest = replace(rest, unreadable=(*readable.unreadable, *rest.unreadable))
+        return rest, measure_report(rest, task)
+
+
+def _bench(loaded: Loaded, readable: Readable) -> Workbench:
+    """Where the model is looked at: on the recipe's device, with the data that were read."""
+    from tunekit.training.device import pick_device
+    from tunekit.training.workbench import Workbench
+
+    device = pick_device(loaded.recipe.device)
+    return Workbench(loaded.folder, device, load=lambda _data, _key, _folder: readable.splits)
+
+
+def _model(context: Context[Any], bench: Workbench) -> ModelReport:
+    from tunekit.training.device import threads
+    from tunekit.training.loop import Session
+    from tunekit.training.probes.architecture import measure_model
+
+    config = context.config()
+    with threads(config.threads):
+        return measure_model(Session(config, bench))
+
+
+def _pictures(loaded: Loaded, readable: Readable) -> Pictures:
+    from tunekit.training.pictures import before_and_after, by_class
+
+    config = loaded.recipe.training_config(UNKNOWN)
+    names = (entry if isinstance(entry, str) else next(iter(entry)) for entry in config.data.augment)
+    try:
+        augmented = before_and_after(config, readable.splits)
+    except UserError:
+        augmented = []  # it is told of the model, which cannot be trained so
+    return Pictures(by_class(readable.splits.train), augmented, ", ".join(names))
+
+
+def _fallback(report: DataReport) -> Facts:
+    """What the data alone say."""
+    sizes = {one.split: one.size for one in report.splits}
+    train = report.split("train")
+    classes = len(train.classes) if train is not None and train.classes and not report.target_axes else None
+    return replace(UNKNOWN, n_train=sizes.get("train", 0), n_val=sizes.get("val", 0), classes=classes)

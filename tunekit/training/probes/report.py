@@ -1,0 +1,205 @@
+"""The data as `tunekit inspect` tells them: all three splits, what they share, their files. Judges nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from tunekit.measured import (
+    DataReport,
+    Files,
+    FileSize,
+    InputReport,
+    NearConstant,
+    Numbers,
+    SharedReport,
+    SplitReport,
+)
+from tunekit.training.data import LoaderSplit, file_of
+from tunekit.training.probes.dataset import count_positions, measure_samples
+from tunekit.training.probes.looked import EXAMPLES, Looked
+from tunekit.training.probes.values import measure_input, measure_near_constant
+from tunekit.training.unreadable import Readable
+
+FILES = 5_000  # of a split whose headers are read
+SIZES = 5  # told
+COLUMNS = 20  # of targets that are told
+FENCE = 3.0  # quartile ranges off the quartiles, from which a value lies far out (Tukey 1977)
+CLASSES = 10_000  # more different whole numbers are no classes
+
+
+def measure_report(readable: Readable, task: str) -> DataReport:
+    """The report of data that were read. `task`: as the recipe has it."""
+    splits = readable.splits
+    every = {"train": splits.train, "val": splits.val, "test": splits.test}
+    looked = {name: Looked(split) for name, split in every.items() if split is not None}
+    train, val = looked["train"], looked["val"]
+    digests = {name: one.hashes() for name, one in looked.items() if one.by_rows}
+    samples = None
+    if not isinstance(splits.train, LoaderSplit):
+        samples = measure_samples(train, val, splits, task)
+    features = _words(getattr(splits, "features", None))
+    inputs = _inputs(train, features)
+    return DataReport(
+        splits=tuple(_split(name, one, digests.get(name, []), task) for name, one in looked.items()),
+        class_names=_class_names(readable),
+        inputs=inputs,
+        near_constant=_near_constant(train, inputs, features),
+        targets=_numbers(train) if task == "regression" else (),
+        shared=_shared(looked, digests),
+        unreadable=readable.unreadable,
+        files=_files(readable.parts.train),
+        samples=samples,
+        target_axes=samples.labels.axes if samples is not None and samples.labels is not None else 0,
+    )
+
+
+def _split(name: str, looked: Looked, digests: list[bytes], task: str) -> SplitReport:
+    numbers = looked.numbers()
+    inputs = numbers.inputs
+    return SplitReport(
+        split=name,
+        size=looked.size,
+        seen=len(looked.picks),
+        not_finite=numbers.not_finite.count,
+        repeated=len(digests) - len(set(digests)),
+        classes=_classes(looked.targets, task),
+        mean=None if inputs is None else inputs.mean,
+        std=None if inputs is None else inputs.std,
+        features=None if inputs is None else inputs.features,
+        constant_features=None if inputs is None else inputs.constant_features,
+    )
+
+
+def _classes(targets: Tensor | None, task: str) -> dict[int, int] | None:
+    """Samples by class; of several labels a sample, those that have each; of classes a token or pixel, positions."""
+    if targets is None or task == "regression" or targets.is_complex() or not len(targets):
+        return None
+    if task == "multilabel" and targets.dim() == 2:
+        return dict(enumerate((targets > 0.5).sum(0).tolist()))
+    if targets.is_floating_point():
+        whole = torch.isfinite(targets).all() and bool((targets == targets.round()).all())
+        if task != "binary" or not whole:
+            return None
+        targets = targets.long()
+    if targets.dim() > 1 and targets.shape[1:].numel() > 1:
+        return count_positions(targets)
+    values, counts = targets.long().unique(return_counts=True)
+    if len(values) > CLASSES:
+        return None
+    return {int(value): int(count) for value, count in zip(values.tolist(), counts.tolist(), strict=True)}
+
+
+def _inputs(train: Looked, features: Sequence[str] | None) -> tuple[InputReport, ...]:
+    """Every input with a row a sample, as it is stored; of others what they are."""
+    if not train.batches:
+        return ()
+    stored, names, first = train.stored(), train.row_names(), train.batches[0]
+    columns = [[batch[place] for batch in stored if place < len(batch)] for place in range(len(names))]
+    inputs = [measure_input(name, parts, features) for name, parts in zip(names, columns, strict=True) if parts]
+    for name, value in zip(first.names, first.inputs, strict=True):
+        if name not in names:
+            dtype = str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else type(value).__name__
+            inputs.append(InputReport(name, "other", dtype, (), None, None, 0, (), None))
+    return tuple(inputs)
+
+
+def _near_constant(
+    train: Looked, inputs: Sequence[InputReport], features: Sequence[str] | None
+) -> tuple[NearConstant, ...]:
+    place = next((place for place, one in enumerate(inputs) if one.kind == "table"), None)
+    if place is None:
+        return ()
+    return measure_near_constant([batch[place] for batch in train.stored()], features)
+
+
+def _numbers(train: Looked) -> tuple[Numbers, ...]:
+    if train.targets is None or train.targets.is_complex():
+        return ()
+    table = train.targets.reshape(len(train.targets), -1).double().numpy()
+    columns = [] if table.shape[1] > COLUMNS else list(table.T)
+    return tuple(
+        _column(str(number) if len(columns) > 1 else "target", values, train.picks)
+        for number, values in enumerate(columns)
+        if np.isfinite(values).any()
+    )
+
+
+def _column(name: str, values: Any, picks: Tensor) -> Numbers:
+    finite = np.isfinite(values)
+    known = values[finite]
+    low, high = np.quantile(known, [0.25, 0.75])
+    beyond = np.maximum(low - values, values - high)
+    far = finite & (beyond > FENCE * (high - low)) if high > low else np.zeros(len(values), dtype=bool)
+    order = np.argsort(-np.where(far, beyond, -np.inf), kind="stable")[: min(EXAMPLES, int(far.sum()))]
+    return Numbers(
+        name=name,
+        mean=float(known.mean()),
+        std=float(known.std()),
+        lowest=float(known.min()),
+        highest=float(known.max()),
+        outliers=int(far.sum()),
+        examples=tuple(int(picks[int(i)]) for i in order),
+    )
+
+
+def _shared(looked: dict[str, Looked], digests: dict[str, list[bytes]]) -> tuple[SharedReport, ...]:
+    pairs = [pair for pair in (("train", "val"), ("train", "test"), ("val", "test")) if set(pair) <= set(digests)]
+    shared = []
+    for first, second in pairs:
+        known = set(digests[first])
+        places = [place for place, digest in enumerate(digests[second]) if digest in known]
+        examples = tuple(int(looked[second].picks[place]) for place in places[:EXAMPLES])
+        shared.append(SharedReport(first, second, len(places), len(places) / max(1, len(digests[second])), examples))
+    return tuple(shared)
+
+
+def _class_names(readable: Readable) -> tuple[str, ...] | None:
+    """As the splits say them, or else the training data's attribute `classes`, as torchvision's data sets have it."""
+    names = _words(getattr(readable.splits, "classes", None))
+    return names or _words(getattr(_dataset(readable.parts.train), "classes", None))
+
+
+def _words(names: object) -> tuple[str, ...] | None:
+    if not isinstance(names, list | tuple) or not names:
+        return None
+    return tuple(map(str, names)) if all(isinstance(name, str | int) for name in names) else None
+
+
+def _dataset(part: Any) -> Any:
+    if isinstance(part, DataLoader):
+        part = part.dataset
+    plain = isinstance(part, Subset) and type(part) is Subset
+    return part.dataset if plain else part
+
+
+def _files(part: Any) -> Files | None:
+    """The sizes of image files by their headers."""
+    from PIL import Image
+
+    dataset = _dataset(part)
+    try:
+        size = len(dataset)
+    except TypeError:
+        return None  # a stream
+    picks = torch.linspace(0, size - 1, min(FILES, size)).long().tolist() if size else []
+    if not picks or file_of(dataset, picks[0]) is None:
+        return None
+    sizes: Counter[tuple[int, int, str]] = Counter()
+    for index in picks:
+        path = file_of(dataset, index)
+        try:
+            with Image.open(path or "") as image:
+                sizes[(*image.size, str(image.mode))] += 1
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue  # no image, or one that cannot be read, which is told elsewhere
+    if not sizes:
+        return None
+    commonest = tuple(FileSize(*key, count) for key, count in sizes.most_common(SIZES))
+    return Files(size, sizes.total(), commonest, len(sizes))
