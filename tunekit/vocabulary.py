@@ -48,6 +48,9 @@ class StopRule:
     window: int = 10
     solved_loss: float | None = None  # ends when three batches in a row are at or below this loss ...
     solved_metric: float | None = None  # ... and at or above this metric (accuracy)
+    patience: int | None = None  # ends when so many validations in a row were no better than the best before them ...
+    min_delta: float = 0.0  # ... by more than this
+    maximize: bool = False  # whether the metric of validation is better the higher it is
 
     def diverged_at(self, losses: Sequence[float], checked: int = 0) -> int | None:
         """Index of the iteration at which the curve counts as diverged, or None. `checked`: known to be sound."""
@@ -79,6 +82,24 @@ class StopRule:
                 good = good and metrics[index] >= self.solved_metric
             run = run + 1 if good else 0
             if run == 3:
+                return index
+        return None
+
+    def stale_at(self, validations: Sequence[float | None]) -> int | None:
+        """Index of the iteration at whose validation patience ran out, or None. `validations`: the metric by iteration,
+        None between the ends of epochs. What is not finite is no better than anything."""
+        if self.patience is None:
+            return None
+        best, waited = -math.inf, 0
+        for index, value in enumerate(validations):
+            if value is None:
+                continue
+            score = value if self.maximize else -value
+            if math.isfinite(score) and score > best + self.min_delta:
+                best, waited = score, 0
+            else:
+                waited += 1
+            if waited >= self.patience:
                 return index
         return None
 

@@ -120,6 +120,25 @@ class TestPlan:
         assert bool(result.handoff) == any(r.iterations == 200 and "seed" not in r.params for r in records)
 
 
+class TestPatience:
+    def test_a_run_that_waits_in_vain_is_stopped_early_and_this_is_said(self):
+        steps = {"fine-run": {"patience": 2, "seeds": 1}}
+        _, records, result = fine(lambda r: ended(r, 0.2, best_epoch=3), steps=steps)
+        assert {record.iterations for record in records} == {5 * 20}
+        assert {record.request.until for record in records} == {10 * 20}
+        assert result.table[0]["verdict"] == "best, stopped early at epoch 5"
+        assert result.table[0]["at epoch"] == 3
+
+    def test_one_that_reaches_its_end_is_not(self):
+        _, _, result = fine(lambda r: ended(r, 0.2, best_epoch=8), steps={"fine-run": {"patience": 2, "seeds": 1}})
+        assert result.table[0]["verdict"] == "best"
+
+    def test_it_is_no_part_of_a_trainings_name(self):
+        plain, patient = (context_of("fine-run", GRID, steps={"fine-run": {"patience": p}}) for p in (None, 3))
+        goals = [{request.goal for request in trainings(fine_run.plan(context, []))} for context in (plain, patient)]
+        assert goals[0] == goals[1]
+
+
 class TestJudge:
     def test_the_best_epoch_counts_not_the_last(self):
         _, _, result = fine(lambda r: ended(r, 0.2 + abs(math.log10(r.config.lr / 3e-3)), best_epoch=6))

@@ -35,6 +35,7 @@ from tunekit.steps.fine_run.plan import (
     ranked_runs,
     space,
     stays_untouched,
+    stopped_early,
     value_of,
 )
 from tunekit.steps.noise import diverged
@@ -185,7 +186,9 @@ def _row(context: Context[FineRun], record: Record, ranked: Sequence[Record]) ->
     elif best is None:
         word = f"diverged at {diverged(record)}" if diverged(record) else "no finite value"
     else:
-        word = "best" if ranked and record is ranked[0] else ""
+        early = stopped_early(context, record)
+        words = ["best"] if ranked and record is ranked[0] else []
+        word = ", ".join([*words, *([] if early is None else [f"stopped early at epoch {early:g}"])])
     value, epoch = (best[2], best[1] / context.iterations_per_epoch(record.params)) if best else (None, None)
     return {**record.params, context.metric: value, "at epoch": epoch, "verdict": word}
 
