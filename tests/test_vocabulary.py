@@ -137,6 +137,14 @@ class TestRows:
         assert (named[f"train_{metric}"], named[f"val_{metric}"]) == (row.train_metric, row.val_metric)
         assert judged_by(columns(metric)) == metric
 
+    @pytest.mark.parametrize("metric", ["accuracy", "loss"])
+    def test_where_weights_are_averaged_the_raw_ones_have_columns_of_their_own(self, metric):
+        row = Row(3, 0.5, 0.1, 2.0, 2.0, 1.0, 1.0, 3.0, 3.0)
+        assert cells(row, metric) == cells(row._replace(raw_val_loss=None, raw_val_metric=None), metric)
+        named = dict(zip(columns(metric, True), cells(row, metric, True), strict=True))
+        assert (named[f"val_{metric}"], named["raw_val_loss"], named[f"raw_val_{metric}"]) == (1.0, 3.0, 3.0)
+        assert judged_by(columns(metric, True)) == metric
+
     @pytest.mark.parametrize("header", [(), ("a",), ("iteration", "epoch"), (*columns("mae"), "x"), ("val_mae",)])
     def test_other_headers_are_no_trainings(self, header):
         assert judged_by(header) is None

@@ -486,3 +486,37 @@ class TestPatience:
         advance(config, 12, workspace)
         assert self.ends(config, workspace, patience=2, **self.rule) == 15
         assert entry_of(config, workspace).iterations() == 15
+
+
+def test_averaged_weights_stand_beside_the_raw_ones_and_are_those_that_are_kept(config, workspace, tmp_path):
+    """The raw columns are those of the training without an average; cut and resumed they are the same."""
+    averaged = replace(config, ema=0.9)
+    for until in (7, 23):
+        advance(averaged, until, workspace)
+    (tmp_path / "other").mkdir()
+    whole = Workspace(str(tmp_path / "other" / "trainings"), str(tmp_path / "other"), "cpu")
+    advance(averaged, 23, whole)
+    assert content(averaged, workspace) == content(averaged, whole)
+    advance(config, 23, workspace)
+    plain, both = (entry_of(one, workspace).rows() for one in (config, averaged))
+    assert both["raw_val_loss"] == plain["val_loss"]
+    assert both["raw_val_accuracy"] == plain["val_accuracy"]
+    assert both["val_loss"] != plain["val_loss"]
+    scores = [value for value in both["val_accuracy"] if value is not None]
+    from tunekit.training.loop import Session
+
+    session = Session(averaged, Worker()._workbench(workspace))
+    kept = torch.load(entry_of(averaged, workspace).weights, weights_only=True)["model"]
+    session.averaged.module.load_state_dict(kept)
+    assert session.evaluate().score == max(scores)
+
+
+def test_a_diagnosis_of_such_a_training_reads_what_is_judged(config, workspace):
+    from tunekit.logs.readers import tunekit as reader
+
+    averaged = replace(config, ema=0.9)
+    advance(averaged, 60, workspace)
+    log = reader.read(entry_of(averaged, workspace).path / "metrics.csv")[0]
+    rows = entry_of(averaged, workspace).rows()
+    assert list(log.val.y) == [value for value in rows["val_loss"] if value is not None]
+    assert [list(one.val.y) for one in log.metrics if one.val][0] == [v for v in rows["val_accuracy"] if v is not None]

@@ -213,3 +213,30 @@ class TestJudge:
     def test_runs_that_cannot_be_continued_are_said(self):
         facts = {"shareable": False, "notes": ("an iterable",)}
         assert found(fine(by_rate, facts=facts)[2], "not_repeatable").message == "an iterable"
+
+
+class TestAveraging:
+    def told(self, raw, **changes):
+        def answer(request):
+            record = ended(request, 0.2, best_epoch=5)
+            column = [None if v is None else raw for v in record.rows["val_accuracy"]]
+            return replace(record, rows={**record.rows, "raw_val_accuracy": column})
+
+        return fine(answer, ema=0.99, steps={"fine-run": {"seeds": 1}})[2]
+
+    def test_what_it_was_worth_is_said(self):
+        note = found(self.told(0.75), "ema_compared")
+        assert note.evidence == {"averaged": pytest.approx(0.8), "raw": 0.75}
+        assert note.message == (
+            "averaged over some 100 iterations, the weights validate better by 5.0 %: "
+            "val_accuracy 80.0 % against 75.0 % of the raw ones"
+        )
+        assert not note.advice
+
+    def test_an_average_that_lags_behind_has_its_advice(self):
+        note = found(self.told(0.9), "ema_compared")
+        assert "worse by 10.0 %" in note.message
+        assert "smaller `ema`" in note.advice[0]
+
+    def test_without_an_average_nothing_is(self):
+        assert "ema_compared" not in codes(fine(by_rate)[2])

@@ -16,6 +16,7 @@ from tunekit.steps.context import Context, described
 from tunekit.steps.estimate import Estimate, counting_error, cross_fitted, standard_error
 from tunekit.steps.fine_run.findings import (
     CODES,
+    averaging,
     edges,
     findings_on_diverged,
     findings_on_runs,
@@ -82,7 +83,7 @@ def judge(context: Context[FineRun], records: Sequence[Record]) -> Judgement:
     values = _over_seeds(context, best, runs)
     findings += findings_on_runs(context, ranked, reached, values)
     findings += baselines.findings(context, beside, candidates, ": that one is handed on")
-    findings += [*edges(context, best), *undecided(context, ranked)]
+    findings += [*edges(context, best), *undecided(context, ranked), *averaging(context, best, reached)]
     epoch = iteration / context.iterations_per_epoch(best.params)
     handoff = BestRun(
         values=best.params,
