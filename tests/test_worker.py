@@ -519,4 +519,5 @@ def test_a_diagnosis_of_such_a_training_reads_what_is_judged(config, workspace):
     log = reader.read(entry_of(averaged, workspace).path / "metrics.csv")[0]
     rows = entry_of(averaged, workspace).rows()
     assert list(log.val.y) == [value for value in rows["val_loss"] if value is not None]
-    assert [list(one.val.y) for one in log.metrics if one.val][0] == [v for v in rows["val_accuracy"] if v is not None]
+    [accuracy] = [list(one.val.y) for one in log.metrics if one.val and one.name == "accuracy"]
+    assert accuracy == [value for value in rows["val_accuracy"] if value is not None]
