@@ -21,7 +21,8 @@ from tunekit.configuration import Subset as Few
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, TensorSplit, as_batch
 from tunekit.training.memory import in_memory
 from tunekit.training.order import epoch_order, split_indices, tiny_subset
-from tunekit.training.sources import _split_of, read_splits, reduced
+from tunekit.training.sources import read_splits, reduced
+from tunekit.training.sources.splits import _split_of
 from tunekit.vocabulary import UserError
 
 

@@ -6,10 +6,10 @@ import torch
 from torch.utils.data import Subset, TensorDataset
 
 from tunekit.measured import GroupsShared
-from tunekit.training.builtin_sources import Parts
 from tunekit.training.data import Batch, Splits, TensorSplit
-from tunekit.training.grouping import divided_groups, given_groups, shared_groups
 from tunekit.training.memory import pack, unpack
+from tunekit.training.sources.grouping import divided_groups, given_groups, shared_groups
+from tunekit.training.sources.parts import Parts
 
 
 class Named(TensorDataset):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from tunekit.measured import GroupsShared
-from tunekit.training.builtin_sources import Parts
+from tunekit.training.sources.parts import Parts
 
 Names = Sequence[str | int | float]
 

@@ -1,8 +1,7 @@
-"""Where data come from: a source that is built in (builtin_sources.py) or a person's own callable; their splits."""
+"""Splits of what a source gives: divided, normalised, reduced to a few samples, moved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,56 +10,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
-from tunekit.configuration import DataSpec, digest
-from tunekit.recipe import check_arguments, construct, resolve
-from tunekit.recipe.text import kind_of, shortened
-from tunekit.telling import refused
-from tunekit.training.builtin_sources import PATHS, SOURCES, Parts, torchvision_set, why
+from tunekit.configuration import DataSpec
 from tunekit.training.control import BlankLoader, blanked
 from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
-from tunekit.training.grouping import divided_groups, given_groups, shared_groups
 from tunekit.training.memory import in_memory
 from tunekit.training.order import first_samples, split_indices, tiny_subset
-from tunekit.training.seeds import seed_everything
+from tunekit.training.sources.entries import load_parts
+from tunekit.training.sources.grouping import divided_groups, given_groups, shared_groups
 from tunekit.training.structure import by_rows
 from tunekit.vocabulary import UserError
 
 ENDLESS = 10_000
 """Batches after which an iterable counts as a stream without an end."""
-
-
-def load_parts(data: DataSpec, folder: Path) -> Parts:
-    """Read a source or call a person's function. Errors: UserError."""
-    key, target, args = "data.target", data.target, dict(data.args)
-    if target in SOURCES or target.startswith("torchvision:"):
-        for name in PATHS:
-            if name in args:
-                args[name] = _place(args[name], folder, name)
-        source: Callable[..., Parts] = SOURCES.get(target, torchvision_set)
-        if target not in SOURCES:
-            args = {"name": target.partition(":")[2], **args}
-        check_arguments(source, args, f"data.args: {target}")
-        try:
-            return source(**args)
-        except (TypeError, AttributeError, LookupError) as error:
-            raise UserError(f"data.args: {target}: {refused(error)}") from None
-    if ":" not in target:
-        raise UserError(
-            f"{key}: no source {target!r}; one of {', '.join(SOURCES)}, torchvision:NAME or module:callable"
-        )
-    function = resolve(target, folder, key)
-    seed_everything(data.seed, "data")  # a split that it draws is the same in each process
-    return _parts_of(construct(function, key, target, **args), target)
-
-
-def _place(value: object, folder: Path, name: str) -> Path:
-    """A path of the recipe's, from its folder. Errors: UserError."""
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise UserError(f"data.args.{name}: must be a path, not {kind_of(value)}")
-    try:
-        return (folder / value).resolve()
-    except OSError as error:
-        raise UserError(f"data.args.{name}: {shortened(value)}: {why(error)}") from None
 
 
 def read_splits(data: DataSpec, folder: Path) -> Splits:
@@ -129,28 +90,6 @@ def moved(splits: Splits, device: torch.device) -> Splits:
         return splits
     test = None if splits.test is None else _moved(splits.test, device)
     return replace(splits, train=_moved(splits.train, device), val=_moved(splits.val, device), test=test)
-
-
-def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
-    """Size and time of the files that the data's arguments name: part of every training's key."""
-    digests: dict[str, str] = {}
-    for value in data.args.values():
-        if isinstance(value, str) and len(value) < 1000 and (folder / value).exists():
-            path = (folder / value).resolve()
-            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())[:10_000]
-            stats = [(str(file.relative_to(path)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-            digests[value] = digest(stats)
-    return digests
-
-
-def _parts_of(data: object, target: str) -> Parts:
-    if isinstance(data, tuple | list) and 2 <= len(data) <= 3 and not hasattr(data, "tensors"):
-        return Parts(*data)
-    if hasattr(data, "__getitem__") or hasattr(data, "__iter__"):
-        return Parts(data)
-    raise UserError(
-        f"data.target: {target} must return (train, val), (train, val, test) or a dataset, not {type(data).__name__}"
-    )
 
 
 def _split_of(part: Any) -> Split | LoaderSplit:
