@@ -137,6 +137,14 @@ class TestRows:
         assert (named[f"train_{metric}"], named[f"val_{metric}"]) == (row.train_metric, row.val_metric)
         assert judged_by(columns(metric)) == metric
 
+    @pytest.mark.parametrize("metric", ["accuracy", "loss"])
+    def test_where_weights_are_averaged_the_raw_ones_have_columns_of_their_own(self, metric):
+        row = Row(3, 0.5, 0.1, 2.0, 2.0, 1.0, 1.0, 3.0, 3.0)
+        assert cells(row, metric) == cells(row._replace(raw_val_loss=None, raw_val_metric=None), metric)
+        named = dict(zip(columns(metric, True), cells(row, metric, True), strict=True))
+        assert (named[f"val_{metric}"], named["raw_val_loss"], named[f"raw_val_{metric}"]) == (1.0, 3.0, 3.0)
+        assert judged_by(columns(metric, True)) == metric
+
     @pytest.mark.parametrize("header", [(), ("a",), ("iteration", "epoch"), (*columns("mae"), "x"), ("val_mae",)])
     def test_other_headers_are_no_trainings(self, header):
         assert judged_by(header) is None
@@ -289,6 +297,31 @@ class TestSolved:
             done = min(len(losses), done + pieces[done % len(pieces)])
             found = rule.solved_at(losses[:done], [], before)
         assert found == rule.solved_at(losses, [])
+
+
+class TestStale:
+    def test_so_many_validations_in_a_row_without_a_better_one_end_it(self):
+        rule = StopRule(patience=2)
+        assert rule.stale_at([None, 1.0, None, 0.9, None, 0.95, None, 0.9, None, 0.1]) == 7
+        assert rule.stale_at([1.0, 1.1, 0.9, 0.95]) is None
+
+    def test_better_is_higher_where_the_metric_is_and_by_more_than_asked(self):
+        assert StopRule(patience=2, maximize=True).stale_at([0.5, 0.6, 0.7, 0.7, 0.7]) == 4
+        # 0.55 is better than 0.5 by no more than 0.1, 0.65 is.
+        assert StopRule(patience=2, maximize=True, min_delta=0.1).stale_at([0.5, 0.55, 0.65, 0.7, 0.74]) == 4
+
+    def test_what_is_not_finite_is_no_better_than_anything(self):
+        assert StopRule(patience=2).stale_at([math.nan, math.inf, 1.0]) == 1
+        assert StopRule(patience=2).stale_at([1.0, -math.inf, 0.5]) is None
+
+    def test_without_patience_nothing_ends(self):
+        assert StopRule().stale_at([1.0] * 100) is None
+
+    @given(st.lists(st.sampled_from([None, 0.1, 0.2, 0.3, math.nan]), max_size=40), st.integers(1, 5))
+    def test_more_patience_never_ends_a_training_earlier(self, validations, patience):
+        ends = [StopRule(patience=wait).stale_at(validations) for wait in (patience, patience + 1)]
+        first, second = (math.inf if end is None else end for end in ends)
+        assert first < second or first == second == math.inf
 
 
 def test_record_gives_training_columns_and_validations(make_config):

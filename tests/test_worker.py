@@ -2,6 +2,7 @@ import io
 import math
 import os
 import shutil
+import typing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from tunekit.stopping import Stop
 from tunekit.store import Store
 from tunekit.vocabulary import Measurement, StopRule, Training, UserError
-from tunekit.worker import Worker, Workspace, _Writer
+from tunekit.worker import Worker, Workspace, _Writer, stopped_early_at
 
 
 @pytest.fixture
@@ -454,3 +455,69 @@ def test_a_configuration_of_another_training_leads_nowhere_else(config, workspac
     (entry.path / "config.json").write_text(text.replace('"seed": 0', '"seed": "../../x"'))
     with pytest.raises(UserError, match="is gone or damaged"):
         store.by_name(entry.path.name)
+
+
+class TestPatience:
+    """Of rows that are there by chance the rule takes those that are its own: 5 iterations are an epoch."""
+
+    def ends(self, config, workspace, **stop):
+        request = Training(config, 60, {}, StopRule(**stop), purpose="test")
+        list(Worker().work(request, workspace))
+        return stopped_early_at(request, entry_of(config, workspace).rows(60))
+
+    # A metric that can get no better by so much: patience counts from the first validation on.
+    rule: typing.ClassVar = {"maximize": True, "min_delta": 2.0}
+
+    def test_it_ends_where_it_runs_out_and_more_of_it_goes_on_with_the_same_training(self, config, workspace, tmp_path):
+        assert self.ends(config, workspace, patience=2, **self.rule) == 15
+        assert entry_of(config, workspace).iterations() == 15
+        assert self.ends(config, workspace, patience=4, **self.rule) == 25
+        (tmp_path / "other").mkdir()
+        whole = Workspace(str(tmp_path / "other" / "trainings"), str(tmp_path / "other"), "cpu")
+        advance(config, 25, whole)
+        assert content(config, workspace) == content(config, whole)
+
+    def test_less_of_it_finds_its_own_end_in_a_longer_training(self, config, workspace, monkeypatch):
+        advance(config, 60, workspace)
+        monkeypatch.setattr("tunekit.training.loop.Session.__init__", lambda *args: pytest.fail("trained again"))
+        assert self.ends(config, workspace, patience=3, **self.rule) == 20
+
+    def test_a_training_that_was_interrupted_waits_on_from_what_it_had_seen(self, config, workspace):
+        advance(config, 12, workspace)
+        assert self.ends(config, workspace, patience=2, **self.rule) == 15
+        assert entry_of(config, workspace).iterations() == 15
+
+
+def test_averaged_weights_stand_beside_the_raw_ones_and_are_those_that_are_kept(config, workspace, tmp_path):
+    """The raw columns are those of the training without an average; cut and resumed they are the same."""
+    averaged = replace(config, ema=0.9)
+    for until in (7, 23):
+        advance(averaged, until, workspace)
+    (tmp_path / "other").mkdir()
+    whole = Workspace(str(tmp_path / "other" / "trainings"), str(tmp_path / "other"), "cpu")
+    advance(averaged, 23, whole)
+    assert content(averaged, workspace) == content(averaged, whole)
+    advance(config, 23, workspace)
+    plain, both = (entry_of(one, workspace).rows() for one in (config, averaged))
+    assert both["raw_val_loss"] == plain["val_loss"]
+    assert both["raw_val_accuracy"] == plain["val_accuracy"]
+    assert both["val_loss"] != plain["val_loss"]
+    scores = [value for value in both["val_accuracy"] if value is not None]
+    from tunekit.training.loop import Session
+
+    session = Session(averaged, Worker()._workbench(workspace))
+    kept = torch.load(entry_of(averaged, workspace).weights, weights_only=True)["model"]
+    session.averaged.module.load_state_dict(kept)
+    assert session.evaluate().score == max(scores)
+
+
+def test_a_diagnosis_of_such_a_training_reads_what_is_judged(config, workspace):
+    from tunekit.logs.readers import tunekit as reader
+
+    averaged = replace(config, ema=0.9)
+    advance(averaged, 60, workspace)
+    log = reader.read(entry_of(averaged, workspace).path / "metrics.csv")[0]
+    rows = entry_of(averaged, workspace).rows()
+    assert list(log.val.y) == [value for value in rows["val_loss"] if value is not None]
+    [accuracy] = [list(one.val.y) for one in log.metrics if one.val and one.name == "accuracy"]
+    assert accuracy == [value for value in rows["val_accuracy"] if value is not None]

@@ -149,8 +149,11 @@ class Entry:
         Errors: UserError on a full disk.
         """
         start = self.metrics_bytes() if start is None else start
-        lines = [",".join(columns(metric))] if start == 0 else []
-        lines += [",".join("" if cell is None else _text(cell) for cell in cells(row, metric)) for row in rows]
+        averaged = self.config.ema is not None
+        lines = [",".join(columns(metric, averaged))] if start == 0 else []
+        lines += [
+            ",".join("" if cell is None else _text(cell) for cell in cells(row, metric, averaged)) for row in rows
+        ]
         data = "".join(f"{line}\n" for line in lines).encode()
         self._write(self.path / METRICS, start, data)
         return start + len(data)

@@ -39,7 +39,7 @@ from tunekit.vocabulary import (
     Training,
     UserError,
 )
-from tunekit.worker import Workspace, is_finished
+from tunekit.worker import Workspace, is_finished, stopped_early_at
 
 KEPT = 5  # trainings of a step whose weights stay
 UNDECIDING = ("device", "checkpoint_bytes", "weights_bytes")  # facts on which no result depends
@@ -320,6 +320,8 @@ class Supervisor:
         if isinstance(request, Measurement):
             return Record(request, values=entry.measurement(request.goal) or {})
         rows = entry.rows(request.until)
+        end = stopped_early_at(request, rows)
+        rows = {name: column[:end] for name, column in rows.items()}
         validations = sum(value is not None for value in rows.get("val_loss", ()))
         found = entry.validations(validations)
         losses = by_batch(found.losses)

@@ -48,6 +48,9 @@ class StopRule:
     window: int = 10
     solved_loss: float | None = None  # ends when three batches in a row are at or below this loss ...
     solved_metric: float | None = None  # ... and at or above this metric (accuracy)
+    patience: int | None = None  # ends when so many validations in a row were no better than the best before them ...
+    min_delta: float = 0.0  # ... by more than this
+    maximize: bool = False  # whether the metric of validation is better the higher it is
 
     def diverged_at(self, losses: Sequence[float], checked: int = 0) -> int | None:
         """Index of the iteration at which the curve counts as diverged, or None. `checked`: known to be sound."""
@@ -79,6 +82,24 @@ class StopRule:
                 good = good and metrics[index] >= self.solved_metric
             run = run + 1 if good else 0
             if run == 3:
+                return index
+        return None
+
+    def stale_at(self, validations: Sequence[float | None]) -> int | None:
+        """Index of the iteration at whose validation patience ran out, or None. `validations`: the metric by iteration,
+        None between the ends of epochs. What is not finite is no better than anything."""
+        if self.patience is None:
+            return None
+        best, waited = -math.inf, 0
+        for index, value in enumerate(validations):
+            if value is None:
+                continue
+            score = value if self.maximize else -value
+            if math.isfinite(score) and score > best + self.min_delta:
+                best, waited = score, 0
+            else:
+                waited += 1
+            if waited >= self.patience:
                 return index
         return None
 
@@ -184,21 +205,33 @@ class Row(NamedTuple):
     train_metric: float | None  # None where that of a batch says nothing of the whole
     val_loss: float | None  # at the ends of epochs
     val_metric: float | None
+    raw_val_loss: float | None = None  # of the weights themselves, where validation sees their average
+    raw_val_metric: float | None = None
 
 
-def columns(metric: str) -> tuple[str, ...]:
-    """The header of a training's metrics.csv: the fields of Row under the metric's name, each once.
+RAW = "raw_"
+"""Before a validation's column: that of the weights themselves, beside that of their average."""
 
-    >>> columns("loss"), columns("mae")[-1]
-    (('iteration', 'epoch', 'lr', 'train_loss', 'val_loss'), 'val_mae')
+
+def _names(metric: str, averaged: bool) -> list[str]:
+    fields = Row._fields if averaged else [name for name in Row._fields if not name.startswith(RAW)]
+    return [name.replace("metric", metric) for name in fields]
+
+
+def columns(metric: str, averaged: bool = False) -> tuple[str, ...]:
+    """The header of a training's metrics.csv: the fields of Row under the metric's name, each once. `averaged`: it
+    averages its weights, and says what they validate like by themselves.
+
+    >>> columns("loss"), columns("mae")[-1], columns("mae", averaged=True)[-2:]
+    (('iteration', 'epoch', 'lr', 'train_loss', 'val_loss'), 'val_mae', ('raw_val_loss', 'raw_val_mae'))
     """
-    return tuple(dict.fromkeys(name.replace("metric", metric) for name in Row._fields))
+    return tuple(dict.fromkeys(_names(metric, averaged)))
 
 
-def cells(row: Row, metric: str) -> tuple[float | None, ...]:
+def cells(row: Row, metric: str, averaged: bool = False) -> tuple[float | None, ...]:
     """The cells of a row, one for each of `columns`."""
-    names = [name.replace("metric", metric) for name in Row._fields]
-    return tuple(cell for place, cell in enumerate(row) if names[place] not in names[:place])
+    names = _names(metric, averaged)
+    return tuple(row[place] for place, name in enumerate(names) if name not in names[:place])
 
 
 def is_validation(column: str) -> bool:
@@ -209,8 +242,8 @@ def is_validation(column: str) -> bool:
 def judged_by(header: Iterable[str]) -> str | None:
     """The metric whose `columns` these are, or None where they are no training's."""
     names = tuple(header)
-    metric = names[-1].removeprefix("val_") if names else ""
-    return metric if names == columns(metric) else None
+    metric = names[-1].removeprefix(RAW).removeprefix("val_") if names else ""
+    return metric if names in (columns(metric), columns(metric, averaged=True)) else None
 
 
 @dataclass(frozen=True, eq=False)

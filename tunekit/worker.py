@@ -273,17 +273,18 @@ class _Writer:
         self.metric = metric.name
         self.losses: list[float] = list(table.get("train_loss", ()))
         self.scores = _shown(table.get(f"train_{metric.name}", ()))
+        self.validations = [value for value in table.get(f"val_{metric.name}", ()) if value is not None]
         self.checked = 0
         self.flushed = time.monotonic()
-        scored = [value for value in table.get(f"val_{metric.name}", ()) if value is not None]
         self.sign = 1.0 if metric.maximize else -1.0
-        self.best = max((self.sign * value for value in scored if math.isfinite(value)), default=-math.inf)
+        self.best = max((self.sign * value for value in self.validations if math.isfinite(value)), default=-math.inf)
         validations = sum(value is not None for value in table.get("val_loss", ()))
         self.unsaved = _Unsaved(entry.metrics_bytes(), validations)
 
     def add(self, chunk: Chunk) -> None:
         self.losses += [row.train_loss for row in chunk.rows]
         self.scores += _shown(row.train_metric for row in chunk.rows)
+        self.validations += [row.val_metric for row in chunk.rows if row.val_metric is not None]
         if chunk.evaluation is not None:
             score = chunk.rows[-1].val_metric
             if score is not None and math.isfinite(score) and self.sign * score > self.best:
@@ -298,6 +299,7 @@ class _Writer:
         return (
             stop.diverged_at(self.losses, start) is not None
             or stop.solved_at(self.losses, self.scores, start) is not None
+            or stop.stale_at(self.validations) is not None
         )
 
     def flush(self) -> None:
@@ -337,4 +339,15 @@ def is_finished(request: Training, rows: Table) -> bool:
     if len(losses) >= request.until:
         return True
     scores = _shown(rows.get(f"train_{judged_by(rows)}", ()))
-    return request.stop.diverged_at(losses) is not None or request.stop.solved_at(losses, scores) is not None
+    return (
+        request.stop.diverged_at(losses) is not None
+        or request.stop.solved_at(losses, scores) is not None
+        or stopped_early_at(request, rows) is not None
+    )
+
+
+def stopped_early_at(request: Training, rows: Table) -> int | None:
+    """The iteration (from 1) at which the request's patience ran out, or None. Rows beyond it are another request's,
+    of more patience."""
+    index = request.stop.stale_at(rows.get(f"val_{judged_by(rows)}", ()))
+    return None if index is None else index + 1

@@ -77,9 +77,11 @@ def trained(  # noqa: PLR0913 - all in which trainings of tests differ
     """
     losses = list(losses)
     scores = list(scores) if scores is not None else [math.nan] * len(losses)
-    ends = [request.stop.diverged_at(losses), request.stop.solved_at(losses, scores)]
-    count = min([index + 1 for index in ends if index is not None] + [len(losses), request.until])
     at = {per_epoch * (number + 1): value for number, value in enumerate(validations)}
+    metrics = [at[i][1] if i in at else None for i in range(1, len(losses) + 1)]
+    stop = request.stop
+    ends = [stop.diverged_at(losses), stop.solved_at(losses, scores), stop.stale_at(metrics)]
+    count = min([index + 1 for index in ends if index is not None] + [len(losses), request.until])
     iterations = range(1, count + 1)
     rows: dict[str, list[Any]] = {
         "iteration": list(iterations),

@@ -120,6 +120,25 @@ class TestPlan:
         assert bool(result.handoff) == any(r.iterations == 200 and "seed" not in r.params for r in records)
 
 
+class TestPatience:
+    def test_a_run_that_waits_in_vain_is_stopped_early_and_this_is_said(self):
+        steps = {"fine-run": {"patience": 2, "seeds": 1}}
+        _, records, result = fine(lambda r: ended(r, 0.2, best_epoch=3), steps=steps)
+        assert {record.iterations for record in records} == {5 * 20}
+        assert {record.request.until for record in records} == {10 * 20}
+        assert result.table[0]["verdict"] == "best, stopped early at epoch 5"
+        assert result.table[0]["at epoch"] == 3
+
+    def test_one_that_reaches_its_end_is_not(self):
+        _, _, result = fine(lambda r: ended(r, 0.2, best_epoch=8), steps={"fine-run": {"patience": 2, "seeds": 1}})
+        assert result.table[0]["verdict"] == "best"
+
+    def test_it_is_no_part_of_a_trainings_name(self):
+        plain, patient = (context_of("fine-run", GRID, steps={"fine-run": {"patience": p}}) for p in (None, 3))
+        goals = [{request.goal for request in trainings(fine_run.plan(context, []))} for context in (plain, patient)]
+        assert goals[0] == goals[1]
+
+
 class TestJudge:
     def test_the_best_epoch_counts_not_the_last(self):
         _, _, result = fine(lambda r: ended(r, 0.2 + abs(math.log10(r.config.lr / 3e-3)), best_epoch=6))
@@ -194,3 +213,30 @@ class TestJudge:
     def test_runs_that_cannot_be_continued_are_said(self):
         facts = {"shareable": False, "notes": ("an iterable",)}
         assert found(fine(by_rate, facts=facts)[2], "not_repeatable").message == "an iterable"
+
+
+class TestAveraging:
+    def told(self, raw, **changes):
+        def answer(request):
+            record = ended(request, 0.2, best_epoch=5)
+            column = [None if v is None else raw for v in record.rows["val_accuracy"]]
+            return replace(record, rows={**record.rows, "raw_val_accuracy": column})
+
+        return fine(answer, ema=0.99, steps={"fine-run": {"seeds": 1}})[2]
+
+    def test_what_it_was_worth_is_said(self):
+        note = found(self.told(0.75), "ema_compared")
+        assert note.evidence == {"averaged": pytest.approx(0.8), "raw": 0.75}
+        assert note.message == (
+            "averaged over some 100 iterations, the weights validate better by 5.0 %: "
+            "val_accuracy 80.0 % against 75.0 % of the raw ones"
+        )
+        assert not note.advice
+
+    def test_an_average_that_lags_behind_has_its_advice(self):
+        note = found(self.told(0.9), "ema_compared")
+        assert "worse by 10.0 %" in note.message
+        assert "smaller `ema`" in note.advice[0]
+
+    def test_without_an_average_nothing_is(self):
+        assert "ema_compared" not in codes(fine(by_rate)[2])

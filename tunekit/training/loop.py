@@ -292,6 +292,9 @@ class Session:
         self.factor.observe(evaluation.loss)
         score = evaluation.loss if by_loss else evaluation.score
         rows[-1] = rows[-1]._replace(val_loss=evaluation.loss, val_metric=score)
+        if self.averaged is not None:
+            raw = self.evaluate(model=self.model)
+            rows[-1] = rows[-1]._replace(raw_val_loss=raw.loss, raw_val_metric=raw.loss if by_loss else raw.score)
         return Chunk(rows, evaluation)
 
     @cached_property
@@ -324,13 +327,25 @@ class Session:
         return scores
 
     @torch.no_grad()
-    def evaluate(self, split: Split | None = None) -> Evaluation:
-        """Loss and metric over the validation split (or another) in eval mode, with the averaged weights where there
-        are some: batch by batch, with no more at once than a training batch holds."""
-        model = self.model if self.averaged is None else self.averaged
+    def evaluate(self, split: Split | None = None, model: nn.Module | None = None) -> Evaluation:
+        """Loss and metric over the validation split (or another), with the averaged weights where there are some (or
+        those of `model`)."""
+        tally = Tally(self.task, self.config.batch_size)
+        for batch, outputs in self.answers(self.splits.val if split is None else split, model):
+            tally.add(outputs, batch.targets, len(batch))
+            del outputs
+        self.model.train()
+        return tally.evaluation()
+
+    @torch.no_grad()
+    def answers(self, split: Split, model: nn.Module | None = None) -> Iterator[tuple[Batch, Outputs]]:
+        """The batches of a split on the device, and what the model (or its average) gives of each in eval mode, with no
+        more at once than a training batch holds."""
+        if model is None:
+            model = self.model if self.averaged is None else self.averaged
         model.eval()
-        tally, first = Tally(self.task, self.config.batch_size), True
-        for batch in self.in_batches(self.splits.val if split is None else split):
+        first = True
+        for batch in self.in_batches(split):
             batch = batch.to(self.device)
             if first:
                 # In each validation anew: torch computes some layers otherwise where hooks are on them, and a training
@@ -341,10 +356,8 @@ class Session:
                 first = False
             else:
                 outputs = self.answer(model, batch)
-            tally.add(outputs, batch.targets, len(batch))
+            yield batch, outputs
             del outputs
-        self.model.train()
-        return tally.evaluation()
 
     def in_batches(self, split: Split) -> Iterator[Batch]:
         """A batch of the recipe's size first, by which it is decided how many samples are taken at once. A last sample

@@ -16,6 +16,7 @@ from tunekit.steps.context import Context, described
 from tunekit.steps.estimate import Estimate, counting_error, cross_fitted, standard_error
 from tunekit.steps.fine_run.findings import (
     CODES,
+    averaging,
     edges,
     findings_on_diverged,
     findings_on_runs,
@@ -35,6 +36,7 @@ from tunekit.steps.fine_run.plan import (
     ranked_runs,
     space,
     stays_untouched,
+    stopped_early,
     value_of,
 )
 from tunekit.steps.noise import diverged
@@ -81,7 +83,7 @@ def judge(context: Context[FineRun], records: Sequence[Record]) -> Judgement:
     values = _over_seeds(context, best, runs)
     findings += findings_on_runs(context, ranked, reached, values)
     findings += baselines.findings(context, beside, candidates, ": that one is handed on")
-    findings += [*edges(context, best), *undecided(context, ranked)]
+    findings += [*edges(context, best), *undecided(context, ranked), *averaging(context, best, reached)]
     epoch = iteration / context.iterations_per_epoch(best.params)
     handoff = BestRun(
         values=best.params,
@@ -185,7 +187,9 @@ def _row(context: Context[FineRun], record: Record, ranked: Sequence[Record]) ->
     elif best is None:
         word = f"diverged at {diverged(record)}" if diverged(record) else "no finite value"
     else:
-        word = "best" if ranked and record is ranked[0] else ""
+        early = stopped_early(context, record)
+        words = ["best"] if ranked and record is ranked[0] else []
+        word = ", ".join([*words, *([] if early is None else [f"stopped early at epoch {early:g}"])])
     value, epoch = (best[2], best[1] / context.iterations_per_epoch(record.params)) if best else (None, None)
     return {**record.params, context.metric: value, "at epoch": epoch, "verdict": word}
 

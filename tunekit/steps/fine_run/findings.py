@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
+from typing import Any
 
 from tunekit import citations
 from tunekit.configuration import Values, short
@@ -17,7 +18,7 @@ from tunekit.steps.context import Context, described
 from tunekit.steps.fine_run.plan import NAME, FineRun, epochs_of, value_of
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
 from tunekit.steps.noise import Difference, paired, sample_losses
-from tunekit.vocabulary import Code, Finding, Record, Remedy
+from tunekit.vocabulary import RAW, Code, Finding, Record, Remedy
 
 LATE = 0.9  # of the run: a best value that lies beyond it was still being improved on
 STILL_FALLS = 0.02  # of the validation loss, from the third to the last quarter of the run
@@ -63,6 +64,15 @@ FINE_RUN_LENGTHENED = Code(
     ("set `steps.fine-run.epochs` above `steps.coarse-grid.epochs`",),
     "",
 )
+EMA_COMPARED = Code(
+    "ema_compared",
+    "note",
+    "Averaged weights were validated beside the weights themselves; the average is what counts and what is kept.",
+    "The validation metric of both at the best run's best epoch (`val_...` and `raw_val_...` in its metrics.csv).",
+    "An average over more iterations than the training has lags behind; one over few follows the weights.",
+    ("an average that validates worse is too long for the training: a smaller `ema`, or none",),
+    "Izmailov et al., 'Averaging Weights Leads to Wider Optima and Better Generalization', UAI 2018",
+)
 CODES = (
     WITHIN_NOISE,
     UNSTABLE_ACROSS_SEEDS,
@@ -74,6 +84,7 @@ CODES = (
     NO_BETTER_THAN_PRETRAINED,
     BEST_AT_EDGE,
     LATE_UNDECIDED,
+    EMA_COMPARED,
 )
 
 
@@ -122,6 +133,34 @@ def findings_on_runs(
         evidence = {"iteration": iteration, "iterations": best.iterations}
         findings.append(STILL_IMPROVING.finding(message, evidence, remedies=(longer,)))
     return findings
+
+
+def averaging(context: Context[FineRun], best: Record, reached: tuple[int, int, float]) -> list[Finding]:
+    """What averaging the weights was worth in the best run, where it is on. `reached`: its best validation."""
+    raw = dict(best.validations(f"{RAW}{context.metric}"))
+    if reached[1] not in raw:
+        return []
+    told = averaging_told(context, reached[2], raw[reached[1]])
+    evidence: Values = {"averaged": reached[2], "raw": raw[reached[1]]}
+    decay = 1 / (1 - best.request.config.ema) if best.request.config.ema else 0.0
+    message = f"averaged over some {decay:.0f} iterations, {told}"
+    return [EMA_COMPARED.finding(message, evidence, advice=None if _raw_is_better(context, evidence) else ())]
+
+
+def averaging_told(context: Context[Any], averaged: float, raw: float) -> str:
+    """Which of both weights validate better, and by how much: a sentence's part."""
+    by = context.metric_text(abs(averaged - raw))
+    values = f"{context.metric} {context.metric_text(averaged)} against {context.metric_text(raw)} of the raw ones"
+    if averaged == raw:
+        return f"the weights validate as they do by themselves: {values}"
+    word = "better" if (averaged > raw) == context.facts.maximize else "worse"
+    return f"the weights validate {word} by {by}: {values}"
+
+
+def _raw_is_better(context: Context[FineRun], evidence: Values) -> bool:
+    """Whether the raw weights are the better ones."""
+    averaged, raw = evidence["averaged"], evidence["raw"]
+    return bool(raw > averaged if context.facts.maximize else raw < averaged)
 
 
 def _counting_error(context: Context[FineRun], value: float) -> float:

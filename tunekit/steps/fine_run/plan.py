@@ -16,8 +16,8 @@ from tunekit.steps.coarse_grid.plan import other_axes
 from tunekit.steps.context import Context
 from tunekit.steps.estimate import halves_of, with_shortlist
 from tunekit.steps.noise import best_validation, diverged
-from tunekit.steps.step import Count, Epochs, Positive, Settings
-from tunekit.vocabulary import Record, Request, Training
+from tunekit.steps.step import Count, Epochs, NonNegative, Positive, Settings
+from tunekit.vocabulary import Record, Request, StopRule, Training
 
 NAME = "fine-run"
 BEST_CELL, FINER_RATE, REPEAT = "best cell", "finer rate", "repeat over seeds"
@@ -30,6 +30,8 @@ class FineRun(Settings):
     epochs: Epochs = 10
     lr_factors: tuple[Positive, ...] = (0.7, 1.4)
     seeds: Count = 3
+    patience: Count | None = None  # epochs without a better validation after which a run ends
+    min_delta: NonNegative = 0.0  # by more than which it must be better
 
     def asks_for(self, search: Mapping[str, Sequence[Any]]) -> int:  # noqa: ARG002 - the grid's best have it already
         return self.top + len(self.lr_factors) + self.seeds
@@ -117,7 +119,18 @@ def _top(context: Context[FineRun]) -> Sequence[Values]:
 
 def _training(context: Context[FineRun], params: Values, purpose: str, round_: int = 0) -> Training:
     until = epochs_of(context) * context.iterations_per_epoch(params)
-    return Training(context.config(params), until, dict(params), purpose=purpose, round=round_)
+    settings = context.settings
+    stop = StopRule(patience=settings.patience, min_delta=settings.min_delta, maximize=context.facts.maximize)
+    return Training(context.config(params), until, dict(params), stop, purpose=purpose, round=round_)
+
+
+def stopped_early(context: Context[FineRun], record: Record) -> float | None:
+    """The epoch at which patience ended a run before its time, or None."""
+    assert isinstance(record.request, Training)
+    index = record.request.stop.stale_at(record.rows.get(context.metric, ()))
+    if index is None or index + 1 >= record.request.until:
+        return None
+    return (index + 1) / context.iterations_per_epoch(record.params)
 
 
 def epochs_of(context: Context[FineRun]) -> int:
