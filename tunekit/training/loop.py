@@ -323,8 +323,9 @@ class Session:
         are some: batch by batch, with no more at once than a training batch holds."""
         model = self.model if self.averaged is None else self.averaged
         model.eval()
-        tally, first = Tally(self.task, self.config.batch_size), True
-        for batch in self.in_batches(self.splits.val if split is None else split):
+        split = self.splits.val if split is None else split
+        tally, first = Tally(self.task, self.config.batch_size, len(split)), True
+        for batch in self.in_batches(split):
             batch = batch.to(self.device)
             if first:
                 # In each validation anew: torch computes some layers otherwise where hooks are on them, and a training

@@ -22,10 +22,14 @@ from tunekit.training.meaning import (
 )
 from tunekit.training.metrics import METRICS, Metric, Shares
 from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, has_logits, main_tensor, with_main
+from tunekit.training.streaming import Streamed
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.vocabulary import UserError
 
 Loss = Callable[[Any, Any], Tensor]
+
+SUMS_TO_ONE = 1e-3  # how far probabilities of classes may be from it
+DECIMALS = 12  # of probabilities: equal scores stay equal, whichever way the processor took their exponential
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Task:
     averages = False  # a metric of the person's own is a mean over samples
     reading: Reading | None = None
     _middle: float | None = None  # the output at which a binary decision turns, once it is known
+    _squashed: bool | None = None  # whether outputs are probabilities of classes, once it is known
     _vectorized = True  # until a loss shows that it is not
 
     def __init__(self, kind: str, loss: Loss, metric: Metric, sample_loss: Loss | None = None) -> None:
@@ -276,15 +281,15 @@ class Task:
         """The metric over all that is given: a scalar; NaN where the loss itself is the metric."""
         if self.metric.own:
             return self.metric.over(outputs, self.targets(targets, any_tensor(outputs)))
-        return self.metric.over(*self._read(outputs, targets))
+        return self.metric.over(*self.read(outputs, targets))
 
     def shares(self, outputs: Outputs, targets: object) -> Shares | None:
         """What each sample adds to the metric's numerator and denominator; None where it is no such ratio."""
         if self.metric.shares is None or type(self).score is not Task.score:
             return None
-        return self.metric.shares(*self._read(outputs, targets))
+        return self.metric.shares(*self.read(outputs, targets))
 
-    def _read(self, outputs: Outputs, targets: object) -> tuple[Tensor, Any]:
+    def read(self, outputs: Outputs, targets: object) -> tuple[Tensor, Any]:
         """Outputs [B, C, ...] or like the targets, and targets, as the built-in metrics take them."""
         main = any_tensor(outputs).float()
         wanted = self._as_classes(self.targets(targets, main), main)
@@ -292,11 +297,30 @@ class Task:
             if self._middle is None:
                 self._middle = 0.5 if takes_probabilities(self.loss, main, targets) else 0.0
             main = main - self._middle
+        elif self.metric.chances and self.kind in ("binary", "multilabel"):
+            if self._middle is None:
+                self._middle = 0.5 if takes_probabilities(self.loss, main, targets) else 0.0
+            main = main if self._middle else torch.sigmoid(main.double()).round(decimals=DECIMALS)
         if self.unscored and isinstance(wanted, Tensor) and not wanted.is_floating_point():
             wanted = wanted.masked_fill(torch.isin(wanted, wanted.new_tensor(self.unscored)), -1)
         if self.kind == "classification" and self.reading is not None:
-            return self.reading.aligned(main, wanted)
+            main, wanted = self.reading.aligned(main, wanted)
+        if self.metric.chances and self.kind == "classification" and main.dim() > 1:
+            main = self._chances(main)
         return main, wanted
+
+    def _chances(self, scores: Tensor) -> Tensor:
+        """Probabilities [B, C, ...] of scores, unless they are some already, which the first ones tell. In double
+        precision: sure ones stay apart."""
+        if self._squashed is None:
+            within = bool(((scores >= 0) & (scores <= 1)).all())
+            self._squashed = within and float((scores.sum(1) - 1).abs().max()) < SUMS_TO_ONE
+        return scores.double() if self._squashed else torch.softmax(scores.double(), 1).round(decimals=DECIMALS)
+
+    @property
+    def streamed(self) -> Streamed | None:
+        """The metric as one that is fed batch by batch, where it is such a one."""
+        return self.metric.streamed if type(self).score is Task.score else None
 
     def output_size(self, targets: object) -> int | None:
         """How many outputs a built-in model needs for these targets; None where they do not tell."""
