@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from tunekit.configuration import MetricSpec, TrainingConfig, Values
 from tunekit.recipe import construct, resolve
 from tunekit.recipe.text import nearest
+from tunekit.training.balance import balanced
 from tunekit.training.foreign import foreign_metric, is_foreign
 from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric
@@ -23,8 +25,13 @@ DECISIONS = ("binary", "multilabel")
 """Tasks whose outputs are each a decision of its own."""
 
 
-def build_task(config: TrainingConfig, folder: Path) -> Task:
-    """The task, with its loss and its metric. Errors: UserError."""
+def _unknown() -> object:
+    return None
+
+
+def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], object] = _unknown) -> Task:
+    """The task, with its loss and its metric. `targets`: those of the whole training split, where weights are to be
+    counted. Errors: UserError."""
     name, loss, args = config.task, config.loss.target, dict(config.loss.args)
     if ":" in name:
         task = construct(resolve(name, folder, "task"), "task", name)
@@ -34,14 +41,20 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
     kind = KINDS[name]
     metric = build_metric(config.metric, name, folder)
     loss = kind.loss if loss == "auto" else loss
+    counted, told = balanced(args, name, targets)
+    args = dict(counted)
     if loss in LOSSES:
+        _check_alpha(loss, args, name)
         if not config.regularize:
             args.pop("label_smoothing", None)
         function = LOSSES[loss]
         check_loss(function, loss, args)
         unreduced = {**args, "reduction": "none"}
         task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
-        task.of_classes, task.weighted = loss in OF_CLASSES, bool(args.keys() & set(WEIGHTS))
+        decisions = loss == "focal" and name in DECISIONS
+        task.of_classes, task.weighted = loss in OF_CLASSES and not decisions, bool(args.keys() & set(WEIGHTS))
+        task.class_weights = _class_weights(loss, args, decisions)
+        task.notes = tuple(told)
         task.in_shape = not task.of_classes
         task.ignored = args.get("ignore_index", -100) if loss in ("cross_entropy", "nll") else None
         task.unscored = () if task.ignored is None or task.ignored < 0 else (task.ignored,)
@@ -54,8 +67,29 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         if not config.regularize and hasattr(own, "label_smoothing"):
             own.label_smoothing = 0.0
     task = Task(name, Own(own, f"loss: {loss}", args, main_tensor), metric)
+    task.notes = tuple(told)
     task.own_loss, task.asks_metric = True, config.metric.target != "auto"
     return task
+
+
+def _check_alpha(loss: str, args: Values, kind: str) -> None:
+    if loss != "focal" or args.get("alpha") is None:
+        return
+    several = isinstance(args["alpha"], list | tuple)
+    if kind in DECISIONS and (several or isinstance(args["alpha"], bool) or not 0 <= args["alpha"] <= 1):
+        raise UserError(f"loss.args: focal: alpha is the weight of 1, between 0 and 1, not {args['alpha']}")
+    if kind not in DECISIONS and not several:
+        raise UserError("loss.args: focal: alpha is a list with a weight for each class, or `balanced`")
+
+
+def _class_weights(loss: str, args: Values, decisions: bool) -> Any:
+    """What a built-in loss weighs classes by [C], or 1 against 0; None where it does not."""
+    if loss == "bce":
+        return args.get("pos_weight")
+    alpha = args.get("alpha")
+    if decisions and alpha is not None:
+        return alpha / max(1 - alpha, 1e-6)
+    return args.get("weight", alpha) if loss in OF_CLASSES else None
 
 
 def build_metric(spec: MetricSpec, kind: str, folder: Path) -> Metric:
