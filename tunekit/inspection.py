@@ -128,6 +128,8 @@ def validate(loaded: Loaded, device: str | None = None) -> Facts:
                 if loaded.recipe.get(path) != value:
                     with _told_of(f"search.{path}: {value!r}"):
                         rehearse(Session(context.config({path: value}), bench))
+    if any(note.startswith(f"{facts.metric} is no number") for note in facts.notes):
+        odd = ""  # it was said already, with the reason
     return replace(facts, notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *take_notes()))))
 
 

@@ -33,7 +33,12 @@ def faults_of(path, *overrides):
 def test_a_recipe_of_the_least_has_defaults_for_the_rest(write):
     loaded = load(write("name: r\ndata: {target: digits}\nmodel: {target: mlp}\n"))
     recipe = loaded.recipe
-    assert (recipe.task, recipe.loss.target, recipe.metric, recipe.batch_size) == ("classification", "auto", "auto", 64)
+    assert (recipe.task, recipe.loss.target, recipe.metric.target, recipe.batch_size) == (
+        "classification",
+        "auto",
+        "auto",
+        64,
+    )
     assert (recipe.optimizer.target, recipe.optimizer.lr, recipe.optimizer.weight_decay) == ("adam", 1e-3, 0.0)
     assert recipe.schedule.name == "auto"
     sweep, grid = recipe.settings("lr-sweep"), recipe.settings("coarse-grid")

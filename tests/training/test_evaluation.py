@@ -22,7 +22,7 @@ def task_of(kind="classification", metric="auto", loss="auto", folder=None):
 
 
 def in_stream(task, outputs, targets, sizes, batch_size=8):
-    tally, start = Tally(task, batch_size), 0
+    tally, start = Tally(task, batch_size, len(outputs)), 0
     for size in sizes:
         part = slice(start, start + size)
         tally.add(outputs[part], targets[part], size)

@@ -305,7 +305,14 @@ def test_a_persons_task_is_used_as_it_is(tmp_path):
 
 
 def test_shares_decisions_and_counts_are_said_by_the_metric():
-    assert {name for name, metric in METRICS.items() if metric.share} == {"accuracy", "balanced_accuracy", "f1"}
+    assert {name for name, metric in METRICS.items() if metric.share} == {
+        "accuracy",
+        "top5",
+        "balanced_accuracy",
+        "f1",
+        "auroc",
+        "average_precision",
+    }
     assert task_of("binary").metric.share
     assert [task_of(kind).metric.decides for kind in ("classification", "binary", "multilabel")] == [False, True, True]
     assert [task_of(kind).metric.counts for kind in ("classification", "binary", "regression")] == [True, True, False]

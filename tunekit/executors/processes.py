@@ -194,7 +194,7 @@ def _doing(worker: _Worker) -> str:
         what = f"at iteration {worker.done} of training {config.folder}"
     else:
         what = f"as it measured {request.probe!r}"
-    parts = (config.data.target, config.model.target, config.loss.target, config.metric.split(" ")[-1])
+    parts = (config.data.target, config.model.target, config.loss.target, config.metric.target.split(" ")[-1])
     own = ", ".join(part for part in parts if ":" in part)
     return f", {what}" + (f" (with the code of {own})" if own else "")
 

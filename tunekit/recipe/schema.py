@@ -27,6 +27,7 @@ from pydantic_core import CoreSchema, ErrorDetails
 from tunekit.configuration import (
     DataSpec,
     LossSpec,
+    MetricSpec,
     ModelSpec,
     OptimizerSpec,
     TrainingConfig,
@@ -151,7 +152,7 @@ class Recipe(_Model):
     data: Data
     model: Model
     loss: Annotated[Target, _long_form("target")] = Target(target="auto")
-    metric: str = "auto"
+    metric: Annotated[Target, _long_form("target")] = Target(target="auto")
     optimizer: Optimizer = Optimizer()
     schedule: Annotated[Schedule, _long_form(NAMES["schedule"])] = Schedule()
     batch_size: int = Field(64, gt=0, le=LARGEST_BATCH)
@@ -264,7 +265,7 @@ class Recipe(_Model):
         return TrainingConfig(
             task=self.task,
             loss=LossSpec(**self.loss.model_dump(mode="json")),
-            metric=self.metric,
+            metric=MetricSpec(**self.metric.model_dump(mode="json")),
             model=ModelSpec(**self.model.model_dump(mode="json")),
             data=DataSpec(**self.data.model_dump(mode="json"), seed=self.seed),
             optimizer=OptimizerSpec(self.optimizer.target, self.optimizer.args),

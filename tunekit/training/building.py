@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tunekit.configuration import TrainingConfig
+from tunekit.configuration import MetricSpec, TrainingConfig, Values
 from tunekit.recipe import construct, resolve
+from tunekit.recipe.text import nearest
+from tunekit.training.balance import balanced
+from tunekit.training.foreign import foreign_metric, is_foreign
 from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric
 from tunekit.training.outputs import main_tensor
 from tunekit.training.tasks import KINDS, Task, named
 from tunekit.vocabulary import UserError
 
+DECISIONS = ("binary", "multilabel")
+"""Tasks whose outputs are each a decision of its own."""
 
-def build_task(config: TrainingConfig, folder: Path) -> Task:
-    """The task, with its loss and its metric. Errors: UserError."""
+
+def _unknown() -> object:
+    return None
+
+
+def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], object] = _unknown) -> Task:
+    """The task, with its loss and its metric. `targets`: those of the whole training split, where weights are to be
+    counted. Errors: UserError."""
     name, loss, args = config.task, config.loss.target, dict(config.loss.args)
     if ":" in name:
         task = construct(resolve(name, folder, "task"), "task", name)
@@ -26,16 +39,22 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
             raise UserError(f"task: {name} needs the methods of tunekit.training.tasks.Task: subclass it")
         return task  # type: ignore[no-any-return]
     kind = KINDS[name]
-    metric = _metric(kind.metric if config.metric == "auto" else config.metric, name, folder)
+    metric = build_metric(config.metric, name, folder)
     loss = kind.loss if loss == "auto" else loss
+    counted, told = balanced(args, name, targets)
+    args = dict(counted)
     if loss in LOSSES:
+        _check_alpha(loss, args, name)
         if not config.regularize:
             args.pop("label_smoothing", None)
         function = LOSSES[loss]
         check_loss(function, loss, args)
         unreduced = {**args, "reduction": "none"}
         task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
-        task.of_classes, task.weighted = loss in OF_CLASSES, bool(args.keys() & set(WEIGHTS))
+        decisions = loss == "focal" and name in DECISIONS
+        task.of_classes, task.weighted = loss in OF_CLASSES and not decisions, bool(args.keys() & set(WEIGHTS))
+        task.class_weights = _class_weights(loss, args, decisions)
+        task.notes = tuple(told)
         task.in_shape = not task.of_classes
         task.ignored = args.get("ignore_index", -100) if loss in ("cross_entropy", "nll") else None
         task.unscored = () if task.ignored is None or task.ignored < 0 else (task.ignored,)
@@ -48,36 +67,70 @@ def build_task(config: TrainingConfig, folder: Path) -> Task:
         if not config.regularize and hasattr(own, "label_smoothing"):
             own.label_smoothing = 0.0
     task = Task(name, Own(own, f"loss: {loss}", args, main_tensor), metric)
-    task.own_loss, task.asks_metric = True, config.metric != "auto"
+    task.notes = tuple(told)
+    task.own_loss, task.asks_metric = True, config.metric.target != "auto"
     return task
 
 
-def _metric(name: str, task: str, folder: Path) -> Metric:
-    if name in LABEL_METRICS and task in ("binary", "multilabel"):
-        return LABEL_METRICS[name]
-    if name in METRICS:
-        return METRICS[name]
-    direction, _, target = name.partition(" ")
+def _check_alpha(loss: str, args: Values, kind: str) -> None:
+    if loss != "focal" or args.get("alpha") is None:
+        return
+    several = isinstance(args["alpha"], list | tuple)
+    if kind in DECISIONS and (several or isinstance(args["alpha"], bool) or not 0 <= args["alpha"] <= 1):
+        raise UserError(f"loss.args: focal: alpha is the weight of 1, between 0 and 1, not {args['alpha']}")
+    if kind not in DECISIONS and not several:
+        raise UserError("loss.args: focal: alpha is a list with a weight for each class, or `balanced`")
+
+
+def _class_weights(loss: str, args: Values, decisions: bool) -> Any:
+    """What a built-in loss weighs classes by [C], or 1 against 0; None where it does not."""
+    if loss == "bce":
+        return args.get("pos_weight")
+    alpha = args.get("alpha")
+    if decisions and alpha is not None:
+        return alpha / max(1 - alpha, 1e-6)
+    return args.get("weight", alpha) if loss in OF_CLASSES else None
+
+
+def build_metric(spec: MetricSpec, kind: str, folder: Path) -> Metric:
+    """The metric of a recipe for a task of this kind. Errors: UserError."""
+    name = KINDS[kind].metric if spec.target == "auto" else spec.target
+    known = LABEL_METRICS if name in LABEL_METRICS and kind in DECISIONS else METRICS
+    if name in known:
+        if spec.args:
+            raise UserError(f"metric.args: {name} takes none; metrics of torchmetrics do: torchmetrics:F1Score")
+        metric = known[name]
+        if known is LABEL_METRICS or kind not in DECISIONS:
+            return metric
+        if metric.classes:
+            raise UserError(f"metric: {name} is of several classes, and the task is {kind}")
+        return replace(metric, chances=True)
+    direction, _, target = name.rpartition(" ")
+    if direction in ("", "max", "min") and is_foreign(target):
+        return foreign_metric(target, spec.args, kind, direction)
     if direction in ("max", "min") and ":" in target:
-        function = resolve(target, folder, "metric")
-        label = target.rpartition(":")[2]
-        own = Own(function, f"metric: {target}", {}, main_tensor)
-
-        def whole(outputs: Any, targets: Any) -> Tensor:
-            value = own(outputs, targets)
-            try:
-                number = (
-                    None
-                    if isinstance(value, Tensor) and value.is_complex()
-                    else torch.as_tensor(value, dtype=torch.float32)
-                )
-            except (TypeError, ValueError, RuntimeError, OverflowError):
-                number = None
-            if number is None or number.numel() != 1:
-                raise UserError(f"metric: {target} must return one real number, not {named(value)}")
-            return number.reshape(())
-
-        return Metric(label, direction == "max", whole=whole, own=True)
+        return _own_metric(target, direction == "max", spec.args, folder)
     raise UserError(
-        f"metric: no metric {name!r}; one of {', '.join(METRICS)}, or `max module:callable` or `min module:callable`"
+        f"metric: no metric {name!r}; one of {', '.join(METRICS)}, torchmetrics:Name, `max module:callable` or "
+        f"`min module:callable`{nearest(name, METRICS)}"
     )
+
+
+def _own_metric(target: str, maximize: bool, args: Values, folder: Path) -> Metric:
+    own = Own(resolve(target, folder, "metric"), f"metric: {target}", args, main_tensor)
+
+    def whole(outputs: Any, targets: Any) -> Tensor:
+        value = own(outputs, targets)
+        try:
+            number = (
+                None
+                if isinstance(value, Tensor) and value.is_complex()
+                else torch.as_tensor(value, dtype=torch.float32)
+            )
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            number = None
+        if number is None or number.numel() != 1:
+            raise UserError(f"metric: {target} must return one real number, not {named(value)}")
+        return number.reshape(())
+
+    return Metric(target.rpartition(":")[2], maximize, whole=whole, own=True)

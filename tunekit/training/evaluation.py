@@ -1,5 +1,5 @@
 """What a validation gathers, batch by batch: losses, what each sample gives to the metric, and the metric itself. Only
-a metric that needs a whole split keeps outputs."""
+a person's metric of a whole split keeps outputs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from tunekit.halves import halves
 from tunekit.training.models import hookable
 from tunekit.training.outputs import Outputs
+from tunekit.training.streaming import KEPT_VALUES, WHOLE_SPLITS, Numbers, Running
 from tunekit.training.structure import by_rows, joined, rows, tensors
 from tunekit.training.tasks import Task
 from tunekit.vocabulary import SPLITS
 
-WHOLE_SPLITS = 4  # splits into halves for which a metric of a whole split is computed; the others are left out (NaN)
-KEPT_VALUES = 2**22  # of outputs, up to which a metric of a whole split is also computed over halves
-
-Numbers = npt.NDArray[np.float32]
 EMPTY: Numbers = np.empty(0, np.float32)
 
 
@@ -43,14 +39,17 @@ class Evaluation:
 @dataclass
 class Tally:
     """An evaluation in the making. `batch_size`: the recipe's, over which a loss is taken, so that one that depends on
-    the batch means the same in training and validation."""
+    the batch means the same in training and validation. `size`: samples of the split, without which a metric that is
+    fed batch by batch has no halves."""
 
     task: Task
     batch_size: int
+    size: int | None = None
     losses: list[Tensor] = field(default_factory=list)
     sample_losses: list[Tensor] = field(default_factory=list)
     shares: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     kept: list[tuple[Outputs, Any, int]] = field(default_factory=list)
+    running: Running | None = None
 
     def add(self, outputs: Outputs, targets: Any, count: int) -> None:
         """A batch of `count` samples."""
@@ -70,6 +69,10 @@ class Tally:
             loss = task.loss(outputs, targets)
             self.losses.append(loss * count)
             self.sample_losses.append(loss.float().expand(count))
+        if task.streamed is not None:
+            self.running = self.running or Running(task.streamed, self.size)
+            self.running.add(*task.read(outputs, targets), count, apart)
+            return
         shares = task.shares(outputs, targets) if apart else None
         if shares is not None:
             self.shares.append(shares)
@@ -81,6 +84,9 @@ class Tally:
         samples = torch.cat(self.sample_losses)
         loss = float(torch.stack(self.losses).sum()) / len(samples)
         gathered = _numbers(samples)
+        if self.running is not None:
+            value, over_halves = self.running.values()
+            return Evaluation(loss, value, gathered, halves=over_halves)
         if self.kept:
             score, *kept = self._of_whole(sum(count for _, _, count in self.kept), gathered)
             if self.shares:  # some batches have rows by sample, some have not

@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
 
@@ -76,7 +76,7 @@ class Session:
         self.device = bench.device
         with threads(config.threads):
             self.splits = bench.splits(config)
-            self.task = build_task(config, bench.folder)
+            self.task = build_task(config, bench.folder, self._all_targets)
             self.model = self._built_model()
             self._settle()
         self.factor = build_schedule(config.schedule)
@@ -98,6 +98,12 @@ class Session:
         self._loader: Iterator[Batch] | None = None
         self._ahead: Iterator[Batch] | None = None
         self._at_once: int | None = None  # samples that validation takes at once, when it is known
+
+    def _all_targets(self) -> object:
+        """Those of the whole training split, also where a few samples are trained on; None where they are not known."""
+        whole = replace(self.config, data=replace(self.config.data, subset=None, blank=False))
+        train = self.bench.splits(whole).train
+        return None if isinstance(train, LoaderSplit) else train.targets()
 
     def _built_model(self) -> nn.Module:
         train = self.splits.train
@@ -330,8 +336,9 @@ class Session:
     def evaluate(self, split: Split | None = None, model: nn.Module | None = None) -> Evaluation:
         """Loss and metric over the validation split (or another), with the averaged weights where there are some (or
         those of `model`)."""
-        tally = Tally(self.task, self.config.batch_size)
-        for batch, outputs in self.answers(self.splits.val if split is None else split, model):
+        split = self.splits.val if split is None else split
+        tally = Tally(self.task, self.config.batch_size, len(split))
+        for batch, outputs in self.answers(split, model):
             tally.add(outputs, batch.targets, len(batch))
             del outputs
         self.model.train()

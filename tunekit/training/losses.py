@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -13,44 +14,98 @@ from torch import Tensor, nn
 from tunekit.configuration import Values
 from tunekit.recipe import call, check_arguments
 from tunekit.telling import refused
+from tunekit.training.balance import Balanced
 from tunekit.training.structure import tensors
 from tunekit.vocabulary import UserError
 
 WEIGHTS = ("weight", "pos_weight")
 """Arguments of losses that are lists in a recipe and tensors for torch."""
+SHAPED = (*WEIGHTS, "alpha")
+"""Those that must fit the outputs, so they cannot be tried before there are any."""
 
 
-def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str = "mean") -> Tensor:
-    """Focal loss (1 - p)^gamma * -ln p over logits [B, C] and classes [B] (Lin et al., ICCV 2017)."""
-    cross = F.cross_entropy(outputs, targets, reduction="none")
-    losses = (1 - torch.exp(-cross)) ** gamma * cross
-    return losses if reduction == "none" else losses.mean()
+def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str = "mean", alpha: Any = None) -> Tensor:
+    """Focal loss alpha * (1 - p)^gamma * -ln p, p being the probability of what is right (Lin et al., ICCV 2017).
+
+    Of logits [B, C, ...] and classes [B, ...], alpha being a weight for each class; or of logits and decisions 0 or 1
+    of one shape, alpha being the weight of 1 and 1 - alpha that of 0. The mean is plain: over all, not over weights.
+    """
+    if outputs.shape == targets.shape and targets.is_floating_point():
+        cross = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
+        chance = torch.sigmoid(outputs)
+        wrong = chance * (1 - targets) + (1 - chance) * targets
+        weights = 1.0 if alpha is None else alpha * targets + (1 - alpha) * (1 - targets)
+        losses = weights * wrong**gamma * cross
+    else:
+        cross = F.cross_entropy(outputs, targets, reduction="none")
+        losses = (1 - torch.exp(-cross)) ** gamma * cross
+        if alpha is not None:
+            weights = of_each_class("alpha", alpha, outputs)
+            losses = losses * weights[targets.clamp_min(0)]
+    return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
+
+
+def of_each_class(name: str, values: Any, outputs: Tensor) -> Tensor:
+    """Weights of classes as a tensor [C] for outputs [B, C, ...]. Classes beyond those that were counted weigh 1.
+    Errors: UserError where there are not as many weights as classes."""
+    weights = torch.as_tensor(values, dtype=outputs.dtype, device=outputs.device)
+    classes = outputs.shape[1]
+    if isinstance(values, Balanced) and len(weights) < classes:
+        return F.pad(weights, (0, classes - len(weights)), value=1.0)
+    if weights.dim() != 1 or len(weights) != classes:
+        given = len(weights) if weights.dim() == 1 else "no list of"
+        raise UserError(f"loss.args.{name}: {given} weights for {classes} classes; give one for each, or `balanced`")
+    return weights
 
 
 def with_tensors(args: Values, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Values:
     return {k: torch.tensor(v, dtype=dtype, device=device) if k in WEIGHTS else v for k, v in args.items()}
 
 
-def _weighted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Lets a recipe write lists where torch wants tensors."""
+def _of_classes(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Lets a recipe write a list where torch wants a tensor of class weights."""
 
     @wraps(function)
-    def loss(outputs: Tensor, targets: Tensor, reduction: str = "mean", **args: Any) -> Tensor:
-        return function(outputs, targets, reduction=reduction, **with_tensors(args, outputs.dtype, outputs.device))
+    def loss(outputs: Tensor, targets: Tensor, reduction: str = "mean", weight: Any = None, **args: Any) -> Tensor:
+        weights = None if weight is None else of_each_class("weight", weight, outputs)
+        return function(outputs, targets, reduction=reduction, weight=weights, **args)
 
     return loss
 
 
+def bce(
+    outputs: Tensor,
+    targets: Tensor,
+    reduction: str = "mean",
+    weight: Any = None,
+    pos_weight: Any = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Binary cross-entropy of logits: -(pos_weight * t * ln p + (1 - t) * ln(1 - p)), with targets of 0 and 1 moved by
+    label_smoothing / 2 towards each other."""
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be between 0 and 1, not {label_smoothing:g}")
+    each, ones = (
+        None if value is None else torch.as_tensor(value, dtype=outputs.dtype, device=outputs.device)
+        for value in (weight, pos_weight)
+    )
+    if ones is not None and isinstance(pos_weight, Balanced) and len(ones) > 1 and outputs.dim() > 2:
+        ones = ones.view(-1, *[1] * (outputs.dim() - 2))  # labels stand second
+    if label_smoothing:
+        targets = targets * (1 - label_smoothing) + label_smoothing / 2
+    return F.binary_cross_entropy_with_logits(outputs, targets, weight=each, pos_weight=ones, reduction=reduction)
+
+
 LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross_entropy": _weighted(F.cross_entropy),
-    "bce": _weighted(F.binary_cross_entropy_with_logits),
+    "cross_entropy": _of_classes(F.cross_entropy),
+    "bce": bce,
     "mse": F.mse_loss,
     "l1": F.l1_loss,
     "huber": F.huber_loss,
     "smooth_l1": F.smooth_l1_loss,
     "focal": focal,
-    "nll": _weighted(F.nll_loss),
-    "multi_margin": F.multi_margin_loss,
+    "nll": _of_classes(F.nll_loss),
+    "multi_margin": _of_classes(F.multi_margin_loss),
 }
 """Built-in losses: outputs, targets, reduction and arguments of the recipe's `loss.args`."""
 
@@ -61,10 +116,12 @@ OF_CLASSES = ("cross_entropy", "focal", "nll", "multi_margin")
 def check_loss(function: Callable[..., Tensor], name: str, args: Values) -> None:
     """Whether a built-in loss takes the recipe's arguments. Errors: UserError."""
     check_arguments(function, args, f"loss.args: {name}")
+    for key in args.keys() & set(SHAPED) - inspect.signature(function).parameters.keys():
+        raise UserError(f"loss.args: {name}: takes no {key!r}")
     outputs = torch.zeros(2, 2)
     targets = torch.zeros(2, dtype=torch.long) if name in OF_CLASSES else outputs
     try:
-        function(outputs, targets, **{key: value for key, value in args.items() if key not in WEIGHTS})
+        function(outputs, targets, **{key: value for key, value in args.items() if key not in SHAPED})
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"loss.args: {name}: {refused(error)}") from None
 

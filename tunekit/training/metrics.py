@@ -1,4 +1,4 @@
-"""Metrics: those that are means over samples (and positions), and those that need a whole split at once."""
+"""Metrics by name: means over samples (and positions), and those of a whole split, which are fed batch by batch."""
 
 from __future__ import annotations
 
@@ -10,30 +10,38 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tunekit.training import answers
+from tunekit.training.streaming import Streamed
+
 Compute = Callable[[Any, Any], Tensor]
 Shares = tuple[Tensor, Tensor]
 """For each sample [B]: what it adds to a metric's numerator, and to its denominator."""
 
+TOP = 5  # classes among which `top5` looks for the right one
+
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric by name and its direction. It is one of: the loss itself (neither `shares` nor `whole`), the sum of all
-    numerators over that of all denominators (`shares`), or a function of a whole split (`whole`)."""
+    """A metric by name and its direction. It is one of: the loss itself (nothing of these), the sum of all
+    numerators over that of all denominators (`shares`), one that is fed batch by batch (`streamed`), or a person's
+    function of a whole split (`whole`)."""
 
     name: str
     maximize: bool
     share: bool = False  # it lies between 0 and 1, and is shown in per cent
     shares: Callable[[Tensor, Tensor], Shares] | None = None
     whole: Compute | None = None
+    streamed: Streamed | None = None
     root: bool = False  # the square root of that ratio
     decides: bool = False  # it asks on which side of zero outputs lie: probabilities are moved there first
+    chances: bool = False  # it takes probabilities: scores are made into them first
     counts: bool = False  # numerators and denominators are whole numbers: added up in any order they are the same
     classes: bool = False  # of targets that are classes, not quantities
     own: bool = False  # a person's
 
     @property
     def is_loss(self) -> bool:
-        return self.shares is None and self.whole is None
+        return self.shares is None and self.whole is None and self.streamed is None
 
     def ratio(self, numerator: Tensor, denominator: Tensor) -> Tensor:
         """The metric of summed numerators and denominators."""
@@ -47,7 +55,7 @@ class Metric:
             return self.ratio(numerator.sum(), denominator.sum())
         if self.whole is not None:
             return self.whole(outputs, targets)
-        return torch.tensor(math.nan)
+        return torch.tensor(math.nan if self.streamed is None else self.streamed.over(outputs, targets))
 
 
 def _by_sample(values: Tensor) -> Tensor:
@@ -86,64 +94,14 @@ def _squared(outputs: Tensor, targets: Tensor) -> Shares:
     return _by_sample(off), _by_sample(torch.ones_like(off))
 
 
-def _flat(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs [M, C] and classes [M] of all samples and positions that count."""
-    flat, wanted = outputs.movedim(1, -1).reshape(-1, outputs.shape[1]), targets.reshape(-1)
-    known = (wanted >= 0) & (wanted < flat.shape[1])
-    return flat[known], wanted[known]
-
-
-def _balanced_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean over the classes that occur of the share of each that is found."""
-    from torchmetrics.functional.classification import multiclass_stat_scores
-
-    flat, wanted = _flat(outputs, targets)
-    scores = multiclass_stat_scores(flat, wanted, num_classes=outputs.shape[1], average="none")
-    hits, support = scores[:, 0].float(), scores[:, 4]
-    return (hits / support)[support > 0].mean()
-
-
-def _f1(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Macro F1 over the classes that occur or are said."""
-    from torchmetrics.functional.classification import multiclass_f1_score
-
-    flat, wanted = _flat(outputs, targets)
-    return multiclass_f1_score(flat, wanted, num_classes=outputs.shape[1], average="macro")
-
-
-def _decided(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Decisions and truth [M, labels] of outputs above and below zero: of [B, labels, ...] for each label, else all."""
-    labels = outputs.shape[1] if outputs.dim() > 1 else 1
-    said, true = (
-        values.reshape(len(values), labels, -1).movedim(1, -1).reshape(-1, labels)
-        for values in map(torch.atleast_1d, (outputs > 0, targets > 0.5))
-    )
-    return said, true
-
-
-def _label_f1(outputs: Tensor, targets: Tensor) -> Tensor:
-    """F1 of the positive class: the mean over the labels that occur or are said."""
-    said, true = _decided(outputs, targets)
-    sizes = (said.sum(0) + true.sum(0)).float()
-    return (2 * (said & true).sum(0) / sizes)[sizes > 0].mean()
-
-
-def _balanced_labels(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean over both answers of each label, where they occur, of the share of each that is found."""
-    said, true = _decided(outputs, targets)
-    sizes = torch.cat([true.sum(0), (~true).sum(0)])
-    right = torch.cat([(said & true).sum(0), (~said & ~true).sum(0)])
-    return (right / sizes)[sizes > 0].mean()
-
-
-def _r2(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Share of the targets' variance explained, over all columns."""
-    from torchmetrics.functional.regression import r2_score
-
-    size = len(outputs)
-    if size < 2:
-        return torch.tensor(math.nan)
-    return r2_score(outputs.reshape(size, -1), targets.reshape(size, -1), multioutput="variance_weighted")
+def _top5(outputs: Tensor, targets: Tensor) -> Shares:
+    """Whether the target is among the five largest outputs. Errors: ValueError where there are no more than five."""
+    if outputs.dim() < 2 or outputs.shape[1] <= TOP:
+        raise ValueError(f"top{TOP} takes more than {TOP} classes")
+    wanted = targets.argmax(1) if targets.shape == outputs.shape else targets
+    known = (wanted >= 0) & (wanted < outputs.shape[1])
+    right = (outputs.topk(TOP, dim=1).indices == wanted.unsqueeze(1)).any(1)
+    return _by_sample(right & known), _by_sample(known)
 
 
 METRICS: dict[str, Metric] = {
@@ -151,19 +109,24 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("loss", False),
         Metric("accuracy", True, share=True, shares=_accuracy, counts=True, classes=True),
-        Metric("balanced_accuracy", True, share=True, whole=_balanced_accuracy, classes=True),
-        Metric("f1", True, share=True, whole=_f1, classes=True),
+        Metric("top5", True, share=True, shares=_top5, counts=True, classes=True),
+        Metric("balanced_accuracy", True, share=True, streamed=answers.BALANCED, classes=True),
+        Metric("f1", True, share=True, streamed=answers.F1, classes=True),
+        Metric("auroc", True, share=True, streamed=answers.AUROC, chances=True, classes=True),
+        Metric("average_precision", True, share=True, streamed=answers.PRECISION, chances=True, classes=True),
         Metric("mae", False, shares=_absolute),
         Metric("rmse", False, shares=_squared, root=True),
-        Metric("r2", True, whole=_r2),
+        Metric("r2", True, streamed=answers.R2),
     )
 }
 LABEL_METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("accuracy", True, share=True, shares=_decisions, decides=True, counts=True, classes=True),
-        Metric("balanced_accuracy", True, share=True, whole=_balanced_labels, decides=True, classes=True),
-        Metric("f1", True, share=True, whole=_label_f1, decides=True, classes=True),
+        Metric("balanced_accuracy", True, share=True, streamed=answers.LABELS_BALANCED, decides=True, classes=True),
+        Metric("f1", True, share=True, streamed=answers.LABELS_F1, decides=True, classes=True),
+        Metric("auroc", True, share=True, streamed=answers.LABELS_AUROC, classes=True),
+        Metric("average_precision", True, share=True, streamed=answers.LABELS_PRECISION, classes=True),
     )
 }
 """The same where each output is a decision of its own: task binary and multilabel."""

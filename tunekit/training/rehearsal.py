@@ -37,6 +37,8 @@ def rehearse(session: Session) -> str:
             batch = one.to(session.device)
             tally.add(session.answer(model, batch), batch.targets, len(batch))
         score = tally.evaluation().score
-    metric = session.task.metric
+    metric, where = session.task.metric, "on the first batch of validation"
+    if not metric.is_loss and not math.isfinite(score) and session.task.streamed is not None:
+        score, where = session.evaluate().score, "over the whole validation split"  # one batch may hold one class
     odd = not metric.is_loss and not math.isfinite(score)
-    return f"{metric.name} is {score} on the first batch of validation" if odd else ""
+    return f"{metric.name} is {score} {where}" if odd else ""

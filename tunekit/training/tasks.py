@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tunekit.training.axes import Reading, any_label_will_do, counts_beyond, find_reading, left_out
+from tunekit.training.losses import of_each_class
 from tunekit.training.meaning import (
     averages_over_samples,
     judges_each,
@@ -22,10 +23,14 @@ from tunekit.training.meaning import (
 )
 from tunekit.training.metrics import METRICS, Metric, Shares
 from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, has_logits, main_tensor, with_main
+from tunekit.training.streaming import Streamed
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.vocabulary import UserError
 
 Loss = Callable[[Any, Any], Tensor]
+
+SUMS_TO_ONE = 1e-3  # how far probabilities of classes may be from it
+DECIMALS = 12  # of probabilities: equal scores stay equal, whichever way the processor took their exponential
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Task:
     of_classes = False  # the loss is built in, and takes a score for each class
     in_shape = False  # the loss compares outputs and targets of one shape
     sample_loss: Loss | None = None  # the same loss with reduction="none", where it is built in
+    class_weights: Any = None  # what the loss weighs each class by, or 1 against 0
     weighted = False  # a built-in loss weighs classes: its mean over positions is none that is plain
     ignored: int | None = None  # the target that a built-in loss leaves out
     unscored: tuple[int, ...] = ()  # classes that the loss leaves out: they are in no score
@@ -65,6 +71,7 @@ class Task:
     averages = False  # a metric of the person's own is a mean over samples
     reading: Reading | None = None
     _middle: float | None = None  # the output at which a binary decision turns, once it is known
+    _squashed: bool | None = None  # whether outputs are probabilities of classes, once it is known
     _vectorized = True  # until a loss shows that it is not
 
     def __init__(self, kind: str, loss: Loss, metric: Metric, sample_loss: Loss | None = None) -> None:
@@ -210,7 +217,10 @@ class Task:
             why = "under this loss" if fits else "where no class has a score" if single else "that do not go together"
             if self._is_of_others():
                 why = f"of task {self.kind}, whose targets are no classes"
-            self.notes = (f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",)
+            self.notes = (
+                *self.notes,
+                f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",
+            )
             self.metric = METRICS["loss"]
 
     def _shape_targets(self, outputs: Outputs, targets: object) -> None:
@@ -276,15 +286,15 @@ class Task:
         """The metric over all that is given: a scalar; NaN where the loss itself is the metric."""
         if self.metric.own:
             return self.metric.over(outputs, self.targets(targets, any_tensor(outputs)))
-        return self.metric.over(*self._read(outputs, targets))
+        return self.metric.over(*self.read(outputs, targets))
 
     def shares(self, outputs: Outputs, targets: object) -> Shares | None:
         """What each sample adds to the metric's numerator and denominator; None where it is no such ratio."""
         if self.metric.shares is None or type(self).score is not Task.score:
             return None
-        return self.metric.shares(*self._read(outputs, targets))
+        return self.metric.shares(*self.read(outputs, targets))
 
-    def _read(self, outputs: Outputs, targets: object) -> tuple[Tensor, Any]:
+    def read(self, outputs: Outputs, targets: object) -> tuple[Tensor, Any]:
         """Outputs [B, C, ...] or like the targets, and targets, as the built-in metrics take them."""
         main = any_tensor(outputs).float()
         wanted = self._as_classes(self.targets(targets, main), main)
@@ -292,11 +302,30 @@ class Task:
             if self._middle is None:
                 self._middle = 0.5 if takes_probabilities(self.loss, main, targets) else 0.0
             main = main - self._middle
+        elif self.metric.chances and self.kind in ("binary", "multilabel"):
+            if self._middle is None:
+                self._middle = 0.5 if takes_probabilities(self.loss, main, targets) else 0.0
+            main = main if self._middle else torch.sigmoid(main.double()).round(decimals=DECIMALS)
         if self.unscored and isinstance(wanted, Tensor) and not wanted.is_floating_point():
             wanted = wanted.masked_fill(torch.isin(wanted, wanted.new_tensor(self.unscored)), -1)
         if self.kind == "classification" and self.reading is not None:
-            return self.reading.aligned(main, wanted)
+            main, wanted = self.reading.aligned(main, wanted)
+        if self.metric.chances and self.kind == "classification" and main.dim() > 1:
+            main = self._chances(main)
         return main, wanted
+
+    def _chances(self, scores: Tensor) -> Tensor:
+        """Probabilities [B, C, ...] of scores, unless they are some already, which the first ones tell. In double
+        precision: sure ones stay apart."""
+        if self._squashed is None:
+            within = bool(((scores >= 0) & (scores <= 1)).all())
+            self._squashed = within and float((scores.sum(1) - 1).abs().max()) < SUMS_TO_ONE
+        return scores.double() if self._squashed else torch.softmax(scores.double(), 1).round(decimals=DECIMALS)
+
+    @property
+    def streamed(self) -> Streamed | None:
+        """The metric as one that is fed batch by batch, where it is such a one."""
+        return self.metric.streamed if type(self).score is Task.score else None
 
     def output_size(self, targets: object) -> int | None:
         """How many outputs a built-in model needs for these targets; None where they do not tell."""
@@ -311,30 +340,47 @@ class Task:
     def constant_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:
         """Outputs of a network that knows nothing, shaped as `outputs`: "zero", and "prior" where it knows the targets'
         distribution. The loss over them is what an untrained network should have, whatever the loss is."""
+        return self._constants(outputs, targets, None)
+
+    def untaught_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:
+        """The same as the loss has them, "prior" being the targets' distribution as class weights bend it: how often
+        each occurs times its weight, which is what a constant output learns."""
+        if self.class_weights is None:
+            return self.constant_outputs(outputs, targets)
+        return self._constants(outputs, targets, self.class_weights)
+
+    def _constants(self, outputs: Tensor, targets: object, weights: Any) -> dict[str, Tensor]:
         known = self.targets(targets, outputs)
         constants = {"zero": torch.zeros_like(outputs)}
         if not isinstance(known, Tensor):
             return constants
         if self.kind == "classification":
-            return self._constant_classes(constants, outputs, known)
+            return self._constant_classes(constants, outputs, known, weights)
         if known.shape[1:] != outputs.shape[1:]:
             return constants
         if self.kind in ("binary", "multilabel"):
             share = known.mean(0).clamp(1e-6, 1 - 1e-6)
+            if weights is not None:
+                ones = share * torch.as_tensor(weights).to(share)
+                share = ones / (ones + 1 - share)
             constants["prior"] = torch.logit(share).expand_as(outputs)
         else:
             constants["prior"] = known.mean(0).expand_as(outputs)
             constants["median"] = known.median(0).values.expand_as(outputs)
         return constants
 
-    def _constant_classes(self, constants: dict[str, Tensor], outputs: Tensor, known: Tensor) -> dict[str, Tensor]:
+    def _constant_classes(
+        self, constants: dict[str, Tensor], outputs: Tensor, known: Tensor, weights: Any
+    ) -> dict[str, Tensor]:
         reading = self.reading or Reading()
         shaped = reading.outputs(outputs)
         classes = known.shape != outputs.shape and known.dim() >= 1 and outputs.dim() >= 2
         if classes and (self.reading is not None or (known.dim() == 1 and outputs.dim() == 2)):
             counted = known[(known >= 0) & (known < shaped.shape[1])]  # without ignore_index
             counts = torch.bincount(counted.flatten(), minlength=shaped.shape[1])
-            share = (counts / counts.sum().clamp_min(1)).clamp_min(1e-6)
+            if weights is not None:
+                counts = counts * of_each_class("weight", weights, shaped).to(counts.device)
+            share = (counts / counts.sum().clamp_min(1e-6)).clamp_min(1e-6)
             prior = share.log().to(outputs).view(1, -1, *[1] * (shaped.dim() - 2)).expand_as(shaped)
             constants["prior"] = prior if reading.axis == 1 else prior.movedim(1, reading.axis)
         # A model that ends in log_softmax gives log-probabilities: zero logits become log(1 / C).

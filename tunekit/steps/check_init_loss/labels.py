@@ -71,7 +71,7 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
         evidence = {"outputs": outputs, "classes": classes, "min": low, "max": high}
         advice = NUMBERS if outputs == 1 else None
         return [LABELS_OUT_OF_RANGE.finding(message, evidence, advice=advice)]
-    if context.facts.metric == "loss" and context.recipe.metric == "auto":
+    if context.facts.metric == "loss" and context.recipe.metric.target == "auto":
         return []  # outputs that are embeddings or distances have no class each
     if outputs > classes:
         message = f"the model has {outputs} outputs, the data only {classes} classes"

@@ -131,13 +131,13 @@ def _told(columns: Columns, number: int) -> str:
 
 def direction(usage: UsageMeasured, context: Here) -> list[Finding]:
     """A metric of the person's own that is no number, or whose direction is the wrong one."""
-    said, _, target = context.recipe.metric.partition(" ")
+    said, _, target = context.recipe.metric.target.partition(" ")
     if said not in ("max", "min") or not target:
         return []
     measured = usage.direction
     if measured is not None and not math.isfinite(measured.right) and not math.isfinite(measured.wrong):
         message = f"{target} is {measured.right:g} of right answers and {measured.wrong:g} of wrong ones"
-        return [METRIC_NOT_FINITE.finding(message, {"metric": context.recipe.metric})]
+        return [METRIC_NOT_FINITE.finding(message, {"metric": context.recipe.metric.target})]
     if measured is not None and measured.right != measured.wrong:
         return _measured(measured, target, said)
     words = _words(target.rpartition(":")[2])
@@ -146,7 +146,7 @@ def direction(usage: UsageMeasured, context: Here) -> list[Finding]:
         return []
     better = "less" if said == "max" else "more"
     message = f"the metric {target} is to be {said}imised; by its name, {better} of it is better"
-    return [METRIC_DIRECTION.finding(message, {"metric": context.recipe.metric})]
+    return [METRIC_DIRECTION.finding(message, {"metric": context.recipe.metric.target})]
 
 
 def _words(name: str) -> set[str]:

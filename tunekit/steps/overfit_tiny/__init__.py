@@ -187,7 +187,7 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
     start, control = tried.start, tried.control
     best_try = best(tried.attempts, start)
     rate, text = short(best_try.params["lr"]), reached_text(reached(best_try, start), start)
-    findings = causes.misaligned(start, asked=context.recipe.metric != "auto")
+    findings = causes.misaligned(start, asked=context.recipe.metric.target != "auto")
     handoff = None
     failed = any(finding.severity == "fail" for finding in findings)
     turned = failed and start.free is not None and start.free.endless

@@ -18,6 +18,7 @@ from torch import Tensor
 from tunekit.halves import half_means, halves
 from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
 from tunekit.training.data import Batch, TensorSplit
+from tunekit.training.foreign import is_foreign
 from tunekit.training.loop import Session
 from tunekit.training.losses import LOSSES
 from tunekit.training.metrics import METRICS
@@ -51,7 +52,7 @@ def measure_chance(subject: Subject) -> ChanceMeasured:
         loss = _guess(session, batch, answer, False, LOSSES, subject.config.loss.target, _loss(session))
         if by_loss:
             return ChanceMeasured(loss, loss, len(batch))
-        own = subject.config.metric
+        own = subject.config.metric.target
         score = _guess(session, batch, answer, session.task.metric.maximize, METRICS, own, _score(session))
         return ChanceMeasured(score, loss, len(batch))
 
@@ -106,7 +107,7 @@ def _guess(  # noqa: PLR0913 - what is asked, of what, and by what
     """The best guess by a measure. `known`: tunekit's own of its kind; `name`: the recipe's."""
     guesses: list[Guess] = []
     whole = len(batch) == len(session.splits.val)
-    if name == "auto" or name in known or name.startswith("torch."):
+    if name == "auto" or name in known or name.startswith("torch.") or is_foreign(name.split(" ")[-1]):
         for how, constant in _constants(session, answer, batch.targets):
             value = _value(measure, constant, batch.targets)
             if value is not None:

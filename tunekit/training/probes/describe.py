@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -10,16 +12,19 @@ from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
 from tunekit.recipe.optimizers import states
-from tunekit.training.data import Batch, LoaderSplit
+from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
 from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
+from tunekit.training.probes.asking import asked
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
 from tunekit.vocabulary import Facts
+
+ASKED = 100_000  # validation samples on which it is asked whether a metric is a number there
 
 
 def describe(subject: Subject) -> Facts:
@@ -55,7 +60,7 @@ def describe(subject: Subject) -> Facts:
         device=str(bench.device),
         sources={**modules, **data_digests(config.data, bench.folder)},
         shareable=session.splits.shareable,
-        notes=(*session.splits.notes, *session.task.notes),
+        notes=(*session.splits.notes, *session.task.notes, *_speechless(session, outputs)),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
@@ -73,6 +78,23 @@ def _outputs(session: Session, batch: Batch) -> Outputs:
     outputs = session.answer(session.model, batch)
     session.model.train()
     return outputs
+
+
+def _speechless(session: Session, outputs: Outputs) -> list[str]:
+    """A metric that is no number on this validation split, whatever the model says: asked with outputs at random."""
+    task, val = session.task, session.splits.val
+    if task.streamed is None or not isinstance(val, TensorSplit):
+        return []
+    some = val.targets()[:ASKED]
+    main = any_tensor(outputs)
+    drawn = torch.randn(len(some), *main.shape[1:], generator=torch.Generator().manual_seed(0)).to(main.device)
+    value = asked(lambda: float(task.score(drawn, some)), 0.0)  # what it does not take is told elsewhere
+    if math.isfinite(value) or len(val) > len(some):
+        return []
+    same = len(some.unique()) == 1 if isinstance(some, Tensor) else False
+    why = f": all its targets are {float(some.flatten()[0]):g}" if same else ""
+    name = task.metric.name
+    return [f"{name} is no number on this validation split{why}; take another metric, or split the data otherwise"]
 
 
 def _sizes(session: Session) -> Sizes:

@@ -96,7 +96,7 @@ def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) ->
     for out, batch in zip(outputs, batches, strict=True):
         main, targets = any_tensor(out), batch.targets if every is None else every
         shaped = main if every is None else main[:1].expand(len(every), *main.shape[1:])
-        for name, constant in task.constant_outputs(shaped, targets).items():
+        for name, constant in task.untaught_outputs(shaped, targets).items():
             try:
                 loss = float(task.loss(with_main(out, _as(form, constant, axis)[: len(main)]), batch.targets))
             except REFUSALS:

@@ -2,6 +2,6 @@
 splits of them."""
 
 from tunekit.training.sources.entries import SOURCES, data_digests, load_parts
-from tunekit.training.sources.splits import moved, read_splits, reduced
+from tunekit.training.sources.splits import moved, read_splits, reduced, splits_of
 
-__all__ = ["SOURCES", "data_digests", "load_parts", "moved", "read_splits", "reduced"]
+__all__ = ["SOURCES", "data_digests", "load_parts", "moved", "read_splits", "reduced", "splits_of"]

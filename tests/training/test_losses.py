@@ -1,0 +1,186 @@
+"""Losses by numbers worked out by hand: class weights, focal, smoothing; and what untrained outputs have."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.conftest import config_of
+from tunekit.training.balance import balanced
+from tunekit.training.building import build_task
+from tunekit.training.loop import Session
+from tunekit.training.losses import LOSSES
+from tunekit.training.workbench import Workbench
+from tunekit.vocabulary import UserError
+
+LN2 = math.log(2)
+IMBALANCED = torch.tensor([0] * 6 + [1] * 3 + [2])  # n / (3 * n of the class): 10/18, 10/9, 10/3
+RARE = torch.tensor([1.0, 0.0, 0.0, 0.0])
+
+
+def task_of(kind="classification", loss="auto", targets=None, regularize=True, **args):
+    spec = {"target": loss, "args": args}
+    return build_task(config_of(task=kind, loss=spec, regularize=regularize), None, lambda: targets)
+
+
+def value(task, outputs, targets):
+    return float(task.loss(torch.as_tensor(outputs), torch.as_tensor(targets)))
+
+
+def test_balanced_weights_are_inverse_to_how_often_each_class_occurs():
+    task = task_of(targets=IMBALANCED, weight="balanced")
+    assert task.class_weights == pytest.approx((10 / 18, 10 / 9, 10 / 3))
+    assert task.notes == ("loss.args.weight: balanced is [0.5556, 1.111, 3.333] by the training split",)
+    outputs = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
+    weights = torch.tensor([10 / 18, 10 / 9, 10 / 3])
+    each = F.cross_entropy(outputs, IMBALANCED, reduction="none")
+    expected = float((weights[IMBALANCED] * each).sum() / weights[IMBALANCED].sum())
+    assert value(task, outputs, IMBALANCED) == pytest.approx(expected)
+    assert float(weights[IMBALANCED].mean()) == pytest.approx(1.0)
+
+
+def test_the_balance_of_scikit_learn():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    args, _ = balanced({"weight": "balanced"}, "classification", lambda: IMBALANCED)
+    assert args["weight"] == pytest.approx(compute_class_weight("balanced", classes=np.arange(3), y=IMBALANCED.numpy()))
+
+
+def test_classes_that_do_not_occur_weigh_one_and_markers_count_for_nothing():
+    targets = torch.tensor([[0, 0, 2], [0, -100, -100]])
+    args, _ = balanced({"weight": "balanced"}, "classification", lambda: targets)
+    assert args["weight"] == pytest.approx((4 / (2 * 3), 1.0, 4 / 2))
+    task = task_of(targets=torch.tensor([0, 0, 0, 1]), weight="balanced")
+    assert value(task, torch.zeros(2, 5), [0, 4]) == pytest.approx(math.log(5))  # a head of more classes
+
+
+def test_pos_weight_is_the_ratio_of_negatives_to_positives():
+    task = task_of("binary", targets=RARE, pos_weight="balanced")
+    assert task.class_weights == (3.0,)
+    assert value(task, torch.zeros(4), RARE) == pytest.approx(LN2 * (0.25 * 3 + 0.75))
+    labels = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    several = task_of("multilabel", targets=labels, pos_weight="balanced")
+    assert several.class_weights == (1.0, 3.0)
+    maps = labels[:, :, None, None].expand(4, 2, 5, 5)
+    pixels = task_of("multilabel", targets=maps, pos_weight="balanced")
+    assert value(pixels, torch.zeros(4, 2, 5, 5), maps) == pytest.approx(value(several, torch.zeros(4, 2), labels))
+
+
+def test_focal_by_hand():
+    p = 0.8
+    logits = torch.tensor([[math.log(p), math.log(0.2)]])
+    assert value(task_of(loss="focal"), logits, [0]) == pytest.approx(0.2**2 * -math.log(p))
+    assert value(task_of(loss="focal", gamma=0), logits, [0]) == pytest.approx(-math.log(p))
+    assert value(task_of(loss="focal", alpha=[0.25, 3]), logits, [1]) == pytest.approx(3 * 0.8**2 * -math.log(0.2))
+    assert value(task_of(loss="focal", gamma=1.5), torch.zeros(4, 10), [0, 1, 2, 3]) == pytest.approx(
+        0.9**1.5 * math.log(10)
+    )
+
+
+def test_focal_of_decisions_is_that_of_the_paper():
+    from torchvision.ops import sigmoid_focal_loss
+
+    draw = torch.Generator().manual_seed(0)
+    outputs, targets = torch.randn(20, generator=draw), (torch.rand(20, generator=draw) < 0.3).float()
+    for alpha in (0.25, 0.9):
+        expected = sigmoid_focal_loss(outputs, targets, alpha=alpha, gamma=2, reduction="mean")
+        found = value(task_of("binary", "focal", alpha=alpha), outputs, targets)
+        assert found == pytest.approx(float(expected))
+    share = float(targets.mean())
+    assert task_of("binary", "focal", targets=targets, alpha="balanced").class_weights == pytest.approx(
+        (1 - share) / share
+    )
+    assert value(task_of("binary", "focal"), torch.zeros(20), targets) == pytest.approx(0.25 * LN2)
+
+
+def test_smoothing_by_hand():
+    logits = torch.tensor([[2.0, 0.0]])
+    p = math.exp(2) / (math.exp(2) + 1)
+    expected = -(0.95 * math.log(p) + 0.05 * math.log(1 - p))
+    assert value(task_of(label_smoothing=0.1), logits, [0]) == pytest.approx(expected)
+    assert value(task_of("binary", label_smoothing=0.1), torch.tensor([2.0]), [1.0]) == pytest.approx(expected)
+    assert value(task_of("binary", label_smoothing=0.1, regularize=False), [2.0], [1.0]) == pytest.approx(-math.log(p))
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "args", "targets", "expected"),
+    [
+        ("classification", "auto", {}, IMBALANCED, {"zero": math.log(3)}),
+        ("classification", "auto", {"label_smoothing": 0.1}, IMBALANCED, {"zero": math.log(3)}),
+        ("classification", "auto", {"weight": "balanced"}, IMBALANCED, {"zero": math.log(3), "prior": math.log(3)}),
+        ("classification", "focal", {"gamma": 2}, IMBALANCED, {"zero": (2 / 3) ** 2 * math.log(3)}),
+        ("binary", "auto", {"pos_weight": [2.0]}, RARE, {"zero": LN2 * 1.25}),
+        ("binary", "auto", {"pos_weight": "balanced"}, RARE, {"zero": LN2 * 1.5, "prior": LN2 * 1.5}),
+        ("binary", "focal", {"alpha": "balanced"}, RARE, {"prior": 0.25 * LN2 * (0.25 * 0.75 + 0.75 * 0.25)}),
+    ],
+)
+def test_outputs_that_know_nothing_have_the_loss_of_theory(kind, loss, args, targets, expected):
+    task = task_of(kind, loss, targets=targets, **args)
+    shape = (len(targets), 3) if kind == "classification" else targets.shape
+    constants = task.untaught_outputs(torch.zeros(shape), targets)
+    for name, theory in expected.items():
+        assert value(task, constants[name], targets) == pytest.approx(theory, rel=1e-4)
+
+
+def test_the_prior_as_weights_bend_it_is_the_best_constant():
+    task = task_of(targets=IMBALANCED, weight=[1.0, 5.0, 2.0])
+    prior = task.untaught_outputs(torch.zeros(10, 3), IMBALANCED)["prior"].clone().requires_grad_()
+    task.loss(prior, IMBALANCED).backward()
+    assert float(prior.grad.sum(0).abs().max()) < 1e-6
+    plain = task.constant_outputs(torch.zeros(10, 3), IMBALANCED)["prior"]
+    assert plain.argmax(1).tolist() == [0] * 10  # guessing still says the most frequent class
+
+
+def test_a_loss_class_of_torch_takes_balanced_too():
+    task = task_of(loss="torch.nn:CrossEntropyLoss", targets=IMBALANCED, weight="balanced")
+    assert task.criterion.function.weight.tolist() == pytest.approx([10 / 18, 10 / 9, 10 / 3])
+
+
+def test_step_2_weighs_as_the_whole_split_does():
+    bench = Workbench(Path(), torch.device("cpu"))
+
+    loss = {"args": {"weight": "balanced"}}
+    whole, few = (
+        Session(config_of(loss=loss, data={"subset": subset}), bench).task.class_weights
+        for subset in (None, {"per_class": 2})
+    )
+    assert whole == few
+    assert min(whole) < 1 < max(whole)
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "args", "told"),
+    [
+        (
+            "classification",
+            "auto",
+            {"weight": "balance"},
+            "loss.args.weight: must be `balanced` or numbers, not",
+        ),
+        ("classification", "auto", {"pos_weight": "balanced"}, "loss.args.pos_weight: is of yes and no; for a"),
+        ("binary", "auto", {"weight": "balanced"}, "loss.args.weight: balanced weighs classes; for task binary"),
+        ("regression", "auto", {"weight": "balanced"}, "loss.args.weight: balanced counts classes, and the task is"),
+        ("classification", "focal", {"alpha": 0.25}, "loss.args: focal: alpha is a list with a weight for each class"),
+        ("binary", "focal", {"pos_weight": [2.0]}, "loss.args: focal: takes no 'pos_weight'"),
+        ("binary", "focal", {"alpha": 2}, "loss.args: focal: alpha is the weight of 1, between 0 and 1, not 2"),
+        ("binary", "auto", {"label_smoothing": 2.0}, "loss.args: bce: label_smoothing must be between 0 and 1, not 2"),
+    ],
+)
+def test_weights_that_say_nothing_are_told_in_one_line(kind, loss, args, told):
+    with pytest.raises(UserError) as caught:
+        task_of(kind, loss, targets=IMBALANCED, **args)
+    assert str(caught.value).startswith(told)
+
+
+def test_too_few_weights_are_told_when_the_classes_are_known():
+    with pytest.raises(UserError, match=r"loss.args.weight: 2 weights for 3 classes; give one for each, or `balanced`"):
+        value(task_of(weight=[1.0, 2.0]), torch.zeros(4, 3), [0, 1, 2, 0])
+    with pytest.raises(UserError, match="balanced counts the training targets, which these data do not show"):
+        task_of(weight="balanced")
+
+
+def test_no_loss_is_left_out():
+    assert set(LOSSES) == {"cross_entropy", "bce", "mse", "l1", "huber", "smooth_l1", "focal", "nll", "multi_margin"}
