@@ -52,7 +52,7 @@ CHANGED = {
     "metric": "loss",
     "model": ModelSpec("cnn"),
     "data": DataSpec("arrays"),
-    "optimizer": OptimizerSpec("adam"),
+    "optimizer": OptimizerSpec("sgd", decay_on="weights"),
     "lr": 0.2,
     "weight_decay": 1e-4,
     "batch_size": 255,
@@ -81,8 +81,8 @@ def test_the_key_changes_with_every_field(make_config, name):
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
 # change of FORMAT.
 STORED = {
-    "ef57be413d13": DIGITS,
-    "cfb2038fa362": replace(
+    "feda4a0e73b4": DIGITS,
+    "24cc6f7e9aea": replace(
         DIGITS,
         task="regression",
         model=ModelSpec("my:Net", pretrained=True),
@@ -91,7 +91,7 @@ STORED = {
         regularize=False,
         sources={"my.py": "abc"},
     ),
-    "2ef7e31584e7": replace(
+    "5502d17145d2": replace(
         DIGITS,
         loss=LossSpec(args={"label_smoothing": 0.1}),
         data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),

@@ -24,6 +24,7 @@ from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit
 from tunekit.training.device import threads
 from tunekit.training.evaluation import Evaluation, Tally, largest_output
 from tunekit.training.models import has_convolutions
+from tunekit.training.modes import evaluation_weights, has_modes
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.outputs import Outputs, any_tensor, in_fp32
@@ -216,6 +217,8 @@ class Session:
     def run(self, until: int) -> Iterator[Chunk]:
         """Train up to an iteration, yielding rows as they are fetched. Ends early where a loss is not finite."""
         self.model.train()
+        if has_modes(self.optimizer):
+            self.optimizer.train()  # type: ignore[attr-defined] - of schedule-free ones
         train = self.splits.train
         if isinstance(train, DatasetSplit):
             pin = self.device.type == "cuda"
@@ -322,10 +325,14 @@ class Session:
     def evaluate(self, split: Split | None = None) -> Evaluation:
         """Loss and metric over the validation split (or another) in eval mode, with the averaged weights where there
         are some: batch by batch, with no more at once than a training batch holds."""
+        with evaluation_weights(self):
+            return self._evaluate(self.splits.val if split is None else split)
+
+    def _evaluate(self, split: Split) -> Evaluation:
         model = self.model if self.averaged is None else self.averaged
         model.eval()
         tally, first = Tally(self.task, self.config.batch_size), True
-        for batch in self.in_batches(self.splits.val if split is None else split):
+        for batch in self.in_batches(split):
             batch = batch.to(self.device)
             if first:
                 # In each validation anew: torch computes some layers otherwise where hooks are on them, and a training
@@ -382,7 +389,8 @@ class Session:
         """The weights that validation sees, for `torch.load(...)["model"]`."""
         buffer = io.BytesIO()
         model = self.model if self.averaged is None else self.averaged.module
-        torch.save({"iteration": self.iteration, "model": model.state_dict()}, buffer)
+        with evaluation_weights(self):
+            torch.save({"iteration": self.iteration, "model": model.state_dict()}, buffer)
         return buffer.getvalue()
 
     def restore(self, state: bytes) -> None:
