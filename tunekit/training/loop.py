@@ -24,7 +24,7 @@ from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit
 from tunekit.training.device import threads
 from tunekit.training.evaluation import Evaluation, Tally, largest_output
 from tunekit.training.models import has_convolutions
-from tunekit.training.modes import evaluation_weights, has_modes
+from tunekit.training.modes import evaluation_weights, to_train
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.outputs import Outputs, any_tensor, in_fp32
@@ -217,8 +217,7 @@ class Session:
     def run(self, until: int) -> Iterator[Chunk]:
         """Train up to an iteration, yielding rows as they are fetched. Ends early where a loss is not finite."""
         self.model.train()
-        if has_modes(self.optimizer):
-            self.optimizer.train()  # type: ignore[attr-defined] - of schedule-free ones
+        to_train(self.optimizer)
         train = self.splits.train
         if isinstance(train, DatasetSplit):
             pin = self.device.type == "cuda"

@@ -29,6 +29,12 @@ def has_modes(optimizer: object) -> bool:
     return callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None))
 
 
+def to_train(optimizer: Any) -> None:
+    """Where an optimizer has modes it trains from here on: some begin in the other."""
+    if has_modes(optimizer):
+        optimizer.train()
+
+
 @contextmanager
 def evaluation_weights(session: Session) -> Iterator[None]:
     """The model as its optimizer would have it judged, with BatchNorm's statistics of these weights; afterwards as it
@@ -64,6 +70,7 @@ def _norms(model: nn.Module) -> list[BATCH_NORM]:
 def _take_statistics(session: Session, norms: Sequence[BATCH_NORM]) -> None:
     """A plain average over batches as training sees them. What is drawn follows from (seed, number of the batch)."""
     train, config = session.splits.train, session.config
+    assert not isinstance(train, LoaderSplit), "such are not asked"
     session.model.train()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
