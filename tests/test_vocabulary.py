@@ -53,7 +53,7 @@ CHANGED = {
     "metric": MetricSpec("loss"),
     "model": ModelSpec("cnn"),
     "data": DataSpec("arrays"),
-    "optimizer": OptimizerSpec("adam"),
+    "optimizer": OptimizerSpec("sgd", decay_on="weights"),
     "lr": 0.2,
     "weight_decay": 1e-4,
     "batch_size": 255,
@@ -82,8 +82,8 @@ def test_the_key_changes_with_every_field(make_config, name):
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
 # change of FORMAT.
 STORED = {
-    "41077674fb49": DIGITS,
-    "b4218c1755fb": replace(
+    "3fd96984ba13": DIGITS,
+    "362c03b20a55": replace(
         DIGITS,
         task="regression",
         model=ModelSpec("my:Net", pretrained=True),
@@ -92,7 +92,7 @@ STORED = {
         regularize=False,
         sources={"my.py": "abc"},
     ),
-    "1730f1a95997": replace(
+    "32665f5ea236": replace(
         DIGITS,
         loss=LossSpec(args={"label_smoothing": 0.1}),
         data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),

@@ -71,6 +71,7 @@ class DataSpec:
 class OptimizerSpec:
     target: str
     args: Values = field(default_factory=dict)
+    decay_on: str = "all"  # all | weights: none on biases and normalisation
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ class Supervisor:
         books.conclude(Conclusion(fingerprint, result, causes, handed_on, trained), tuned, records)
         self.run.write_result(result)
         self._tidy(context, records, handed_on)
-        figure = partial(step.figure, context, result, records) if step.figure else None
+        figure = partial(step.figure, context, result, records) if step.figure and records else None
         self.emit(StepFinished(result, tuple(records), figure=figure))
         return result
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tunekit.configuration import LossSpec, OptimizerSpec, ScheduleSpec
+from tunekit.configuration import LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec
+from tunekit.recipe.optimizers import OPTIMIZERS
 from tunekit.training.loop import Pending, Session
 from tunekit.training.models import build_model
 from tunekit.training.order import epoch_order
@@ -56,11 +57,16 @@ def everything(make_config):
     )
 
 
-@pytest.fixture(scope="module", params=["fp32", "bf16", "adamw", "plateau"])
+@pytest.fixture(
+    scope="module", params=["fp32", "bf16", "adamw", "plateau", "muon", "prodigy", "schedule-free", "schedule-free-sgd"]
+)
 def uninterrupted(request, everything, bench):
     config = replace(everything, precision="bf16") if request.param == "bf16" else everything
-    if request.param == "adamw":
-        config = replace(config, optimizer=OptimizerSpec("adamw"), lr=1e-2, ema=None)
+    if request.param in OPTIMIZERS:
+        spec = OptimizerSpec(request.param, decay_on="weights")
+        norms = ModelSpec("cnn", {"channels": [4], "hidden": [8], "dropout": 0.3, "batch_norm": True})
+        config = replace(config, optimizer=spec, lr=1.0 if request.param == "prodigy" else 1e-2, model=norms)
+        config = replace(config, ema=None, schedule=ScheduleSpec("constant", {"warmup": 3}))
     if request.param == "plateau":
         args = {"factor": 0.5, "patience": 1, "min_delta": 0.5}
         config = replace(config, schedule=ScheduleSpec("plateau", args))

@@ -74,6 +74,34 @@ def adam(decoupled=False):
         yield p
 
 
+def prodigy():
+    p, m, v, s, r, d, d0 = START, 0.0, 0.0, 0.0, 0.0, 1e-6, 1e-6
+    keep = math.sqrt(0.999)
+    while True:
+        g, before = gradient(p), d
+        r = keep * r + d / d0 * d * LR * g * (START - p)
+        m, v = 0.9 * m + 0.1 * d * g, 0.999 * v + 0.001 * (d * g) ** 2
+        s = keep * s + d / d0 * d * LR * g
+        d = max(d, r / abs(s))
+        p -= before * LR * DECAY * p + before * LR * m / (math.sqrt(v) + d * 1e-8)
+        yield p
+
+
+def schedule_free(adamw=True):
+    """x is the mean of the z so far; gradients are taken at y, a tenth of the way from x to z."""
+    x, z, v, step = START, START, 0.0, 0
+    y = START
+    while True:
+        g, step = gradient(y), step + 1
+        if adamw:
+            v = 0.999 * v + 0.001 * g * g
+            g /= math.sqrt(v / (1 - 0.999**step)) + 1e-8
+        z -= LR * (g + DECAY * y)
+        x += (z - x) / step
+        y = 0.1 * z + 0.9 * x
+        yield y
+
+
 BY_HAND = {
     "sgd": sgd,
     "momentum": momentum,
@@ -82,14 +110,17 @@ BY_HAND = {
     "rmsprop": rmsprop,
     "adam": adam,
     "adamw": lambda: adam(decoupled=True),
+    "prodigy": prodigy,
+    "schedule-free": schedule_free,
+    "schedule-free-sgd": lambda: schedule_free(adamw=False),
 }
 
 
 def test_every_optimizer_has_its_formula_below():
-    assert set(BY_HAND) == set(OPTIMIZERS)
+    assert {*BY_HAND, "muon"} == set(OPTIMIZERS)  # which takes matrices: test_muon.py
 
 
-@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("name", sorted(BY_HAND))
 def test_the_first_updates_follow_the_published_formula(make_config, tmp_path, name):
     model, by_hand = One(), BY_HAND[name]()
     config = make_config(optimizer={"target": name, "args": {}}, lr=LR, weight_decay=DECAY)
@@ -190,7 +221,7 @@ def test_a_rate_that_changes_acts_at_once_on_momentum(make_config, tmp_path):
         assert (model.p.item() != before) is moves
 
 
-@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("name", sorted(BY_HAND))
 def test_without_regularizers_there_is_no_decay(make_config, tmp_path, name):
     config = make_config(optimizer={"target": name, "args": {}}, weight_decay=DECAY, regularize=False)
     model = One()
@@ -200,7 +231,7 @@ def test_without_regularizers_there_is_no_decay(make_config, tmp_path, name):
     assert model.p.item() == START
 
 
-@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("name", sorted({*BY_HAND} - {"prodigy"}))  # which makes no step where nothing is to be learned
 def test_decay_shrinks_a_weight_whose_gradient_is_zero(make_config, tmp_path, name):
     model = One()
     optimizer = build_optimizer(
@@ -240,7 +271,15 @@ def test_arguments_and_classes_of_torch_are_taken(make_config, tmp_path):
 @pytest.mark.parametrize(
     ("target", "args", "message"),
     [
-        ("adm", {}, "optimizer.target: no optimizer 'adm'; one of sgd, momentum"),
+        ("adm", {}, "optimizer.target: no optimizer 'adm' (did you mean 'adam'?); one of sgd, momentum"),
+        ("Muon", {}, "optimizer.target: Muon takes matrices alone, and this model has biases or others that are none"),
+        ("torch.optim:Muon", {}, "optimizer.target: torch.optim:Muon takes matrices alone"),
+        ("muon", {}, "optimizer.args: muon: the model has no hidden matrix"),
+        (
+            "prodigy",
+            {"d_coeff": 2},
+            "optimizer.args: prodigy: got an unexpected keyword argument 'd_coeff' (did",
+        ),
         ("lr_scheduler", {}, "optimizer.target: no optimizer 'lr_scheduler'"),
         ("adam", {"beta": 1}, "optimizer.args: adam: "),
         ("adam", {"betas": [2, 3]}, "optimizer.args: adam: Invalid beta"),
@@ -275,7 +314,9 @@ def test_frozen_parameters_are_left_out(make_config, tmp_path):
 def test_rates_of_plain_gradient_descent_lie_a_decade_above_adams():
     assert {name: entry.rate_factor for name, entry in OPTIMIZERS.items()} == {
         **dict.fromkeys(("sgd", "momentum", "nesterov", "adagrad"), 10.0),
-        **dict.fromkeys(("rmsprop", "adam", "adamw"), 1.0),
+        **dict.fromkeys(("rmsprop", "adam", "adamw", "muon", "prodigy"), 1.0),
+        "schedule-free": 10.0,
+        "schedule-free-sgd": 100.0,
     }
     assert optimizer_of("lion:Lion").rate_factor == optimizer_of("NAdam").rate_factor == 1.0
 
@@ -286,7 +327,7 @@ def test_a_class_of_torch_is_known_by_its_name_too(name, target):
     assert (known.rate_factor, known.decoupled) == (OPTIMIZERS[name].rate_factor, OPTIMIZERS[name].decoupled)
 
 
-@pytest.mark.parametrize("target", [*OPTIMIZERS, *CLASSES, "NAdam"])
+@pytest.mark.parametrize("target", [*sorted({*OPTIMIZERS, *CLASSES} - {"muon", "prodigy"}), "NAdam"])
 def test_a_decay_is_called_decoupled_where_gradients_of_any_size_leave_it_alone(make_config, tmp_path, target):
     """What decay adds to a first step is rate x decay x weight, beside small gradients and beside large ones."""
     shrunk = []
@@ -302,4 +343,50 @@ def test_a_decay_is_called_decoupled_where_gradients_of_any_size_leave_it_alone(
             ends.append(model.weight.item())
         shrunk.append(ends[0] - ends[1])
     is_decoupled = shrunk == pytest.approx([1e-3 * DECAY * START] * 2, rel=1e-4)
-    assert is_decoupled is (optimizer_of(target).decoupled or target in ("sgd", "momentum", "SGD", "ASGD"))
+    assert is_decoupled is (
+        optimizer_of(target).decoupled or target in ("sgd", "momentum", "SGD", "ASGD", "schedule-free-sgd")
+    )
+
+
+class Normed(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(1, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.LayerNorm([4, 6, 6]),
+            nn.Flatten(),
+            nn.Linear(144, 8),
+            nn.Linear(8, 2),
+        )
+
+
+@pytest.mark.parametrize("target", ["sgd", "adamw", "muon", "prodigy", "schedule-free", "Adagrad", "own_decay:make"])
+def test_decay_on_weights_leaves_biases_and_normalisation_alone(make_config, tmp_path, target):
+    """Also where a normalisation's parameters are no vector; groups keep what else they say."""
+    (tmp_path / "own_decay.py").write_text(
+        "import torch\n"
+        "def make(model, lr, weight_decay):\n"
+        "    own = [{'params': [*model[4].parameters()], 'lr': lr / 10}]\n"
+        "    own.append({'params': [p for n, p in model.named_parameters() if n[0] != '4']})\n"
+        "    return torch.optim.SGD(own, lr=lr, weight_decay=weight_decay)\n"
+    )
+    model = Normed()
+    spec = {"target": target, "decay_on": "weights"}
+    optimizer = build_optimizer(make_config(optimizer=spec, weight_decay=0.1), model, tmp_path)
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    by_name = {name: decays[id(p)] for name, p in model.named_parameters()}
+    assert {name for name, decay in by_name.items() if decay == 0.1} == {"0.weight", "4.weight", "5.weight"}
+    assert set(by_name.values()) == {0.0, 0.1}
+    if target == "own_decay:make":
+        rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+        assert {name: rates[id(p)] for name, p in model[4].named_parameters()} == {"weight": 0.01, "bias": 0.01}
+    every = build_optimizer(make_config(optimizer={"target": target}, weight_decay=0.1), Normed(), tmp_path)
+    assert {group["weight_decay"] for group in every.param_groups} == {0.1}
+
+
+def test_a_library_that_is_not_there_is_told_with_its_extra(make_config, tmp_path, monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS, "far", Optimizer("no_such_library:Far", extra="optimizers"))
+    told = 'optimizer.target: far needs no-such-library: pip install ".[optimizers]" in the checkout of tunekit'
+    with pytest.raises(UserError) as caught:
+        build_optimizer(make_config(optimizer={"target": "far"}), One(), tmp_path)
+    assert str(caught.value) == told

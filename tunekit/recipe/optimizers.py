@@ -22,6 +22,9 @@ class Optimizer:
     rate_factor: float = 1.0  # its usual rates over Adam's: where the sweep begins and ends, and step 2's
     states: int = 2  # tensors that it keeps of each parameter
     decoupled: bool = False  # a step shrinks the weights by rate times decay, which is no part of the gradient
+    finds_rate: bool = False  # it estimates its own rate, and is given 1
+    averages: bool = False  # it judges by averaged weights, and so takes no schedule
+    extra: str = ""  # of tunekit's distribution, that brings the library
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
@@ -33,6 +36,15 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "rmsprop": Optimizer("RMSprop", states=1),
     "adam": Optimizer("Adam"),
     "adamw": Optimizer("AdamW", decoupled=True),
+    "muon": Optimizer("tunekit.training.muon:Muon", decoupled=True),
+    "prodigy": Optimizer("pytorch_optimizer:Prodigy", states=4, decoupled=True, finds_rate=True, extra="optimizers"),
+    # The authors advise 1 to 10 times AdamW's rates, and 10 to 50 times SGD's.
+    "schedule-free": Optimizer(
+        "pytorch_optimizer:ScheduleFreeAdamW", rate_factor=10.0, decoupled=True, averages=True, extra="optimizers"
+    ),
+    "schedule-free-sgd": Optimizer(
+        "pytorch_optimizer:ScheduleFreeSGD", rate_factor=100.0, states=1, averages=True, extra="optimizers"
+    ),
 }
 """By the name in a recipe. Another one is another entry."""
 

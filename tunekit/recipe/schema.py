@@ -36,7 +36,8 @@ from tunekit.configuration import (
 )
 from tunekit.recipe.arguments import LARGEST
 from tunekit.recipe.numbers import only_numbers
-from tunekit.recipe.schedules import AUTO, check_schedule, resolved
+from tunekit.recipe.optimizers import optimizer_of
+from tunekit.recipe.schedules import AUTO, STEADY, check_schedule, resolved
 from tunekit.recipe.text import (
     ALIASES,
     NAMES,
@@ -93,6 +94,13 @@ class Optimizer(Target):
     target: str = "adam"
     lr: float = Field(1e-3, gt=0, le=HIGHEST_RATE)
     weight_decay: float = Field(0.0, ge=0, le=LARGEST)
+    decay_on: Literal["all", "weights"] = "all"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _finds_its_rate(cls, data: object) -> object:
+        given = isinstance(data, dict) and isinstance(data.get("target"), str) and "lr" not in data
+        return {**data, "lr": 1.0} if given and optimizer_of(data["target"]).finds_rate else data  # type: ignore[dict-item, index]
 
 
 class Schedule(_Model):
@@ -188,6 +196,20 @@ class Recipe(_Model):
         return self
 
     @model_validator(mode="after")
+    def _averages_once(self) -> Recipe:
+        target = self.optimizer.target
+        if not optimizer_of(target).averages:
+            return self
+        if self.schedule.name not in (AUTO, STEADY):
+            raise ValueError(
+                f"schedule: {target} takes none: averaging its weights stands for the decay; leave schedule out "
+                "(a warm-up may stay)"
+            )
+        if self.ema is not None:
+            raise ValueError(f"ema: {target} averages its weights itself; leave ema out")
+        return self
+
+    @model_validator(mode="after")
     def _search_values_fit(self) -> Recipe:
         for path, values in self.search.items():
             if not values:
@@ -258,6 +280,11 @@ class Recipe(_Model):
             data = data.get(part) if isinstance(data, dict) else None
         return data
 
+    @property
+    def _schedule(self) -> str:
+        steady = self.schedule.name == AUTO and optimizer_of(self.optimizer.target).averages
+        return STEADY if steady else self.schedule.name
+
     def training_config(self, facts: Facts, epochs: int = 1) -> TrainingConfig:
         """The training that this recipe describes, with what was resolved on this machine and data. `epochs`: its
         length, for a schedule that depends on it."""
@@ -268,11 +295,11 @@ class Recipe(_Model):
             metric=MetricSpec(**self.metric.model_dump(mode="json")),
             model=ModelSpec(**self.model.model_dump(mode="json")),
             data=DataSpec(**self.data.model_dump(mode="json"), seed=self.seed),
-            optimizer=OptimizerSpec(self.optimizer.target, self.optimizer.args),
+            optimizer=OptimizerSpec(self.optimizer.target, self.optimizer.args, self.optimizer.decay_on),
             lr=self.optimizer.lr,
             weight_decay=self.optimizer.weight_decay,
             batch_size=self.batch_size,
-            schedule=resolved(self.schedule.name, self.schedule.args, per_epoch, epochs * per_epoch),
+            schedule=resolved(self._schedule, self.schedule.args, per_epoch, epochs * per_epoch),
             seed=self.seed,
             precision=facts.precision,
             threads=facts.threads,

@@ -14,10 +14,10 @@ NOTES = "CS231n course notes, neural-networks-3 (parameter updates)"
 FIRST_UPDATES = "tests/training/test_optimizers.py::test_the_first_updates_follow_the_published_formula"
 
 
-def _optimizer(name: str, what: str, formula: str, helps: str, costs: str, source: str) -> Technique:
-    return Technique(
-        name, "optimizer", what, f"optimizer: {{target: {name}}}", FIRST_UPDATES, formula, helps, costs, source
-    )
+def _optimizer(  # noqa: PLR0913 - all that is told of one
+    name: str, what: str, formula: str, helps: str, costs: str, source: str, proof: str = FIRST_UPDATES
+) -> Technique:
+    return Technique(name, "optimizer", what, f"optimizer: {{target: {name}}}", proof, formula, helps, costs, source)
 
 
 OPTIMIZERS = (
@@ -81,5 +81,44 @@ OPTIMIZERS = (
         "Transformers, and wherever weight decay is to regularise as much as its number says.",
         "Two tensors a parameter.",
         "Loshchilov and Hutter, 'Decoupled Weight Decay Regularization', ICLR 2019",
+    ),
+    _optimizer(
+        "muon",
+        "Hidden matrices and convolution kernels step along their orthogonalised momentum; embeddings, the output "
+        "layer (`args: {output: NAME}` where it is not the last), biases and normalisation by AdamW, at the same rate.",
+        "B = mu*B + g; w = w - eta*lambda*w - 0.2*sqrt(max(rows, columns))*eta*O, with O the U*V^T of the singular "
+        "values' decomposition of g + mu*B, by five Newton-Schulz iterations",
+        "Transformers and convolutional networks: fewer iterations than AdamW at AdamW's rates, by the papers.",
+        "One tensor a parameter instead of two; five products of matrices a step, in bf16.",
+        "Jordan et al., 2024 (kellerjordan.github.io/posts/muon); Liu et al., 'Muon is Scalable for LLM Training', "
+        "arXiv 2502.16982 (the ratio of its rate to AdamW's)",
+        "tests/training/test_muon.py::test_a_step_on_a_matrix_is_its_orthogonalised_momentum_at_adamws_size",
+    ),
+    _optimizer(
+        "prodigy",
+        "Adam that estimates its own rate from how far the weights have gone: no sweep is made, and the rate stays 1. "
+        'Needs `pip install ".[optimizers]"`.',
+        "r = sqrt(beta2)*r + d^2*eta*g.(w_0 - w)/d_0; s = sqrt(beta2)*s + d^2*eta*g/d_0; d = max(d, r / |s|_1), then "
+        "Adam's step at rate d*eta",
+        "Where there is no time to tune a rate. `d_coef` among its args (0.5 to 2) makes its rate smaller or larger.",
+        "Four tensors a parameter. Its estimate needs some hundred iterations to grow.",
+        "Mishchenko and Defazio, 'Prodigy', ICML 2024",
+    ),
+    _optimizer(
+        "schedule-free",
+        "AdamW whose averaged weights stand for a schedule: they are validated and kept, BatchNorm's statistics taken "
+        'anew for them. Takes no schedule (a warm-up, yes). Needs `pip install ".[optimizers]"`.',
+        "y = (1 - beta)*z + beta*x; z = z - eta*AdamW(g at y); x = (1 - 1/t)*x + z/t: y trains, x is validated",
+        "Where the length of a training is not known before.",
+        "Two tensors a parameter, and at each validation a copy of the weights; sixteen batches for BatchNorm.",
+        "Defazio et al., 'The Road Less Scheduled', NeurIPS 2024",
+    ),
+    _optimizer(
+        "schedule-free-sgd",
+        "SGD whose averaged weights stand for a schedule, as in `schedule-free`; rates are 10 to 50 times SGD's.",
+        "y = (1 - beta)*z + beta*x; z = z - eta*(g at y); x = (1 - 1/t)*x + z/t",
+        "Convolutional networks, where SGD is best.",
+        "One tensor a parameter.",
+        "Defazio et al., 'The Road Less Scheduled', NeurIPS 2024",
     ),
 )

@@ -24,6 +24,7 @@ from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit
 from tunekit.training.device import threads
 from tunekit.training.evaluation import Evaluation, Tally, largest_output
 from tunekit.training.models import has_convolutions
+from tunekit.training.modes import evaluation_weights, to_train
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.outputs import Outputs, any_tensor, in_fp32
@@ -224,6 +225,7 @@ class Session:
     def run(self, until: int) -> Iterator[Chunk]:
         """Train up to an iteration, yielding rows as they are fetched. Ends early where a loss is not finite."""
         self.model.train()
+        to_train(self.optimizer)
         train = self.splits.train
         if isinstance(train, DatasetSplit):
             pin = self.device.type == "cuda"
@@ -350,7 +352,11 @@ class Session:
         more at once than a training batch holds."""
         if model is None:
             model = self.model if self.averaged is None else self.averaged
-        model.eval()
+        with evaluation_weights(self):
+            model.eval()
+            yield from self._answers(split, model)
+
+    def _answers(self, split: Split, model: nn.Module) -> Iterator[tuple[Batch, Outputs]]:
         first = True
         for batch in self.in_batches(split):
             batch = batch.to(self.device)
@@ -407,7 +413,8 @@ class Session:
         """The weights that validation sees, for `torch.load(...)["model"]`."""
         buffer = io.BytesIO()
         model = self.model if self.averaged is None else self.averaged.module
-        torch.save({"iteration": self.iteration, "model": model.state_dict()}, buffer)
+        with evaluation_weights(self):
+            torch.save({"iteration": self.iteration, "model": model.state_dict()}, buffer)
         return buffer.getvalue()
 
     def restore(self, state: bytes) -> None:

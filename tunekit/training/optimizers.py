@@ -14,8 +14,16 @@ from torch import nn
 from tunekit.configuration import OptimizerSpec, TrainingConfig
 from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.recipe.optimizers import OPTIMIZERS, TORCH, Optimizer, is_built_in
+from tunekit.recipe.text import nearest
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
+
+NORMALISATIONS = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+)
 
 
 def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> torch.optim.Optimizer:
@@ -32,15 +40,18 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
         if name in args:
             raise UserError(f"optimizer.args.{name}: stands as optimizer.{name}, where the steps can tune it")
     check_optimizer(config.optimizer)
+    _check_matrices(target, trained)
     args = {"lr": config.lr, "weight_decay": config.weight_decay, **args}
     if is_built_in(target):
-        optimizer = _by_name(target, trained, args)
+        optimizer = _by_name(target, model, trained, args)
     else:
         function = resolve(target, folder, "optimizer.target")
         first = next(iter(inspect.signature(function).parameters), "")
         optimizer = construct(function, "optimizer.target", target, model if first == "model" else trained, **args)
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise UserError(f"optimizer.target: {target} must return one torch.optim.Optimizer")
+    if config.optimizer.decay_on == "weights":
+        _decay_weights_alone(optimizer, model)
     if not config.regularize:
         for group in optimizer.param_groups:
             group["weight_decay"] = 0.0
@@ -50,26 +61,72 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
 def check_optimizer(spec: OptimizerSpec) -> None:
     """What can be said of an optimizer before there is one: building it imports torch's compiler, which takes a second.
     Errors: UserError."""
-    if is_built_in(spec.target):
-        check_arguments(_class_of(spec.target), spec.args, f"optimizer.args: {spec.target}")
+    if not is_built_in(spec.target):
+        return
+    build, place = _class_of(spec.target), f"optimizer.args: {spec.target}"
+    check_arguments(build, spec.args, place)
+    parameters = inspect.signature(build).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):  # it takes any word, and does nothing with it
+        known = [name for name, one in parameters.items() if one.kind is not one.VAR_KEYWORD]
+        for name in spec.args:
+            if name not in known:
+                raise UserError(f"{place}: got an unexpected keyword argument {name!r}{nearest(name, known)}")
+
+
+def _check_matrices(target: str, trained: list[nn.Parameter]) -> None:
+    """torch's Muon alone takes no bias. Errors: UserError."""
+    if is_built_in(target) and target.removeprefix(f"{TORCH}:") == "Muon" and any(p.dim() != 2 for p in trained):
+        raise UserError(
+            f"optimizer.target: {target} takes matrices alone, and this model has biases or others that are none; "
+            "`muon` gives them to AdamW"
+        )
+
+
+def _decay_weights_alone(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
+    """Biases and the parameters of normalisation layers into groups of their own, without decay."""
+    left = {
+        id(parameter)
+        for module in model.modules()
+        for parameter in module.parameters(recurse=False)
+        if parameter.dim() <= 1 or isinstance(module, NORMALISATIONS)
+    }
+    groups = []
+    for group in optimizer.param_groups:
+        for decays in (True, False):
+            parameters = [p for p in group["params"] if (id(p) not in left) is decays]
+            if parameters:
+                groups.append({**group, "params": parameters, **({} if decays else {"weight_decay": 0.0})})
+    optimizer.param_groups[:] = groups
 
 
 def _class_of(target: str) -> Callable[..., torch.optim.Optimizer]:
-    module, _, name = OPTIMIZERS.get(target, Optimizer(target)).target.rpartition(":")
-    build: Callable[..., torch.optim.Optimizer] | None = getattr(import_module(module or TORCH), name, None)
+    entry = OPTIMIZERS.get(target, Optimizer(target))
+    module, _, name = entry.target.rpartition(":")
+    try:
+        library = import_module(module or TORCH)
+    except ModuleNotFoundError:
+        if not entry.extra:
+            raise
+        raise UserError(
+            f"optimizer.target: {target} needs {module.replace('_', '-')}: "
+            f'pip install ".[{entry.extra}]" in the checkout of tunekit'
+        ) from None
+    build: Callable[..., torch.optim.Optimizer] | None = getattr(library, name, None)
     if not (isinstance(build, type) and issubclass(build, torch.optim.Optimizer)):
         raise UserError(
-            f"optimizer.target: no optimizer {target!r}; one of {', '.join(OPTIMIZERS)}, a class of torch.optim "
+            f"optimizer.target: no optimizer {target!r}{nearest(target, OPTIMIZERS)}; one of {', '.join(OPTIMIZERS)}, "
+            "a class of torch.optim "
             "or module:callable"
         )
     return build
 
 
-def _by_name(target: str, trained: list[nn.Parameter], args: dict[str, Any]) -> torch.optim.Optimizer:
+def _by_name(target: str, model: nn.Module, trained: list[nn.Parameter], args: dict[str, Any]) -> torch.optim.Optimizer:
     build, own = _class_of(target), OPTIMIZERS.get(target, Optimizer(target)).args
-    if "fused" in inspect.signature(build).parameters and "fused" not in args:
+    parameters = inspect.signature(build).parameters
+    if "fused" in parameters and "fused" not in args:
         args["fused"] = all(parameter.is_floating_point() for parameter in trained)
     try:
-        return build(trained, **{**own, **args})
+        return build(model if next(iter(parameters)) == "model" else trained, **{**own, **args})
     except (TypeError, ValueError) as error:
         raise UserError(f"optimizer.args: {target}: {refused(error)}") from None

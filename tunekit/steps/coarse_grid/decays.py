@@ -16,6 +16,7 @@ from tunekit.vocabulary import Record
 
 CLASSICAL = (0.0, 1e-5, 1e-4, 1e-3)
 TIMES = (10.0, 3.0, 1.0)  # in which the weights are forgotten, over the length of the fine run; and never
+FOUND = 1e-3  # about the rate that an optimizer finds which looks for its own: Adam's
 ALIKE = 1e-3  # of the losses: a decay that changes no more of them does nothing
 
 
@@ -25,8 +26,11 @@ def decay_ladder(
     """The recipe's own decays, or those of the optimizer at this rate. `values`: searched ones."""
     if given is not None:
         return given
-    if not context.optimizer(values).decoupled:
+    optimizer = context.optimizer(values)
+    if not optimizer.decoupled:
         return CLASSICAL
+    if optimizer.finds_rate:
+        rate = FOUND
     epochs = context.recipe.settings(LENGTH).epochs
     iterations = epochs * context.iterations_per_epoch(values)
     return (0.0, *(decimal(1 / (rate * iterations * time)) for time in TIMES))
@@ -34,6 +38,8 @@ def decay_ladder(
 
 def forgotten_in(context: Context[Any], params: Values) -> float | None:
     """Epochs within which a decoupled decay forgets the weights; None for none."""
+    if context.optimizer(params).finds_rate:
+        return None  # what it found is not known
     product = float(params["lr"]) * float(params["weight_decay"])
     return 1 / (product * context.iterations_per_epoch(params)) if product > 0 else None
 

@@ -30,7 +30,7 @@ MOST_EPOCHS = 5
 WAVE = 4  # drawn trials asked for at a time, whatever the number of workers, so that draws do not depend on it
 MOVES_RATE = ("batch_size", "optimizer.", "model.", "loss", "clip_grad_norm")
 """Search axes that move the best rate: each of their values gets its own sweep. (Dropout and augmentation do not.)"""
-KEEPS_RATE = ("model.args.dropout",)
+KEEPS_RATE = ("model.args.dropout", "optimizer.decay_on")
 GROWTH = {"lr": 2.0, "weight_decay": 10.0}
 DOWN = 6  # rows below the grid in fine-tuning, at most: the best rate is to lie inside
 DOWNWARD = 3.0  # the factor of these rows
@@ -87,7 +87,7 @@ def _ground(
 ) -> list[dict[str, Any]]:
     """Cells around a rate: rates by weight decays. First all rates at the first decay, and one at the last: where these
     two come to the same, so would those between. `known`: cells that ran, by their trial's identity."""
-    factors = context.settings.lr_factors
+    factors = (1.0,) if context.optimizer(values).finds_rate else context.settings.lr_factors
     rates = [decimal(rate * factor) for factor in factors]
     centre = rates[min(range(len(factors)), key=lambda place: abs(math.log(factors[place])))]
     first, *others = sorted(set(decay_ladder(context, context.settings.weight_decays, values, rate)))
@@ -265,8 +265,9 @@ def _drawn_space(context: Context[CoarseGrid]) -> Space:
     """The rate from the sweep's working range, widened twofold each way."""
     rate, swept = context.recipe.optimizer.lr, context.handoff(lr_sweep)
     low, high = swept.range if swept else (rate, rate)
+    around = Range(decimal(min(low, rate) / 2), decimal(max(high, rate) * 2), log=True)
     return {
-        "lr": Range(decimal(min(low, rate) / 2), decimal(max(high, rate) * 2), log=True),
+        "lr": Choices((rate,)) if context.optimizer().finds_rate else around,
         "weight_decay": Choices(decay_ladder(context, context.settings.weight_decays, {}, rate)),
         **_searched(context),
     }

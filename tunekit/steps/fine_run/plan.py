@@ -48,7 +48,8 @@ def plan(context: Context[FineRun], records: Sequence[Record]) -> Sequence[Reque
         return []
     centre = _best(context, [record for record in runs if record.request.purpose == BEST_CELL]) or best
     known = {record.request.goal for record in runs}
-    rates = [decimal(centre.params["lr"] * factor) for factor in context.settings.lr_factors]
+    factors = () if context.optimizer(centre.params).finds_rate else context.settings.lr_factors
+    rates = [decimal(centre.params["lr"] * factor) for factor in factors]
     finer = [_training(context, {**centre.params, "lr": rate}, FINER_RATE, 1) for rate in rates]
     fresh = [training for training in finer if training.goal not in known]
     if fresh:

@@ -26,6 +26,7 @@ from tunekit.steps.lr_sweep.codes import (
     FEW_PARAMETERS_TRAIN,
     NARROW_RANGE,
     NO_LEARNING_RATE_WORKS,
+    RATE_IS_FOUND,
 )
 from tunekit.steps.lr_sweep.curves import (
     RateCurve,
@@ -59,6 +60,7 @@ SWEEP = "sweep"
 CONFIRM = 2  # times the iterations for rates beyond the recipe's range: a high rate may look best and then blow up
 LOW, HIGH = 1e-5, 1e-1  # the ladder's ends for Adam and its like, where the recipe does not say ...
 TUNING_LOW, TUNING_HIGH = 1e-6, 1e-2  # ... and those of fine-tuning; another optimizer's lie by a factor elsewhere
+OWN_RATE = 1.0  # of an optimizer that finds its rate: what it finds is multiplied by it
 LOWEST, HIGHEST = 1e-15, 1e6  # rates: beyond them nothing moves in fp32, or nothing stays finite
 
 
@@ -101,6 +103,8 @@ def plan_sweep(context: Context[LrSweep], records: Sequence[Record], fixed: Valu
     """The rates of the ladder, then one further at a time while the best stands at an edge. `fixed`: searched values
     (batch size, optimizer, architecture) that this sweep is for, which the context's recipe has (`Context.at`)."""
     settings, swept = context.settings, trainings(records)
+    if context.optimizer().finds_rate:
+        return []
     if not swept:
         return [_training(context, rate, fixed) for rate in rates_of(context)]
     extensions = max(record.request.round for record in swept)
@@ -126,6 +130,8 @@ def trainings(records: Sequence[Record]) -> list[Record]:
 
 def rates_of(context: Context[LrSweep]) -> list[float]:
     """The ladder's rates, those of the recipe or what is usual for its optimizer."""
+    if context.optimizer().finds_rate:
+        return [OWN_RATE]
     settings, tuning = context.settings, is_fine_tuning(context)
     factor = context.optimizer().rate_factor
     low = settings.low or decimal(factor * (TUNING_LOW if tuning else LOW))
@@ -136,6 +142,8 @@ def rates_of(context: Context[LrSweep]) -> list[float]:
 def pick_rate(context: Context[LrSweep], records: Sequence[Record]) -> float | None:
     """The rate that a sweep's records speak for, or None."""
     swept = trainings(records)
+    if context.optimizer().finds_rate:
+        return OWN_RATE
     if not is_fine_tuning(context):
         curves = read_curves(swept)
         return None if is_unused(curves) else pick(curves)
@@ -175,10 +183,24 @@ def objective(context: Context[LrSweep], record: Record) -> float | None:
     return held_out.value(record) if is_fine_tuning(context) else tail_mean(record.column("train_loss"))
 
 
-CODES = (NO_LEARNING_RATE_WORKS, ALL_DIVERGED, BEST_AT_EDGE, NARROW_RANGE, RATE_NOT_USED, FEW_PARAMETERS_TRAIN)
+CODES = (
+    NO_LEARNING_RATE_WORKS,
+    ALL_DIVERGED,
+    BEST_AT_EDGE,
+    NARROW_RANGE,
+    RATE_NOT_USED,
+    FEW_PARAMETERS_TRAIN,
+    RATE_IS_FOUND,
+)
 
 
 def judge(context: Context[LrSweep], records: Sequence[Record]) -> Judgement:
+    if context.optimizer().finds_rate:
+        target = context.recipe.optimizer.target
+        finding = RATE_IS_FOUND.finding(f"{target} finds its rate while it trains: it is given {OWN_RATE:g}")
+        return Judgement(
+            f"Rate {OWN_RATE:g}: {target} finds its own.", [finding], SweptRates(OWN_RATE, (OWN_RATE,) * 2)
+        )
     swept = trainings(records)
     for record in swept:
         if record.error:

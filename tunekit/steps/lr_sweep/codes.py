@@ -43,6 +43,18 @@ NARROW_RANGE = Code(
     ("try `clip_grad_norm: 1.0`, a warm-up or normalisation layers",),
     citations.PLAYBOOK,
 )
+RATE_IS_FOUND = Code(
+    "rate_is_found",
+    "note",
+    "The optimizer finds its own rate: no sweep is made, and later steps give it the rate 1.",
+    "The optimizer's entry in tunekit's table: `prodigy` estimates how far the weights have to go, and steps by that.",
+    "An optimizer without a rate to tune.",
+    (
+        "nothing to do; where it learns too little or diverges search its own factor: "
+        "`search: {optimizer.args.d_coef: [0.5, 1, 2]}`",
+    ),
+    "Mishchenko and Defazio, 'Prodigy', ICML 2024",
+)
 FEW_PARAMETERS_TRAIN = Code(
     "few_parameters_train",
     "note",

@@ -118,8 +118,10 @@ def plan(context: Context[OverfitTiny], records: Sequence[Record]) -> list[Reque
 
 
 def _rates(context: Context[OverfitTiny]) -> list[float]:
-    rates = context.settings.rates
-    return [decimal(rate * context.optimizer().rate_factor) for rate in RATES] if rates is None else list(rates)
+    rates, optimizer = context.settings.rates, context.optimizer()
+    if rates is None and optimizer.finds_rate:
+        return [1.0]
+    return [decimal(rate * optimizer.rate_factor) for rate in RATES] if rates is None else list(rates)
 
 
 def _config(context: Context[OverfitTiny], rate: float, blank: bool = False) -> TrainingConfig:
