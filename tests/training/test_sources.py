@@ -289,6 +289,14 @@ IMPORT = "from tunekit.vocabulary import UserError"
         ({"target": "digitz"}, "data.target: no source 'digitz'; one of digits"),
         ({"args": {"scale": 2}}, "data.args: digits: got an unexpected keyword argument 'scale'"),
         ({"target": "arrays"}, "data.args: arrays: missing 1 required positional argument: 'path'"),
+        (
+            {"target": "torchvision:MNIS", "args": {"root": "."}},
+            "data.target: torchvision has no dataset 'MNIS' (did you",
+        ),
+        (
+            {"target": "torchvision:MNIST", "args": {"rot": "."}},
+            "data.args: torchvision:MNIST has no argument 'rot' (did",
+        ),
         ({"target": "torchvision:Nope", "args": {"root": "."}}, "data.target: torchvision has no dataset 'Nope'"),
         ({"target": "torchvision:MNIST", "args": {"root": "x"}}, "data: torchvision:MNIST at "),
         ({"target": "own_src:nothing"}, "data.target: own_src:nothing must return"),
