@@ -12,6 +12,7 @@ from tunekit.telling import refused
 from tunekit.training.seeds import seed_everything
 from tunekit.training.sources.arrays import arrays
 from tunekit.training.sources.digits import digits
+from tunekit.training.sources.huggingface import huggingface_set
 from tunekit.training.sources.images import image_folder
 from tunekit.training.sources.parts import Parts, why
 from tunekit.training.sources.table import table
@@ -24,7 +25,7 @@ SOURCES: dict[str, Callable[..., Parts]] = {
     "table": table,
     "image-folder": image_folder,
 }
-FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set}
+FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set, "datasets": huggingface_set}
 """Sources that hold many sets: FAMILY:NAME, called with the name first."""
 PATHS = ("path", "root", "val_path", "test_path")
 """Arguments of sources that are paths, relative to the recipe's folder."""
@@ -33,7 +34,7 @@ PATHS = ("path", "root", "val_path", "test_path")
 def load_parts(data: DataSpec, folder: Path) -> Parts:
     """Read a source or call a person's function. Errors: UserError."""
     key, target, args = "data.target", data.target, dict(data.args)
-    source, name = _built_in(target)
+    source, name = _built_in(target, folder)
     if source is not None:
         for path in PATHS:
             if path in args:
@@ -52,10 +53,14 @@ def load_parts(data: DataSpec, folder: Path) -> Parts:
     return _parts_of(construct(function, key, target, **args), target)
 
 
-def _built_in(target: str) -> tuple[Callable[..., Parts] | None, str]:
-    """The source that a target names, and the set's name where it is a family's."""
+def _built_in(target: str, folder: Path) -> tuple[Callable[..., Parts] | None, str]:
+    """The source that a target names, and the set's name where it is a family's. A module of the recipe's folder that
+    is called as a family goes first."""
     family, colon, name = target.partition(":")
-    return (FAMILIES.get(family), name) if colon else (SOURCES.get(target), "")
+    if not colon:
+        return SOURCES.get(target), ""
+    own = (folder / f"{family}.py").exists() or (folder / family / "__init__.py").exists()
+    return None if own else FAMILIES.get(family), name
 
 
 def _place(value: object, folder: Path, name: str) -> Path:

@@ -199,6 +199,13 @@ def read_image(path: str) -> Any:
 
 
 def image_transform(size: int) -> Any:
+    """To uint8 [3, size, size]."""
+    return sized(size, gray=False)
+
+
+def sized(size: int | None, gray: bool) -> Any:
+    """To uint8 [1 or 3, height, width]; `size`: pixels of both sides, None as they are."""
     from torchvision.transforms import v2
 
-    return v2.Compose([v2.ToImage(), v2.RGB(), v2.Resize((size, size), antialias=True), v2.ToDtype(torch.uint8)])
+    resize = [] if size is None else [v2.Resize((size, size), antialias=True)]
+    return v2.Compose([v2.ToImage(), v2.Grayscale() if gray else v2.RGB(), *resize, v2.ToDtype(torch.uint8)])
