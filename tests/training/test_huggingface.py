@@ -107,7 +107,8 @@ def test_without_the_library_it_is_said_how_to_have_it(tmp_path, monkeypatch):
 
 def test_a_persons_own_module_of_that_name_goes_first(tmp_path):
     (tmp_path / "datasets.py").write_text(
-        "import torch\ndef mine():\n    return torch.utils.data.TensorDataset(torch.zeros(9, 2), torch.zeros(9).long())\n"
+        "import torch\ndef mine():\n"
+        "    return torch.utils.data.TensorDataset(torch.zeros(9, 2), torch.zeros(9).long())\n"
     )
     before = sys.modules.pop("datasets", None)
     try:

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from tunekit.configuration import DataSpec, digest
 from tunekit.recipe import check_arguments, construct, resolve
-from tunekit.recipe.text import kind_of, shortened
+from tunekit.recipe.text import kind_of, nearest, shortened
 from tunekit.telling import refused
 from tunekit.training.seeds import seed_everything
 from tunekit.training.sources.arrays import arrays
+from tunekit.training.sources.bundled import breast_cancer, diabetes, wine
+from tunekit.training.sources.curve import curve
 from tunekit.training.sources.digits import digits
 from tunekit.training.sources.huggingface import huggingface_set
 from tunekit.training.sources.images import image_folder
 from tunekit.training.sources.parts import Parts, why
 from tunekit.training.sources.table import table
+from tunekit.training.sources.text import text
 from tunekit.training.sources.torchvision_sets import torchvision_set
 from tunekit.vocabulary import UserError
 
@@ -24,6 +27,11 @@ SOURCES: dict[str, Callable[..., Parts]] = {
     "arrays": arrays,
     "table": table,
     "image-folder": image_folder,
+    "text": text,
+    "curve": curve,
+    "breast-cancer": breast_cancer,
+    "wine": wine,
+    "diabetes": diabetes,
 }
 FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set, "datasets": huggingface_set}
 """Sources that hold many sets: FAMILY:NAME, called with the name first."""
@@ -46,8 +54,8 @@ def load_parts(data: DataSpec, folder: Path) -> Parts:
         except (TypeError, AttributeError, LookupError) as error:
             raise UserError(f"data.args: {target}: {refused(error)}") from None
     if ":" not in target:
-        families = ", ".join(f"{family}:NAME" for family in FAMILIES)
-        raise UserError(f"{key}: no source {target!r}; one of {', '.join(SOURCES)}, {families} or module:callable")
+        known = ", ".join([*SOURCES, *(f"{family}:NAME" for family in FAMILIES)])
+        raise UserError(f"{key}: no source {target!r}{nearest(target, SOURCES)}; one of {known} or module:callable")
     function = resolve(target, folder, key)
     seed_everything(data.seed, "data")  # a split that it draws is the same in each process
     return _parts_of(construct(function, key, target, **args), target)
