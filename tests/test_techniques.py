@@ -15,6 +15,7 @@ from tunekit.recipe.schedules import AUTO, SCHEDULES
 from tunekit.recipe.schema import check
 from tunekit.techniques import KINDS, TECHNIQUES
 from tunekit.training.augmentations import AUGMENTATIONS, links_of
+from tunekit.training.sources.entries import FAMILIES, SOURCES
 
 ROOT = Path(__file__).parent.parent
 LEAST = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
@@ -28,6 +29,7 @@ def test_every_entry_of_the_tables_is_told():
     assert of_kind("optimizer") == set(OPTIMIZERS)
     assert of_kind("schedule") == {AUTO, *SCHEDULES, "warmup"}
     assert of_kind("augmentation") == set(AUGMENTATIONS)
+    assert of_kind("source") == {*SOURCES, *(f"{family}:NAME" for family in FAMILIES)}
 
 
 def test_readme_has_the_tables():

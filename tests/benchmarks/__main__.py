@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from importlib import import_module
 
 from tests.benchmarks.sidebyside import machine, show
+from tests.benchmarks.subjects import mnist_beside
 
 BENCHMARKS = ("loop", "workers", "bookkeeping", "by_hand", "lr_finders", "chain", "logs")
 
@@ -19,11 +21,16 @@ def main() -> None:
     for name in given.names:
         if name not in BENCHMARKS:
             parser.error(f"no benchmark {name!r}; one of {', '.join(BENCHMARKS)}")
-    for name in given.names or BENCHMARKS:
+    with mnist_beside():
+        _show_all(given.names or BENCHMARKS, given.quick)
+
+
+def _show_all(names: Sequence[str], quick: bool) -> None:
+    for name in names:
         module = import_module(f"tests.benchmarks.{name}")
         before = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-        report = module.run(given.quick)
-        about = f"{machine(module.PACKAGES)} after, {before:.1f} before{'; --quick' if given.quick else ''}"
+        report = module.run(quick)
+        about = f"{machine(module.PACKAGES)} after, {before:.1f} before{'; --quick' if quick else ''}"
         show(report, about)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,18 @@ def config_of(name: str, **overrides: Any) -> tuple[TrainingConfig, Path]:
 
     loaded = read_recipe(recipe_path(name), [f"{key}={value}" for key, value in overrides.items()])
     return loaded.recipe.training_config(facts_of(loaded)), loaded.folder
+
+
+@contextmanager
+def mnist_beside() -> Iterator[None]:
+    """The MNIST that lies beside the checkout, where it does, as if tunekit had downloaded it."""
+    with tempfile.TemporaryDirectory(prefix="tunekit-cache-") as cache:
+        if MNIST.is_dir() and "TUNEKIT_CACHE" not in os.environ:
+            sets = Path(cache) / "torchvision"
+            sets.mkdir()
+            (sets / "MNIST").symlink_to(MNIST, target_is_directory=True)
+            os.environ["TUNEKIT_CACHE"] = cache
+        yield
 
 
 def missing_mnist() -> str | None:

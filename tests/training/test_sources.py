@@ -15,7 +15,7 @@ from PIL import Image
 from tunekit.configuration import DataSpec
 from tunekit.telling import raised
 from tunekit.training.order import BatchPlan
-from tunekit.training.sources import data_digests, read_splits
+from tunekit.training.sources import data_digests, load_parts, read_splits
 from tunekit.vocabulary import UserError
 
 
@@ -47,6 +47,97 @@ def test_real_mnist_has_60000_and_10000(shared, tmp_path):
     # 1 / 255 of 33.3 and 78.6: MNIST's published mean and standard deviation.
     assert splits.train.normalize.mean.item() / 255 == pytest.approx(0.1307, abs=1e-3)
     assert 1 / splits.train.normalize.scale.item() / 255 == pytest.approx(0.3081, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("target", "counts", "inputs", "means"),
+    [
+        ("breast-cancer", {0: 212, 1: 357}, 30, {"mean radius": 14.127, "worst area": 880.583}),
+        ("wine", {0: 59, 1: 71, 2: 48}, 13, {"alcohol": 13.0, "proline": 746.9}),
+        ("diabetes", None, 10, {"age": 48.518, "bmi": 26.376}),
+    ],
+)
+def test_tables_of_scikit_learn_are_those_that_it_documents(tmp_path, target, counts, inputs, means):
+    parts = load_parts(spec(target=target), tmp_path)
+    for name, mean in means.items():
+        assert parts.rows.values[name].mean() == pytest.approx(mean, abs=1e-3 * mean)
+    splits = read_splits(spec(target=target), tmp_path)
+    assert splits.train.stored.args[0].shape == (len(splits.train), inputs)
+    assert splits.train.stored.args[0].mean(0).abs().max() < 1e-5
+    targets = torch.cat([splits.train.targets(), splits.val.targets()])
+    if counts is None:
+        assert len(targets) == 442
+        assert splits.train.targets().std().item() == pytest.approx(1, abs=0.01)
+        assert splits.units.mean.item() == pytest.approx(152.1, abs=5)
+    else:
+        assert Counter(targets.tolist()) == counts
+        assert len(splits.classes) == len(counts)
+
+
+class TestText:
+    def test_the_target_of_a_character_is_the_next(self, tmp_path):
+        (tmp_path / "t.txt").write_text("abracadabra!")
+        splits = read_splits(spec(target="text", args={"path": "t.txt", "length": 3}, split="time"), tmp_path)
+        assert splits.classes == tuple("!abcdr")
+        words = ["".join(splits.classes[i] for i in row) for row in splits.train.stored.args[0].tolist()]
+        after = ["".join(splits.classes[i] for i in row) for row in splits.train.targets().tolist()]
+        assert (words, after) == (["abr", "aca"], ["bra", "cad"])
+        assert ["".join(splits.classes[i] for i in row) for row in splits.val.targets().tolist()] == ["abr"]
+        assert splits.files == {"train": ["characters from 1", "characters from 4"], "val": ["characters from 7"]}
+
+    def test_every_python_has_a_text(self, tmp_path):
+        splits = read_splits(spec(target="text", args={"characters": 64_001}), tmp_path)
+        assert len(splits.train) + len(splits.val) == 1000
+        assert splits.train.stored.args[0].dtype == torch.int64
+        assert 50 < len(splits.classes) < 300
+
+    @pytest.mark.parametrize(
+        ("content", "args", "told"),
+        [
+            (b"short", {}, "the text has 5 characters: too few for samples of 64"),
+            (b"\0\1", {}, "is no text"),
+            (None, {}, "cannot be read: No such file"),
+            (b"long enough", {"length": 0}, r"data\.args\.length: 1 to 65,536"),
+            (b"long enough", {"characters": 0}, r"data\.args\.characters: at least 1"),
+        ],
+    )
+    def test_what_is_none_is_told(self, tmp_path, content, args, told):
+        if content is not None:
+            (tmp_path / "t.txt").write_bytes(content)
+        with pytest.raises(UserError, match=told):
+            read_splits(spec(target="text", args={"path": "t.txt", **args}), tmp_path)
+
+
+class TestCurve:
+    def test_the_noise_is_what_a_quadratic_leaves_and_a_line_leaves_more(self, tmp_path):
+        args = {"n": 20_000, "noise": 0.3, "seed": 1}
+        x, y = (part.numpy() for part in self.samples(tmp_path, **args))
+        residuals = [np.polyfit(x[:, 0], y, degree, full=True)[1][0] / len(y) for degree in (1, 2)]
+        assert np.polyfit(x[:, 0], y, 2)[::-1] == pytest.approx([1, -2, 3], abs=0.03)
+        assert residuals == pytest.approx([0.8 + 0.09, 0.09], rel=0.03)
+
+    def test_the_seed_decides(self, tmp_path):
+        same, again, other = (self.samples(tmp_path, seed=seed)[1] for seed in (0, 0, 1))
+        assert torch.equal(same, again)
+        assert not torch.equal(same, other)
+
+    @pytest.mark.parametrize("args", [{"n": 1}, {"n": 2.5}, {"noise": -1}, {"n_val": 10**9}])
+    def test_what_is_no_curve_is_told(self, tmp_path, args):
+        with pytest.raises(UserError, match=r"data\.args"):
+            self.samples(tmp_path, **args)
+
+    def samples(self, folder, **args):
+        stored = read_splits(spec(target="curve", args=args), folder).train.stored
+        return stored.args[0], stored.targets
+
+
+def test_names_of_classes_come_with_arrays(tmp_path):
+    arrays = {"x": np.zeros((4, 2)), "y": np.array([0, 1, 0, 1])}
+    np.savez(tmp_path / "a.npz", **arrays, class_names=np.array(["u", "v"]))
+    assert read_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path).classes == ("u", "v")
+    np.savez(tmp_path / "a.npz", **arrays, class_names=np.array(["u"]))
+    with pytest.raises(UserError, match=r"1 class_names, and y has a class 1"):
+        read_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
 
 
 class TestArrays:
@@ -286,9 +377,17 @@ IMPORT = "from tunekit.vocabulary import UserError"
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"target": "digitz"}, "data.target: no source 'digitz'; one of digits"),
+        ({"target": "digitz"}, "data.target: no source 'digitz' (did you mean 'digits'?); one of digits"),
         ({"args": {"scale": 2}}, "data.args: digits: got an unexpected keyword argument 'scale'"),
         ({"target": "arrays"}, "data.args: arrays: missing 1 required positional argument: 'path'"),
+        (
+            {"target": "torchvision:MNIS", "args": {"root": "."}},
+            "data.target: torchvision has no dataset 'MNIS' (did you",
+        ),
+        (
+            {"target": "torchvision:MNIST", "args": {"rot": "."}},
+            "data.args: torchvision:MNIST has no argument 'rot' (did",
+        ),
         ({"target": "torchvision:Nope", "args": {"root": "."}}, "data.target: torchvision has no dataset 'Nope'"),
         ({"target": "torchvision:MNIST", "args": {"root": "x"}}, "data: torchvision:MNIST at "),
         ({"target": "own_src:nothing"}, "data.target: own_src:nothing must return"),

@@ -7,14 +7,18 @@ from pathlib import Path
 
 from tunekit.configuration import DataSpec, digest
 from tunekit.recipe import check_arguments, construct, resolve
-from tunekit.recipe.text import kind_of, shortened
+from tunekit.recipe.text import kind_of, nearest, shortened
 from tunekit.telling import refused
 from tunekit.training.seeds import seed_everything
 from tunekit.training.sources.arrays import arrays
+from tunekit.training.sources.bundled import breast_cancer, diabetes, wine
+from tunekit.training.sources.curve import curve
 from tunekit.training.sources.digits import digits
+from tunekit.training.sources.huggingface import huggingface_set
 from tunekit.training.sources.images import image_folder
 from tunekit.training.sources.parts import Parts, why
 from tunekit.training.sources.table import table
+from tunekit.training.sources.text import text
 from tunekit.training.sources.torchvision_sets import torchvision_set
 from tunekit.vocabulary import UserError
 
@@ -23,8 +27,13 @@ SOURCES: dict[str, Callable[..., Parts]] = {
     "arrays": arrays,
     "table": table,
     "image-folder": image_folder,
+    "text": text,
+    "curve": curve,
+    "breast-cancer": breast_cancer,
+    "wine": wine,
+    "diabetes": diabetes,
 }
-FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set}
+FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set, "datasets": huggingface_set}
 """Sources that hold many sets: FAMILY:NAME, called with the name first."""
 PATHS = ("path", "root", "val_path", "test_path")
 """Arguments of sources that are paths, relative to the recipe's folder."""
@@ -33,7 +42,7 @@ PATHS = ("path", "root", "val_path", "test_path")
 def load_parts(data: DataSpec, folder: Path) -> Parts:
     """Read a source or call a person's function. Errors: UserError."""
     key, target, args = "data.target", data.target, dict(data.args)
-    source, name = _built_in(target)
+    source, name = _built_in(target, folder)
     if source is not None:
         for path in PATHS:
             if path in args:
@@ -45,17 +54,21 @@ def load_parts(data: DataSpec, folder: Path) -> Parts:
         except (TypeError, AttributeError, LookupError) as error:
             raise UserError(f"data.args: {target}: {refused(error)}") from None
     if ":" not in target:
-        families = ", ".join(f"{family}:NAME" for family in FAMILIES)
-        raise UserError(f"{key}: no source {target!r}; one of {', '.join(SOURCES)}, {families} or module:callable")
+        known = ", ".join([*SOURCES, *(f"{family}:NAME" for family in FAMILIES)])
+        raise UserError(f"{key}: no source {target!r}{nearest(target, SOURCES)}; one of {known} or module:callable")
     function = resolve(target, folder, key)
     seed_everything(data.seed, "data")  # a split that it draws is the same in each process
     return _parts_of(construct(function, key, target, **args), target)
 
 
-def _built_in(target: str) -> tuple[Callable[..., Parts] | None, str]:
-    """The source that a target names, and the set's name where it is a family's."""
+def _built_in(target: str, folder: Path) -> tuple[Callable[..., Parts] | None, str]:
+    """The source that a target names, and the set's name where it is a family's. A module of the recipe's folder that
+    is called as a family goes first."""
     family, colon, name = target.partition(":")
-    return (FAMILIES.get(family), name) if colon else (SOURCES.get(target), "")
+    if not colon:
+        return SOURCES.get(target), ""
+    own = (folder / f"{family}.py").exists() or (folder / family / "__init__.py").exists()
+    return None if own else FAMILIES.get(family), name
 
 
 def _place(value: object, folder: Path, name: str) -> Path:

@@ -1,50 +1,116 @@
-"""The data sets of torchvision."""
+"""The data sets of torchvision: in a folder that the recipe names, or downloaded to the cache."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from tunekit.mending import NETWORK
+from tunekit.mending import NETWORK, advice
+from tunekit.recipe.text import nearest
 from tunekit.training.data import Batch, TensorSplit
+from tunekit.training.sources.cache import downloaded
 from tunekit.training.sources.images import image_transform
 from tunekit.training.sources.parts import Parts, why
 from tunekit.vocabulary import UserError
 
+SPLITS: tuple[dict[str, Any], ...] = (
+    {"train": True},
+    {"train": False},
+    {"split": "train"},
+    {"split": "val"},
+    {"split": "test"},
+)
+"""How sets are asked for their splits: each in one of two ways."""
 
-def torchvision_set(name: str, root: Path, size: int | None = None, download: bool = False, **args: Any) -> Parts:
-    """A torchvision classification set at `root`: train= or split= style; bytes in memory where it holds arrays."""
+
+def torchvision_set(
+    name: str, root: Path | None = None, size: int | None = None, download: bool = False, **args: Any
+) -> Parts:
+    """A torchvision classification set: train= or split= style; bytes in memory where it holds arrays.
+
+    At `root`, downloaded there where `download` says so; without `root` in the cache, downloaded once.
+    """
     import torchvision.datasets as known
 
     dataset_class = getattr(known, name, None)
     if dataset_class is None:
-        raise UserError(f"data.target: torchvision has no dataset {name!r}; for example torchvision:CIFAR10")
+        near = nearest(name, known.__all__) or "; for example torchvision:CIFAR10"
+        raise UserError(f"data.target: torchvision has no dataset {name!r}{near}")
+    parameters = inspect.signature(dataset_class).parameters
+    strange = [arg for arg in args if arg not in parameters]
+    if strange and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        raise UserError(
+            f"data.args: torchvision:{name} has no argument {strange[0]!r}{nearest(strange[0], parameters)}"
+        )
+    if root is None:
+        folder = "-".join([name, *(f"{key}={value}" for key, value in sorted(args.items()))]).replace("/", "_")
+        try:
+            root = downloaded("torchvision", folder, lambda place: _sets(dataset_class, name, place, True, args))
+        except UserError as error:
+            told = str(error).replace(f".{folder}.part", folder)
+            raise UserError(f"{told}; {_by_hand(dataset_class, name)}") from None
+    sets = _sets(dataset_class, name, root, download, args)
+    by_split = {str(next(iter(split.values()))): dataset for split, dataset in sets}
+    train = by_split.get("True", by_split.get("train"))
+    test = by_split.get("False", by_split.get("test"))
+    train, val, test = (None if part is None else _arrays_of(part, size) for part in (train, by_split.get("val"), test))
+    names = getattr(sets[0][1], "classes", None)
+    classes = tuple(map(str, names)) if isinstance(names, list | tuple) and names else None
+    return Parts(train, val, test, standardize=True, classes=classes)
+
+
+def _sets(
+    dataset_class: Any, name: str, root: Path, download: bool, args: dict[str, Any]
+) -> list[tuple[dict[str, Any], Any]]:
+    """The set's splits, by how they were asked for. Errors: UserError."""
     sets = []
-    for split in ({"train": True}, {"train": False}, {"split": "train"}, {"split": "val"}, {"split": "test"}):
+    for split in SPLITS:
         try:
             sets.append((split, dataset_class(str(root), download=download, **split, **args)))
-        except (TypeError, ValueError):
-            continue  # this set names its splits in the other way
-        except RuntimeError as error:
-            text = str(error).strip()
-            first = text.partition("\n")[0].rstrip(".:")
-            hint = "check data.args.root" if download else "check data.args.root, or set data.args.download: true"
-            hint = NETWORK if "urlopen error" in text else hint
-            raise UserError(f"data: torchvision:{name} at {root}: {first}; {hint}") from None
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            raise UserError(f"data: torchvision:{name} at {root}: {place}{why(error)}") from None
+        except Exception as error:
+            if _has_no(split, error):
+                continue  # this set names its splits in the other way
+            raise UserError(_told(error, name, root, download)) from None
     if not sets:
         raise UserError(
             f"data.target: torchvision:{name} has neither train= nor split=; wrap it in a callable of your own"
         )
-    by_split = {str(next(iter(split.values()))): _arrays_of(dataset, size) for split, dataset in sets}
-    train = by_split.get("True", by_split.get("train"))
-    test = by_split.get("False", by_split.get("test"))
-    return Parts(train, by_split.get("val"), test, standardize=True)
+    return sets
+
+
+def _has_no(split: dict[str, Any], error: Exception) -> bool:
+    """Whether a set says that it has no such split."""
+    if isinstance(error, TypeError):
+        return "keyword argument" in str(error)
+    return isinstance(error, ValueError) and any(key in str(error) for key in split)
+
+
+def _told(error: Exception, name: str, root: Path, download: bool) -> str:
+    """What went wrong with a set, in one line, and what mends it."""
+    unreachable = any(word in str(error) for word in ("urlopen error", "HTTP Error", "timed out"))
+    if isinstance(error, OSError) and (advice(error) or not unreachable):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"data: torchvision:{name} at {root}: {place}{why(error)}"
+    text = " ".join(str(error).strip().partition("\n")[0].split()).rstrip(".:") or type(error).__name__
+    hint = "check data.args.root" if download else "check data.args.root, or set data.args.download: true"
+    hint = NETWORK if unreachable else hint
+    return f"data: torchvision:{name} at {root}: {text}; {hint}"
+
+
+def _by_hand(dataset_class: Any, name: str) -> str:
+    """How files that were had otherwise are named."""
+    resources, lists = getattr(dataset_class, "resources", None), getattr(dataset_class, "train_list", None)
+    files: list[str] = []
+    if resources:
+        files = [f"{name}/raw/{Path(file).stem}" for file, _ in resources]
+    elif lists:
+        files = [f"{dataset_class.base_folder}/{file}" for file, *_ in lists]
+    expected = f" that holds {', '.join(files[:4])}{', ...' if len(files) > 4 else ''}" if files else " of its files"
+    return f"or give a folder{expected}: data.args.root: FOLDER"
 
 
 def _arrays_of(dataset: Any, size: int | None) -> Any:

@@ -1,0 +1,119 @@
+"""Sets of the library `datasets`, made here and read from the disk; what is not to be had is told in one line."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tunekit.configuration import DataSpec
+from tunekit.training.sources import read_splits
+from tunekit.vocabulary import UserError
+
+IMAGES = np.arange(20, dtype=np.uint8)[:, None, None].repeat(6, 1).repeat(6, 2)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEKIT_CACHE", str(tmp_path / "cache"))
+
+
+def splits(folder, name="disk", **args):
+    return read_splits(DataSpec(target=f"datasets:{name}", args=args), folder)
+
+
+@pytest.fixture
+def library():
+    return pytest.importorskip("datasets")
+
+
+def test_images_and_their_class_names(library, tmp_path):
+    features = library.Features({"image": library.Image(), "label": library.ClassLabel(names=["cat", "dog"])})
+    rows = {"image": [Image.fromarray(image) for image in IMAGES], "label": [i % 2 for i in range(20)]}
+    whole = library.Dataset.from_dict(rows, features=features)
+    library.DatasetDict({"train": whole, "validation": whole.select(range(6))}).save_to_disk(str(tmp_path / "set"))
+    parts = splits(tmp_path, path="set")
+    assert parts.classes == ("cat", "dog")
+    assert torch.equal(parts.train.stored.args[0], torch.from_numpy(IMAGES[:, None]))
+    assert parts.val.targets().tolist() == [0, 1] * 3
+    assert parts.test is None
+    assert splits(tmp_path, path="set", size=3).train.stored.args[0].shape == (20, 1, 3, 3)
+
+
+def test_columns_of_numbers_and_a_target_of_texts(library, tmp_path):
+    rows = {"a": [float(i) for i in range(10)], "b": [-i for i in range(10)], "who": ["u", "v"] * 5, "note": ["x"] * 10}
+    library.Dataset.from_dict(rows).to_parquet(str(tmp_path / "t.parquet"))
+    parts = splits(tmp_path, "parquet", path="t.parquet", target="who", standardize=False)
+    assert parts.classes == ("u", "v")
+    assert torch.cat([parts.train.stored.args[0], parts.val.stored.args[0]])[:, 0].sort().values.tolist() == list(
+        range(10)
+    )
+    assert parts.train.stored.args[0][:, 1].tolist() == (-parts.train.stored.args[0][:, 0]).tolist()
+    parts = splits(tmp_path, "parquet", path="t.parquet", target="a", input="b")
+    assert parts.classes is None
+    assert parts.train.targets().dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (
+            {"target": "whom"},
+            r"data\.args\.target: datasets:parquet has no column 'whom'; it has a, who \(did you mean 'who'",
+        ),
+        ({"target": "who", "input": "b"}, r"data\.args\.input: datasets:parquet has no column 'b'"),
+        ({"target": "who", "input": "who"}, "'who' is the target; the model would read its answer"),
+        ({"target": "a"}, "no column of images or numbers, but a, who; texts need a callable"),
+        ({"target": "a", "input": "who"}, "who are no numbers of one shape"),
+        ({}, r"data\.args\.target: name the column of targets, one of a, who"),
+        ({"target": "who", "val": "other"}, r"data\.args\.val: datasets:parquet has no split 'other'; it has train"),
+        ({"path": "none.parquet"}, r"none\.parquet: no such file or folder"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_told(library, tmp_path, args, told):
+    library.Dataset.from_dict({"a": [1.0, 2.0], "who": ["u", "v"]}).to_parquet(str(tmp_path / "t.parquet"))
+    with pytest.raises(UserError, match=told) as caught:
+        splits(tmp_path, "parquet", **{"path": "t.parquet", **args})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_none_is_told(library, tmp_path):
+    (tmp_path / "t.parquet").write_text("no parquet")
+    with pytest.raises(UserError, match=r"t\.parquet cannot be read as datasets:parquet: ") as caught:
+        splits(tmp_path, "parquet", path="t.parquet")
+    assert "\n" not in str(caught.value)
+
+
+def test_without_a_network_it_is_said_what_would_do_instead(library, tmp_path, monkeypatch):
+    def unreachable(*_args, **_options):
+        raise ConnectionError("Couldn't reach 'mnist' on the Hub (LocalEntryNotFoundError)\nand more")
+
+    monkeypatch.setattr(library, "load_dataset", unreachable)
+    with pytest.raises(UserError) as caught:
+        splits(tmp_path, "mnist")
+    assert str(caught.value) == (
+        "data: datasets:mnist cannot be had: Couldn't reach 'mnist' on the Hub (LocalEntryNotFoundError); look at the "
+        "network, and whether the other end answers; or give a file or folder of yours: data.target: datasets:parquet "
+        "(csv, json, imagefolder, disk) with data.args.path"
+    )
+
+
+def test_without_the_library_it_is_said_how_to_have_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(UserError, match=r'datasets:mnist needs datasets: pip install "\.\[datasets\]"'):
+        splits(tmp_path, "mnist")
+
+
+def test_a_persons_own_module_of_that_name_goes_first(tmp_path):
+    (tmp_path / "datasets.py").write_text(
+        "import torch\ndef mine():\n"
+        "    return torch.utils.data.TensorDataset(torch.zeros(9, 2), torch.zeros(9).long())\n"
+    )
+    before = sys.modules.pop("datasets", None)
+    try:
+        assert len(splits(tmp_path, "mine").train) == 7
+    finally:
+        sys.modules.pop("datasets", None)
+        if before is not None:
+            sys.modules["datasets"] = before

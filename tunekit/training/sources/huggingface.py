@@ -1,0 +1,212 @@
+"""Data sets of Hugging Face's library `datasets`: from its hub into the cache, or from files that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tunekit.mending import NETWORK
+from tunekit.recipe.text import nearest
+from tunekit.training.sources.cache import cache_folder
+from tunekit.training.sources.images import sized
+from tunekit.training.sources.parts import Parts, tensors
+from tunekit.vocabulary import UserError
+
+VALIDATION = ("validation", "valid", "val", "dev")
+TARGETS = ("label", "labels", "target", "targets", "class", "y", "fine_label")
+"""What a column of targets is called, where none is of the type that has names of classes."""
+SAVED = ("dataset_dict.json", "state.json")
+"""What `save_to_disk` leaves in a folder."""
+
+
+def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
+    name: str,
+    path: Path | None = None,
+    config: str | None = None,
+    input: str | list[str] | None = None,  # noqa: A002
+    target: str | None = None,
+    train: str = "train",
+    val: str | None = None,
+    test: str | None = None,
+    size: int | None = None,
+    standardize: bool = True,
+) -> Parts:
+    """A set of the hub, or files at `path` read as `name` says (parquet, csv, json, arrow, imagefolder), or what
+    `save_to_disk` wrote there (`disk`). `train`, `val`, `test`: its splits by name. Inputs are one column of images or
+    columns of numbers; targets classes, numbers or texts."""
+    splits = _loaded(name, path, config)
+    if train not in splits and len(splits) == 1:
+        train = next(iter(splits))
+    val = val or next((split for split in VALIDATION if split in splits), None)
+    test = test or ("test" if "test" in splits else None)
+    for key, split in (("train", train), ("val", val), ("test", test)):
+        if split is not None and split not in splits:
+            raise UserError(f"data.args.{key}: datasets:{name} has no split {split!r}; it has {', '.join(splits)}")
+    features = splits[train].features
+    answer = _target(name, features, target)
+    columns = _inputs(name, features, input, answer)
+    chosen = [None if split is None else splits[split] for split in (train, val, test)]
+    labels, classes = _labels(name, [None if rows is None else rows[answer] for rows in chosen], features[answer])
+    notes: tuple[str, ...] = ()
+    if labels[2] is not None and classes and bool((labels[2] < 0).any()):
+        chosen[2], notes = None, ("the test split has no labels: left out",)
+    parts: list[Any]
+    if type(features[columns[0]]).__name__ == "Image":
+        side = size or _side(chosen[0], columns[0])
+        parts = [
+            None if rows is None or known is None else _Pictures(rows, columns[0], torch.from_numpy(known), side)
+            for rows, known in zip(chosen, labels, strict=True)
+        ]
+    else:
+        parts = [
+            None if rows is None or known is None else tensors(_numbers(name, rows, columns), known)
+            for rows, known in zip(chosen, labels, strict=True)
+        ]
+    first, second, third = parts
+    return Parts(first, second, third, standardize=standardize, classes=classes, notes=notes)
+
+
+def _loaded(name: str, path: Path | None, config: str | None) -> Mapping[str, Any]:
+    """The set's splits by name. Errors: UserError."""
+    try:
+        import datasets
+    except ModuleNotFoundError:
+        raise UserError(
+            f'data.target: datasets:{name} needs datasets: pip install ".[datasets]" in the checkout of tunekit'
+        ) from None
+    if path is not None and not path.exists():
+        raise UserError(f"data.args.path: {path}: no such file or folder")
+    datasets.disable_progress_bars()
+    datasets.utils.logging.set_verbosity_error()
+    cache = str(cache_folder() / "datasets")
+    try:
+        if path is not None and (name == "disk" or any((path / file).exists() for file in SAVED)):
+            whole = datasets.load_from_disk(str(path))
+        elif path is None:
+            whole = datasets.load_dataset(name, config, cache_dir=cache)
+        else:
+            files = {"data_dir": str(path)} if path.is_dir() else {"data_files": str(path)}
+            whole = datasets.load_dataset(name, config, cache_dir=cache, **files)
+    except Exception as error:  # of the library, the hub, the network and the files, which have many
+        lines = str(error).strip().splitlines()
+        text = " ".join((lines[0] if lines else type(error).__name__).split()).rstrip(".:")
+        if path is not None:
+            raise UserError(f"data.args.path: {path} cannot be read as datasets:{name}: {text}") from None
+        offline = isinstance(error, ConnectionError) or "offline" in text.lower()
+        hint = f"; {NETWORK}" if offline else ""
+        raise UserError(
+            f"data: datasets:{name} cannot be had: {text}{hint}; or give a file or folder of yours: data.target: "
+            "datasets:parquet (csv, json, imagefolder, disk) with data.args.path"
+        ) from None
+    return whole if isinstance(whole, dict) else {"train": whole}
+
+
+def _column(name: str, features: Mapping[str, Any], column: str, key: str) -> str:
+    if column not in features:
+        near = nearest(column, features)
+        raise UserError(
+            f"data.args.{key}: datasets:{name} has no column {column!r}; it has {', '.join(features)}{near}"
+        )
+    return column
+
+
+def _target(name: str, features: Mapping[str, Any], given: str | None) -> str:
+    """The column of targets: the one that is asked for, that of a type with names of classes, or one of such a name."""
+    if given is not None:
+        return _column(name, features, given, "target")
+    labelled = [column for column, kind in features.items() if type(kind).__name__ == "ClassLabel"]
+    known = [column for column in TARGETS if column in features]
+    if len(labelled) != 1 and not known:
+        raise UserError(f"data.args.target: name the column of targets, one of {', '.join(features)}")
+    return labelled[0] if len(labelled) == 1 else known[0]
+
+
+def _inputs(name: str, features: Mapping[str, Any], given: str | list[str] | None, target: str) -> list[str]:
+    """The columns of inputs: those that are asked for, the one of images, or all of numbers."""
+    if given:
+        columns = [given] if isinstance(given, str) else list(given)
+        if target in columns:
+            raise UserError(f"data.args.input: {target!r} is the target; the model would read its answer")
+        return [_column(name, features, column, "input") for column in columns]
+    images = [column for column, kind in features.items() if type(kind).__name__ == "Image"]
+    numbers = [column for column, kind in features.items() if column != target and _is_number(kind)]
+    if not images and not numbers:
+        raise UserError(
+            f"data.args.input: datasets:{name} has no column of images or numbers, but {', '.join(features)}; "
+            "texts need a callable of your own that makes tokens of them"
+        )
+    return images[:1] or numbers
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether a column holds numbers, or arrays of them."""
+    inner = getattr(kind, "feature", kind)
+    return str(getattr(inner, "dtype", "")).startswith(("int", "uint", "float", "bool")) and not isinstance(kind, dict)
+
+
+def _labels(
+    name: str, answers: Sequence[Any], kind: Any
+) -> tuple[list[npt.NDArray[Any] | None], tuple[str, ...] | None]:
+    """Targets of each split, and the names of classes. Errors: UserError where some are missing."""
+    lists = [None if answer is None else list(answer) for answer in answers]
+    for values in lists:
+        gap = next((at for at, value in enumerate(values or ()) if value is None), None)
+        if gap is not None:
+            raise UserError(f"data.args.target: datasets:{name} has no target in sample {gap:,}")
+    if type(kind).__name__ == "ClassLabel":
+        return [None if values is None else np.asarray(values, np.int64) for values in lists], tuple(kind.names)
+    flat = [value for values in lists for value in values or ()]
+    if isinstance(flat[0], str | bool):
+        words = sorted({str(value) for value in flat})
+        place = {word: at for at, word in enumerate(words)}
+        numbered = [None if values is None else np.array([place[str(value)] for value in values]) for values in lists]
+        return numbered, tuple(words)
+    try:
+        return [None if values is None else np.asarray(values) for values in lists], None
+    except ValueError:
+        raise UserError(
+            f"data.args.target: datasets:{name}: targets of different shapes; name another column"
+        ) from None
+
+
+def _numbers(name: str, rows: Any, columns: Sequence[str]) -> npt.NDArray[Any]:
+    """[samples, columns], or one column as its arrays are. Errors: UserError for what is no number."""
+    try:
+        arrays = [np.asarray(list(rows[column]), dtype=np.float64) for column in columns]
+        whole = arrays[0] if len(arrays) == 1 and arrays[0].ndim > 1 else np.stack(arrays, 1)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"data.args.input: datasets:{name}: {', '.join(columns)} are no numbers of one shape; name columns that are"
+        ) from None
+    return whole.astype(np.float32)
+
+
+def _side(rows: Any, column: str) -> int | None:
+    """Pixels a side that images are brought to: none where the first hundred are of one size."""
+    sizes = {rows[at][column].size for at in range(min(100, len(rows)))}
+    return None if len(sizes) == 1 else 64
+
+
+class _Pictures(Dataset[tuple[Tensor, Tensor]]):
+    """Images of a column: uint8 [channels, height, width]."""
+
+    def __init__(self, rows: Any, column: str, labels: Tensor, size: int | None) -> None:
+        self.rows = rows
+        self.column = column
+        self.known_targets = labels
+        self.gray = rows[0][column].mode in ("1", "L")
+        self._transform = sized(size, self.gray)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = self.rows[index][self.column].convert("L" if self.gray else "RGB")
+        return self._transform(image).as_subclass(Tensor), self.known_targets[index]

@@ -1,0 +1,65 @@
+"""The characters of a text, each to be told from those before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tunekit.files import open_regular
+from tunekit.training.sources.parts import Parts, tensors, why
+from tunekit.vocabulary import UserError
+
+LONGEST = 1 << 16  # characters of a sample
+
+
+def text(path: Path | None = None, length: int = 64, characters: int | None = None) -> Parts:
+    """A text cut into samples of `length` characters: inputs and targets int64 [length], the target of a character
+    being the next one. Classes are the characters that the text has.
+
+    Without `path` it is the reference of the Python language, as every installation holds it (its words change a little
+    from version to version). `characters`: the first so many. `data.split: time` validates on the text's end.
+    """
+    if not 0 < length <= LONGEST:
+        raise UserError(f"data.args.length: 1 to {LONGEST:,} characters a sample, not {length:,}")
+    if characters is not None and characters < 1:
+        raise UserError(f"data.args.characters: at least 1, not {characters:,}")
+    whole, notes = _reference() if path is None else _read(path)
+    whole = whole[:characters]
+    count = (len(whole) - 1) // length
+    if count < 2:
+        raise UserError(
+            f"data.args: the text has {len(whole):,} characters: too few for samples of {length:,}; "
+            "a longer text or a smaller data.args.length is needed"
+        )
+    codes = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32)
+    different, numbers = np.unique(codes, return_inverse=True)
+    inputs = numbers[: count * length].reshape(count, length)
+    targets = numbers[1 : count * length + 1].reshape(count, length)
+    classes = tuple(chr(code) for code in different.tolist())
+    files = {"train": [f"characters from {start:,}" for start in range(1, count * length, length)]}
+    samples = tensors(inputs, targets)
+    return Parts(samples, groups=np.arange(count), grouped=False, classes=classes, files=files, notes=notes)
+
+
+def _reference() -> tuple[str, tuple[str, ...]]:
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise UserError("data: this Python has no text of its own (pydoc_data); name one: data.args.path") from None
+    return "\n".join(topics[name].strip() + "\n" for name in sorted(topics)), ()
+
+
+def _read(path: Path) -> tuple[str, tuple[str, ...]]:
+    """A file's text, and what is told of how it was read. Errors: UserError."""
+    try:
+        with open_regular(path) as file:
+            data = file.read()
+    except OSError as error:
+        raise UserError(f"data.args.path: {path} cannot be read: {why(error)}") from None
+    if b"\0" in data[: 1 << 16]:
+        raise UserError(f"data.args.path: {path} is no text")
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n"), ()
+    except UnicodeDecodeError:
+        return data.decode("latin-1").replace("\r\n", "\n"), (f"{path.name} is not UTF-8: read as Latin-1",)
