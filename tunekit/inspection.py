@@ -82,7 +82,7 @@ def check(loaded: Loaded, device: str | None = None) -> Facts:
     Errors: UserError with what does not fit.
     """
     recipe = loaded.recipe
-    args = DescribeArgs(recipe.precision, recipe.threads)
+    args = DescribeArgs(recipe.precision, recipe.threads, weights=tuple(recipe.files_searched))
     with _guest():
         from tunekit.training.device import pick_device
         from tunekit.training.probes import Subject

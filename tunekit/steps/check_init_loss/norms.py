@@ -55,7 +55,12 @@ CODES = (STATISTICS_NOT_UPDATED, NORMALIZED_BY_FEW, SHARED_STATISTICS)
 
 def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     layers = initial[0].normalizations
-    return [*_fixed(layers), *_few(layers, context), *_shared([one.normalizations for one in initial])]
+    asked = context.recipe.model.freeze == "always"  # then these layers are held in eval mode on purpose
+    return [
+        *_fixed([layer for layer in layers if not (asked and layer.idle)]),
+        *_few(layers, context),
+        *_shared([one.normalizations for one in initial]),
+    ]
 
 
 def _fixed(layers: Sequence[Normalization]) -> list[Finding]:
