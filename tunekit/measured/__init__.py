@@ -48,6 +48,7 @@ from tunekit.measured.initial import (
     Stretched,
     Targets,
     Units,
+    VarianceShift,
 )
 from tunekit.measured.tiny import (
     RESIDUAL,
@@ -142,6 +143,7 @@ __all__ = [
     "Units",
     "UntouchedMeasured",
     "UsageMeasured",
+    "VarianceShift",
     "Weighing",
     "Windows",
 ]
