@@ -10,6 +10,7 @@ from tunekit.measured import (
     DataMeasured,
     Decay,
     Dependence,
+    Frozen,
     Identical,
     Normalization,
     Optimizing,
@@ -18,6 +19,7 @@ from tunekit.measured import (
     Rate,
     Repeated,
     UsageMeasured,
+    VarianceShift,
 )
 from tunekit.steps import check_init_loss
 from tunekit.steps.check_init_loss.finiteness import mending_gradient
@@ -175,3 +177,48 @@ def test_what_mends_a_gradient_that_is_not_finite_is_no_clipping(origin):
     advice = " ".join(mending_gradient(origin))
     assert "sqrt" in advice
     assert "clip_grad_norm" not in advice
+
+
+FROZEN_AT_RANDOM = {"frozen": Frozen(("0.weight",), acting=("0.weight",), drawn=("0.weight",))}
+
+
+def test_a_body_that_the_recipe_freezes_is_no_fault_and_random_numbers_in_it_are_said():
+    context = context_of("check-init-loss", model={"target": "mlp", "freeze": "always"})
+    result = judge(FROZEN_AT_RANDOM, context)
+    assert loud(result) == {}
+    note = found(result, "frozen_parameters")
+    assert note.severity == "note"
+    assert note.message.startswith("model.freeze: the body stays at the random numbers")
+    assert loud(judge(FROZEN_AT_RANDOM)) == {"frozen_parameters": "warn"}
+
+
+@pytest.mark.parametrize("model", [{"freeze": "always", "weights": "w.pt"}, {"pretrained": True}, {"weights": "w.pt"}])
+def test_weights_that_were_loaded_may_be_frozen(model):
+    context = context_of("check-init-loss", model={"target": "mlp", **model})
+    assert "frozen_parameters" not in codes(judge(FROZEN_AT_RANDOM, context))
+
+
+def test_batch_norm_of_a_frozen_body_is_held_on_purpose():
+    idle = {"normalizations": (changed(NORM, idle=True, calls=0, values=0, moved=False),)}
+    assert loud(judge(idle)) == {"statistics_not_updated": "warn"}
+    context = context_of("check-init-loss", model={"target": "mlp", "freeze": "always"})
+    assert loud(judge(idle, context)) == {}
+
+
+SHIFT = VarianceShift("3", ratio=2.0, direct=True)
+
+
+@pytest.mark.parametrize(
+    ("shifts", "severity"),
+    [
+        ([SHIFT] * 3, "warn"),
+        ([changed(SHIFT, direct=False)] * 3, "note"),
+        ([changed(SHIFT, ratio=1.49)] * 3, None),
+        ([SHIFT, SHIFT, changed(SHIFT, ratio=1.4)], None),  # not in every initialisation
+        ([changed(SHIFT, ratio=0.5)] * 3, None),
+    ],
+)
+def test_a_variance_that_dropout_shifts_in_every_initialisation_is_said(shifts, severity):
+    result = judge([{"shifts": (shift,)} for shift in shifts])
+    said = [item.severity for item in result.findings if item.code == "dropout_before_batch_norm"]
+    assert said == ([severity] if severity else [])

@@ -12,7 +12,7 @@ from tunekit.pipeline import read_recipe
 from tunekit.steps import lr_sweep
 from tunekit.steps.lr_sweep import rates_of
 from tunekit.steps.lr_sweep.held_out import HeldOutRate, working_range
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import Training, UserError
 
 LADDER = [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]
 
@@ -67,6 +67,18 @@ class TestPlan:
     def test_more_epochs_where_the_recipe_asks_and_an_epoch_is_long(self):
         context = context_of("lr-sweep", facts={"iterations_per_epoch": 150}, steps={"lr-sweep": {"epochs": 1.5}})
         assert {request.until for request in lr_sweep.plan(context, [])} == {225}
+
+    @pytest.mark.parametrize(("freeze", "until"), [(0, 100), (2, 140), ("always", 100)])
+    def test_a_rate_is_looked_for_as_long_behind_the_frozen_epochs(self, freeze, until):
+        """At 20 iterations an epoch."""
+        context = context_of("lr-sweep", model={"target": "mlp", "freeze": freeze})
+        assert {request.until for request in lr_sweep.plan(context, [])} == {until}
+
+    @pytest.mark.parametrize("freeze", [0, 2])
+    def test_in_fine_tuning_the_frozen_epochs_come_before_its_own(self, freeze):
+        context = context_of("lr-sweep", model={"target": "mlp", "weights": "w.pt", "freeze": freeze})
+        requests = [request for request in lr_sweep.plan(context, []) if isinstance(request, Training)]
+        assert {request.until for request in requests} == {100 + 20 * freeze}
 
     def test_case_21_the_recipes_schedule_does_not_fight_the_sweep(self):
         context = context_of("lr-sweep", schedule={"name": "cosine", "args": {"warmup": 20}})

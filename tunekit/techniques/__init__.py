@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from tunekit.techniques.augmentation import AUGMENTATIONS
+from tunekit.techniques.models import MODELS
 from tunekit.techniques.optimizers import OPTIMIZERS
+from tunekit.techniques.regularisation import REGULARISATION
 from tunekit.techniques.schedules import SCHEDULES
 from tunekit.techniques.sources import SOURCES
 from tunekit.techniques.technique import KINDS, Technique
 
 TECHNIQUES: dict[str, Technique] = {
-    technique.name: technique for technique in (*OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS, *SOURCES)
+    technique.name: technique
+    for technique in (*OPTIMIZERS, *SCHEDULES, *REGULARISATION, *AUGMENTATIONS, *MODELS, *SOURCES)
 }
 """By the name in a recipe, kind by kind. Each is one entry of its kind's module."""
 

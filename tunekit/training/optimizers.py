@@ -43,7 +43,7 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     _check_matrices(target, trained)
     args = {"lr": config.lr, "weight_decay": config.weight_decay, **args}
     if is_built_in(target):
-        optimizer = _by_name(target, model, trained, args)
+        optimizer = _by_name(target, model, trained, args, together=not config.model.freeze)
     else:
         function = resolve(target, folder, "optimizer.target")
         first = next(iter(inspect.signature(function).parameters), "")
@@ -121,11 +121,14 @@ def _class_of(target: str) -> Callable[..., torch.optim.Optimizer]:
     return build
 
 
-def _by_name(target: str, model: nn.Module, trained: list[nn.Parameter], args: dict[str, Any]) -> torch.optim.Optimizer:
+def _by_name(
+    target: str, model: nn.Module, trained: list[nn.Parameter], args: dict[str, Any], together: bool
+) -> torch.optim.Optimizer:
+    """`together`: all parameters begin at once; torch's fused steps take all of them with a momentum, or none."""
     build, own = _class_of(target), OPTIMIZERS.get(target, Optimizer(target)).args
     parameters = inspect.signature(build).parameters
     if "fused" in parameters and "fused" not in args:
-        args["fused"] = all(parameter.is_floating_point() for parameter in trained)
+        args["fused"] = together and all(parameter.is_floating_point() for parameter in trained)
     try:
         return build(model if next(iter(parameters)) == "model" else trained, **{**own, **args})
     except (TypeError, ValueError) as error:

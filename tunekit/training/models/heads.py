@@ -20,13 +20,13 @@ Answer = Callable[[nn.Module], Any]
 
 @torch.no_grad()
 def output_layers(model: nn.Module, answer: Answer) -> list[str]:
-    """The layers that give the outputs of a pass: for each part of them the last layer with a matrix or a kernel that
-    was called and gives as many channels. Module order is not asked: a classifier may be a convolution (SqueezeNet),
-    and may stand before layers that are used earlier."""
-    calls: list[tuple[str, set[int]]] = []
+    """The layers that give the outputs of a pass: for each part of them the layer with a matrix or a kernel whose
+    output it is, or else the last that was called and gives as many channels. Module order is not asked: a classifier
+    may be a convolution (SqueezeNet), and may stand before layers that are used earlier."""
+    calls: list[tuple[str, list[Tensor]]] = []
 
     def noting(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        return lambda _module, _inputs, out: calls.append((name, {s for part in tensors(out) for s in _channels(part)}))
+        return lambda _module, _inputs, out: calls.append((name, list(tensors(out))))
 
     hooks = [module.register_forward_hook(noting(name)) for name, module in _layers(model)]
     try:
@@ -34,10 +34,12 @@ def output_layers(model: nn.Module, answer: Answer) -> list[str]:
     finally:
         for hook in hooks:
             hook.remove()
+    latest = calls[::-1]
     found = []
     for part in parts:
-        wanted = _channels(part)
-        found += [name for name, channels in reversed(calls) if channels & wanted][:1]
+        same = [name for name, outs in latest if any(out.data_ptr() == part.data_ptr() for out in outs)]
+        alike = [name for name, outs in latest if any(_channels(out) & _channels(part) for out in outs)]
+        found += (same or alike)[:1]
     return list(dict.fromkeys(found))
 
 

@@ -15,7 +15,7 @@ from tunekit.recipe.optimizers import states
 from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
-from tunekit.training.models import has_convolutions
+from tunekit.training.models import has_convolutions, weights_digests
 from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.asking import asked
@@ -45,6 +45,7 @@ def describe(subject: Subject) -> Facts:
         str(path.relative_to(bench.folder)): digest(path.read_text(errors="replace"))
         for path in local_modules(bench.folder)
     }
+    weights = weights_digests((config.model.weights, *asked.weights), bench.folder)
     sizes = _sizes(session)
     return Facts(
         n_train=len(train),
@@ -58,9 +59,9 @@ def describe(subject: Subject) -> Facts:
         threads=pick_threads(asked.threads, bench.device, parameters),
         precision=pick_precision(asked.precision, bench.device, parameters, has_convolutions(session.model)),
         device=str(bench.device),
-        sources={**modules, **data_digests(config.data, bench.folder)},
+        sources={**modules, **data_digests(config.data, bench.folder), **weights},
         shareable=session.splits.shareable,
-        notes=(*session.splits.notes, *session.task.notes, *_speechless(session, outputs)),
+        notes=(*session.splits.notes, *session.task.notes, *session.notes, *_speechless(session, outputs)),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
