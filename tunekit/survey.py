@@ -58,18 +58,18 @@ def _read(loaded: Loaded) -> tuple[Readable, DataReport]:
     from tunekit.training.probes.report import measure_report
     from tunekit.training.unreadable import MOST, read_what_can_be, without_unreadable
 
-    data, task = loaded.recipe.training_config(UNKNOWN).data, loaded.recipe.task
-    readable = read_what_can_be(data, loaded.folder)
+    config = loaded.recipe.training_config(UNKNOWN)
+    readable = read_what_can_be(config.data, loaded.folder)
     try:
-        return readable, measure_report(readable, task)
+        return readable, measure_report(readable, config)
     except (MemoryError, UserError):
         raise
     except Exception:
-        rest = without_unreadable(readable.parts, data, MOST)
+        rest = without_unreadable(readable.parts, config.data, MOST)
         if rest is None:
             raise
         rest = replace(rest, unreadable=(*readable.unreadable, *rest.unreadable))
-        return rest, measure_report(rest, task)
+        return rest, measure_report(rest, config)
 
 
 def _bench(loaded: Loaded, readable: Readable) -> Workbench:

@@ -21,7 +21,7 @@ AUGMENTATIONS = (
         (
             "Mirrors images left to right, each with probability p.",
             "Wherever a mirrored picture could be taken in the world: animals, cars, rooms.",
-            "Nearly no time. Wrong for digits, letters and signs, whose mirror image is another or none.",
+            "Nearly no time. Wrong for digits, letters and signs, whose mirror image is another or none; step 1 warns.",
             NOTES,
         ),
         "flip",

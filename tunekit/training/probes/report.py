@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from tunekit.configuration import TrainingConfig
 from tunekit.measured import (
     DataReport,
     Files,
@@ -34,8 +35,9 @@ FENCE = 3.0  # quartile ranges off the quartiles, from which a value lies far ou
 CLASSES = 10_000  # more different whole numbers are no classes
 
 
-def measure_report(readable: Readable, task: str) -> DataReport:
-    """The report of data that were read. `task`: as the recipe has it."""
+def measure_report(readable: Readable, config: TrainingConfig) -> DataReport:
+    """The report of data that were read."""
+    task = config.task
     splits = readable.splits
     every = {"train": splits.train, "val": splits.val, "test": splits.test}
     looked = {name: Looked(split) for name, split in every.items() if split is not None}
@@ -43,7 +45,7 @@ def measure_report(readable: Readable, task: str) -> DataReport:
     digests = {name: one.hashes() for name, one in looked.items() if one.by_rows}
     samples = None
     if not isinstance(splits.train, LoaderSplit):
-        samples = measure_samples(train, val, splits, task)
+        samples = measure_samples(train, val, splits, config)
     features = _words(getattr(splits, "features", None))
     inputs = _inputs(train, features)
     return DataReport(
