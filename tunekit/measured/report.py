@@ -159,6 +159,6 @@ class ModelReport(JsonData):
     convolutions: int
     stem: tuple[int, int] | None  # kernel and stride of the first convolution of images; None: there is none
     smallest_map: int | None  # shorter side of the smallest map that a convolution or pooling gives; None: no images
-    first_linear: int  # parameters of the largest linear layer
+    largest_linear: int  # parameters of the largest linear layer
     forward_ms: float | None  # one sample in eval mode; None: the model does not take a single one
     device: str

@@ -46,6 +46,11 @@ class Inspected:
     needs: Mapping[str, Any] | None = None  # what a run takes of the disk; None: not known
     pictures: Pictures = Pictures()
 
+    @property
+    def runs(self) -> bool:
+        """Whether a run of it would get as far as its first step."""
+        return not self.broken and not self.report.unreadable
+
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON data, but for the pictures."""
         data = self.report.to_json()
@@ -145,6 +150,8 @@ def input_line(one: InputReport) -> str:
     if lengths is not None:
         text += f"; {lengths.shortest} to {lengths.longest} steps (median {lengths.median:g})"
         text += f", {100 * lengths.padding:.0f} % padding"
+        if lengths.vocabulary is not None and lengths.vocabulary < 3:
+            return f"{text.partition(';')[0]}: zeros and ones"
         if lengths.vocabulary is not None:
             text += f", {lengths.vocabulary:,} different tokens"
     return text
@@ -207,9 +214,9 @@ def _lines(report: DataReport) -> Iterator[str]:
             "the training samples"
         )
     if report.shared:
-        yield f"in two splits: {'; '.join(map(_shared_text, report.shared))}"
+        yield f"samples in two splits: {'; '.join(map(_shared_text, report.shared))}"
     else:
-        yield "in two splits: samples cannot be compared"
+        yield "samples in two splits: they cannot be compared"
     if report.files is not None:
         files = report.files
         sizes = ", ".join(f"{one.count:,} of {one.width} x {one.height} {one.mode}" for one in files.sizes)
@@ -225,7 +232,7 @@ def _lines(report: DataReport) -> Iterator[str]:
 
 def _shared_text(one: SharedReport) -> str:
     examples = f" (sample {', '.join(map(str, one.examples))})" if one.examples else ""
-    return f"{one.count:,} {NAMES[one.second]} samples are {NAMES[one.first]} samples too{examples}"
+    return f"{one.count:,} of {NAMES[one.second]} in {NAMES[one.first]}{examples}"
 
 
 def model_line(model: ModelReport, report: DataReport) -> str:

@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Subset
 from tunekit.configuration import DataSpec
 from tunekit.measured import Unreadable
 from tunekit.telling import raised
-from tunekit.training.builtin_sources import Parts
 from tunekit.training.data import DatasetSplit, Splits, TensorSplit, file_of
 from tunekit.training.seeds import seed_everything
-from tunekit.training.sources import load_parts, splits_of
+from tunekit.training.sources.entries import load_parts
+from tunekit.training.sources.parts import Parts
+from tunekit.training.sources.splits import splits_of
 from tunekit.vocabulary import Interrupted, UserError
 
 MOST = 200_000  # samples of a part that are read one by one where one of them is known to fail ...

@@ -44,7 +44,7 @@ def measure_report(readable: Readable, task: str) -> DataReport:
     samples = None
     if not isinstance(splits.train, LoaderSplit):
         samples = measure_samples(train, val, splits, task)
-    features = _words(getattr(splits, "features", None))
+    features = _words(getattr(getattr(splits, "columns", None), "names", None))
     inputs = _inputs(train, features)
     return DataReport(
         splits=tuple(_split(name, one, digests.get(name, []), task) for name, one in looked.items()),

@@ -17,6 +17,7 @@ from tunekit.training.memory import in_memory
 from tunekit.training.order import first_samples, split_indices, tiny_subset
 from tunekit.training.sources.entries import load_parts
 from tunekit.training.sources.grouping import divided_groups, given_groups, shared_groups
+from tunekit.training.sources.parts import Parts
 from tunekit.training.structure import by_rows
 from tunekit.vocabulary import UserError
 
