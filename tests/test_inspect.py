@@ -241,7 +241,7 @@ def test_a_column_with_gaps_is_told(tunekit, tmp_path):
     assert missing[0] == missing[2] == 0
     assert 0 < missing[1] <= 5
     assert [one["feature"] for one in seen["near_constant"]] == [2]
-    assert [finding["code"] for finding in seen["findings"]][0] == "input_not_finite"
+    assert seen["findings"][0]["code"] == "input_not_finite"
 
 
 class TestPictures:
@@ -288,9 +288,8 @@ class TestPictures:
 @pytest.mark.long
 def test_mnist(tunekit, shared, tmp_path):
     """The counts that its authors give."""
-    (tmp_path / "mnist.yaml").write_text(
-        f"name: mnist\ndata: {{target: 'torchvision:MNIST', args: {{root: {shared / 'data'}}}}}\nmodel: {{target: mlp}}\n"
-    )
+    data = f"{{target: 'torchvision:MNIST', args: {{root: {shared / 'data'}}}}}"
+    (tmp_path / "mnist.yaml").write_text(f"name: mnist\ndata: {data}\nmodel: {{target: mlp}}\n")
     seen = told(tunekit, "mnist.yaml")
     assert [one["size"] for one in seen["splits"]] == [48_000, 12_000, 10_000]
     assert seen["splits"][2]["classes"] == {
