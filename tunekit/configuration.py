@@ -33,6 +33,8 @@ class ModelSpec:
     target: str
     args: Values = field(default_factory=dict)
     pretrained: bool = False
+    weights: str | None = None  # a file of them, from the recipe's folder
+    freeze: int | str = 0  # epochs for which the body does not train, or `always`
 
 
 @dataclass(frozen=True)

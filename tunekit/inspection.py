@@ -95,7 +95,7 @@ def described(loaded: Loaded, bench: Workbench) -> Facts:
     from tunekit.training.probes.describe import describe
 
     recipe = loaded.recipe
-    args = DescribeArgs(recipe.precision, recipe.threads)
+    args = DescribeArgs(recipe.precision, recipe.threads, weights=tuple(recipe.files_searched))
     return describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
 
 

@@ -184,7 +184,7 @@ def _facts(supervisor: Supervisor) -> Facts:
     decided = {"precision": recipe.precision, "threads": recipe.threads, **run.noted("decided")}
     try:
         # Sources are looked at anew by each command: an edited one is noticed.
-        args = DescribeArgs.from_json({**decided, "asked": time.time()})
+        args = DescribeArgs.from_json({**decided, "asked": time.time(), "weights": recipe.files_searched})
     except ValueError as error:
         raise UserError(f"{run.path / MANIFEST}: `decided` is damaged: {error}; take it out") from None
     request = Measurement("describe", recipe.training_config(UNKNOWN), {}, args=args.to_json(), purpose="facts")

@@ -195,3 +195,11 @@ def shuffled_twins() -> Pair:
     x, y = _clouds(4)
     again = y[torch.randperm(300, generator=_draw(7))]
     return TensorDataset(torch.cat([x[:300]] * 2), torch.cat([y[:300], again])), TensorDataset(x[600:], y[600:])
+
+
+def coloured() -> Pair:
+    """Images [N, 3, 32, 32] with a class by their brightness."""
+    draw = _draw(11)
+    x = torch.randn(64, 3, 32, 32, generator=draw)
+    y = torch.arange(64) % 2
+    return _pair(x + y.view(-1, 1, 1, 1), y)

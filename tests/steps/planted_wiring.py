@@ -544,3 +544,9 @@ class Flat(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.embedding(x))
+
+
+def dropped_norm(rate: float = 0.5) -> nn.Module:
+    """Dropout right before BatchNorm."""
+    layers = [nn.Linear(12, 48), nn.ReLU(), nn.Dropout(rate), nn.BatchNorm1d(48), nn.Linear(48, 4)]
+    return nn.Sequential(*layers)

@@ -19,7 +19,8 @@ SAID = {
             parameters_not_optimized frozen_parameters_move rate_not_used identical_units statistics_not_updated
             gradient_cut""",
         "warn": """logits_too_large input_not_normalized class_imbalance conflicting_labels frozen_parameters
-            random_in_eval normalized_by_few shared_statistics weight_decay_high""",
+            random_in_eval normalized_by_few shared_statistics weight_decay_high
+            dropout_before_batch_norm""",
     },
     "overfit-tiny": {
         "fail": "cannot_overfit loss_flat loss_not_finite",

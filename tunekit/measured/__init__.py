@@ -48,6 +48,7 @@ from tunekit.measured.initial import (
     Stretched,
     Targets,
     Units,
+    VarianceShift,
 )
 from tunekit.measured.report import (
     Channel,
@@ -170,6 +171,7 @@ __all__ = [
     "Unreadable",
     "UntouchedMeasured",
     "UsageMeasured",
+    "VarianceShift",
     "Weighing",
     "Windows",
 ]

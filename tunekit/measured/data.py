@@ -15,6 +15,7 @@ class DescribeArgs(JsonData):
     precision: str
     threads: int | None  # None: decided by the size of the model
     asked: float = 0.0  # seconds since 1970: another time is another question, since files may have changed
+    weights: tuple[str, ...] = ()  # files of weights that are searched over
 
 
 @dataclass(frozen=True)

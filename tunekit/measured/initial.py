@@ -175,6 +175,15 @@ class Normalization(JsonData):
 
 
 @dataclass(frozen=True)
+class VarianceShift(JsonData):
+    """A BatchNorm layer behind dropout, with no other normalisation between them, in train mode."""
+
+    layer: str
+    ratio: float  # variance of its inputs with dropout over that without, of the channel in the middle
+    direct: bool  # nothing with weights stands between them
+
+
+@dataclass(frozen=True)
 class Identical(JsonData):
     """A weight whose units (rows) are all equal at the start."""
 
@@ -230,6 +239,7 @@ class InitialMeasured(JsonData):
     repeated: Repeated | None = None  # None: two passes in eval mode could not be made
     outside: tuple[Outside, ...] = ()
     normalizations: tuple[Normalization, ...] = ()
+    shifts: tuple[VarianceShift, ...] = ()
     identical: tuple[Identical, ...] = ()
     cuts: tuple[Origin, ...] = ()  # what cuts the gradient off, where none comes through
     single: tuple[str, ...] = ()  # layers that normalise one value at a time

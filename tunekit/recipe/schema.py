@@ -57,6 +57,7 @@ MOST_TRIALS = 10_000  # of a step
 HIGHEST_RATE = 1e6
 LARGEST_BATCH = 10**9
 MOST_THREADS = 4096
+LARGEST_EPOCHS = 10**6
 
 
 class _Model(BaseModel):
@@ -84,6 +85,13 @@ class Data(Target):
 
 class Model(Target):
     pretrained: bool = False
+    weights: str | None = Field(None, min_length=1, max_length=1000)  # a file, from the recipe's folder
+    freeze: Annotated[int, Field(ge=0, le=LARGEST_EPOCHS)] | Literal["always"] = 0
+
+    @property
+    def comes_trained(self) -> bool:
+        """Whether the weights know something before the first iteration, as far as the recipe says so."""
+        return self.pretrained or self.weights is not None
 
 
 class Optimizer(Target):
@@ -210,6 +218,11 @@ class Recipe(_Model):
     def step_names(self) -> list[str]:
         """The names of the steps whose settings this recipe holds, in order."""
         return [info.alias or name for name, info in type(self.steps).model_fields.items()]
+
+    @property
+    def files_searched(self) -> list[str]:
+        """Files of weights among the searched values."""
+        return [value for value in self.search.get("model.weights", ()) if isinstance(value, str)]
 
     def settings(self, step: str) -> Any:
         """A step's settings, of the class that the step says."""

@@ -22,7 +22,7 @@ from tunekit.training.building import build_task
 from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
 from tunekit.training.evaluation import Evaluation, Tally, largest_output
-from tunekit.training.models import has_convolutions
+from tunekit.training.models import Freezing, has_convolutions, load_weights
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.outputs import Outputs, any_tensor, in_fp32
@@ -100,12 +100,24 @@ class Session:
     def _built_model(self) -> nn.Module:
         train = self.splits.train
         targets = self.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
-        model = self.bench.model(self.config, self._first(2), self.task.output_size(targets)).to(self.device)
+        model = self.bench.model(self.config, self._first(2), self.task.output_size(targets))
+        self.notes = load_weights(model, self.config.model.weights, self.bench.folder)
+        model = model.to(self.device)
         if has_convolutions(model):
             model = model.to(memory_format=torch.channels_last)
         if not self.config.regularize:
             without_regularizers(model)
+        self.freezing = self._freezing(model)
         return model
+
+    def _freezing(self, model: nn.Module) -> Freezing:
+        def answer(model: nn.Module) -> Outputs:
+            model.eval()
+            outputs = self.answer(model, self._first(2).to(self.device))
+            model.train()
+            return outputs
+
+        return Freezing.of(model, self.config.model.freeze, self.iterations_per_epoch, answer)
 
     def _settle(self) -> None:
         """How outputs are read, where that is not plain: from those of the first samples, in eval mode, which leaves no
@@ -246,6 +258,7 @@ class Session:
             group["lr"] = base * factor
             for parameter in group["params"]:  # `zero_grad` does the same in twenty times the time
                 parameter.grad = None
+        self.freezing.at(self.iteration)  # the optimizer was built of all that will ever train
         batch = self.batch(self.iteration)
         seed_step(self.config.seed, self.iteration, self.device, self._persons)
         batch = self.augment(batch)

@@ -80,7 +80,7 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     check_optimizer(config.optimizer)
     args = {"lr": config.lr, "weight_decay": config.weight_decay, **args}
     if is_built_in(target):
-        optimizer = _by_name(target, trained, args)
+        optimizer = _by_name(target, trained, args, together=not config.model.freeze)
     else:
         function = resolve(target, folder, "optimizer.target")
         first = next(iter(inspect.signature(function).parameters), "")
@@ -111,10 +111,11 @@ def _class_of(target: str) -> Callable[..., torch.optim.Optimizer]:
     return build
 
 
-def _by_name(target: str, trained: list[nn.Parameter], args: dict[str, Any]) -> torch.optim.Optimizer:
+def _by_name(target: str, trained: list[nn.Parameter], args: dict[str, Any], together: bool) -> torch.optim.Optimizer:
+    """`together`: all parameters begin at once; torch's fused steps take all of them with a momentum, or none."""
     build, own = _class_of(target), OPTIMIZERS.get(target, Optimizer(target)).args
     if "fused" in inspect.signature(build).parameters and "fused" not in args:
-        args["fused"] = all(parameter.is_floating_point() for parameter in trained)
+        args["fused"] = together and all(parameter.is_floating_point() for parameter in trained)
     try:
         return build(trained, **{**own, **args})
     except (TypeError, ValueError) as error:

@@ -250,9 +250,9 @@ def judge(initial: Sequence[InitialMeasured], context: Here, known: set[str]) ->
         )
         mending = IN_TRAINING if measured.evaluated <= high else standardise if regression else None
         # Weights that come trained on something else are sure of what is wrong here.
-        severity: Severity | None = "note" if context.recipe.model.pretrained else None
+        severity: Severity | None = "note" if context.recipe.model.comes_trained else None
         return [INITIAL_LOSS_HIGH.finding(message, {**evidence, "scale": size}, advice=mending, severity=severity)]
-    excused = context.recipe.model.pretrained or INPUT_CONSTANT.name in known
+    excused = context.recipe.model.comes_trained or INPUT_CONSTANT.name in known
     if measured.loss < low and measured.evaluated < low and not excused:
         least = f"{measured.lowest:.4g}, the least that can be had without knowledge"
         return [

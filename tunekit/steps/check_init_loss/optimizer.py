@@ -118,7 +118,7 @@ def _idle(measured: Optimizing, context: Here) -> list[Finding]:
     if not measured.idle:
         return []
     share = measured.idle_share
-    severity: Severity = "note" if context.recipe.model.pretrained else "warn" if share < SIDE else "fail"
+    severity: Severity = "note" if context.recipe.model.comes_trained else "warn" if share < SIDE else "fail"
     message = f"the optimizer does not train {named_few(measured.idle)} ({percent(share)} of what has requires_grad)"
     evidence = {"parameters": measured.idle[:20], "share": share}
     return [PARAMETERS_NOT_OPTIMIZED.finding(message, evidence, severity=severity)]

@@ -135,7 +135,7 @@ def _cut_off(initial: Sequence[InitialMeasured], everywhere: Sequence[Range], ta
 
 def _large(initial: Sequence[InitialMeasured], context: Here, known: set[str]) -> list[Finding]:
     std = fmean(one.outputs.std for one in initial)
-    if not std > LOGITS_LARGE or context.recipe.model.pretrained:
+    if not std > LOGITS_LARGE or context.recipe.model.comes_trained:
         return []
     initial_loss = mean_loss(initial)
     if initial_loss and not initial_loss.evaluated > initial_loss.highest * (1 + context.settings.tolerance):

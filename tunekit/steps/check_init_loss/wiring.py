@@ -104,6 +104,7 @@ NOTHING_TRAINS = ("set requires_grad to True for what should learn",)
 TRAINED_BEFORE = (
     "if they were trained before, say `pretrained: true` under `model`: then rates are looked for as in fine-tuning",
 )
+NO_WEIGHTS = ("name the weights of a trained body: `weights: FILE` under `model`, or `pretrained: true`",)
 OF_LOSS = (
     "make the loss's parameters a part of the model, and return them beside the outputs: what trains is "
     "model.parameters()",
@@ -114,15 +115,25 @@ OF_LOSS = (
 def parameters(measured: InitialMeasured, context: Here) -> list[Finding]:
     """Parameters that are frozen, or that no gradient reaches."""
     findings = []
-    frozen, pretrained = measured.frozen, context.recipe.model.pretrained
+    frozen, pretrained = measured.frozen, context.recipe.model.comes_trained
+    asked = context.recipe.model.freeze == "always"
     if frozen.everything:
         message = f"no parameter of the model trains: requires_grad is off in all {len(frozen.names)}"
         findings.append(FROZEN_PARAMETERS.finding(message, severity="fail", advice=NOTHING_TRAINS))
+    elif frozen.drawn and asked and not pretrained:
+        message = (
+            f"model.freeze: the body stays at the random numbers that it was built with: {named_few(frozen.drawn)}; "
+            "no weights were loaded into these"
+        )
+        found = FROZEN_PARAMETERS.finding(
+            message, {"parameters": frozen.drawn[:20]}, severity="note", advice=NO_WEIGHTS
+        )
+        findings.append(found)
     elif frozen.drawn and not pretrained:
         names = frozen.drawn
         message = f"{len(names)} parameters are frozen at the random numbers they were built with: {named_few(names)}"
         findings.append(FROZEN_PARAMETERS.finding(message, {"parameters": names[:20]}))
-    elif frozen.acting and not pretrained:
+    elif frozen.acting and not pretrained and not asked:
         names = frozen.acting
         message = f"{len(names)} parameters do not train (requires_grad is off): {named_few(names)}"
         findings.append(

@@ -19,7 +19,7 @@ from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep import SWEEP, pick_rate, plan_sweep, swept_values
 from tunekit.steps.lr_sweep.held_out import is_unmoved
 from tunekit.steps.noise import Difference, diverged, finite, last_validation, paired, sample_losses
-from tunekit.steps.regime import is_fine_tuning, passes
+from tunekit.steps.regime import is_fine_tuning, most_frozen_epochs, passes
 from tunekit.steps.step import Count, Epochs, NonNegative, Part, Positive, Settings
 from tunekit.vocabulary import Measurement, Record, Request, Suggestion, Training
 
@@ -232,7 +232,9 @@ def is_cell(record: Record) -> bool:
 def budget(context: Context[CoarseGrid], params: Values) -> int:
     """Iterations of a cell: the recipe's epochs, or enough for 200 iterations within 1 to 5 epochs."""
     per_epoch = context.iterations_per_epoch(params)
-    epochs = context.settings.epochs or passes(context, LEAST_ITERATIONS, per_epoch, MOST_EPOCHS)
+    epochs = context.settings.epochs
+    if epochs is None:
+        epochs = passes(context, LEAST_ITERATIONS, per_epoch, MOST_EPOCHS) + most_frozen_epochs(context)
     return epochs * per_epoch
 
 

@@ -40,7 +40,7 @@ from tunekit.steps.lr_sweep.curves import (
 )
 from tunekit.steps.noise import ERRORS, diverged, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
-from tunekit.steps.regime import comes_trained, few_train, is_fine_tuning, passes
+from tunekit.steps.regime import comes_trained, few_train, frozen_epochs, is_fine_tuning, passes
 from tunekit.steps.step import Count, Handoff, Judgement, NonNegative, Positive, Settings, Step
 from tunekit.vocabulary import (
     Finding,
@@ -162,10 +162,11 @@ def _training(context: Context[LrSweep], rate: float, fixed: Values, round_: int
     settings = context.settings
     config = context.config({**fixed, "lr": rate, "weight_decay": settings.weight_decay})
     per_epoch = context.iterations_per_epoch(fixed)
-    until = max(settings.iterations, math.ceil(settings.epochs * per_epoch)) * times
+    frozen = frozen_epochs(context, fixed)
+    until = max(settings.iterations, math.ceil(settings.epochs * per_epoch)) * times + frozen * per_epoch
     if is_fine_tuning(context):  # there is a validation at each epoch's end
         epochs = max(math.ceil(settings.epochs), passes(context, settings.iterations, per_epoch, most=1))
-        until = epochs * per_epoch
+        until = (epochs + frozen) * per_epoch
     return Training(config, until, {**fixed, "lr": rate}, purpose=SWEEP, round=round_)
 
 

@@ -23,7 +23,9 @@ def build_model(
 ) -> nn.Module:
     """The model of a configuration, initialised from `seed`, without the weights of a file. `sample`: a batch that
     tells shapes; `splits`: how to get all data, for what a built-in model finds there. Errors: UserError."""
-    target, args, pretrained = spec.target, dict(spec.args), spec.pretrained
+    target, args = spec.target, dict(spec.args)
+    # Weights of a file take the place of those that a library would fetch.
+    pretrained = spec.pretrained and spec.weights is None
     seed_everything(seed, "init")
     if target in MODELS:
         model = _built_in(target, args, sample, outputs, splits)

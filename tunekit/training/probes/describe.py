@@ -14,7 +14,7 @@ from tunekit.recipe import local_modules
 from tunekit.training.data import Batch, LoaderSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
-from tunekit.training.models import has_convolutions
+from tunekit.training.models import has_convolutions, weights_digests
 from tunekit.training.optimizers import check_optimizer, states, tiny_rate_factor
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.losses import labels_fit
@@ -43,6 +43,7 @@ def describe(subject: Subject) -> Facts:
         str(path.relative_to(bench.folder)): digest(path.read_text(errors="replace"))
         for path in local_modules(bench.folder)
     }
+    weights = weights_digests((config.model.weights, *asked.weights), bench.folder)
     sizes = _sizes(session)
     return Facts(
         n_train=len(train),
@@ -56,9 +57,9 @@ def describe(subject: Subject) -> Facts:
         threads=pick_threads(asked.threads, bench.device, parameters),
         precision=pick_precision(asked.precision, bench.device, parameters, has_convolutions(session.model)),
         device=str(bench.device),
-        sources={**modules, **data_digests(config.data, bench.folder)},
+        sources={**modules, **data_digests(config.data, bench.folder), **weights},
         shareable=session.splits.shareable,
-        notes=(*session.splits.notes, *session.task.notes),
+        notes=(*session.splits.notes, *session.task.notes, *session.notes),
         tiny_rate_factor=tiny_rate_factor(config.optimizer.target),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,

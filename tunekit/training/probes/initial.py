@@ -28,6 +28,7 @@ from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay,
 from tunekit.training.probes.parameters import measure_identical, measure_outside
 from tunekit.training.probes.repeats import measure_repeated
 from tunekit.training.probes.subject import Subject
+from tunekit.training.probes.variance_shift import measure_shifts
 from tunekit.training.structure import changed
 
 BATCHES = 8  # real batches looked at
@@ -41,6 +42,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
     model, task, first = session.model, session.task, batches[0]
     model.train()
     normalizations = asked(lambda: measure_normalizations(session, first)) or ()
+    shifts = asked(lambda: measure_shifts(session, batches)) or ()
     with torch.no_grad():
         answers = [changed(session.answer(model, batch), Tensor.detach) for batch in batches]
     outputs = [any_tensor(answer) for answer in answers]
@@ -66,6 +68,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
         repeated=asked(lambda: measure_repeated(session, first)),
         outside=(asked(lambda: measure_outside(session, first)) or ()) if fits else (),
         normalizations=normalizations,
+        shifts=shifts,
         identical=(asked(lambda: measure_identical(session, first)) or ()) if fits else (),
         cuts=(asked(lambda: measure_cuts(session, first)) or ()) if stuck else (),
         single=asked(lambda: measure_single(session, first)) or (),
