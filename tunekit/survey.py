@@ -51,6 +51,8 @@ def inspect(loaded: Loaded, pictures: bool = False) -> Inspected:
         disk="" if outlook is None else outlook.disk,
         needs=None if outlook is None else outlook.as_dict(),
         pictures=shown,
+        stops=readable.stops,
+        mend=readable.mend,
     )
 
 
@@ -58,18 +60,18 @@ def _read(loaded: Loaded) -> tuple[Readable, DataReport]:
     from tunekit.training.probes.report import measure_report
     from tunekit.training.unreadable import MOST, read_what_can_be, without_unreadable
 
-    data, task = loaded.recipe.training_config(UNKNOWN).data, loaded.recipe.task
-    readable = read_what_can_be(data, loaded.folder)
+    config = loaded.recipe.training_config(UNKNOWN)
+    readable = read_what_can_be(config.data, loaded.folder)
     try:
-        return readable, measure_report(readable, task)
+        return readable, measure_report(readable, config)
     except (MemoryError, UserError):
         raise
     except Exception:
-        rest = without_unreadable(readable.parts, data, MOST)
+        rest = without_unreadable(readable.parts, config.data, MOST)
         if rest is None:
             raise
         rest = replace(rest, unreadable=(*readable.unreadable, *rest.unreadable))
-        return rest, measure_report(rest, task)
+        return rest, measure_report(rest, config)
 
 
 def _bench(loaded: Loaded, readable: Readable) -> Workbench:
@@ -97,7 +99,7 @@ def _pictures(loaded: Loaded, readable: Readable) -> Pictures:
     config = loaded.recipe.training_config(UNKNOWN)
     names = (entry if isinstance(entry, str) else next(iter(entry)) for entry in config.data.augment)
     try:
-        augmented = before_and_after(config, readable.splits)
+        augmented = before_and_after(config, readable.splits, loaded.folder)
     except UserError:
         augmented = []  # it is told of the model, which cannot be trained so
     return Pictures(by_class(readable.splits.train), augmented, ", ".join(names))

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
+from tests.conftest import config_of
 from tunekit.configuration import DataSpec
 from tunekit.measured import DataReport, FileSize
 from tunekit.training.data import LoaderSplit
@@ -19,7 +20,7 @@ DATA = DataSpec(target="own:data", args={}, val_fraction=0.25, seed=0)
 
 def reported(train, val=None, test=None, task="classification", **parts) -> DataReport:
     given = Parts(train, val, test, **parts)
-    return measure_report(Readable(given, splits_of(given, DATA)), task)
+    return measure_report(Readable(given, splits_of(given, DATA)), config_of(task=task))
 
 
 def pair(values, targets) -> TensorDataset:
@@ -205,7 +206,7 @@ class TestUnreadable:
             ("val", "sample 0"),
         ]
         assert "record 3 is damaged" in rest.unreadable[0].why
-        told = measure_report(rest, "classification")
+        told = measure_report(rest, config_of())
         assert [one.size for one in told.splits] == [38, 8]
         assert told.split("train").classes == {0: 19, 1: 19}
         assert told.class_names == ("cat", "dog")
@@ -239,7 +240,7 @@ def test_image_files_are_told_as_they_lie_on_the_disk(tmp_path):
         for number in range(6):
             Image.new(mode, size, number).save(tmp_path / kind / f"{number}.png")
     parts = image_folder(tmp_path, size=16)
-    told = measure_report(Readable(parts, splits_of(parts, DATA)), "classification")
+    told = measure_report(Readable(parts, splits_of(parts, DATA)), config_of())
     assert (told.files.size, told.files.seen, told.files.different) == (12, 12, 2)
     assert set(told.files.sizes) == {FileSize(40, 30, "RGB", 6), FileSize(20, 20, "L", 6)}
     assert told.class_names == ("cat", "dog")

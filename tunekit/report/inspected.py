@@ -45,11 +45,13 @@ class Inspected:
     disk: str = ""
     needs: Mapping[str, Any] | None = None  # what a run takes of the disk; None: not known
     pictures: Pictures = Pictures()
+    stops: bool = False  # whether a run would stop at what cannot be read
+    mend: str = ""  # what the recipe can say to leave that out
 
     @property
     def runs(self) -> bool:
         """Whether a run of it would get as far as its first step."""
-        return not self.broken and not self.report.unreadable
+        return not self.broken and not self.stops
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON data, but for the pictures."""
@@ -85,6 +87,9 @@ def show(console: Console, seen: Inspected) -> None:
     _table(console, _target_rows(report))
     for text in _lines(report):
         console.print(line(text))
+    if seen.stops:
+        mend = f": {seen.mend} leaves them out" if seen.mend else ""
+        console.print(line(f"a run stops at what cannot be read{mend}"))
     for text in seen.notes:
         console.print(line(f"note: {text}"))
     for finding in sorted(seen.findings, key=lambda one: SEVERITIES.index(one.severity)):
@@ -225,7 +230,7 @@ def _lines(report: DataReport) -> Iterator[str]:
         yield f"{files.seen:,} image files{seen} before they are resized: {sizes}{more}"
     for one in report.unreadable[:ROWS]:
         why = one.why.removeprefix(f"{one.name}: ")
-        yield f"cannot be read, and left out here: {one.name} ({NAMES[one.split]}): {why}"
+        yield f"cannot be read: {one.name} ({NAMES[one.split]}): {why}"
     if len(report.unreadable) > ROWS:
         yield f"and {len(report.unreadable) - ROWS:,} more that cannot be read, with --json"
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tunekit.configuration import TrainingConfig
 from tunekit.measured import (
     Conflicts,
     DataMeasured,
@@ -24,6 +25,7 @@ from tunekit.training.data import LoaderSplit, Splits
 from tunekit.training.probes.asking import answered
 from tunekit.training.probes.giveaways import find_giveaway
 from tunekit.training.probes.looked import EXAMPLES, SAMPLE, WIDE, Looked
+from tunekit.training.probes.mirrored import measure_mirrored
 from tunekit.training.probes.neighbours import measure_neighbours
 from tunekit.training.probes.reading import measure_reading
 from tunekit.training.probes.subject import Subject
@@ -41,11 +43,12 @@ def measure_data(subject: Subject) -> DataMeasured:
     splits = subject.bench.splits(subject.config, torch.device("cpu"))
     if isinstance(splits.train, LoaderSplit):
         return DataMeasured(None)
-    return DataMeasured(measure_samples(Looked(splits.train), Looked(splits.val), splits, subject.config.task))
+    return DataMeasured(measure_samples(Looked(splits.train), Looked(splits.val), splits, subject.config))
 
 
-def measure_samples(train: Looked, val: Looked, splits: Splits, task: str) -> Samples:
+def measure_samples(train: Looked, val: Looked, splits: Splits, config: TrainingConfig) -> Samples:
     """Both splits beside each other."""
+    task = config.task
     return Samples(
         train=train.numbers(),
         val=val.numbers(),
@@ -58,6 +61,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, task: str) -> Sa
         giveaway=answered(_giveaway, train, task),
         target_shift=answered(_target_shift, train, val) if task == "regression" else None,
         neighbours=answered(_neighbours, train, val, task),
+        mirrored=answered(measure_mirrored, splits.train, config) or (),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from tunekit.configuration import TrainingConfig
 from tunekit.measured import (
     DataReport,
     Files,
@@ -25,6 +27,7 @@ from tunekit.training.data import LoaderSplit, file_of
 from tunekit.training.probes.dataset import count_positions, measure_samples
 from tunekit.training.probes.looked import EXAMPLES, Looked
 from tunekit.training.probes.values import measure_input, measure_near_constant
+from tunekit.training.sources.parts import Parts
 from tunekit.training.unreadable import Readable
 
 FILES = 5_000  # of a split whose headers are read
@@ -34,8 +37,9 @@ FENCE = 3.0  # quartile ranges off the quartiles, from which a value lies far ou
 CLASSES = 10_000  # more different whole numbers are no classes
 
 
-def measure_report(readable: Readable, task: str) -> DataReport:
-    """The report of data that were read. `task`: as the recipe has it."""
+def measure_report(readable: Readable, config: TrainingConfig) -> DataReport:
+    """The report of data that were read."""
+    task = config.task
     splits = readable.splits
     every = {"train": splits.train, "val": splits.val, "test": splits.test}
     looked = {name: Looked(split) for name, split in every.items() if split is not None}
@@ -43,8 +47,8 @@ def measure_report(readable: Readable, task: str) -> DataReport:
     digests = {name: one.hashes() for name, one in looked.items() if one.by_rows}
     samples = None
     if not isinstance(splits.train, LoaderSplit):
-        samples = measure_samples(train, val, splits, task)
-    features = _words(getattr(getattr(splits, "columns", None), "names", None))
+        samples = measure_samples(train, val, splits, config)
+    features = None if splits.columns is None else splits.columns.names
     inputs = _inputs(train, features)
     return DataReport(
         splits=tuple(_split(name, one, digests.get(name, []), task) for name, one in looked.items()),
@@ -54,7 +58,7 @@ def measure_report(readable: Readable, task: str) -> DataReport:
         targets=_numbers(train) if task == "regression" else (),
         shared=_shared(looked, digests),
         unreadable=readable.unreadable,
-        files=_files(readable.parts.train),
+        files=_files(readable.parts),
         samples=samples,
         target_axes=samples.labels.axes if samples is not None and samples.labels is not None else 0,
     )
@@ -162,7 +166,7 @@ def _shared(looked: dict[str, Looked], digests: dict[str, list[bytes]]) -> tuple
 
 def _class_names(readable: Readable) -> tuple[str, ...] | None:
     """As the splits say them, or else the training data's attribute `classes`, as torchvision's data sets have it."""
-    names = _words(getattr(readable.splits, "classes", None))
+    names = _words(readable.splits.classes)
     return names or _words(getattr(_dataset(readable.parts.train), "classes", None))
 
 
@@ -179,21 +183,22 @@ def _dataset(part: Any) -> Any:
     return part.dataset if plain else part
 
 
-def _files(part: Any) -> Files | None:
-    """The sizes of image files by their headers."""
+def _files(parts: Parts) -> Files | None:
+    """The sizes of image files by their headers, of the training part."""
     from PIL import Image
 
-    dataset = _dataset(part)
+    dataset = _dataset(parts.train)
+    listed = parts.files.get("train") or ()
     try:
-        size = len(dataset)
+        size = len(listed) or len(dataset)
     except TypeError:
         return None  # a stream
     picks = torch.linspace(0, size - 1, min(FILES, size)).long().tolist() if size else []
-    if not picks or file_of(dataset, picks[0]) is None:
+    paths = [listed[index] if listed else file_of(dataset, index) for index in picks]
+    if not paths or paths[0] is None or not Path(paths[0]).is_file():
         return None
     sizes: Counter[tuple[int, int, str]] = Counter()
-    for index in picks:
-        path = file_of(dataset, index)
+    for path in paths:
         try:
             with Image.open(path or "") as image:
                 sizes[(*image.size, str(image.mode))] += 1
