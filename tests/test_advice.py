@@ -178,7 +178,7 @@ def report(*inputs: InputReport, axes: int = 0) -> DataReport:
 
 def given(kind, shape, name="input 1", dtype="float32", vocabulary=None, channels=0) -> InputReport:
     lengths = None if vocabulary is None else Lengths(2, 5.0, 9, 0.3, vocabulary, vocabulary)
-    columns = tuple(Channel(str(number), 0.0, 1.0, 0.0, 1.0, 0) for number in range(channels))
+    columns = tuple(Channel(str(number), 80, 0.0, 1.0, 0.0, 1.0, 0) for number in range(channels))
     return InputReport(name, kind, dtype, shape, 0.0, 255.0, 0, columns, lengths)
 
 

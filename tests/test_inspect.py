@@ -1,14 +1,18 @@
 """`tunekit inspect`: what it tells of recipes whose data and models are sound, damaged, or strange."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from tunekit.charts import Figure, Panel, Picture, Tiles
+from tunekit.pipeline import read_recipe
 from tunekit.report.figures import draw, mosaic_of
-from tunekit.training.pictures import Scale
+from tunekit.training.pictures import Scale, before_and_after
+from tunekit.training.sources import read_splits
+from tunekit.vocabulary import UNKNOWN
 
 PIECES = """
 import torch
@@ -299,3 +303,53 @@ def test_mnist(tunekit, shared, tmp_path):
     [channel] = seen["inputs"][0]["channels"]
     assert channel["mean"] / 255 == pytest.approx(0.1307, abs=5e-4)
     assert channel["std"] / 255 == pytest.approx(0.3081, abs=5e-4)
+
+
+PEOPLE = """id,age,"name, full",city,joined,empty,bought
+{rows}
+"""
+
+
+def test_a_table_as_people_have_it_is_told_in_its_own_units(tunekit, tmp_path):
+    """Quotes with commas, dates, texts, empty cells, an empty column, yes and no."""
+    rows = [
+        f'{n},{"" if n % 10 == 3 else 20 + n % 50},"Person, {n}",{("Rome", "Oslo")[n % 2]},2020-01-{1 + n % 28:02d},,'
+        f"{'yes' if n % 9 == 0 else 'no'}"
+        for n in range(200)
+    ]
+    (tmp_path / "people.csv").write_text(PEOPLE.format(rows="\n".join(rows)))
+    (tmp_path / "people.yaml").write_text(
+        "name: people\ntask: binary\ndata: {target: table, args: {path: people.csv, target: bought}}\n"
+        "model: {target: mlp}\n"
+    )
+    seen = told(tunekit, "people.yaml")
+    channels = {channel["name"]: channel for channel in seen["inputs"][0]["channels"]}
+    assert {"age", "city = Rome", "city = Oslo", "joined"} <= set(channels)
+    assert channels["age"]["lowest"] == pytest.approx(20, abs=1e-3)
+    assert channels["age"]["highest"] == pytest.approx(69, abs=1e-3)
+    assert channels["joined"]["lowest"] == pytest.approx(18_262, abs=0.1)  # days from 1970 to 2020-01-01
+    missing = channels["age"]["missing"]
+    assert 10 <= missing <= 20
+    assert seen["inputs"][0]["missing"] == missing
+    assert seen["class_names"] == ["no", "yes"]
+    assert sum(sum(one["classes"].values()) for one in seen["splits"]) == 200
+    wrong = tunekit("inspect", "people.yaml", "--set", "data.args.target=gone")
+    assert (wrong.code, len(wrong.err.strip().splitlines())) == (2, 1)
+    assert "has no column 'gone'" in wrong.err
+
+
+class TestBeforeAndAfter:
+    def shown(self, written, tmp_path, augment: str):
+        recipe = read_recipe(Path(written(data=f"{{target: pieces:pictures, augment: [{augment}]}}")), ()).recipe
+        config = recipe.training_config(UNKNOWN)
+        return before_and_after(config, read_splits(config.data, tmp_path), tmp_path)
+
+    def test_a_flip_is_shown_as_one(self, tunekit, written, tmp_path):
+        pairs = self.shown(written, tmp_path, "{flip: {p: 1.0}}")
+        assert len(pairs) == 8
+        for before, after in pairs:
+            first, second = (np.frombuffer(one.pixels, np.uint8).reshape(16, 16, 3) for one in (before, after))
+            assert np.array_equal(first[:, ::-1], second)
+
+    def test_without_augmentation_there_is_nothing_to_show(self, tunekit, written, tmp_path):
+        assert self.shown(written, tmp_path, "") == []

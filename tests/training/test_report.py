@@ -245,3 +245,22 @@ def test_image_files_are_told_as_they_lie_on_the_disk(tmp_path):
     assert set(told.files.sizes) == {FileSize(40, 30, "RGB", 6), FileSize(20, 20, "L", 6)}
     assert told.class_names == ("cat", "dog")
     assert told.inputs[0].shape == (3, 16, 16)
+
+
+def test_a_table_is_told_as_it_was_before_its_gaps_were_filled(tmp_path):
+    """Heights 10, 20, 30 and 60 with a gap, which the median (25) fills; texts with a gap."""
+    from tunekit.training.sources.table import table
+
+    rows = [("10", "a"), ("20", "b"), ("", "a"), ("30", ""), ("60", "b")] * 4
+    text = "height,kind,y\n" + "\n".join(f"{height},{kind},{n % 2}" for n, (height, kind) in enumerate(rows))
+    for name in ("train", "val"):
+        (tmp_path / f"{name}.csv").write_text(text)
+    parts = table(tmp_path / "train.csv", "y", val_path=tmp_path / "val.csv")
+    told = measure_report(Readable(parts, splits_of(parts, DATA)), config_of())
+    [one] = told.inputs
+    height = next(channel for channel in one.channels if channel.name == "height")
+    assert (height.count, height.missing) == (16, 4)
+    assert height.mean == pytest.approx(30, rel=1e-5)
+    assert height.std == pytest.approx(350**0.5, rel=1e-5)
+    assert (height.lowest, height.highest) == (pytest.approx(10, rel=1e-5), pytest.approx(60, rel=1e-5))
+    assert one.missing == 8

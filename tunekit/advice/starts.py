@@ -131,7 +131,7 @@ STARTS: tuple[Entry, ...] = (
         "features of photos carry over to other photos, and more so the fewer there are; of networks, those that are "
         "better on ImageNet transfer better (ResNet-50 next)",
         f"{YOSINSKI}; {KORNBLITH}",
-        'model: {target: "torchvision:resnet18", pretrained: true}\n'
+        'model: {target: "torchvision:resnet18", pretrained: true, freeze: 1}\n'
         "optimizer: {target: adamw, lr: 1e-4, weight_decay: 1e-2}\nbatch_size: 32",
     ),
     Entry(

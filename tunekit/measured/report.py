@@ -18,11 +18,12 @@ class Channel(JsonData):
     """A channel of images or a feature of a table, over the finite values of the training samples looked at."""
 
     name: str
+    count: int  # of these values
     mean: float | None  # None: no value is finite
     std: float | None
     lowest: float | None
     highest: float | None
-    missing: int  # values that are NaN
+    missing: int  # values that are NaN, or were before they were filled in
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Subset
 
 from tunekit.configuration import TrainingConfig
 from tunekit.measured import (
+    Channel,
     DataReport,
     Files,
     FileSize,
@@ -27,6 +29,7 @@ from tunekit.training.data import LoaderSplit, file_of
 from tunekit.training.probes.dataset import count_positions, measure_samples
 from tunekit.training.probes.looked import EXAMPLES, Looked
 from tunekit.training.probes.values import measure_input, measure_near_constant
+from tunekit.training.sources.columns import Columns, Encoding
 from tunekit.training.sources.parts import Parts
 from tunekit.training.unreadable import Readable
 
@@ -50,6 +53,8 @@ def measure_report(readable: Readable, config: TrainingConfig) -> DataReport:
         samples = measure_samples(train, val, splits, config)
     features = None if splits.columns is None else splits.columns.names
     inputs = _inputs(train, features)
+    if splits.columns is not None:
+        inputs = tuple(_in_own_units(one, splits.columns) for one in inputs)
     return DataReport(
         splits=tuple(_split(name, one, digests.get(name, []), task) for name, one in looked.items()),
         class_names=_class_names(readable),
@@ -112,6 +117,45 @@ def _inputs(train: Looked, features: Sequence[str] | None) -> tuple[InputReport,
             dtype = str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else type(value).__name__
             inputs.append(InputReport(name, "other", dtype, (), None, None, 0, (), None))
     return tuple(inputs)
+
+
+def _in_own_units(one: InputReport, columns: Columns) -> InputReport:
+    """The inputs that a table became, as numbers of its columns before gaps were filled and they were standardised;
+    dates are days since 1970."""
+    by_name = {channel.name: channel for channel in one.channels}
+    if tuple(by_name) != columns.names:
+        return one
+    gaps = 0
+    for encoding in columns.encodings:
+        flag, own = by_name.get(f"{encoding.name} missing"), by_name.get(encoding.name)
+        missing = 0 if flag is None or flag.mean is None else round(flag.mean * flag.count)
+        gaps += missing
+        if own is not None:
+            by_name[encoding.name] = _unfilled(own, encoding, missing)
+    channels = tuple(by_name.values())
+    lowest = min((c.lowest for c in channels if c.lowest is not None), default=None)
+    highest = max((c.highest for c in channels if c.highest is not None), default=None)
+    return replace(one, channels=channels, missing=gaps, lowest=lowest, highest=highest)
+
+
+def _unfilled(channel: Channel, encoding: Encoding, missing: int) -> Channel:
+    """A column's numbers without what stands in for its missing cells."""
+    known = channel.count - missing
+    if channel.mean is None or channel.std is None or channel.lowest is None or channel.highest is None or known < 1:
+        return channel
+    unit, off = 1 / (encoding.scale or 1.0), encoding.mean - encoding.fill
+    mean, square = channel.mean * unit + off, (channel.std * unit) ** 2  # of all cells, about what stands in
+    square = (square + mean * mean) * channel.count / known
+    mean *= channel.count / known
+    return Channel(
+        name=channel.name,
+        count=known,
+        mean=mean + encoding.fill,
+        std=max(square - mean * mean, 0.0) ** 0.5,
+        lowest=channel.lowest * unit + encoding.mean,
+        highest=channel.highest * unit + encoding.mean,
+        missing=missing,
+    )
 
 
 def _near_constant(
