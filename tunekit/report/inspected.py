@@ -186,10 +186,11 @@ def _class_rows(report: DataReport) -> list[dict[str, object]]:
     labels = sorted({label for one in report.splits for label in one.classes or ()})
     train = report.split("train")
     total = sum((train.classes or {}).values()) if train is not None else 0
+    named = any(report.class_name(label) != str(label) for label in labels)
     rows: list[dict[str, object]] = []
     for label in labels[:ROWS]:
         counts = {one.split: (one.classes or {}).get(label, 0) for one in report.splits}
-        name: dict[str, object] = {"name": report.class_name(label)} if report.class_names else {}
+        name: dict[str, object] = {"name": report.class_name(label)} if named else {}
         share = f"{100 * counts['train'] / total:.1f} %" if total else "-"
         rows.append({"class": label, **name, **counts, "share": share})
     return rows
