@@ -87,6 +87,24 @@ def test_the_session_shown_is_what_a_run_prints(tmp_path):
         assert shape(line) in printed, line
 
 
+def test_the_inspection_shown_is_what_inspect_prints():
+    text = re.search(r"\$ tunekit inspect recipes/digits\.yaml\n(.*?)\n\n(?=\S)", README, re.S).group(1)
+    done = spawn("inspect", "recipes/digits.yaml", cwd=Path(__file__).parent.parent)
+    assert done.returncode == 0, done.stderr
+    printed = [shape(line) for line in done.stdout.splitlines() if not line.startswith("disk: ")]
+    shown = [shape(line) for line in text.splitlines() if line.strip() != "..." and "disk: " not in line]
+    assert len(shown) > 15
+    assert [line for line in shown if line not in printed] == []
+    assert {line for line in printed if line not in shown} == set()
+
+
+def test_every_remark_of_the_advice_is_shown():
+    from tunekit.advice.remarks import REMARKS
+
+    section = README.partition("| remark | when |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", section, re.M) == list(REMARKS)
+
+
 def test_the_log_shown_is_diagnosed_as_shown(tmp_path):
     text = re.search(r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", README, re.S)
     log, said = (re.sub(r"^    ", "", part, flags=re.M) for part in text.groups())

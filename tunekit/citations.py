@@ -37,4 +37,5 @@ DEVLIN = "Devlin et al., 'BERT: Pre-training of Deep Bidirectional Transformers'
 JOULIN = "Joulin et al., 'Bag of Tricks for Efficient Text Classification', EACL 2017"
 VASWANI = "Vaswani et al., 'Attention Is All You Need', NeurIPS 2017"
 WANG = "Wang et al., 'Time Series Classification from Scratch with Deep Neural Networks', IJCNN 2017"
+TAN = "Tan and Le, 'EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks', ICML 2019"
 TOUVRON = "Touvron et al., 'Fixing the train-test resolution discrepancy', NeurIPS 2019"

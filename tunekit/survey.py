@@ -51,6 +51,8 @@ def inspect(loaded: Loaded, pictures: bool = False) -> Inspected:
         disk="" if outlook is None else outlook.disk,
         needs=None if outlook is None else outlook.as_dict(),
         pictures=shown,
+        stops=readable.stops,
+        mend=readable.mend,
     )
 
 
@@ -97,7 +99,7 @@ def _pictures(loaded: Loaded, readable: Readable) -> Pictures:
     config = loaded.recipe.training_config(UNKNOWN)
     names = (entry if isinstance(entry, str) else next(iter(entry)) for entry in config.data.augment)
     try:
-        augmented = before_and_after(config, readable.splits)
+        augmented = before_and_after(config, readable.splits, loaded.folder)
     except UserError:
         augmented = []  # it is told of the model, which cannot be trained so
     return Pictures(by_class(readable.splits.train), augmented, ", ".join(names))

@@ -13,7 +13,8 @@ from tunekit.jsondata import JsonData
 
 @dataclass(frozen=True)
 class Start(JsonData):
-    """A starting point. `lines`: the keys of a recipe that make it; empty where no built-in model is one."""
+    """A starting point. `lines`: the keys of a recipe that make it; empty where it is no network, and
+    where no built-in model takes the inputs as they are."""
 
     title: str
     why: str
@@ -39,7 +40,9 @@ class Advice(JsonData):
 
 
 def advise(seen: Situation) -> Advice:
-    starts = tuple(Start(one.title, one.why, one.source, one.lines) for one in STARTS if one.fits(seen))
+    starts = tuple(
+        Start(one.title, one.why, one.source, one.lines if seen.built_in else "") for one in STARTS if one.fits(seen)
+    )
     found = ((code, rule(seen)) for code, rule in REMARKS.items())
     remarks = tuple(Remark(code, one.severity, one.message, one.source) for code, one in found if one is not None)
     return Advice(starts, remarks, "" if starts else _silent(seen))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tunekit.advice.situation import Situation
-from tunekit.citations import HE, KARPATHY, LECUN, TOUVRON, YOSINSKI, ZHANG
+from tunekit.citations import HE, KARPATHY, LECUN, TAN, TOUVRON, YOSINSKI, ZHANG
 
 LARGE = 1_000_000  # parameters, below which none is called large
 A_SAMPLE = 1_000  # parameters a target from scratch; Wide ResNet-28-10, at its best on CIFAR-10, has 730
@@ -16,6 +16,8 @@ SMALL = 40  # pixels a side
 STEM = (7, 2)  # kernel and stride of the first convolution of networks for pictures of 224 pixels
 DEEP = 60  # convolutions; ResNet-56 is the last whose layers bring what they cost on 32x32
 DENSE = 3_072  # values of a picture: 32x32 in colours
+SHRUNK = 2  # times smaller than the file ...
+SHARP = 128  # ... and below so many pixels a side
 FEW = 10  # training samples of a class
 
 
@@ -84,11 +86,11 @@ def dense_on_images(seen: Situation) -> Told | None:
     model = seen.model
     if model is None or seen.kind != "images" or model.convolutions or seen.values < DENSE:
         return None
-    if 2 * model.first_linear < model.parameters:
+    if 2 * model.largest_linear < model.parameters:
         return None
     return Told(
         "note",
-        f"a fully connected layer holds {100 * model.first_linear / model.parameters:.0f} % of the parameters, and "
+        f"a fully connected layer holds {100 * model.largest_linear / model.parameters:.0f} % of the parameters, and "
         "knows nothing of which pixels are neighbours: convolutions share their weights over all places",
         LECUN,
     )
@@ -103,6 +105,20 @@ def flattened_images(seen: Situation) -> Told | None:
         f"the {seen.shape[0]:,} features are bytes, and as many as a square picture has pixels: if they are one, "
         "give it as [channels, height, width], so that convolutions can be used",
         LECUN,
+    )
+
+
+def shrunk(seen: Situation) -> Told | None:
+    """Pictures of which most of the detail is thrown away as they are read."""
+    if seen.kind != "images" or seen.file_side is None or not 0 < SHRUNK * seen.side <= seen.file_side:
+        return None
+    if seen.side >= SHARP:
+        return None
+    return Told(
+        "note",
+        f"the files have {seen.file_side} pixels on their shorter side and are read at {seen.side}: accuracy grows "
+        "with resolution, and so does the time; try 128 or 224 (data.args.size)",
+        TAN,
     )
 
 
@@ -130,5 +146,6 @@ REMARKS: Mapping[str, Rule] = {
     "deep_stack": deep_stack,
     "dense_on_images": dense_on_images,
     "flattened_images": flattened_images,
+    "shrunk": shrunk,
     "few_samples": few_samples,
 }

@@ -22,6 +22,8 @@ class Situation:
     axes: int = 0  # of one sample's classes: 1 for a class a token, 2 for one a pixel
     model: ModelReport | None = None  # None: it cannot be built
     pretrained: bool = False
+    file_side: int | None = None  # shorter side of the commonest image file, before it is resized
+    built_in: bool = True  # whether a built-in model takes the inputs as they are
     pixels: bool = False  # of a table: as many features as a square picture has pixels, all of them bytes
     why_other: str = ""  # of the kind `other`: what the samples are
 
@@ -61,6 +63,8 @@ def situation_of(report: DataReport, task: str, pretrained: bool, model: ModelRe
         axes=report.target_axes,
         model=model,
         pretrained=pretrained,
+        file_side=min(report.files.sizes[0].width, report.files.sizes[0].height) if report.files else None,
+        built_in=len(report.inputs) == 1 and _is_plain(report.inputs[0]),
         pixels=one is not None and _are_pixels(one),
         why_other=_told(report.inputs) if kind == "other" else "",
     )
@@ -72,6 +76,12 @@ def _main(inputs: tuple[InputReport, ...]) -> InputReport | None:
         return inputs[0]
     rich = [one for one in inputs if not _is_mask(one)]
     return rich[0] if len(rich) == 1 and rich[0].kind == "tokens" else None
+
+
+def _is_plain(one: InputReport) -> bool:
+    """Whether an input comes by its place, and images with their channels first: names are a model's own."""
+    first = one.kind != "images" or (len(one.shape) == 3 and len(one.channels) == one.shape[0])
+    return first and one.name.startswith("input ")
 
 
 def _is_mask(one: InputReport) -> bool:

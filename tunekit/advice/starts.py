@@ -32,7 +32,7 @@ MANY = 1_000_000  # pictures, from which large networks are fed
 
 @dataclass(frozen=True)
 class Entry:
-    """`lines`: keys of a recipe; nothing where no built-in model is one."""
+    """`lines`: keys of a recipe; of what no built-in model is, those that go with a model of one's own, or none."""
 
     fits: Callable[[Situation], bool]
     title: str
@@ -59,6 +59,12 @@ def _photos(fewest: int, most: int) -> Callable[[Situation], bool]:
 def _table(fewest: int, most: int) -> Callable[[Situation], bool]:
     return lambda seen: seen.kind == "table" and not seen.pixels and fewest <= seen.samples < most
 
+
+TRANSFORMER = (
+    "model: {target: transformer, args: {depth: 2, width: 64, heads: 4, dropout: 0.1}}\n"
+    "optimizer: {target: adamw, lr: 1e-3, weight_decay: 1e-2}\nschedule: {name: constant, args: {warmup: 100}}\n"
+    "batch_size: 32\nclip_grad_norm: 1.0"
+)
 
 STARTS: tuple[Entry, ...] = (
     Entry(
@@ -103,12 +109,12 @@ STARTS: tuple[Entry, ...] = (
     ),
     Entry(
         _images(TINY, SMALL),
-        "a small CNN, or a ResNet-20 made for such pictures",
+        "a ResNet-20 made for such pictures, or a small CNN",
         "3x3 convolutions from the first layer on, halved two or three times: ResNet-20 has 0.27 million parameters "
         "and errs on 8.75 % of CIFAR-10, ResNet-110 with six times as many on 6.43 %",
         HE,
-        "model: {target: cnn, args: {channels: [32, 64, 128], batch_norm: true, dropout: 0.2}}\n"
-        "optimizer: {target: adamw, lr: 1e-3, weight_decay: 1e-2}\nbatch_size: 128",
+        "model: {target: resnet, args: {depth: 20}}  # or cnn, {channels: [32, 64, 128]}\n"
+        "optimizer: {target: momentum, lr: 1e-1, weight_decay: 1e-4}\nbatch_size: 128",
     ),
     Entry(
         _images(SMALL, 10**9, colours=False),
@@ -125,7 +131,7 @@ STARTS: tuple[Entry, ...] = (
         "features of photos carry over to other photos, and more so the fewer there are; of networks, those that are "
         "better on ImageNet transfer better (ResNet-50 next)",
         f"{YOSINSKI}; {KORNBLITH}",
-        'model: {target: "torchvision:resnet18", pretrained: true}\n'
+        'model: {target: "torchvision:resnet18", pretrained: true, freeze: 1}\n'
         "optimizer: {target: adamw, lr: 1e-4, weight_decay: 1e-2}\nbatch_size: 32",
     ),
     Entry(
@@ -143,23 +149,22 @@ STARTS: tuple[Entry, ...] = (
         "ten times the data",
         f"{HE}; {STEINER}",
         'model: {target: "torchvision:resnet50"}\n'
-        "optimizer: {target: momentum, lr: 1e-1, weight_decay: 1e-4}\nschedule: {name: constant}\nbatch_size: 256",
+        "optimizer: {target: momentum, lr: 1e-1, weight_decay: 1e-4}\nbatch_size: 256",
     ),
     Entry(
         lambda seen: seen.kind == "tokens" and not seen.axes,
-        "word counts in a linear model as the yardstick, then a pretrained transformer fine-tuned",
+        "word counts in a linear model as the yardstick; a small transformer, or a pretrained one of your own",
         "a bag of words with a linear layer comes near deep networks on many texts, in seconds; a pretrained encoder "
-        "is fine-tuned in 2 to 4 epochs at rates of 2e-5 to 5e-5",
+        "(pretrained: true, module:callable) is fine-tuned in 2 to 4 epochs at rates of 2e-5 to 5e-5",
         f"{JOULIN}; {DEVLIN}",
-        "optimizer: {target: adamw, lr: 3e-5, weight_decay: 1e-2}\nbatch_size: 32\nclip_grad_norm: 1.0",
+        TRANSFORMER,
     ),
     Entry(
         lambda seen: seen.kind == "tokens" and seen.axes == 1,
-        "a small transformer: 2 to 4 layers, 128 to 256 wide, 4 heads",
+        "a small transformer: 2 to 4 layers, 64 to 256 wide, 4 heads",
         "a class a token is what attention was made for; a warm-up keeps its first iterations stable",
         VASWANI,
-        "optimizer: {target: adamw, lr: 3e-4, weight_decay: 1e-2}\nschedule: {name: constant, args: {warmup: 100}}\n"
-        "batch_size: 32\nclip_grad_norm: 1.0",
+        TRANSFORMER,
     ),
     Entry(
         lambda seen: seen.kind == "series" and not seen.axes,

@@ -133,7 +133,10 @@ def inspect(
         say(f"pictures of it: {drawn}")
     else:
         say(f"pictures in {figure}")
-    say(f"next: {pasted('tunekit', 'run', as_path(recipe), *given)}")
+    if seen.runs:
+        say(f"next: {pasted('tunekit', 'run', as_path(recipe), *given)}")
+    else:
+        say(f"once that is mended: {pasted('tunekit', 'validate', as_path(recipe), *given)}")
 
 
 def _draw(figure: Figure | None, path: Path) -> None:

@@ -18,11 +18,12 @@ class Channel(JsonData):
     """A channel of images or a feature of a table, over the finite values of the training samples looked at."""
 
     name: str
+    count: int  # of these values
     mean: float | None  # None: no value is finite
     std: float | None
     lowest: float | None
     highest: float | None
-    missing: int  # values that are NaN
+    missing: int  # values that are NaN, or were before they were filled in
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,6 @@ class ModelReport(JsonData):
     convolutions: int
     stem: tuple[int, int] | None  # kernel and stride of the first convolution of images; None: there is none
     smallest_map: int | None  # shorter side of the smallest map that a convolution or pooling gives; None: no images
-    first_linear: int  # parameters of the largest linear layer
+    largest_linear: int  # parameters of the largest linear layer
     forward_ms: float | None  # one sample in eval mode; None: the model does not take a single one
     device: str

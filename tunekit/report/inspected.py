@@ -45,6 +45,13 @@ class Inspected:
     disk: str = ""
     needs: Mapping[str, Any] | None = None  # what a run takes of the disk; None: not known
     pictures: Pictures = Pictures()
+    stops: bool = False  # whether a run would stop at what cannot be read
+    mend: str = ""  # what the recipe can say to leave that out
+
+    @property
+    def runs(self) -> bool:
+        """Whether a run of it would get as far as its first step."""
+        return not self.broken and not self.stops
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON data, but for the pictures."""
@@ -80,6 +87,9 @@ def show(console: Console, seen: Inspected) -> None:
     _table(console, _target_rows(report))
     for text in _lines(report):
         console.print(line(text))
+    if seen.stops:
+        mend = f": {seen.mend} leaves them out" if seen.mend else ""
+        console.print(line(f"a run stops at what cannot be read{mend}"))
     for text in seen.notes:
         console.print(line(f"note: {text}"))
     for finding in sorted(seen.findings, key=lambda one: SEVERITIES.index(one.severity)):
@@ -145,6 +155,8 @@ def input_line(one: InputReport) -> str:
     if lengths is not None:
         text += f"; {lengths.shortest} to {lengths.longest} steps (median {lengths.median:g})"
         text += f", {100 * lengths.padding:.0f} % padding"
+        if lengths.vocabulary is not None and lengths.vocabulary < 3:
+            return f"{text.partition(';')[0]}: zeros and ones"
         if lengths.vocabulary is not None:
             text += f", {lengths.vocabulary:,} different tokens"
     return text
@@ -174,10 +186,11 @@ def _class_rows(report: DataReport) -> list[dict[str, object]]:
     labels = sorted({label for one in report.splits for label in one.classes or ()})
     train = report.split("train")
     total = sum((train.classes or {}).values()) if train is not None else 0
+    named = any(report.class_name(label) != str(label) for label in labels)
     rows: list[dict[str, object]] = []
     for label in labels[:ROWS]:
         counts = {one.split: (one.classes or {}).get(label, 0) for one in report.splits}
-        name: dict[str, object] = {"name": report.class_name(label)} if report.class_names else {}
+        name: dict[str, object] = {"name": report.class_name(label)} if named else {}
         share = f"{100 * counts['train'] / total:.1f} %" if total else "-"
         rows.append({"class": label, **name, **counts, "share": share})
     return rows
@@ -207,9 +220,9 @@ def _lines(report: DataReport) -> Iterator[str]:
             "the training samples"
         )
     if report.shared:
-        yield f"in two splits: {'; '.join(map(_shared_text, report.shared))}"
+        yield f"samples in two splits: {'; '.join(map(_shared_text, report.shared))}"
     else:
-        yield "in two splits: samples cannot be compared"
+        yield "samples in two splits: they cannot be compared"
     if report.files is not None:
         files = report.files
         sizes = ", ".join(f"{one.count:,} of {one.width} x {one.height} {one.mode}" for one in files.sizes)
@@ -218,14 +231,14 @@ def _lines(report: DataReport) -> Iterator[str]:
         yield f"{files.seen:,} image files{seen} before they are resized: {sizes}{more}"
     for one in report.unreadable[:ROWS]:
         why = one.why.removeprefix(f"{one.name}: ")
-        yield f"cannot be read, and left out here: {one.name} ({NAMES[one.split]}): {why}"
+        yield f"cannot be read: {one.name} ({NAMES[one.split]}): {why}"
     if len(report.unreadable) > ROWS:
         yield f"and {len(report.unreadable) - ROWS:,} more that cannot be read, with --json"
 
 
 def _shared_text(one: SharedReport) -> str:
     examples = f" (sample {', '.join(map(str, one.examples))})" if one.examples else ""
-    return f"{one.count:,} {NAMES[one.second]} samples are {NAMES[one.first]} samples too{examples}"
+    return f"{one.count:,} of {NAMES[one.second]} in {NAMES[one.first]}{examples}"
 
 
 def model_line(model: ModelReport, report: DataReport) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Sized
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
@@ -160,7 +160,8 @@ class Session:
         """Optimizer steps in a pass: whole batches only, at least one."""
         train = self.splits.train
         if isinstance(train, LoaderSplit) and isinstance(train.loader, Sized):
-            return len(train.loader)
+            with suppress(TypeError):  # a loader over a stream has a length only where the stream has one
+                return len(train.loader)
         return max(1, len(train) // self.config.batch_size)
 
     @property

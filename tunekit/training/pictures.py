@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from tunekit.charts import Picture
 from tunekit.configuration import TrainingConfig
-from tunekit.training.augment import build_augmentation
+from tunekit.training.augmentations import build_augmentation
+from tunekit.training.building import build_task
 from tunekit.training.data import Batch, LoaderSplit, Split, Splits, TensorSplit
 from tunekit.training.probes.values import channel_axis, kind_of
 from tunekit.training.seeds import seed_step
@@ -102,7 +104,7 @@ def _groups(split: Split, looked: Tensor) -> list[tuple[int | None, Tensor]]:
     return [(int(label), looked[labels == label][:A_CLASS]) for label in labels.unique()[:CLASSES]]
 
 
-def before_and_after(config: TrainingConfig, splits: Splits) -> list[tuple[Picture, Picture]]:
+def before_and_after(config: TrainingConfig, splits: Splits, folder: Path) -> list[tuple[Picture, Picture]]:
     """Some samples as a training's first iteration gets them, without and with augmentation; [] where there is none or
     no pictures. Errors: UserError of an augmentation that does not fit."""
     train = splits.train
@@ -112,8 +114,9 @@ def before_and_after(config: TrainingConfig, splits: Splits) -> list[tuple[Pictu
     before = pictured(batch)
     if before is None:
         return []
-    augment = build_augmentation(config.data.augment)
-    seed_step(config.seed, 0, torch.device("cpu"), config.runs_persons_code)
+    device = torch.device("cpu")
+    augment = build_augmentation(config.data, train, build_task(config, folder), device)
+    seed_step(config.seed, 0, device, config.runs_persons_code)
     after = pictured(augment(batch))
     if after is None:
         return []

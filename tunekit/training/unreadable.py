@@ -16,8 +16,9 @@ from tunekit.measured import Unreadable
 from tunekit.telling import raised
 from tunekit.training.data import DatasetSplit, Splits, TensorSplit, file_of
 from tunekit.training.seeds import seed_everything
-from tunekit.training.sources import load_parts, splits_of
+from tunekit.training.sources.entries import LENIENT, load_parts
 from tunekit.training.sources.parts import Parts
+from tunekit.training.sources.splits import splits_of
 from tunekit.vocabulary import Interrupted, UserError
 
 MOST = 200_000  # samples of a part that are read one by one where one of them is known to fail ...
@@ -26,17 +27,28 @@ SOME = 2_000  # ... and where none is, of a part that nobody has read to its end
 
 @dataclass(frozen=True)
 class Readable:
-    """What a source gave, the splits of it, and what was left out of both."""
+    """What a source gave, the splits of it, and what was left out of both. `mend`: what the recipe could say to have it
+    left out; empty where it says so, or cannot."""
 
     parts: Parts
     splits: Splits
     unreadable: tuple[Unreadable, ...] = ()
+    stops: bool = False  # whether a run would stop at what is left out here
+    mend: str = ""
 
 
 def read_what_can_be(data: DataSpec, folder: Path) -> Readable:
     """The splits of a source, without the samples that raise when they are read. Errors: UserError, or what the code
     raised, where leaving samples out does not help."""
-    parts = load_parts(data, folder)
+    mend = ""
+    try:
+        parts = load_parts(data, folder)
+    except UserError:
+        if data.target not in LENIENT:
+            raise
+        lenient = LENIENT[data.target]
+        parts = load_parts(replace(data, args={**data.args, **lenient}), folder)
+        mend = ", ".join(f"data.args.{name}: {value}" for name, value in lenient.items())
     try:
         splits = splits_of(parts, data)
     except (MemoryError, Interrupted):
@@ -47,8 +59,8 @@ def read_what_can_be(data: DataSpec, folder: Path) -> Readable:
             raise
         return rest
     unread = any(isinstance(part, DatasetSplit) for part in (splits.train, splits.val, splits.test))
-    rest = without_unreadable(parts, data, SOME) if unread else None
-    return rest or Readable(parts, splits)
+    rest = without_unreadable(parts, data, SOME) if unread and not parts.unreadable else None
+    return rest or Readable(parts, splits, parts.unreadable, bool(mend), mend)
 
 
 def without_unreadable(parts: Parts, data: DataSpec, most: int) -> Readable | None:
@@ -73,7 +85,7 @@ def without_unreadable(parts: Parts, data: DataSpec, most: int) -> Readable | No
     if not changes:
         return None
     rest = replace(parts, **changes)
-    return Readable(rest, splits_of(rest, data), tuple(unreadable))
+    return Readable(rest, splits_of(rest, data), (*parts.unreadable, *unreadable), stops=True)
 
 
 def _is_map_style(dataset: object) -> bool:

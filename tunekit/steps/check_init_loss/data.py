@@ -27,6 +27,7 @@ BY_LUCK = 0.03  # of the validation samples: so many more of a hundred or two ma
 BY_CHANCE = 2.0  # ... and then are so across the splits about as often as within one
 FEW_UNSEEN = 0.05  # share of the validation samples of classes that training lacks ...
 UNLIKELY = 1e-3  # ... and the chance that all samples of such a class fall into validation: rare classes do
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
 FEW_SHIFTED = 0.5  # share of the features, below which a shift is told of the feature and not of the split
 
 INPUT_NOT_FINITE = fault(
@@ -142,15 +143,16 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
 
 
 def judge_report(report: DataReport, context: Here) -> list[Finding]:
-    """The same of a report, and what the test split shares with the others."""
+    """The same of a report, and what splits share that `judge` does not look at: the test split, and streams."""
     findings = judge(DataMeasured(report.samples), context)
     common = report.samples is not None and _coincide(report.samples)
     for one in report.shared:
-        if one.second == "test" and one.share > LEAK:
-            first = "training" if one.first == "train" else "validation"
+        told = report.samples is not None and one.second == "val"  # by `judge`
+        if not told and one.share > LEAK:
+            first, second = (SPLITS[name] for name in (one.first, one.second))
             message = (
-                f"{one.count} test samples ({percent(one.share)}) are {first} samples too "
-                f"(test sample {', '.join(map(str, one.examples))})"
+                f"{one.count} {second} samples ({percent(one.share)}) are {first} samples too "
+                f"({second} sample {', '.join(map(str, one.examples))})"
             )
             evidence = {"share": one.share, "count": one.count, "split": one.first}
             findings.append(SPLIT_LEAK.finding(message, evidence, severity="note" if common else None))

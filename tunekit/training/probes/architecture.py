@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.measured import ModelReport
-from tunekit.training.data import Batch
+from tunekit.training.data import Batch, LoaderSplit
 from tunekit.training.loop import Session
 from tunekit.training.models import hookable
+from tunekit.training.order import first_samples
 from tunekit.training.probes.asking import answered
 from tunekit.training.structure import tensors
 
@@ -36,7 +37,7 @@ def measure_model(session: Session) -> ModelReport:
         convolutions=convolutions,
         stem=stem,
         smallest_map=smallest,
-        first_linear=max(linear, default=0),
+        largest_linear=max(linear, default=0),
         forward_ms=answered(_forward_ms, session),
         device=str(session.device),
     )
@@ -45,9 +46,8 @@ def measure_model(session: Session) -> ModelReport:
 def _some(session: Session, count: int) -> Batch | None:
     """So many training samples on the device; None where a batch cannot be cut."""
     train = session.splits.train
-    if not hasattr(train, "batch"):
-        return None
-    return train.batch(torch.arange(count)).to(session.device)
+    split = first_samples(train) if isinstance(train, LoaderSplit) else train
+    return None if split is None else split.batch(torch.arange(count)).to(session.device)
 
 
 def _maps(session: Session) -> tuple[tuple[int, int] | None, int | None] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from torch.utils.data import DataLoader, Subset
 
 from tunekit.configuration import TrainingConfig
 from tunekit.measured import (
+    Channel,
     DataReport,
     Files,
     FileSize,
@@ -26,6 +29,8 @@ from tunekit.training.data import LoaderSplit, file_of
 from tunekit.training.probes.dataset import count_positions, measure_samples
 from tunekit.training.probes.looked import EXAMPLES, Looked
 from tunekit.training.probes.values import measure_input, measure_near_constant
+from tunekit.training.sources.columns import Columns, Encoding
+from tunekit.training.sources.parts import Parts
 from tunekit.training.unreadable import Readable
 
 FILES = 5_000  # of a split whose headers are read
@@ -46,8 +51,10 @@ def measure_report(readable: Readable, config: TrainingConfig) -> DataReport:
     samples = None
     if not isinstance(splits.train, LoaderSplit):
         samples = measure_samples(train, val, splits, config)
-    features = _words(getattr(splits, "features", None))
+    features = None if splits.columns is None else splits.columns.names
     inputs = _inputs(train, features)
+    if splits.columns is not None:
+        inputs = tuple(_in_own_units(one, splits.columns) for one in inputs)
     return DataReport(
         splits=tuple(_split(name, one, digests.get(name, []), task) for name, one in looked.items()),
         class_names=_class_names(readable),
@@ -56,7 +63,7 @@ def measure_report(readable: Readable, config: TrainingConfig) -> DataReport:
         targets=_numbers(train) if task == "regression" else (),
         shared=_shared(looked, digests),
         unreadable=readable.unreadable,
-        files=_files(readable.parts.train),
+        files=_files(readable.parts),
         samples=samples,
         target_axes=samples.labels.axes if samples is not None and samples.labels is not None else 0,
     )
@@ -112,6 +119,45 @@ def _inputs(train: Looked, features: Sequence[str] | None) -> tuple[InputReport,
     return tuple(inputs)
 
 
+def _in_own_units(one: InputReport, columns: Columns) -> InputReport:
+    """The inputs that a table became, as numbers of its columns before gaps were filled and they were standardised;
+    dates are days since 1970."""
+    by_name = {channel.name: channel for channel in one.channels}
+    if tuple(by_name) != columns.names:
+        return one
+    gaps = 0
+    for encoding in columns.encodings:
+        flag, own = by_name.get(f"{encoding.name} missing"), by_name.get(encoding.name)
+        missing = 0 if flag is None or flag.mean is None else round(flag.mean * flag.count)
+        gaps += missing
+        if own is not None:
+            by_name[encoding.name] = _unfilled(own, encoding, missing)
+    channels = tuple(by_name.values())
+    lowest = min((c.lowest for c in channels if c.lowest is not None), default=None)
+    highest = max((c.highest for c in channels if c.highest is not None), default=None)
+    return replace(one, channels=channels, missing=gaps, lowest=lowest, highest=highest)
+
+
+def _unfilled(channel: Channel, encoding: Encoding, missing: int) -> Channel:
+    """A column's numbers without what stands in for its missing cells."""
+    known = channel.count - missing
+    if channel.mean is None or channel.std is None or channel.lowest is None or channel.highest is None or known < 1:
+        return channel
+    unit, off = 1 / (encoding.scale or 1.0), encoding.mean - encoding.fill
+    mean, square = channel.mean * unit + off, (channel.std * unit) ** 2  # of all cells, about what stands in
+    square = (square + mean * mean) * channel.count / known
+    mean *= channel.count / known
+    return Channel(
+        name=channel.name,
+        count=known,
+        mean=mean + encoding.fill,
+        std=max(square - mean * mean, 0.0) ** 0.5,
+        lowest=channel.lowest * unit + encoding.mean,
+        highest=channel.highest * unit + encoding.mean,
+        missing=missing,
+    )
+
+
 def _near_constant(
     train: Looked, inputs: Sequence[InputReport], features: Sequence[str] | None
 ) -> tuple[NearConstant, ...]:
@@ -164,7 +210,7 @@ def _shared(looked: dict[str, Looked], digests: dict[str, list[bytes]]) -> tuple
 
 def _class_names(readable: Readable) -> tuple[str, ...] | None:
     """As the splits say them, or else the training data's attribute `classes`, as torchvision's data sets have it."""
-    names = _words(getattr(readable.splits, "classes", None))
+    names = _words(readable.splits.classes)
     return names or _words(getattr(_dataset(readable.parts.train), "classes", None))
 
 
@@ -181,21 +227,22 @@ def _dataset(part: Any) -> Any:
     return part.dataset if plain else part
 
 
-def _files(part: Any) -> Files | None:
-    """The sizes of image files by their headers."""
+def _files(parts: Parts) -> Files | None:
+    """The sizes of image files by their headers, of the training part."""
     from PIL import Image
 
-    dataset = _dataset(part)
+    dataset = _dataset(parts.train)
+    listed = parts.files.get("train") or ()
     try:
-        size = len(dataset)
+        size = len(listed) or len(dataset)
     except TypeError:
         return None  # a stream
     picks = torch.linspace(0, size - 1, min(FILES, size)).long().tolist() if size else []
-    if not picks or file_of(dataset, picks[0]) is None:
+    paths = [listed[index] if listed else file_of(dataset, index) for index in picks]
+    if not paths or paths[0] is None or not Path(paths[0]).is_file():
         return None
     sizes: Counter[tuple[int, int, str]] = Counter()
-    for index in picks:
-        path = file_of(dataset, index)
+    for path in paths:
         try:
             with Image.open(path or "") as image:
                 sizes[(*image.size, str(image.mode))] += 1

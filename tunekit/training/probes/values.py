@@ -69,11 +69,11 @@ class _Moments:
     def channel(self, column: int, name: str) -> Channel:
         count = int(self.count[column])
         if not count:
-            return Channel(name, None, None, None, None, int(self.missing[column]))
+            return Channel(name, 0, None, None, None, None, int(self.missing[column]))
         shift = self.total[column] / count
         std = max(self.square[column] / count - shift**2, 0.0) ** 0.5
         mean, low, high = float(self.base[column] + shift), float(self.low[column]), float(self.high[column])
-        return Channel(name, mean, float(std), low, high, int(self.missing[column]))
+        return Channel(name, count, mean, float(std), low, high, int(self.missing[column]))
 
 
 def measure_input(name: str, parts: Sequence[Tensor], features: Sequence[str] | None) -> InputReport:

@@ -35,6 +35,8 @@ SOURCES: dict[str, Callable[..., Parts]] = {
 }
 FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set, "datasets": huggingface_set}
 """Sources that hold many sets: FAMILY:NAME, called with the name first."""
+LENIENT: dict[str, dict[str, str]] = {"image-folder": {"corrupt": "skip"}}
+"""Arguments by which a source leaves out what it cannot read, instead of refusing all."""
 PATHS = ("path", "root", "val_path", "test_path")
 """Arguments of sources that are paths, relative to the recipe's folder."""
 

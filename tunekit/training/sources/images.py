@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tunekit.files import open_regular
+from tunekit.measured import Unreadable
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.memory import MEMORY_LIMIT
 from tunekit.training.sources.parts import Parts, why
@@ -51,8 +52,9 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     notes = [note for listing in listings.values() for note in listing.notes]
     if len(classes) == 1:
         notes.append(f"all images are of one class, {classes[0]!r}: {path} has no other folder of images")
-    broken: list[UserError] = []
-    parts = {name: _part(_Images(*one.samples(classes), size), broken) for name, one in listings.items()}
+    by_split: dict[str, list[UserError]] = {name: [] for name in listings}
+    parts = {name: _part(_Images(*one.samples(classes), size), by_split[name]) for name, one in listings.items()}
+    broken = [error for errors in by_split.values() for error in errors]
     if broken and corrupt == "error":
         raise _of_many(broken)
     if broken:
@@ -62,7 +64,14 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
         raise UserError(f"data.args.path: {path}: there is no image for training that can be read")
     train, val, test = (parts[name][0] if name in parts else None for name in SPLITS)
     files = {name: part[1] for name, part in parts.items()}
-    return Parts(train, val, test, standardize=True, classes=classes, files=files, notes=tuple(notes))
+    unreadable = tuple(_told(name, error) for name, errors in by_split.items() for error in errors)
+    told = tuple(notes)
+    return Parts(train, val, test, standardize=True, classes=classes, files=files, notes=told, unreadable=unreadable)
+
+
+def _told(split: str, error: UserError) -> Unreadable:
+    file = _file_of(error)
+    return Unreadable(split, file, str(error).removeprefix(f"data: {file}: "))
 
 
 def _listings(path: Path) -> dict[str, _Listing]:

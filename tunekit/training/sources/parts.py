@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tunekit.measured import Unreadable
 from tunekit.mending import advice
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.order import Groups
@@ -33,6 +34,7 @@ class Parts:
     classes: tuple[str, ...] | None = None  # the name of each class, or of each of several targets
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by split, the file of each sample
     notes: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()  # samples that were left out since they cannot be read
     rows: Rows | None = None  # a table: the inputs of the splits are numbers of its rows
 
 

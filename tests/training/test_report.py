@@ -1,0 +1,266 @@
+"""The data report by hand-made data whose numbers are known."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from tests.conftest import config_of
+from tunekit.configuration import DataSpec
+from tunekit.measured import DataReport, FileSize
+from tunekit.training.data import LoaderSplit
+from tunekit.training.probes.report import measure_report
+from tunekit.training.probes.values import kind_of, measure_input, measure_near_constant
+from tunekit.training.sources.parts import Parts
+from tunekit.training.sources.splits import splits_of
+from tunekit.training.unreadable import Readable, without_unreadable
+
+DATA = DataSpec(target="own:data", args={}, val_fraction=0.25, seed=0)
+
+
+def reported(train, val=None, test=None, task="classification", **parts) -> DataReport:
+    given = Parts(train, val, test, **parts)
+    return measure_report(Readable(given, splits_of(given, DATA)), config_of(task=task))
+
+
+def pair(values, targets) -> TensorDataset:
+    return TensorDataset(torch.as_tensor(values), torch.as_tensor(targets))
+
+
+class TestSplits:
+    def test_classes_copies_and_what_splits_share_are_counted(self):
+        train = pair([[0.0, 1], [0, 1], [0, 1], [2, 3], [4, 5]], [0, 0, 0, 1, 2])
+        val = pair([[2.0, 3], [9, 9], [8, 8]], [1, 1, 0])
+        test = pair([[9.0, 9], [0, 1], [2, 3], [7, 7]], [2, 0, 1, 1])
+        told = reported(train, val, test)
+        assert [(one.split, one.size, one.seen, one.repeated) for one in told.splits] == [
+            ("train", 5, 5, 2),
+            ("val", 3, 3, 0),
+            ("test", 4, 4, 0),
+        ]
+        assert [one.classes for one in told.splits] == [{0: 3, 1: 1, 2: 1}, {0: 1, 1: 2}, {0: 1, 1: 2, 2: 1}]
+        assert [(one.first, one.second, one.count, one.share, one.examples) for one in told.shared] == [
+            ("train", "val", 1, 1 / 3, (0,)),
+            ("train", "test", 2, 0.5, (1, 2)),
+            ("val", "test", 2, 0.5, (0, 2)),
+        ]
+
+    def test_targets_are_never_compared_by_what_a_class_is_called(self):
+        told = reported(pair([[0.0], [1]], [0, 1]), pair([[2.0], [3]], [5, 6]))
+        assert told.split("val").classes == {5: 1, 6: 1}
+        assert told.class_name(5) == "5"
+
+    def test_of_several_labels_a_sample_those_that_have_each_are_counted(self):
+        labels = torch.tensor([[1.0, 0], [1, 1], [0, 0]])
+        told = reported(pair(torch.rand(3, 2), labels), pair(torch.rand(3, 2), labels), task="multilabel")
+        assert told.split("train").classes == {0: 2, 1: 1}
+
+    def test_a_class_a_pixel_is_counted_by_pixels(self):
+        masks = torch.zeros(4, 8, 8, dtype=torch.long)
+        masks[:, :2] = 1
+        masks[0, 7, 7] = 255  # nothing is known there
+        told = reported(pair(torch.rand(4, 3, 8, 8), masks), pair(torch.rand(4, 3, 8, 8), masks))
+        assert told.split("train").classes == {0: 191, 1: 64}
+        assert told.target_axes == 2
+
+    def test_a_stream_is_looked_at_as_far_as_a_sample_goes(self):
+        class Stream(IterableDataset):
+            def __iter__(self):
+                yield from ((torch.full((2,), float(number)), torch.tensor(number % 2)) for number in range(3_000))
+
+        told = reported(DataLoader(Stream(), batch_size=100), DataLoader(Stream(), batch_size=100))
+        train = told.split("train")
+        assert (train.size, train.seen, train.classes) == (3_000, 1_000, {0: 500, 1: 500})
+        assert told.samples is None
+        assert told.shared[0].count == 1_000  # validation is kept in memory, and looked at whole
+
+
+class TestInputs:
+    @pytest.mark.parametrize(
+        ("shape", "dtype", "kind"),
+        [
+            ((7,), torch.float32, "table"),
+            ((7,), torch.uint8, "table"),
+            ((7,), torch.bool, "table"),
+            ((), torch.float32, "table"),
+            ((7,), torch.int64, "tokens"),
+            ((3, 8, 8), torch.uint8, "images"),
+            ((8, 8, 3), torch.float32, "images"),
+            ((12, 64, 64), torch.float32, "images"),
+            ((12, 8, 8), torch.float32, "other"),
+            ((28, 28), torch.uint8, "images"),
+            ((28, 28), torch.float32, "images"),
+            ((100, 28), torch.float32, "series"),
+            ((100, 3), torch.float32, "series"),
+            ((3, 2, 8), torch.float32, "other"),
+            ((3, 8, 8, 8), torch.float32, "other"),
+            ((5, 5), torch.int64, "other"),
+            ((5, 5), torch.bool, "other"),
+            ((7,), torch.complex64, "other"),
+        ],
+    )
+    def test_the_kind_is_told_by_shape_and_type(self, shape, dtype, kind):
+        assert kind_of(torch.zeros(4, *shape).to(dtype)) == kind
+
+    def test_numbers_a_channel_are_those_of_the_stored_values(self):
+        images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+        images[:, 1] = 100
+        images[:2, 2] = 50  # half of them: mean 25, deviation 25
+        told = reported(pair(images, [0, 1, 0, 1]), pair(images, [0, 1, 0, 1]), standardize=True)
+        [one] = told.inputs
+        assert (one.kind, one.dtype, one.shape, one.lowest, one.highest) == ("images", "uint8", (3, 8, 8), 0.0, 100.0)
+        assert [(c.name, c.mean, c.std) for c in one.channels] == [
+            ("red", 0.0, 0.0),
+            ("green", 100.0, 0.0),
+            ("blue", 25.0, 25.0),
+        ]
+        train = told.split("train")
+        assert train.mean == pytest.approx(0, abs=1e-6)  # as the model gets them
+        assert train.constant_features == 128
+
+    def test_what_is_missing_is_counted_by_feature_and_left_out_of_its_numbers(self):
+        x = torch.tensor([[1.0, np.nan], [3.0, 10.0], [5.0, np.inf]])
+        told = measure_input("input 1", [x[:2], x[2:]], ["age", "height"])
+        assert told.missing == 1
+        assert [(c.name, c.missing, c.mean, c.lowest, c.highest) for c in told.channels] == [
+            ("age", 0, 3.0, 1.0, 5.0),
+            ("height", 1, 10.0, 10.0, 10.0),
+        ]
+        assert told.channels[0].std == pytest.approx((8 / 3) ** 0.5)
+
+    def test_large_values_keep_their_small_deviation(self):
+        x = torch.tensor([[1e6], [1e6 + 1], [1e6 + 2]], dtype=torch.float64)
+        [channel] = measure_input("input 1", [x], None).channels
+        assert channel.std == pytest.approx((2 / 3) ** 0.5)
+
+    @pytest.mark.parametrize(("others", "found"), [(1, ["b"]), (2, [])])
+    def test_a_feature_of_one_value_in_99_per_cent_is_near_constant(self, others, found):
+        x = torch.rand(100, 2)
+        x[:, 1] = 7
+        x[:others, 1] = 0
+        told = measure_near_constant([x[:40], x[40:]], ["a", "b"])
+        assert [one.name for one in told] == found
+        assert all((one.value, round(one.share, 3)) == (7, 0.99) for one in told)
+
+    def test_sequences_have_lengths_without_their_padding(self):
+        draw = torch.Generator().manual_seed(0)
+        lengths = torch.tensor([4, 6, 8, 10] * 5)
+        x = torch.randint(1, 30, (20, 10), generator=draw)
+        x[torch.arange(10) >= lengths[:, None]] = 0
+        told = measure_input("ids", [x], None).lengths
+        assert (told.shortest, told.median, told.longest) == (4, 7.0, 10)
+        assert told.padding == pytest.approx(0.3)
+        assert told.vocabulary == len(set(x.flatten().tolist()) - {0})
+        assert told.highest == int(x.max())
+
+    def test_batches_of_differing_width_are_told_as_such(self):
+        draw = torch.Generator().manual_seed(0)
+        parts = [torch.randint(1, 30, (4, width), generator=draw) for width in (5, 9)]
+        told = measure_input("ids", parts, None)
+        assert told.shape == (0,)
+        assert (told.lengths.shortest, told.lengths.longest) == (5, 9)
+
+
+class TestTargets:
+    def test_far_values_of_a_regression_are_outliers(self):
+        values = torch.arange(100.0)  # quartiles near 25 and 75: fences near -125 and 225
+        values[3], values[5], values[7] = 200.0, 250.0, -500.0
+        told = reported(pair(torch.rand(100, 2), values), pair(torch.rand(9, 2), torch.rand(9)), task="regression")
+        [one] = told.targets
+        assert (one.outliers, one.examples) == (2, (7, 5))
+        assert (one.lowest, one.highest) == (-500.0, 250.0)
+        assert one.mean == pytest.approx(float(values.mean()))
+        assert told.split("train").classes is None
+
+    def test_targets_of_one_value_have_no_outliers(self):
+        values = torch.zeros(50)
+        values[0] = 1.0
+        told = reported(pair(torch.rand(50, 2), values), pair(torch.rand(9, 2), torch.rand(9)), task="regression")
+        assert told.targets[0].outliers == 0
+
+
+class Broken(Dataset):
+    """Samples some of which raise; they know their files, classes and groups as torchvision's data sets do."""
+
+    classes = ("cat", "dog")
+
+    def __init__(self, size: int, bad: tuple[int, ...]) -> None:
+        self.size, self.bad = size, bad
+        self.groups = list(range(size))
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int):
+        if index in self.bad:
+            raise OSError(f"record {index} is damaged")
+        return torch.tensor([float(index), 1.0]), index % 2
+
+
+class TestUnreadable:
+    def test_samples_that_raise_are_named_and_left_out(self):
+        rest = without_unreadable(Parts(Broken(40, (3, 8)), Broken(9, (0,))), DATA, 100)
+        assert [(one.split, one.name) for one in rest.unreadable] == [
+            ("train", "sample 3"),
+            ("train", "sample 8"),
+            ("val", "sample 0"),
+        ]
+        assert "record 3 is damaged" in rest.unreadable[0].why
+        told = measure_report(rest, config_of())
+        assert [one.size for one in told.splits] == [38, 8]
+        assert told.split("train").classes == {0: 19, 1: 19}
+        assert told.class_names == ("cat", "dog")
+        assert told.unreadable == rest.unreadable
+
+    def test_groups_go_with_their_samples(self):
+        data = DataSpec(target="own:data", args={}, val_fraction=0.25, split="group", seed=0)
+        rest = without_unreadable(Parts(Broken(40, (3, 8))), data, 100)
+        assert rest.splits.groups.groups == 38
+        assert rest.splits.groups.shared == 0
+
+    def test_a_loader_keeps_how_it_collates(self):
+        def collate(samples):
+            return torch.stack([x for x, _ in samples]) * 2, torch.tensor([y for _, y in samples])
+
+        rest = without_unreadable(Parts(DataLoader(Broken(40, (3,)), 8, collate_fn=collate)), DATA, 100)
+        assert not isinstance(rest.splits.train, LoaderSplit)
+        assert float(rest.splits.train.batch(torch.arange(1)).args[0][0, 1]) == 2.0
+
+    def test_where_all_can_be_read_there_is_nothing_to_leave_out(self):
+        assert without_unreadable(Parts(Broken(40, ())), DATA, 100) is None
+
+
+def test_image_files_are_told_as_they_lie_on_the_disk(tmp_path):
+    from PIL import Image
+
+    from tunekit.training.sources.images import image_folder
+
+    for kind, mode, size in (("cat", "RGB", (40, 30)), ("dog", "L", (20, 20))):
+        (tmp_path / kind).mkdir()
+        for number in range(6):
+            Image.new(mode, size, number).save(tmp_path / kind / f"{number}.png")
+    parts = image_folder(tmp_path, size=16)
+    told = measure_report(Readable(parts, splits_of(parts, DATA)), config_of())
+    assert (told.files.size, told.files.seen, told.files.different) == (12, 12, 2)
+    assert set(told.files.sizes) == {FileSize(40, 30, "RGB", 6), FileSize(20, 20, "L", 6)}
+    assert told.class_names == ("cat", "dog")
+    assert told.inputs[0].shape == (3, 16, 16)
+
+
+def test_a_table_is_told_as_it_was_before_its_gaps_were_filled(tmp_path):
+    """Heights 10, 20, 30 and 60 with a gap, which the median (25) fills; texts with a gap."""
+    from tunekit.training.sources.table import table
+
+    rows = [("10", "a"), ("20", "b"), ("", "a"), ("30", ""), ("60", "b")] * 4
+    text = "height,kind,y\n" + "\n".join(f"{height},{kind},{n % 2}" for n, (height, kind) in enumerate(rows))
+    for name in ("train", "val"):
+        (tmp_path / f"{name}.csv").write_text(text)
+    parts = table(tmp_path / "train.csv", "y", val_path=tmp_path / "val.csv")
+    told = measure_report(Readable(parts, splits_of(parts, DATA)), config_of())
+    [one] = told.inputs
+    height = next(channel for channel in one.channels if channel.name == "height")
+    assert (height.count, height.missing) == (16, 4)
+    assert height.mean == pytest.approx(30, rel=1e-5)
+    assert height.std == pytest.approx(350**0.5, rel=1e-5)
+    assert (height.lowest, height.highest) == (pytest.approx(10, rel=1e-5), pytest.approx(60, rel=1e-5))
+    assert one.missing == 8
