@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Sized
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
@@ -139,8 +139,14 @@ class Session:
         """Optimizer steps in a pass: whole batches only, at least one."""
         train = self.splits.train
         if isinstance(train, LoaderSplit) and isinstance(train.loader, Sized):
-            return len(train.loader)
+            with suppress(TypeError):  # a loader asks its dataset, and a stream has no length
+                return len(train.loader)
         return max(1, len(train) // self.config.batch_size)
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are samples to validate on that are not trained on."""
+        return not self.config.data.with_validation
 
     @property
     def validation_every(self) -> int:
@@ -234,7 +240,7 @@ class Session:
             put_back(before)  # else what an iteration computes would depend on where the training was taken up
             closes = self.iteration % self.validation_every == 0
             if closes or self.iteration % FETCH == 0 or self.iteration == until:
-                chunk = self._fetch(pending, closes)
+                chunk = self._fetch(pending, closes and self.validates)
                 put_back(before)
                 self.whole = True
                 return chunk
@@ -395,6 +401,17 @@ class Session:
         model = self.model if self.averaged is None else self.averaged.module
         torch.save({"iteration": self.iteration, "model": model.state_dict()}, buffer)
         return buffer.getvalue()
+
+    def load_weights(self, data: bytes) -> None:
+        """Take the weights that `weights()` gave. Errors: UserError where they are of another model."""
+        model = self.model if self.averaged is None else self.averaged.module
+        try:
+            content = torch.load(io.BytesIO(data), map_location=self.device, weights_only=True)
+            model.load_state_dict(content["model"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise UserError(f"weights: do not fit the model: {str(error).splitlines()[0]}") from None
 
     def restore(self, state: bytes) -> None:
         """Go on from `state()`. Errors: UserError where this version of torch cannot read it, or where it belongs to
