@@ -102,44 +102,6 @@ class TestArrays:
             read_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
 
 
-class TestTable:
-    def write(self, folder, text):
-        (folder / "t.csv").write_text(text)
-
-    def test_features_and_target_by_name(self, tmp_path):
-        self.write(tmp_path, "a,y,b\n" + "".join(f"{i},{i % 2},{-i}\n" for i in range(10)))
-        splits = read_splits(
-            spec(target="table", args={"path": "t.csv", "target": "y", "standardize": False}), tmp_path
-        )
-        rows = torch.cat([splits.train.stored.args[0], splits.val.stored.args[0]])
-        assert sorted(rows.tolist()) == [[float(i), float(-i)] for i in range(10)]
-        assert Counter(splits.val.targets().tolist()) == {0: 1, 1: 1}
-
-    def test_several_targets_are_columns(self, tmp_path):
-        self.write(tmp_path, "a,y,z\n" + "".join(f"{i},{i}.5,{-i}.5\n" for i in range(10)))
-        splits = read_splits(spec(target="table", args={"path": "t.csv", "target": ["y", "z"]}), tmp_path)
-        assert splits.train.targets().shape == (8, 2)
-        assert splits.train.stored.args[0].shape == (8, 1)
-
-    @pytest.mark.parametrize(
-        ("text", "args", "message"),
-        [
-            ("a,y\n1,2\n3,4\n", {"target": "label"}, "has no column 'label'; it has a, y"),
-            ("a,y\nx,2\nz,4\n", {"target": "y"}, "column 'a' of .* holds no numbers"),
-            ("a,y\n1,cat\n2,dog\n", {"target": "y"}, "column 'y' of .* holds no numbers"),
-            ("a,y\n1,2\n1,2,3\n", {"target": "y"}, "cannot be read as a table"),
-            ("a,y,z\n1,2\n1,2\n", {"target": "y"}, "cannot be read as a table"),
-            ("a,y\n", {"target": "y"}, "cannot be read as a table|empty"),
-            ("", {"target": "y"}, "cannot be read as a table|has no column|empty"),
-        ],
-    )
-    @pytest.mark.filterwarnings("ignore:.*:UserWarning")
-    def test_what_does_not_fit_is_told(self, tmp_path, text, args, message):
-        self.write(tmp_path, text)
-        with pytest.raises(UserError, match=message):
-            read_splits(spec(target="table", args={"path": "t.csv", **args}), tmp_path)
-
-
 class TestImageFolder:
     def test_images_by_class_in_the_asked_size(self, tmp_path):
         from PIL import Image
@@ -242,20 +204,6 @@ class TestDamagedArrays:
         self.refused(tmp_path, "a.npz: the inputs must be numbers")
         np.savez(tmp_path / "a.npz", x=np.array([None, {}]), y=np.zeros(2))
         self.refused(tmp_path, "its array 'x': Object arrays cannot be loaded")
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ('a,y\n1,0\n"1,5",1\n2,0\n', "line 3 has 3 cells and the header 2; a comma between quotes counts too"),
-        ("a,y\n1,0\n\n1\n", "line 4 has 1 cells and the header 2"),
-    ],
-)
-def test_a_line_of_a_table_with_other_cells_is_named(tmp_path, text, told):
-    (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(UserError) as caught:
-        read_splits(spec(target="table", args={"path": "t.csv", "target": "y"}), tmp_path)
-    assert str(caught.value).startswith(f"data.args.path: {tmp_path / 't.csv'} cannot be read as a table: {told}")
 
 
 OWN = """
@@ -379,21 +327,3 @@ def test_data_digests_change_with_a_files_content(tmp_path):
     assert data_digests(data, tmp_path) == first
     path.write_bytes(b"1234")
     assert data_digests(data, tmp_path) != first
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        ({"path": 5, "target": "y"}, r"data\.args\.path: must be a path, not 5"),
-        ({"path": None, "target": "y"}, r"data\.args\.path: must be a path, not nothing"),
-        ({"path": "t\0.csv", "target": "y"}, r"data\.args\.path: must be a path"),
-        ({"path": "t.csv", "target": []}, r"data\.args\.target: names no column"),
-        ({"path": "t.csv", "target": "y", "features": ["y"]}, r"data\.args\.features: 'y' is the target"),
-        ({"path": "t.csv", "target": "y", "features": True}, r"data\.args: table: "),
-        ({"path": "t.csv", "target": "z"}, r"column 'z' of .*t\.csv holds no number in 1 rows, first in row 2 below"),
-    ],
-)
-def test_arguments_of_a_table_that_mean_nothing_are_told(tmp_path, args, message):
-    (tmp_path / "t.csv").write_text("x,y,z\n1,0,1\n2,1,nan\n3,0,0\n")
-    with pytest.raises(UserError, match=message):
-        read_splits(spec(target="table", args=args), tmp_path)

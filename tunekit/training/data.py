@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from tunekit.telling import READING
 from tunekit.training.seeds import seed_everything
 from tunekit.training.structure import changed, joined, tensors
 from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from tunekit.training.sources.columns import Columns
 
 TARGET_KEYS = ("labels", "label", "targets", "target", "y")
 """What the target of a dictionary batch may be called; everything else goes to the model by name."""
@@ -213,6 +216,9 @@ class DatasetSplit:
         return torch.arange(len(self)) if self.indices is None else self.indices
 
     def targets(self) -> Any:
+        known = getattr(self.dataset, "known_targets", None)  # of sources that need not read a sample to know its class
+        if isinstance(known, Tensor):
+            return known[self.positions]
         parts = [self.batch(part).targets for part in torch.split(torch.arange(len(self)), 256)]
         widths = {part.shape[1:] if isinstance(part, Tensor) else None for part in parts}
         return torch.cat(parts) if len(widths) == 1 and None not in widths else parts
@@ -302,6 +308,10 @@ class Splits:
     test: Split | None = None
     notes: tuple[str, ...] = ()
     groups: GroupsShared | None = None  # where the data name the group of each sample
+    classes: tuple[str, ...] | None = None  # the name of each class, or of each of several targets
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by split ("train"), what each sample is called
+    columns: Columns | None = None  # of a table: how its cells became inputs, for the cells of another file
+    units: Normalize | None = None  # what targets were standardised with
 
     @property
     def shareable(self) -> bool:

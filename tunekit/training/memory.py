@@ -20,7 +20,8 @@ from tunekit.vocabulary import UserError
 
 MEMORY_LIMIT = 4 * 2**30  # bytes; a larger dataset is read batch by batch
 Packed = dict[str, dict[str, Any]]
-"""Splits by name: args, kwargs and labels as tensors, and what they are normalised with; and groups that they share."""
+"""Splits by name: args, kwargs and labels as tensors, and what they are normalised with; groups that they
+share, and what is told of them."""
 
 SAME_TWICE = 8  # samples read twice to find out whether reading draws random numbers
 
@@ -122,18 +123,36 @@ def pack(splits: Splits) -> Packed | None:
         }
     if splits.groups is not None:
         packed["groups"] = splits.groups.to_json()
+    packed["told"] = {
+        "classes": None if splits.classes is None else list(splits.classes),
+        "files": {name: list(files) for name, files in splits.files.items()},
+        "columns": None if splits.columns is None else splits.columns.to_json(),
+        "units": None if splits.units is None else [splits.units.mean, splits.units.scale],
+    }
     return packed
 
 
 def unpack(packed: Packed) -> Splits:
     """What `pack` made, as splits again."""
+    from tunekit.training.sources.columns import Columns
+
     groups = None if "groups" not in packed else GroupsShared.from_json(packed["groups"])
+    told = packed["told"]
     splits = {
         name: TensorSplit(
             Batch(tuple(part["args"]), part["kwargs"], part["labels"]),
             None if part["normalize"] is None else Normalize(*part["normalize"]),
         )
         for name, part in packed.items()
-        if name != "groups"
+        if name not in ("groups", "told")
     }
-    return Splits(splits["train"], splits["val"], splits.get("test"), groups=groups)
+    return Splits(
+        splits["train"],
+        splits["val"],
+        splits.get("test"),
+        groups=groups,
+        classes=None if told["classes"] is None else tuple(told["classes"]),
+        files=told["files"],
+        columns=None if told["columns"] is None else Columns.from_json(told["columns"]),
+        units=None if told["units"] is None else Normalize(*told["units"]),
+    )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tunekit.files import open_regular
 from tunekit.training.sources.parts import Parts, tensors, why
@@ -13,7 +16,8 @@ from tunekit.vocabulary import UserError
 
 
 def arrays(path: Path, standardize: bool = False, standardize_target: bool = False) -> Parts:
-    """An .npz file with `x` and `y`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, and `groups` or `times`."""
+    """An .npz file with `x` and `y`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, `groups` or `times`, and
+    `class_names`."""
     member = ""
     stored = {}
     try:
@@ -40,4 +44,26 @@ def arrays(path: Path, standardize: bool = False, standardize_target: bool = Fal
     except UserError as error:
         raise UserError(f"data.args.path: {path}: {str(error).removeprefix('data: ')}") from None
     groups = stored.get("groups", stored.get("times"))
-    return Parts(train, val, test, groups, standardize, "groups" in stored, standardize_target)
+    return Parts(
+        train,
+        val,
+        test,
+        groups,
+        standardize,
+        "groups" in stored,
+        standardize_target,
+        classes=_class_names(path, stored),
+    )
+
+
+def _class_names(path: Path, stored: Mapping[str, npt.NDArray[Any]]) -> tuple[str, ...] | None:
+    """Errors: UserError where there is not a name for each class."""
+    if "class_names" not in stored:
+        return None
+    names = tuple(str(name) for name in stored["class_names"].reshape(-1).tolist())
+    for end in ("", "_val", "_test"):
+        targets = stored.get(f"y{end}")
+        largest = int(targets.max()) if targets is not None and targets.ndim == 1 and targets.dtype.kind in "iu" else -1
+        if largest >= len(names):
+            raise UserError(f"data.args.path: {path}: {len(names)} class_names, and y{end} has a class {largest}")
+    return names

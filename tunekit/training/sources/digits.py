@@ -21,4 +21,6 @@ def digits() -> Parts:
     path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
     with gzip.open(path, "rt") as file:
         table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
-    return Parts(tensors(table[:, :64].reshape(-1, 1, 8, 8), table[:, 64]), standardize=True)
+    return Parts(
+        tensors(table[:, :64].reshape(-1, 1, 8, 8), table[:, 64]), standardize=True, classes=tuple("0123456789")
+    )

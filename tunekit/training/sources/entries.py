@@ -26,7 +26,7 @@ SOURCES: dict[str, Callable[..., Parts]] = {
 }
 FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set}
 """Sources that hold many sets: FAMILY:NAME, called with the name first."""
-PATHS = ("path", "root")
+PATHS = ("path", "root", "val_path", "test_path")
 """Arguments of sources that are paths, relative to the recipe's folder."""
 
 

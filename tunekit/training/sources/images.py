@@ -2,35 +2,183 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
 from tunekit.files import open_regular
+from tunekit.training.data import Batch, TensorSplit
+from tunekit.training.memory import MEMORY_LIMIT
 from tunekit.training.sources.parts import Parts, why
 from tunekit.vocabulary import UserError
 
 LARGEST_SIDE = 8192
 """Pixels: an image of more takes more memory than any training of it has."""
+ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
+SPLITS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""What the folders of splits are called."""
+SHOWN = 5  # files that a message names
 
 
-def image_folder(path: Path, size: int = 64) -> Parts:
-    """A folder with one subfolder of images a class (or train/ and val/ of such): uint8 [3, size, size]."""
-    from torchvision.datasets import ImageFolder
+def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
+    """A folder with one subfolder of images a class (or train/ and val/ of such): uint8 [3, size, size].
 
+    `corrupt`: error names the files that cannot be read, all of them counted; skip leaves them out and tells.
+    """
     if not 0 < size <= LARGEST_SIDE:
         raise UserError(f"data.args.size: 1 to {LARGEST_SIDE:,} pixels a side, not {size:,}")
+    if corrupt not in ("error", "skip"):
+        raise UserError(f"data.args.corrupt: error or skip, not {corrupt!r}")
     if not path.is_dir():
         raise UserError(f"data.args.path: {path}: no such folder")
-    folders = [path / name for name in ("train", "val", "test")] if (path / "train").is_dir() else [path]
+    listings = _listings(path)
+    classes = tuple(sorted({name for one in listings.values() for name, files in one.by_class.items() if files}))
+    if not classes:
+        raise UserError(
+            f"data.args.path: {path}: no images in it: a folder of them is needed for each class ({', '.join(ENDINGS)})"
+        )
+    notes = [note for listing in listings.values() for note in listing.notes]
+    if len(classes) == 1:
+        notes.append(f"all images are of one class, {classes[0]!r}: {path} has no other folder of images")
+    broken: list[UserError] = []
+    parts = {name: _part(_Images(*one.samples(classes), size), broken) for name, one in listings.items()}
+    if broken and corrupt == "error":
+        raise _of_many(broken)
+    if broken:
+        shown = ", ".join(_file_of(error) for error in broken[:SHOWN])
+        notes.append(f"{len(broken):,} images cannot be read and are left out: {shown}{_more(broken)}")
+    if not parts["train"][1]:
+        raise UserError(f"data.args.path: {path}: there is no image for training that can be read")
+    train, val, test = (parts[name][0] if name in parts else None for name in SPLITS)
+    files = {name: part[1] for name, part in parts.items()}
+    return Parts(train, val, test, standardize=True, classes=classes, files=files, notes=tuple(notes))
+
+
+def _listings(path: Path) -> dict[str, _Listing]:
+    """The files of each split; all of them are for training where no folder is called so. Errors: UserError."""
     try:
-        transform = image_transform(size)
-        sets = [ImageFolder(folder, transform, loader=read_image) for folder in folders if folder.is_dir()]
-    except FileNotFoundError as error:
-        raise UserError(f"data.args.path: {path}: {str(error).splitlines()[0]}") from None
+        folders = {split: folder for split in SPLITS if (folder := _folder_of(path, split))}
+        return {
+            split: _listing(folder) for split, folder in (folders if "train" in folders else {"train": path}).items()
+        }
     except OSError as error:
         raise UserError(f"data.args.path: {error.filename or path}: cannot be read: {why(error)}") from None
-    train, val, test = (*sets, None, None)[:3]
-    return Parts(train, val, test, standardize=True)
+
+
+def _folder_of(path: Path, split: str) -> Path | None:
+    return next((path / name for name in SPLITS[split] if (path / name).is_dir()), None)
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The image files of a split by class, and what is told of the others."""
+
+    by_class: dict[str, list[str]]
+    notes: tuple[str, ...]
+
+    def samples(self, classes: Sequence[str]) -> tuple[list[str], Tensor]:
+        """Files in the order of their classes, and the class of each."""
+        pairs = [(file, at) for at, name in enumerate(classes) for file in self.by_class.get(name, ())]
+        return [file for file, _ in pairs], torch.tensor([label for _, label in pairs], dtype=torch.long)
+
+
+def _listing(folder: Path) -> _Listing:
+    """What lies in the folders of classes, however deep. Errors: OSError."""
+    by_class: dict[str, list[str]] = {}
+    hidden = others = 0
+    for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+        if not entry.is_dir() or entry.name.startswith("."):
+            continue
+        files = by_class[entry.name] = []
+        for place, inner, names in os.walk(entry.path, followlinks=True):
+            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            for name in sorted(names):
+                if name.startswith("."):
+                    hidden += 1
+                elif name.lower().endswith(ENDINGS):
+                    files.append(str(Path(place) / name))
+                else:
+                    others += 1
+    empty = [name for name, files in by_class.items() if not files]
+    told = (
+        (len(empty), f"no images in {', '.join(map(repr, empty[:SHOWN]))}{_more(empty)}: no class of their own"),
+        (hidden, f"{hidden:,} hidden files are left out"),
+        (others, f"{others:,} files are no images by their names: left out"),
+    )
+    return _Listing(by_class, tuple(f"{folder}: {note}" for count, note in told if count))
+
+
+class _Images(Dataset[tuple[Tensor, Tensor]]):
+    """Images read one by one, in the asked size."""
+
+    def __init__(self, files: list[str], labels: Tensor, size: int) -> None:
+        self.files = files
+        self.known_targets = labels
+        self.size = size
+        self._transform: Callable[[Any], Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.image(index), self.known_targets[index]
+
+    def image(self, index: int) -> Tensor:
+        """uint8 [3, size, size]. Errors: UserError that names the file."""
+        if self._transform is None:
+            self._transform = image_transform(self.size)
+        return self._transform(read_image(self.files[index])).as_subclass(Tensor)
+
+
+def _part(images: _Images, broken: list[UserError]) -> tuple[Any, list[str]]:
+    """A split of those images that can be read, and their files; what is wrong with the others joins `broken`."""
+    stays = len(images) * 3 * images.size**2 > MEMORY_LIMIT
+
+    def read(index: int) -> Tensor | UserError | None:
+        try:
+            image = images.image(index)
+        except UserError as error:
+            return error
+        return None if stays else image
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        results = list(pool.map(read, range(len(images))))
+    sound = [at for at, result in enumerate(results) if not isinstance(result, UserError)]
+    broken += [result for result in results if isinstance(result, UserError)]
+    images.files = [images.files[at] for at in sound]
+    images.known_targets = images.known_targets[sound]
+    if stays or not sound:
+        return images, images.files
+    inputs = torch.stack([result for result in results if isinstance(result, Tensor)])
+    return TensorSplit(Batch((inputs,), {}, images.known_targets)), images.files
+
+
+def _of_many(errors: Sequence[UserError]) -> UserError:
+    """One error for all files that cannot be read: the first with its cause, the names of a few more, and how many."""
+    first, *rest = errors
+    names = [_file_of(error) for error in rest]
+    others = f"; and {len(rest):,} more: {', '.join(names[: SHOWN - 1])}{_more(names, SHOWN - 1)}" if rest else ""
+    return UserError(f"{first}{others}; data.args.corrupt: skip leaves them out")
+
+
+def _file_of(error: UserError) -> str:
+    """The file that an error of `read_image` names."""
+    return str(error).removeprefix("data: ").partition(": cannot be read")[0]
+
+
+def _more(names: Sequence[object], shown: int = SHOWN) -> str:
+    return f" and {len(names) - shown:,} more" if len(names) > shown else ""
 
 
 def read_image(path: str) -> Any:
@@ -51,7 +199,6 @@ def read_image(path: str) -> Any:
 
 
 def image_transform(size: int) -> Any:
-    import torch
     from torchvision.transforms import v2
 
     return v2.Compose([v2.ToImage(), v2.RGB(), v2.Resize((size, size), antialias=True), v2.ToDtype(torch.uint8)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from tunekit.mending import advice
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.order import Groups
 from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from tunekit.training.sources.columns import Rows
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class Parts:
     standardize: bool = False  # normalise with the training split's own statistics
     grouped: bool = True  # `groups` are groups, and no times
     standardize_target: bool = False  # the targets likewise
+    classes: tuple[str, ...] | None = None  # the name of each class, or of each of several targets
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by split, the file of each sample
+    notes: tuple[str, ...] = ()
+    rows: Rows | None = None  # a table: the inputs of the splits are numbers of its rows
 
 
 def tensors(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> TensorSplit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tunekit.training.control import BlankLoader, blanked
 from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.memory import in_memory
 from tunekit.training.order import first_samples, split_indices, tiny_subset
+from tunekit.training.sources.columns import Rows
 from tunekit.training.sources.entries import load_parts
 from tunekit.training.sources.grouping import divided_groups, given_groups, shared_groups
 from tunekit.training.structure import by_rows
@@ -27,14 +29,14 @@ ENDLESS = 10_000
 def read_splits(data: DataSpec, folder: Path) -> Splits:
     """The whole splits, before step 2 takes a few samples of them. Errors: UserError."""
     parts = load_parts(data, folder)
-    notes = _unshuffled(parts.train)
+    notes = (*parts.notes, *_unshuffled(parts.train))
     train = _split_of(parts.train)
     val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))
     if isinstance(train, LoaderSplit):
-        notes = (
-            "the training data come from an iterable or a sampler of their own: trained as they are, without reuse",
-        )
-        return Splits(train, _collected(train) if val is None else val, test, notes)
+        told = "the training data come from an iterable or a sampler of their own: trained as they are, without reuse"
+        notes = (*parts.notes, told)
+        return Splits(train, _collected(train) if val is None else val, test, notes, classes=parts.classes)
+    files = dict(parts.files)
     if val is None:
         targets = train.targets()
         known = _strata(targets) if isinstance(targets, Tensor) else None
@@ -42,21 +44,80 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
         first, second = split_indices(known, len(train), data.val_fraction, data.split, data.seed, groups)
         shared = shared_groups(*divided_groups(parts, data.split, first, second))
         train, val = train.take(first), train.take(second)
+        if every := files.get("train"):
+            files |= {"train": [every[i] for i in first.tolist()], "val": [every[i] for i in second.tolist()]}
     else:
         shared = shared_groups(*given_groups(parts))
-    if parts.standardize and isinstance(train, TensorSplit):
-        normalize = Normalize.fit(train.stored.args[0])
-        train, val = _normalized(train, normalize), _normalized(val, normalize)
-        test = None if test is None else _normalized(test, normalize)
-    if parts.standardize_target and isinstance(train, TensorSplit):
-        units = Normalize.fit(_targets_of(train))
-        train, val = _in_units(train, units), _in_units(val, units)
-        test = None if test is None else _in_units(test, units)
-        notes = (*notes, f"one unit of the targets, and of an error, is {_told_units(units)}")
     for name, split in (("training", train), ("validation", val)):
         if len(split) == 0:
             raise UserError(f"data: the {name} split is empty")
-    return Splits(train, val, test, notes, shared)
+    splits = Splits(train, val, test, notes, shared, parts.classes, files)
+    splits = splits if parts.rows is None else _encoded(splits, parts.rows)
+    splits = _standardized(splits) if parts.standardize else splits
+    splits = _in_units(splits) if parts.standardize_target else splits
+    return replace(splits, notes=(*splits.notes, *_unlearned(splits)))
+
+
+def _encoded(splits: Splits, rows: Rows) -> Splits:
+    """Inputs of the rows that stand in a table's splits, by what its training rows fix."""
+
+    def numbers(split: Split | LoaderSplit) -> Tensor:
+        assert isinstance(split, TensorSplit)
+        inputs: Tensor = split.stored.args[0]
+        return inputs
+
+    def inputs(split: Split) -> Split:
+        assert isinstance(split, TensorSplit)
+        return replace(split, stored=replace(split.stored, args=(rows.inputs(columns, numbers(split)),)))
+
+    columns, told = rows.fit(numbers(splits.train))
+    told = (*told, *rows.unknown(columns, numbers(splits.val)))
+    whole = replace(splits, columns=columns, notes=(*splits.notes, *told))
+    return _each(whole, inputs)
+
+
+def _standardized(splits: Splits) -> Splits:
+    """The first input in the training split's mean and deviation, where it is in memory."""
+    if not isinstance(splits.train, TensorSplit):
+        return splits
+    normalize = Normalize.fit(splits.train.stored.args[0])
+    return _each(splits, lambda split: replace(split, normalize=normalize) if isinstance(split, TensorSplit) else split)
+
+
+def _in_units(splits: Splits) -> Splits:
+    """The targets likewise. Errors: UserError where they are all the same, or no tensor."""
+    if not isinstance(splits.train, TensorSplit):
+        return splits
+    targets = splits.train.stored.targets
+    if splits.classes is not None or not isinstance(targets, Tensor) or bool((targets == targets[0]).all()):
+        raise UserError("data.args.standardize_target: the targets are no numbers that differ")
+    units = Normalize.fit(targets)
+
+    def changed(split: Split) -> Split:
+        assert isinstance(split, TensorSplit)
+        return replace(split, stored=replace(split.stored, targets=units(split.stored.targets)))
+
+    note = f"one unit of the targets, and of an error, is {_told_units(units)}"
+    return _each(replace(splits, units=units, notes=(*splits.notes, note)), changed)
+
+
+def _each(splits: Splits, change: Callable[[Split], Split]) -> Splits:
+    """All splits changed in the same way."""
+    assert not isinstance(splits.train, LoaderSplit)
+    test = None if splits.test is None else change(splits.test)
+    return replace(splits, train=change(splits.train), val=change(splits.val), test=test)
+
+
+def _unlearned(splits: Splits) -> tuple[str, ...]:
+    """What is told of classes that validation has and training has not."""
+    if splits.classes is None or isinstance(splits.train, LoaderSplit):
+        return ()
+    learned, scored = splits.train.targets(), splits.val.targets()
+    if not all(isinstance(t, Tensor) and t.dim() == 1 and not t.is_floating_point() for t in (learned, scored)):
+        return ()
+    known = set(torch.unique(learned).tolist())
+    names = [splits.classes[i] for i in torch.unique(scored).tolist() if i not in known and i < len(splits.classes)]
+    return (f"no training sample of what validation asks for: {', '.join(names)}",) if names else ()
 
 
 def _unshuffled(part: object) -> tuple[str, ...]:
@@ -81,7 +142,7 @@ def reduced(whole: Splits, data: DataSpec) -> Splits:
     train = tiny_subset(every, data.subset, data.seed)
     if data.blank:
         train = blanked(train)
-    return Splits(train, train, whole.test, whole.notes)
+    return replace(whole, train=train, val=train, groups=None, files={})
 
 
 def moved(splits: Splits, device: torch.device) -> Splits:
@@ -150,23 +211,6 @@ def _collected(split: Split | LoaderSplit) -> Split:
         return TensorSplit(Batch.joined(batches)) if whole else BatchesSplit(tuple(batches))
     except RuntimeError:
         return BatchesSplit(tuple(batches))
-
-
-def _normalized(split: Split, normalize: Normalize) -> Split:
-    return replace(split, normalize=normalize) if isinstance(split, TensorSplit) else split
-
-
-def _targets_of(split: TensorSplit) -> Tensor:
-    """Errors: UserError where they are all the same, or no tensor."""
-    targets = split.stored.targets
-    if not isinstance(targets, Tensor) or bool((targets == targets[0]).all()):
-        raise UserError("data.args.standardize_target: the targets are no numbers that differ")
-    return targets
-
-
-def _in_units(split: Split, units: Normalize) -> Split:
-    assert isinstance(split, TensorSplit)
-    return replace(split, stored=replace(split.stored, targets=units(split.stored.targets)))
 
 
 def _told_units(units: Normalize) -> str:

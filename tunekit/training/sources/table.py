@@ -1,80 +1,253 @@
-"""A table in a file, one row a sample."""
+"""A table in a file, one row a sample: which columns are inputs, which are targets, and the classes of those."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tunekit.files import open_regular
-from tunekit.training.sources.parts import Parts, tensors, why
+from tunekit.recipe.text import nearest
+from tunekit.training.sources.cells import COMMA, MISSING, MISSING_CLASS, TRUTHS, Column, read_column
+from tunekit.training.sources.columns import Rows
+from tunekit.training.sources.parts import Parts, tensors
+from tunekit.training.sources.reading import Frame, read_frame
 from tunekit.vocabulary import UserError
 
+SHOWN = 20  # columns that a message lists
+COUNTERS = ("", "id", "index", "idx", "no", "nr", "row", "number", "unnamed: 0", "column 1")
+"""What a column is called that only numbers the rows."""
 
-def table(
+
+def table(  # noqa: PLR0913 - the keys of a recipe
     path: Path,
     target: str | list[str],
     features: list[str] | None = None,
     groups: str | None = None,
     standardize: bool = True,
     standardize_target: bool = False,
+    categories: list[str] | None = None,
+    classes: bool = False,
+    missing_target: str = "error",
+    separator: str | None = None,
+    decimal: str | None = None,
+    val_path: Path | None = None,
+    test_path: Path | None = None,
 ) -> Parts:
-    """A .csv file with a header: numeric feature columns and one or several target columns."""
-    try:
-        with open_regular(path) as raw, io.TextIOWrapper(raw, encoding="utf-8") as file:
-            header = [name.strip().strip('"') for name in file.readline().split(",")]
-            lines = file.readlines()
-        if not any(line.strip() for line in lines):
-            raise UserError(f"data.args.path: {path} is empty: a header and rows of numbers are needed")
-        uneven = _uneven(lines, len(header))
-        if uneven:
-            raise ValueError(uneven)
-        body = np.genfromtxt(lines, delimiter=",", dtype=np.float64, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise UserError(f"data.args.path: {path} cannot be read as a table: {why(error)}") from None
-    targets = [target] if isinstance(target, str) else list(target)
+    """A .csv file with a header, or a .parquet: columns of numbers, texts, dates and yes or no; one or several targets.
+
+    `categories`: columns of numbers that are names. `classes`: the target's numbers are names of classes.
+    `missing_target`: error, or drop for rows without one. `val_path`, `test_path`: splits in files of their own.
+    """
+    _check(missing_target, decimal, separator)
+    frame, sizes = _read([path, val_path, test_path], separator)
+    names = [target] if isinstance(target, str) else list(target)
+    chosen = _chosen(frame, names, features, groups)
+    for name in categories or ():
+        _column(frame, name, "data.args.categories")
+    read = {name: read_column(frame.cells[name], frame.comma, decimal, name in (categories or ())) for name in chosen}
+    if features is None:
+        counters = [name for name in chosen if _counts_rows(name, read[name])]
+        chosen = [name for name in chosen if name not in counters]
+    else:
+        counters = []
+    answers = _targets(frame, names, classes, decimal, missing_target == "drop")
+    known = None
+    if groups:
+        known = read_column(frame.cells[groups], frame.comma, decimal).values
+        known = known if known.dtype != object else np.array([name or "" for name in known])
+    notes = [*frame.notes, *_told(frame, {name: read[name] for name in chosen}), *answers.notes]
+    if counters:
+        notes.append(f"left out: {', '.join(map(repr, counters))}, which numbers the rows")
+    rows = Rows(
+        {name: read[name].form for name in chosen},
+        {name: read[name].values for name in chosen},
+        standardize,
+        frozenset(features or ()),
+    )
+    starts = np.cumsum([0, *sizes])
+    parts, files = {}, {}
+    for split, start, end in zip(("train", "val", "test"), starts[:-1], starts[1:], strict=True):
+        kept = np.flatnonzero(answers.kept[start:end]) + start
+        if end > start:
+            parts[split] = tensors(kept, answers.values[kept])
+            files[split] = [f"row {row}" for row in (kept - start + 1).tolist()]
+    return Parts(
+        parts["train"],
+        parts.get("val"),
+        parts.get("test"),
+        None if known is None else known[: sizes[0]][answers.kept[: sizes[0]]],
+        standardize_target=standardize_target,
+        classes=answers.classes,
+        files=files,
+        notes=tuple(notes),
+        rows=rows,
+    )
+
+
+def _check(missing_target: str, decimal: str | None, separator: str | None) -> None:
+    if missing_target not in ("error", "drop"):
+        raise UserError(f"data.args.missing_target: error or drop, not {missing_target!r}")
+    if decimal not in (None, ".", ","):
+        raise UserError(f"data.args.decimal: '.' or ',', not {decimal!r}")
+    if separator is not None and (not isinstance(separator, str) or len(separator) != 1):
+        raise UserError(f"data.args.separator: one letter, such as ';' or \"\\t\", not {separator!r}")
+
+
+def _read(paths: Sequence[Path | None], separator: str | None) -> tuple[Frame, list[int]]:
+    """All files as one frame, one below the other, and the rows of each. Errors: UserError."""
+    import pandas as pd
+
+    frames = [None if path is None else read_frame(path, separator) for path in paths]
+    first = frames[0]
+    assert first is not None
+    for other in frames[1:]:
+        for name in first.cells if other is not None else ():
+            if other is not None and name not in other.cells:
+                raise UserError(f"data.args: {other.path} has no column {name!r}, as {first.path} has")
+    given = [frame for frame in frames if frame is not None]
+    cells = first.cells
+    if len(given) > 1:
+        cells = pd.concat([frame.cells[list(first.cells)] for frame in given], ignore_index=True)
+    return replace(first, cells=cells), [0 if frame is None else len(frame.cells) for frame in frames]
+
+
+def _column(frame: Frame, name: object, key: str) -> None:
+    """Errors: UserError where the frame has no such column, with the one that may be meant."""
+    names = frame.names
+    if name in frame.doubled:
+        raise UserError(f"{key}: {frame.path} has several columns {name!r}; give each a name of its own")
+    if name not in names:
+        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+        header = "" if any(any(map(str.isalpha, one)) for one in names) else "; its first line looks like no header"
+        raise UserError(
+            f"{key}: {frame.path} has no column {name!r}; it has {', '.join(names[:SHOWN])}{more}"
+            f"{nearest(str(name), names)}{header}"
+        )
+
+
+def _chosen(frame: Frame, targets: list[str], features: list[str] | None, groups: str | None) -> list[str]:
+    """The columns that are inputs. Errors: UserError."""
     if not targets:
         raise UserError("data.args.target: names no column")
     taken = [*targets, *([groups] if groups else [])]
-    columns = features or [name for name in header if name not in taken]
+    columns = features or [name for name in frame.names if name not in taken]
     both = [name for name in columns if name in targets]
     if both:
         raise UserError(f"data.args.features: {both[0]!r} is the target; the model would read its answer")
-    for name in [*taken, *columns]:
-        if name not in header:
-            raise UserError(f"data.args: {path} has no column {name!r}; it has {', '.join(header)}")
-    at = {name: body[:, header.index(name)] for name in header}
-    empty = [name for name in [*targets, *columns] if np.isnan(at[name]).all()]
-    if empty and empty[0] in targets:
-        raise UserError(f"data.args: column {empty[0]!r} of {path} holds no numbers; number its classes from 0")
-    if empty:
-        raise UserError(
-            f"data.args: column {empty[0]!r} of {path} holds no numbers; name those that do: "
-            f"features: [{', '.join(name for name in columns if name not in empty)}]"
-        )
     for name in targets:
-        rows = np.flatnonzero(~np.isfinite(at[name]))
-        if len(rows):
-            raise UserError(
-                f"data.args.target: column {name!r} of {path} holds no number in {len(rows):,} rows, first in row "
-                f"{rows[0] + 1:,} below the header; take them out"
-            )
+        _column(frame, name, "data.args.target")
+    for name in [*([groups] if groups else []), *columns]:
+        if features or name == groups:
+            _column(frame, name, "data.args")
     if not columns:
-        raise UserError(f"data.args: {path} has no column besides {', '.join(taken)}: there is nothing to learn from")
-    x = np.stack([at[name] for name in columns], 1).astype(np.float32)
-    y = np.stack([at[name] for name in targets], 1)
-    y = y[:, 0] if len(targets) == 1 else y
-    known = at[groups] if groups else None
-    return Parts(tensors(x, y), groups=known, standardize=standardize, standardize_target=standardize_target)
+        raise UserError(
+            f"data.args: {frame.path} has no column besides {', '.join(taken)}: there is nothing to learn from"
+        )
+    return columns
 
 
-def _uneven(lines: Sequence[str], cells: int) -> str:
-    """The first line of a table whose cells are not as many as its header's, in words; nothing where there is none."""
-    for number, line in enumerate(lines, start=2):
-        text = line.partition("#")[0]  # what NumPy leaves out
-        if text.strip() and text.count(",") + 1 != cells:
-            quoted = "; a comma between quotes counts too: this reads numbers alone" if '"' in text else ""
-            return f"line {number} has {text.count(',') + 1} cells and the header {cells}{quoted}"
-    return ""
+def _counts_rows(name: str, column: Column) -> bool:
+    if column.form.kind != "number" or name.lower() not in COUNTERS or len(column.values) < 3:
+        return False
+    return bool((np.diff(column.values) == 1).all())
+
+
+def _told(frame: Frame, read: Mapping[str, Column]) -> list[str]:
+    """What is told of how cells were read."""
+    notes = []
+    commas = [name for name, column in read.items() if column.form.kind == "number" and column.form.style == COMMA]
+    if commas:
+        notes.append(f"a comma is the decimal point in {', '.join(map(repr, commas))}")
+    for name, column in read.items():
+        if column.form.kind == "date" and "%m/%d" in column.form.style and frame.cells[name].dtype == object:
+            notes.append(f"{name!r} is read as month/day/year")
+        if len(column.strays):
+            row = int(column.strays[0])
+            notes.append(
+                f"{name!r} has {len(column.strays):,} cells that are no {column.form.kind}, first "
+                f"{str(frame.cells[name].iloc[row])!r} in row {row + 1:,} below the header: taken as missing"
+            )
+    return notes
+
+
+@dataclass(frozen=True)
+class _Answers:
+    values: npt.NDArray[Any]  # [rows] or [rows, targets]
+    kept: npt.NDArray[np.bool_]
+    classes: tuple[str, ...] | None
+    notes: tuple[str, ...]
+
+
+def _targets(frame: Frame, names: list[str], numbered: bool, decimal: str | None, drop: bool) -> _Answers:
+    """The targets: numbers, or classes numbered from 0 in the order of their names. Errors: UserError."""
+    read = [_target(frame, name, numbered, decimal) for name in names]
+    missing = np.zeros(len(frame.cells), bool)
+    for name, (values, _, kind) in zip(names, read, strict=True):
+        gaps = ~np.isfinite(values)
+        if gaps.all():
+            raise UserError(f"data.args.target: column {name!r} of {frame.path} is empty")
+        if gaps.any() and not drop:
+            raise UserError(
+                f"data.args.target: column {name!r} of {frame.path} holds no {kind} in {gaps.sum():,} rows, first in "
+                f"row {int(gaps.argmax()) + 1:,} below the header; fill them in, or leave them out with "
+                "data.args.missing_target: drop"
+            )
+        missing |= gaps
+    notes = (f"{missing.sum():,} rows have no target: left out",) if missing.any() else ()
+    if len(names) == 1:
+        values, classes, _ = read[0]
+        values = np.where(missing, 0, values).astype(np.int64) if classes else values
+        return _Answers(values, ~missing, classes, notes)
+    many = [name for name, (_, classes, _) in zip(names, read, strict=True) if classes and len(classes) > 2]
+    if many:
+        raise UserError(f"data.args.target: {many[0]!r} has more than two classes, which is for one target alone")
+    values = np.stack([values for values, _, _ in read], 1)
+    truths = bool(np.isin(values[~missing], (0, 1)).all())
+    return _Answers(values, ~missing, tuple(names) if truths else None, notes)
+
+
+def _target(
+    frame: Frame, name: str, numbered: bool, decimal: str | None
+) -> tuple[npt.NDArray[np.float64], tuple[str, ...] | None, str]:
+    """Of one column: numbers or class numbers, with NaN where they are missing; class names; and what they are."""
+    column = read_column(frame.cells[name], frame.comma, decimal)
+    kind = column.form.kind
+    if kind == "date":
+        raise UserError(
+            f"data.args.target: column {name!r} of {frame.path} holds dates; a target is a number or a class"
+        )
+    if kind == "number" and not numbered:
+        return column.values, None, "number"
+    if kind == "number":
+        present = np.unique(column.values[~np.isnan(column.values)])
+        numbers = np.searchsorted(present, column.values).astype(np.float64)
+        numbers[np.isnan(column.values)] = np.nan
+        return numbers, tuple(f"{value:.15g}" for value in present), "class"
+    if kind == "truth":
+        return column.values, _truth_names(frame, name, column), "class"
+    words = [_word(cell) for cell in frame.cells[name]] if frame.cells[name].dtype == object else list(column.values)
+    present_words = sorted({word for word in words if word is not None})
+    if len(present_words) > max(2, len(words) // 2):
+        raise UserError(
+            f"data.args.target: column {name!r} of {frame.path} holds {len(present_words):,} different texts in "
+            f"{len(words):,} rows: they are no classes"
+        )
+    place = {word: float(at) for at, word in enumerate(present_words)}
+    return np.array([place.get(word, np.nan) if word else np.nan for word in words]), tuple(present_words), "class"
+
+
+def _word(cell: object) -> str | None:
+    word = str(cell).strip()
+    return None if word.lower() in MISSING_CLASS else word
+
+
+def _truth_names(frame: Frame, name: str, column: Column) -> tuple[str, ...]:
+    """Both words as the file writes them."""
+    pair = next(pair for pair in TRUTHS if pair[1] == column.form.style)
+    written = {str(cell).strip() for cell in frame.cells[name].unique()}
+    by_letters = {word.lower(): word for word in sorted(written) if word.lower() not in MISSING}
+    return tuple(by_letters.get(word, word) for word in pair)
