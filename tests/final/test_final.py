@@ -139,11 +139,11 @@ class TestTraining:
         assert "train.with_validation" in done.err
 
     def test_what_is_interrupted_goes_on_to_the_same_weights(self, points, tunekit, tmp_path):
-        told = points("--epochs", "40")
+        told = points("--epochs", "6")
         whole = Path(told["weights"]).read_bytes()
-        done = tunekit("train", tmp_path / "points.yaml", "--name", "cut", "--epochs", "40", "--budget", "0.001s")
+        done = tunekit("train", tmp_path / "points.yaml", "--name", "cut", "--epochs", "6", "--budget", "0.001s")
         assert done.code == 130
-        again = points("--epochs", "40", target="runs/cut")
+        again = points("--epochs", "6", target="runs/cut")
         assert Path(again["weights"]).read_bytes() == whole
         assert again["test"] == told["test"]
 
