@@ -11,10 +11,10 @@ import pytest
 from tests.commands import recipe
 from tunekit.configuration import OptimizerSpec
 from tunekit.diskroom import Planned, Sizes, peak, room, shown, sizes_of, warning
+from tunekit.recipe.optimizers import states
 from tunekit.roomwatch import RoomWatch
 from tunekit.roomwatch import room as estimate
 from tunekit.supervisor import Supervisor
-from tunekit.training.optimizers import states
 
 SIZES = Sizes(checkpoint=3000, best=1000)
 

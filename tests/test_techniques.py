@@ -10,9 +10,10 @@ import yaml
 
 from tests.reference import README, with_tables
 from tunekit.pipeline import schema
+from tunekit.recipe.optimizers import OPTIMIZERS
+from tunekit.recipe.schedules import AUTO, SCHEDULES
 from tunekit.recipe.schema import check
 from tunekit.techniques import KINDS, TECHNIQUES
-from tunekit.training.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).parent.parent
 LEAST = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
@@ -24,6 +25,7 @@ def of_kind(kind):
 
 def test_every_entry_of_the_tables_is_told():
     assert of_kind("optimizer") == set(OPTIMIZERS)
+    assert of_kind("schedule") == {AUTO, *SCHEDULES, "warmup"}
 
 
 def test_readme_has_the_tables():

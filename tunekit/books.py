@@ -82,7 +82,9 @@ class Books:
         """The study of the step or of a part of it; opened, with its axes, when the first request for it is at hand."""
         name = self.context.step.name if part is None else part.study
         if name not in self._books:
-            context = self.context if part is None else replace(self.context.of(part.step), following="")
+            context = self.context
+            if part is not None:
+                context = replace(context.of(part.step).at(part.values), following="")
             step = context.step
             study = self._studies.study(
                 name, step.space(context, records), step.metric(context), step.maximize(context)

@@ -374,10 +374,15 @@ class Facts(JsonData):
     shareable: bool = True  # False: an iterable or a sampler of the person's own, trained without reuse
     share: bool = False  # the metric lies between 0 and 1 and is shown in per cent
     notes: tuple[str, ...] = ()
-    tiny_rate_factor: float = 1.0  # the optimizer's usual rates on a tiny set, over Adam's
     checkpoint_bytes: int = 0  # of one training, about
     weights_bytes: int = 0
     trainable: int | None = None  # of `parameters` those that train; None: all, or not known
+
+    def batches(self, size: int) -> int:
+        """Optimizer steps in a pass at a batch size."""
+        if not self.shareable:
+            return self.iterations_per_epoch  # a loader of the person's own brings its batches
+        return max(1, self.n_train // size)
 
 
 UNKNOWN = Facts(0, 0, 1, "loss", False, None, 0, 1, "fp32", "cpu", {})

@@ -93,7 +93,7 @@ def test_a_step_and_an_optimizer_of_ones_own_are_a_file_and_a_line_each(house):
     house.line("tunekit/steps/__init__.py", '"lr_sweep"', '"batch_size",')
     house.add("tunekit/training/lion.py")
     entry = re.search(r'`("lion": Optimizer\(.*?\),)`', README)[1]
-    house.line("tunekit/training/optimizers.py", '"adamw": Optimizer("AdamW")', entry)
+    house.line("tunekit/recipe/optimizers.py", '"adamw": Optimizer("AdamW"', entry)
     (house.work / "net.py").write_text(FAILS_ABOVE_64)
     recipe = yaml.safe_load(FAST) | {"name": "r", "model": {"target": "net:Net"}, "batch_size": 16}
     recipe["optimizer"]["target"] = "lion"

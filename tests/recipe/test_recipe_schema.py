@@ -35,7 +35,7 @@ def test_a_recipe_of_the_least_has_defaults_for_the_rest(write):
     recipe = loaded.recipe
     assert (recipe.task, recipe.loss.target, recipe.metric, recipe.batch_size) == ("classification", "auto", "auto", 64)
     assert (recipe.optimizer.target, recipe.optimizer.lr, recipe.optimizer.weight_decay) == ("adam", 1e-3, 0.0)
-    assert recipe.schedule.name == "constant"
+    assert recipe.schedule.name == "auto"
     sweep, grid = recipe.settings("lr-sweep"), recipe.settings("coarse-grid")
     assert (sweep.low, sweep.high) == (None, None)  # what is usual
     assert grid.lr_factors == (0.5, 1.0, 2.0)
@@ -308,6 +308,8 @@ PLAIN = st.recursive(
     max_leaves=6,
 )
 ARGS = st.dictionaries(WORDS, PLAIN, max_size=3)
+SCHEDULES = st.sampled_from(["auto", "constant", "cosine", "plateau"])
+WARMUPS = st.fixed_dictionaries({}, optional={"warmup": st.integers(0, 500) | st.sampled_from(["2 epochs", "5 %"])})
 RECIPES = st.fixed_dictionaries(
     {
         "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
@@ -318,7 +320,7 @@ RECIPES = st.fixed_dictionaries(
         "task": st.sampled_from(["classification", "regression", "my_tasks:Ranking"]),
         "loss": WORDS | st.fixed_dictionaries({"target": WORDS, "args": ARGS}),
         "optimizer": st.fixed_dictionaries({"target": WORDS, "lr": NUMBERS, "weight_decay": NUMBERS, "args": ARGS}),
-        "schedule": WORDS | st.fixed_dictionaries({"name": WORDS, "args": ARGS}),
+        "schedule": SCHEDULES | st.fixed_dictionaries({"name": SCHEDULES, "args": WARMUPS}),
         "batch_size": st.integers(1, 4096),
         "clip_grad_norm": st.none() | NUMBERS,
         "ema": st.none() | st.floats(0.1, 0.999),

@@ -409,3 +409,17 @@ class TestDrawn:
         result = judged(context, records)
         assert result.handoff["lr"] == pytest.approx(1e-3 * 1.3**4, rel=0.01)
         assert result.verdict == "pass"
+
+
+def test_a_searched_optimizer_has_a_sweep_over_its_own_range():
+    """And its study's axis reaches as far."""
+    context = context_of(
+        "coarse-grid", {"lr-sweep": {"lr": 1e-3, "range": [1e-4, 1e-2]}}, search={"optimizer.target": ["adam", "sgd"]}
+    )
+    requests = trainings(context.step.plan(context, []))
+    assert {request.config.optimizer.target for request in requests} == {"sgd"}  # adam is the recipe's own
+    rates = sorted(request.config.lr for request in requests)
+    assert (rates[0], rates[-1]) == (1e-4, 1.0)
+    part = context.step.part(requests[0])
+    axis = part.step.space(context.of(part.step).at(part.values), [])["lr"]
+    assert axis.low < 1e-4 < 1.0 < axis.high

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tunekit.pipeline import read_recipe
 from tunekit.steps import lr_sweep
+from tunekit.steps.lr_sweep import rates_of
 from tunekit.steps.lr_sweep.held_out import HeldOutRate, working_range
 from tunekit.vocabulary import UserError
 
@@ -342,3 +343,13 @@ def test_a_rate_of_fine_tuning_works_where_the_metric_is_the_bests_though_the_lo
     assert working_range(rates, 1e-2) == (1e-3, 1e-2)
     worse = {**rates, 1e-3: replace(rates[1e-3], metric=0.98)}
     assert working_range(worse, 1e-2) == (1e-2, 1e-2)
+
+
+@pytest.mark.parametrize(
+    ("target", "low", "high"), [("adam", 1e-5, 1e-1), ("sgd", 1e-4, 1.0), ("momentum", 1e-4, 1.0), ("SGD", 1e-4, 1.0)]
+)
+def test_the_ladder_is_the_optimizers_own_where_the_recipe_gives_none(target, low, high):
+    rates = rates_of(context_of("lr-sweep", optimizer={"target": target}))
+    assert (rates[0], rates[-1], len(rates)) == (low, high, 9)
+    given = rates_of(context_of("lr-sweep", optimizer={"target": target}, steps={"lr-sweep": {"low": 1e-6}}))
+    assert (given[0], given[-1]) == (1e-6, high)

@@ -84,15 +84,15 @@ class TestPlan:
         none = overfit_tiny.plan(context_of("overfit-tiny", facts={"classes": None}, task="regression"), [])[0].config
         assert (none.data.subset, none.batch_size) == (Subset(samples=32), 32)
 
-    @pytest.mark.parametrize(("factor", "asked"), [(1.0, [1e-2, 1e-3, 1e-4]), (10.0, [1e-1, 1e-2, 1e-3])])
-    def test_rates_suit_the_optimizer(self, factor, asked):
-        records, _ = tiny(learned, facts={"tiny_rate_factor": factor})
+    @pytest.mark.parametrize(("target", "asked"), [("adam", [1e-2, 1e-3, 1e-4]), ("sgd", [1e-1, 1e-2, 1e-3])])
+    def test_rates_suit_the_optimizer(self, target, asked):
+        records, _ = tiny(learned, optimizer={"target": target})
         assert rates(records) == pytest.approx(asked)
 
     def test_rates_that_the_recipe_gives_are_taken_as_they_are(self):
         """Also where they happen to be the usual ones."""
         given = {"overfit-tiny": {"rates": [1e-2, 1e-3, 1e-4]}}
-        records, _ = tiny(learned, facts={"tiny_rate_factor": 10.0}, steps=given)
+        records, _ = tiny(learned, optimizer={"target": "sgd"}, steps=given)
         assert rates(records) == [1e-2, 1e-3, 1e-4]
 
     def test_the_trained_model_is_looked_at_and_a_control_with_zeroed_inputs_run_as_long(self):

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from tunekit.configuration import LossSpec, OptimizerSpec
+from tunekit.configuration import LossSpec, OptimizerSpec, ScheduleSpec
 from tunekit.training.loop import Pending, Session
 from tunekit.training.models import build_model
 from tunekit.training.order import epoch_order
@@ -56,11 +56,14 @@ def everything(make_config):
     )
 
 
-@pytest.fixture(scope="module", params=["fp32", "bf16", "adamw"])
+@pytest.fixture(scope="module", params=["fp32", "bf16", "adamw", "plateau"])
 def uninterrupted(request, everything, bench):
     config = replace(everything, precision="bf16") if request.param == "bf16" else everything
     if request.param == "adamw":
         config = replace(config, optimizer=OptimizerSpec("adamw"), lr=1e-2, ema=None)
+    if request.param == "plateau":
+        args = {"factor": 0.5, "patience": 1, "min_delta": 0.5}
+        config = replace(config, schedule=ScheduleSpec("plateau", args))
     session = Session(config, bench)
     return config, *rows_of(session.run(END)), session.weights()
 

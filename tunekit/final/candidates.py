@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tunekit.configuration import ScheduleSpec
 from tunekit.final.result import Origin
 from tunekit.rundir import RunDir
 from tunekit.steps import Context, Earlier, steps
@@ -50,23 +49,14 @@ def with_asked(recipe: Recipe, asked: Asked) -> Recipe:
 
 
 def final_training(context: Context[Any]) -> Training:
-    """The tuned recipe to its end: a schedule that depends on the end gets the run's total."""
-    from tunekit.training.schedules import ending_at
-
+    """The tuned recipe to its end, with its own schedule."""
     asked = context.recipe.train
     passes = [step.decides(context.of(step)) for step in steps() if step.decides is not None]
-    until = (asked.epochs or max(passes)) * context.iterations_per_epoch()
-    schedule = _decaying(context.recipe)
-    config = context.config(context.params, schedule=ending_at(schedule, until))
+    length = asked.epochs or max(passes)
     stop = StopRule(patience=asked.patience, min_delta=asked.min_delta, maximize=context.facts.maximize)
+    config = context.whole_config(context.params, length)
+    until = length * context.iterations_per_epoch()
     return Training(config, until, context.params, stop, purpose="the final model")
-
-
-def _decaying(recipe: Recipe) -> ScheduleSpec:
-    """The recipe's schedule; half a cosine where it names none, for a rate that falls ends better than one that does
-    not (Loshchilov and Hutter, 'SGDR', ICLR 2017)."""
-    schedule = recipe.schedule
-    return ScheduleSpec("cosine" if schedule.name == "constant" else schedule.name, schedule.args)
 
 
 def of_fine_run(run: RunDir, supervisor: Supervisor, context: Context[Any]) -> Candidate | None:

@@ -29,13 +29,13 @@ from tunekit.configuration import (
     LossSpec,
     ModelSpec,
     OptimizerSpec,
-    ScheduleSpec,
     TrainingConfig,
     Values,
     digest,
 )
 from tunekit.recipe.arguments import LARGEST
 from tunekit.recipe.numbers import only_numbers
+from tunekit.recipe.schedules import AUTO, check_schedule, resolved
 from tunekit.recipe.text import (
     ALIASES,
     NAMES,
@@ -93,8 +93,28 @@ class Optimizer(Target):
 
 
 class Schedule(_Model):
-    name: str = "constant"
+    """`auto` is a constant rate in steps 2 to 5 and decays in `tunekit train`. `warmup` may stand beside the name."""
+
+    name: str = AUTO
     args: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _warmup_is_an_argument(cls, data: object) -> object:
+        if not (isinstance(data, dict) and "warmup" in data and isinstance(data.get("args", {}), dict)):
+            return data
+        rest, args = {name: value for name, value in data.items() if name != "warmup"}, data.get("args", {})
+        if "warmup" in args:
+            raise ValueError("schedule.warmup: stands in schedule.args too")
+        return {**rest, "args": {**args, "warmup": data["warmup"]}}
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Schedule:
+        try:
+            check_schedule(self.name, self.args)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class Train(_Model):
@@ -244,8 +264,10 @@ class Recipe(_Model):
             data = data.get(part) if isinstance(data, dict) else None
         return data
 
-    def training_config(self, facts: Facts) -> TrainingConfig:
-        """The training that this recipe describes, with what was resolved on this machine and data."""
+    def training_config(self, facts: Facts, epochs: int = 1) -> TrainingConfig:
+        """The training that this recipe describes, with what was resolved on this machine and data. `epochs`: its
+        length, for a schedule that depends on it."""
+        per_epoch = facts.batches(self.batch_size)
         return TrainingConfig(
             task=self.task,
             loss=LossSpec(**self.loss.model_dump(mode="json")),
@@ -256,7 +278,7 @@ class Recipe(_Model):
             lr=self.optimizer.lr,
             weight_decay=self.optimizer.weight_decay,
             batch_size=self.batch_size,
-            schedule=ScheduleSpec(**self.schedule.model_dump(mode="json")),
+            schedule=resolved(self.schedule.name, self.schedule.args, per_epoch, epochs * per_epoch),
             seed=self.seed,
             precision=facts.precision,
             threads=facts.threads,

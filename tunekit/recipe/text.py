@@ -12,8 +12,12 @@ import yaml
 
 from tunekit.vocabulary import UserError
 
-ALIASES = {"lr": "optimizer.lr", "weight_decay": "optimizer.weight_decay"}
-"""The names that studies and hand-offs use for two paths of the recipe."""
+ALIASES = {
+    "lr": "optimizer.lr",
+    "weight_decay": "optimizer.weight_decay",
+    "schedule.warmup": "schedule.args.warmup",
+}
+"""Short names of paths of the recipe: those that studies and hand-offs use, and what a recipe may write shorter."""
 
 NAMES = {"schedule": "name"}
 """Keys whose short form is text: what that text is called in the long form (elsewhere: target)."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tunekit.configuration import ScheduleSpec, TrainingConfig, Values, short
+from tunekit.recipe.optimizers import Optimizer, optimizer_of
+from tunekit.recipe.schedules import warm_up
 from tunekit.steps.step import H, S, Settings, Step
 from tunekit.vocabulary import Facts, Format, Importance, Record, StepResult
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from tunekit.recipe import Recipe
 
 Other = TypeVar("Other", bound=Settings)
+
+LENGTH = "fine-run"
+"""The step whose epochs count as a training's length."""
 
 
 @dataclass(frozen=True)
@@ -74,20 +79,31 @@ class Context(Generic[S]):
     def config(self, params: Values | None = None, schedule: ScheduleSpec | None = None) -> TrainingConfig:
         """The training that the recipe describes with these parameters (lr, weight_decay, seed, dotted paths).
 
-        Steps 2 to 5 train at a constant rate (a warm-up of fixed length stays): only so is the beginning of a long
-        training the same training as a short one.
+        Steps 2 to 5 train at a constant rate (a warm-up of fixed length stays; a share is one of the fine run's
+        length): only so is the beginning of a long training the same training as a short one.
         """
+        config = self.whole_config(params, self.recipe.settings(LENGTH).epochs)
+        return replace(config, schedule=schedule or warm_up(config.schedule))
+
+    def whole_config(self, params: Values | None, epochs: int) -> TrainingConfig:
+        """The same for a training of so many epochs, with the recipe's own schedule."""
         params = dict(params or {})
         seed = params.pop("seed", self.recipe.seed)
-        config = self.recipe.with_values(params).training_config(self.facts)
-        warmup = {name: value for name, value in config.schedule.args.items() if name == "warmup"}
-        return replace(config, seed=seed, schedule=schedule or ScheduleSpec("constant", warmup))
+        return replace(self.recipe.with_values(params).training_config(self.facts, epochs), seed=seed)
+
+    def optimizer(self, params: Values | None = None) -> Optimizer:
+        """What is known of the recipe's optimizer, or of the one that these searched values make."""
+        own = {path: value for path, value in (params or {}).items() if path.startswith("optimizer.")}
+        optimizer = self.recipe.with_values(own).optimizer if own else self.recipe.optimizer
+        return optimizer_of(optimizer.target, optimizer.args)
+
+    def at(self, values: Values) -> Context[S]:
+        """The same knowledge where the recipe has these searched values."""
+        return replace(self, recipe=self.recipe.with_values(values)) if values else self
 
     def iterations_per_epoch(self, params: Values | None = None) -> int:
         """Batches in a pass, at the batch size of these parameters or else of the recipe."""
-        if not self.facts.shareable:
-            return self.facts.iterations_per_epoch  # a loader of the person's own brings its batches
-        return max(1, self.facts.n_train // int((params or {}).get("batch_size", self.recipe.batch_size)))
+        return self.facts.batches(int((params or {}).get("batch_size", self.recipe.batch_size)))
 
     @property
     def metric(self) -> str:

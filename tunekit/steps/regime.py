@@ -15,8 +15,6 @@ from tunekit.steps.context import Context
 
 FEW = 0.2  # share of the parameters below which those that train can forget little
 PASSES = 30  # epochs at most for which a rate is tried in fine-tuning, and a cell of the grid
-DECOUPLED = ("adamw", "AdamW", "Muon")
-"""Optimizers whose weight decay is no part of the gradient: a step shrinks the weights by rate times decay."""
 
 
 def comes_trained(context: Context[Any]) -> bool:
@@ -41,8 +39,3 @@ def passes(context: Context[Any], iterations: int, per_epoch: int, most: int) ->
     """Whole epochs for so many iterations, within 1 and so many; in fine-tuning up to PASSES, for the data are few."""
     most = max(most, PASSES) if is_fine_tuning(context) else most
     return min(most, max(1, math.ceil(iterations / per_epoch)))
-
-
-def is_decoupled(target: str, args: Any) -> bool:
-    """Whether an optimizer's weight decay is decoupled from the loss."""
-    return target.removeprefix("torch.optim:") in DECOUPLED or bool(args.get("decoupled_weight_decay"))

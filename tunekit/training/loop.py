@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tunekit.configuration import TINY_VALIDATION, TrainingConfig
 from tunekit.guest import numbers, put_back
+from tunekit.recipe.schedules import build_schedule
 from tunekit.telling import CALLING, raised
 from tunekit.training.augment import build_augmentation
 from tunekit.training.building import build_task
@@ -27,7 +28,6 @@ from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.outputs import Outputs, any_tensor, in_fp32
 from tunekit.training.regularizers import without_regularizers
-from tunekit.training.schedules import build_schedule
 from tunekit.training.seeds import seed_step
 from tunekit.training.structure import by_rows, tensors
 from tunekit.training.tasks import Task
@@ -293,6 +293,7 @@ class Session:
         if not closes:
             return Chunk(rows)
         evaluation = self.evaluate()
+        self.factor.observe(evaluation.loss)
         score = evaluation.loss if by_loss else evaluation.score
         rows[-1] = rows[-1]._replace(val_loss=evaluation.loss, val_metric=score)
         if self.averaged is not None:
@@ -391,6 +392,7 @@ class Session:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "averaged": self.averaged.state_dict() if self.averaged is not None else None,
+            "schedule": self.factor.state(),
         }
         torch.save(content, buffer)
         return buffer.getvalue()
@@ -429,6 +431,7 @@ class Session:
             self.optimizer.load_state_dict(content["optimizer"])
             if self.averaged is not None:
                 self.averaged.load_state_dict(content["averaged"])
+            self.factor.restore(content["schedule"])
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise

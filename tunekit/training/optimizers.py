@@ -1,10 +1,9 @@
-"""Optimizers by name, one entry each, any class of torch.optim, or a person's own callable."""
+"""Optimizers built: those of the table by name, any class of torch.optim, or a person's own callable."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,56 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from tunekit.configuration import OptimizerSpec, TrainingConfig, Values
+from tunekit.configuration import OptimizerSpec, TrainingConfig
 from tunekit.recipe import check_arguments, construct, resolve
+from tunekit.recipe.optimizers import OPTIMIZERS, TORCH, Optimizer, is_built_in
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
-
-TORCH = "torch.optim"
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """What a name in a recipe means: a class and the arguments that make it what the name says.
-
-    `target` is the name of a class of torch.optim, or `module:Class` of tunekit's own, imported when it is first used.
-    The class takes the parameters, and `lr` and `weight_decay` by name.
-    """
-
-    target: str
-    args: Values = field(default_factory=dict)
-    tiny_rate_factor: float = 1.0  # its rates on the tiny set of step 2, over Adam's
-    states: int = 2  # tensors that it keeps of each parameter
-
-
-OPTIMIZERS: dict[str, Optimizer] = {
-    # Rates of plain gradient descent lie a decade above Adam's.
-    "sgd": Optimizer("SGD", tiny_rate_factor=10.0, states=0),
-    "momentum": Optimizer("SGD", {"momentum": 0.9}, tiny_rate_factor=10.0, states=1),
-    "nesterov": Optimizer("SGD", {"momentum": 0.9, "nesterov": True}, tiny_rate_factor=10.0, states=1),
-    "adagrad": Optimizer("Adagrad", tiny_rate_factor=10.0, states=1),
-    "rmsprop": Optimizer("RMSprop", states=1),
-    "adam": Optimizer("Adam"),
-    "adamw": Optimizer("AdamW"),
-}
-"""By the name in a recipe. Another one is another entry."""
-
-
-def tiny_rate_factor(target: str) -> float:
-    """What the rates of step 2 are multiplied by for an optimizer: 1 where nothing is known of it."""
-    return OPTIMIZERS[target].tiny_rate_factor if target in OPTIMIZERS else 1.0
-
-
-def states(spec: OptimizerSpec) -> int:
-    """Tensors that an optimizer keeps of each parameter, as far as that is known before it has made a step."""
-    name = spec.target.removeprefix(f"{TORCH}:")
-    known = next((entry for own, entry in OPTIMIZERS.items() if name in (own, entry.target)), Optimizer(name))
-    return max(known.states, 1) if spec.args.get("momentum") else known.states
-
-
-def is_built_in(target: str) -> bool:
-    """Whether a recipe's target is a name of ours or of torch's, not a person's own callable."""
-    return ":" not in target or target.startswith(f"{TORCH}:")
 
 
 def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> torch.optim.Optimizer:

@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from tunekit.configuration import Values, decimal
-from tunekit.steps.context import Context
+from tunekit.steps.context import LENGTH, Context
 from tunekit.steps.noise import finite, last_validation, sample_losses
-from tunekit.steps.regime import is_decoupled
 from tunekit.vocabulary import Record
 
 CLASSICAL = (0.0, 1e-5, 1e-4, 1e-3)
 TIMES = (10.0, 3.0, 1.0)  # in which the weights are forgotten, over the length of the fine run; and never
-LENGTH = "fine-run"  # the step whose epochs count as a training's length
 ALIKE = 1e-3  # of the losses: a decay that changes no more of them does nothing
 
 
@@ -27,18 +25,11 @@ def decay_ladder(
     """The recipe's own decays, or those of the optimizer at this rate. `values`: searched ones."""
     if given is not None:
         return given
-    if not is_decoupled_here(context, values):
+    if not context.optimizer(values).decoupled:
         return CLASSICAL
     epochs = context.recipe.settings(LENGTH).epochs
     iterations = epochs * context.iterations_per_epoch(values)
     return (0.0, *(decimal(1 / (rate * iterations * time)) for time in TIMES))
-
-
-def is_decoupled_here(context: Context[Any], values: Values) -> bool:
-    """Whether the decay of the optimizer is decoupled from the loss, with these searched values."""
-    optimizer, prefix = context.recipe.optimizer, "optimizer.args."
-    args = {path.removeprefix(prefix): value for path, value in values.items() if path.startswith(prefix)}
-    return is_decoupled(str(values.get("optimizer.target", optimizer.target)), {**optimizer.args, **args})
 
 
 def forgotten_in(context: Context[Any], params: Values) -> float | None:

@@ -8,7 +8,7 @@ from tunekit import citations
 from tunekit.configuration import Values, short
 from tunekit.steps import baselines
 from tunekit.steps.baselines import NO_BETTER_THAN_CHANCE, NO_BETTER_THAN_PRETRAINED, Baselines
-from tunekit.steps.coarse_grid.decays import ALIKE, forgotten_in, is_decoupled_here
+from tunekit.steps.coarse_grid.decays import ALIKE, forgotten_in
 from tunekit.steps.coarse_grid.plan import (
     GROWTH,
     CoarseGrid,
@@ -249,7 +249,7 @@ def undecided(context: Context[CoarseGrid], axes: Sequence[str], idle: Sequence[
         message = f"weight decay up to {decay} changes nothing in {epochs} epochs: no more cells were spent on it"
         time = forgotten_in(context, strongest.params)
         evidence: Values = {"params": dict(strongest.params), "epochs": epochs, "forgotten_in_epochs": time}
-        if time is not None and is_decoupled_here(context, strongest.params):
+        if time is not None and context.optimizer(strongest.params).decoupled:
             message += f" (decoupled, it acts within 1 / (rate x decay) = {time:.3g} epochs)"
         findings.append(LATE_UNDECIDED.finding(message, evidence))
     return findings

@@ -168,8 +168,9 @@ def _rate_for(
     sound = [record for record in swept if not record.error]
     if swept and not sound:
         return None, []
-    more = plan_sweep(context.of(lr_sweep), swept, fixed)
-    return (None, more) if more else (pick_rate(context.of(lr_sweep), sound), [])
+    sweep = context.of(lr_sweep).at(fixed)
+    more = plan_sweep(sweep, swept, fixed)
+    return (None, more) if more else (pick_rate(sweep, sound), [])
 
 
 def without_rate(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Values]:

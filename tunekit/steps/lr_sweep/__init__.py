@@ -14,7 +14,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from tunekit.charts import Band, Figure, Line, Panel, Rule
-from tunekit.configuration import Values, short
+from tunekit.configuration import Values, decimal, short
 from tunekit.space import Range, Space
 from tunekit.steps import baselines
 from tunekit.steps.check_init_loss.optimizer import RATE_NOT_USED
@@ -57,26 +57,23 @@ NAME = "lr-sweep"
 SWEEP = "sweep"
 
 CONFIRM = 2  # times the iterations for rates beyond the recipe's range: a high rate may look best and then blow up
-LOW, HIGH = 1e-5, 1e-1  # the ladder's ends, where the recipe does not say ...
-TUNING_LOW, TUNING_HIGH = 1e-6, 1e-2  # ... and those of fine-tuning
+LOW, HIGH = 1e-5, 1e-1  # the ladder's ends for Adam and its like, where the recipe does not say ...
+TUNING_LOW, TUNING_HIGH = 1e-6, 1e-2  # ... and those of fine-tuning; another optimizer's lie by a factor elsewhere
 LOWEST, HIGHEST = 1e-15, 1e6  # rates: beyond them nothing moves in fp32, or nothing stays finite
 
 
 @dataclass(frozen=True)
 class LrSweep(Settings):
-    low: Annotated[Positive, Ge(LOWEST), Le(HIGHEST)] | None = (
-        None  # None: 1e-5, and 1e-6 for weights that come trained
-    )
-    high: Annotated[Positive, Ge(LOWEST), Le(HIGHEST)] | None = None  # None: 1e-1, and 1e-2
+    low: Annotated[Positive, Ge(LOWEST), Le(HIGHEST)] | None = None  # None: the optimizer's own
+    high: Annotated[Positive, Ge(LOWEST), Le(HIGHEST)] | None = None
     iterations: Annotated[Count, Le(10**7)] = 100
     epochs: Annotated[NonNegative, Le(10**6)] = 0.0  # at least so many passes, where that is more
     weight_decay: NonNegative = 1e-4
     extend: Annotated[int, Ge(0), Le(6)] = 3  # further half-decades beyond an edge
 
     def __post_init__(self) -> None:
-        low, high = self.low or LOW, self.high or HIGH
-        if low > high:
-            raise ValueError(f"steps.{NAME}.low: {low:g} is above steps.{NAME}.high, {high:g}")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"steps.{NAME}.low: {self.low:g} is above steps.{NAME}.high, {self.high:g}")
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def plan(context: Context[LrSweep], records: Sequence[Record]) -> Sequence[Reque
 
 def plan_sweep(context: Context[LrSweep], records: Sequence[Record], fixed: Values) -> list[Training]:
     """The rates of the ladder, then one further at a time while the best stands at an edge. `fixed`: searched values
-    (batch size, optimizer, architecture) that this sweep is for."""
+    (batch size, optimizer, architecture) that this sweep is for, which the context's recipe has (`Context.at`)."""
     settings, swept = context.settings, trainings(records)
     if not swept:
         return [_training(context, rate, fixed) for rate in rates_of(context)]
@@ -128,10 +125,11 @@ def trainings(records: Sequence[Record]) -> list[Record]:
 
 
 def rates_of(context: Context[LrSweep]) -> list[float]:
-    """The ladder's rates, those of the recipe or what is usual."""
+    """The ladder's rates, those of the recipe or what is usual for its optimizer."""
     settings, tuning = context.settings, is_fine_tuning(context)
-    low = settings.low or (TUNING_LOW if tuning else LOW)
-    high = settings.high or (TUNING_HIGH if tuning else HIGH)
+    factor = context.optimizer().rate_factor
+    low = settings.low or decimal(factor * (TUNING_LOW if tuning else LOW))
+    high = settings.high or decimal(factor * (TUNING_HIGH if tuning else HIGH))
     return ladder(min(low, high), max(low, high))
 
 
@@ -162,7 +160,8 @@ def _training(context: Context[LrSweep], rate: float, fixed: Values, round_: int
     settings = context.settings
     config = context.config({**fixed, "lr": rate, "weight_decay": settings.weight_decay})
     per_epoch = context.iterations_per_epoch(fixed)
-    until = max(settings.iterations, math.ceil(settings.epochs * per_epoch)) * times
+    warmup = int(config.schedule.args.get("warmup", 0))  # in which the rate is not there yet
+    until = warmup + max(settings.iterations, math.ceil(settings.epochs * per_epoch)) * times
     if is_fine_tuning(context):  # there is a validation at each epoch's end
         epochs = max(math.ceil(settings.epochs), passes(context, settings.iterations, per_epoch, most=1))
         until = epochs * per_epoch

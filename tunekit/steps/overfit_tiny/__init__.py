@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 
 from tunekit.charts import Figure, Line, Panel, Scale
-from tunekit.configuration import ScheduleSpec, Subset, TrainingConfig, Values, short
+from tunekit.configuration import ScheduleSpec, Subset, TrainingConfig, Values, decimal, short
 from tunekit.measured import TinySet, TinyTrained
 from tunekit.space import Choices, Range, Space
 from tunekit.steps.context import Context
@@ -119,7 +119,7 @@ def plan(context: Context[OverfitTiny], records: Sequence[Record]) -> list[Reque
 
 def _rates(context: Context[OverfitTiny]) -> list[float]:
     rates = context.settings.rates
-    return [rate * context.facts.tiny_rate_factor for rate in RATES] if rates is None else list(rates)
+    return [decimal(rate * context.optimizer().rate_factor) for rate in RATES] if rates is None else list(rates)
 
 
 def _config(context: Context[OverfitTiny], rate: float, blank: bool = False) -> TrainingConfig:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -11,15 +9,15 @@ from tunekit.configuration import digest
 from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
+from tunekit.recipe.optimizers import states
 from tunekit.training.data import Batch, LoaderSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
-from tunekit.training.optimizers import check_optimizer, states, tiny_rate_factor
+from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
-from tunekit.training.schedules import ending_at
 from tunekit.training.sources import data_digests
 from tunekit.vocabulary import Facts
 
@@ -27,8 +25,7 @@ from tunekit.vocabulary import Facts
 def describe(subject: Subject) -> Facts:
     """What a command must know before its first step; `subject.args` are DescribeArgs."""
     config, bench, asked = subject.config, subject.bench, DescribeArgs.from_json(subject.args)
-    # How long the training will be is not known yet.
-    session = Session(replace(config, schedule=ending_at(config.schedule, 1)), bench)
+    session = Session(config, bench)
     check_optimizer(config.optimizer)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
@@ -59,7 +56,6 @@ def describe(subject: Subject) -> Facts:
         sources={**modules, **data_digests(config.data, bench.folder)},
         shareable=session.splits.shareable,
         notes=(*session.splits.notes, *session.task.notes),
-        tiny_rate_factor=tiny_rate_factor(config.optimizer.target),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.measured import Decay, Gradient, Optimizing, Rate
+from tunekit.recipe.optimizers import is_built_in
 from tunekit.training.loop import Session
-from tunekit.training.optimizers import build_optimizer, is_built_in
+from tunekit.training.optimizers import build_optimizer
 
 FACTOR = 3.0  # between the rates that are compared
 EQUAL = 1e-9  # steps whose lengths differ by less, as a share, are one and the same
