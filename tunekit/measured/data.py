@@ -192,6 +192,20 @@ class Neighbours(JsonData):
 
 
 @dataclass(frozen=True)
+class Mirrored(JsonData):
+    """What the nearest training samples say of images and of their mirror images: agreement with the class (Cohen's
+    kappa: 0 is chance and 1 exact)."""
+
+    name: str  # of the augmentation: flip or vertical_flip
+    as_they_are: float
+    mirrored: float
+    error: float  # standard error of the difference
+    other: float  # share of the mirror images that lie nearest to another class
+    pairs: tuple[tuple[int, int], ...]  # classes of which most mirror images lie nearest to one other, and which
+    looked_at: int
+
+
+@dataclass(frozen=True)
 class Samples(JsonData):
     train: Split
     val: Split
@@ -204,6 +218,7 @@ class Samples(JsonData):
     giveaway: Giveaway | None = None  # None: no feature does, or it cannot be told
     target_shift: TargetShift | None = None  # None: no regression, or targets that cannot be compared
     neighbours: Neighbours | None = None  # None: inputs that are no measurement, or few samples
+    mirrored: tuple[Mirrored, ...] = ()  # for each flip of the recipe of which it can be told
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ MOST_TRIALS = 10_000  # of a step
 HIGHEST_RATE = 1e6
 LARGEST_BATCH = 10**9
 MOST_THREADS = 4096
+STRONGEST = 100.0  # times the augmentation that is written
 
 
 class _Model(BaseModel):
@@ -80,6 +81,7 @@ class Data(Target):
     val_fraction: float = Field(0.2, gt=0, lt=1)
     split: Literal["stratified", "random", "group", "time"] = "stratified"
     augment: list[Any] = []
+    augment_strength: float = Field(1.0, ge=0, le=STRONGEST)
 
 
 class Model(Target):
@@ -202,6 +204,8 @@ class Recipe(_Model):
                 raise ValueError(f"search.{path}: the list of values is empty")
             if reason := _not_searched(path):
                 raise ValueError(f"search.{path}: cannot be searched: {reason}; try model.args.… or batch_size")
+            if path == "data.augment_strength" and not (self.data.augment or "data.augment" in self.search):
+                raise ValueError(f"search.{path}: there is nothing to scale: data.augment is empty")
             trainings: dict[str, Any] = {}
             for value in values:
                 try:

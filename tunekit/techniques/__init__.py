@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from tunekit.techniques.augmentation import AUGMENTATIONS
 from tunekit.techniques.optimizers import OPTIMIZERS
 from tunekit.techniques.schedules import SCHEDULES
 from tunekit.techniques.technique import KINDS, Technique
 
-TECHNIQUES: dict[str, Technique] = {technique.name: technique for technique in (*OPTIMIZERS, *SCHEDULES)}
+TECHNIQUES: dict[str, Technique] = {
+    technique.name: technique for technique in (*OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS)
+}
 """By the name in a recipe, kind by kind. Each is one entry of its kind's module."""
 
 __all__ = ["KINDS", "TECHNIQUES", "Technique", "reference"]

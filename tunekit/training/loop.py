@@ -18,7 +18,7 @@ from tunekit.configuration import TINY_VALIDATION, TrainingConfig
 from tunekit.guest import numbers, put_back
 from tunekit.recipe.schedules import build_schedule
 from tunekit.telling import CALLING, raised
-from tunekit.training.augment import build_augmentation
+from tunekit.training.augmentations import Chain, build_augmentation, training_loss
 from tunekit.training.building import build_task
 from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
@@ -80,7 +80,9 @@ class Session:
             self.model = self._built_model()
             self._settle()
         self.factor = build_schedule(config.schedule)
-        self.augment = build_augmentation(config.data.augment if config.regularize else ())
+        self.augment = (
+            build_augmentation(config.data, self.splits.train, self.task, self.device) if config.regularize else Chain()
+        )
         self.averaged = (
             AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
             if config.ema
@@ -255,7 +257,7 @@ class Session:
         seed_step(self.config.seed, self.iteration, self.device, self._persons)
         batch = self.augment(batch)
         outputs = self.answer(self.model, batch)
-        loss = self.task.loss(outputs, batch.targets)
+        loss = training_loss(self.task, outputs, batch.targets)
         if not loss.requires_grad:
             raise UserError(
                 "loss: has no gradient: it follows from no parameter that trains; look for detach, no_grad, argmax, "
@@ -303,8 +305,11 @@ class Session:
 
     @cached_property
     def _shows_metric(self) -> bool:
-        """Whether the metric of a batch says something of the whole: it is a mean over samples, or the batch is all."""
+        """Whether the metric of a batch says something of the whole: it is a mean over samples, or the batch is all.
+        Of mixed samples it says nothing: half of a cat and half of a dog is neither right nor wrong."""
         task = self.task
+        if self.augment.mixes:
+            return False
         means = task.metric.shares is not None and type(task).score is Task.score
         return not task.metric.is_loss and (means or task.averages or self.config.data.subset is not None)
 

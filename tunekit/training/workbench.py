@@ -53,7 +53,7 @@ class Workbench:
         """The splits of a configuration, on the bench's device unless another is given; the same data are read once,
         whether all of them are asked for or the few of step 2. Errors: UserError."""
         device = device or self.device
-        data = replace(config.data, augment=())
+        data = replace(config.data, augment=(), augment_strength=1.0)
         whole = replace(data, subset=None, blank=False, with_validation=False)
 
         def read() -> Splits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit.citations import KARPATHY
 from tunekit.measured import DataMeasured, Labels, Samples, Split
-from tunekit.steps.check_init_loss import agreement, giveaways, labels, reading, splits, targets
+from tunekit.steps.check_init_loss import agreement, giveaways, labels, mirrors, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
@@ -137,6 +137,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *giveaways.of_columns(samples.giveaway),
         *splits.judge(samples.windows, samples.groups, copies),
         *reading.judge(samples.reading),
+        *mirrors.judge(samples.mirrored, context),
     ]
 
 

@@ -130,7 +130,7 @@ def _config(context: Context[OverfitTiny], rate: float, blank: bool = False) -> 
     size = settings.per_class * context.facts.classes if context.facts.classes else settings.samples
     return replace(
         base,
-        data=replace(base.data, subset=subset, blank=blank, augment=()),
+        data=replace(base.data, subset=subset, blank=blank, augment=(), augment_strength=1.0),
         batch_size=max(2, min(size, LARGEST)),
         schedule=ScheduleSpec(),
         clip_grad_norm=None,

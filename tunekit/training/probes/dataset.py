@@ -29,6 +29,7 @@ from tunekit.measured import (
 from tunekit.training.data import Batch, LoaderSplit, Split, TensorSplit
 from tunekit.training.probes.asking import answered
 from tunekit.training.probes.giveaways import find_giveaway
+from tunekit.training.probes.mirrored import measure_mirrored
 from tunekit.training.probes.neighbours import AMONG, Points, measure_neighbours
 from tunekit.training.probes.reading import measure_reading
 from tunekit.training.probes.subject import Subject
@@ -66,6 +67,7 @@ def measure_data(subject: Subject) -> DataMeasured:
             giveaway=answered(_giveaway, train, subject.config.task),
             target_shift=answered(_target_shift, train, val) if subject.config.task == "regression" else None,
             neighbours=answered(_neighbours, train, val, subject.config.task),
+            mirrored=answered(measure_mirrored, splits.train, subject.config) or (),
         )
     )
 

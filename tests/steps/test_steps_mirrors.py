@@ -1,0 +1,77 @@
+"""The warning of a flip that makes another class: by what was measured, by the source, by the names of classes."""
+
+from dataclasses import replace
+
+import pytest
+from hand_made import context_of
+
+from tunekit.measured import Mirrored
+from tunekit.steps.check_init_loss.mirrors import flips_in, flips_of_signs, judge
+
+LOST = Mirrored("flip", as_they_are=0.98, mirrored=0.3, error=0.02, other=0.62, pairs=((3, 8), (5, 2)), looked_at=500)
+KEPT = replace(LOST, mirrored=0.9, other=0.09, pairs=())
+LETTERS = [chr(ord("a") + k) for k in range(26)]
+
+
+def said(augment, measured=(), **data):
+    # Of a source whose name says nothing.
+    recipe = {"target": "mine:data", "augment": augment, **data}
+    return judge(measured, context_of("check-init-loss", data=recipe))
+
+
+def test_a_flip_that_loses_the_class_is_told_with_what_it_becomes():
+    [finding] = said(["crop", "flip"], [LOST])
+    assert (finding.code, finding.severity) == ("augmentation_changes_class", "warn")
+    assert "flip: 62.0 % of the mirror images lie nearest to images of another class (3 like 8, 5 like 2)" in (
+        finding.message
+    )
+    assert finding.evidence["measured"][0]["mirrored"] == 0.3
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        KEPT,
+        replace(LOST, mirrored=0.74),  # three quarters are left
+        replace(LOST, as_they_are=0.39, mirrored=0.0),  # the nearest say little anyway
+        replace(LOST, error=0.2),  # few samples
+    ],
+)
+def test_where_the_class_survives_or_nothing_can_be_told_it_is_silent(measured):
+    assert said(["flip"], [measured]) == []
+
+
+def test_what_is_no_flip_of_the_recipe_is_not_minded():
+    assert said(["crop"], [LOST]) == []
+    assert said(["flip"], [LOST], augment_strength=0.0) == []
+    assert said([], [], target="digits") == []
+
+
+@pytest.mark.parametrize("source", ["digits", "torchvision:MNIST", "torchvision:SVHN"])
+def test_sources_of_signs_are_known_by_name(source):
+    [finding] = said(["vertical_flip"], target=source)
+    assert f"vertical_flip: {source} holds digits, letters or signs" in finding.message
+    assert said(["flip"], target="torchvision:CIFAR10") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "speaks"),
+    [
+        (LETTERS, True),
+        (["zero", "One", "two", "three"], True),
+        ([*map(str, range(10))], True),
+        (["cat", "dog", "a"], False),
+        (["8"], False),
+        ([], False),
+    ],
+)
+def test_names_of_classes_tell_signs(names, speaks):
+    assert (flips_of_signs(["flip"], [], "image-folder", names) is not None) == speaks
+    # Numbers may also count the classes: what was measured knows better.
+    assert flips_of_signs(["flip"], [KEPT], "image-folder", names) is None
+    assert flips_of_signs([], [LOST], "digits", names) is None
+
+
+def test_flips_are_found_with_and_without_arguments():
+    assert flips_in(["crop", {"vertical_flip": {"p": 0.1}}, "flip"]) == ["flip", "vertical_flip"]
+    assert flips_in([{"crop": None}]) == []
