@@ -4,7 +4,7 @@ cannot be read costs its own line alone."""
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from tunekit.training.deployed import Deployed
 
-PICTURES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
-TABLES = (".csv", ".tsv", ".txt", ".parquet")
+TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq")
 ARRAYS = (".npz", ".npy")
 AT_ONCE = 256  # samples in a batch
 
@@ -59,7 +58,7 @@ def predict(run: RunDir, files: Sequence[Path], device: str = "cpu") -> Predicti
         try:
             samples = _read(file, model.package)
         except UserError as error:
-            faults.append(" ".join(str(error).removeprefix("data: ").split()))
+            faults.append(" ".join(str(error).removeprefix("data: ").removeprefix("data.args.path: ").split()))
             continue
         try:
             rows += _said(model, samples, place)
@@ -94,6 +93,9 @@ def of_split(run: RunDir, split: str, device: str = "cpu") -> Predictions:
         places = list(range(start, start + len(batch)))
         names = [""] * len(batch.args) + list(batch.kwargs)
         rows += _said(model, _Samples(split, places, tuple(batch.inputs), names), place)
+    called = whole.files.get(split, ())
+    for row, name in zip(rows, called if len(called) == len(rows) else (), strict=False):
+        row["file"] = name
     return Predictions(tuple(rows), ())
 
 
@@ -107,18 +109,22 @@ def config_of_final(run: RunDir) -> TrainingConfig:
 
 def _every(files: Sequence[Path], faults: list[str]) -> Iterator[Path]:
     """Files as they were given; of a folder the pictures below it."""
+    from tunekit.training.sources.images import ENDINGS
+
     for file in files:
         if not file.is_dir():
             yield file
             continue
-        found = sorted(path for path in file.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+        found = sorted(path for path in file.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
         if not found:
-            faults.append(f"{file}: no picture lies in this folder ({', '.join(PICTURES)})")
+            faults.append(f"{file}: no picture lies in this folder ({', '.join(ENDINGS)})")
         yield from found
 
 
 def _read(file: Path, package: Package) -> _Samples:
     """Errors: UserError that names the file."""
+    from tunekit.training.sources.images import ENDINGS
+
     if len(package.inputs) != 1 or package.inputs[0].name:
         raise UserError(f"{file}: the model takes several inputs, or named ones: call it from Python (`load_model`)")
     kind = file.suffix.lower()
@@ -126,7 +132,7 @@ def _read(file: Path, package: Package) -> _Samples:
         return _arrays(file, package)
     if kind in TABLES:
         return _table(file, package)
-    if kind in PICTURES:
+    if kind in ENDINGS:
         return _picture(file, package)
     raise UserError(f"{file}: is none of what can be predicted: pictures, .csv, .npz")
 
@@ -186,41 +192,31 @@ def _variable(package: Package) -> bool:
 
 
 def _table(file: Path, package: Package) -> _Samples:
+    """Cells as training's were, by what its rows fixed; for a model that was trained on no table as many columns of
+    numbers as it takes."""
     import numpy as np
-    import pandas as pd
     import torch
+
+    from tunekit.training.sources.columns import Columns
+    from tunekit.training.sources.reading import read_frame
 
     given = package.inputs[0]
     if len(given.shape) != 1:
         raise UserError(f"{file}: is a table, and the model takes {list(given.shape)} a sample")
+    frame = read_frame(file, package.source_args.get("separator"))
+    if package.columns is not None:
+        inputs = Columns.from_json(package.columns).apply(frame)
+        return _Samples(str(file), range(len(inputs)), (inputs,))
+    if len(frame.names) != given.shape[0]:
+        raise UserError(f"{file}: has {len(frame.names)} columns; the model takes {given.shape[0]}")
     try:
-        with open_regular(file) as raw:
-            cells = pd.read_csv(raw)
-    except Exception as error:
-        raise UserError(f"{file}: cannot be read as a table: {_why(error)}") from None
-    if package.source == "table":
-        cells = _features(file, cells, package.source_args)
-    if len(cells.columns) != given.shape[0]:
-        raise UserError(f"{file}: has {len(cells.columns)} columns; the model takes {given.shape[0]}")
-    try:
-        values = cells.to_numpy(np.float32)
+        values = np.array(frame.cells, np.float32)
     except ValueError as error:
         raise UserError(f"{file}: {_why(error)}") from None
     if not np.isfinite(values).all():
         row = int((~np.isfinite(values)).any(1).argmax())
         raise UserError(f"{file}: row {row + 1:,} below the header has a cell without a number")
     return _Samples(str(file), range(len(values)), (torch.from_numpy(values),))
-
-
-def _features(file: Path, cells: Any, args: Mapping[str, Any]) -> Any:
-    """The columns that the model was trained on. Errors: UserError."""
-    target = args.get("target", [])
-    left = [*([target] if isinstance(target, str) else target), args.get("groups")]
-    names = args.get("features") or [name for name in cells if name not in left]
-    missing = [name for name in names if name not in cells]
-    if missing:
-        raise UserError(f"{file}: has no column {missing[0]!r}, which the model was trained on")
-    return cells[names]
 
 
 def _why(error: Exception) -> str:

@@ -67,6 +67,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
             on=on,
             scored=scored,
             looks=looks,
+            test_time=recipe.train.test_time,
         )
         _write_json(run.path / FINAL / SCORED, scored.to_json())
         _write_json(run.path / FINAL / RESULT, {"summary": summary(final), **final.as_dict()})

@@ -167,6 +167,8 @@ def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candi
     if diverged(record) is not None or entry.lacks_weights():
         told = "on training and validation samples together it diverged: the model before is kept"
         return replace(best, told=(*best.told, told))
+    if config.schedule.name == "plateau":
+        supervisor.emit(Noted("without validation a plateau is not seen: the rate stays"))
     told = (
         f"then trained on training and validation samples, {facts.n_train + facts.n_val:,} in all, for the "
         f"{best.epoch:g} epochs that were best before: no validation is left, so it is the last weights, and the value "

@@ -36,6 +36,7 @@ class FinalModel:
     on: Literal["test", "val"]
     scored: SplitScored
     looks: Looks
+    test_time: str = "single"
 
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it and final/result.json holds it."""
@@ -57,6 +58,8 @@ class FinalModel:
             told |= {"errors": scored.errors}
             if scored.answers != scored.samples:
                 told |= {"answers": scored.answers}
+        if self.test_time != "single":
+            told |= {"test_time": self.test_time}
         return {**told, "looks": self.looks.looks, "models": len(self.looks.models)}
 
 

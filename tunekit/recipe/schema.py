@@ -126,7 +126,7 @@ class Train(_Model):
     patience: int | None = Field(None, gt=0, le=10**6)
     min_delta: float = Field(0.0, ge=0, le=LARGEST)
     with_validation: bool = False
-    test_time: Literal["single"] = "single"
+    test_time: Literal["single", "five-crop"] = "single"
 
 
 def _long_form(key: str) -> BeforeValidator:

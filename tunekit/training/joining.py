@@ -17,7 +17,10 @@ KEY = "train.with_validation"
 def with_validation(splits: Splits) -> Splits:
     """The same splits, the training one with validation's samples behind its own; inputs stay in the units of the
     training samples. Errors: UserError where they cannot be joined."""
-    return replace(splits, train=_joined(splits.train, splits.val))
+    files = dict(splits.files)
+    if {"train", "val"} <= files.keys():
+        files["train"] = [*files["train"], *files["val"]]
+    return replace(splits, train=_joined(splits.train, splits.val), files=files)
 
 
 def _joined(train: Split | LoaderSplit, val: Split) -> Split:

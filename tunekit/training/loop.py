@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from operator import itemgetter
 
 import torch
@@ -332,6 +332,11 @@ class Session:
         scores: list[float | None] = self.task.metric.ratio(top, bottom).float().tolist()
         return scores
 
+    @property
+    def judged(self) -> nn.Module:
+        """What validation sees: the model, or its average where there is one."""
+        return self.model if self.averaged is None else self.averaged
+
     @torch.no_grad()
     def evaluate(self, split: Split | None = None, model: nn.Module | None = None) -> Evaluation:
         """Loss and metric over the validation split (or another), with the averaged weights where there are some (or
@@ -344,12 +349,15 @@ class Session:
         return tally.evaluation()
 
     @torch.no_grad()
-    def answers(self, split: Split, model: nn.Module | None = None) -> Iterator[tuple[Batch, Outputs]]:
+    def answers(
+        self, split: Split, model: nn.Module | None = None, ask: Callable[[Batch], Outputs] | None = None
+    ) -> Iterator[tuple[Batch, Outputs]]:
         """The batches of a split on the device, and what the model (or its average) gives of each in eval mode, with no
-        more at once than a training batch holds."""
-        if model is None:
-            model = self.model if self.averaged is None else self.averaged
+        more at once than a training batch holds. `ask`: how a batch is asked about, if not in a single pass."""
+        model = self.judged if model is None else model
         model.eval()
+        if ask is None:
+            ask = partial(self.answer, model)
         first = True
         for batch in self.in_batches(split):
             batch = batch.to(self.device)
@@ -357,11 +365,11 @@ class Session:
                 # In each validation anew: torch computes some layers otherwise where hooks are on them, and a training
                 # that was taken up again has to see the same numbers.
                 with largest_output(model) as largest:
-                    outputs = self.answer(model, batch)
+                    outputs = ask(batch)
                 self._at_once = self._room(outputs, batch, largest[0])
                 first = False
             else:
-                outputs = self.answer(model, batch)
+                outputs = ask(batch)
             yield batch, outputs
             del outputs
 

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.intervals import Interval, of_mean, of_ratio, of_whole
 from tunekit.training.probes.subject import Subject
 from tunekit.training.structure import by_rows, joined, rows
+from tunekit.training.test_time import answer_at_test_time, mirrors
 from tunekit.vocabulary import UserError
 
 WORST = 25  # samples that are shown
@@ -40,8 +42,10 @@ def measure_split(subject: Subject) -> SplitScored:
     if split is None:
         return SplitScored(0)
     tally, seen = Tally(session.task, session.config.batch_size), _Seen()
+    one_pass, mirrored = partial(session.answer, session.judged), mirrors(subject.config.data)
+    ask = partial(answer_at_test_time, one_pass, task=session.task, how=asked.test_time, mirrored=mirrored)
     with torch.no_grad():
-        for batch, outputs in session.answers(split):
+        for batch, outputs in session.answers(split, ask=ask):
             if seen.form is None:
                 seen.form = form_of(session.task, outputs, batch.targets, session.config.metric)
             tally.add(outputs, batch.targets, len(batch))
@@ -176,7 +180,7 @@ class _Seen:
 
 def class_names(splits: Splits, least: int) -> tuple[str, ...]:
     """The names of the classes as the data have them, or else their numbers; no fewer than there are answers."""
-    names: Sequence[str] = getattr(splits, "classes", None) or ()
+    names: Sequence[str] = splits.classes or ()
     train = splits.train
     if not names and isinstance(train, DatasetSplit):
         given = getattr(train.dataset, "classes", ())
@@ -186,7 +190,7 @@ def class_names(splits: Splits, least: int) -> tuple[str, ...]:
 
 def in_own_units(values: Tensor, splits: Splits) -> Tensor:
     """Targets, or what stands for them, as they were before they were standardised."""
-    units: Normalize | None = getattr(splits, "units", None)
+    units = splits.units
     if units is None or units.mean.numel() != 1:
         return values
     return values / units.scale.cpu().reshape(()) + units.mean.cpu().reshape(())
@@ -201,7 +205,7 @@ def _worst(session: Session, split: Split, evaluation: Evaluation, decided: _Dec
     exact = decided.form.answers != "values"
     if len(decided.said) == len(losses):
         order = [k for k in order if not exact or decided.said[k] != decided.wanted[k]]
-    files = (getattr(session.splits, "files", None) or {}).get(name, ())
+    files = session.splits.files.get(name, ())
     found = []
     for k in order[:WORST]:
         known = len(decided.said) == len(losses)
@@ -261,7 +265,7 @@ def measure_package(subject: Subject) -> Package:
         raise UserError("the model's inputs are no tensors: it can be loaded by its own code alone, from best.pt")
     targets = splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
     outputs = session.task.output_size(targets)
-    columns = getattr(splits, "columns", None)
+    columns = splits.columns
     return Package(
         target=config.model.target,
         args=dict(config.model.args),
@@ -279,7 +283,7 @@ def measure_package(subject: Subject) -> Package:
         probabilities=form.probabilities,
         classes=() if form.answers == "values" else class_names(splits, max(2, outputs or 0)),
         normalize=_scaling(train.normalize) if isinstance(train, TensorSplit) else None,
-        units=_scaling(getattr(splits, "units", None)),
+        units=_scaling(splits.units),
         columns=None if columns is None else columns.to_json(),
     )
 
