@@ -34,6 +34,16 @@ def test_the_example_of_an_own_model_and_data_runs(tmp_path):
     assert best["model"]["args"]["width"] in (32, 64)
 
 
+def test_the_example_of_loading_the_final_model_runs(tmp_path, tunekit, fast):
+    import torch
+
+    assert tunekit("train", fast, "--name", "points-001", "--epochs", "1").code == 0
+    code = re.search(r"```python\n(from tunekit\.deployed import .*?)```", README, re.S).group(1)
+    names = {"x": torch.zeros(3, 1, 8, 8, dtype=torch.uint8)}
+    exec(code, names)
+    assert names["scores"].shape == (3, 10)
+
+
 @pytest.mark.long
 def test_the_example_of_sequences_runs(tmp_path):
     for name in ("tagger.py", "tagger.yaml"):

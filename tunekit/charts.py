@@ -28,6 +28,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Points:
+    """Points by themselves; `line`: not they, but a faint line through them."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    line: bool = False
+
+
+@dataclass(frozen=True)
 class Bars:
     """A group of bars at the places 0, 1, ...; several groups of a panel stand side by side."""
 
@@ -89,7 +98,7 @@ class Tiles:
 class Panel:
     """One pair of axes and what is drawn on them."""
 
-    items: Sequence[Line | Bars | Rule | Band | Cells | Tiles]
+    items: Sequence[Line | Points | Bars | Rule | Band | Cells | Tiles]
     x: str = ""
     y: str = ""
     title: str = ""

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit.files import open_regular, read_json
-from tunekit.layout import BEST, BEST_WEIGHTS, CHECKPOINT, CONFIG, FACTS, LOCKS, METRICS, RESULT, SHARED
+from tunekit.layout import BEST, BEST_WEIGHTS, CHECKPOINT, CONFIG, FACTS, FINAL, LOCKS, METRICS, RESULT, SHARED
 from tunekit.rundir import MOST_BYTES, RUN_FORMAT, RunFolder, disk_error
 from tunekit.vocabulary import UserError
 
@@ -189,7 +189,7 @@ def _is_final(run: RunFolder, folder: Path) -> bool:
 def _left_behind(run: RunFolder) -> Iterator[Path]:
     """Files that commands leave when they are killed, and what they make again for themselves."""
     steps = [run.step_folder(step) for step in run.steps()]
-    for folder in [run.path, run.trainings, *_folders(run.trainings), *filter(_is_folder, steps)]:
+    for folder in [run.path, run.trainings, *_folders(run.trainings), *filter(_is_folder, [*steps, run.path / FINAL])]:
         yield from (path for path in _files(folder) if PART_NAME.fullmatch(path.name))
     for name, pattern in LEFTOVERS.items():
         top = run.path / name

@@ -56,7 +56,8 @@ class Subset:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """The data of a training. `seed` draws the split; `subset` and `blank` (inputs of zeros) are step 2's."""
+    """The data of a training. `seed` draws the split; `subset` and `blank` (inputs of zeros) are step 2's;
+    `with_validation`: the validation samples are trained on too, so that nothing is left to validate on."""
 
     target: str
     args: Values = field(default_factory=dict)
@@ -67,6 +68,7 @@ class DataSpec:
     seed: int = 0
     subset: Subset | None = None
     blank: bool = False
+    with_validation: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,4 +11,5 @@ CONFIG, METRICS, VALIDATIONS = "config.json", "metrics.csv", "validations.bin"  
 CHECKPOINT, BEST_WEIGHTS = "checkpoint.pt", "best.pt"
 LOCK, OWNER, LOCKS = ".lock", ".owner", ".locks"  # the run's, who holds it, and those of its trainings
 SHARED = ".data"  # data that workers map, while a command runs
+FINAL, MODEL, SCORED = "final", "model.safetensors", "scored.json"  # the final model's folder and files
 FACTS = ".facts"  # what the probe of model and data found, by fingerprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,12 +22,11 @@ from tunekit.rundir import RunDir, RunFolder
 from tunekit.runs import find_run
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, codes, get_step, step_names, steps
-from tunekit.steps.fine_run import BestRun
 from tunekit.steps.winner import Winner
 from tunekit.stopping import stopping
 from tunekit.store import Store
 from tunekit.studies import Studies, import_importance, in_one_line, quiet
-from tunekit.supervisor import Supervisor, Trained
+from tunekit.supervisor import Supervisor
 from tunekit.telling import as_path, pasted
 from tunekit.vocabulary import (
     UNKNOWN,
@@ -37,7 +36,6 @@ from tunekit.vocabulary import (
     Noted,
     StepResult,
     StorageError,
-    Training,
     UserError,
 )
 from tunekit.worker import Workspace
@@ -94,8 +92,8 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
     if options.jobs is None and options.executor != "ray":  # which knows its cluster
         trains = any(step.work == "trains" for step in walked)
         options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
-    with _owned(run, options, emit, shown) as supervisor:
-        facts = _facts(supervisor)
+    with owned(run, options, emit, shown) as supervisor:
+        facts = facts_of(supervisor)
         results = []
         for step in walked:
             if step.importance_data and run.result(step.name) is None:
@@ -148,7 +146,7 @@ def _import_early() -> None:
 
 
 @contextmanager
-def _owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Supervisor]:
+def owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Supervisor]:
     """The run under its lock, with its studies and its executor; what a killed command left behind is removed."""
     with run.lock(), quiet(), stopping(options.budget_s) as stop:
         Store(run.trainings).sweep()
@@ -176,7 +174,7 @@ def _readers(options: Options) -> int:
     return min(share, MOST_READERS) if share >= 2 else 0
 
 
-def _facts(supervisor: Supervisor) -> Facts:
+def facts_of(supervisor: Supervisor) -> Facts:
     """What is known before any step. Precision and threads are decided by the first command on a run and stay."""
     run = supervisor.run
     recipe = run.recipe
@@ -220,14 +218,14 @@ def make_context(step: Step[Any, Any], run: RunDir, facts: Facts, studies: Studi
     have tuned."""
     names = step_names()
     place = names.index(step.name)
-    recipe, earlier = _tuned(run, studies, names[:place])
+    recipe, earlier = tuned_recipe(run, studies, names[:place])
     takers = [other for other in steps() if step in other.needs]
     wanted = max((other.takes(run.recipe.settings(other.name)) for other in takers), default=0)
     following = names[place + 1] if place + 1 < len(names) else ""
     return Context(step, recipe, facts, earlier, following, wanted)
 
 
-def _tuned(run: RunDir, studies: Studies, names: Sequence[str]) -> tuple[Recipe, dict[str, Earlier]]:
+def tuned_recipe(run: RunDir, studies: Studies, names: Sequence[str]) -> tuple[Recipe, dict[str, Earlier]]:
     """The run's recipe with what these steps have tuned, and what they left. A hand-off that its step no longer knows,
     for it was changed since, is none."""
     recipe, earlier = run.recipe, {}
@@ -263,42 +261,3 @@ def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
     config = replace(best.config, lr=tuned.optimizer.lr, weight_decay=tuned.optimizer.weight_decay)
     recipe = tuned.with_training(config)
     run.write_recipe(BEST, recipe.as_dict(), comment)
-
-
-def train_final(run: RunDir, options: Options, emit: Emit, shown: str, epochs: int | None) -> Trained:
-    """Train the run's tuned values with the recipe's own schedule; the weights of the best epoch are kept.
-
-    Errors: UserError, Interrupted."""
-    with _owned(run, options, emit, shown) as supervisor:
-        recipe, earlier = _tuned(run, supervisor.studies, step_names())
-        untouched = _untouched(run, earlier) if epochs is None else None
-        if untouched is not None:
-            emit(Noted("no training was better than the model as it came, so this is the final one; --epochs trains"))
-            return untouched
-        context = Context(steps()[-1], recipe, _facts(supervisor), earlier)
-        training = final_training(context, epochs)
-        run.note(final=training.config.folder)
-        return supervisor.train(training, context)
-
-
-def _untouched(run: RunDir, earlier: Mapping[str, Earlier]) -> Trained | None:
-    """The model as it came, where the step that decides hands it on. Errors: UserError where its weights are gone."""
-    for step in steps():
-        left = earlier.get(step.name)
-        winner = step.read_handoff(left.result) if step.decides is not None and left is not None else None
-        if isinstance(winner, BestRun) and winner.untouched:
-            entry = Store(run.trainings).by_name(winner.training)
-            if entry.lacks_weights():
-                raise UserError(f"{entry.weights}: is gone; give the command of {step.name} again")
-            run.note(final=winner.training)
-            return Trained(winner.metric, winner.value, 0.0, 0, str(entry.weights))
-    return None
-
-
-def final_training(context: Context[Any], epochs: int | None) -> Training:
-    """The tuned recipe to its end, with its own schedule."""
-    passes = [step.decides(context.of(step)) for step in steps() if step.decides is not None]
-    length = epochs or max(passes)
-    until = length * context.iterations_per_epoch()
-    config = context.whole_config(context.params, length)
-    return Training(config, until, context.params, purpose="the final model")

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit.files import leads_out, read_json, read_regular
-from tunekit.layout import JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
+from tunekit.layout import FINAL, JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
 from tunekit.mending import advice
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
 from tunekit.telling import as_path, command, pasted
@@ -23,7 +23,7 @@ from tunekit.vocabulary import Finding, Remedy, StepResult, StorageError, UserEr
 RUN_FORMAT = 3
 """Of a run folder: one of another format is read, and not trained on."""
 
-OWN_KEYS = ("steps", "search", "accept")  # of a recipe, on which no training hangs
+OWN_KEYS = ("steps", "train", "search", "accept")  # of a recipe, on which no training hangs
 """Keys of a recipe that may change on a run: its trainings hang on all others."""
 
 MOST_BYTES = 500_000_000
@@ -111,6 +111,14 @@ class RunFolder:
         except ValueError:
             return None  # damaged: it is written anew from the study
         return result if result.step == step else None
+
+    def final(self) -> Mapping[str, Any]:
+        """What `train` said of the final model; empty where there is none, or what cannot be read."""
+        try:
+            told = read_json(self.path / FINAL / RESULT, MOST_BYTES)
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
 
     def manifest(self) -> dict[str, Any]:
         return read_manifest(self.path)
@@ -263,8 +271,8 @@ def with_recipe(
         if read_override(text)[0].split(".")[0] not in OWN_KEYS:
             again = command(Remedy("run", dict(map(read_override, overrides))), str(path), OWN_KEYS, RECIPE)
             raise UserError(
-                f"--set {text}: on a run only `steps`, `search` and `accept` change, for its trainings hang on the "
-                f"rest; start another run with `{again}`"
+                f"--set {text}: on a run only {', '.join(f'`{key}`' for key in OWN_KEYS)} change, for its trainings "
+                f"hang on the rest; start another run with `{again}`"
             )
     folder = code_folder(path) or folder
     if folder is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -234,10 +235,27 @@ class Entry:
         if self.weights.exists():
             return False
         rows = self.rows()
+        if self.config.data.with_validation:  # nothing to validate on: the last weights
+            return bool(rows)
         if rows and not rows["iteration"]:
             return True
         scores = rows.get(f"val_{judged_by(rows)}", ())
         return any(score is not None and math.isfinite(score) for score in scores)
+
+    def best_weights(self) -> bytes:
+        """What `weights` holds. Errors: UserError where it is gone or damaged."""
+        try:
+            data = self.weights.read_bytes()
+        except OSError as error:
+            raise UserError(f"{self.weights}: {error.strerror}; give the command of its step again") from None
+        if not is_sound(data):
+            self.weights.unlink(missing_ok=True)
+            raise UserError(f"{self.weights}: is damaged; give the same command again, and it is trained anew")
+        return data
+
+    def weights_digest(self) -> str:
+        """Of the best weights. Errors: UserError where they are gone or damaged."""
+        return hashlib.sha256(self.best_weights()).hexdigest()[:12]
 
     def metrics_bytes(self) -> int:
         path = self.path / METRICS

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tunekit.books import Books, why_unscored
+from tunekit.books import Books
 from tunekit.configuration import TrainingConfig, Values, digest
 from tunekit.executors import Event, Executor
 from tunekit.halves import by_batch
@@ -19,7 +19,6 @@ from tunekit.layout import RESULT
 from tunekit.roomwatch import RoomWatch
 from tunekit.rundir import RunDir, with_commands
 from tunekit.steps import AnyStep, Context, conclude
-from tunekit.steps.noise import best_validation
 from tunekit.steps.step import STEP_FAILED, Judgement
 from tunekit.store import Store
 from tunekit.studies import Conclusion, Studies, importance
@@ -44,17 +43,6 @@ from tunekit.worker import Workspace, is_finished, stopped_early_at
 KEPT = 5  # trainings of a step whose weights stay
 UNDECIDING = ("device", "checkpoint_bytes", "weights_bytes")  # facts on which no result depends
 ATTEMPTS = 2  # a request that failed or lost its worker is tried once more
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The final model: the metric at its best epoch, and its weights."""
-
-    metric: str
-    value: float
-    epoch: float
-    epochs: int
-    weights: str
 
 
 @dataclass
@@ -85,24 +73,15 @@ class Supervisor:
             raise UserError(f"{folder}: the answer could not be read back; give the same command again")
         return values
 
-    def train(self, request: Training, context: Context[Any]) -> Trained:
-        """One training outside the steps: the final model. Errors: UserError, Interrupted."""
+    def train(self, request: Training) -> Record:
+        """One training outside the steps, with its weights: all that stands of it, which may go on beyond the request
+        where it had been asked for more before. Errors: UserError, Interrupted."""
         self.emit(StepStarted("train"))
         self._train("train", [request])
-        self._restore_weights("train", [request.config])
-        entry = self._store.entry(request.config)
-        # The weights are those of the whole training, which may have gone on further before.
-        reached = max(request.until, entry.iterations())
-        record = self._record(replace(request, until=reached), None)
-        best = best_validation(record, context.metric, context.facts.maximize)
-        if best is None:
-            raise UserError(f"the training diverged ({why_unscored(record)}); take a smaller rate")
-        per_epoch = context.iterations_per_epoch()
-        if best[1] > request.until:
-            self._note(
-                f"this training went on to epoch {reached // per_epoch} before: the weights are those of its best epoch"
-            )
-        return Trained(context.metric, best[2], best[1] / per_epoch, reached // per_epoch, str(entry.weights))
+        self.restore_weights("train", [request.config])
+        # The weights are those of the whole training.
+        reached = max(request.until, self._store.entry(request.config).iterations())
+        return self._record(replace(request, until=reached, stop=StopRule()), None)
 
     def _train(self, step: str, requests: Sequence[Training]) -> None:
         """Trainings of which none may fail. Errors: UserError, Interrupted."""
@@ -113,7 +92,7 @@ class Supervisor:
             elif event.is_last and event.kind != "done":
                 raise UserError(event.error)
 
-    def _restore_weights(self, step: str, configs: Iterable[TrainingConfig]) -> None:
+    def restore_weights(self, step: str, configs: Iterable[TrainingConfig]) -> None:
         """Trainings whose best weights were removed, again, each as far as its rows go: the same training makes the
         same weights. Errors: UserError, Interrupted."""
         requests = []
@@ -158,7 +137,7 @@ class Supervisor:
         judgement = step.judge(context, records)
         handed_on = judgement.handoff.trainings if judgement.handoff is not None else ()
         configs = {record.request.config.folder: record.request.config for record in records}
-        self._restore_weights(step.name, [configs[name] for name in handed_on if name in configs])
+        self.restore_weights(step.name, [configs[name] for name in handed_on if name in configs])
         result = with_commands(conclude(context, judgement), self.shown)
         trained = reach(records)
         earlier = self._earlier_reach(context)
@@ -216,7 +195,7 @@ class Supervisor:
     def fingerprint(self, context: Context[Any]) -> str:
         """What a step's result depends on: equal ones need no second run."""
         recipe = self.run.recipe.as_dict()
-        for name in ("name", "device"):
+        for name in ("name", "device", "train"):
             recipe.pop(name)
         settings = recipe.pop("steps")
         names = (*context.earlier, context.step.name)

@@ -151,7 +151,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A request: run a probe on the model of this configuration as it stands at an iteration (0: fresh)."""
+    """A request: run a probe on the model of this configuration as it stands at an iteration (0: fresh), or with the
+    weights that are kept of its training (`weights`: their digest)."""
 
     probe: str
     config: TrainingConfig
@@ -161,11 +162,13 @@ class Measurement:
     _: KW_ONLY
     purpose: str
     round: int = 0
+    weights: str | None = None
 
     @property
     def goal(self) -> str:
         """What is measured, whatever it is asked for: the name under which the answer is kept."""
-        return f"{self.probe}-{self.config.key}@{self.at}-{digest(self.args, 6)}"
+        state = self.at if self.weights is None else self.weights
+        return f"{self.probe}-{self.config.key}@{state}-{digest(self.args, 6)}"
 
     @property
     def identity(self) -> str:

@@ -158,6 +158,8 @@ class Worker:
 
             bench = self._workbench(workspace)
             state = _state_at(request, entry, bench) if request.at else None
+            if request.weights is not None:
+                state = entry.best_weights()
             with threads(request.config.threads):
                 values = PROBES[request.probe](Subject(request.config, bench, state, request.args))
             entry.save_measurement(request.goal, values.to_json())
@@ -316,6 +318,8 @@ class _Writer:
             self.entry.append_validation(one.sample_losses, one.sample_scores, one.halves, validation=number)
         rows = [row for chunk in unsaved.chunks for row in chunk.rows]
         size = self.entry.append(self.metric, rows, unsaved.metrics_bytes)
+        if not self.session.validates and not self.session.dead:
+            unsaved.best_weights = self.session.weights()  # none is known to be better than the last
         if unsaved.best_weights is not None:
             self.entry.save(BEST_WEIGHTS, unsaved.best_weights)
         if self.session.dead:

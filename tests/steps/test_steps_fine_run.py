@@ -7,7 +7,8 @@ from hand_made import carry_out, codes, context_of, exploding, failed, falling, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunekit.pipeline import final_training
+from tunekit.final import Asked, final_training
+from tunekit.final.candidates import with_asked
 from tunekit.steps import fine_run
 from tunekit.vocabulary import Remedy, UserError
 
@@ -78,8 +79,9 @@ class TestPlan:
     def test_the_final_training_is_as_long_as_those_runs(self):
         cells = left("coarse-grid", GRID["coarse-grid"])
         context = replace(context_of("diagnose", steps={"fine-run": {"epochs": 4}}), earlier={"coarse-grid": cells})
-        assert final_training(context, None).until == 100
-        assert final_training(context, 7).until == 140
+        assert final_training(context).until == 100
+        asked = replace(context, recipe=with_asked(context.recipe, Asked(epochs=7)))
+        assert final_training(asked).until == 140
 
     def test_the_weights_of_the_winner_are_the_first_that_stay(self):
         """Equal in the metric, told apart by the loss, as the winner is."""

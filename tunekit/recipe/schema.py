@@ -136,6 +136,16 @@ class Schedule(_Model):
         return self
 
 
+class Train(_Model):
+    """The final model. `patience` and `min_delta` stop it early, as a fine run's."""
+
+    epochs: int | None = Field(None, gt=0, le=10**6)  # None: as the fine run
+    patience: int | None = Field(None, gt=0, le=10**6)
+    min_delta: float = Field(0.0, ge=0, le=LARGEST)
+    with_validation: bool = False
+    test_time: Literal["single", "five-crop"] = "single"
+
+
 def _long_form(key: str) -> BeforeValidator:
     """`loss: auto` means `loss: {target: auto}`; anything but text goes through as it is."""
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
@@ -155,7 +165,7 @@ def _not_searched(path: str) -> str:
         return "rates and weight decays have axes of their own (steps.coarse-grid)"
     if (first == "data" and not path.startswith("data.augment")) or first in ("task", "metric"):
         return "values on other data, or by another metric, cannot be compared"
-    if first in ("name", "seed", "device", "precision", "threads", "steps", "search", "accept"):
+    if first in ("name", "seed", "device", "precision", "threads", "steps", "train", "search", "accept"):
         return "it is one for the whole run"
     return ""
 
@@ -179,6 +189,7 @@ class Recipe(_Model):
     threads: Annotated[int | None, _auto] = Field(None, gt=0, le=MOST_THREADS)  # None: decided by the size of the model
     seed: int = Field(0, ge=0, lt=2**31)
     steps: StepSettings = StepSettings()
+    train: Train = Train()
     search: dict[str, list[Any]] = {}
     accept: list[str] = []  # codes whose findings are notes
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.charts import Band, Bars, Cells, Colour, Figure, Line, Panel, Picture, Rule, Tiles
+from tunekit.charts import Band, Bars, Cells, Colour, Figure, Line, Panel, Picture, Points, Rule, Tiles
 from tunekit.logs.log import Array
 from tunekit.rundir import RunFolder, write_atomically
 from tunekit.vocabulary import Event, StepFinished
@@ -122,6 +122,8 @@ def _panel(axes: Axes, panel: Panel) -> None:
     for item in panel.items:
         if isinstance(item, Line):
             _line(axes, item)
+        elif isinstance(item, Points):
+            axes.plot(item.x, item.y, ":" if item.line else ".", color="black" if item.line else None, alpha=0.6)
         elif isinstance(item, Bars):
             _bars(axes, item, groups.index(item), len(groups))
         elif isinstance(item, Rule):

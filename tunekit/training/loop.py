@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from operator import itemgetter
 
 import torch
@@ -160,9 +160,14 @@ class Session:
         """Optimizer steps in a pass: whole batches only, at least one."""
         train = self.splits.train
         if isinstance(train, LoaderSplit) and isinstance(train.loader, Sized):
-            with suppress(TypeError):  # a loader over a stream has a length only where the stream has one
+            with suppress(TypeError):  # a loader asks its dataset, and a stream has no length
                 return len(train.loader)
         return max(1, len(train) // self.config.batch_size)
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are samples to validate on that are not trained on."""
+        return not self.config.data.with_validation
 
     @property
     def validation_every(self) -> int:
@@ -257,7 +262,7 @@ class Session:
             put_back(before)  # else what an iteration computes would depend on where the training was taken up
             closes = self.iteration % self.validation_every == 0
             if closes or self.iteration % FETCH == 0 or self.iteration == until:
-                chunk = self._fetch(pending, closes)
+                chunk = self._fetch(pending, closes and self.validates)
                 put_back(before)
                 self.whole = True
                 return chunk
@@ -348,6 +353,11 @@ class Session:
         scores: list[float | None] = self.task.metric.ratio(top, bottom).float().tolist()
         return scores
 
+    @property
+    def judged(self) -> nn.Module:
+        """What validation sees: the model, or its average where there is one."""
+        return self.model if self.averaged is None else self.averaged
+
     @torch.no_grad()
     def evaluate(self, split: Split | None = None, model: nn.Module | None = None) -> Evaluation:
         """Loss and metric over the validation split (or another), with the averaged weights where there are some (or
@@ -361,16 +371,19 @@ class Session:
         return tally.evaluation()
 
     @torch.no_grad()
-    def answers(self, split: Split, model: nn.Module | None = None) -> Iterator[tuple[Batch, Outputs]]:
+    def answers(
+        self, split: Split, model: nn.Module | None = None, ask: Callable[[Batch], Outputs] | None = None
+    ) -> Iterator[tuple[Batch, Outputs]]:
         """The batches of a split on the device, and what the model (or its average) gives of each in eval mode, with no
-        more at once than a training batch holds."""
-        if model is None:
-            model = self.model if self.averaged is None else self.averaged
+        more at once than a training batch holds. `ask`: how a batch is asked about, if not in a single pass."""
+        model = self.judged if model is None else model
         with evaluation_weights(self):
             model.eval()
-            yield from self._answers(split, model)
+            yield from self._answers(split, model, ask or partial(self.answer, model))
 
-    def _answers(self, split: Split, model: nn.Module) -> Iterator[tuple[Batch, Outputs]]:
+    def _answers(
+        self, split: Split, model: nn.Module, ask: Callable[[Batch], Outputs]
+    ) -> Iterator[tuple[Batch, Outputs]]:
         first = True
         for batch in self.in_batches(split):
             batch = batch.to(self.device)
@@ -378,11 +391,11 @@ class Session:
                 # In each validation anew: torch computes some layers otherwise where hooks are on them, and a training
                 # that was taken up again has to see the same numbers.
                 with largest_output(model) as largest:
-                    outputs = self.answer(model, batch)
+                    outputs = ask(batch)
                 self._at_once = self._room(outputs, batch, largest[0])
                 first = False
             else:
-                outputs = self.answer(model, batch)
+                outputs = ask(batch)
             yield batch, outputs
             del outputs
 
@@ -430,6 +443,17 @@ class Session:
         with evaluation_weights(self):
             torch.save({"iteration": self.iteration, "model": model.state_dict()}, buffer)
         return buffer.getvalue()
+
+    def load_weights(self, data: bytes) -> None:
+        """Take the weights that `weights()` gave. Errors: UserError where they are of another model."""
+        model = self.model if self.averaged is None else self.averaged.module
+        try:
+            content = torch.load(io.BytesIO(data), map_location=self.device, weights_only=True)
+            model.load_state_dict(content["model"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise UserError(f"weights: do not fit the model: {str(error).splitlines()[0]}") from None
 
     def restore(self, state: bytes) -> None:
         """Go on from `state()`. Errors: UserError where this version of torch cannot read it, or where it belongs to

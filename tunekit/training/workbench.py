@@ -12,6 +12,7 @@ from torch import nn
 
 from tunekit.configuration import DataSpec, TrainingConfig, digest
 from tunekit.training.data import Batch, Splits
+from tunekit.training.joining import with_validation
 from tunekit.training.models import build_model
 from tunekit.training.sources import moved, read_splits, reduced
 from tunekit.vocabulary import UserError
@@ -53,11 +54,12 @@ class Workbench:
         whether all of them are asked for or the few of step 2. Errors: UserError."""
         device = device or self.device
         data = replace(config.data, augment=(), augment_strength=1.0)
-        whole = replace(data, subset=None, blank=False)
+        whole = replace(data, subset=None, blank=False, with_validation=False)
 
         def read() -> Splits:
             key = digest([asdict(whole), dict(config.sources)])
-            return self._whole.get(key, lambda: self._load(whole, key, self.folder))
+            splits = self._whole.get(key, lambda: self._load(whole, key, self.folder))
+            return with_validation(splits) if data.with_validation else splits
 
         key = digest([asdict(data), dict(config.sources), str(device)])
         return self._asked.get(key, lambda: moved(reduced(read(), data), device))

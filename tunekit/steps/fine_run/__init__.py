@@ -17,6 +17,7 @@ from tunekit.steps.estimate import Estimate, counting_error, cross_fitted, stand
 from tunekit.steps.fine_run.findings import (
     CODES,
     averaging,
+    averaging_told,
     edges,
     findings_on_diverged,
     findings_on_runs,
@@ -44,7 +45,7 @@ from tunekit.steps.step import Judgement, Step
 from tunekit.steps.winner import Winner
 from tunekit.vocabulary import Record, StepResult, UserError
 
-__all__ = ["STEP", "BestRun", "FineRun", "objective", "plan", "space"]
+__all__ = ["STEP", "BestRun", "FineRun", "averaging_told", "objective", "plan", "space"]
 
 
 @dataclass(frozen=True)

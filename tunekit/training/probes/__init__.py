@@ -8,6 +8,7 @@ from tunekit.jsondata import JsonData
 from tunekit.training.probes.chance import measure_chance, measure_untouched
 from tunekit.training.probes.dataset import measure_data
 from tunekit.training.probes.describe import describe
+from tunekit.training.probes.final import measure_package, measure_split
 from tunekit.training.probes.initial import measure_initial
 from tunekit.training.probes.subject import Subject
 from tunekit.training.probes.tiny import measure_tiny_set, measure_tiny_trained
@@ -24,5 +25,7 @@ PROBES: Mapping[str, Callable[[Subject], JsonData]] = {
     "tiny-trained": measure_tiny_trained,
     "chance": measure_chance,
     "untouched": measure_untouched,
+    "split": measure_split,
+    "package": measure_package,
 }
 """Name of a probe -> function that measures a subject, giving a dataclass of tunekit/measured.py."""

@@ -1,0 +1,184 @@
+"""Predictions for files: pictures, tables, arrays and the run's own samples; and the model that is loaded by itself."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tunekit.deployed import load_model
+from tunekit.store import Store
+from tunekit.training.loop import Session
+from tunekit.training.workbench import Workbench
+from tunekit.vocabulary import UserError
+
+RUN = "runs/points-001"
+
+
+def kept(told):
+    path = Path(told["weights"]).parent
+    return Store(path.parent).by_name(path.name)
+
+
+class TestLoaded:
+    def test_it_takes_what_the_data_give_and_answers_as_the_model_in_training(self, tunekit, fast, tmp_path):
+        done = tunekit("train", fast, "--epochs", "2", "--json", "--set", "model.args.batch_norm=true")
+        told = json.loads(done.out)
+        entry = kept(told)
+        session = Session(entry.config, Workbench(tmp_path, torch.device("cpu")))
+        session.load_weights(entry.best_weights())
+        session.model.eval()
+        val = session.splits.val
+        with torch.no_grad():
+            wanted = session.answer(session.model, val.batch(torch.arange(50)))
+            model = load_model(tmp_path / "runs" / "fast-001")
+            assert not model.training
+            raw = val.stored.args[0][:50]
+            assert raw.dtype == torch.uint8
+            torch.testing.assert_close(model(raw), wanted)
+            torch.testing.assert_close(model(raw.float()), wanted)
+        assert model.classes == tuple("0123456789")
+
+    def test_a_file_by_itself_is_enough_and_holds_the_recipe(self, tunekit, fast, tmp_path):
+        tunekit("train", fast, "--epochs", "1")
+        file = tmp_path / "elsewhere.safetensors"
+        shutil.copy("runs/fast-001/final/model.safetensors", file)
+        shutil.rmtree("runs")
+        x = torch.zeros(2, 1, 8, 8)
+        assert load_model(file)(x).shape == (2, 10)
+        from safetensors import safe_open
+
+        with safe_open(file, "pt") as opened:
+            assert json.loads(opened.metadata()["recipe"])["name"] == "fast"
+
+    def test_numbers_come_in_the_targets_own_units(self, tunekit, tmp_path):
+        draw = np.random.default_rng(0)
+        x = draw.normal(size=(300, 3)).astype(np.float32)
+        np.savez(
+            "data.npz", x=x, y=(1000 + 50 * x[:, 0]).astype(np.float32), x_test=x[:60], y_test=1000 + 50 * x[:60, 0]
+        )
+        Path("units.yaml").write_text(
+            "name: units\ntask: regression\nmodel: {target: mlp, args: {hidden: [32]}}\noptimizer: {lr: 1e-2}\n"
+            "data: {target: arrays, args: {path: data.npz, standardize: true, standardize_target: true}}\n"
+        )
+        told = json.loads(tunekit("train", "units.yaml", "--epochs", "30", "--json").out)
+        said = load_model("runs/units-001")(torch.from_numpy(x[:60])).detach().numpy().ravel()
+        assert np.abs(said - (1000 + 50 * x[:60, 0])).mean() < 10
+        np.savez("new.npz", x=x[:5])
+        done = tunekit("predict", "runs/units-001", "new.npz", "--json")
+        rows = json.loads(done.out)["predictions"]
+        assert [row["prediction"] for row in rows] == pytest.approx(said[:5], rel=1e-5)
+        assert told["worst"][0]["true"] > 500
+
+    def test_what_is_no_model_is_refused_in_a_line(self, tmp_path):
+        with pytest.raises(UserError, match="tunekit train"):
+            load_model(tmp_path)
+        (tmp_path / "x.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+        with pytest.raises(UserError, match="is no model of tunekit"):
+            load_model(tmp_path / "x.safetensors")
+
+
+class TestPredict:
+    def test_arrays_and_tables_of_numbers_and_a_bad_file_among_them(self, points, tunekit, tmp_path):
+        points("--epochs", "4")
+        import points as module
+
+        x, _ = module.clouds(7, 9)
+        np.savez(tmp_path / "new.npz", x=x.numpy())
+        np.savetxt(tmp_path / "new.csv", x.numpy(), delimiter=",", header="a,b", comments="")
+        (tmp_path / "bad.npz").write_bytes(b"no archive")
+        np.savez(tmp_path / "wide.npz", x=np.zeros((2, 5), np.float32))
+        done = tunekit("predict", RUN, "new.npz", "bad.npz", "wide.npz", "gone.npz", "new.csv", "--json")
+        assert done.code == 2, done.err
+        told = json.loads(done.out)
+        scores = load_model(RUN)(x).detach()
+        wanted = [str(k) for k in scores.argmax(1).tolist()]
+        assert [row["class"] for row in told["predictions"]] == wanted * 2
+        sure = scores.softmax(1).max(1).values.tolist()
+        assert [row["probability"] for row in told["predictions"][:7]] == pytest.approx(sure, rel=1e-5)
+        assert [row["row"] for row in told["predictions"]] == [*range(7)] * 2
+        assert len(told["faults"]) == 3
+        errors = done.err.strip().splitlines()
+        assert len(errors) == 3
+        assert all(name in line for name, line in zip(("bad", "wide", "gone"), errors, strict=True))
+
+    def test_sound_files_end_well_as_a_table_or_a_csv(self, points, tunekit, tmp_path):
+        points("--epochs", "1")
+        np.save(tmp_path / "one.npy", np.zeros((3, 2), np.float32))
+        done = tunekit("predict", RUN, "one.npy")
+        assert done.code == 0
+        assert done.out.splitlines()[0].split() == ["file", "row", "class", "probability"]
+        assert tunekit("predict", RUN, "one.npy", "--out", "said.csv").code == 0
+        rows = list(csv.DictReader(io.StringIO(Path("said.csv").read_text())))
+        assert [row["row"] for row in rows] == ["0", "1", "2"]
+
+    def test_the_runs_own_samples(self, points, tunekit):
+        points("--epochs", "1")
+        told = json.loads(tunekit("predict", RUN, "--split", "test", "--json").out)
+        assert len(told["predictions"]) == 40
+        done = tunekit("predict", RUN)
+        assert done.code == 2
+        assert "--split" in done.err
+
+    def test_without_a_final_model_the_command_that_makes_it_is_said(self, tunekit, fast):
+        tunekit("check-init-loss", fast)
+        done = tunekit("predict", "runs/fast-001", "--split", "val")
+        assert done.code == 2
+        assert "tunekit train" in done.err
+
+    def test_questions_of_several_labels_have_a_column_each(self, points, tunekit, tmp_path):
+        points("--epochs", "5", data="points:labels", text="task: multilabel", model="{target: mlp}")
+        np.save(tmp_path / "x.npy", np.array([[3.0, -3.0]], np.float32))
+        [row] = json.loads(tunekit("predict", RUN, "x.npy", "--json").out)["predictions"]
+        assert row["probability 0"] > 0.5 > row["probability 1"]
+        assert row["class"] == "0"
+
+    def test_pictures_of_a_folder_with_classes_by_their_names(self, tunekit, tmp_path):
+        draw = np.random.default_rng(0)
+        for name, colour in (("cat", (220, 40, 40)), ("dog", (40, 40, 220))):
+            (tmp_path / "pets" / name).mkdir(parents=True)
+            for k in range(12):
+                pixels = np.clip(np.array(colour) + draw.normal(0, 10, (10, 12, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{k}.png")
+        Path("pets.yaml").write_text(
+            "name: pets\ndata: {target: image-folder, args: {path: pets, size: 8}}\nmodel: {target: mlp}\n"
+            "batch_size: 8\noptimizer: {lr: 1e-2}\n"
+        )
+        told = json.loads(tunekit("train", "pets.yaml", "--epochs", "6", "--json").out)
+        assert told["confusion"]["classes"] == ["cat", "dog"]
+        (tmp_path / "new").mkdir()
+        for k, colour in enumerate([(40, 40, 220), (220, 40, 40)]):
+            Image.new("RGB", (30, 20), colour).save(tmp_path / "new" / f"{k}.png")
+        (tmp_path / "new" / "9.jpg").write_bytes(b"no picture")
+        done = tunekit("predict", "runs/pets-001", "new", "--json")
+        found = json.loads(done.out)
+        assert done.code == 2
+        assert [Path(row["file"]).name for row in found["predictions"]] == ["0.png", "1.png"]
+        assert [row["class"] for row in found["predictions"]] == ["dog", "cat"]
+        assert len(found["faults"]) == 1
+        assert "9.jpg" in found["faults"][0]
+
+    def test_a_table_with_texts_and_gaps_is_read_as_in_training(self, tunekit, tmp_path):
+        draw = np.random.default_rng(0)
+        lines = ["size,colour,kind"]
+        for k in range(120):
+            size, answer = "" if k % 10 == 0 else round(draw.normal(), 3), ("yes", "no")[k % 2]
+            lines.append(f"{size},{('red', 'blue')[k % 2]},{answer}")
+        Path("table.csv").write_text("\n".join(lines) + "\n")
+        Path("table.yaml").write_text(
+            "name: table\ndata: {target: table, args: {path: table.csv, target: kind}}\nmodel: {target: mlp}\n"
+            "batch_size: 16\noptimizer: {lr: 1e-2}\n"
+        )
+        assert tunekit("train", "table.yaml", "--epochs", "8").code == 0
+        Path("new.csv").write_text("colour,size\nblue,0.5\nred,\n")
+        Path("other.csv").write_text("colour\nblue\n")
+        done = tunekit("predict", "runs/table-001", "new.csv", "other.csv", "--json")
+        found = json.loads(done.out)
+        assert [row["class"] for row in found["predictions"]] == ["no", "yes"]
+        assert done.code == 2
+        assert "no column 'size'" in found["faults"][0]

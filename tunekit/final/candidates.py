@@ -1,0 +1,177 @@
+"""Which model is the final one: a training to its end with a decaying schedule, what the fine run handed on, or the
+better of both trained on validation's samples too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tunekit.final.result import Origin
+from tunekit.rundir import RunDir
+from tunekit.steps import Context, Earlier, steps
+from tunekit.steps.fine_run import BestRun, averaging_told
+from tunekit.steps.noise import best_validation, diverged
+from tunekit.store import Entry, Store
+from tunekit.supervisor import Supervisor
+from tunekit.vocabulary import RAW, Noted, Record, StopRule, Training, UserError
+
+if TYPE_CHECKING:
+    from tunekit.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks of this training beside the recipe's `train`; None: as there."""
+
+    epochs: int | None = None
+    patience: int | None = None
+    with_validation: bool | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may be the final one. `value`: of its best validation, None where it validated on nothing;
+    `told`: what a person should know of it."""
+
+    origin: Origin
+    entry: Entry
+    value: float | None
+    epoch: float
+    epochs: float
+    told: tuple[str, ...] = ()
+
+
+def with_asked(recipe: Recipe, asked: Asked) -> Recipe:
+    """The recipe with what a person asks of this training alone."""
+    values = {f"train.{name}": value for name, value in vars(asked).items() if value is not None}
+    return recipe.with_values(values) if values else recipe
+
+
+def final_training(context: Context[Any]) -> Training:
+    """The tuned recipe to its end, with its own schedule."""
+    asked = context.recipe.train
+    passes = [step.decides(context.of(step)) for step in steps() if step.decides is not None]
+    length = asked.epochs or max(passes)
+    stop = StopRule(patience=asked.patience, min_delta=asked.min_delta, maximize=context.facts.maximize)
+    config = context.whole_config(context.params, length)
+    until = length * context.iterations_per_epoch()
+    return Training(config, until, context.params, stop, purpose="the final model")
+
+
+def of_fine_run(run: RunDir, supervisor: Supervisor, context: Context[Any]) -> Candidate | None:
+    """What the step that decides hands on, with its weights; None where there is nothing, or on other data."""
+    best = _best_run(context.earlier)
+    if best is None:
+        return None
+    try:
+        entry = Store(run.trainings).by_name(best.training)
+    except UserError as error:
+        supervisor.emit(Noted(str(error)))
+        return None
+    if dict(entry.config.sources) != dict(context.facts.sources) and not best.untouched:
+        supervisor.emit(Noted("data or code changed since the fine run: its model is not compared with"))
+        return None
+    supervisor.restore_weights("train", [entry.config])
+    if entry.lacks_weights():
+        return None
+    epochs = best.iterations / context.iterations_per_epoch(best.values)
+    return Candidate("untouched" if best.untouched else "fine-run", entry, best.value, best.epoch, epochs)
+
+
+def _best_run(earlier: Mapping[str, Earlier]) -> BestRun | None:
+    for step in steps():
+        left = earlier.get(step.name)
+        winner = step.read_handoff(left.result) if step.decides is not None and left is not None else None
+        if isinstance(winner, BestRun):
+            return winner
+    return None
+
+
+def chosen(supervisor: Supervisor, context: Context[Any], fine: Candidate | None) -> Candidate:
+    """The better of the final training and what the fine run handed on, and by how much."""
+    if fine is not None and fine.origin == "untouched" and context.recipe.train.epochs is None:
+        return replace(
+            fine,
+            told=("no training was better than the model as it came, so this is the final one; --epochs trains",),
+        )
+    own = _trained(supervisor, context, fine is not None)
+    if own is None:
+        assert fine is not None
+        return replace(fine, told=("the final training diverged: the fine run's weights are kept",))
+    if fine is None or fine.value is None or own.value is None:
+        return own
+    name, verb = ("the model as it came", "is") if fine.origin == "untouched" else ("the fine run's weights", "are")
+    values = f"{context.metric_text(own.value)} of this training against {context.metric_text(fine.value)} of {name}"
+    if own.value == fine.value:
+        return replace(own, told=(*own.told, f"{context.metric} {values}: this one is no worse, and is kept"))
+    if (own.value > fine.value) == context.facts.maximize:
+        return replace(own, told=(*own.told, f"{context.metric} {values}: this one is better, and is kept"))
+    return replace(fine, told=(*own.told, f"{context.metric} {values}: {name} {verb} better and kept"))
+
+
+def _trained(supervisor: Supervisor, context: Context[Any], may_fail: bool) -> Candidate | None:
+    """The final training. None where it diverged and that may be. Errors: UserError."""
+    request = final_training(context)
+    supervisor.run.note(final=request.config.folder)
+    record = supervisor.train(request)
+    best = best_validation(record, context.metric, context.facts.maximize)
+    if best is None:
+        if may_fail:
+            return None
+        why = diverged(record)
+        told = "no validation has a finite value" if why is None else f"at iteration {why}"
+        raise UserError(f"the training diverged ({told}); take a smaller rate")
+    per_epoch = context.iterations_per_epoch()
+    told_lines = [*_told_of_end(context, request, record, best), *_told_of_average(context, record, best)]
+    entry = Store(supervisor.run.trainings).entry(request.config)
+    return Candidate("train", entry, best[2], best[1] / per_epoch, record.iterations / per_epoch, tuple(told_lines))
+
+
+def _told_of_end(context: Context[Any], request: Training, record: Record, best: tuple[int, int, float]) -> list[str]:
+    per_epoch = context.iterations_per_epoch()
+    index = request.stop.stale_at(record.rows.get(context.metric, ()))
+    if index is not None and index + 1 < request.until and best[1] <= index + 1:
+        end, asked = (index + 1) / per_epoch, request.until // per_epoch
+        return [f"stopped early at epoch {end:g} of {asked}: {request.stop.patience} validations were no better"]
+    if best[1] > request.until:
+        reached = record.iterations // per_epoch
+        return [f"this training went on to epoch {reached} before: the weights are those of its best epoch"]
+    return []
+
+
+def _told_of_average(context: Context[Any], record: Record, best: tuple[int, int, float]) -> list[str]:
+    raw = dict(record.validations(f"{RAW}{context.metric}")).get(best[1])
+    return [] if raw is None else [f"averaged, {averaging_told(context, best[2], raw)}"]
+
+
+def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candidate) -> Candidate:
+    """The better model's training once more, on validation's samples too, up to its best epoch: nothing is left to tell
+    which epoch is the best, so it is the last."""
+    if best.origin == "untouched":
+        return replace(best, told=(*best.told, "validation's samples are not trained on: nothing was trained"))
+    config = best.entry.config
+    facts = context.facts
+    alone = max(1, facts.n_train // config.batch_size)
+    both = max(1, (facts.n_train + facts.n_val) // config.batch_size)
+    args = dict(config.schedule.args)
+    if "total" in args:
+        args["total"] = round(args["total"] * both / alone)
+    joined = replace(
+        config, data=replace(config.data, with_validation=True), schedule=replace(config.schedule, args=args)
+    )
+    request = Training(joined, round(best.epoch * both), {}, purpose="the final model, on validation too")
+    supervisor.run.note(final=joined.folder)
+    record = supervisor.train(request)
+    entry = Store(supervisor.run.trainings).entry(joined)
+    if diverged(record) is not None or entry.lacks_weights():
+        told = "on training and validation samples together it diverged: the model before is kept"
+        return replace(best, told=(*best.told, told))
+    if config.schedule.name == "plateau":
+        supervisor.emit(Noted("without validation a plateau is not seen: the rate stays"))
+    told = (
+        f"then trained on training and validation samples, {facts.n_train + facts.n_val:,} in all, for the "
+        f"{best.epoch:g} epochs that were best before: no validation is left, so it is the last weights, and the value "
+        "is that of the training before"
+    )
+    return Candidate("train + validation", entry, best.value, best.epoch, best.epoch, (*best.told, told))

@@ -1,0 +1,116 @@
+"""What a final model came to: as JSON, and in lines for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tunekit.configuration import Values
+from tunekit.jsondata import JsonData
+from tunekit.measured import SplitScored
+
+Origin = Literal["train", "fine-run", "untouched", "train + validation"]
+
+
+@dataclass(frozen=True)
+class Looks(JsonData):
+    """How often the test split was scored in this run, and how many models were."""
+
+    looks: int = 0
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FinalModel:
+    """`model`: the safetensors file, None where its inputs are no tensors; `scored`: on the test split or, where there
+    is none, on validation."""
+
+    origin: Origin
+    metric: str
+    value: float | None
+    epoch: float
+    epochs: float
+    weights: str
+    model: str | None
+    told: tuple[str, ...]
+    on: Literal["test", "val"]
+    scored: SplitScored
+    looks: Looks
+    test_time: str = "single"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `--json` prints it and final/result.json holds it."""
+        scored = self.scored
+        own: dict[str, Any] = {"from": self.origin, "metric": self.metric, "value": self.value, "epoch": self.epoch}
+        own |= {"epochs": self.epochs, "weights": self.weights, "model": self.model, "notes": list(self.told)}
+        own["test"] = self._test() if self.on == "test" else None
+        own["scored_on"] = {"test": "test", "val": "validation"}[self.on] if scored.samples else None
+        if scored.confusion:
+            own["confusion"] = {"classes": list(scored.classes), "counts": [list(row) for row in scored.confusion]}
+        own["worst"] = [_without_picture(one.to_json()) for one in scored.worst]
+        return own
+
+    def _test(self) -> dict[str, Any]:
+        scored = self.scored
+        told: dict[str, Any] = {"n": scored.samples, scored.metric: scored.value, "loss": scored.loss}
+        told |= {"interval": None if scored.interval is None else list(scored.interval), "method": scored.how}
+        if scored.errors is not None:
+            told |= {"errors": scored.errors}
+            if scored.answers != scored.samples:
+                told |= {"answers": scored.answers}
+        if self.test_time != "single":
+            told |= {"test_time": self.test_time}
+        return {**told, "looks": self.looks.looks, "models": len(self.looks.models)}
+
+
+def _without_picture(mistake: Values) -> dict[str, Any]:
+    return {name: value for name, value in mistake.items() if name != "picture"}
+
+
+def summary(final: FinalModel) -> str:
+    """The final model in one sentence."""
+    value = "" if final.value is None else f"{final.metric} {_number(final.value, final.scored.share)} "
+    test = f"; test split: {_text(final.scored)}" if final.on == "test" else "; no test split"
+    return f"{value}at epoch {final.epoch:g} of {final.epochs:g}, from {final.origin}{test}"
+
+
+def told(final: FinalModel, shown: str) -> list[str]:
+    """The final model in lines for a person. `shown`: the run as it is typed."""
+    text = _text(final.scored)
+    value = "" if final.value is None else f"{final.metric} {_number(final.value, final.scored.share)} "
+    lines = [f"{value}at epoch {final.epoch:g} of {final.epochs:g}; weights in {final.weights}"]
+    lines += [f"note: {line}" for line in final.told]
+    if final.on == "test":
+        lines.append(f"test split: {text}")
+        lines += [f"note: {line}" for line in _told_of_looks(final.looks)]
+    else:
+        lines.append("the data have no test split: nothing is scored that had no part in the choice")
+        if final.scored.samples:
+            lines.append(f"validation, by which it was chosen: {text}")
+    if final.model is not None:
+        lines.append(f"{final.model} holds it; next: tunekit predict {shown} FILES")
+    return lines
+
+
+def _told_of_looks(looks: Looks) -> list[str]:
+    if looks.looks < 2:
+        return []
+    if len(looks.models) == 1:
+        return [f"this is look {looks.looks} at the test split, at the same weights as before"]
+    return [
+        f"this is look {looks.looks} at the test split, and it saw {len(looks.models)} models: one that is chosen by "
+        "such looks is better on it than on new samples"
+    ]
+
+
+def _text(scored: SplitScored) -> str:
+    value = f"{scored.metric} {_number(scored.value, scored.share)}"
+    if scored.interval is not None:
+        low, high = (_number(one, scored.share) for one in scored.interval)
+        value += f", between {low} and {high} ({scored.how})"
+    wrong = "" if scored.errors is None else f"{scored.errors:,} of {scored.answers:,} wrong, "
+    return f"{wrong}{value}, over {scored.samples:,} samples"
+
+
+def _number(value: float, share: bool) -> str:
+    return f"{100 * value:.2f} %" if share else f"{value:.4g}"

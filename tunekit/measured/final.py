@@ -1,0 +1,99 @@
+"""The final model on a split, and what it takes to build it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tunekit.jsondata import JsonData
+
+Answers = Literal["classes", "decision", "labels", "values"]
+"""What outputs say of a sample: one of several classes, yes or no, several of these, or numbers."""
+
+
+@dataclass(frozen=True)
+class SplitArgs(JsonData):
+    """What the probe `split` is asked: which samples, and in how many passes."""
+
+    split: Literal["test", "val"]
+    test_time: str = "single"
+
+
+@dataclass(frozen=True)
+class Mistake(JsonData):
+    """A sample with a high loss. `true` and `predicted`: classes by number, or numbers; `probability`: of what is
+    predicted; `picture`: a PNG in base64, "" where the inputs are no pictures."""
+
+    sample: int  # its place in the split
+    loss: float
+    true: float | None
+    predicted: float | None
+    probability: float | None = None
+    name: str = ""  # of its file, or its row
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class SplitScored(JsonData):
+    """The model on all samples of a split (probe `split`); `samples` 0: there is no such split.
+
+    `interval`: about 95 % for the metric, None where it cannot be said; `how` it was found. `errors`: wrong answers of
+    `answers` in all, where answers are right or wrong. `confusion`: samples by true class (rows) and by predicted one.
+    `true` and `predicted`: of at most POINTS samples, where answers are single numbers, in the targets' own units.
+    """
+
+    samples: int
+    metric: str = ""
+    value: float = 0.0
+    loss: float = 0.0
+    share: bool = False
+    interval: tuple[float, float] | None = None
+    how: str = ""
+    errors: int | None = None
+    answers: int | None = None
+    classes: tuple[str, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    true: tuple[float, ...] = ()
+    predicted: tuple[float, ...] = ()
+    worst: tuple[Mistake, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scaling(JsonData):
+    """Standardisation, (x - mean) * scale, each number of a tensor of this shape."""
+
+    shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Input(JsonData):
+    """An input of the model: its name where it is called by one, the shape of one sample, torch's name of its type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Package(JsonData):
+    """What a model must be built with (probe `package`). `inputs` as the data give them, before standardisation;
+    `columns`: how a table's cells become inputs; `axis`: along which classes lie; `probabilities`: outputs are some
+    already, and no scores."""
+
+    target: str
+    args: Any
+    outputs: int | None
+    seed: int
+    inputs: tuple[Input, ...]
+    answers: Answers
+    source: str
+    source_args: Any = field(default_factory=dict)
+    channels_last: bool = False
+    axis: int = 1
+    probabilities: bool = False
+    classes: tuple[str, ...] = ()
+    normalize: Scaling | None = None
+    units: Scaling | None = None
+    columns: Any = None

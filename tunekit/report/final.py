@@ -1,0 +1,114 @@
+"""Figures of a final model, from what was measured of it: which class is taken for which, or how far numbers are off;
+and a sheet of the worst mistakes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunekit.charts import Cells, Figure, Panel, Points, Rule
+from tunekit.layout import FINAL
+from tunekit.measured import Mistake, SplitScored
+from tunekit.report.figures import DPI, draw, import_plainly
+from tunekit.rundir import RunFolder, write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Sheet
+
+CONFUSION, RESIDUALS, WORST = "confusion.png", "residuals.png", "worst.png"
+NAMED = {"test": "test split", "val": "validation"}
+WORDS = 25  # classes up to which each cell has its number
+ACROSS = 5  # pictures in a row of the sheet
+
+
+def write_figures(run: RunFolder, scored: SplitScored, on: str) -> list[Path]:
+    """Draw what there is into the run's folder; what is of an earlier model goes. Returns what was written."""
+    folder = run.path / FINAL
+    pictures = {CONFUSION: confusion(scored, on), RESIDUALS: residuals(scored, on), WORST: None}
+    written = []
+    for name, figure in pictures.items():
+        data = draw(figure) if figure is not None else worst(scored) if name == WORST else None
+        if data is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_atomically(folder / name, data)
+            written.append(folder / name)
+    return written
+
+
+def confusion(scored: SplitScored, on: str) -> Figure | None:
+    """True classes by predicted ones, coloured by the share of each true class, with counts."""
+    if not scored.confusion:
+        return None
+    totals = [max(1, sum(row)) for row in scored.confusion]
+    shares = [[count / total for count in row] for row, total in zip(scored.confusion, totals, strict=True)]
+    few = len(scored.classes) <= WORDS
+    words = [[str(count) if few and count else "" for count in row] for row in scored.confusion]
+    title = f"{NAMED[on]}: {scored.samples:,} samples"
+    if scored.errors is not None:
+        title += f", {scored.errors:,} wrong"
+    # Rows are drawn from below: the first class stands on top.
+    cells = Cells(scored.classes, scored.classes[::-1], shares[::-1], words[::-1])
+    return Figure(title, [Panel([cells], "predicted", "true")])
+
+
+def residuals(scored: SplitScored, on: str) -> Figure | None:
+    """Predicted values by true ones, and what they are off by."""
+    if not scored.true:
+        return None
+    off = [said - true for said, true in zip(scored.predicted, scored.true, strict=True)]
+    low, high = min(scored.true), max(scored.true)
+    ideal = Points([low, high], [low, high], line=True)
+    panels = [
+        Panel([Points(scored.true, scored.predicted), ideal], "true", "predicted"),
+        Panel([Points(scored.predicted, off), Rule(y=0.0, dashed=True)], "predicted", "predicted - true"),
+    ]
+    return Figure(f"{NAMED[on]}: {scored.metric} {scored.value:.4g} over {scored.samples:,} samples", panels)
+
+
+def worst(scored: SplitScored) -> bytes | None:
+    """A PNG with the pictures of the worst mistakes, each with what it is, what it was taken for, and how surely."""
+    shown = [one for one in scored.worst if one.picture]
+    if not shown:
+        return None
+    import_plainly()
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    with mpl.rc_context(mpl.rcParamsDefault):
+        _sheet(shown, scored.classes).savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def _sheet(shown: list[Mistake], classes: tuple[str, ...]) -> Sheet:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Sheet
+    from matplotlib.image import imread
+
+    down = -(-len(shown) // ACROSS)
+    sheet = Sheet(figsize=(2 * ACROSS, 2.4 * down + 0.4), layout="constrained")
+    FigureCanvasAgg(sheet)
+    sheet.suptitle("the worst mistakes: true, taken for (with which probability)", fontsize=10)
+    for place, one in enumerate(shown, start=1):
+        axes = sheet.add_subplot(down, ACROSS, place)
+        axes.imshow(imread(io.BytesIO(base64.b64decode(one.picture))), cmap="gray", interpolation="nearest")
+        axes.set_axis_off()
+        axes.set_title(caption(one, classes), fontsize=7)
+    return sheet
+
+
+def caption(one: Mistake, classes: tuple[str, ...]) -> str:
+    """What a sample is and was taken for: `8, taken for 3 (97 %)`, with the name of its file or its place."""
+    place = Path(one.name).name if one.name else f"sample {one.sample}"
+    if one.true is None or one.predicted is None:
+        return f"{place}\nloss {one.loss:.3g}"
+    true, said = (_named(value, classes) for value in (one.true, one.predicted))
+    sure = "" if one.probability is None else f" ({100 * one.probability:.0f} %)"
+    return f"{place}\n{true}, taken for {said}{sure}"
+
+
+def _named(value: float, classes: tuple[str, ...]) -> str:
+    whole = int(value)
+    return classes[whole] if value == whole and 0 <= whole < len(classes) else f"{value:.4g}"

@@ -1,0 +1,73 @@
+"""Between which values a metric of samples lies that were drawn anew, about 95 %: numbers for a report, no verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tunekit.training.metrics import Metric
+
+Z = 1.959964  # of the normal distribution, 95 % within
+RESAMPLES = 200  # of the samples, for a metric that needs all of them at once
+Interval = tuple[float, float]
+
+
+def wilson(right: int, count: int) -> Interval:
+    """Of a share of independent answers; sensible also where none or all of them are right.
+
+    Source: E. B. Wilson, 'Probable inference, the law of succession, and statistical inference', JASA 1927.
+    """
+    share, square = right / count, Z * Z / count
+    middle = (share + square / 2) / (1 + square)
+    half = Z * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def of_mean(values: Tensor) -> Interval | None:
+    """Of a mean over samples [n], by their standard deviation."""
+    if len(values) < 2:
+        return None
+    middle, error = float(values.double().mean()), float(values.double().std()) / math.sqrt(len(values))
+    return middle - Z * error, middle + Z * error
+
+
+def of_ratio(metric: Metric, top: Tensor, bottom: Tensor) -> tuple[Interval | None, str]:
+    """Of a metric that is a ratio of sums over samples, [n] each: Wilson's where every sample is one right or wrong
+    answer; else normal, by what each sample leaves of the ratio (the delta method: answers of one sample hang
+    together, so that samples are counted, not answers)."""
+    top, bottom = top.double().cpu(), bottom.double().cpu()
+    size, total = len(top), float(bottom.sum())
+    if metric.counts and bool((bottom == 1).all()) and bool(((top == 0) | (top == 1)).all()):
+        return wilson(int(top.sum()), size), "Wilson"
+    if size < 2 or total <= 0:
+        return None, ""
+    ratio = float(top.sum()) / total
+    error = math.sqrt(float((top - ratio * bottom).square().sum()) * size / (size - 1)) / total
+    low, high = ratio - Z * error, ratio + Z * error
+    if metric.share:
+        low, high = max(0.0, low), min(1.0, high)
+    if metric.root:
+        low, high = math.sqrt(max(0.0, low)), math.sqrt(max(0.0, high))
+    return (low, high), "normal"
+
+
+def of_whole(score: Callable[[Tensor], float], size: int, share: bool) -> tuple[Interval | None, str]:
+    """Of a metric that needs all samples at once, by the percentile bootstrap. `score`: over the samples of these
+    places. Nothing where it cannot be asked of a part of them."""
+    draw = np.random.default_rng(0)
+    values = []
+    for _ in range(RESAMPLES):
+        try:
+            value = score(torch.from_numpy(draw.integers(0, size, size)))
+        except Exception:  # of a draw that the metric does not take: one class alone, for example
+            continue
+        if math.isfinite(value):
+            values.append(value)
+    if len(values) < RESAMPLES // 2:
+        return None, ""
+    low, high = (float(value) for value in np.quantile(values, [0.025, 0.975]))
+    return ((max(0.0, low), min(1.0, high)) if share else (low, high)), "bootstrap"
