@@ -136,6 +136,7 @@ class Recipe(_Model):
     batch_size: int = Field(64, gt=0, le=LARGEST_BATCH)
     clip_grad_norm: float | None = Field(None, gt=0, le=LARGEST)
     ema: float | None = Field(None, gt=0, lt=1)
+    l1: float = Field(0.0, ge=0, le=LARGEST)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
     threads: Annotated[int | None, _auto] = Field(None, gt=0, le=MOST_THREADS)  # None: decided by the size of the model
@@ -221,7 +222,7 @@ class Recipe(_Model):
         constant rate and under seeds of their own: schedule and seed stay."""
         trained = config.as_dict()
         data = self.as_dict()
-        for name in ("loss", "metric", "model", "batch_size", "clip_grad_norm", "ema"):
+        for name in ("loss", "metric", "model", "batch_size", "clip_grad_norm", "ema", "l1"):
             data[name] = trained[name]
         data["data"] = {name: trained["data"][name] for name in data["data"]}
         data["optimizer"] = {**trained["optimizer"], "lr": config.lr, "weight_decay": config.weight_decay}
@@ -252,6 +253,7 @@ class Recipe(_Model):
             threads=facts.threads,
             clip_grad_norm=self.clip_grad_norm,
             ema=self.ema,
+            l1=self.l1,
             sources=dict(facts.sources),
         )
 

@@ -29,8 +29,9 @@ LEAST_ITERATIONS = 200  # a cell's budget, within 1 to 5 epochs, where the recip
 MOST_EPOCHS = 5
 WAVE = 4  # drawn trials asked for at a time, whatever the number of workers, so that draws do not depend on it
 MOVES_RATE = ("batch_size", "optimizer.", "model.", "loss", "clip_grad_norm")
-"""Search axes that move the best rate: each of their values gets its own sweep. (Dropout and augmentation do not.)"""
-KEEPS_RATE = ("model.args.dropout",)
+"""Search axes that move the best rate: each of their values gets its own sweep. (What regularises does
+not: dropout, label smoothing, L1, augmentation, averaged weights.)"""
+KEEPS_RATE = ("model.args.dropout", "model.args.input_dropout", "loss.args.label_smoothing")
 GROWTH = {"lr": 2.0, "weight_decay": 10.0}
 DOWN = 6  # rows below the grid in fine-tuning, at most: the best rate is to lie inside
 DOWNWARD = 3.0  # the factor of these rows
