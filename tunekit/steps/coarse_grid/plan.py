@@ -149,13 +149,14 @@ def rungs(context: Context[CoarseGrid], params: Values) -> list[int]:
     return [2**k for k in range(whole.bit_length()) if 2**k < whole] + [whole]
 
 
-def _moves(path: str) -> bool:
+def moves_rate(path: str) -> bool:
+    """Whether each value of an axis has a sweep of its own."""
     return path.startswith(MOVES_RATE) and path not in KEEPS_RATE
 
 
 def _combinations(context: Context[CoarseGrid], moving: bool) -> list[Values]:
     """Every combination of the searched values that move the rate, or of the others; one empty one for no axis."""
-    axes = {path: values for path, values in context.recipe.search.items() if _moves(path) == moving}
+    axes = {path: values for path, values in context.recipe.search.items() if moves_rate(path) == moving}
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
