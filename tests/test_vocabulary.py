@@ -63,6 +63,7 @@ CHANGED = {
     "threads": 2,
     "clip_grad_norm": 1.0,
     "ema": 0.9,
+    "l1": 1e-5,
     "regularize": False,
     "sources": {"model.py": "abc"},
     "format": 99,
@@ -82,8 +83,8 @@ def test_the_key_changes_with_every_field(make_config, name):
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
 # change of FORMAT.
 STORED = {
-    "cacca8d15f11": DIGITS,
-    "a2918a6bef55": replace(
+    "a221ac174541": DIGITS,
+    "f2eec3315e6c": replace(
         DIGITS,
         task="regression",
         model=ModelSpec("my:Net", pretrained=True),
@@ -92,7 +93,7 @@ STORED = {
         regularize=False,
         sources={"my.py": "abc"},
     ),
-    "338bd1746b33": replace(
+    "bb3f0d28415f": replace(
         DIGITS,
         loss=LossSpec(args={"label_smoothing": 0.1}),
         data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),

@@ -108,7 +108,8 @@ class TrainingConfig:
     threads: int = 1  # as resolved
     clip_grad_norm: float | None = None
     ema: float | None = None
-    regularize: bool = True  # False: weight decay, dropout, augmentation and label smoothing are off
+    l1: float = 0.0  # times the sum of the weights' magnitudes: part of the gradient, in no loss that is told
+    regularize: bool = True  # False: weight decay, L1, dropout, augmentation and label smoothing are off
     sources: Mapping[str, str] = field(default_factory=dict)  # the person's modules and data files, by digest
     format: int = FORMAT
 

@@ -16,7 +16,8 @@ from tunekit.guest import Visit, take_notes
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded
 from tunekit.roomwatch import first_round, guessed_sizes
-from tunekit.steps import Context, steps
+from tunekit.steps import Context, get_step, steps
+from tunekit.steps.coarse_grid.counting import Search, count_search, misfit
 from tunekit.stopping import stopped_at_once
 from tunekit.supervisor import KEPT
 from tunekit.telling import READING, raised
@@ -126,22 +127,27 @@ def validate(loaded: Loaded, device: str | None = None) -> Facts:
         for path, values in loaded.recipe.search.items():
             for value in values:
                 if loaded.recipe.get(path) != value:
-                    with _told_of(f"search.{path}: {value!r}"):
+                    with _told_of(f"search.{path}: {value!r}", misfit(loaded.recipe, {path: value})):
                         rehearse(Session(context.config({path: value}), bench))
     if any(note.startswith(f"{facts.metric} is no number") for note in facts.notes):
         odd = ""  # it was said already, with the reason
     return replace(facts, notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *take_notes()))))
 
 
+def search_of(loaded: Loaded, facts: Facts) -> Search | None:
+    """What the recipe's search comes to, in sweeps and cells; None where it searches nothing."""
+    return count_search(Context(get_step("coarse-grid"), loaded.recipe, facts))
+
+
 @contextmanager
-def _told_of(place: str) -> Iterator[None]:
-    """What is raised, told with where it comes from."""
+def _told_of(place: str, why: str = "") -> Iterator[None]:
+    """What is raised, told with where it comes from, and why that may be."""
     try:
         yield
     except (UserError, Interrupted) as error:
         if isinstance(error, Interrupted):
             raise
-        raise UserError(f"{place}: {error}") from error
+        raise UserError(f"{place}: {error}{'; ' if why else ''}{why}") from error
     except Exception as error:
         raise UserError(f"{place}: {raised(error, ours=True)}") from error
 

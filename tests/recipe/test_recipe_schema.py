@@ -8,6 +8,7 @@ from tunekit.pipeline import read_recipe as load
 from tunekit.pipeline import schema
 from tunekit.recipe import as_yaml
 from tunekit.recipe.schema import check
+from tunekit.recipe.text import SHORT
 from tunekit.vocabulary import Facts, UserError
 
 GOOD = "name: digits\ndata: digits\nmodel: mlp\n"
@@ -246,6 +247,49 @@ class TestSearch:
             load(path)
         assert message in str(caught.value)
         assert str(caught.value).startswith(f"{path}, line 4")
+
+    def test_short_names_are_paths(self, write):
+        path = write(
+            f"{HEAD}search: {{optimizer: [sgd, adam], dropout: [0, 0.5], augment: [[], [flip]], width: [1, 2]}}\n"
+        )
+        search = load(path, ["search.momentum=[0.5, 0.9]", "search.model.args.dropout=[0.1]", "dropout=0.2"]).recipe
+        assert search.model.args == {"dropout": 0.2}
+        assert search.search == {
+            "optimizer.target": ["sgd", "adam"],
+            "data.augment": [[], ["flip"]],
+            "model.args.width": [1, 2],
+            "optimizer.args.momentum": [0.5, 0.9],
+            "model.args.dropout": [0.1],
+        }
+
+    def test_every_short_name_means_a_path_that_can_be_searched(self):
+        values = {"optimizer": ["sgd"], "augment": [["flip"]]}
+        search = {name: values.get(name, [1]) for name in SHORT}
+        assert list(check(schema(), {**SMALL, "search": search}, {}, "r").search) == list(SHORT.values())
+
+    @pytest.mark.parametrize(
+        ("axis", "told"),
+        [
+            ("droput: [0, 0.5]", "search.droput: unknown key 'droput' (did you mean 'dropout'?)"),
+            ("optimiser: [sgd]", "search.optimiser: unknown key 'optimiser' (did you mean 'optimizer'?)"),
+            ("batchsize: [32]", "search.batchsize: unknown key 'batchsize' (did you mean 'batch_size'?)"),
+            ("dropout: 0.5", "search.dropout must be a list, such as [1, 2], not 0.5"),
+            ("dropout: []", "search.dropout: the list of values is empty"),
+            ("dropout: [0.5, 0.5]", "search.dropout: 0.5 and 0.5 are the same training"),
+            ("model.args.hidden: [[8], [8]]", "search.model.args.hidden: [8] and [8] are the same training"),
+            ("optimizer: [{target: sgd}]", "search.optimizer: optimizer.target must be text, not a mapping"),
+            ("model.arg.dropout: [0]", "search.model.arg.dropout: unknown key 'model.arg' (did you mean 'args'?)"),
+        ],
+    )
+    def test_a_wrong_axis_is_told_on_its_own_line_as_it_was_written(self, write, axis, told):
+        path = write(f"{HEAD}search:\n  batch_size: [32, 64]\n  {axis}\n  ema: [0.9, 0.99]\n")
+        [fault] = faults_of(path)
+        assert fault.startswith(f"line 6: {told}")
+
+    def test_an_axis_stands_once(self, write):
+        path = write(f"{HEAD}search:\n  dropout: [0, 0.5]\n  model.args.dropout: [0, 0.1]\n")
+        [fault] = faults_of(path)
+        assert fault == "line 6: search.model.args.dropout: is the same axis as search.dropout"
 
     @pytest.mark.parametrize("value", ["true", "'32'", ".nan"])
     def test_a_value_that_is_no_number_is_told_with_its_axis(self, write, value):

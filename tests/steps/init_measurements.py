@@ -183,6 +183,7 @@ SPEAKS = {
     "rows lost": ("batch_leak", {}, {"dependence": Dependence(1.0, 1.0, rows=1)}),
     "ignored": ("input_ignored", {}, {"dependence": Dependence(0.0, 0.0)}),
     "decay dropped": ("regularization_not_added", {}, {"decay": Decay(4.0, 4.0)}),
+    "no weight for l1": ("regularization_not_added", {}, {"l1": 0.0}),
 }
 
 SILENT = {

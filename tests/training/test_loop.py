@@ -49,6 +49,7 @@ def everything(make_config):
         model={"target": "cnn", "args": {"channels": [4], "hidden": [8], "dropout": 0.3}},
         data={"augment": ["flip", {"crop": {"padding": 1}}, "noise"]},
         optimizer={"target": "momentum", "args": {}},
+        l1=1e-4,
         schedule={"name": "cosine", "args": {"total": END, "warmup": 3}},
         loss={"target": "auto", "args": {"label_smoothing": 0.1}},
         clip_grad_norm=0.5,

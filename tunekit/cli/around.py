@@ -85,17 +85,22 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a recipe: its keys, and that a batch goes through data, model, loss, metric and optimizer."""
+    from tunekit.inspection import search_of
     from tunekit.inspection import validate as rehearsed
     from tunekit.pipeline import read_recipe
 
-    facts = rehearsed(read_recipe(recipe, set_ or ()))
+    loaded = read_recipe(recipe, set_ or ())
+    facts = rehearsed(loaded)
+    search = search_of(loaded, facts)
     if as_json:
-        print_json(facts.to_json())
+        print_json({**facts.to_json(), "search": search and search.to_json()})
         return
     say(
         f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
         f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
     )
+    if search is not None:
+        say(search.told)
     for note in facts.notes:
         say(f"note: {note}")
     say(f"next: {pasted('tunekit', 'run', as_path(recipe), *as_given(context, ('as_json', 'debug')))}")

@@ -242,4 +242,5 @@ class InitialMeasured(JsonData):
     shifts: tuple[VarianceShift, ...] = ()
     identical: tuple[Identical, ...] = ()
     cuts: tuple[Origin, ...] = ()  # what cuts the gradient off, where none comes through
+    l1: float | None = None  # what the recipe's L1 adds to the loss; None: it asks for none
     single: tuple[str, ...] = ()  # layers that normalise one value at a time

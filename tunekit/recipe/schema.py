@@ -41,8 +41,10 @@ from tunekit.recipe.schedules import AUTO, STEADY, check_schedule, resolved
 from tunekit.recipe.text import (
     ALIASES,
     NAMES,
+    SHORT,
     Lines,
     apply_overrides,
+    full_path,
     kind_of,
     nearest,
     parse_yaml,
@@ -184,6 +186,7 @@ class Recipe(_Model):
     batch_size: int = Field(64, gt=0, le=LARGEST_BATCH)
     clip_grad_norm: float | None = Field(None, gt=0, le=LARGEST)
     ema: float | None = Field(None, gt=0, lt=1)
+    l1: float = Field(0.0, ge=0, le=LARGEST)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
     threads: Annotated[int | None, _auto] = Field(None, gt=0, le=MOST_THREADS)  # None: decided by the size of the model
@@ -204,6 +207,20 @@ class Recipe(_Model):
             near = nearest(value, TASKS)
             raise ValueError(f"unknown task {value!r}{near}; one of {', '.join(TASKS)} or module:Class")
         return value
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _full_paths(cls, value: object) -> object:
+        """Axes by their paths, whichever name they were given by: so studies and results name each one way."""
+        if not isinstance(value, dict):
+            return value
+        names: dict[str, str] = {}
+        for name in map(str, value):
+            path = full_path(name)
+            if path in names:
+                raise ValueError(f"search.{name}: is the same axis as search.{names[path]}")
+            names[path] = name
+        return {full_path(str(name)): values for name, values in value.items()}
 
     @model_validator(mode="after")
     def _trials_can_be_counted(self) -> Recipe:
@@ -243,6 +260,9 @@ class Recipe(_Model):
                     data = self._with({path: value}, drop_search=True).as_dict()
                 except ValidationError as error:
                     place = f"search.{path}"
+                    if error.errors()[0]["type"] == "extra_forbidden" and "." not in path:
+                        near = nearest(path, [*SHORT, *type(self).model_fields])
+                        raise ValueError(f"{place}: unknown key {path!r}{near}") from None
                     told = _explain(type(self), error.errors()[0], {}, place)
                     raise ValueError(told.replace(f"{place}, line 1", place, 1)) from None
                 except UserError as error:
@@ -291,7 +311,7 @@ class Recipe(_Model):
         constant rate and under seeds of their own: schedule and seed stay."""
         trained = config.as_dict()
         data = self.as_dict()
-        for name in ("loss", "metric", "model", "batch_size", "clip_grad_norm", "ema"):
+        for name in ("loss", "metric", "model", "batch_size", "clip_grad_norm", "ema", "l1"):
             data[name] = trained[name]
         data["data"] = {name: trained["data"][name] for name in data["data"]}
         data["optimizer"] = {**trained["optimizer"], "lr": config.lr, "weight_decay": config.weight_decay}
@@ -329,6 +349,7 @@ class Recipe(_Model):
             threads=facts.threads,
             clip_grad_norm=self.clip_grad_norm,
             ema=self.ema,
+            l1=self.l1,
             sources=dict(facts.sources),
         )
 
@@ -426,6 +447,9 @@ def _faults(schema: type[Recipe], error: ValidationError, lines: Lines, where: s
 def _explain(schema: type[Recipe], fault: ErrorDetails, lines: Lines, where: str) -> str:
     """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key."""
     path = tuple(str(part) for part in fault["loc"])
+    written = _short_axes(lines)
+    if path[:1] == ("search",) and len(path) > 1:
+        path = ("search", written.get(path[1], path[1]), *path[2:])
     known = path
     while known and known not in lines:
         known = known[:-1]
@@ -437,7 +461,10 @@ def _explain(schema: type[Recipe], fault: ErrorDetails, lines: Lines, where: str
         return f"{place}: unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
     if kind == "value_error":
         text = str(fault["ctx"]["error"])
-        line = line if path else _line_of(text, lines)
+        for axis, name in written.items():
+            if text.startswith(f"search.{axis}:") and ("search", axis) not in lines:
+                text = text.replace(axis, name, 1)
+        line = line if path and not text.startswith("search.") else _line_of(text, lines)
         place = "--set" if line == 0 else f"{where}, line {line}"
         return f"{place}: {text}"
     if kind in _WANTED:
@@ -450,6 +477,11 @@ def _explain(schema: type[Recipe], fault: ErrorDetails, lines: Lines, where: str
         allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
         return f"{place}: {allowed}, not {fault['input']!r}"
     return f"{place}: {key}: {_limit(fault)}, not {_shown(fault['input'])}"
+
+
+def _short_axes(lines: Lines) -> dict[str, str]:
+    """The paths of axes that stand under `search` by a short name, with that name."""
+    return {SHORT[path[1]]: path[1] for path in lines if path[:1] == ("search",) and path[1:2] and path[1] in SHORT}
 
 
 def _limit(fault: ErrorDetails) -> str:

@@ -19,10 +19,30 @@ ALIASES = {
 }
 """Short names of paths of the recipe: those that studies and hand-offs use, and what a recipe may write shorter."""
 
+SHORT = {
+    "optimizer": "optimizer.target",
+    "momentum": "optimizer.args.momentum",
+    "dropout": "model.args.dropout",
+    "batch_norm": "model.args.batch_norm",
+    "activation": "model.args.activation",
+    "hidden": "model.args.hidden",
+    "width": "model.args.width",
+    "depth": "model.args.depth",
+    "init": "model.args.init",
+    "label_smoothing": "loss.args.label_smoothing",
+    "augment": "data.augment",
+}
+"""Short names of paths, under `search` and for --set. A key of the recipe itself (batch_size, l1) needs none."""
+
 NAMES = {"schedule": "name"}
 """Keys whose short form is text: what that text is called in the long form (elsewhere: target)."""
 
 Lines = dict[tuple[str, ...], int]
+
+
+def full_path(name: str, value: object = None) -> str:
+    """The dotted path that a name means. `optimizer: {...}` is the mapping itself."""
+    return ALIASES.get(name) or (name if isinstance(value, dict) else SHORT.get(name, name))
 
 
 def read_override(text: str) -> tuple[str, Any]:
@@ -31,7 +51,7 @@ def read_override(text: str) -> tuple[str, Any]:
     if not sign or not path.strip():
         raise UserError(f"--set {text}: expected key=value, for example --set optimizer.lr=0.01")
     parsed, _ = parse_yaml(value, f"--set {text}")
-    return ALIASES.get(path.strip(), path.strip()), parsed
+    return full_path(path.strip(), parsed), parsed
 
 
 def apply_overrides(data: object, overrides: Iterable[str], lines: Lines) -> None:
@@ -40,11 +60,30 @@ def apply_overrides(data: object, overrides: Iterable[str], lines: Lines) -> Non
         name, value = read_override(text)
         if not isinstance(data, dict):
             raise UserError(f"--set {text}: there is no recipe to change")
+        first, _, axis = name.partition(".")
+        if first == "search" and axis:
+            _set_axis(data, axis, value, lines)
+            continue
         set_path(data, name, value)
         parts = tuple(name.split("."))
         for length in range(1, len(parts)):
             lines.setdefault(parts[:length], 0)  # a mapping that the override makes
         lines[parts] = 0
+
+
+def _set_axis(data: dict[str, Any], axis: str, value: object, lines: Lines) -> None:
+    """An axis of `search`, whose key is a path: in place of the same one by another name."""
+    axes = data.setdefault("search", {})
+    lines.setdefault(("search",), 0)
+    if axes is None:
+        axes = data["search"] = {}
+    if not isinstance(axes, dict):
+        raise UserError(f"search is {kind_of(axes)}: search.{axis} cannot be set below it")
+    for other in [name for name in axes if full_path(name) == full_path(axis)]:
+        del axes[other]
+        lines.pop(("search", other), None)
+    axes[axis] = value
+    lines[("search", axis)] = 0
 
 
 def set_path(data: dict[str, Any], path: str, value: object) -> None:

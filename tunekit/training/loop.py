@@ -28,7 +28,7 @@ from tunekit.training.modes import evaluation_weights, to_train
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.outputs import Outputs, any_tensor, in_fp32
-from tunekit.training.regularizers import without_regularizers
+from tunekit.training.regularizers import add_l1, penalized_weights, without_regularizers
 from tunekit.training.seeds import seed_step
 from tunekit.training.structure import by_rows, tensors
 from tunekit.training.tasks import Task
@@ -89,6 +89,7 @@ class Session:
             if config.ema
             else None
         )
+        self._penalized = penalized_weights(self.model) if config.l1 and config.regularize else []
         self.iteration = 0
         self.whole = True  # no iteration is under way, nor are the rows of one at hand
         self.dead = False
@@ -285,6 +286,7 @@ class Session:
                 "item() or a tensor made anew in the model and the loss"
             )
         loss.backward()
+        add_l1(self._penalized, self.config.l1)
         if self.config.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
         self.optimizer.step()

@@ -1,8 +1,8 @@
-"""Regularisers off without editing the person's model: dropout in modules, attributes and functional calls."""
+"""L1, and regularisers off without editing the person's model: dropout in modules, attributes and functional calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any
 
@@ -30,6 +30,34 @@ DROPOUT_CALLS: dict[Callable[..., object], tuple[str, int]] = {
 
 DROPOUT_ATTRIBUTES = ("dropout", "drop_prob", "dropout_p", "attn_drop", "drop_path")
 """Float attributes by which recurrent, attention and stochastic-depth modules hold a dropout rate."""
+
+
+NORMALIZATIONS = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+)
+
+
+def penalized_weights(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that L1 is on: those that train and have two dimensions or more (matrices, kernels, embeddings),
+    which leaves out biases, and none of a normalisation layer's."""
+    left_out = {id(p) for module in model.modules() if isinstance(module, NORMALIZATIONS) for p in module.parameters()}
+    return [p for p in model.parameters() if p.requires_grad and p.dim() >= 2 and id(p) not in left_out]
+
+
+@torch.no_grad()
+def add_l1(weights: Sequence[nn.Parameter], strength: float) -> None:
+    """Add the subgradient of strength * sum |w| to the weights' gradients: strength * sign(w), and 0 at 0."""
+    for weight in weights:
+        if weight.grad is None:
+            weight.grad = strength * weight.sign()
+        elif weight.grad.is_sparse:
+            weight.grad = weight.grad.to_dense() + strength * weight.sign()
+        else:
+            weight.grad.add_(weight.sign(), alpha=strength)
 
 
 class _Off(TorchFunctionMode):

@@ -66,7 +66,7 @@ REGULARIZATION_NOT_ADDED = fault(
     "weights under "
     "the recipe's weight decay, and more than it does without. (A note where the recipe has none, but "
     "`coarse-grid` would "
-    "try some.)",
+    "try some.) With `l1`: what it adds to the untrained network's loss, over the weights of two dimensions or more.",
     "The optimizer drops the argument, or its parameter groups set their own weight decay.",
     ("pass weight_decay on to the optimizer's parameter groups",),
     f"{LECTURE} (step 1: turn on weight decay, the loss must go up)",
@@ -85,6 +85,7 @@ WEIGHT_DECAY_HIGH = fault(
 )
 CODES = (RATE_NOT_USED, PARAMETERS_NOT_OPTIMIZED, FROZEN_PARAMETERS_MOVE, REGULARIZATION_NOT_ADDED, WEIGHT_DECAY_HIGH)
 
+NO_WEIGHTS = ("take l1 out, or unfreeze the weights: biases and normalisation layers are not penalised",)
 FROZEN_STATISTICS = (
     "to keep a frozen body as it was, put its BatchNorm layers into eval mode in your model's train()",
 )
@@ -92,12 +93,21 @@ FROZEN_STATISTICS = (
 
 def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     first = initial[0]
-    findings = [*_statistics(first), *strength(initial, context)]
+    findings = [*_statistics(first), *strength(initial, context), *_l1(first, context)]
     held = first.optimizing
     if held is not None:
         findings += [*_rate(held), *_idle(held, context), *_frozen(held)]
     # What the optimizer does not hold, it does not decay either.
     return findings if held is not None and held.idle_share > MOST else [*findings, *decay(first)]
+
+
+def _l1(measured: InitialMeasured, context: Here) -> list[Finding]:
+    """The penalty must raise the loss of the untrained network."""
+    if measured.l1 is None or measured.l1 > 0:
+        return []
+    message = "l1 adds nothing to the loss: no weight of two dimensions or more trains, or all are zero"
+    evidence = {"l1": context.recipe.l1, "penalty": measured.l1}
+    return [REGULARIZATION_NOT_ADDED.finding(message, evidence, advice=NO_WEIGHTS)]
 
 
 def _rate(measured: Optimizing) -> list[Finding]:

@@ -8,6 +8,7 @@ from tunekit import citations
 from tunekit.configuration import Values, short
 from tunekit.steps import baselines
 from tunekit.steps.baselines import NO_BETTER_THAN_CHANCE, NO_BETTER_THAN_PRETRAINED, Baselines
+from tunekit.steps.coarse_grid.counting import misfit
 from tunekit.steps.coarse_grid.decays import ALIKE, forgotten_in
 from tunekit.steps.coarse_grid.plan import (
     GROWTH,
@@ -132,7 +133,9 @@ def left_out(context: Context[CoarseGrid], records: Sequence[Record], others: bo
         subject, evidence = f"{described(values)} has no cells", {"values": values}
         if errors:
             message = f"{subject}: its sweep failed: {errors[0]}"
-            findings.append(CELLS_FAILED.finding(message, evidence, severity=severity))
+            why = misfit(context.recipe, values)
+            advice = (why,) if why else None
+            findings.append(CELLS_FAILED.finding(message, evidence, severity=severity, advice=advice))
         else:
             message = f"{subject}: none of {len(sweep)} rates works"
             findings.append(NO_RATE_FOR_VALUE.finding(message, evidence, severity=severity))

@@ -29,8 +29,9 @@ LEAST_ITERATIONS = 200  # a cell's budget, within 1 to 5 epochs, where the recip
 MOST_EPOCHS = 5
 WAVE = 4  # drawn trials asked for at a time, whatever the number of workers, so that draws do not depend on it
 MOVES_RATE = ("batch_size", "optimizer.", "model.", "loss", "clip_grad_norm")
-"""Search axes that move the best rate: each of their values gets its own sweep. (Dropout and augmentation do not.)"""
-KEEPS_RATE = ("model.args.dropout", "optimizer.decay_on")
+"""Search axes that move the best rate: each of their values gets its own sweep. (What regularises does
+not: dropout, label smoothing, L1, augmentation, averaged weights.)"""
+KEEPS_RATE = ("model.args.dropout", "model.args.input_dropout", "loss.args.label_smoothing", "optimizer.decay_on")
 GROWTH = {"lr": 2.0, "weight_decay": 10.0}
 DOWN = 6  # rows below the grid in fine-tuning, at most: the best rate is to lie inside
 DOWNWARD = 3.0  # the factor of these rows
@@ -148,13 +149,14 @@ def rungs(context: Context[CoarseGrid], params: Values) -> list[int]:
     return [2**k for k in range(whole.bit_length()) if 2**k < whole] + [whole]
 
 
-def _moves(path: str) -> bool:
+def moves_rate(path: str) -> bool:
+    """Whether each value of an axis has a sweep of its own."""
     return path.startswith(MOVES_RATE) and path not in KEEPS_RATE
 
 
 def _combinations(context: Context[CoarseGrid], moving: bool) -> list[Values]:
     """Every combination of the searched values that move the rate, or of the others; one empty one for no axis."""
-    axes = {path: values for path, values in context.recipe.search.items() if _moves(path) == moving}
+    axes = {path: values for path, values in context.recipe.search.items() if moves_rate(path) == moving}
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 

@@ -29,6 +29,7 @@ from tunekit.training.probes.parameters import measure_identical, measure_outsid
 from tunekit.training.probes.repeats import measure_repeated
 from tunekit.training.probes.subject import Subject
 from tunekit.training.probes.variance_shift import measure_shifts
+from tunekit.training.regularizers import penalized_weights
 from tunekit.training.structure import changed
 
 BATCHES = 8  # real batches looked at
@@ -71,6 +72,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
         shifts=shifts,
         identical=(asked(lambda: measure_identical(session, first)) or ()) if fits else (),
         cuts=(asked(lambda: measure_cuts(session, first)) or ()) if stuck else (),
+        l1=_l1(session),
         single=asked(lambda: measure_single(session, first)) or (),
         # These leave the model in double precision, and stand last.
         optimizing=asked(lambda: measure_optimizing(session)) if own else None,
@@ -100,6 +102,13 @@ def _loss(session: Session, batches: list[Batch], answers: list[Any]) -> LossMea
         feels_targets=feels_targets(session.task, answers[0], batches[0].targets),
         slope=demands.slope,
     )
+
+
+@torch.no_grad()
+def _l1(session: Session) -> float | None:
+    """The penalty on the untrained weights."""
+    strength = session.config.l1
+    return float(sum(strength * p.abs().sum() for p in penalized_weights(session.model))) if strength else None
 
 
 def _is_stuck(loss: LossMeasured) -> bool:
