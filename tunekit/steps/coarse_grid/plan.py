@@ -31,7 +31,7 @@ WAVE = 4  # drawn trials asked for at a time, whatever the number of workers, so
 MOVES_RATE = ("batch_size", "optimizer.", "model.", "loss", "clip_grad_norm")
 """Search axes that move the best rate: each of their values gets its own sweep. (What regularises does
 not: dropout, label smoothing, L1, augmentation, averaged weights.)"""
-KEEPS_RATE = ("model.args.dropout", "model.args.input_dropout", "loss.args.label_smoothing", "optimizer.decay_on")
+KEEPS_RATE = ("model.args.dropout", "loss.args.label_smoothing", "optimizer.decay_on")
 GROWTH = {"lr": 2.0, "weight_decay": 10.0}
 DOWN = 6  # rows below the grid in fine-tuning, at most: the best rate is to lie inside
 DOWNWARD = 3.0  # the factor of these rows
