@@ -63,7 +63,7 @@ SOURCES = (
     ),
     _source(
         "curve",
-        "Noisy samples of y = 1 - 2x + 3x^2.",
+        "Noisy samples of y = -1 + 0.8x + 3x^2.",
         "n: 30, noise: 0.3, seed: 0",
         "test_sources.py::TestCurve::test_the_noise_is_what_a_quadratic_leaves_and_a_line_leaves_more",
         "To see underfitting and overfitting where the best possible error, noise^2, is known.",

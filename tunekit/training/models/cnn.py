@@ -32,17 +32,18 @@ def cnn(  # noqa: PLR0913 - the recipe's `model.args`
     hidden: Sequence[int] = (),
     depth: int | None = None,
     width: int | None = None,
+    convolutions: int = 1,
     batch_norm: NormSetting = True,
     dropout: DropoutSetting = 0.0,
     activation: str = "relu",
     init: InitSetting = "default",
 ) -> nn.Module:
-    """3x3 convolutions with pooling by 2 after each, then fully connected layers: [B, C, H, W] to [B, outputs].
+    """Stages of 3x3 convolutions with pooling by 2 after each stage, then fully connected layers: [B, C, H, W] to [B, outputs].
 
-    `channels` has each convolution's; or `depth` convolutions, the first of `width` channels and each further one of
-    twice as many. `hidden` are the fully connected layers before the last. BatchNorm, `init` and activation are those
+    `channels` has each stage's; or `depth` stages, the first of `width` channels and each further one of twice as many.
+    A stage has so many `convolutions` (1; 2 as in VGG, Simonyan and Zisserman, ICLR 2015). `hidden` are the fully connected layers before the last. BatchNorm, `init` and activation are those
     of all hidden layers. `dropout` is one probability of dropping for the fully connected part (`hidden`, or before the
-    last layer where there are none), [inputs, fully connected part], or [inputs, each convolution ..., each of
+    last layer where there are none), [inputs, fully connected part], or [inputs, each stage ..., each of
     `hidden` ...]. Errors: UserError, ValueError.
     """
     if len(shape) != 3:
@@ -55,13 +56,14 @@ def cnn(  # noqa: PLR0913 - the recipe's `model.args`
     norm = norm_of(batch_norm, nn.BatchNorm2d)
     layers: list[nn.Module] = dropped(of_inputs)
     for size, rate in zip(maps, of_maps, strict=True):
-        layers.append(nn.Conv2d(before, size, 3, padding=1, bias=norm is None))
-        layers += [*([] if norm is None else [norm(size)]), activation_of(activation)]
+        for _ in range(whole("convolutions", convolutions)):
+            layers.append(nn.Conv2d(before, size, 3, padding=1, bias=norm is None))
+            layers += [*([] if norm is None else [norm(size)]), activation_of(activation)]
+            before = size
         if min(height, breadth) >= 2:
             layers.append(nn.MaxPool2d(2))
             height, breadth = height // 2, breadth // 2
         layers += dropped(rate)
-        before = size
     flat: list[nn.Module] = [nn.Flatten()]
     before *= height * breadth
     for size, rate in zip(after, of_hidden, strict=True):
@@ -77,7 +79,7 @@ def _doubling(depth: int | None, width: int | None) -> list[int]:
 
 
 def _rates(setting: DropoutSetting, maps: int, hidden: int) -> tuple[float, list[float], list[float], float]:
-    """Of the inputs, of each convolution, of each fully connected hidden layer, and before the last layer."""
+    """Of the inputs, of each stage, of each fully connected hidden layer, and before the last layer."""
     if isinstance(setting, Sequence) and len(setting) != 2:
         of_inputs, rates = dropout_rates(setting, maps + hidden)
         return of_inputs, rates[:maps], rates[maps:], 0.0

@@ -9,13 +9,13 @@ from tunekit.training.seeds import generator
 from tunekit.training.sources.parts import Parts
 from tunekit.vocabulary import UserError
 
-COEFFICIENTS = (1.0, -2.0, 3.0)
+COEFFICIENTS = (-1.0, 0.8, 3.0)
 """Of 1, x and x^2. The curve's variance is 4/3 + 9 * 4/45 = 2.13 over x in -1 to 1, of which a line explains 4/3."""
 MOST = 10_000_000  # samples
 
 
 def curve(n: int = 30, noise: float = 0.3, seed: int = 0, n_val: int = 200, n_test: int = 200) -> Parts:
-    """y = 1 - 2x + 3x^2 and normal noise, x uniform from -1 to 1: float32 [n, 1] and [n]. No model gets below a mean
+    """y = -1 + 0.8x + 3x^2 and normal noise, x uniform from -1 to 1: float32 [n, 1] and [n]. No model gets below a mean
     squared error of noise^2 on samples that it has not seen."""
     if not all(isinstance(count, int) and 1 < count <= MOST for count in (n, n_val, n_test)):
         raise UserError(f"data.args: n, n_val and n_test must be whole numbers from 2 to {MOST:,}")
