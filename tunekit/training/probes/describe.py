@@ -11,7 +11,7 @@ from tunekit.configuration import digest
 from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
-from tunekit.training.data import Batch, LoaderSplit
+from tunekit.training.data import Batch, LoaderSplit, Splits
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
@@ -21,7 +21,7 @@ from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.schedules import ending_at
 from tunekit.training.sources import data_digests
-from tunekit.vocabulary import Facts
+from tunekit.vocabulary import Facts, UserError
 
 
 def describe(subject: Subject) -> Facts:
@@ -30,6 +30,7 @@ def describe(subject: Subject) -> Facts:
     # How long the training will be is not known yet.
     session = Session(replace(config, schedule=ending_at(config.schedule, 1)), bench)
     check_optimizer(config.optimizer)
+    _check_classes(config.task, session.splits)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
     batch = session.batch(0)
@@ -64,6 +65,21 @@ def describe(subject: Subject) -> Facts:
         weights_bytes=sizes.best,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
     )
+
+
+def _check_classes(task: str, splits: Splits) -> None:
+    """Errors: UserError where a table's target has names of classes and the task is another."""
+    targets = splits.val.targets()
+    if splits.columns is None or splits.classes is None or not isinstance(targets, Tensor) or targets.dim() != 1:
+        return
+    few = ", ".join(splits.classes[:3]) + (", ..." if len(splits.classes) > 3 else "")
+    if task == "regression":
+        raise UserError(f"data.args.target: holds classes ({few}), and the task is regression; task: classification")
+    if task == "binary" and len(splits.classes) > 2:
+        count = len(splits.classes)
+        raise UserError(
+            f"data.args.target: holds {count} classes ({few}), and the task is binary; task: classification"
+        )
 
 
 def _outputs(session: Session, batch: Batch) -> Outputs:
