@@ -95,9 +95,18 @@ def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
 
 def _parts_of(data: object, target: str) -> Parts:
     if isinstance(data, tuple | list) and 2 <= len(data) <= 3 and not hasattr(data, "tensors"):
-        return Parts(*data)
+        return Parts(*data, classes=_class_names(data[0]))
     if hasattr(data, "__getitem__") or hasattr(data, "__iter__"):
-        return Parts(data)
+        return Parts(data, classes=_class_names(data))
     raise UserError(
         f"data.target: {target} must return (train, val), (train, val, test) or a dataset, not {type(data).__name__}"
     )
+
+
+def _class_names(data: object) -> tuple[str, ...] | None:
+    """The attribute `classes` of a person's dataset, or of what it is a part of, where it holds names."""
+    while (inner := getattr(data, "dataset", None)) is not None:
+        data = inner
+    names = getattr(data, "classes", None)
+    known = isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)
+    return tuple(names) if known and names else None
