@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tunekit.configuration import DataSpec, digest
@@ -35,6 +36,7 @@ SOURCES: dict[str, Callable[..., Parts]] = {
 }
 FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set, "datasets": huggingface_set}
 """Sources that hold many sets: FAMILY:NAME, called with the name first."""
+DEEPEST = 4  # a loader over a part of a part of a dataset
 PATHS = ("path", "root", "val_path", "test_path")
 """Arguments of sources that are paths, relative to the recipe's folder."""
 
@@ -95,7 +97,7 @@ def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
 
 def _parts_of(data: object, target: str) -> Parts:
     if isinstance(data, tuple | list) and 2 <= len(data) <= 3 and not hasattr(data, "tensors"):
-        return Parts(*data, classes=_class_names(data[0]))
+        return replace(Parts(*data), classes=_class_names(data[0]))
     if hasattr(data, "__getitem__") or hasattr(data, "__iter__"):
         return Parts(data, classes=_class_names(data))
     raise UserError(
@@ -105,8 +107,8 @@ def _parts_of(data: object, target: str) -> Parts:
 
 def _class_names(data: object) -> tuple[str, ...] | None:
     """The attribute `classes` of a person's dataset, or of what it is a part of, where it holds names."""
-    while (inner := getattr(data, "dataset", None)) is not None:
-        data = inner
+    for _ in range(DEEPEST):
+        data = getattr(data, "dataset", data)
     names = getattr(data, "classes", None)
     known = isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)
     return tuple(names) if known and names else None
