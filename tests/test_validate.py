@@ -155,3 +155,20 @@ def test_classes_have_no_units(written, tmp_path):
     args = "path: kinds.csv, target: kind, standardize_target: true"
     with pytest.raises(UserError, match="standardize_target: the targets are no numbers that differ"):
         validate(written(data=f"{{target: table, args: {{{args}}}}}", model="{target: mlp}"))
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ("regression", r"holds classes \(ant, bee, cat\), and the task is regression; task: classification"),
+        ("binary", r"holds 3 classes \(ant, bee, cat\), and the task is binary; task: classification"),
+    ],
+)
+def test_names_of_classes_are_for_tasks_of_classes(written, tmp_path, task, told):
+    (tmp_path / "kinds.csv").write_text(
+        "a,kind\n" + "\n".join(f"{n},{('ant', 'bee', 'cat')[n % 3]}" for n in range(60))
+    )
+    data = "{target: table, args: {path: kinds.csv, target: kind}}"
+    with pytest.raises(UserError, match=told):
+        validate(written(data=data, model="{target: mlp}", task=task))
+    assert validate(written(data=data, model="{target: mlp}", task="classification")).parameters

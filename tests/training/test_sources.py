@@ -417,6 +417,16 @@ def test_a_persons_source_gets_its_arguments_and_keeps_its_splits(tmp_path):
     assert (len(splits.train), len(splits.val), len(splits.test)) == (7, 3, 2)
 
 
+def test_the_names_of_classes_of_a_persons_dataset_are_kept(tmp_path):
+    (tmp_path / "own_src7.py").write_text(
+        "import torch\nfrom torch.utils.data import DataLoader, Subset, TensorDataset\n"
+        "class Named(TensorDataset):\n    classes = ['ant', 'bee']\n"
+        "def make():\n    whole = Named(torch.zeros(9, 2), torch.arange(9) % 2)\n"
+        "    return DataLoader(Subset(whole, range(6)), shuffle=True), Subset(whole, [6, 7, 8])\n"
+    )
+    assert read_splits(spec(target="own_src7:make"), tmp_path).classes == ("ant", "bee")
+
+
 def test_data_digests_change_with_a_files_content(tmp_path):
     path = tmp_path / "a.npz"
     path.write_bytes(b"123")

@@ -69,6 +69,16 @@ class TestFiles:
         parts = splits(tmp_path, "sep=;\r\na;y\r\n" + "".join(f"{i};{i % 2};\r\n" for i in range(10)) + ";\r\n\r\n")
         assert len(parts.train) + len(parts.val) == 10
 
+    def test_lines_may_end_as_on_an_old_mac_and_cells_be_long(self, tmp_path):
+        parts = splits(
+            tmp_path, "a,b,y\r" + "".join(f"{'x' * 200_000 if i % 2 else 'y'},{i},{i % 2}\r" for i in range(8))
+        )
+        assert len(parts.columns.encodings[0].categories) == 2
+
+    def test_a_header_of_numbers_has_names_too(self, tmp_path):
+        parts = splits(tmp_path, "0,1,2\n" + "".join(f"{i},{-i},{i % 2}\n" for i in range(8)), target=2, features=1)
+        assert parts.columns.names == ("1",)
+
     def test_a_file_may_be_packed(self, tmp_path):
         import gzip
 
@@ -363,8 +373,10 @@ class TestTargets:
             ({"target": "d"}, r"'d' of .* holds dates; a target is a number or a class"),
             ({"target": "z"}, r"column 'z' of .*t\.csv holds no number in 1 rows, first in row 2 below"),
             ({"features": ["y"]}, r"data\.args\.features: 'y' is the target"),
-            ({"features": ["q"]}, r"data\.args: .* has no column 'q'"),
-            ({"features": True}, r"data\.args: table: "),
+            ({"features": ["q"]}, r"data\.args\.features: .* has no column 'q'"),
+            ({"features": True}, r"data\.args\.features: the name of a column, or a list of such, not true"),
+            ({"target": [["y"]]}, r"data\.args\.target: the name of a column"),
+            ({"groups": "z"}, r"data\.args\.groups: column 'z' of .* is empty in 1 rows, first in row 2"),
             ({"missing_target": "no"}, r"data\.args\.missing_target: error or drop, not 'no'"),
             ({"decimal": ";"}, r"data\.args\.decimal: '\.' or ','"),
             ({"separator": ", "}, r"data\.args\.separator: one letter"),

@@ -12,7 +12,7 @@ from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
 from tunekit.recipe.optimizers import states
-from tunekit.training.data import Batch, LoaderSplit, TensorSplit
+from tunekit.training.data import Batch, LoaderSplit, Splits, TensorSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions, weights_digests
@@ -22,7 +22,7 @@ from tunekit.training.probes.asking import asked
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
-from tunekit.vocabulary import Facts
+from tunekit.vocabulary import Facts, UserError
 
 ASKED = 100_000  # validation samples on which it is asked whether a metric is a number there
 
@@ -32,6 +32,7 @@ def describe(subject: Subject) -> Facts:
     config, bench, asked = subject.config, subject.bench, DescribeArgs.from_json(subject.args)
     session = Session(config, bench)
     check_optimizer(config.optimizer)
+    _check_classes(config.task, session.splits)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
     batch = session.batch(0)
@@ -66,6 +67,21 @@ def describe(subject: Subject) -> Facts:
         weights_bytes=sizes.best,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
     )
+
+
+def _check_classes(task: str, splits: Splits) -> None:
+    """Errors: UserError where a table's target has names of classes and the task is another."""
+    targets = splits.val.targets()
+    if splits.columns is None or splits.classes is None or not isinstance(targets, Tensor) or targets.dim() != 1:
+        return
+    few = ", ".join(splits.classes[:3]) + (", ..." if len(splits.classes) > 3 else "")
+    if task == "regression":
+        raise UserError(f"data.args.target: holds classes ({few}), and the task is regression; task: classification")
+    if task == "binary" and len(splits.classes) > 2:
+        count = len(splits.classes)
+        raise UserError(
+            f"data.args.target: holds {count} classes ({few}), and the task is binary; task: classification"
+        )
 
 
 def _outputs(session: Session, batch: Batch) -> Outputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tunekit.configuration import DataSpec, digest
@@ -37,6 +38,7 @@ FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set, "da
 """Sources that hold many sets: FAMILY:NAME, called with the name first."""
 LENIENT: dict[str, dict[str, str]] = {"image-folder": {"corrupt": "skip"}}
 """Arguments by which a source leaves out what it cannot read, instead of refusing all."""
+DEEPEST = 4  # a loader over a part of a part of a dataset
 PATHS = ("path", "root", "val_path", "test_path")
 """Arguments of sources that are paths, relative to the recipe's folder."""
 
@@ -97,9 +99,18 @@ def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
 
 def _parts_of(data: object, target: str) -> Parts:
     if isinstance(data, tuple | list) and 2 <= len(data) <= 3 and not hasattr(data, "tensors"):
-        return Parts(*data)
+        return replace(Parts(*data), classes=_class_names(data[0]))
     if hasattr(data, "__getitem__") or hasattr(data, "__iter__"):
-        return Parts(data)
+        return Parts(data, classes=_class_names(data))
     raise UserError(
         f"data.target: {target} must return (train, val), (train, val, test) or a dataset, not {type(data).__name__}"
     )
+
+
+def _class_names(data: object) -> tuple[str, ...] | None:
+    """The attribute `classes` of a person's dataset, or of what it is a part of, where it holds names."""
+    for _ in range(DEEPEST):
+        data = getattr(data, "dataset", data)
+    names = getattr(data, "classes", None)
+    known = isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)
+    return tuple(names) if known and names else None

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import re
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +88,13 @@ def _csv(path: Path, text: str, separator: str | None, notes: tuple[str, ...]) -
     if not text.strip():
         raise UserError(f"data.args.path: {path} is empty: a header and rows are needed")
     separator = separator or _separator(text)
+    longest = csv.field_size_limit(sys.maxsize)
     try:
-        header, rows = _rows(path, text, separator)
+        header, rows = _rows(path, text.replace("\r\n", "\n").replace("\r", "\n"), separator)
     except csv.Error as error:
         raise _unreadable(path, str(error)) from None
+    finally:
+        csv.field_size_limit(longest)
     if not rows:
         raise UserError(f"data.args.path: {path} is empty: a header and rows are needed")
     body = pd.DataFrame(rows, dtype=object)

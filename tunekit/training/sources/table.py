@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.recipe.text import nearest
-from tunekit.training.sources.cells import COMMA, MISSING, MISSING_CLASS, TRUTHS, Column, read_column
+from tunekit.recipe.text import kind_of, nearest
+from tunekit.training.sources.cells import COMMA, MISSING, MISSING_CLASS, TRUTHS, Column, Values, read_column
 from tunekit.training.sources.columns import Rows
 from tunekit.training.sources.parts import Parts, tensors
 from tunekit.training.sources.reading import Frame, read_frame
@@ -44,21 +44,16 @@ def table(  # noqa: PLR0913 - the keys of a recipe
     """
     _check(missing_target, decimal, separator)
     frame, sizes = _read([path, val_path, test_path], separator)
-    names = [target] if isinstance(target, str) else list(target)
-    chosen = _chosen(frame, names, features, groups)
-    for name in categories or ():
+    names, by = _names(target, "target"), _names(groups, "groups")
+    asked, texts = _names(features, "features"), _names(categories, "categories")
+    chosen = _chosen(frame, names, asked, by)
+    for name in texts:
         _column(frame, name, "data.args.categories")
-    read = {name: read_column(frame.cells[name], frame.comma, decimal, name in (categories or ())) for name in chosen}
-    if features is None:
-        counters = [name for name in chosen if _counts_rows(name, read[name])]
-        chosen = [name for name in chosen if name not in counters]
-    else:
-        counters = []
+    read = {name: read_column(frame.cells[name], frame.comma, decimal, name in texts) for name in chosen}
+    counters = [name for name in chosen if not asked and _counts_rows(name, read[name])]
+    chosen = [name for name in chosen if name not in counters]
     answers = _targets(frame, names, classes, decimal, missing_target == "drop")
-    known = None
-    if groups:
-        known = read_column(frame.cells[groups], frame.comma, decimal).values
-        known = known if known.dtype != object else np.array([name or "" for name in known])
+    known = _groups(frame, by[0], decimal) if by else None
     notes = [*frame.notes, *_told(frame, {name: read[name] for name in chosen}), *answers.notes]
     if counters:
         notes.append(f"left out: {', '.join(map(repr, counters))}, which numbers the rows")
@@ -66,7 +61,7 @@ def table(  # noqa: PLR0913 - the keys of a recipe
         {name: read[name].form for name in chosen},
         {name: read[name].values for name in chosen},
         standardize,
-        frozenset(features or ()),
+        frozenset(asked),
     )
     starts = np.cumsum([0, *sizes])
     parts, files = {}, {}
@@ -79,13 +74,34 @@ def table(  # noqa: PLR0913 - the keys of a recipe
         parts["train"],
         parts.get("val"),
         parts.get("test"),
-        None if known is None else known[: sizes[0]][answers.kept[: sizes[0]]],
+        known if known is None else known[: sizes[0]][answers.kept[: sizes[0]]],
         standardize_target=standardize_target,
         classes=answers.classes,
         files=files,
         notes=tuple(notes),
         rows=rows,
     )
+
+
+def _names(value: object, key: str) -> list[str]:
+    """Names of columns; a number is one where the header has numbers. Errors: UserError."""
+    several = value if isinstance(value, list) else [] if value is None else [value]
+    wrong = [name for name in several if isinstance(name, bool) or not isinstance(name, str | int)]
+    if wrong:
+        raise UserError(f"data.args.{key}: the name of a column, or a list of such, not {kind_of(wrong[0])}")
+    return [str(name) for name in several]
+
+
+def _groups(frame: Frame, name: str, decimal: str | None) -> Values:
+    """The group or time of each row. Errors: UserError where one is missing."""
+    known = read_column(frame.cells[name], frame.comma, decimal).values
+    gaps = known == None if known.dtype == object else np.isnan(known)  # noqa: E711 - of each element
+    if gaps.any():
+        raise UserError(
+            f"data.args.groups: column {name!r} of {frame.path} is empty in {gaps.sum():,} rows, first in row "
+            f"{int(gaps.argmax()) + 1:,} below the header"
+        )
+    return known
 
 
 def _check(missing_target: str, decimal: str | None, separator: str | None) -> None:
@@ -129,20 +145,20 @@ def _column(frame: Frame, name: object, key: str) -> None:
         )
 
 
-def _chosen(frame: Frame, targets: list[str], features: list[str] | None, groups: str | None) -> list[str]:
+def _chosen(frame: Frame, targets: list[str], features: list[str], groups: list[str]) -> list[str]:
     """The columns that are inputs. Errors: UserError."""
     if not targets:
         raise UserError("data.args.target: names no column")
-    taken = [*targets, *([groups] if groups else [])]
+    taken = [*targets, *groups]
     columns = features or [name for name in frame.names if name not in taken]
     both = [name for name in columns if name in targets]
     if both:
         raise UserError(f"data.args.features: {both[0]!r} is the target; the model would read its answer")
     for name in targets:
         _column(frame, name, "data.args.target")
-    for name in [*([groups] if groups else []), *columns]:
-        if features or name == groups:
-            _column(frame, name, "data.args")
+    for key, several in (("groups", groups), ("features", features)):
+        for name in several:
+            _column(frame, name, f"data.args.{key}")
     if not columns:
         raise UserError(
             f"data.args: {frame.path} has no column besides {', '.join(taken)}: there is nothing to learn from"
