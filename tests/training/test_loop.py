@@ -58,16 +58,16 @@ def everything(make_config):
     )
 
 
-@pytest.fixture(
-    scope="module", params=["fp32", "bf16", "adamw", "plateau", "muon", "prodigy", "schedule-free", "schedule-free-sgd"]
-)
+@pytest.fixture(scope="module", params=["fp32", "bf16", "adamw", "plateau", "muon", "prodigy", "schedule-free"])
 def uninterrupted(request, everything, bench):
     config = replace(everything, precision="bf16") if request.param == "bf16" else everything
     if request.param in OPTIMIZERS:
         spec = OptimizerSpec(request.param, decay_on="weights")
-        norms = ModelSpec("cnn", {"channels": [4], "hidden": [8], "dropout": 0.3, "batch_norm": True})
+        norms = ModelSpec("mlp", {"hidden": [8, 8], "dropout": 0.3, "batch_norm": True})
         config = replace(config, optimizer=spec, lr=1.0 if request.param == "prodigy" else 1e-2, model=norms)
         config = replace(config, ema=None, schedule=ScheduleSpec("constant", {"warmup": 3}))
+        if request.param == "muon":
+            config = replace(config, model=everything.model)
     if request.param == "plateau":
         args = {"factor": 0.5, "patience": 1, "min_delta": 0.5}
         config = replace(config, schedule=ScheduleSpec("plateau", args))

@@ -39,8 +39,7 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     for name in ("lr", "weight_decay"):
         if name in args:
             raise UserError(f"optimizer.args.{name}: stands as optimizer.{name}, where the steps can tune it")
-    check_optimizer(config.optimizer)
-    _check_matrices(target, trained)
+    check_optimizer(config.optimizer, model)
     args = {"lr": config.lr, "weight_decay": config.weight_decay, **args}
     if is_built_in(target):
         optimizer = _by_name(target, model, trained, args, together=not config.model.freeze)
@@ -58,12 +57,13 @@ def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> t
     return optimizer
 
 
-def check_optimizer(spec: OptimizerSpec) -> None:
+def check_optimizer(spec: OptimizerSpec, model: nn.Module) -> None:
     """What can be said of an optimizer before there is one: building it imports torch's compiler, which takes a second.
     Errors: UserError."""
     if not is_built_in(spec.target):
         return
     build, place = _class_of(spec.target), f"optimizer.args: {spec.target}"
+    _check_matrices(spec.target, [parameter for parameter in model.parameters() if parameter.requires_grad])
     check_arguments(build, spec.args, place)
     parameters = inspect.signature(build).parameters
     if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):  # it takes any word, and does nothing with it
@@ -75,7 +75,7 @@ def check_optimizer(spec: OptimizerSpec) -> None:
 
 def _check_matrices(target: str, trained: list[nn.Parameter]) -> None:
     """torch's Muon alone takes no bias. Errors: UserError."""
-    if is_built_in(target) and target.removeprefix(f"{TORCH}:") == "Muon" and any(p.dim() != 2 for p in trained):
+    if target.removeprefix(f"{TORCH}:") == "Muon" and any(p.dim() != 2 for p in trained):
         raise UserError(
             f"optimizer.target: {target} takes matrices alone, and this model has biases or others that are none; "
             "`muon` gives them to AdamW"

@@ -31,7 +31,7 @@ def describe(subject: Subject) -> Facts:
     """What a command must know before its first step; `subject.args` are DescribeArgs."""
     config, bench, asked = subject.config, subject.bench, DescribeArgs.from_json(subject.args)
     session = Session(config, bench)
-    check_optimizer(config.optimizer)
+    check_optimizer(config.optimizer, session.model)
     _check_classes(config.task, session.splits)
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
