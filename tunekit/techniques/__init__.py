@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tunekit.techniques.augmentation import AUGMENTATIONS
+from tunekit.techniques.keeping import KEEPING
 from tunekit.techniques.optimizers import OPTIMIZERS
 from tunekit.techniques.schedules import SCHEDULES
 from tunekit.techniques.technique import KINDS, Technique
 
 TECHNIQUES: dict[str, Technique] = {
-    technique.name: technique for technique in (*OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS)
+    technique.name: technique for technique in (*OPTIMIZERS, *SCHEDULES, *KEEPING, *AUGMENTATIONS)
 }
 """By the name in a recipe, kind by kind. Each is one entry of its kind's module."""
 
