@@ -37,7 +37,7 @@ def test_the_example_of_an_own_model_and_data_runs(tmp_path):
 def test_the_example_of_loading_the_final_model_runs(tmp_path, tunekit, fast):
     import torch
 
-    assert tunekit("train", fast, "--name", "points-001", "--epochs", "1").code == 0
+    assert tunekit("train", fast, "--name", "mnist-mlp-001", "--epochs", "1").code == 0
     code = re.search(r"```python\n(from tunekit\.deployed import .*?)```", README, re.S).group(1)
     names = {"x": torch.zeros(3, 1, 8, 8, dtype=torch.uint8)}
     exec(code, names)

@@ -29,6 +29,7 @@ def of_kind(kind):
 
 def test_every_entry_of_the_tables_is_told():
     assert of_kind("optimizer") == set(OPTIMIZERS)
+    assert of_kind("regularisation") >= {"early_stopping", "ema"}
     assert of_kind("schedule") == {AUTO, *SCHEDULES, "warmup"}
     assert of_kind("augmentation") == set(AUGMENTATIONS)
     assert of_kind("source") == {*SOURCES, *(f"{family}:NAME" for family in FAMILIES)}

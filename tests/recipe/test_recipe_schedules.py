@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tests.steps.hand_made import context_of
 from tunekit.configuration import ScheduleSpec
-from tunekit.pipeline import final_training, read_recipe, schema
+from tunekit.final import final_training
+from tunekit.pipeline import read_recipe, schema
 from tunekit.recipe.schedules import SCHEDULES, build_schedule, resolved
 from tunekit.vocabulary import UNKNOWN, UserError
 

@@ -201,7 +201,8 @@ def train(
     if as_json:
         print_json({**model.as_dict(), "figures": [str(path) for path in figures]})
         return
-    say(*told(model, as_path(shown)), *([f"figures: {', '.join(map(str, figures))}"] if figures else []))
+    drawn = ", ".join(f"{shown}/{path.relative_to(run_dir.path)}" for path in figures)
+    say(*told(model, as_path(shown)), *([f"figures: {drawn}"] if drawn else []))
 
 
 @command(AROUND_PANEL, "running")

@@ -48,11 +48,11 @@ def with_asked(recipe: Recipe, asked: Asked) -> Recipe:
     return recipe.with_values(values) if values else recipe
 
 
-def final_training(context: Context[Any]) -> Training:
-    """The tuned recipe to its end, with its own schedule."""
+def final_training(context: Context[Any], epochs: int | None = None) -> Training:
+    """The tuned recipe to its end, with its own schedule. `epochs`: None as the recipe's `train` says."""
     asked = context.recipe.train
     passes = [step.decides(context.of(step)) for step in steps() if step.decides is not None]
-    length = asked.epochs or max(passes)
+    length = epochs or asked.epochs or max(passes)
     stop = StopRule(patience=asked.patience, min_delta=asked.min_delta, maximize=context.facts.maximize)
     config = context.whole_config(context.params, length)
     until = length * context.iterations_per_epoch()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from tunekit.configuration import Values
 from tunekit.jsondata import JsonData
+from tunekit.layout import FINAL, MODEL
 from tunekit.measured import SplitScored
 
 Origin = Literal["train", "fine-run", "untouched", "train + validation"]
@@ -78,7 +80,8 @@ def told(final: FinalModel, shown: str) -> list[str]:
     """The final model in lines for a person. `shown`: the run as it is typed."""
     text = _text(final.scored)
     value = "" if final.value is None else f"{final.metric} {_number(final.value, final.scored.share)} "
-    lines = [f"{value}at epoch {final.epoch:g} of {final.epochs:g}; weights in {final.weights}"]
+    weights = "/".join((shown, *Path(final.weights).parts[-3:]))
+    lines = [f"{value}at epoch {final.epoch:g} of {final.epochs:g}; weights in {weights}"]
     lines += [f"note: {line}" for line in final.told]
     if final.on == "test":
         lines.append(f"test split: {text}")
@@ -88,7 +91,7 @@ def told(final: FinalModel, shown: str) -> list[str]:
         if final.scored.samples:
             lines.append(f"validation, by which it was chosen: {text}")
     if final.model is not None:
-        lines.append(f"{final.model} holds it; next: tunekit predict {shown} FILES")
+        lines.append(f"{shown}/{FINAL}/{MODEL} holds it; next: tunekit predict {shown} FILES")
     return lines
 
 

@@ -43,9 +43,10 @@ def cnn(  # noqa: PLR0913 - the recipe's `model.args`
 
     `channels` has each stage's; or `depth` stages, the first of `width` channels and each further one of twice as many.
     A stage has so many `convolutions` (1; 2 as in VGG, Simonyan and Zisserman, ICLR 2015). `hidden` are the fully
-    connected layers before the last. BatchNorm, `init` and activation are those of all hidden layers. `dropout` is one probability of dropping for the fully connected part (`hidden`, or before the
-    last layer where there are none), [inputs, fully connected part], or [inputs, each stage ..., each of
-    `hidden` ...]. Errors: UserError, ValueError.
+    connected layers before the last. BatchNorm, `init` and activation are those of all hidden layers. `dropout` is
+    one probability of dropping for the fully connected part (`hidden`, or before the last layer where there are
+    none), [inputs, fully connected part], or [inputs, each stage ..., each of `hidden` ...]. Errors: UserError,
+    ValueError.
     """
     if len(shape) != 3:
         raise UserError(f"model: cnn takes images [C, H, W], not samples of shape {list(shape)}; use mlp")

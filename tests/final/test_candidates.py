@@ -1,0 +1,66 @@
+"""Which of two models is kept, on candidates made by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.steps.hand_made import context_of
+from tunekit.final import candidates
+from tunekit.final.candidates import Asked, Candidate, chosen, with_asked
+
+
+def candidate(origin, value):
+    return Candidate(origin, entry=None, value=value, epoch=3, epochs=10, told=())
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """What is kept of a final training and a fine run with these values; "none" where the training diverged."""
+
+    def choose(own, fine, origin="fine-run", epochs=None, **facts):
+        trained = None if own == "none" else candidate("train", own)
+        monkeypatch.setattr(candidates, "_trained", lambda *_: trained)
+        context = context_of("diagnose", facts=facts)
+        context = replace(context, recipe=with_asked(context.recipe, Asked(epochs=epochs)))
+        return chosen(None, context, None if fine is None else candidate(origin, fine))
+
+    return choose
+
+
+def test_the_better_one_by_the_metrics_own_direction_is_kept_and_both_values_are_said(kept):
+    best = kept(0.98, 0.95)
+    assert best.origin == "train"
+    assert best.told == (
+        "val_accuracy 98.0 % of this training against 95.0 % of the fine run's weights: this one is better, and is "
+        "kept",
+    )
+    best = kept(0.9, 0.95)
+    assert best.origin == "fine-run"
+    assert best.told == (
+        "val_accuracy 90.0 % of this training against 95.0 % of the fine run's weights: the fine run's weights are "
+        "better and kept",
+    )
+    assert kept(0.9, 0.95, metric="mae", maximize=False, share=False).origin == "train"
+    assert kept(0.95, 0.9, metric="mae", maximize=False, share=False).origin == "fine-run"
+
+
+def test_equal_ones_leave_the_one_whose_rate_fell(kept):
+    assert kept(0.95, 0.95).origin == "train"
+    assert "no worse" in kept(0.95, 0.95).told[0]
+
+
+def test_without_a_fine_run_it_is_the_training_and_where_that_diverged_the_fine_run(kept):
+    assert kept(0.5, None).told == ()
+    best = kept("none", 0.9)
+    assert best.origin == "fine-run"
+    assert "diverged" in best.told[0]
+
+
+def test_a_model_that_tuning_made_no_better_stays_unless_a_training_is_asked_for(kept):
+    best = kept(0.99, 0.9, origin="untouched")
+    assert best.origin == "untouched"
+    assert "--epochs trains" in best.told[0]
+    assert kept(0.99, 0.9, origin="untouched", epochs=5).origin == "train"
+    best = kept(0.8, 0.9, origin="untouched", epochs=5)
+    assert best.origin == "untouched"
+    assert "the model as it came is better and kept" in best.told[0]
