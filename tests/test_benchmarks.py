@@ -10,8 +10,20 @@ import pytest
 import torch
 from rich.console import Console
 
-from tests.benchmarks import bookkeeping, by_hand, fresh, hand, loop, lr_finders, problems, sidebyside, workers
+from tests.benchmarks import (
+    augmentation,
+    bookkeeping,
+    by_hand,
+    fresh,
+    hand,
+    loop,
+    lr_finders,
+    problems,
+    sidebyside,
+    workers,
+)
 from tests.benchmarks.__main__ import BENCHMARKS
+from tunekit.training.augmentations import AUGMENTATIONS
 
 
 def test_sides_alternate_and_a_ratio_is_that_of_neighbours():
@@ -56,6 +68,14 @@ def test_both_loops_run_over_the_same_recipe():
     assert len(found["tunekit"]) == len(found["bare"]) == 1
     assert found["tunekit"][0] > 0 < found["bare"][0]
     assert found["about"] == "fp32, 1 thread"
+
+
+def test_every_augmentation_is_measured_beside_what_is_installed():
+    found = augmentation.measure(turns=1, warm=0, batch=2)
+    assert set(found) == set(augmentation.ROWS)
+    entries = {next(iter(entry)) if isinstance(entry, dict) else entry for entry in augmentation.OURS.values()}
+    assert entries == set(AUGMENTATIONS) - {"vertical_flip"}
+    assert all(len(times["tunekit"]) == len(times["torchvision"]) == 1 for times in found.values())
 
 
 def test_one_and_two_workers_carry_out_the_same_trainings():

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from tests.benchmarks.sidebyside import machine, show
 
-BENCHMARKS = ("loop", "workers", "bookkeeping", "by_hand", "lr_finders", "chain", "logs")
+BENCHMARKS = ("loop", "workers", "bookkeeping", "by_hand", "lr_finders", "chain", "logs", "augmentation")
 
 
 def main() -> None:

@@ -137,7 +137,8 @@ def links_of(entries: Sequence[str | Values], strength: float = 1.0) -> tuple[Li
         augmentation = AUGMENTATIONS[name]
         check_arguments(augmentation.apply, args, f"data.augment: {name}")
         blank = Units(*torch.zeros(3, 3, 1, 1))
-        Link(name, augmentation, args).apply(torch.zeros(2, 3, 8, 8), blank, each=True)  # as it is written
+        with torch.random.fork_rng(devices=[]):  # asking whether they are sound draws nothing
+            Link(name, augmentation, args).apply(torch.zeros(2, 3, 8, 8), blank, each=True)
         links.append(Link(name, augmentation, augmentation.at(args, strength)))
     return tuple(links) if strength else ()
 

@@ -15,7 +15,7 @@ Range = Sequence[float]
 
 def chosen(x: Tensor, p: float) -> Tensor:
     """Truth values [B], each true with probability p. Errors: ValueError."""
-    if not 0 <= p <= 1:
+    if not isinstance(p, int | float) or not 0 <= p <= 1:
         raise ValueError(f"p: a probability, 0 to 1, not {p}")
     return torch.rand(len(x), device=x.device) < p
 
@@ -35,6 +35,8 @@ def ends(name: str, given: Range, least: float = 0.0, most: float = math.inf) ->
 
 def size(name: str, value: float, most: float = math.inf) -> float:
     """A magnitude, which is not below zero. Errors: ValueError."""
+    if not isinstance(value, int | float):
+        raise ValueError(f"{name}: one number, not {value}")
     if not 0 <= value <= most:
         raise ValueError(f"{name}: from 0{f' to {most:g}' if most < math.inf else ''}, not {value}")
     return value

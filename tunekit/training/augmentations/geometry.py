@@ -30,9 +30,8 @@ def vertical_flip(x: Tensor, p: float = 0.5) -> Tensor:
 def crop(x: Tensor, mean: Tensor, /, padding: int = 4, fill: str = "black") -> Tensor:
     """A window of the image's own size out of the image with `padding` pixels around it: a shift by up to so many
     pixels each way (He et al., CVPR 2016, for CIFAR: 4). `fill`: black, mean, edge or reflect."""
-    if padding != int(padding):
+    if size("padding", padding) != int(padding):
         raise ValueError(f"padding: whole pixels, not {padding}")
-    size("padding", padding)
     _known(fill)
     span = 2 * int(padding) + 1
     rows, columns = (

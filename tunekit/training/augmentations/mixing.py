@@ -58,7 +58,7 @@ def cutmix(x: Tensor, each: bool, /, alpha: float = 1.0, p: float = 1.0) -> tupl
 
 def _shares(x: Tensor, alpha: float, p: float, each: bool) -> Tensor:
     """Own shares [B], 1 where a sample is not mixed."""
-    if not alpha > 0:
+    if not isinstance(alpha, int | float) or not alpha > 0:
         raise ValueError(f"alpha: above 0, not {alpha}")
     among = x if each else x[:1]
     drawn = among.device if among.device.type != "mps" else torch.device("cpu")  # which has no such draw

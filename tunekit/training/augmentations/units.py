@@ -10,7 +10,8 @@ from torch import Tensor
 from tunekit.training.data import LoaderSplit, Split
 from tunekit.vocabulary import UserError
 
-IN_MEMORY, READ = 1_000, 64  # training samples, evenly taken, by which black and white are found
+IN_MEMORY, READ = 1_000, 64  # training samples, evenly taken, by which black and white are found ...
+VALUES = 2**24  # ... or so many that they have no more values than this
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ def units_of(split: Split | LoaderSplit) -> Units:
     if isinstance(split, LoaderSplit):
         batch = next(split.batches())
     else:
-        count = min(len(split), IN_MEMORY if getattr(split, "stored", None) is not None else READ)
-        batch = split.batch(torch.linspace(0, len(split) - 1, count).long())
+        most = IN_MEMORY if getattr(split, "stored", None) is not None else READ
+        batch = split.batch(_evenly(split, 1))
+        values = sum(part[0].numel() for part in batch.args[:1] if isinstance(part, Tensor))
+        batch = split.batch(_evenly(split, min(most, max(1, VALUES // max(1, values)))))
     x = batch.args[0] if batch.args else None
     if not isinstance(x, Tensor) or x.dim() != 4:
         told = list(x.shape[1:]) if isinstance(x, Tensor) else "that are no tensor"
@@ -61,3 +64,7 @@ def units_of(split: Split | LoaderSplit) -> Units:
     if normalize is not None:
         low, width = (low - normalize.mean) * normalize.scale, width * normalize.scale
     return Units(low, width, share)
+
+
+def _evenly(split: Split, count: int) -> Tensor:
+    return torch.linspace(0, len(split) - 1, min(len(split), count)).long()

@@ -93,7 +93,7 @@ def erase(
         return torch.where(hole, mean, x)
     if value == "random":
         return torch.where(hole, torch.rand_like(x), x)
-    if isinstance(value, str) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"value: mean, random, or a number from 0 (black) to 1 (white), not {value!r}")
     return x.masked_fill(hole, float(value))
 

@@ -17,6 +17,7 @@ READ = 1_000  # of a dataset that is read sample by sample
 WIDEST = 1_024  # values of an image: larger ones are averaged down to SIDE pixels a side
 SIDE = 16
 FEWEST = 50
+AT_ONCE = 256
 VOTES = 5
 MOST_CLASSES = 100
 MOST = 0.3  # of a class's mirror images, that lie nearest to one other: a pair that is named
@@ -34,16 +35,18 @@ def measure_mirrored(split: Split | LoaderSplit, config: TrainingConfig) -> tupl
 def mirrored(split: Split, name: str) -> Mirrored | None:
     """`name`: flip or vertical_flip. None: no images with one class each, or too few."""
     most = AMONG if getattr(split, "stored", None) is not None else READ
-    batch = split.batch(torch.linspace(0, len(split) - 1, min(most, len(split))).long())
-    images, targets = batch.args[0] if batch.args else None, batch.targets
-    if not isinstance(images, Tensor) or images.dim() != 4 or not isinstance(targets, Tensor) or targets.dim() != 1:
-        return None
+    parts = []
+    for picks in torch.linspace(0, len(split) - 1, min(most, len(split))).long().split(AT_ONCE):
+        batch = split.batch(picks)
+        images, targets = batch.args[0] if batch.args else None, batch.targets
+        if not isinstance(images, Tensor) or images.dim() != 4 or not isinstance(targets, Tensor) or targets.dim() != 1:
+            return None
+        small = images[0].numel() <= WIDEST
+        parts.append((images.float() if small else F.adaptive_avg_pool2d(images.float(), SIDE), targets))
+    images, targets = (torch.cat(column) for column in zip(*parts, strict=True))
     names, classes = targets.unique(return_inverse=True)
     if len(images) < FEWEST or not 2 <= len(names) <= MOST_CLASSES:
         return None
-    images = images.float()
-    if images[0].numel() > WIDEST:
-        images = F.adaptive_avg_pool2d(images, SIDE)
     picks = torch.linspace(0, len(images) - 1, min(QUERIES, len(images))).long()
     # The image itself is left out both times: of a symmetric one the mirror image would find it.
     plain = _told(images[picks], images, classes, picks)
