@@ -342,12 +342,13 @@ class TestBeforeAndAfter:
     def shown(self, written, tmp_path, augment: str):
         recipe = read_recipe(Path(written(data=f"{{target: pieces:pictures, augment: [{augment}]}}")), ()).recipe
         config = recipe.training_config(UNKNOWN)
-        return before_and_after(config, read_splits(config.data, tmp_path), tmp_path)
+        return before_and_after(config, read_splits(config.data, tmp_path), tmp_path, "abc")
 
     def test_a_flip_is_shown_as_one(self, tunekit, written, tmp_path):
         pairs = self.shown(written, tmp_path, "{flip: {p: 1.0}}")
         assert len(pairs) == 8
-        for before, after in pairs:
+        assert {name for name, _, _ in pairs} == {"a", "b", "c"}
+        for _, before, after in pairs:
             first, second = (np.frombuffer(one.pixels, np.uint8).reshape(16, 16, 3) for one in (before, after))
             assert np.array_equal(first[:, ::-1], second)
 

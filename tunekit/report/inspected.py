@@ -28,7 +28,7 @@ class Pictures:
     """Training pictures by class, and pairs before and after augmentation; both may be empty."""
 
     classes: Sequence[tuple[int | None, Sequence[Picture]]] = ()
-    augmented: Sequence[tuple[Picture, Picture]] = ()
+    augmented: Sequence[tuple[str, Picture, Picture]] = ()  # what it is of after it, before, after
     augmentation: str = ""  # as the recipe has it
 
 
@@ -261,7 +261,8 @@ def figure_of(seen: Inspected) -> Figure | None:
         tiles = Tiles(names, [row for _, row in pictures.classes])
         panels.append(Panel([tiles], title="training samples by class" if any(names) else "training samples"))
     if pictures.augmented:
-        tiles = Tiles([""] * len(pictures.augmented), pictures.augmented, ["before", "after"])
+        names = [name for name, _, _ in pictures.augmented]
+        tiles = Tiles(names, [pair for _, *pair in pictures.augmented], ["before", "after"])
         panels.append(Panel([tiles], title=f"{pictures.augmentation}: would this occur in the world?"))
     train = report.split("train")
     if train is not None and train.classes and not pictures.classes:
