@@ -79,6 +79,7 @@ def test_what_is_proven_for_such_data_is_told_with_its_source(seen, words):
         Situation("series", (200, 3), 900, "classification", axes=1),
         Situation("other", (), 900, "classification", why_other="samples have 3 inputs"),
         table(900, features=784, pixels=True),
+        Situation("series", (200, 3), 900, "classification", answers=False),
     ],
 )
 def test_of_what_nothing_is_known_there_is_no_advice_and_it_is_said(seen):

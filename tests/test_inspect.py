@@ -342,14 +342,28 @@ class TestBeforeAndAfter:
     def shown(self, written, tmp_path, augment: str):
         recipe = read_recipe(Path(written(data=f"{{target: pieces:pictures, augment: [{augment}]}}")), ()).recipe
         config = recipe.training_config(UNKNOWN)
-        return before_and_after(config, read_splits(config.data, tmp_path), tmp_path)
+        return before_and_after(config, read_splits(config.data, tmp_path), tmp_path, "abc")
 
     def test_a_flip_is_shown_as_one(self, tunekit, written, tmp_path):
         pairs = self.shown(written, tmp_path, "{flip: {p: 1.0}}")
         assert len(pairs) == 8
-        for before, after in pairs:
+        assert {name for name, _, _ in pairs} == {"a", "b", "c"}
+        for _, before, after in pairs:
             first, second = (np.frombuffer(one.pixels, np.uint8).reshape(16, 16, 3) for one in (before, after))
             assert np.array_equal(first[:, ::-1], second)
 
     def test_without_augmentation_there_is_nothing_to_show(self, tunekit, written, tmp_path):
         assert self.shown(written, tmp_path, "") == []
+
+
+def test_of_numbers_without_classes_there_are_no_pictures_and_the_report_comes(tunekit, tmp_path):
+    x = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    np.savez(tmp_path / "own.npz", x=x, y=x.sum(1))
+    (tmp_path / "own.yaml").write_text(
+        "name: own\ntask: regression\ndata: {target: arrays, args: {path: own.npz}}\nmodel: {target: mlp}\n"
+    )
+    done = tunekit("inspect", "own.yaml", "--figure", "own.png")
+    assert done.code == 0
+    assert "own: 64 training, 16 validation samples" in done.out
+    assert "no pictures: the training data hold neither pictures nor classes" in done.out
+    assert not (tmp_path / "own.png").exists()

@@ -27,7 +27,7 @@ def inspect(loaded: Loaded, pictures: bool = False) -> Inspected:
     recipe = loaded.recipe
     with as_guest():
         readable, report = _read(loaded)
-        shown = _pictures(loaded, readable) if pictures else Pictures()
+        shown = _pictures(loaded, readable, report) if pictures else Pictures()
     notes = [*readable.splits.notes, *take_notes()]
     facts, model, outlook, broken = _fallback(report), None, None, ""
     try:
@@ -93,13 +93,13 @@ def _model(context: Context[Any], bench: Workbench) -> ModelReport:
         return measure_model(Session(config, bench))
 
 
-def _pictures(loaded: Loaded, readable: Readable) -> Pictures:
+def _pictures(loaded: Loaded, readable: Readable, report: DataReport) -> Pictures:
     from tunekit.training.pictures import before_and_after, by_class
 
     config = loaded.recipe.training_config(UNKNOWN)
     names = (entry if isinstance(entry, str) else next(iter(entry)) for entry in config.data.augment)
     try:
-        augmented = before_and_after(config, readable.splits, loaded.folder)
+        augmented = before_and_after(config, readable.splits, loaded.folder, report.class_names or ())
     except UserError:
         augmented = []  # it is told of the model, which cannot be trained so
     return Pictures(by_class(readable.splits.train), augmented, ", ".join(names))

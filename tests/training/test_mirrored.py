@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tunekit.training.builtin_sources import digits
 
 from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.probes.mirrored import measure_mirrored, mirrored
+from tunekit.training.sources.digits import digits
 
 
 def split(x, y):

@@ -40,9 +40,8 @@ class Advice(JsonData):
 
 
 def advise(seen: Situation) -> Advice:
-    starts = tuple(
-        Start(one.title, one.why, one.source, one.lines if seen.built_in else "") for one in STARTS if one.fits(seen)
-    )
+    fitting = [one for one in STARTS if seen.answers and one.fits(seen)]
+    starts = tuple(Start(one.title, one.why, one.source, one.lines if seen.built_in else "") for one in fitting)
     found = ((code, rule(seen)) for code, rule in REMARKS.items())
     remarks = tuple(Remark(code, one.severity, one.message, one.source) for code, one in found if one is not None)
     return Advice(starts, remarks, "" if starts else _silent(seen))
@@ -57,6 +56,8 @@ def _silent(seen: Situation) -> str:
         return (
             "the features may be pixels: of a table of them there is no advice; give pictures [channels, height, width]"
         )
+    elif seen.kind != "other" and not seen.answers:
+        what = f"{seen.kind} whose targets are neither classes nor single numbers"
     else:
         what = seen.why_other or f"samples of shape {list(seen.shape)}"
     return f"no advice on an architecture: {what}, of which nothing proven is known here"

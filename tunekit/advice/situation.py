@@ -23,6 +23,7 @@ class Situation:
     model: ModelReport | None = None  # None: it cannot be built
     pretrained: bool = False
     file_side: int | None = None  # shorter side of the commonest image file, before it is resized
+    answers: bool = True  # whether a sample's target is a class, some of them or a number
     built_in: bool = True  # whether a built-in model takes the inputs as they are
     pixels: bool = False  # of a table: as many features as a square picture has pixels, all of them bytes
     why_other: str = ""  # of the kind `other`: what the samples are
@@ -64,6 +65,7 @@ def situation_of(report: DataReport, task: str, pretrained: bool, model: ModelRe
         model=model,
         pretrained=pretrained,
         file_side=min(report.files.sizes[0].width, report.files.sizes[0].height) if report.files else None,
+        answers=bool(counts) or bool(report.targets),
         built_in=len(report.inputs) == 1 and _is_plain(report.inputs[0]),
         pixels=one is not None and _are_pixels(one),
         why_other=_told(report.inputs) if kind == "other" else "",

@@ -126,16 +126,18 @@ def inspect(
     if figure is not None and figure.suffix.lower() != ".png":
         raise UserError(f"--figure {figure}: the name must end in .png")
     seen = survey(read_recipe(recipe, set_ or ()), pictures=figure is not None)
-    if figure is not None:
-        _draw(figure_of(seen), figure)
+    drawn = figure_of(seen)
+    if figure is not None and drawn is not None:
+        _draw(drawn, figure)
     if as_json:
         print_json(seen.as_dict())
         return
     show(make_console(), seen)
     given = as_given(context, ("as_json", "debug", "figure"))
     if figure is None:
-        drawn = pasted("tunekit", "inspect", as_path(recipe), *given, "--figure", f"{seen.name}.png")
-        say(f"pictures of it: {drawn}")
+        say(f"pictures of it: {pasted('tunekit', 'inspect', as_path(recipe), *given, '--figure', f'{seen.name}.png')}")
+    elif drawn is None:
+        say("no pictures: the training data hold neither pictures nor classes")
     else:
         say(f"pictures in {figure}")
     if seen.runs:
@@ -144,13 +146,11 @@ def inspect(
         say(f"once that is mended: {pasted('tunekit', 'validate', as_path(recipe), *given)}")
 
 
-def _draw(figure: Figure | None, path: Path) -> None:
-    """Errors: UserError where there is nothing to draw, or no place for it."""
+def _draw(figure: Figure, path: Path) -> None:
+    """Errors: UserError where it cannot be written."""
     from tunekit.report.figures import draw
     from tunekit.rundir import write_atomically
 
-    if figure is None:
-        raise UserError("--figure: neither pictures nor classes are in the training data; leave it out")
     try:
         write_atomically(path, draw(figure))
     except OSError as error:

@@ -17,6 +17,7 @@ from tunekit.report.console import COLOURS, as_table, line, show_finding
 from tunekit.vocabulary import Finding
 
 ROWS = 20  # of a table
+FEW = 8  # features named
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 BARS = 40  # of a chart
 SEVERITIES = ("fail", "warn", "note")
@@ -27,7 +28,7 @@ class Pictures:
     """Training pictures by class, and pairs before and after augmentation; both may be empty."""
 
     classes: Sequence[tuple[int | None, Sequence[Picture]]] = ()
-    augmented: Sequence[tuple[Picture, Picture]] = ()
+    augmented: Sequence[tuple[str, Picture, Picture]] = ()  # what it is of after it, before, after
     augmentation: str = ""  # as the recipe has it
 
 
@@ -168,7 +169,7 @@ def _channel_rows(one: InputReport) -> list[dict[str, object]]:
     return [
         {
             head: channel.name,
-            "mean": channel.mean,
+            "mean": _rounded(channel.mean, channel.std),
             "std": channel.std,
             "min": channel.lowest,
             "max": channel.highest,
@@ -200,7 +201,7 @@ def _target_rows(report: DataReport) -> list[dict[str, object]]:
     return [
         {
             "target": one.name,
-            "mean": one.mean,
+            "mean": _rounded(one.mean, one.std),
             "std": one.std,
             "min": one.lowest,
             "max": one.highest,
@@ -213,12 +214,10 @@ def _target_rows(report: DataReport) -> list[dict[str, object]]:
 
 def _lines(report: DataReport) -> Iterator[str]:
     """What there is to say of samples and files besides."""
-    for feature in report.near_constant[:ROWS]:
-        name = "" if feature.name == str(feature.feature) else f" ({feature.name})"
-        yield (
-            f"near-constant: feature {feature.feature}{name} is {feature.value:.4g} in {100 * feature.share:.1f} % of "
-            "the training samples"
-        )
+    if report.near_constant:
+        flat = [f"{one.name} ({one.value:.4g} in {100 * one.share:.1f} %)" for one in report.near_constant[:FEW]]
+        more = f" and {len(report.near_constant) - FEW:,} more" if len(report.near_constant) > FEW else ""
+        yield f"near-constant features: {', '.join(flat)}{more}"
     if report.shared:
         yield f"samples in two splits: {'; '.join(map(_shared_text, report.shared))}"
     else:
@@ -262,7 +261,8 @@ def figure_of(seen: Inspected) -> Figure | None:
         tiles = Tiles(names, [row for _, row in pictures.classes])
         panels.append(Panel([tiles], title="training samples by class" if any(names) else "training samples"))
     if pictures.augmented:
-        tiles = Tiles([""] * len(pictures.augmented), pictures.augmented, ["before", "after"])
+        names = [name for name, _, _ in pictures.augmented]
+        tiles = Tiles(names, [pair for _, *pair in pictures.augmented], ["before", "after"])
         panels.append(Panel([tiles], title=f"{pictures.augmentation}: would this occur in the world?"))
     train = report.split("train")
     if train is not None and train.classes and not pictures.classes:

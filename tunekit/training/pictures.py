@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from tunekit.charts import Picture
 from tunekit.configuration import TrainingConfig
-from tunekit.training.augmentations import build_augmentation
+from tunekit.training.augmentations.showing import show_augmentation
 from tunekit.training.building import build_task
 from tunekit.training.data import Batch, LoaderSplit, Split, Splits, TensorSplit
 from tunekit.training.probes.values import channel_axis, kind_of
-from tunekit.training.seeds import seed_step
 
 A_CLASS = 8  # pictures of a class
 CLASSES = 20  # that are shown; of more the first
@@ -104,32 +106,20 @@ def _groups(split: Split, looked: Tensor) -> list[tuple[int | None, Tensor]]:
     return [(int(label), looked[labels == label][:A_CLASS]) for label in labels.unique()[:CLASSES]]
 
 
-def before_and_after(config: TrainingConfig, splits: Splits, folder: Path) -> list[tuple[Picture, Picture]]:
-    """Some samples as a training's first iteration gets them, without and with augmentation; [] where there is none or
-    no pictures. Errors: UserError of an augmentation that does not fit."""
+def before_and_after(
+    config: TrainingConfig, splits: Splits, folder: Path, names: Sequence[str]
+) -> list[tuple[str, Picture, Picture]]:
+    """Some samples of a training's first batch without and with augmentation, and what they are of then; [] where there
+    is none or no pictures. Errors: UserError of an augmentation that does not fit."""
     train = splits.train
-    if not config.data.augment or isinstance(train, LoaderSplit):
+    if not config.data.augment or isinstance(train, LoaderSplit) or pictured(train.batch(torch.tensor([0]))) is None:
         return []
-    batch = train.batch(torch.linspace(0, len(train) - 1, min(AUGMENTED, len(train))).long())
-    before = pictured(batch)
-    if before is None:
-        return []
-    device = torch.device("cpu")
-    augment = build_augmentation(config.data, train, build_task(config, folder), device)
-    seed_step(config.seed, 0, device, config.runs_persons_code)
-    after = pictured(augment(batch))
-    if after is None:
-        return []
-    plain, changed = (_unscaled(train, value) for value in (before, after))
-    scale = Scale.of(plain.round() if _are_bytes(train) else plain)
-    return list(zip(scale.pictures(plain), scale.pictures(changed), strict=True))
+    shown = show_augmentation(config, train, build_task(config, folder), AUGMENTED, names)
+    before, after = ([_picture(one) for one in part] for part in (shown.before, shown.after))
+    told = shown.told_after or ("",) * len(after)
+    return list(zip(told, before, after, strict=True))
 
 
-def _are_bytes(split: Split) -> bool:
-    return isinstance(split, TensorSplit) and split.stored.args[0].dtype == torch.uint8
-
-
-def _unscaled(split: Split, values: Tensor) -> Tensor:
-    """Values as they were before they were standardised."""
-    normalize = split.normalize if isinstance(split, TensorSplit) else None
-    return values if normalize is None else values / normalize.scale + normalize.mean
+def _picture(pixels: npt.NDArray[np.uint8]) -> Picture:
+    height, width, channels = pixels.shape
+    return Picture(height, width, channels, pixels.tobytes())

@@ -161,7 +161,7 @@ def _unfilled(channel: Channel, encoding: Encoding, missing: int) -> Channel:
 def _near_constant(
     train: Looked, inputs: Sequence[InputReport], features: Sequence[str] | None
 ) -> tuple[NearConstant, ...]:
-    place = next((place for place, one in enumerate(inputs) if one.kind == "table"), None)
+    place = next((place for place, one in enumerate(inputs) if one.kind == "table" and one.dtype != "bool"), None)
     if place is None:
         return ()
     return measure_near_constant([batch[place] for batch in train.stored()], features)
