@@ -363,3 +363,15 @@ def test_training_config_takes_over_what_changes_a_number():
         "r",
     )
     assert other.training_config(facts).key == config.key
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(-1, "-1"), (1.5, "1.5"), (True, "true"), ("sometimes", "the text 'sometimes'"), ([1], "a list")],
+)
+def test_what_is_neither_epochs_nor_always_is_told_in_one_line(value, told):
+    recipe = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp", "freeze": value}}
+    with pytest.raises(UserError) as caught:
+        check(schema(), recipe, {(): 1, ("model",): 2, ("model", "freeze"): 3}, "r.yaml")
+    epochs = "model.freeze must be a number of epochs (0, 1, 2, ...) or always"
+    assert str(caught.value) == f"r.yaml, line 3: {epochs}, not {told}"
