@@ -422,3 +422,15 @@ def test_a_strength_without_augmentation_is_nothing_to_search():
         check(schema(), data, {(): 1}, "r.yaml")
     data["data"] = {**data["data"], "augment": ["crop"]}
     assert check(schema(), data, {(): 1}, "r.yaml").search == {"data.augment_strength": [0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(-1, "-1"), (1.5, "1.5"), (True, "true"), ("sometimes", "the text 'sometimes'"), ([1], "a list")],
+)
+def test_what_is_neither_epochs_nor_always_is_told_in_one_line(value, told):
+    recipe = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp", "freeze": value}}
+    with pytest.raises(UserError) as caught:
+        check(schema(), recipe, {(): 1, ("model",): 2, ("model", "freeze"): 3}, "r.yaml")
+    epochs = "model.freeze must be a number of epochs (0, 1, 2, ...) or always"
+    assert str(caught.value) == f"r.yaml, line 3: {epochs}, not {told}"

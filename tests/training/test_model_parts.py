@@ -336,6 +336,9 @@ class TestPolynomial:
         )
         assert (model[0].low.item(), model[0].high.item()) == (2.0, 10.0)
 
+    def test_it_begins_at_zero(self):
+        assert not polynomial((2,), 1, 3)(torch.rand(5, 2)).any()
+
     def test_more_terms_than_can_be_used_are_refused(self):
         with pytest.raises(UserError, match="degree 9 of 64 inputs has"):
             build_model(ModelSpec("polynomial", {"degree": 9}), None, flat(64), 1, 0)

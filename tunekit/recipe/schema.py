@@ -89,10 +89,19 @@ class Data(Target):
     augment_strength: float = Field(1.0, ge=0, le=STRONGEST)
 
 
+def _epochs_or_always(value: object) -> object:
+    """Errors: ValueError."""
+    counts = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_EPOCHS
+    if not counts and value != "always":
+        told = kind_of(value) if isinstance(value, bool | str | list | dict) else shortened(repr(value))
+        raise ValueError(f"model.freeze must be a number of epochs (0, 1, 2, ...) or always, not {told}")
+    return value
+
+
 class Model(Target):
     pretrained: bool = False
     weights: str | None = Field(None, min_length=1, max_length=1000)  # a file, from the recipe's folder
-    freeze: Annotated[int, Field(ge=0, le=LARGEST_EPOCHS)] | Literal["always"] = 0
+    freeze: Annotated[int | str, BeforeValidator(_epochs_or_always)] = 0
 
     @property
     def comes_trained(self) -> bool:

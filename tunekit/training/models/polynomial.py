@@ -51,11 +51,15 @@ def polynomial(
     """A polynomial of some degree of few inputs [B, *shape] to [B, outputs]: its terms, and a linear layer.
 
     `bounds` are the least and the largest of each input in the training samples [n]; without them inputs are taken to
-    lie in [-1, 1]. Errors: ValueError.
+    lie in [-1, 1]. All coefficients begin at zero: the loss has one valley, and nothing to
+    break the symmetry of. Errors: ValueError.
     """
     inputs = prod(shape)
     terms = comb(inputs + whole("degree", degree), degree) - 1
     if terms > MOST_TERMS:
         raise ValueError(f"degree {degree} of {inputs} inputs has {terms:,} terms; at most {MOST_TERMS:,} are built")
     low, high = bounds if bounds is not None else (-torch.ones(inputs), torch.ones(inputs))
-    return nn.Sequential(Terms(inputs, degree, low, high), nn.Linear(terms, outputs))
+    linear = nn.Linear(terms, outputs)
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
+    return nn.Sequential(Terms(inputs, degree, low, high), linear)

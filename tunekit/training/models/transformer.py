@@ -13,6 +13,7 @@ from tunekit.training.models.layers import (
     activation_of,
     draw_weights,
     dropout_rates,
+    dropped,
     whole,
 )
 from tunekit.vocabulary import UserError
@@ -45,7 +46,7 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = Attention(width, heads, rate, causal)
         self.layers = nn.Sequential(nn.Linear(width, 4 * width), activation_of(activation), nn.Linear(4 * width, width))
-        self.drop = nn.Dropout(rate)
+        self.drop = nn.Sequential(*dropped(rate))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop(self.attention(self.norm1(x)))
