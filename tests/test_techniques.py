@@ -12,6 +12,8 @@ from tests.reference import README, with_tables
 from tunekit.pipeline import schema
 from tunekit.recipe.schema import check
 from tunekit.techniques import KINDS, TECHNIQUES
+from tunekit.training.losses import LOSSES
+from tunekit.training.metrics import LABEL_METRICS, METRICS
 from tunekit.training.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +26,8 @@ def of_kind(kind):
 
 def test_every_entry_of_the_tables_is_told():
     assert of_kind("optimizer") == set(OPTIMIZERS)
+    assert of_kind("loss") == {*LOSSES, "balanced"}
+    assert of_kind("metric") == {*METRICS, *LABEL_METRICS, "torchmetrics"}
 
 
 def test_readme_has_the_tables():

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from tunekit.techniques.losses import LOSSES
+from tunekit.techniques.metrics import METRICS
 from tunekit.techniques.optimizers import OPTIMIZERS
+from tunekit.techniques.regularisation import PENALTIES
 from tunekit.techniques.technique import KINDS, Technique
 
-TECHNIQUES: dict[str, Technique] = {technique.name: technique for technique in (*OPTIMIZERS,)}
+TECHNIQUES: dict[str, Technique] = {
+    technique.name: technique for technique in (*OPTIMIZERS, *LOSSES, *METRICS, *PENALTIES)
+}
 """By the name in a recipe, kind by kind. Each is one entry of its kind's module."""
 
 __all__ = ["KINDS", "TECHNIQUES", "Technique", "reference"]
