@@ -244,7 +244,7 @@ class TestJudge:
         told = found(result, "within_noise")
         assert told.severity == "note"
         marked = [row for row in result.table if row["verdict"] == "within noise"]
-        assert len(marked) == len(told.evidence["cells"]) >= 5
+        assert min(len(marked), 10) == len(told.evidence["cells"]) >= 5  # the first ten are named
         assert len(marked) < len(records)
 
     def test_no_tie_where_pairs_tell_cells_apart_though_their_means_lie_close(self):
