@@ -15,6 +15,8 @@ from tunekit.recipe.schedules import AUTO, SCHEDULES
 from tunekit.recipe.schema import check
 from tunekit.techniques import KINDS, TECHNIQUES
 from tunekit.training.augmentations import AUGMENTATIONS, links_of
+from tunekit.training.losses import LOSSES
+from tunekit.training.metrics import LABEL_METRICS, METRICS
 from tunekit.training.models import MODELS
 from tunekit.training.models.layers import INITS
 from tunekit.training.sources.entries import FAMILIES, SOURCES
@@ -35,6 +37,8 @@ def test_every_entry_of_the_tables_is_told():
     assert of_kind("source") == {*SOURCES, *(f"{family}:NAME" for family in FAMILIES)}
     assert of_kind("model") == {*MODELS, *INITS, "normal", "batch_norm", "weights", "freeze"}
     assert "dropout" in of_kind("regularisation")
+    assert of_kind("loss") == {*LOSSES, "balanced"}
+    assert of_kind("metric") == {*METRICS, *LABEL_METRICS, "torchmetrics"}
 
 
 def test_readme_has_the_tables():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tunekit.techniques.augmentation import AUGMENTATIONS
+from tunekit.techniques.losses import LOSSES
+from tunekit.techniques.metrics import METRICS
 from tunekit.techniques.models import MODELS
 from tunekit.techniques.optimizers import OPTIMIZERS
 from tunekit.techniques.regularisation import REGULARISATION
@@ -12,7 +14,7 @@ from tunekit.techniques.technique import KINDS, Technique
 
 TECHNIQUES: dict[str, Technique] = {
     technique.name: technique
-    for technique in (*OPTIMIZERS, *SCHEDULES, *REGULARISATION, *AUGMENTATIONS, *MODELS, *SOURCES)
+    for technique in (*OPTIMIZERS, *SCHEDULES, *LOSSES, *METRICS, *REGULARISATION, *AUGMENTATIONS, *MODELS, *SOURCES)
 }
 """By the name in a recipe, kind by kind. Each is one entry of its kind's module."""
 

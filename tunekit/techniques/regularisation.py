@@ -1,10 +1,58 @@
-"""The regularisers, told."""
+"""The regularisers, told: penalties, dropout, smoothed labels, and which weights are kept."""
 
 from __future__ import annotations
 
 from tunekit.techniques.technique import Technique
 
+NOTES = "CS231n course notes, neural-networks-2 (regularization)"
+
 REGULARISATION = (
+    Technique(
+        "l2",
+        "regularisation",
+        "Weight decay as part of the loss's gradient: sgd, momentum, nesterov, adagrad, rmsprop and adam.",
+        "optimizer: {target: sgd, weight_decay: 1.0e-4}",
+        "tests/training/test_l1.py::test_weight_decay_of_sgd_in_the_loss_and_beside_it_are_one",
+        "loss + lambda/2 |w|^2: g = g + lambda w. For sgd the same as w = (1 - eta lambda) w - eta g",
+        "Nearly always worth a look: the grid tries 0, 1e-5, 1e-4 and 1e-3 by itself.",
+        "With adam it is divided by the squared gradients: weights of large gradients hardly decay.",
+        NOTES,
+    ),
+    Technique(
+        "decoupled",
+        "regularisation",
+        "Weight decay beside the gradient: adamw.",
+        "optimizer: {target: adamw, weight_decay: 1.0e-2}",
+        "tests/training/test_optimizers.py::test_the_first_updates_follow_the_published_formula",
+        "w = w - eta lambda w, then the step without decay",
+        "Adaptive optimizers: all weights decay alike, and a good decay depends less on the rate.",
+        "Its numbers are larger, 1e-2 to 1e-1: the grid has a ladder of its own for it.",
+        "Loshchilov and Hutter, 'Decoupled Weight Decay Regularization', ICLR 2019",
+    ),
+    Technique(
+        "l1_penalty",
+        "regularisation",
+        "A penalty on the magnitude of weights of two dimensions or more (matrices, kernels, embeddings; no biases, no "
+        "normalisation). In the gradient, and not in the training loss that is told, which stays comparable with "
+        "validation's.",
+        "l1: 1.0e-5",
+        "tests/training/test_l1.py::test_a_step_goes_further_by_the_sign_of_each_weight_and_biases_stay_out",
+        "loss + l1 sum |w|: g = g + l1 sign(w), 0 at 0",
+        "Many inputs of which few matter: weights go to zero.",
+        "Weights step to and fro about zero by eta l1; none is exactly zero. Usually weaker than L2 for deep networks.",
+        f"Tibshirani, 'Regression Shrinkage and Selection via the Lasso', 1996; {NOTES}",
+    ),
+    Technique(
+        "label_smoothing",
+        "regularisation",
+        "Targets that are not quite sure: 1 - e + e/C for the right class, e/C for the others; of bce 1 - e/2 and e/2.",
+        "loss: {target: auto, args: {label_smoothing: 0.1}}",
+        "tests/training/test_losses.py::test_smoothing_by_hand",
+        "(1 - e) -ln p_y + e/C sum -ln p_k; ln C before training as without",
+        "Many classes, noisy labels; calibration.",
+        "The loss no longer goes to zero. Step 2 switches it off.",
+        "Szegedy et al., 'Rethinking the Inception Architecture', CVPR 2016",
+    ),
     Technique(
         "dropout",
         "regularisation",

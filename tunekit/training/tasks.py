@@ -305,13 +305,15 @@ class Task:
         elif self.metric.chances and self.kind in ("binary", "multilabel"):
             if self._middle is None:
                 self._middle = 0.5 if takes_probabilities(self.loss, main, targets) else 0.0
-            main = main if self._middle else torch.sigmoid(main.double()).round(decimals=DECIMALS)
+            main = main if self._middle else torch.sigmoid(_doubled(main)).round(decimals=DECIMALS)
         if self.unscored and isinstance(wanted, Tensor) and not wanted.is_floating_point():
             wanted = wanted.masked_fill(torch.isin(wanted, wanted.new_tensor(self.unscored)), -1)
         if self.kind == "classification" and self.reading is not None:
             main, wanted = self.reading.aligned(main, wanted)
         if self.metric.chances and self.kind == "classification" and main.dim() > 1:
             main = self._chances(main)
+        if isinstance(wanted, Tensor) and wanted.device != main.device:
+            wanted = wanted.to(main.device)
         return main, wanted
 
     def _chances(self, scores: Tensor) -> Tensor:
@@ -320,7 +322,8 @@ class Task:
         if self._squashed is None:
             within = bool(((scores >= 0) & (scores <= 1)).all())
             self._squashed = within and float((scores.sum(1) - 1).abs().max()) < SUMS_TO_ONE
-        return scores.double() if self._squashed else torch.softmax(scores.double(), 1).round(decimals=DECIMALS)
+        doubled = _doubled(scores)
+        return doubled if self._squashed else torch.softmax(doubled, 1).round(decimals=DECIMALS)
 
     @property
     def streamed(self) -> Streamed | None:
@@ -387,6 +390,11 @@ class Task:
         if outputs.dim() >= 2:
             return {name: torch.log_softmax(value, reading.axis) for name, value in constants.items()}
         return constants
+
+
+def _doubled(values: Tensor) -> Tensor:
+    """In double precision: on the CPU where the device has none."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
 
 
 def _is_complex(value: object) -> bool:
