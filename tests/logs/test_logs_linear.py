@@ -24,7 +24,7 @@ RATE = 15.0
 The slowest, a text with a new name on each of its lines of 14 bytes, takes 10 seconds a megabyte at every size.
 """
 
-SHORT = 2_000_000
+SHORT = 1_000_000
 """Bytes of the files of every day, of which it would take minutes; `pytest -m long` reads such of 8 MB."""
 
 MEMORY = 1_500_000_000
