@@ -27,7 +27,7 @@ from tunekit.training.models import Freezing, has_convolutions, load_weights
 from tunekit.training.modes import evaluation_weights, to_train
 from tunekit.training.optimizers import build_optimizer
 from tunekit.training.order import BatchPlan, epoch_order
-from tunekit.training.outputs import Outputs, any_tensor, in_fp32
+from tunekit.training.outputs import Outputs, any_tensor, in_fp32, off_gpu
 from tunekit.training.regularizers import add_l1, penalized_weights, without_regularizers
 from tunekit.training.seeds import seed_step
 from tunekit.training.structure import by_rows, tensors
@@ -137,7 +137,7 @@ class Session:
         batch = self._first(min(SETTLING, self.config.batch_size)).to(self.device)
         self.model.eval()
         with torch.no_grad():
-            self.task.settle(self.answer(self.model, batch), batch.targets)
+            self.task.settle(*off_gpu(self.task.loss, self.answer(self.model, batch), batch.targets))
         self.model.train()
 
     def _first(self, count: int) -> Batch:

@@ -119,7 +119,9 @@ def _best_constant(task: Task, batches: list[Batch], outputs: list[Outputs]) -> 
 
 
 def feels_targets(task: Task, outputs: Outputs, targets: object) -> bool:
-    """Whether the loss changes where the targets are exchanged between samples, or are others."""
+    """Whether the loss changes where the targets are exchanged between samples, or are others. Asked on the CPU: among
+    the others are classes that there are no outputs for."""
+    outputs, targets = changed(outputs, Tensor.cpu), changed(targets, Tensor.cpu)
 
     def exchanged(part: Tensor) -> Tensor:
         return part.roll(max(1, len(part) // 2), 0) if part.dim() else part
