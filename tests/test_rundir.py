@@ -56,7 +56,7 @@ def test_settings_of_steps_may_change_on_a_run_and_stay(loaded, tmp_path):
     assert open_run(run.path).recipe.settings("fine-run").epochs == 40
     # The run is still that of the recipe as it was given.
     assert find_run(loaded, tmp_path / "runs").path == run.path
-    with pytest.raises(UserError, match="only `steps`, `search` and `accept`"):
+    with pytest.raises(UserError, match="only `steps`, `train`, `search`, `accept` change"):
         open_run(run.path, ("optimizer.lr=1",))
 
 

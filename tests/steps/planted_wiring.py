@@ -480,7 +480,7 @@ class Twice(nn.Module):
             one, other = (F.relu(self.norm(self.first(part))) for part in (x, x.flip(0)))
             return self.head(self.second(one) + self.linear(other.flip(0)))
         inner = self.drop(F.relu(self.linear(F.relu(self.first(x)))))
-        return self.head(self.norm(self.drop(F.relu(self.linear(self.second(inner))))))
+        return self.head(self.drop(self.norm(F.relu(self.linear(self.second(inner))))))
 
 
 class Cell(nn.Module):

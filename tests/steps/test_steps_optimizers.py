@@ -6,7 +6,8 @@ import pytest
 from hand_made import carry_out, codes, context_of, falling, judged, trained, trainings
 
 from tunekit.configuration import ScheduleSpec
-from tunekit.pipeline import final_training, schema
+from tunekit.final.candidates import final_training
+from tunekit.pipeline import schema
 from tunekit.steps.coarse_grid.decays import FOUND, decay_ladder, forgotten_in
 from tunekit.steps.lr_sweep import rates_of
 from tunekit.vocabulary import UNKNOWN

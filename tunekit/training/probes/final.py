@@ -42,6 +42,7 @@ def measure_split(subject: Subject) -> SplitScored:
     if split is None:
         return SplitScored(0)
     tally, seen = Tally(session.task, session.config.batch_size, len(split)), _Seen()
+    kept: list[tuple[Any, Any]] = []
     one_pass, mirrored = partial(session.answer, session.judged), mirrors(subject.config.data)
     ask = partial(answer_at_test_time, one_pass, task=session.task, how=asked.test_time, mirrored=mirrored)
     with torch.no_grad():
@@ -50,8 +51,10 @@ def measure_split(subject: Subject) -> SplitScored:
                 seen.form = form_of(session.task, outputs, batch.targets, session.config.metric.target)
             tally.add(outputs, batch.targets, len(batch))
             seen.add(session, outputs, batch)
+            if session.task.streamed is not None:  # which remembers sums alone: samples are drawn anew from outputs
+                kept.append((outputs, batch.targets))
         evaluation = tally.evaluation()
-        interval, how = _interval(tally, evaluation)
+        interval, how = _interval(tally, evaluation, kept or [(one[0], one[1]) for one in tally.kept])
     metric = session.task.metric
     decided = seen.single(session.splits)
     return SplitScored(
@@ -72,7 +75,8 @@ def measure_split(subject: Subject) -> SplitScored:
     )
 
 
-def _interval(tally: Tally, evaluation: Evaluation) -> tuple[Interval | None, str]:
+def _interval(tally: Tally, evaluation: Evaluation, kept: list[tuple[Any, Any]]) -> tuple[Interval | None, str]:
+    """`kept`: outputs and targets by batches, of a metric of a whole split."""
     metric = tally.task.metric
     if metric.is_loss:
         return of_mean(torch.from_numpy(evaluation.sample_losses)), "normal"
@@ -83,7 +87,7 @@ def _interval(tally: Tally, evaluation: Evaluation) -> tuple[Interval | None, st
         return of_ratio(metric, top, bottom)
     size = len(evaluation.sample_losses)
     try:
-        outputs, targets = (joined([one[place] for one in tally.kept]) for place in (0, 1))
+        outputs, targets = (joined([one[place] for one in kept]) for place in (0, 1))
     except (RuntimeError, TypeError, IndexError):  # batches of different widths
         return None, ""
     if not (by_rows(outputs, size) and by_rows(targets, size)):
