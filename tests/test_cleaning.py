@@ -152,7 +152,12 @@ def test_the_final_model_stays(tunekit, run):
     path.write_text(path.read_text().replace("name: constant", "name: cosine"))
     trained = json.loads(tunekit("train", run, "--epochs", 2, "--json").out)["weights"]
     assert tunekit("clean", run, "--yes").code == 0
-    assert weights(run) == sorted({*wanted(run), str(Path(trained).relative_to(run))})
+    schedules = {
+        path: json.loads((run / path).with_name("config.json").read_text())["schedule"] for path in weights(run)
+    }
+    by_train = {path for path, schedule in schedules.items() if schedule["name"] == "cosine"}
+    assert len(by_train) == 1
+    assert weights(run) == sorted({*wanted(run), *by_train, str(Path(trained).relative_to(run))})
 
 
 def change(path: Path, **values: object) -> None:

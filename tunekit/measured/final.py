@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from tunekit.configuration import Values
 from tunekit.jsondata import JsonData
 
 Answers = Literal["classes", "decision", "labels", "values"]
@@ -83,17 +84,17 @@ class Package(JsonData):
     already, and no scores."""
 
     target: str
-    args: Any
+    args: Values
     outputs: int | None
     seed: int
     inputs: tuple[Input, ...]
     answers: Answers
     source: str
-    source_args: Any = field(default_factory=dict)
+    source_args: Values = field(default_factory=dict)
     channels_last: bool = False
     axis: int = 1
     probabilities: bool = False
     classes: tuple[str, ...] = ()
     normalize: Scaling | None = None
     units: Scaling | None = None
-    columns: Any = None
+    columns: tuple[Values, ...] | None = None

@@ -288,7 +288,7 @@ def measure_package(subject: Subject) -> Package:
         classes=() if form.answers == "values" else class_names(splits, max(2, outputs or 0)),
         normalize=_scaling(train.normalize) if isinstance(train, TensorSplit) else None,
         units=_scaling(splits.units),
-        columns=None if columns is None else columns.to_json(),
+        columns=None if columns is None else tuple(columns.to_json()),
     )
 
 
