@@ -1,28 +1,22 @@
-"""The schema of a recipe, its faults told by line and key, and the training it describes. Builds nothing."""
+"""The schema of a whole recipe, and the training that it describes. Builds nothing."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    GetCoreSchemaHandler,
     ValidationError,
     create_model,
     field_serializer,
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, ErrorDetails
 
 from tunekit.configuration import (
     DataSpec,
@@ -35,9 +29,10 @@ from tunekit.configuration import (
     digest,
 )
 from tunekit.recipe.arguments import LARGEST
-from tunekit.recipe.numbers import only_numbers
+from tunekit.recipe.faults import explained, faults
 from tunekit.recipe.optimizers import optimizer_of
-from tunekit.recipe.schedules import AUTO, STEADY, check_schedule, resolved
+from tunekit.recipe.parts import LARGEST_BATCH, MOST_THREADS, Data, Model, Optimizer, Part, Schedule, Target, Train
+from tunekit.recipe.schedules import AUTO, STEADY, resolved
 from tunekit.recipe.text import (
     ALIASES,
     NAMES,
@@ -49,112 +44,14 @@ from tunekit.recipe.text import (
     nearest,
     parse_yaml,
     set_path,
-    shortened,
 )
 from tunekit.vocabulary import Facts, UserError
 
 TASKS = ("classification", "binary", "multilabel", "regression")
 
 
-# Far beyond what anyone asks for on purpose: more is a slip of the keyboard, and is said before anything is built.
-MOST_TRIALS = 10_000  # of a step
-HIGHEST_RATE = 1e6
-LARGEST_BATCH = 10**9
-MOST_THREADS = 4096
-STRONGEST = 100.0  # times the augmentation that is written
-LARGEST_EPOCHS = 10**6
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", populate_by_name=True, frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
-    )
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return only_numbers(source, handler)
-
-
-class Target(_Model):
-    """Something to build: a built-in name or module:callable, and keyword arguments for it."""
-
-    target: str
-    args: dict[str, Any] = {}
-
-
-class Data(Target):
-    val_fraction: float = Field(0.2, gt=0, lt=1)
-    split: Literal["stratified", "random", "group", "time"] = "stratified"
-    augment: list[Any] = []
-    augment_strength: float = Field(1.0, ge=0, le=STRONGEST)
-
-
-def _epochs_or_always(value: object) -> object:
-    """Errors: ValueError."""
-    counts = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_EPOCHS
-    if not counts and value != "always":
-        told = kind_of(value) if isinstance(value, bool | str | list | dict) else shortened(repr(value))
-        raise ValueError(f"model.freeze must be a number of epochs (0, 1, 2, ...) or always, not {told}")
-    return value
-
-
-class Model(Target):
-    pretrained: bool = False
-    weights: str | None = Field(None, min_length=1, max_length=1000)  # a file, from the recipe's folder
-    freeze: Annotated[int | str, BeforeValidator(_epochs_or_always)] = 0
-
-    @property
-    def comes_trained(self) -> bool:
-        """Whether the weights know something before the first iteration, as far as the recipe says so."""
-        return self.pretrained or self.weights is not None
-
-
-class Optimizer(Target):
-    target: str = "adam"
-    lr: float = Field(1e-3, gt=0, le=HIGHEST_RATE)
-    weight_decay: float = Field(0.0, ge=0, le=LARGEST)
-    decay_on: Literal["all", "weights"] = "all"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _finds_its_rate(cls, data: object) -> object:
-        given = isinstance(data, dict) and isinstance(data.get("target"), str) and "lr" not in data
-        return {**data, "lr": 1.0} if given and optimizer_of(data["target"]).finds_rate else data  # type: ignore[dict-item, index]
-
-
-class Schedule(_Model):
-    """`auto` is a constant rate in steps 2 to 5 and decays in `tunekit train`. `warmup` may stand beside the name."""
-
-    name: str = AUTO
-    args: dict[str, Any] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _warmup_is_an_argument(cls, data: object) -> object:
-        if not (isinstance(data, dict) and "warmup" in data and isinstance(data.get("args", {}), dict)):
-            return data
-        rest, args = {name: value for name, value in data.items() if name != "warmup"}, data.get("args", {})
-        if "warmup" in args:
-            raise ValueError("schedule.warmup: stands in schedule.args too")
-        return {**rest, "args": {**args, "warmup": data["warmup"]}}
-
-    @model_validator(mode="after")
-    def _can_be_built(self) -> Schedule:
-        try:
-            check_schedule(self.name, self.args)
-        except UserError as error:
-            raise ValueError(str(error)) from None
-        return self
-
-
-class Train(_Model):
-    """The final model. `patience` and `min_delta` stop it early, as a fine run's."""
-
-    epochs: int | None = Field(None, gt=0, le=10**6)  # None: as the fine run
-    patience: int | None = Field(None, gt=0, le=10**6)
-    min_delta: float = Field(0.0, ge=0, le=LARGEST)
-    with_validation: bool = False
-    test_time: Literal["single", "five-crop"] = "single"
+MOST_TRIALS = 10_000
+"""Of a step: more is a slip of the keyboard, and is said before anything is built."""
 
 
 def _long_form(key: str) -> BeforeValidator:
@@ -165,7 +62,7 @@ def _long_form(key: str) -> BeforeValidator:
 _auto = BeforeValidator(lambda value: None if value == "auto" else value)
 
 
-class StepSettings(_Model):
+class StepSettings(Part):
     """The steps' own settings, one field a step: `recipe_type` makes them from what the steps say."""
 
 
@@ -181,7 +78,7 @@ def _not_searched(path: str) -> str:
     return ""
 
 
-class Recipe(_Model):
+class Recipe(Part):
     """A whole recipe. Every key is explained in README."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
@@ -202,8 +99,8 @@ class Recipe(_Model):
     seed: int = Field(0, ge=0, lt=2**31)
     steps: StepSettings = StepSettings()
     train: Train = Train()
-    search: dict[str, list[Any]] = {}
-    accept: list[str] = []  # codes whose findings are notes
+    search: dict[str, list[Any]] = Field(default_factory=dict)
+    accept: list[str] = Field(default_factory=list)  # codes whose findings are notes
 
     @field_serializer("threads")
     def _threads_text(self, value: int | None) -> int | str:
@@ -272,7 +169,7 @@ class Recipe(_Model):
                     if error.errors()[0]["type"] == "extra_forbidden" and "." not in path:
                         near = nearest(path, [*SHORT, *type(self).model_fields])
                         raise ValueError(f"{place}: unknown key {path!r}{near}") from None
-                    told = _explain(type(self), error.errors()[0], {}, place)
+                    told = explained(type(self), error.errors()[0], {}, place)
                     raise ValueError(told.replace(f"{place}, line 1", place, 1)) from None
                 except UserError as error:
                     raise ValueError(f"search.{path}: {error}") from None
@@ -289,7 +186,7 @@ class Recipe(_Model):
         try:
             return self._with(params, drop_search=False)
         except ValidationError as error:
-            raise _faults(type(self), error, {(): 0}, "recipe") from None
+            raise faults(type(self), error, {(): 0}, "recipe") from None
 
     def _with(self, params: Values, drop_search: bool) -> Recipe:
         data = self.as_dict()
@@ -425,106 +322,4 @@ def check(schema: type[Recipe], data: object, lines: Lines, where: str) -> Recip
     try:
         return schema.model_validate(data)
     except ValidationError as error:
-        raise _faults(schema, error, lines, where) from None
-
-
-_WANTED = {
-    "missing": "is missing",
-    "dict_type": "must be a mapping of keys",
-    "model_type": "must be a mapping of keys",
-    "dataclass_type": "must be a mapping of keys",
-    "model_attributes_type": "must be a mapping of keys",
-    "list_type": "must be a list, such as [1, 2]",
-    "string_type": "must be text",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-}
-
-
-def _faults(schema: type[Recipe], error: ValidationError, lines: Lines, where: str) -> UserError:
-    faults = error.errors()
-    inner = {fault["loc"][:-1] for fault in faults}  # a list without its wrong values is called too short as well
-    own = [fault for fault in faults if not (fault["type"] == "too_short" and fault["loc"] in inner)]
-    return UserError("\n".join(dict.fromkeys(_explain(schema, fault, lines, where) for fault in own)))
-
-
-def _explain(schema: type[Recipe], fault: ErrorDetails, lines: Lines, where: str) -> str:
-    """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key."""
-    path = tuple(str(part) for part in fault["loc"])
-    written = _short_axes(lines)
-    if path[:1] == ("search",) and len(path) > 1:
-        path = ("search", written.get(path[1], path[1]), *path[2:])
-    known = path
-    while known and known not in lines:
-        known = known[:-1]
-    line = lines.get(known, 1)
-    place = "--set" if line == 0 else f"{where}, line {line}"
-    key = ".".join(path) or "recipe"
-    kind = fault["type"]
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
-        return f"{place}: unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
-    if kind == "value_error":
-        text = str(fault["ctx"]["error"])
-        for axis, name in written.items():
-            if text.startswith(f"search.{axis}:") and ("search", axis) not in lines:
-                text = text.replace(axis, name, 1)
-        line = line if path and not text.startswith("search.") else _line_of(text, lines)
-        place = "--set" if line == 0 else f"{where}, line {line}"
-        return f"{place}: {text}"
-    if kind in _WANTED:
-        value = fault["input"]
-        if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
-            return f"{place}: {key}: {shortened(str(value))} is more than any computer's numbers hold"
-        got = "" if kind == "missing" else f", not {kind_of(value)}"
-        return f"{place}: {key} {_WANTED[kind]}{got}"
-    if kind == "string_pattern_mismatch" and key == "name":
-        allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
-        return f"{place}: {allowed}, not {fault['input']!r}"
-    return f"{place}: {key}: {_limit(fault)}, not {_shown(fault['input'])}"
-
-
-def _short_axes(lines: Lines) -> dict[str, str]:
-    """The paths of axes that stand under `search` by a short name, with that name."""
-    return {SHORT[path[1]]: path[1] for path in lines if path[:1] == ("search",) and path[1:2] and path[1] in SHORT}
-
-
-def _limit(fault: ErrorDetails) -> str:
-    """pydantic's words, a limit in them as a person writes it."""
-    limit = next((value for name, value in fault.get("ctx", {}).items() if name in ("ge", "gt", "le", "lt")), None)
-    words = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
-    return words if limit is None else f"{words.rpartition(' ')[0]} {_shown(limit)}"
-
-
-def _shown(value: object) -> str:
-    """A number as a person reads it; of what is long its beginning."""
-    if isinstance(value, float):
-        return f"{value:g}"
-    return shortened(f"{value:,}" if isinstance(value, int) else repr(value))
-
-
-def _line_of(text: str, lines: Lines) -> int:
-    """The line of the key that a text about the whole recipe begins with, or of the nearest around it."""
-    named = [path for path in lines if re.match(rf"{re.escape('.'.join(path))}[.:]", text)]
-    return lines[max(named, key=lambda path: len(".".join(path)))] if named else lines.get((), 1)
-
-
-def _keys_at(schema: type[Recipe], path: tuple[str, ...]) -> list[str]:
-    """The keys that may stand at a path; none where it leads nowhere."""
-    kind: object = schema
-    for part in path:
-        annotations = {info.alias or name: info.annotation for name, info in _fields(kind).items()}
-        inner = [annotations.get(part), *getattr(annotations.get(part), "__args__", ())]
-        kind = next((other for other in inner if isinstance(other, type) and _fields(other)), None)
-    return [info.alias or name for name, info in _fields(kind).items()]
-
-
-def _fields(kind: object) -> Mapping[str, FieldInfo]:
-    """The fields of a model, or of a dataclass that a model holds."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind.model_fields
-    return {item.name: FieldInfo() for item in fields(kind)} if isinstance(kind, type) and is_dataclass(kind) else {}
+        raise faults(schema, error, lines, where) from None

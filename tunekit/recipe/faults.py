@@ -1,0 +1,116 @@
+"""The faults that pydantic finds in a recipe, told: file, line, key, what is wrong, the nearest right key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from tunekit.recipe.text import SHORT, Lines, kind_of, nearest, shortened
+from tunekit.vocabulary import UserError
+
+_WANTED = {
+    "missing": "is missing",
+    "dict_type": "must be a mapping of keys",
+    "model_type": "must be a mapping of keys",
+    "dataclass_type": "must be a mapping of keys",
+    "model_attributes_type": "must be a mapping of keys",
+    "list_type": "must be a list, such as [1, 2]",
+    "string_type": "must be text",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+}
+
+
+def faults(schema: type[BaseModel], error: ValidationError, lines: Lines, where: str) -> UserError:
+    """All of them, one a line."""
+    every = error.errors()
+    inner = {fault["loc"][:-1] for fault in every}  # a list without its wrong values is called too short as well
+    own = [fault for fault in every if not (fault["type"] == "too_short" and fault["loc"] in inner)]
+    return UserError("\n".join(dict.fromkeys(explained(schema, fault, lines, where) for fault in own)))
+
+
+def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where: str) -> str:
+    """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key."""
+    path = tuple(str(part) for part in fault["loc"])
+    written = _short_axes(lines)
+    if path[:1] == ("search",) and len(path) > 1:
+        path = ("search", written.get(path[1], path[1]), *path[2:])
+    known = path
+    while known and known not in lines:
+        known = known[:-1]
+    line = lines.get(known, 1)
+    place = "--set" if line == 0 else f"{where}, line {line}"
+    key = ".".join(path) or "recipe"
+    kind = fault["type"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
+        return f"{place}: unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
+    if kind == "value_error":
+        text = str(fault["ctx"]["error"])
+        for axis, name in written.items():
+            if text.startswith(f"search.{axis}:") and ("search", axis) not in lines:
+                text = text.replace(axis, name, 1)
+        line = line if path and not text.startswith("search.") else _line_of(text, lines)
+        place = "--set" if line == 0 else f"{where}, line {line}"
+        return f"{place}: {text}"
+    if kind in _WANTED:
+        value = fault["input"]
+        if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
+            return f"{place}: {key}: {shortened(str(value))} is more than any computer's numbers hold"
+        got = "" if kind == "missing" else f", not {kind_of(value)}"
+        return f"{place}: {key} {_WANTED[kind]}{got}"
+    if kind == "string_pattern_mismatch" and key == "name":
+        allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
+        return f"{place}: {allowed}, not {fault['input']!r}"
+    return f"{place}: {key}: {_limit(fault)}, not {_shown(fault['input'])}"
+
+
+def _short_axes(lines: Lines) -> dict[str, str]:
+    """The paths of axes that stand under `search` by a short name, with that name."""
+    return {SHORT[path[1]]: path[1] for path in lines if path[:1] == ("search",) and path[1:2] and path[1] in SHORT}
+
+
+def _limit(fault: ErrorDetails) -> str:
+    """pydantic's words, a limit in them as a person writes it."""
+    limit = next((value for name, value in fault.get("ctx", {}).items() if name in ("ge", "gt", "le", "lt")), None)
+    words = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return words if limit is None else f"{words.rpartition(' ')[0]} {_shown(limit)}"
+
+
+def _shown(value: object) -> str:
+    """A number as a person reads it; of what is long its beginning."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return shortened(f"{value:,}" if isinstance(value, int) else repr(value))
+
+
+def _line_of(text: str, lines: Lines) -> int:
+    """The line of the key that a text about the whole recipe begins with, or of the nearest around it."""
+    named = [path for path in lines if re.match(rf"{re.escape('.'.join(path))}[.:]", text)]
+    return lines[max(named, key=lambda path: len(".".join(path)))] if named else lines.get((), 1)
+
+
+def _keys_at(schema: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """The keys that may stand at a path; none where it leads nowhere."""
+    kind: object = schema
+    for part in path:
+        annotations = {info.alias or name: info.annotation for name, info in _fields(kind).items()}
+        inner = [annotations.get(part), *getattr(annotations.get(part), "__args__", ())]
+        kind = next((other for other in inner if isinstance(other, type) and _fields(other)), None)
+    return [info.alias or name for name, info in _fields(kind).items()]
+
+
+def _fields(kind: object) -> Mapping[str, FieldInfo]:
+    """The fields of a model, or of a dataclass that a model holds."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_fields
+    return {item.name: FieldInfo() for item in fields(kind)} if isinstance(kind, type) and is_dataclass(kind) else {}
