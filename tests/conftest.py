@@ -79,3 +79,8 @@ def tunekit(tmp_path, monkeypatch, capsys):
         return Done(int(ended.value.code or 0), captured.out, captured.err)
 
     return call
+
+
+def every_other_day(names):
+    """Cases of which every second one runs each day, and the others with `-m long`."""
+    return [name if place % 2 == 0 else pytest.param(name, marks=pytest.mark.long) for place, name in enumerate(names)]

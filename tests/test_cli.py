@@ -263,8 +263,9 @@ class TestWholeRun:
         for step in step_names():
             assert without_seconds(other / step / "result.json") == without_seconds(run / step / "result.json")
 
-    def test_the_final_training_and_the_page(self, run):
-        folder = run.parent.parent
+    def test_the_final_training_and_the_page(self, run, tmp_path):
+        folder = shutil.copytree(run.parent.parent, tmp_path / "copy")
+        run = folder / "runs" / run.name
         done = spawn("train", run, "--epochs", "2", "--json", cwd=folder)
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)

