@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from adversarial import FILES, SIZE, written
 
+from tests.conftest import every_other_day
 from tunekit.diagnosis import judge
 from tunekit.logs import read
 from tunekit.logs.readers import readers
@@ -92,7 +93,7 @@ def test_every_reader_has_files_made_against_it() -> None:
     assert SIZE == 8_000_000
 
 
-@pytest.mark.parametrize("reader", sorted(QUICK))
+@pytest.mark.parametrize("reader", every_other_day(sorted(QUICK)))
 def test_reads_what_once_took_long(reader: str, tmp_path: Path) -> None:
     read_under_limits(reader, tmp_path, QUICK[reader], SHORT)
 
