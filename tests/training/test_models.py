@@ -45,6 +45,7 @@ def test_parameters_of_an_mlp_are_those_counted_by_hand(args, count):
         ({"channels": [4], "batch_norm": False}, (9 * 4 + 4) + (4 * 4 * 4 * 10 + 10)),
         ({"channels": [4], "batch_norm": True}, (9 * 4 + 8) + (4 * 4 * 4 * 10 + 10)),
         ({"channels": [4, 6], "hidden": [7]}, (9 * 4 + 8) + (9 * 4 * 6 + 12) + (6 * 2 * 2 * 7 + 14) + (7 * 10 + 10)),
+        ({"channels": [4], "convolutions": 2}, (9 * 4 + 8) + (9 * 4 * 4 + 8) + (4 * 4 * 4 * 10 + 10)),
     ],
 )
 def test_parameters_of_a_cnn_are_those_counted_by_hand(args, count):
