@@ -6,11 +6,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.fresh import ROOT
-from tunekit.configuration import TrainingConfig
+from tunekit.configuration import ScheduleSpec, TrainingConfig
 from tunekit.recipe import Loaded
 from tunekit.vocabulary import Facts, UserError
 
@@ -34,7 +35,8 @@ def config_of(name: str, **overrides: Any) -> tuple[TrainingConfig, Path]:
     from tunekit.pipeline import read_recipe
 
     loaded = read_recipe(recipe_path(name), [f"{key}={value}" for key, value in overrides.items()])
-    return loaded.recipe.training_config(facts_of(loaded)), loaded.folder
+    config = loaded.recipe.training_config(facts_of(loaded))
+    return replace(config, schedule=ScheduleSpec()), loaded.folder
 
 
 @contextmanager

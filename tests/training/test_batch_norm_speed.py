@@ -22,6 +22,7 @@ model:
   args: {{hidden: [100, 100, 100], activation: sigmoid, batch_norm: {batch_norm}}}
 optimizer: {{target: sgd, lr: 0.1}}
 batch_size: 60
+schedule: constant
 threads: 1
 precision: fp32
 device: cpu
