@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Self, Union, get_args, get_origin, get_type_hints
 
@@ -85,10 +86,15 @@ def _read(hint: Any, data: object, place: str) -> Any:
     return _dataclass(kind, data, place) if is_dataclass(kind) else _scalar(kind, data, place)
 
 
+@cache  # its text is read anew otherwise, for every value
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
 def _dataclass(kind: Any, data: object, place: str) -> object:
     if not isinstance(data, Mapping):
         _refuse(data, place, "a mapping")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
     wrong = [f"lacks {name}" for name in hints if name in needed - set(data)]
     wrong += [f"knows no {name}" for name in data if name not in hints]

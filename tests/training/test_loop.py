@@ -11,9 +11,10 @@ from torch import nn
 
 from tunekit.configuration import LossSpec, ModelSpec, OptimizerSpec, ScheduleSpec
 from tunekit.recipe.optimizers import OPTIMIZERS
-from tunekit.training.loop import Pending, Session
+from tunekit.training.loop import Session
 from tunekit.training.models import build_model
 from tunekit.training.order import epoch_order
+from tunekit.training.pending import Pending
 from tunekit.training.probes.losses import halves, measure_losses
 from tunekit.training.sources import read_splits
 from tunekit.training.workbench import Workbench
@@ -352,13 +353,17 @@ def test_a_process_has_its_own_number_of_threads_again(make_config, bench):
 
 def test_scores_of_batches_that_waited_are_each_batchs_own_accuracy(make_config, bench):
     session = Session(make_config(), bench)
-    assert session._scores_wait
+    pending = Pending(session.task, shown=True, together=session._scores_wait)
+    assert pending.together
     draw = torch.Generator().manual_seed(0)
     answers = [(torch.randn(32, 10, generator=draw), torch.randint(0, 10, (32,), generator=draw)) for _ in range(5)]
     answers[2][1][:7] = -100  # not counted
+    for outputs, targets in answers:
+        pending.add(torch.zeros(()), outputs, targets, 0.1)
+    assert not pending.scores
     alone = [float(session.task.score(outputs, targets)) for outputs, targets in answers]
     by_hand = [float((o.argmax(1) == t)[t >= 0].float().mean()) for o, t in answers]
-    assert session._scores(Pending(answers=answers)) == alone == pytest.approx(by_hand)
+    assert pending.fetched_scores() == alone == pytest.approx(by_hand)
 
 
 WRITTEN = """

@@ -8,17 +8,16 @@ from typing import Annotated
 
 import typer
 
-from tunekit.cli import steps, logs  # isort: skip # the steps come first in --help
+from tunekit.cli import steps, logs, recipes, final, runs, explain  # isort: skip # in the order of --help
 
 # isort: split
-from tunekit.cli import around
 from tunekit.cli.options import app, say
 from tunekit.mending import advice
 from tunekit.streams import standard_output
 from tunekit.telling import without_credentials
 from tunekit.vocabulary import Interrupted, UserError
 
-__all__ = ["app", "around", "logs", "main", "steps"]
+__all__ = ["app", "explain", "final", "logs", "main", "recipes", "runs", "steps"]
 
 
 @app.callback(invoke_without_command=True)

@@ -76,6 +76,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 RUNS = Path("runs")
 MOST_JOBS = 1024
+SHOWN = 50  # rows of a table
 
 
 def command(
@@ -186,7 +187,9 @@ def make_screen(as_json: bool) -> Screen:
     return Screen(make_console(stderr=as_json))
 
 
-def show_table(rows: Sequence[Mapping[str, Any]], limit: int = 50, formats: Mapping[str, Format] | None = None) -> None:
+def show_table(
+    rows: Sequence[Mapping[str, Any]], limit: int = SHOWN, formats: Mapping[str, Format] | None = None
+) -> None:
     from tunekit.report.console import as_table, make_console
 
     make_console().print(as_table(rows, limit, formats))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,18 @@ from tunekit.vocabulary import UserError
 MARK = "__tunekit_recipe__"
 """What a module remembers that `resolve` brought in: the recipe's folder that it was loaded for."""
 
+_marked: set[str] = set()  # names of such modules: of the thousands that are loaded, few
+
 
 def _serve(folder: Path) -> None:
     """Put the folder first in sys.path. Modules of another recipe's folder, which may have the same names, go."""
     importlib.invalidate_caches()
     if sys.path[:1] != [str(folder)]:
         sys.path[:] = [str(folder), *(path for path in sys.path if path != str(folder))]
-    for name, module in list(sys.modules.items()):
-        if getattr(module, "__dict__", {}).get(MARK, folder) != folder:
+    for name in list(_marked):
+        if getattr(sys.modules.get(name), "__dict__", {}).get(MARK, folder) != folder:
             del sys.modules[name]
+            _marked.remove(name)
 
 
 def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
@@ -58,6 +62,7 @@ def resolve(target: str, folder: Path, key: str) -> Callable[..., Any]:
         for loaded in set(sys.modules) - known:
             if _is_local(loaded, folder):
                 sys.modules[loaded].__dict__[MARK] = folder
+                _marked.add(loaded)
     target_object: object = module
     for part in name.split("."):
         target_object = getattr(target_object, part, None)
@@ -96,4 +101,9 @@ def local_modules(folder: Path) -> list[Path]:
 def _is_local(name: str, folder: Path) -> bool:
     """Whether a loaded module's file lies below the folder and is the person's own."""
     file = getattr(sys.modules.get(name), "__file__", None)
-    return isinstance(file, str) and Path(file).is_relative_to(folder) and is_persons(file)
+    return isinstance(file, str) and _is_persons_below(file, folder)
+
+
+@lru_cache(maxsize=2**14)  # each module is asked about again and again
+def _is_persons_below(file: str, folder: Path) -> bool:
+    return Path(file).is_relative_to(folder) and is_persons(file)

@@ -141,7 +141,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
         axes.set_ylim(top=panel.top)
     if panel.legend is not None and axes.get_legend_handles_labels()[0]:
         columns = 2 if len(axes.get_legend_handles_labels()[0]) > FEW // 10 else 1
-        axes.legend(fontsize=7, ncols=columns, title=panel.legend or None, title_fontsize=8)
+        axes.legend(loc="best", fontsize=7, ncols=columns, title=panel.legend or None, title_fontsize=8)
 
 
 def _rule(axes: Axes, rule: Rule) -> None:

@@ -14,12 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.halves import halves
+from tunekit.training.data import Batch
 from tunekit.training.models import hookable
 from tunekit.training.outputs import Outputs
 from tunekit.training.streaming import KEPT_VALUES, WHOLE_SPLITS, Numbers, Running
 from tunekit.training.structure import by_rows, joined, rows, tensors
 from tunekit.training.tasks import Task
 from tunekit.vocabulary import SPLITS
+
+EVALUATION_BATCH = 1024  # samples that validation takes at once, where their tensors are small
+EVALUATION_BYTES = 2**24  # of the largest of these tensors: else validation takes batches of the recipe's size
 
 EMPTY: Numbers = np.empty(0, np.float32)
 
@@ -136,6 +140,16 @@ class Tally:
 
 def _numbers(values: Tensor) -> Numbers:
     return values.float().cpu().numpy().astype(np.float32)
+
+
+def room(outputs: Outputs, batch: Batch, largest: int, size: int) -> int:
+    """Samples that validation takes at once: a multiple of `size`, the recipe's batch size. `largest`: bytes of the
+    largest tensor that the model made of this batch."""
+    count = len(batch)
+    if not (by_rows(outputs, count) and by_rows(batch.targets, count)):
+        return size
+    largest = max(largest, *(part.nbytes for part in tensors([outputs, batch.inputs])), 1)
+    return size * max(1, min(EVALUATION_BATCH // size, EVALUATION_BYTES * count // (largest * size)))
 
 
 @contextmanager

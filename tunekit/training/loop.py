@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator, Sized
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from operator import itemgetter
 
 import torch
 from torch import Tensor, nn
@@ -19,32 +18,24 @@ from tunekit.guest import numbers, put_back
 from tunekit.recipe.schedules import build_schedule
 from tunekit.telling import CALLING, raised
 from tunekit.training.augmentations import Chain, build_augmentation, training_loss
+from tunekit.training.batches import Batches
 from tunekit.training.building import build_task
-from tunekit.training.data import Batch, BatchesSplit, DatasetSplit, LoaderSplit, Split, TensorSplit
+from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
-from tunekit.training.evaluation import Evaluation, Tally, largest_output
+from tunekit.training.evaluation import Evaluation, Tally, largest_output, room
 from tunekit.training.models import Freezing, has_convolutions, load_weights
 from tunekit.training.modes import evaluation_weights, to_train
 from tunekit.training.optimizers import build_optimizer
-from tunekit.training.order import BatchPlan, epoch_order
 from tunekit.training.outputs import Outputs, any_tensor, in_fp32, off_gpu
+from tunekit.training.pending import Pending
 from tunekit.training.regularizers import add_l1, penalized_weights, without_regularizers
 from tunekit.training.seeds import seed_step
-from tunekit.training.structure import by_rows, tensors
 from tunekit.training.tasks import Task
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import Row, UserError
 
 FETCH = 16
 """Losses are gathered on the device and fetched at iterations that this divides: divergence is seen so soon."""
-
-BLOCK_BYTES = 2**18
-"""Batches of few bytes are indexed and normalised several at once: for a tiny model that spares a tenth of the time."""
-
-WAITING_OUTPUTS = 2**16  # values of a batch's outputs that may be kept until the next fetch
-
-EVALUATION_BATCH = 1024  # samples that validation takes at once, where their tensors are small
-EVALUATION_BYTES = 2**24  # of the largest of these tensors: else validation takes batches of the recipe's size
 
 SETTLING = 64  # samples by whose outputs a task finds out how outputs are read
 
@@ -57,16 +48,6 @@ class Chunk:
     evaluation: Evaluation | None = None
 
 
-@dataclass
-class Pending:
-    """What the device holds of the iterations since the last fetch."""
-
-    losses: list[Tensor] = field(default_factory=list)
-    scores: list[Tensor | None] = field(default_factory=list)  # None: not shown for training
-    answers: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # outputs and targets that wait for their score
-    rates: list[float] = field(default_factory=list)
-
-
 class Session:
     """One training: the model, its optimizer and its place. The k-th batch, its augmentation and its dropout masks
     follow from (seed, k) alone, so that a session restored at k goes on bit for bit (on CPU)."""
@@ -77,6 +58,7 @@ class Session:
         self.device = bench.device
         with threads(config.threads):
             self.splits = bench.splits(config)
+            self.batches = Batches(self.splits.train, config, bench, FETCH)
             self.task = build_task(config, bench.folder, self._all_targets)
             self.model = self._built_model()
             self._settle()
@@ -94,11 +76,6 @@ class Session:
         self.whole = True  # no iteration is under way, nor are the rows of one at hand
         self.dead = False
         self._persons = config.runs_persons_code
-        self._epoch = -1
-        self._order = torch.empty(0)
-        self._block: dict[int, Batch] = {}
-        self._loader: Iterator[Batch] | None = None
-        self._ahead: Iterator[Batch] | None = None
         self._at_once: int | None = None  # samples that validation takes at once, when it is known
 
     def _all_targets(self) -> object:
@@ -110,7 +87,7 @@ class Session:
     def _built_model(self) -> nn.Module:
         train = self.splits.train
         targets = self.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
-        model = self.bench.model(self.config, self._first(2), self.task.output_size(targets))
+        model = self.bench.model(self.config, self.batches.first(2), self.task.output_size(targets))
         self.notes = load_weights(model, self.config.model.weights, self.bench.folder)
         model = model.to(self.device)
         if has_convolutions(model):
@@ -123,7 +100,7 @@ class Session:
     def _freezing(self, model: nn.Module) -> Freezing:
         def answer(model: nn.Module) -> Outputs:
             model.eval()
-            outputs = self.answer(model, self._first(2).to(self.device))
+            outputs = self.answer(model, self.batches.first(2).to(self.device))
             model.train()
             return outputs
 
@@ -132,20 +109,13 @@ class Session:
     def _settle(self) -> None:
         """How outputs are read, where that is not plain: from those of the first samples, in eval mode, which leaves no
         trace in the model."""
-        if not self.task.needs_settling(self._first(2).targets):
+        if not self.task.needs_settling(self.batches.first(2).targets):
             return
-        batch = self._first(min(SETTLING, self.config.batch_size)).to(self.device)
+        batch = self.batches.first(min(SETTLING, self.config.batch_size)).to(self.device)
         self.model.eval()
         with torch.no_grad():
             self.task.settle(*off_gpu(self.task.loss, self.answer(self.model, batch), batch.targets))
         self.model.train()
-
-    def _first(self, count: int) -> Batch:
-        """So many training samples, of a loader its first batch."""
-        train = self.splits.train
-        if isinstance(train, LoaderSplit):
-            return next(train.batches())
-        return train.batch(torch.arange(min(count, len(train))))
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -158,12 +128,8 @@ class Session:
 
     @property
     def iterations_per_epoch(self) -> int:
-        """Optimizer steps in a pass: whole batches only, at least one."""
-        train = self.splits.train
-        if isinstance(train, LoaderSplit) and isinstance(train.loader, Sized):
-            with suppress(TypeError):  # a loader asks its dataset, and a stream has no length
-                return len(train.loader)
-        return max(1, len(train) // self.config.batch_size)
+        """Optimizer steps in a pass."""
+        return self.batches.per_epoch
 
     @property
     def validates(self) -> bool:
@@ -177,47 +143,7 @@ class Session:
 
     def batch(self, iteration: int) -> Batch:
         """The batch of the k-th iteration (from 0), on the device, before augmentation."""
-        train = self.splits.train
-        if isinstance(train, LoaderSplit):
-            return self._next_of(train).to(self.device)
-        if self._ahead is not None:
-            return next(self._ahead).to(self.device)
-        if not isinstance(train, TensorSplit):
-            return self._plan(train)[iteration].to(self.device)
-        if iteration not in self._block:
-            self._block = self._read_block(train, iteration)
-        return self._block.pop(iteration)
-
-    def _read_block(self, train: TensorSplit, iteration: int) -> dict[int, Batch]:
-        """The batches around an iteration that are read in one go. A block begins at a fixed place of the epoch,
-        wherever the training was taken up, so that each batch always lies at the same place in memory."""
-        epoch, position = divmod(iteration, self.iterations_per_epoch)
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, epoch_order(len(train), self.config.seed, epoch).to(self.device)
-        size = min(self.config.batch_size, len(train))
-        first = position - position % self._block_size
-        count = min(self._block_size, self.iterations_per_epoch - first)
-        whole = train.batch(self._order[first * size : (first + count) * size])
-        start = iteration - position + first
-        return {start + k: whole.each(itemgetter(slice(k * size, (k + 1) * size))) for k in range(count)}
-
-    def _plan(self, split: Split) -> BatchPlan:
-        return BatchPlan(split, self.config.seed, min(self.config.batch_size, len(split)), self.iterations_per_epoch)
-
-    @cached_property
-    def _block_size(self) -> int:
-        train = self.splits.train
-        assert isinstance(train, TensorSplit)
-        values: int = sum(value[0].numel() for value in train.stored.inputs)
-        return max(1, min(FETCH, BLOCK_BYTES // max(1, 4 * values * self.config.batch_size)))
-
-    def _next_of(self, split: LoaderSplit) -> Batch:
-        if self._loader is not None:
-            batch = next(self._loader, None)
-            if batch is not None:
-                return batch
-        self._loader = split.batches()
-        return next(self._loader)
+        return self.batches.at(iteration)
 
     def forward(self, model: nn.Module, batch: Batch) -> Tensor:
         """The tensor among the outputs of a batch that probes look at, in fp32."""
@@ -245,10 +171,7 @@ class Session:
         """Train up to an iteration, yielding rows as they are fetched. Ends early where a loss is not finite."""
         self.model.train()
         to_train(self.optimizer)
-        train = self.splits.train
-        if isinstance(train, DatasetSplit):
-            pin = self.device.type == "cuda"
-            self._ahead = self._plan(train).stream(self.iteration, until, self.bench.readers, pin)
+        self.batches.read_ahead(self.iteration, until)
         while self.iteration < until and not self.dead:
             with threads(self.config.threads):
                 chunk = self._advance(until)
@@ -256,7 +179,7 @@ class Session:
 
     def _advance(self, until: int) -> Chunk:
         """Train up to where losses are fetched next."""
-        pending, before = Pending(), numbers()
+        pending, before = Pending(self.task, self._shows_metric, self._scores_wait), numbers()
         self.whole = False
         while True:
             self._step(pending)
@@ -293,20 +216,12 @@ class Session:
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.iteration += 1
-        pending.losses.append(loss.detach())
-        if not self._shows_metric:
-            pending.scores.append(None)
-        elif self._scores_wait and _is_short_matrix(outputs):
-            pending.answers.append((outputs.detach(), batch.targets))
-        else:
-            with torch.no_grad():
-                pending.scores.append(self.task.score(outputs, batch.targets))
-        pending.rates.append(self.base_rates[0] * factor)
+        pending.add(loss, outputs, batch.targets, self.base_rates[0] * factor)
 
     def _fetch(self, pending: Pending, closes: bool) -> Chunk:
-        losses = torch.stack(pending.losses).float().tolist()
+        losses = pending.fetched_losses()
         by_loss = self.task.metric.is_loss
-        scores = losses if by_loss else self._scores(pending)
+        scores = losses if by_loss else pending.fetched_scores()
         first = self.iteration - len(losses) + 1
         rows: list[Row] = []
         for offset, (loss, score, rate) in enumerate(zip(losses, scores, pending.rates, strict=True)):
@@ -342,18 +257,6 @@ class Session:
         either way."""
         own = type(self.task).score is not Task.score
         return self.task.metric.counts and not own and isinstance(self.splits.train, TensorSplit)
-
-    def _scores(self, pending: Pending) -> list[float | None]:
-        if not pending.answers:
-            shown = [score for score in pending.scores if score is not None]
-            values = iter(torch.stack(shown).float().tolist() if shown else ())
-            return [None if score is None else next(values) for score in pending.scores]
-        outputs, targets = (torch.cat(column) for column in zip(*pending.answers, strict=True))
-        shares = self.task.shares(outputs, targets)
-        assert shares is not None, "only such scores wait"
-        top, bottom = (share.view(len(pending.answers), -1).sum(1) for share in shares)
-        scores: list[float | None] = self.task.metric.ratio(top, bottom).float().tolist()
-        return scores
 
     @property
     def judged(self) -> nn.Module:
@@ -394,7 +297,7 @@ class Session:
                 # that was taken up again has to see the same numbers.
                 with largest_output(model) as largest:
                     outputs = ask(batch)
-                self._at_once = self._room(outputs, batch, largest[0])
+                self._at_once = room(outputs, batch, largest[0], self.config.batch_size)
                 first = False
             else:
                 outputs = ask(batch)
@@ -416,14 +319,6 @@ class Session:
             end = len(split) if first + size + 1 >= len(split) else first + size
             yield split.batch(torch.arange(first, end))
             first = end
-
-    def _room(self, outputs: Outputs, batch: Batch, largest: int) -> int:
-        """Samples that validation takes at once: a multiple of the recipe's batch size."""
-        size, count = self.config.batch_size, len(batch)
-        if not (by_rows(outputs, count) and by_rows(batch.targets, count)):
-            return size
-        largest = max(largest, *(part.nbytes for part in tensors([outputs, batch.inputs])), 1)
-        return size * max(1, min(EVALUATION_BATCH // size, EVALUATION_BYTES * count // (largest * size)))
 
     def state(self) -> bytes:
         """Everything that the next iteration needs, as a torch archive (its entries carry checksums)."""
@@ -479,7 +374,3 @@ class Session:
                 raise
             raise UserError(f"checkpoint: does not fit the model: {str(error).splitlines()[0]}") from None
         self.iteration = iteration
-
-
-def _is_short_matrix(outputs: Outputs) -> bool:
-    return isinstance(outputs, Tensor) and outputs.dim() == 2 and outputs.numel() <= WAITING_OUTPUTS

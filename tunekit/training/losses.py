@@ -160,3 +160,32 @@ class Own:
             with torch.inference_mode(False):  # a tensor that is moved for a validation is trained with as well
                 self.function.to(given.device)
         return call(self.function, self.key, self.target, outputs, targets, **self.args)
+
+
+def comparable(outputs: Tensor, targets: Any, of_classes: bool, in_shape: bool) -> tuple[Tensor, Any]:
+    """Outputs and targets as a built-in loss takes them. `of_classes`: it takes a score for each class; `in_shape`: it
+    compares both in one shape. Errors: UserError where their shapes do not fit."""
+    if not isinstance(targets, Tensor):
+        raise UserError(
+            f"loss: targets that are a {type(targets).__name__} need a loss of your own: "
+            "module:callable(outputs, targets)"
+        )
+    if of_classes and outputs.dim() < 2:
+        raise UserError(
+            f"model: gives outputs of shape {list(outputs.shape)}; the loss takes a score for each class, "
+            "[N, C]: leave argmax out of forward()"
+        )
+    if in_shape:
+        if outputs.shape != targets.shape:
+            raise UserError(
+                f"loss: takes outputs and targets of one shape, and the model gives {list(outputs.shape)} for "
+                f"targets {list(targets.shape)}; mend the model's last layer, the task or the loss"
+            )
+        return outputs, targets
+    if of_classes and outputs.shape[1] == 1 and targets.is_floating_point():
+        raise UserError(
+            f"loss: the model gives {list(outputs.shape)}, one score a sample, for targets that are numbers; say "
+            "`task: regression` (or `task: binary`): a recipe that names no task is a classification"
+        )
+    last = outputs.dim() > 2 and outputs.shape[:-1] == targets.shape and outputs.shape[2:] != targets.shape[1:]
+    return outputs.movedim(-1, 1) if last else outputs, targets

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tunekit.training.axes import Reading, any_label_will_do, counts_beyond, find_reading, left_out
-from tunekit.training.losses import of_each_class
+from tunekit.training.losses import comparable
 from tunekit.training.meaning import (
     averages_over_samples,
     judges_each,
@@ -25,6 +25,7 @@ from tunekit.training.metrics import METRICS, Metric, Shares
 from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, has_logits, main_tensor, with_main
 from tunekit.training.streaming import Streamed
 from tunekit.training.structure import by_rows, changed, rows, tensors
+from tunekit.training.untaught import untaught
 from tunekit.vocabulary import UserError
 
 Loss = Callable[[Any, Any], Tensor]
@@ -128,31 +129,7 @@ class Task:
             ) from error
 
     def _compared(self, outputs: Tensor, targets: Any) -> tuple[Tensor, Any]:
-        """Outputs and targets as a built-in loss takes them. Errors: UserError where their shapes do not fit."""
-        if not isinstance(targets, Tensor):
-            raise UserError(
-                f"loss: targets that are a {type(targets).__name__} need a loss of your own: "
-                "module:callable(outputs, targets)"
-            )
-        if self.of_classes and outputs.dim() < 2:
-            raise UserError(
-                f"model: gives outputs of shape {list(outputs.shape)}; the loss takes a score for each class, "
-                "[N, C]: leave argmax out of forward()"
-            )
-        if self.in_shape:
-            if outputs.shape != targets.shape:
-                raise UserError(
-                    f"loss: takes outputs and targets of one shape, and the model gives {list(outputs.shape)} for "
-                    f"targets {list(targets.shape)}; mend the model's last layer, the task or the loss"
-                )
-            return outputs, targets
-        if self.of_classes and outputs.shape[1] == 1 and targets.is_floating_point():
-            raise UserError(
-                f"loss: the model gives {list(outputs.shape)}, one score a sample, for targets that are numbers; say "
-                "`task: regression` (or `task: binary`): a recipe that names no task is a classification"
-            )
-        last = outputs.dim() > 2 and outputs.shape[:-1] == targets.shape and outputs.shape[2:] != targets.shape[1:]
-        return outputs.movedim(-1, 1) if last else outputs, targets
+        return comparable(outputs, targets, self.of_classes, self.in_shape)
 
     def sample_losses(self, outputs: Outputs, targets: object) -> Tensor:
         """The loss of every sample by itself, [B]; the batch's for each where outputs or targets have no rows by
@@ -343,53 +320,14 @@ class Task:
     def constant_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:
         """Outputs of a network that knows nothing, shaped as `outputs`: "zero", and "prior" where it knows the targets'
         distribution. The loss over them is what an untrained network should have, whatever the loss is."""
-        return self._constants(outputs, targets, None)
+        return untaught(self.kind, self.reading, outputs, self.targets(targets, outputs), None)
 
     def untaught_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:
         """The same as the loss has them, "prior" being the targets' distribution as class weights bend it: how often
         each occurs times its weight, which is what a constant output learns."""
         if self.class_weights is None:
             return self.constant_outputs(outputs, targets)
-        return self._constants(outputs, targets, self.class_weights)
-
-    def _constants(self, outputs: Tensor, targets: object, weights: Any) -> dict[str, Tensor]:
-        known = self.targets(targets, outputs)
-        constants = {"zero": torch.zeros_like(outputs)}
-        if not isinstance(known, Tensor):
-            return constants
-        if self.kind == "classification":
-            return self._constant_classes(constants, outputs, known, weights)
-        if known.shape[1:] != outputs.shape[1:]:
-            return constants
-        if self.kind in ("binary", "multilabel"):
-            share = known.mean(0).clamp(1e-6, 1 - 1e-6)
-            if weights is not None:
-                ones = share * torch.as_tensor(weights).to(share)
-                share = ones / (ones + 1 - share)
-            constants["prior"] = torch.logit(share).expand_as(outputs)
-        else:
-            constants["prior"] = known.mean(0).expand_as(outputs)
-            constants["median"] = known.median(0).values.expand_as(outputs)
-        return constants
-
-    def _constant_classes(
-        self, constants: dict[str, Tensor], outputs: Tensor, known: Tensor, weights: Any
-    ) -> dict[str, Tensor]:
-        reading = self.reading or Reading()
-        shaped = reading.outputs(outputs)
-        classes = known.shape != outputs.shape and known.dim() >= 1 and outputs.dim() >= 2
-        if classes and (self.reading is not None or (known.dim() == 1 and outputs.dim() == 2)):
-            counted = known[(known >= 0) & (known < shaped.shape[1])]  # without ignore_index
-            counts = torch.bincount(counted.flatten(), minlength=shaped.shape[1])
-            if weights is not None:
-                counts = counts * of_each_class("weight", weights, shaped).to(counts.device)
-            share = (counts / counts.sum().clamp_min(1e-6)).clamp_min(1e-6)
-            prior = share.log().to(outputs).view(1, -1, *[1] * (shaped.dim() - 2)).expand_as(shaped)
-            constants["prior"] = prior if reading.axis == 1 else prior.movedim(1, reading.axis)
-        # A model that ends in log_softmax gives log-probabilities: zero logits become log(1 / C).
-        if outputs.dim() >= 2:
-            return {name: torch.log_softmax(value, reading.axis) for name, value in constants.items()}
-        return constants
+        return untaught(self.kind, self.reading, outputs, self.targets(targets, outputs), self.class_weights)
 
 
 def _doubled(values: Tensor) -> Tensor:

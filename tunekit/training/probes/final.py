@@ -261,7 +261,7 @@ def measure_package(subject: Subject) -> Package:
     splits = session.splits
     train = splits.train
     sample = next(train.batches()) if isinstance(train, LoaderSplit) else _raw(train)
-    shown = session._first(min(2, config.batch_size)).to(session.device)
+    shown = session.batches.first(min(2, config.batch_size)).to(session.device)
     session.model.eval()
     with torch.no_grad():
         form = form_of(session.task, session.answer(session.model, shown), shown.targets, config.metric.target)

@@ -1,0 +1,82 @@
+"""The command that explains what tunekit says and what a recipe can hold: explain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunekit.cli.options import (
+    AROUND_PANEL,
+    Json,
+    command,
+    print_json,
+    say,
+    show_table,
+)
+from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from tunekit.techniques import Technique
+    from tunekit.vocabulary import Code
+
+
+@command(AROUND_PANEL, "reading")
+def explain(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A code (initial_loss_high) or a technique (adam); otherwise all are listed."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain a code (what it means, how it is measured, what to do) or a technique (its formula, when it helps)."""
+    from dataclasses import asdict
+
+    from tunekit.recipe.text import nearest
+    from tunekit.steps import codes
+    from tunekit.techniques import TECHNIQUES
+
+    known = codes()
+    told = {code: {"kind": "code", **asdict(entry), "steps": said} for code, (entry, said) in known.items()}
+    told |= {technique.name: asdict(technique) for technique in TECHNIQUES.values()}
+    if name is not None and name not in told:
+        raise UserError(f"{name}: no such code or technique{nearest(name, told)}; `tunekit explain` lists them")
+    if as_json:
+        print_json(told if name is None else {"code": name, **told[name]} if name in known else told[name])
+    elif name is None:
+        rows = [
+            {"code": code, "severity": entry.severity, "step": said[0], "meaning": entry.meaning}
+            for code, (entry, said) in known.items()
+        ]
+        show_table(rows, limit=len(rows))
+        say("")
+        told_techniques = [{"technique": t.name, "kind": t.kind, "what": t.what} for t in TECHNIQUES.values()]
+        show_table(told_techniques, limit=len(told_techniques))
+    elif name in known:
+        _show_code(*known[name])
+    else:
+        _show_technique(TECHNIQUES[name])
+
+
+def _show_code(entry: Code, said: Sequence[str]) -> None:
+    say(f"{entry.name} ({entry.severity}; {', '.join(said)})", entry.meaning, "")
+    _show_parts({"Measured": entry.measured, "Usual causes": entry.causes, "Source": entry.source})
+    say("What to do:")
+    for line in entry.advice:
+        say(f"  - {line}")
+
+
+def _show_technique(technique: Technique) -> None:
+    from tunekit.techniques.technique import SYMBOLS
+
+    say(f"{technique.name} ({technique.kind})", technique.what, "")
+    formula = f"{technique.formula} ({SYMBOLS})" if technique.formula else ""
+    _show_parts({"Formula": formula, "Helps": technique.helps, "Costs": technique.costs, "Source": technique.source})
+    say(f"In a recipe: {technique.recipe}")
+
+
+def _show_parts(parts: Mapping[str, str]) -> None:
+    for title, text in parts.items():
+        if text:
+            say(f"{title}: {text}")

@@ -1,0 +1,140 @@
+"""Commands on a recipe, before any run: recipes, init, validate, inspect."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunekit.cli.options import (
+    AROUND_PANEL,
+    Json,
+    Set,
+    as_given,
+    command,
+    print_json,
+    say,
+    show_table,
+)
+from tunekit.telling import as_path, pasted
+from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from tunekit.charts import Figure
+
+
+@command(AROUND_PANEL, "reading")
+def recipes(as_json: Json = False) -> None:
+    """List the recipes that come with tunekit."""
+    from tunekit.recipe.shipped import shipped
+
+    known = shipped()
+    if as_json:
+        print_json([{**vars(recipe), "path": str(recipe.path)} for recipe in known])
+        return
+    show_table([{"name": recipe.name, "about": recipe.about} for recipe in known])
+    say("", "next: tunekit init NAME")
+
+
+@command(AROUND_PANEL, "reading")
+def init(
+    name: Annotated[str, typer.Argument(help="A recipe of `tunekit recipes`.")] = "digits",
+    to: Annotated[Path | None, typer.Argument(help="The file to write; otherwise NAME.yaml here.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Copy a recipe to start from."""
+    from tunekit.recipe.shipped import shipped
+
+    source = next((recipe.path for recipe in shipped() if recipe.name == name), None)
+    if source is None:
+        raise UserError(f"{name}: no such recipe; `tunekit recipes` lists them")
+    goal = to or Path(source.name)
+    if goal.exists() and not force:
+        raise UserError(f"{goal}: exists already; give another name, or --force to overwrite it")
+    try:
+        shutil.copyfile(source, goal)
+    except OSError as error:
+        raise UserError(f"{goal}: cannot be written: {error.strerror}") from None
+    say(f"{goal} written; next: {pasted('tunekit', 'run', as_path(goal))}")
+
+
+@command(AROUND_PANEL, "running")
+def validate(
+    context: typer.Context,
+    recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Check a recipe: its keys, and that a batch goes through data, model, loss, metric and optimizer."""
+    from tunekit.inspection import search_of
+    from tunekit.inspection import validate as rehearsed
+    from tunekit.pipeline import read_recipe
+
+    loaded = read_recipe(recipe, set_ or ())
+    facts = rehearsed(loaded)
+    search = search_of(loaded, facts)
+    if as_json:
+        print_json({**facts.to_json(), "search": search and search.to_json()})
+        return
+    say(
+        f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
+        f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
+    )
+    if search is not None:
+        say(search.told)
+    for note in facts.notes:
+        say(f"note: {note}")
+    say(f"next: {pasted('tunekit', 'run', as_path(recipe), *as_given(context, ('as_json', 'debug')))}")
+
+
+@command(AROUND_PANEL, "running")
+def inspect(
+    context: typer.Context,
+    recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw samples by class, and before and after augmentation."),
+    ] = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Report on a recipe's data and model before any training, and advise on the architecture."""
+    from tunekit.pipeline import read_recipe
+    from tunekit.report.console import make_console
+    from tunekit.report.inspected import figure_of, show
+    from tunekit.survey import inspect as survey
+
+    if figure is not None and figure.suffix.lower() != ".png":
+        raise UserError(f"--figure {figure}: the name must end in .png")
+    seen = survey(read_recipe(recipe, set_ or ()), pictures=figure is not None)
+    drawn = figure_of(seen)
+    if figure is not None and drawn is not None:
+        _draw(drawn, figure)
+    if as_json:
+        print_json(seen.as_dict())
+        return
+    show(make_console(), seen)
+    given = as_given(context, ("as_json", "debug", "figure"))
+    if figure is None:
+        say(f"pictures of it: {pasted('tunekit', 'inspect', as_path(recipe), *given, '--figure', f'{seen.name}.png')}")
+    elif drawn is None:
+        say("no pictures: the training data hold neither pictures nor classes")
+    else:
+        say(f"pictures in {figure}")
+    if seen.runs:
+        say(f"next: {pasted('tunekit', 'run', as_path(recipe), *given)}")
+    else:
+        say(f"once that is mended: {pasted('tunekit', 'validate', as_path(recipe), *given)}")
+
+
+def _draw(figure: Figure, path: Path) -> None:
+    """Errors: UserError where it cannot be written."""
+    from tunekit.report.figures import draw
+    from tunekit.rundir import write_atomically
+
+    try:
+        write_atomically(path, draw(figure))
+    except OSError as error:
+        raise UserError(f"--figure {path}: cannot be written: {error.strerror}") from None

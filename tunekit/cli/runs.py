@@ -1,0 +1,172 @@
+"""Commands on runs that there are: status, report, clean, dashboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunekit.cli.options import (
+    AROUND_PANEL,
+    RUNS,
+    SHOWN,
+    Json,
+    RunsDir,
+    command,
+    print_json,
+    say,
+    show_table,
+)
+from tunekit.telling import as_path, pasted
+from tunekit.vocabulary import Interrupted, UserError
+
+if TYPE_CHECKING:
+    from tunekit.cleaning import Cleaning
+    from tunekit.vocabulary import StepResult
+
+
+@command(AROUND_PANEL, "reading")
+def status(
+    run_path: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run; otherwise all of them.")] = None,
+    runs_dir: RunsDir = RUNS,
+    as_json: Json = False,
+) -> None:
+    """Show how far a run is, or all runs."""
+    from tunekit.rundir import is_run, read_run
+
+    if run_path is not None:
+        opened = read_run(run_path)
+        rows = [_status_row(step, opened.result(step)) for step in opened.steps()]
+        if final := opened.final():
+            rows.append({"step": "train", "verdict": "-", "summary": str(final.get("summary", "the final model"))})
+    else:
+        paths = sorted(path for path in (runs_dir.iterdir() if runs_dir.is_dir() else ()) if is_run(path))
+        rows = [_run_row(path) for path in paths]
+        if not rows and not as_json:
+            say(f"no runs in {runs_dir}; next: tunekit run RECIPE")
+            return
+    if as_json:
+        print_json(rows)
+    else:
+        show_table(rows)
+
+
+def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:
+    return {
+        "step": step,
+        "verdict": result.verdict if result else "-",
+        "summary": result.summary if result else "not run yet",
+    }
+
+
+def _run_row(path: Path) -> dict[str, Any]:
+    from tunekit.rundir import read_run
+
+    try:
+        opened = read_run(path)
+    except UserError as error:
+        return {"run": str(path), "steps": "-", "step": "-", "verdict": "-", "summary": f"cannot be read: {error}"}
+    names = opened.steps()
+    done = [result for name in names if (result := opened.result(name))]
+    last = done[-1] if done else None
+    return {
+        "run": str(path),
+        "steps": f"{len(done)}/{len(names)}",
+        **_status_row("", last),
+        "step": last.step if last else "-",
+    }
+
+
+@command(AROUND_PANEL, "reading")
+def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")]) -> None:
+    """Write report.html: one self-contained page of a run."""
+    from tunekit.report.page import write_page
+    from tunekit.rundir import read_run
+
+    say(f"{write_page(read_run(run_path), str(run_path))} written")
+
+
+@command(AROUND_PANEL, "reading")
+def clean(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove what a run can make again: checkpoints, and weights but for those that its results or best.yaml name.
+
+    Results, metrics, studies and figures stay. What goes is shown first, with the iterations that would make it again;
+    then it is asked for. Without a terminal nothing is removed unless --yes is given.
+    """
+    import sys
+
+    from tunekit.cleaning import cleaning, remove
+    from tunekit.rundir import read_run
+
+    with cleaning(read_run(run_path)) as found:
+        asks = not yes and not as_json and bool(found.goes) and sys.stdin is not None and sys.stdin.isatty()
+        if not as_json:
+            _show_cleaning(found)
+        removes = bool(found.goes) and (yes or (asks and typer.confirm("remove them?")))
+        if removes:
+            remove(found)
+    if as_json:
+        print_json(found.as_dict(removes))
+    elif removes:
+        say(f"{_megabytes(found.size)} freed; what is asked for again is trained anew, with the same numbers")
+    elif found.goes:
+        again = "" if asks else f"; `{pasted('tunekit', 'clean', as_path(run_path), '--yes')}` removes them"
+        say(f"nothing was removed{again}")
+
+
+def _show_cleaning(found: Cleaning) -> None:
+    """What goes, what it would take to make it again, and what stays."""
+    if not found.goes:
+        say("nothing to remove")
+        return
+    rows = [
+        {
+            "of": one.training or "what commands left behind",
+            "goes": ", ".join(path.name for path in one.files) if one.training else f"{len(one.files)} files",
+            "size": _megabytes(one.size),
+            "to make it again": f"{one.iterations:,} iterations" if one.training else "nothing",
+        }
+        for one in found.goes
+    ]
+    show_table(rows, SHOWN)
+    if len(rows) > SHOWN:
+        say(f"and {len(rows) - SHOWN} more; --json lists them all")
+    say(f"in all {_megabytes(found.size)}, {found.iterations:,} iterations; results, metrics and studies stay")
+    for path in found.stays:
+        say(f"stays: {path.relative_to(found.run.path)}")
+
+
+def _megabytes(size: int) -> str:
+    from tunekit.diskroom import shown
+
+    return shown(size)
+
+
+@command(AROUND_PANEL, "reading")
+def dashboard(
+    run_paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One run or several.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port on this machine; 0 for any free one.")] = 8080,
+    storage: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL|FILE", help="Where the studies of a run are, if not in its folder; may be repeated."),
+    ] = None,
+) -> None:
+    """Open the studies of runs in optuna-dashboard, also while they run; Ctrl-C ends it."""
+    from tunekit.runstudies import serve_dashboard
+
+    def ready(url: str) -> None:
+        say(url, "the runs are not written, and what is written in the browser is not kept; Ctrl-C ends it")
+
+    def warn(trouble: str) -> None:
+        say(f"warning: {trouble}", err=True)
+
+    try:
+        serve_dashboard(run_paths, storage or (), port, ready, warn)
+    except Interrupted as why:
+        say(f"{why}; the dashboard is closed", err=True)
+        raise typer.Exit(130) from None

@@ -1,0 +1,71 @@
+"""What is said of a run: a finding, its code, and what to do next as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Literal
+
+from tunekit.configuration import Values
+
+Severity = Literal["note", "warn", "fail"]
+Verdict = Literal["pass", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What a person may do next, as data: a step or another command, and changes of the recipe."""
+
+    command: str
+    set: Values = field(default_factory=dict)  # dotted path -> value
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is said of a run, by its code. `advice` is in words; `remedies` are the same as data."""
+
+    code: str
+    severity: Severity
+    message: str
+    evidence: Values = field(default_factory=dict)
+    advice: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True)
+class Code:
+    """A thing that can be said, whatever the run: what `tunekit explain NAME` prints. It stands beside what says it.
+
+    `severity` is the one a finding has unless whoever says it knows better. A text that states a threshold is made from
+    the constant. `explains_later`: a fault that shows again in later steps, as their symptoms (`symptom`).
+    """
+
+    name: str
+    severity: Severity
+    meaning: str
+    measured: str
+    causes: str
+    advice: tuple[str, ...]
+    source: str
+    _: KW_ONLY
+    symptom: bool = True
+    explains_later: bool = False
+
+    def finding(
+        self,
+        message: str,
+        evidence: Values | None = None,
+        *,
+        advice: tuple[str, ...] | None = None,
+        severity: Severity | None = None,
+        remedies: tuple[Remedy, ...] = (),
+    ) -> Finding:
+        """This code said of a run, with its own severity and advice unless others are given."""
+        told = self.advice if advice is None else advice
+        return Finding(self.name, severity or self.severity, message, dict(evidence or {}), told, remedies)
+
+
+def worst(findings: Sequence[Finding]) -> Verdict:
+    """The verdict that the gravest finding gives: notes pass."""
+    severities = {finding.severity for finding in findings}
+    return "fail" if "fail" in severities else "warn" if "warn" in severities else "pass"
