@@ -17,7 +17,7 @@ from tunekit.final.candidates import (
     on_validation_too,
     with_asked,
 )
-from tunekit.final.result import FinalModel, Looks, summary, told
+from tunekit.final.result import FinalModel, Looks, found, summary, told
 from tunekit.jsondata import plain
 from tunekit.layout import FINAL, MODEL, RESULT, SCORED
 from tunekit.measured import Package, PackageArgs, SplitArgs, SplitScored
@@ -70,7 +70,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
             test_time=recipe.train.test_time,
         )
         _write_json(run.path / FINAL / SCORED, scored.to_json())
-        _write_json(run.path / FINAL / RESULT, {"summary": summary(final), **final.as_dict()})
+        _write_json(run.path / FINAL / RESULT, {"summary": summary(final), "found": found(final), **final.as_dict()})
         return final
 
 
