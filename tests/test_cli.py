@@ -273,7 +273,8 @@ class TestWholeRun:
         assert (folder / told["weights"]).exists()
         assert spawn("report", run, cwd=folder).returncode == 0
         page = (run / "report.html").read_text()
-        assert page.count("data:image/png;base64") == 6
+        assert page.count("data:image/png;base64") == 8
+        assert "no test split" in page
         assert "http" not in page
 
     def test_the_studies_open_in_optuna(self, run):

@@ -46,7 +46,8 @@ def load_model(path: str | Path, folder: str | Path | None = None) -> Deployed:
     """The final model of a run, or of a .safetensors file of one, in eval mode and on the CPU.
 
     It is called with what the data give before they are standardised (bytes of an image, a table's numbers), as tensors
-    [B, ...]; it standardises them as in training, and answers with scores, or with numbers in the targets' own units.
+    [B, ...]; it standardises them as in training, and answers with scores, or with numbers in the targets' own units,
+    in as many passes as `tunekit train` scored it with (`train.test_time`; `model.views = None` makes it a single one).
     `classes` names the classes, `package` says what it takes. `folder`: where the modules of a model of one's own lie,
     if not where the run has them; loading such a model runs its code. Errors: UserError.
     """

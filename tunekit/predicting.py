@@ -151,7 +151,7 @@ def _picture(file: Path, package: Package) -> _Samples:
             f"{file}: pictures are bytes, and the model takes values of its own data's kind: give them as an .npz with "
             f"x [n, {', '.join(map(str, given.shape))}]"
         )
-    picture = read_image(str(file))
+    picture, _ = read_image(str(file))
     steps = [v2.ToImage(), *([v2.Grayscale()] if given.shape[0] == 1 else [])]
     shape = v2.Compose([*steps, v2.Resize(tuple(given.shape[1:]), antialias=True), v2.ToDtype(torch.uint8)])
     return _Samples(str(file), [None], (shape(picture).as_subclass(torch.Tensor).unsqueeze(0),))

@@ -53,6 +53,15 @@ def net(outputs=3):
     return nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, outputs))
 
 
+def pictures():
+    """Of images 8x8: probabilities."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.Softmax(1))
+
+
+def of_probabilities(outputs, targets):
+    return -outputs.gather(1, targets[:, None]).clamp_min(1e-6).log().mean()
+
+
 def spread_of_answers(outputs, targets):
     """A metric of a person's own: the share of right answers, whole."""
     return (outputs.argmax(1) == targets).float().mean()

@@ -180,3 +180,35 @@ class TestKinds:
         assert len(kept["true"]) == len(kept["predicted"]) == 50
         assert "confusion" not in told
         assert len(told["worst"]) == 25
+
+
+def test_the_page_shows_the_final_model_with_names_that_are_text(points, tunekit, tmp_path):
+    Path("named.py").write_text(
+        "from points import *\nNAMES = ['$a_{', '<script>alert(1)</script>', '$b & c']\n"
+        "def splits():\n    train, val, test = __import__('points').splits()\n    train.classes = NAMES\n"
+        "    return train, val, test\n"
+    )
+    told = points("--epochs", "1", data="named:splits")
+    page = Path(RUN, "report.html").read_text()
+    low, high = (f"{100 * one:.2f} %" for one in told["test"]["interval"])
+    assert f"between {low} and {high} (Wilson), over 40 samples" in page
+    assert "<script>" not in page
+    assert page.count("data:image/png;base64") == 1  # points are no pictures
+    worst = json.loads(Path(RUN, "final/scored.json").read_text())["worst"]
+    assert page.count("<td>sample ") == len(worst) == told["test"]["errors"] > 0
+    assert "&lt;script&gt;alert(1)" in page
+    tunekit("train", RUN, "--epochs", "1")
+    assert "look 2 at the test split" in Path(RUN, "report.html").read_text()
+
+
+def test_the_page_of_a_regression_shows_its_residuals(points):
+    points(
+        "--epochs",
+        "1",
+        data="points:numbers",
+        model="{target: 'points:net', args: {outputs: 1}}",
+        text="task: regression",
+    )
+    page = Path(RUN, "report.html").read_text()
+    assert 'alt="residuals.png"' in page
+    assert "<th>taken for</th>" in page

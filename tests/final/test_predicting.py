@@ -75,6 +75,35 @@ class TestLoaded:
         assert [row["prediction"] for row in rows] == pytest.approx(said[:5], rel=1e-5)
         assert told["worst"][0]["true"] > 500
 
+    @pytest.mark.parametrize(("last", "loss"), [("[]", "auto"), ("softmax", "points:of_probabilities")])
+    def test_crops_are_asked_about_as_the_test_split_was(self, tunekit, tmp_path, last, loss):
+        draw = np.random.default_rng(0)
+        x = draw.integers(0, 256, (160, 1, 8, 8)).astype(np.uint8)
+        y = np.arange(160) % 3
+        x[:, 0, 2:4, 2:4] = 80 * y[:, None, None]
+        np.savez("data.npz", x=x[:100], y=y[:100], x_test=x[100:], y_test=y[100:])
+        shutil.copy(Path(__file__).parent / "points.py", tmp_path)
+        model = "mlp" if last == "[]" else "points:pictures"
+        Path("crops.yaml").write_text(
+            f"name: crops\nmodel: {{target: '{model}'}}\n"
+            "data: {target: arrays, args: {path: data.npz, standardize: true}, augment: [flip]}\n"
+            f"train: {{test_time: five-crop}}\nloss: '{loss}'\n"
+        )
+        test = json.loads(tunekit("train", "crops.yaml", "--epochs", "2", "--json").out)["test"]
+        asked = json.loads(tunekit("predict", "runs/crops-001", "--split", "test", "--json").out)["predictions"]
+        assert sum(int(row["class"]) != true for row, true in zip(asked, y[100:], strict=True)) == test["errors"]
+        np.savez("new.npz", x=x[100:])
+        files = json.loads(tunekit("predict", "runs/crops-001", "new.npz", "--json").out)["predictions"]
+        assert [(row["class"], row["probability"]) for row in files] == [
+            (row["class"], row["probability"]) for row in asked
+        ]
+        loaded, true = load_model("runs/crops-001"), torch.from_numpy(y[100:])
+        said = loaded(torch.from_numpy(x[100:])).detach()
+        shares = said.softmax(1) if loss == "auto" else said
+        assert test["loss"] == pytest.approx(-float(shares[range(60), true].log().mean()), rel=1e-5)
+        loaded.views = None
+        assert not torch.allclose(loaded(torch.from_numpy(x[100:])), said, atol=1e-3)
+
     def test_what_is_no_model_is_refused_in_a_line(self, tmp_path):
         with pytest.raises(UserError, match="tunekit train"):
             load_model(tmp_path)

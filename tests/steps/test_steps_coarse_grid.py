@@ -6,8 +6,10 @@ from hand_made import carry_out, codes, context_of, exploding, failed, falling, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tunekit.configuration import decimal
 from tunekit.space import Choices, Range
 from tunekit.steps import coarse_grid
+from tunekit.steps.coarse_grid.drawn import with_own
 from tunekit.steps.coarse_grid.plan import budget
 from tunekit.vocabulary import Suggestion, UserError
 
@@ -411,6 +413,34 @@ class TestDrawn:
         context = context_of("coarse-grid", SWEPT, steps={"coarse-grid": {"sampler": "random"}})
         request = coarse_grid.plan(context, [])[0].build({"lr": 2e-3, "weight_decay": 0.0})
         assert (request.config.lr, request.config.weight_decay) == (2e-3, 0.0)
+
+    @pytest.mark.parametrize(
+        ("optimizer", "low", "high"),
+        [("adam", 5e-4, 2e-2), ("sgd", 5e-3, 0.2), ("adamw", 5e-4, 2e-2), ("prodigy", 1.0, 1.0)],
+    )
+    def test_each_searched_optimizer_has_rates_and_decays_of_its_own(self, optimizer, low, high):
+        names = ["adam", "sgd", "adamw", "prodigy"]
+        steps = {"coarse-grid": {"sampler": "random"}}
+        context = context_of("coarse-grid", SWEPT, search={"optimizer.target": names}, steps=steps)
+        space = coarse_grid.space(context, [])
+        assert (space["lr"].low, space["lr"].high) == (5e-4, 1.0)
+        every = space["weight_decay"].values
+        rates, decays = [], set()
+        for place, lr in enumerate(np.geomspace(5e-4, 1.0, 41)):
+            decay = every[place % len(every)]
+            drawn = with_own(context, {"lr": decimal(lr), "weight_decay": decay, "optimizer.target": optimizer})
+            assert with_own(context, drawn) == drawn  # as a draw is read back
+            rates.append(drawn["lr"])
+            decays.add(drawn["weight_decay"])
+        drawn = {"lr": 1.0, "weight_decay": 0.0, "optimizer.target": optimizer}
+        assert coarse_grid.plan(context, [])[0].build(drawn).config.lr == high
+        assert min(rates) == low
+        assert max(rates) == high
+        assert decays < set(space["weight_decay"].values)
+        assert (set(DECAYS) == decays) is (optimizer in ("adam", "sgd"))
+        # As even as what was drawn: half of it below the middle.
+        middle = (low * high) ** 0.5
+        assert low == high or np.mean([rate < middle for rate in rates]) == pytest.approx(0.5, abs=0.05)
 
     def test_judged_as_a_grid_is(self):
         def draw(suggestion):

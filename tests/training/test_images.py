@@ -1,5 +1,6 @@
 """Folders of images as people have them: corrupt and hidden files, empty classes, splits of different classes."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -7,6 +8,7 @@ from PIL import Image
 from tunekit.configuration import DataSpec
 from tunekit.training.memory import pack, unpack
 from tunekit.training.sources import images, read_splits
+from tunekit.training.sources.huggingface import _Pictures
 from tunekit.vocabulary import UserError
 
 
@@ -97,3 +99,89 @@ def test_what_is_too_large_for_memory_stays_in_its_files(pets, monkeypatch):
     parts = splits(pets.parent, corrupt="skip")
     assert torch.equal(parts.train.targets(), kept.train.targets())
     assert torch.equal(parts.train.batch(torch.arange(16)).args[0], kept.train.stored.args[0])
+
+
+def upright():
+    """A picture of 4x2: red, then blue."""
+    image = Image.new("RGB", (4, 2), "red")
+    image.paste((0, 0, 255), (2, 0, 4, 2))
+    return image
+
+
+def as_turned(way):
+    """Stored as a camera held so does, with the mark that turns it upright again."""
+    marks = Image.Exif()
+    marks[images.ORIENTATION] = way
+    back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[way]
+    return upright().transpose(back), {"exif": marks}
+
+
+def in_16_bits():
+    return Image.fromarray(np.full((4, 4), 0x80FF, np.uint16)), {}
+
+
+def see_through():
+    image = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 2, 4))
+    return image
+
+
+@pytest.mark.parametrize("way", [3, 6, 8])
+def test_a_photo_is_turned_as_its_camera_says(way, tmp_path):
+    image, more = as_turned(way)
+    image.save(tmp_path / "a.png", **more)
+    read, changes = images.read_image(str(tmp_path / "a.png"))
+    assert (read.size, read.getpixel((0, 0)), read.getpixel((3, 0))) == ((4, 2), (255, 0, 0), (0, 0, 255))
+    assert changes == ("are turned as their camera says (EXIF)",)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "more", "pixel", "told"),
+    [
+        ("grey.png", Image.new("L", (4, 4), 7), {}, (7, 7, 7), ()),
+        ("bits.png", Image.new("1", (4, 4), 1), {}, (255, 255, 255), ()),
+        ("deep.png", *in_16_bits(), (128, 128, 128), ("have 16 bits a value: the upper eight are read",)),
+        ("deep.tif", *in_16_bits(), (128, 128, 128), ("have 16 bits a value: the upper eight are read",)),
+        ("palette.png", upright().quantize(2), {}, (0, 0, 255), ()),
+        ("print.jpg", Image.new("CMYK", (8, 8), (0, 255, 255, 0)), {"quality": 100}, (254, 0, 0), ()),
+        ("clear.png", see_through(), {}, (255, 255, 255), ("are transparent in places: these are white",)),
+        ("clear.gif", see_through(), {}, (255, 255, 255), ("are transparent in places: these are white",)),
+        ("opaque.png", upright().convert("RGBA"), {}, (0, 0, 255), ()),
+        (
+            "moves.gif",
+            upright(),
+            {"save_all": True, "append_images": [Image.new("RGB", (4, 2))]},
+            (0, 0, 255),
+            ("have several frames: the first is read",),
+        ),
+    ],
+)
+def test_every_kind_of_picture_is_read_as_it_looks(name, image, more, pixel, told, tmp_path):
+    image.save(tmp_path / name, **more)
+    read, changes = images.read_image(str(tmp_path / name))
+    assert read.mode == "RGB"
+    assert read.getpixel((read.width - 1, 0)) == pytest.approx(pixel, abs=1)
+    assert changes == told
+
+
+@pytest.mark.parametrize("values", [np.ones((4, 4), np.float32), np.full((4, 4), -1, np.int32)])
+def test_values_that_are_no_colours_are_refused_by_the_file(values, tmp_path):
+    Image.fromarray(values).save(tmp_path / "depth.tif")
+    with pytest.raises(UserError, match=r"depth\.tif: cannot be read as an image: its values are"):
+        images.read_image(str(tmp_path / "depth.tif"))
+
+
+def test_what_was_done_to_images_is_told_by_kind(pets):
+    in_16_bits()[0].save(pets / "dogs" / "a.png")
+    in_16_bits()[0].save(pets / "dogs" / "b.png")
+    parts = splits(pets.parent)
+    assert parts.notes == (
+        f"2 images have 16 bits a value: the upper eight are read, the first {pets / 'dogs' / 'a.png'}",
+    )
+
+
+def test_a_hub_set_reads_pictures_alike():
+    image, _ = in_16_bits()
+    pictures = _Pictures([{"image": image}, {"image": see_through()}], "image", torch.zeros(2), None)
+    assert pictures[0][0].unique().tolist() == [128]
+    assert pictures[1][0][0, :, 3].unique().tolist() == [255]

@@ -147,6 +147,10 @@ class TestCells:
             (["1'234.5", "1 234", "5"], False, [1234.5, 1234, 5]),
             (["$1,200", "$5.50"], False, [1200, 5.5]),
             (["12 %", "3.5%"], False, [12, 3.5]),
+            (["-$1,200.50", "$-3", "($45)", "7"], False, [-1200.5, -3, -45, 7]),
+            (["USD 1,200", "35 USD"], False, [1200, 35]),
+            (["1.200,50 €", "€ 3"], False, [1200.5, 3]),
+            (["\u22125", "0.5", "05.50", "0", "00"], False, [-5, 0.5, 5.5, 0, 0]),
             (["1.234", "2.5"], True, [1.234, 2.5]),
         ],
     )
@@ -154,6 +158,47 @@ class TestCells:
         read = column(*cells, comma=comma)
         assert read.form.kind == "number"
         assert read.values.tolist() == pytest.approx(expected)
+
+    @pytest.mark.parametrize("cells", [["01234", "90210"], ["1-2", "3-4"], ["1.2.3"], ["$5", "€6"], ["12a"], ["1/2"]])
+    def test_codes_are_no_numbers(self, cells):
+        read = column(*cells)
+        assert read.form.kind == "text"
+        assert read.values.tolist() == cells
+
+    @pytest.mark.parametrize(
+        ("cells", "hours"),
+        [
+            (["13:45", "00:00", "24:00"], [13.75, 0, 24]),
+            (["1:45 PM", "12:30 am", "12:00 p.m.", "7AM"], [13.75, 0.5, 12, 7]),
+            (["13:45:36", "6:30"], [13.76, 6.5]),
+            (["9h15", "18 Uhr", "18:30 Uhr"], [9.25, 18, 18.5]),
+        ],
+    )
+    def test_times_of_day(self, cells, hours):
+        read = column(*cells)
+        assert read.form.kind == "time"
+        assert (24 * read.values).tolist() == pytest.approx(hours)
+
+    @pytest.mark.parametrize("cells", [["1:2"], ["25:17", "25:19", "21:25"], ["90:00", "120:30"], ["12"], ["13:75"]])
+    def test_scores_and_lengths_are_no_times(self, cells):
+        assert column(*cells).form.kind != "time"
+
+    @given(st.lists(st.times(), min_size=1))
+    def test_what_python_writes_as_a_time_is_read_back(self, times):
+        read = column(*(time.isoformat() for time in times))
+        seconds = [3600 * t.hour + 60 * t.minute + t.second + t.microsecond / 1e6 for t in times]
+        assert (86_400 * read.values).tolist() == pytest.approx(seconds)
+
+    def test_what_was_read_as_what_is_told_in_a_line(self, tmp_path):
+        rows = [f'{i % 24:02d}:30,"${1000 + i:,}",{i % 7:05d},{"£$"[i % 3 > 0]}{i % 4},{i},{i % 2}' for i in range(48)]
+        parts = splits(tmp_path, "at,price,zip,mixed,n,y\n" + "\n".join(rows), standardize=False)
+        assert (
+            "read 'at' as times of day, 'price' as numbers ('$1,000' as 1000), 'zip' as names, for its numbers begin "
+            "with zeros as codes do, 'mixed' as texts, for its amounts are in $, £"
+        ) in parts.notes
+        assert named(parts, "price") == [1000 + i for i in range(48)]
+        assert named(parts, "zip = 00003")[:4] == [0, 0, 0, 1]
+        assert named(parts, "at sine of day")[5] == pytest.approx(math.sin(2 * math.pi * 5.5 / 24), abs=1e-6)
 
     @given(st.lists(st.floats(-1e9, 1e9), min_size=1), st.booleans())
     def test_what_python_writes_is_read_back(self, numbers, comma):

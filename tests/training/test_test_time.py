@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional as reference
 from tunekit.configuration import DataSpec
 from tunekit.training.building import build_task
 from tunekit.training.data import Batch
-from tunekit.training.test_time import answer_at_test_time, averaged, five_crops, mirrors, views
+from tunekit.training.test_time import answer_at_test_time, averaged, averaging_of, five_crops, mirrors, views
 from tunekit.vocabulary import UserError
 
 
@@ -53,13 +53,13 @@ def test_probabilities_are_averaged_and_the_loss_is_that_of_their_mean(task, ima
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 3)])
 def test_a_yes_or_no_is_the_logit_of_the_mean_probability(task, shape):
     outputs = torch.randn(5, *shape) * 3
-    out = averaged(outputs, task("multilabel" if shape[1:] == (3,) else "binary"))
+    out = averaged(outputs, averaging_of(task("multilabel" if shape[1:] == (3,) else "binary")))
     torch.testing.assert_close(out.sigmoid(), outputs.sigmoid().mean(0))
 
 
 def test_numbers_are_averaged_as_they_are(task):
     outputs = torch.randn(5, 4, 2)
-    torch.testing.assert_close(averaged(outputs, task("regression")), outputs.mean(0))
+    torch.testing.assert_close(averaged(outputs, averaging_of(task("regression"))), outputs.mean(0))
 
 
 def test_an_image_and_its_mirror_image_are_told_the_same(task, images):

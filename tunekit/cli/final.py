@@ -61,6 +61,7 @@ def train(
     from tunekit.final import Asked, told, train_final
     from tunekit.pipeline import Options
     from tunekit.report.final import write_figures
+    from tunekit.report.page import write_page
 
     run_dir, shown = open_target(target, set_, runs_dir, name)
     options = Options(jobs=1, executor="inline", device=device, budget_s=seconds(budget), readers=readers)
@@ -68,6 +69,7 @@ def train(
     try:
         model = train_final(run_dir, options, screen.emit, shown, Asked(epochs, patience, with_validation))
         figures = write_figures(run_dir, model.scored, model.on)
+        write_page(run_dir, shown)
     except Interrupted as why:
         interrupted(why, context, shown)
         return

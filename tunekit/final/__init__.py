@@ -17,10 +17,10 @@ from tunekit.final.candidates import (
     on_validation_too,
     with_asked,
 )
-from tunekit.final.result import FinalModel, Looks, summary, told
+from tunekit.final.result import FinalModel, Looks, found, summary, told
 from tunekit.jsondata import plain
 from tunekit.layout import FINAL, MODEL, RESULT, SCORED
-from tunekit.measured import Package, SplitArgs, SplitScored
+from tunekit.measured import Package, PackageArgs, SplitArgs, SplitScored
 from tunekit.pipeline import Options, facts_of, owned, tuned_recipe
 from tunekit.rundir import RunDir, disk_error, write_atomically
 from tunekit.steps import Context, step_names, steps
@@ -70,7 +70,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
             test_time=recipe.train.test_time,
         )
         _write_json(run.path / FINAL / SCORED, scored.to_json())
-        _write_json(run.path / FINAL / RESULT, {"summary": summary(final), **final.as_dict()})
+        _write_json(run.path / FINAL / RESULT, {"summary": summary(final), "found": found(final), **final.as_dict()})
         return final
 
 
@@ -123,7 +123,9 @@ def _written(supervisor: Supervisor, run: RunDir, best: Candidate, recipe: Recip
     except OSError as error:
         raise disk_error(folder, error) from None
     try:
-        package = Package.from_json(_asked(supervisor, run, best, "package", {}))
+        package = Package.from_json(
+            _asked(supervisor, run, best, "package", PackageArgs(recipe.train.test_time).to_json())
+        )
         data = packed(best.entry.best_weights(), package, recipe.as_dict())
     except UserError as error:
         supervisor.emit(Noted(f"not written as safetensors: {error}"))

@@ -78,11 +78,19 @@ def summary(final: FinalModel) -> str:
 
 def told(final: FinalModel, shown: str) -> list[str]:
     """The final model in lines for a person. `shown`: the run as it is typed."""
+    weights = "/".join((shown, *Path(final.weights).parts[-3:]))
+    first, *lines = found(final)
+    lines = [f"{first}; weights in {weights}", *lines]
+    if final.model is not None:
+        lines.append(f"{shown}/{FINAL}/{MODEL} holds it; next: tunekit predict {shown} FILES")
+    return lines
+
+
+def found(final: FinalModel) -> list[str]:
+    """What validation and the test split say of it, in lines for a person."""
     text = _text(final.scored)
     value = "" if final.value is None else f"{final.metric} {_number(final.value, final.scored.share)} "
-    weights = "/".join((shown, *Path(final.weights).parts[-3:]))
-    lines = [f"{value}at epoch {final.epoch:g} of {final.epochs:g}; weights in {weights}"]
-    lines += [f"note: {line}" for line in final.told]
+    lines = [f"{value}at epoch {final.epoch:g} of {final.epochs:g}", *(f"note: {line}" for line in final.told)]
     if final.on == "test":
         lines.append(f"test split: {text}")
         lines += [f"note: {line}" for line in _told_of_looks(final.looks)]
@@ -90,8 +98,6 @@ def told(final: FinalModel, shown: str) -> list[str]:
         lines.append("the data have no test split: nothing is scored that had no part in the choice")
         if final.scored.samples:
             lines.append(f"validation, by which it was chosen: {text}")
-    if final.model is not None:
-        lines.append(f"{shown}/{FINAL}/{MODEL} holds it; next: tunekit predict {shown} FILES")
     return lines
 
 

@@ -29,12 +29,15 @@ from tunekit.measured.data import (
 )
 from tunekit.measured.final import (
     Answers,
+    Averaging,
     Input,
     Mistake,
     Package,
+    PackageArgs,
     Scaling,
     SplitArgs,
     SplitScored,
+    Views,
 )
 from tunekit.measured.initial import (
     STRETCH,
@@ -109,6 +112,7 @@ __all__ = [
     "Agreement",
     "Alignment",
     "Answers",
+    "Averaging",
     "ChanceMeasured",
     "Channel",
     "Column",
@@ -165,6 +169,7 @@ __all__ = [
     "Outputs",
     "Outside",
     "Package",
+    "PackageArgs",
     "Padded",
     "Rate",
     "Reading",
@@ -190,6 +195,7 @@ __all__ = [
     "UntouchedMeasured",
     "UsageMeasured",
     "VarianceShift",
+    "Views",
     "Weighing",
     "Windows",
 ]

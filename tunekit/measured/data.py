@@ -220,6 +220,7 @@ class Samples(JsonData):
     target_shift: TargetShift | None = None  # None: no regression, or targets that cannot be compared
     neighbours: Neighbours | None = None  # None: inputs that are no measurement, or few samples
     mirrored: tuple[Mirrored, ...] = ()  # for each flip of the recipe of which it can be told
+    classes: tuple[str, ...] = ()  # their names, where the data have some
 
 
 @dataclass(frozen=True)

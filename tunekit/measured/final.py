@@ -12,6 +12,26 @@ Answers = Literal["classes", "decision", "labels", "values"]
 """What outputs say of a sample: one of several classes, yes or no, several of these, or numbers."""
 
 
+Averaging = Literal["classes", "decisions", "values"]
+"""How outputs of several views of an image become one: by the mean probability of classes, by that of yes or no, or as
+they are."""
+
+
+@dataclass(frozen=True)
+class Views(JsonData):
+    """Five crops of an image, and their mirror images where it is `mirrored`, of which the answers are averaged."""
+
+    mirrored: bool
+    averaging: Averaging
+
+
+@dataclass(frozen=True)
+class PackageArgs(JsonData):
+    """What the probe `package` is asked: in how many passes the model answers."""
+
+    test_time: str = "single"
+
+
 @dataclass(frozen=True)
 class SplitArgs(JsonData):
     """What the probe `split` is asked: which samples, and in how many passes."""
@@ -81,7 +101,7 @@ class Input(JsonData):
 class Package(JsonData):
     """What a model must be built with (probe `package`). `inputs` as the data give them, before standardisation;
     `columns`: how a table's cells become inputs; `axis`: along which classes lie; `probabilities`: outputs are some
-    already, and no scores."""
+    already, and no scores; `views` of an image that are asked about, None for a single pass."""
 
     target: str
     args: Values
@@ -98,3 +118,4 @@ class Package(JsonData):
     normalize: Scaling | None = None
     units: Scaling | None = None
     columns: tuple[Values, ...] | None = None
+    views: Views | None = None

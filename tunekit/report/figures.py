@@ -107,10 +107,15 @@ def drawn(figure: Figure, name: str = "") -> Sheet:
     sheet = Sheet(figsize=(5.2 * columns, max(3.8, 0.7 + ROW * rows)), layout="constrained")
     FigureCanvasAgg(sheet)
     title = f"{name}: {figure.title}" if name else figure.title
-    sheet.suptitle(textwrap.fill(title, 62 * columns), fontsize=10)
+    sheet.suptitle(literal(textwrap.fill(title, 62 * columns)), fontsize=10)
     for place, panel in enumerate(figure.panels, start=1):
         _panel(sheet.add_subplot(1, columns, place), panel)
     return sheet
+
+
+def literal(text: str) -> str:
+    """A person's text as matplotlib draws it letter by letter: between two dollars it would read a formula."""
+    return text.replace("$", r"\$")
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
@@ -135,7 +140,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
         else:
             _cells(axes, item)
     if panel.ticks is not None:
-        axes.set_xticks(range(len(panel.ticks)), panel.ticks)
+        axes.set_xticks(range(len(panel.ticks)), [literal(tick) for tick in panel.ticks])
         axes.tick_params(axis="x", labelrotation=45 if len(panel.ticks) > FEW // 10 else 0, labelsize=7)
     if panel.top is not None:
         axes.set_ylim(top=panel.top)
@@ -198,8 +203,8 @@ def _cells(axes: Axes, cells: Cells) -> None:
         for j, word in enumerate(line):
             colour = "red" if not math.isfinite(grid[i, j]) else "black" if _is_bright(grid, i, j) else "white"
             axes.text(j, i, word, ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(range(len(cells.columns)), cells.columns)
-    axes.set_yticks(range(len(cells.rows)), cells.rows)
+    axes.set_xticks(range(len(cells.columns)), [literal(name) for name in cells.columns])
+    axes.set_yticks(range(len(cells.rows)), [literal(name) for name in cells.rows])
 
 
 def _tiles(axes: Axes, tiles: Tiles) -> None:
@@ -207,7 +212,7 @@ def _tiles(axes: Axes, tiles: Tiles) -> None:
     mosaic, height, width = mosaic_of(tiles)
     axes.imshow(mosaic, interpolation="nearest")
     axes.spines[["left", "bottom"]].set_visible(False)
-    names = [name if len(name) <= NAMED else f"{name[: NAMED - 1]}…" for name in tiles.names]
+    names = [literal(name if len(name) <= NAMED else f"{name[: NAMED - 1]}…") for name in tiles.names]
     axes.set_yticks([row * (height + GAP) + height / 2 for row in range(len(names))], names, fontsize=7)
     axes.set_xticks(
         [column * (width + GAP) + width / 2 for column in range(len(tiles.columns))], tiles.columns, fontsize=7

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tunekit.charts import Cells, Figure, Panel, Points, Rule
 from tunekit.layout import FINAL
 from tunekit.measured import Mistake, SplitScored
-from tunekit.report.figures import DPI, draw, import_plainly
+from tunekit.report.figures import DPI, draw, import_plainly, literal
 from tunekit.rundir import RunFolder, write_atomically
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _sheet(shown: list[Mistake], classes: tuple[str, ...]) -> Sheet:
         axes = sheet.add_subplot(down, ACROSS, place)
         axes.imshow(imread(io.BytesIO(base64.b64decode(one.picture))), cmap="gray", interpolation="nearest")
         axes.set_axis_off()
-        axes.set_title(caption(one, classes), fontsize=7)
+        axes.set_title(literal(caption(one, classes)), fontsize=7)
     return sheet
 
 
@@ -109,6 +109,20 @@ def caption(one: Mistake, classes: tuple[str, ...]) -> str:
     return f"{place}\n{true}, taken for {said}{sure}"
 
 
+def mistakes(scored: SplitScored) -> tuple[list[str], list[list[str]]] | None:
+    """The worst mistakes as a table: names of columns, and rows of text; None where there are none."""
+    rows = [
+        [
+            one.name or f"sample {one.sample}",
+            *("-" if value is None else _named(value, scored.classes) for value in (one.true, one.predicted)),
+            "-" if one.probability is None else f"{100 * one.probability:.0f} %",
+            f"{one.loss:.3g}",
+        ]
+        for one in scored.worst
+    ]
+    return (["sample", "true", "taken for", "probability", "loss"], rows) if rows else None
+
+
 def _named(value: float, classes: tuple[str, ...]) -> str:
-    whole = int(value)
-    return classes[whole] if value == whole and 0 <= whole < len(classes) else f"{value:.4g}"
+    known = value.is_integer() and 0 <= value < len(classes)
+    return classes[int(value)] if known else f"{value:.4g}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from tunekit.files import read_regular
-from tunekit.layout import BEST, REPORT
+from tunekit.files import read_json, read_regular
+from tunekit.layout import BEST, FINAL, REPORT, SCORED
+from tunekit.measured import SplitScored
 from tunekit.report.console import cell
+from tunekit.report.final import CONFUSION, RESIDUALS, WORST, mistakes
 from tunekit.rundir import RunFolder, with_commands, write_atomically
 from tunekit.vocabulary import StepResult
 
@@ -31,12 +34,29 @@ def write_page(run: RunFolder, shown: str) -> Path:
         results=results,
         images=images,
         tables=tables,
+        final=_final(run),
         best=_bytes(run.path / BEST).decode(errors="replace"),
         versions=versions if isinstance(versions, dict) else {},
     )
     path = run.path / REPORT
     write_atomically(path, text.encode(errors="backslashreplace"))  # a folder's name may be no UTF-8
     return path
+
+
+def _final(run: RunFolder) -> dict[str, Any] | None:
+    """What the page shows of the final model; None where there is none."""
+    said = run.final()
+    if not said:
+        return None
+    lines = said.get("found")
+    if not (isinstance(lines, list) and lines):  # of an older run
+        lines = [said.get("summary", "")]
+    try:
+        table = mistakes(SplitScored.from_json(read_json(run.path / FINAL / SCORED, MOST_BYTES)))
+    except (OSError, ValueError):
+        table = None
+    images = {name: _image(run.path / FINAL / name) for name in (CONFUSION, RESIDUALS, WORST)}
+    return {"summary": said.get("summary", ""), "lines": lines, "table": table, "images": images}
 
 
 def _image(path: Path) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tunekit.measured import Package
 from tunekit.training.decisions import Decisions, Form, decide
 from tunekit.training.outputs import any_tensor
+from tunekit.training.test_time import answer_to_views
 
 Pair = tuple[Tensor, Tensor]
 
@@ -28,13 +29,16 @@ class _Scaler(nn.Module):
 
 class Deployed(nn.Module):
     """`network`: the person's model. `normalize` and `units`: (mean, 1 / standard deviation) of the first input and of
-    the targets, None where they stay as they are. `classes`: their names, in the order of the scores."""
+    the targets, None where they stay as they are. `classes`: their names, in the order of the scores. `views`: of an
+    image that are asked about, their answers averaged, as `tunekit train` scored the model (`train.test_time`); None is
+    a single pass, and may be set."""
 
     def __init__(self, network: nn.Module, package: Package, normalize: Pair | None, units: Pair | None) -> None:
         super().__init__()
         self.network = network
         self.package = package
         self.classes = package.classes
+        self.views = package.views
         self._input = _Scaler(*normalize) if normalize else None
         self._target = _Scaler(*units) if units else None
 
@@ -42,7 +46,10 @@ class Deployed(nn.Module):
         """Scores, or numbers in the targets' units: of the inputs [B, ...] as the data give them."""
         if self._input is not None:
             args = ((args[0].float() - self._input.mean) * self._input.scale, *args[1:])
-        outputs = self.network(*args, **kwargs)
+        if self.views is None:
+            outputs = self.network(*args, **kwargs)
+        else:
+            outputs = answer_to_views(lambda view: self.network(view, *args[1:], **kwargs), args[0], self.views)
         return outputs if self._target is None else any_tensor(outputs) / self._target.scale + self._target.mean
 
     @torch.no_grad()

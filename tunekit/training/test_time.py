@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tunekit.configuration import DataSpec
+from tunekit.measured import Averaging, Views
 from tunekit.training.augmentations import links_of
 from tunekit.training.data import Batch
 from tunekit.training.outputs import Outputs, any_tensor
@@ -47,23 +49,35 @@ def answer_at_test_time(
     sigmoid. Numbers (regression), and outputs for a loss of the person's own, of which nobody knows what they are, are
     averaged as they are. Errors: UserError where there are no images, or outputs for each pixel.
     """
+    asked = views_at(how, task, mirrored)
+    if asked is None:
+        return answer(batch)
+    x, *others = batch.args or (None,)
+    return answer_to_views(lambda view: answer(replace(batch, args=(view, *others))), x, asked, size)
+
+
+def views_at(how: str, task: Task, mirrored: bool) -> Views | None:
+    """What a model is asked about at test time, and how its answers become one; None: the image itself, in a single
+    pass. Errors: UserError."""
     if how not in TEST_TIMES:
         raise UserError(f"train.test_time: one of {', '.join(TEST_TIMES)}, not {how!r}")
-    if how == SINGLE:
-        return answer(batch)
-    x = batch.args[0] if batch.args else None
+    return None if how == SINGLE else Views(mirrored, averaging_of(task))
+
+
+def answer_to_views(answer: Callable[[Tensor], Outputs], x: Any, asked: Views, size: int | None = None) -> Tensor:
+    """One answer to several views of images [B, C, H, W], as the model gets them. Errors: UserError."""
     if not isinstance(x, Tensor) or x.dim() != 4:
-        raise UserError(f"train.test_time: {how} takes images [C, H, W] as the first input; use {SINGLE}")
+        raise UserError(f"train.test_time: {FIVE_CROP} takes images [C, H, W] as the first input; use {SINGLE}")
     outputs = []
-    for view in views(x, size, mirrored):
-        out = any_tensor(answer(replace(batch, args=(view, *batch.args[1:]))))
+    for view in views(x, size, asked.mirrored):
+        out = any_tensor(answer(view))
         if out.dim() > 2 or (out.dim() and len(out) != len(x)):
             raise UserError(
-                f"train.test_time: {how} takes outputs for each image, and the model gives {list(out.shape)}: outputs "
-                f"of different crops lie at different places; use {SINGLE}"
+                f"train.test_time: {FIVE_CROP} takes outputs for each image, and the model gives {list(out.shape)}: "
+                f"outputs of different crops lie at different places; use {SINGLE}"
             )
         outputs.append(out)
-    return averaged(torch.stack(outputs), task)
+    return averaged(torch.stack(outputs), asked.averaging)
 
 
 def mirrors(data: DataSpec) -> bool:
@@ -95,11 +109,18 @@ def five_crops(x: Tensor, height: int, width: int) -> list[Tensor]:
     return [x[:, :, top : top + height, left : left + width] for top, left in places]
 
 
-def averaged(outputs: Tensor, task: Task) -> Tensor:
-    """Outputs of several views [V, B, ...] as one, in the form that the task's loss takes."""
+def averaging_of(task: Task) -> Averaging:
+    """How outputs of several views become one in the form that the task's loss takes."""
     if task.own_loss or type(task).loss is not Task.loss or task.kind == "regression":
+        return "values"
+    return "classes" if task.kind == "classification" else "decisions"
+
+
+def averaged(outputs: Tensor, averaging: Averaging) -> Tensor:
+    """Outputs of several views [V, B, ...] as one."""
+    if averaging == "values":
         return outputs.mean(0)
-    if task.kind == "classification" and outputs.dim() == 3 and outputs.shape[2] > 1:
+    if averaging == "classes" and outputs.dim() == 3 and outputs.shape[2] > 1:
         return torch.logsumexp(torch.log_softmax(outputs, 2), 0) - math.log(len(outputs))
     yes, no = (torch.logsumexp(F.logsigmoid(sign * outputs), 0) for sign in (1, -1))
     return yes - no

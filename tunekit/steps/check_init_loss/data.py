@@ -138,7 +138,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *giveaways.of_columns(samples.giveaway),
         *splits.judge(samples.windows, samples.groups, copies),
         *reading.judge(samples.reading),
-        *mirrors.judge(samples.mirrored, context),
+        *mirrors.judge(samples.mirrored, samples.classes, context),
     ]
 
 

@@ -16,7 +16,15 @@ SURE = 4.0  # standard errors
 NAMED = 3  # pairs in a sentence
 SIGNS = ("digits", "MNIST", "QMNIST", "EMNIST", "KMNIST", "USPS", "SVHN", "Omniglot", "GTSRB")
 """Sources of digits, letters and road signs, as a recipe names them, with or without `torchvision:`."""
-WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+KINDS = ("digit", "number", "letter", "character", "char", "upper", "lower", "uppercase", "lowercase", "capital")
+"""What stands beside a digit or a letter in a class's name: `letter_a`, `upper B`."""
+SIDES = {
+    "flip": (("left", "right"), ("l", "r")),
+    "vertical_flip": (("up", "down"), ("top", "bottom"), ("upper", "lower")),
+}
+"""Words of which a flip makes one the other."""
+LAST = 9  # of the digits
 MOST_NAMES = 0.8  # of the class names, that are a digit, a letter or a digit's name
 FLIPS = ("flip", "vertical_flip")
 
@@ -26,7 +34,8 @@ AUGMENTATION_CHANGES_CLASS = fault(
     "A flip makes images of one class look like another, or like nothing in the world.",
     "For each flip of `data.augment`, what the nearest training samples say of images and of their mirror images: "
     f"agreement beyond chance falls below {LOST:g} times what it was (where it was above {LEARNABLE:g}). Or the source "
-    "is one of digits, letters or signs by its name.",
+    "is one of digits, letters or signs by its name, or the classes are by theirs (`3` and `7`, `letter_a`), or two "
+    "differ in the side alone (`turn left`, `turn right`), and the neighbours do not say otherwise.",
     "Digits, letters, signs and arrows; things that always face one way.",
     (
         "leave this flip out of `data.augment`; shifts, small turns and scales keep the class: "
@@ -39,11 +48,11 @@ AUGMENTATION_CHANGES_CLASS = fault(
 CODES = (AUGMENTATION_CHANGES_CLASS,)
 
 
-def judge(measured: Sequence[Mirrored], context: Here) -> list[Finding]:
-    """One finding for all flips of the recipe."""
+def judge(measured: Sequence[Mirrored], names: Sequence[str], context: Here) -> list[Finding]:
+    """One finding for all flips of the recipe. `names`: of the classes, where the data have some."""
     data = context.recipe.data
     flips = flips_in(data.augment) if data.augment_strength else []
-    message = flips_of_signs(flips, measured, data.target)
+    message = flips_of_signs(flips, measured, data.target, names)
     if message is None:
         return []
     evidence = {"flips": flips, "measured": [one.to_json() for one in measured]}
@@ -66,7 +75,7 @@ def flips_of_signs(
     """
     for one in measured:
         if one.name in flips and _is_lost(one):
-            pairs = ", ".join(f"{a} like {b}" for a, b in one.pairs[:NAMED])
+            pairs = ", ".join(f"{_called(a, names)} like {_called(b, names)}" for a, b in one.pairs[:NAMED])
             return (
                 f"{one.name}: {percent(one.other)} of the mirror images lie nearest to images of another class"
                 f"{f' ({pairs})' if pairs else ''}: agreement with the class falls from {one.as_they_are:.2f} to "
@@ -74,11 +83,19 @@ def flips_of_signs(
             )
     if flips and source.removeprefix("torchvision:") in SIGNS:
         return f"{flips[0]}: {source} holds digits, letters or signs: a mirror image is another one, or none"
-    sound = any(one.name in flips and one.as_they_are > LEARNABLE for one in measured)
-    if flips and not sound and _are_signs(names):  # 0 and 1 may also be numbers of classes
+    sound = [one.name for one in measured if one.as_they_are > LEARNABLE]
+    unsure = [flip for flip in flips if flip not in sound]
+    for flip in unsure:
+        if pair := _sides(flip, names):
+            return f"{flip}: the classes {pair[0]!r} and {pair[1]!r} are each other's mirror images by their names"
+    if unsure and _are_signs(names):
         told = ", ".join(names[:NAMED])
-        return f"{flips[0]}: the classes are digits or letters by their names ({told}, ...): mirrored they are others"
+        return f"{unsure[0]}: the classes are digits or letters by their names ({told}, ...): mirrored they are others"
     return None
+
+
+def _called(number: int, names: Sequence[str]) -> str:
+    return names[number] if 0 <= number < len(names) else str(number)
 
 
 def _is_lost(one: Mirrored) -> bool:
@@ -87,5 +104,30 @@ def _is_lost(one: Mirrored) -> bool:
 
 
 def _are_signs(names: Sequence[str]) -> bool:
-    signs = [name for name in names if re.fullmatch(r"\d{1,2}|\w", name) or name.lower() in WORDS]
-    return len(names) > 1 and len(signs) >= MOST_NAMES * len(names)
+    """Whether names are digits and letters. Numbers from 0 or 1 on that do not go to 9 count the classes: grades."""
+    signs = [name for name in names if _is_sign(_words(name))]
+    counted = [{str(start + k) for k in range(len(names))} for start in (0, 1)]
+    graded = set(names) in counted and max(map(int, names), default=0) != LAST
+    return len(names) > 1 and not graded and len(signs) >= MOST_NAMES * len(names)
+
+
+def _is_sign(words: Sequence[str]) -> bool:
+    own = [word for word in words if word not in KINDS]
+    return len(own) == 1 and (own[0] in WORDS or bool(re.fullmatch(r"[^\W_]", own[0])))
+
+
+def _words(name: str) -> list[str]:
+    """Words of a name in small letters, also of `turnLeft`, `turn_left` and `LEFT-turn`."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.findall(r"[^\W_]+", apart.lower())
+
+
+def _sides(flip: str, names: Sequence[str]) -> tuple[str, str] | None:
+    """The first two names that differ in nothing but the side of which a flip makes the other."""
+    known = {tuple(_words(name)): name for name in names}
+    for pair in SIDES[flip]:
+        for words, name in known.items():
+            other = tuple(pair[1] if word == pair[0] else word for word in words)
+            if other != words and other in known:
+                return name, known[other]
+    return None

@@ -14,6 +14,7 @@ from tunekit.configuration import Values, decimal, digest
 from tunekit.space import Axis, Choices, Range, Space
 from tunekit.steps import baselines
 from tunekit.steps.coarse_grid.decays import CLASSICAL, alike, decay_ladder
+from tunekit.steps.coarse_grid.drawn import drawn_axes, with_own
 from tunekit.steps.context import Context, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep import SWEEP, pick_rate, plan_sweep, swept_values
@@ -190,7 +191,7 @@ def part(request: Training | Measurement) -> Part | None:
 def space(context: Context[CoarseGrid], records: Sequence[Record]) -> Space:
     """The rates around those of the sweeps, the decays, each as far as the grid may grow, and the searched values."""
     if context.settings.sampler != "grid":
-        return _drawn_space(context)
+        return {**drawn_axes(context), **_searched(context)}
     factors = context.settings.lr_factors
     grounds = [(fixed, _rate_for(context, fixed, records)[0]) for fixed in _combinations(context, moving=True)]
     rates = [rate for _, rate in grounds if rate]
@@ -255,7 +256,7 @@ def _drawn(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Sugg
     wave = max((record.request.round + 1 for record in records), default=0)
 
     def build(params: Values) -> Training:
-        return _cell(context, params, purpose=DRAWN, round_=wave)
+        return _cell(context, with_own(context, params), purpose=DRAWN, round_=wave)
 
     numbers = range(wave * WAVE, min((wave + 1) * WAVE, settings.trials))
     series = f"{settings.sampler} over {budget(context, {})} iterations"
@@ -263,18 +264,6 @@ def _drawn(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Sugg
         Suggestion(number, numbers.start, settings.sampler, series, build, purpose=DRAWN, round=wave)
         for number in numbers
     ]
-
-
-def _drawn_space(context: Context[CoarseGrid]) -> Space:
-    """The rate from the sweep's working range, widened twofold each way."""
-    rate, swept = context.recipe.optimizer.lr, context.handoff(lr_sweep)
-    low, high = swept.range if swept else (rate, rate)
-    around = Range(decimal(min(low, rate) / 2), decimal(max(high, rate) * 2), log=True)
-    return {
-        "lr": Choices((rate,)) if context.optimizer().finds_rate else around,
-        "weight_decay": Choices(decay_ladder(context, context.settings.weight_decays, {}, rate)),
-        **_searched(context),
-    }
 
 
 def _growth(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Training]:

@@ -62,6 +62,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, config: Training
         target_shift=answered(_target_shift, train, val) if task == "regression" else None,
         neighbours=answered(_neighbours, train, val, task),
         mirrored=answered(measure_mirrored, splits.train, config) or (),
+        classes=splits.classes or (),
     )
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tunekit.measured import Input, Mistake, Package, Scaling, SplitArgs, SplitScored
+from tunekit.measured import Input, Mistake, Package, PackageArgs, Scaling, SplitArgs, SplitScored
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.decisions import Form, decide, form_of
 from tunekit.training.evaluation import Evaluation, Tally
@@ -23,7 +23,7 @@ from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.intervals import Interval, of_mean, of_ratio, of_whole
 from tunekit.training.probes.subject import Subject
 from tunekit.training.structure import by_rows, joined, rows
-from tunekit.training.test_time import answer_at_test_time, mirrors
+from tunekit.training.test_time import answer_at_test_time, mirrors, views_at
 from tunekit.vocabulary import UserError
 
 WORST = 25  # samples that are shown
@@ -43,8 +43,7 @@ def measure_split(subject: Subject) -> SplitScored:
         return SplitScored(0)
     tally, seen = Tally(session.task, session.config.batch_size, len(split)), _Seen()
     kept: list[tuple[Any, Any]] = []
-    one_pass, mirrored = partial(session.answer, session.judged), mirrors(subject.config.data)
-    ask = partial(answer_at_test_time, one_pass, task=session.task, how=asked.test_time, mirrored=mirrored)
+    ask = _asking(session, session.judged, asked.test_time)
     with torch.no_grad():
         for batch, outputs in session.answers(split, ask=ask):
             if seen.form is None:
@@ -73,6 +72,12 @@ def measure_split(subject: Subject) -> SplitScored:
         predicted=decided.predicted,
         worst=_worst(session, split, evaluation, decided, asked.split),
     )
+
+
+def _asking(session: Session, model: nn.Module, test_time: str) -> Callable[[Batch], Any]:
+    mirrored = mirrors(session.config.data)
+    one_pass = partial(session.answer, model)
+    return partial(answer_at_test_time, one_pass, task=session.task, how=test_time, mirrored=mirrored)
 
 
 def _interval(tally: Tally, evaluation: Evaluation, kept: list[tuple[Any, Any]]) -> tuple[Interval | None, str]:
@@ -256,7 +261,7 @@ def _png(image: Tensor) -> str:
 
 def measure_package(subject: Subject) -> Package:
     """What the model of a configuration must be built with. Errors: UserError where its inputs are no tensors."""
-    config = subject.config
+    config, asked = subject.config, PackageArgs.from_json(subject.args)
     session = Session(config, subject.bench)
     splits = session.splits
     train = splits.train
@@ -264,16 +269,17 @@ def measure_package(subject: Subject) -> Package:
     shown = session.batches.first(min(2, config.batch_size)).to(session.device)
     session.model.eval()
     with torch.no_grad():
-        form = form_of(session.task, session.answer(session.model, shown), shown.targets, config.metric.target)
+        outputs = _asking(session, session.model, asked.test_time)(shown)
+        form = form_of(session.task, outputs, shown.targets, config.metric.target)
     if not all(isinstance(value, Tensor) for value in sample.inputs):
         raise UserError("the model's inputs are no tensors: it can be loaded by its own code alone, from best.pt")
     targets = splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
-    outputs = session.task.output_size(targets)
+    size = session.task.output_size(targets)
     columns = splits.columns
     return Package(
         target=config.model.target,
         args=dict(config.model.args),
-        outputs=outputs,
+        outputs=size,
         seed=config.seed,
         inputs=tuple(
             Input("" if place < len(sample.args) else name, tuple(value.shape[1:]), str(value.dtype).partition(".")[2])
@@ -285,10 +291,11 @@ def measure_package(subject: Subject) -> Package:
         channels_last=has_convolutions(session.model),
         axis=form.axis,
         probabilities=form.probabilities,
-        classes=() if form.answers == "values" else class_names(splits, max(2, outputs or 0)),
+        classes=() if form.answers == "values" else class_names(splits, max(2, size or 0)),
         normalize=_scaling(train.normalize) if isinstance(train, TensorSplit) else None,
         units=_scaling(splits.units),
         columns=None if columns is None else tuple(columns.to_json()),
+        views=views_at(asked.test_time, session.task, mirrors(config.data)),
     )
 
 

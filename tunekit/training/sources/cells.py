@@ -1,4 +1,4 @@
-"""What the cells of a column mean: numbers as people write them, dates, yes and no, text; and which are missing."""
+"""What the cells of a column mean: numbers as people write them, dates, times, yes and no, text; which are missing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,16 @@ POINT, COMMA = "point", "comma"
 _POINT = re.compile(r"[+-]?[1-9]\d{0,2}(?:[,'\u2019 \u00a0\u202f]\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:[.'\u2019 \u00a0\u202f]\d{3})+|\d*)(?:,\d+)?(?:[eE][+-]?\d+)?")
 _GROUPS = {POINT: re.compile(r"[,'\u2019 \u00a0\u202f]"), COMMA: re.compile(r"[.'\u2019 \u00a0\u202f]")}
-_UNITS = re.compile(r"^[$€£¥]\s*|\s*[%$€£¥]$")
+_SIGN = r"US\$|R\$|[$€£¥₹₽₩%]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|kr"
+_BEFORE = re.compile(rf"([+-]?)\s*({_SIGN})\s*(?=[+\-.,\d])")
+_BEHIND = re.compile(rf"(?<=[.,\d])\s*({_SIGN})$")
+_IN_BRACKETS = re.compile(r"\(([^()+-]*\d[^()]*)\)")
+_AMOUNT = re.compile(r"[+-]?\d[\d.,'\u2019 \u00a0\u202f]*|[+-]?[.,]\d+")
+_CODE = re.compile(r"0*[1-9]\d*|0+")
+_TIME = re.compile(
+    r"(?P<hour>\d{1,2})(?:[:h](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d(?:\.\d+)?))?)?\s*(?:(?P<half>[ap])\.?m\.?|(?P<word>uhr))?",
+    re.IGNORECASE,
+)
 _DATE = re.compile(
     r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4}"
 )
@@ -45,8 +54,8 @@ FORMS = tuple(f"{day}{clock}" for day in (*_DAYS, *_DAYS_MORE) for clock in _CLO
 
 @dataclass(frozen=True)
 class Form:
-    """How the cells of a column are written. `kind`: number, truth, date or text. `style`: of numbers POINT or COMMA,
-    of dates what strptime takes, of truth the word for true."""
+    """How the cells of a column are written. `kind`: number, truth, date, time or text. `style`: of numbers POINT or
+    COMMA, of dates what strptime takes, of truth the word for true."""
 
     kind: str
     style: str = ""
@@ -54,11 +63,13 @@ class Form:
 
 @dataclass(frozen=True)
 class Column:
-    """The cells of one column, read. `strays`: rows whose cell is filled but not of the form."""
+    """The cells of one column, read. `strays`: rows whose cell is filled but not of the form. `how`: what a person is
+    told of the reading, where it is not the only one."""
 
     form: Form
     values: Values
     strays: npt.NDArray[np.int64]
+    how: str = ""
 
 
 def read_column(cells: Series[Any], comma: bool, decimal: str | None = None, text: bool = False) -> Column:
@@ -74,7 +85,53 @@ def read_column(cells: Series[Any], comma: bool, decimal: str | None = None, tex
     form = Form("text") if text else _found(words, counts[filled], comma, decimal)
     values = _read(different, filled, form)
     slips = np.zeros(len(different), bool) if form.kind == "text" else filled & np.isnan(values)
-    return Column(form, values[codes], np.flatnonzero(slips[codes]))
+    how = "" if text else _how(words, values[filled], form)
+    return Column(form, values[codes], np.flatnonzero(slips[codes]), how)
+
+
+def _how(different: Sequence[str], values: Values, form: Form) -> str:
+    if form.kind == "time":
+        return "times of day"
+    if form.kind == "text" and are_codes(different):
+        return "names, for its numbers begin with zeros as codes do"
+    if form.kind == "text" and len(units := _units(different)) > 1:
+        return f"texts, for its amounts are in {', '.join(sorted(units))}"
+    if form != Form("number", POINT):
+        return ""
+    dressed = ~_plain(different) & np.isfinite(values) if different else np.zeros(0, bool)
+    if not dressed.any():
+        return ""
+    first = int(dressed.argmax())
+    return f"numbers ({different[first]!r} as {values[first]:.15g})"
+
+
+def are_codes(different: Sequence[str]) -> bool:
+    """Whether cells are whole numbers of which some begin with zeros, as codes of places do: these are names."""
+    return all(map(_CODE.fullmatch, different)) and any(cell[0] == "0" and cell.strip("0") for cell in different)
+
+
+def _units(different: Sequence[str]) -> set[str]:
+    """The signs of money or per cent, where numbers stand beside them in nearly all cells."""
+    for cells in (_some(different), different):
+        amounts = [unit for plain, unit in map(_bare, cells) if _AMOUNT.fullmatch(plain)]
+        if len(amounts) < NUMBERS * len(cells):
+            return set()
+    return set(amounts) - {""}
+
+
+def _some(different: Sequence[str]) -> Sequence[str]:
+    return different[:: max(1, len(different) // TRIED)]
+
+
+def _bare(cell: str) -> tuple[str, str]:
+    """A number without its sign of money or per cent, and that sign. Brackets are an accountant's minus."""
+    plain = _IN_BRACKETS.sub(r"-\1", cell.replace("\u2212", "-"))
+    for pattern, sign in ((_BEFORE, 2), (_BEHIND, 1)):
+        found = pattern.match(plain) if pattern is _BEFORE else pattern.search(plain)
+        if found:
+            kept = found[1] if pattern is _BEFORE else ""
+            return f"{plain[: found.start()]}{kept}{plain[found.end() :]}", found[sign]
+    return plain, ""
 
 
 def values_of(cells: Series[Any], form: Form) -> Values:
@@ -104,8 +161,12 @@ def _found(different: Sequence[str], counts: npt.NDArray[np.int64], comma: bool,
     truth = next((pair for pair in TRUTHS if all(cell.lower() in pair for cell in different)), None)
     if truth:
         return Form("truth", truth[1])
+    if are_codes(different):
+        return Form("text")
     if decimal != "," and _plain(different).all():
         return Form("number", POINT)
+    if len(_units(different)) > 1:
+        return Form("text")
     styles = {",": (COMMA,), ".": (POINT,)}.get(decimal or "", (COMMA, POINT) if comma else (POINT, COMMA))
     read = {style: ~np.isnan(_numbers(different, style)) for style in styles}
     style = max(styles, key=lambda one: counts[read[one]].sum())  # the first of equals
@@ -113,8 +174,32 @@ def _found(different: Sequence[str], counts: npt.NDArray[np.int64], comma: bool,
     share = counts[known].sum() / counts.sum()
     if share == 1 or (share >= NUMBERS and known.sum() >= DIFFERENT):
         return Form("number", style)
+    if _are_times(different):
+        return Form("time")
     form = _date_form(different)
     return Form("text") if form is None else Form("date", form)
+
+
+def _are_times(different: Sequence[str]) -> bool:
+    return bool(np.isnan(_times(different)).mean() <= 1 - NUMBERS) and all(map(_TIME.fullmatch, different))
+
+
+def _times(different: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Times of day as shares of it; NaN for what is none."""
+    return np.array([_time(cell) for cell in different], np.float64)
+
+
+def _time(cell: str) -> float:
+    found = _TIME.fullmatch(cell)
+    if found is None or not (found["minute"] or found["half"] or found["word"]):
+        return np.nan
+    hour, minute, second = (float(found[part] or 0) for part in ("hour", "minute", "second"))
+    if found["half"]:
+        if not 1 <= hour <= 12:
+            return np.nan
+        hour = hour % 12 + 12 * (found["half"].lower() == "p")
+    share = (hour + minute / 60 + second / 3600) / 24
+    return share if share <= 1 else np.nan
 
 
 def _plain(different: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -134,7 +219,7 @@ def _numbers(different: Sequence[str], style: str) -> npt.NDArray[np.float64]:
         numbers = np.array(read, dtype=np.float64)
     pattern, groups = (_POINT, _GROUPS[POINT]) if style == POINT else (_COMMA, _GROUPS[COMMA])
     for at in np.flatnonzero(np.isnan(numbers)).tolist():
-        cell = _UNITS.sub("", different[at])
+        cell, _ = _bare(different[at])
         if cell and pattern.fullmatch(cell):
             plain = groups.sub("", cell).replace(",", ".")
         elif style == POINT and cell != different[at]:
@@ -150,8 +235,7 @@ def _numbers(different: Sequence[str], style: str) -> npt.NDArray[np.float64]:
 
 def _date_form(different: Sequence[str]) -> str | None:
     """What strptime takes to read all of them; None where they are no dates."""
-    step = max(1, len(different) // TRIED)
-    some = list(different[::step])
+    some = _some(different)
     if not all(_DATE.match(cell) for cell in some):
         return None
     fitting = (form for form in FORMS if not np.isnan(_days(some, form)).any())
@@ -191,7 +275,10 @@ def _read(different: Sequence[str], filled: npt.NDArray[np.bool_], form: Form) -
     numbers = np.full(len(different), np.nan)
     cells = [cell for cell, says in zip(different, filled, strict=True) if says]
     if cells:
-        numbers[filled] = (_numbers if form.kind == "number" else _days)(cells, form.style)
+        if form.kind == "time":
+            numbers[filled] = _times(cells)
+        else:
+            numbers[filled] = (_numbers if form.kind == "number" else _days)(cells, form.style)
     return numbers
 
 

@@ -52,6 +52,8 @@ class Encoding:
         elif self.form.kind == "date":
             parts = ("of year", "of week", *(["of day"] if self.clock else []))
             own = (self.name, *(f"{self.name} {wave} {part}" for part in parts for wave in ("sine", "cosine")))
+        elif self.form.kind == "time":
+            own = (self.name, f"{self.name} sine of day", f"{self.name} cosine of day")
         return (*own, f"{self.name} missing") if self.flagged else own
 
     def encode(self, values: Values) -> npt.NDArray[np.float32]:
@@ -63,7 +65,10 @@ class Encoding:
             filled = np.where(missing, self.fill, values)
             columns = [filled if self.form.kind == "truth" else (filled - self.mean) * self.scale]
             if self.form.kind == "date":
-                columns += self._waves(filled)
+                turns = [filled / YEAR, (np.floor(filled) + THURSDAY) / WEEK, *([filled] if self.clock else [])]
+                columns += _waves(turns)
+            elif self.form.kind == "time":
+                columns += _waves([filled])
         if self.flagged:
             columns.append(missing)
         return np.stack(columns, 1).astype(np.float32)
@@ -75,16 +80,16 @@ class Encoding:
         count = beyond + self.other  # a text that training never had is `other`, or none of them
         return [codes == at for at in range(count)], codes == -1
 
-    def _waves(self, days: npt.NDArray[np.float64]) -> list[npt.NDArray[Any]]:
-        turns = [days / YEAR, (np.floor(days) + THURSDAY) / WEEK, *([days] if self.clock else [])]
-        return [wave(2 * np.pi * turn) for turn in turns for wave in (np.sin, np.cos)]
-
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Encoding:
         return cls(**{**data, "form": Form(**data["form"]), "categories": tuple(data["categories"])})
+
+
+def _waves(turns: Sequence[npt.NDArray[np.float64]]) -> list[npt.NDArray[Any]]:
+    return [wave(2 * np.pi * turn) for turn in turns for wave in (np.sin, np.cos)]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from tunekit.mending import NETWORK
 from tunekit.recipe.text import nearest
 from tunekit.training.sources.cache import cache_folder
-from tunekit.training.sources.images import sized
+from tunekit.training.sources.images import GRAY, in_colours, sized
 from tunekit.training.sources.parts import Parts, tensors
 from tunekit.vocabulary import UserError
 
@@ -201,12 +201,12 @@ class _Pictures(Dataset[tuple[Tensor, Tensor]]):
         self.rows = rows
         self.column = column
         self.known_targets = labels
-        self.gray = rows[0][column].mode in ("1", "L")
+        self.gray = rows[0][column].mode in GRAY
         self._transform = sized(size, self.gray)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = self.rows[index][self.column].convert("L" if self.gray else "RGB")
+        image = in_colours(self.rows[index][self.column])[0].convert("L" if self.gray else "RGB")
         return self._transform(image).as_subclass(Tensor), self.known_targets[index]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -29,6 +30,12 @@ SPLITS = {
     "test": ("test", "testing"),
 }
 """What the folders of splits are called."""
+ORIENTATION = 0x0112
+"""Of EXIF: how an image is to be turned; 1 is upright."""
+TURNED = range(2, 9)
+OPAQUE = 255
+GRAY = ("1", "L", "I", "I;16", "I;16B")
+"""Pillow's modes of one channel that are read."""
 SHOWN = 5  # files that a message names
 
 
@@ -53,7 +60,9 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     if len(classes) == 1:
         notes.append(f"all images are of one class, {classes[0]!r}: {path} has no other folder of images")
     by_split: dict[str, list[UserError]] = {name: [] for name in listings}
-    parts = {name: _part(_Images(*one.samples(classes), size), by_split[name]) for name, one in listings.items()}
+    images = {name: _Images(*one.samples(classes), size) for name, one in listings.items()}
+    parts = {name: _part(images[name], by_split[name]) for name in listings}
+    notes += _changes(images.values())
     broken = [error for errors in by_split.values() for error in errors]
     if broken and corrupt == "error":
         raise _of_many(broken)
@@ -67,6 +76,14 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     unreadable = tuple(_told(name, error) for name, errors in by_split.items() for error in errors)
     told = tuple(notes)
     return Parts(train, val, test, standardize=True, classes=classes, files=files, notes=told, unreadable=unreadable)
+
+
+def _changes(parts: Iterable[_Images]) -> list[str]:
+    """What is told of images that are more or less than colours of a byte each."""
+    by_change: dict[str, list[str]] = {}
+    for change, file in sorted(pair for part in parts for pair in part.changed):
+        by_change.setdefault(change, []).append(file)
+    return [f"{len(files):,} images {change}, the first {files[0]}" for change, files in by_change.items()]
 
 
 def _told(split: str, error: UserError) -> Unreadable:
@@ -133,6 +150,7 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, files: list[str], labels: Tensor, size: int) -> None:
         self.files = files
+        self.changed: set[tuple[str, str]] = set()  # what had to be done to a file, by the file
         self.known_targets = labels
         self.size = size
         self._transform: Callable[[Any], Tensor] | None = None
@@ -147,7 +165,10 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
         """uint8 [3, size, size]. Errors: UserError that names the file."""
         if self._transform is None:
             self._transform = image_transform(self.size)
-        return self._transform(read_image(self.files[index])).as_subclass(Tensor)
+        file = self.files[index]
+        image, changes = read_image(file)
+        self.changed.update((change, file) for change in changes)
+        return self._transform(image).as_subclass(Tensor)
 
 
 def _part(images: _Images, broken: list[UserError]) -> tuple[Any, list[str]]:
@@ -190,13 +211,13 @@ def _more(names: Sequence[object], shown: int = SHOWN) -> str:
     return f" and {len(names) - shown:,} more" if len(names) > shown else ""
 
 
-def read_image(path: str) -> Any:
-    """An image in RGB. Errors: UserError that names the file."""
+def read_image(path: str) -> tuple[Any, tuple[str, ...]]:
+    """An image in RGB as a person sees it, and what had to be done to it. Errors: UserError that names the file."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with open_regular(Path(path)) as file:
-            return Image.open(file).convert("RGB")
+            return in_colours(Image.open(file))
     except MemoryError:
         raise
     except UnidentifiedImageError:
@@ -205,6 +226,35 @@ def read_image(path: str) -> Any:
         raise UserError(f"data: {path}: cannot be read as an image: {what}") from None
     except Exception as error:  # of the system, or Pillow's of what it finds
         raise UserError(f"data: {path}: cannot be read as an image: {why(error)}") from None
+
+
+def in_colours(image: Any) -> tuple[Any, tuple[str, ...]]:
+    """Pillow's image in RGB, turned as its camera says, its transparent parts on white, its first frame; of 16 bits the
+    upper eight, so that all images stay on one scale. And each of these that changed something. Errors: ValueError."""
+    from PIL import Image, ImageOps
+
+    changes = []
+    if getattr(image, "n_frames", 1) > 1:
+        changes.append("have several frames: the first is read")
+    if image.getexif().get(ORIENTATION, 1) in TURNED:
+        changes.append("are turned as their camera says (EXIF)")
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() >= 1 << 16:
+            raise ValueError(
+                f"its values are no colours: {values.min()} to {values.max()}; give them as an .npz (arrays)"
+            )
+        changes.append("have 16 bits a value: the upper eight are read")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("its values are fractions (mode F), no colours; give them as an .npz (arrays)")
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getextrema()[3][0] < OPAQUE:
+            changes.append("are transparent in places: these are white")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB"), tuple(changes)
 
 
 def image_transform(size: int) -> Any:

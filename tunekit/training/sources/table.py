@@ -178,6 +178,8 @@ def _told(frame: Frame, read: Mapping[str, Column]) -> list[str]:
     commas = [name for name, column in read.items() if column.form.kind == "number" and column.form.style == COMMA]
     if commas:
         notes.append(f"a comma is the decimal point in {', '.join(map(repr, commas))}")
+    if read_as := [f"{name!r} as {column.how}" for name, column in read.items() if column.how]:
+        notes.append(f"read {', '.join(read_as)}")
     for name, column in read.items():
         if column.form.kind == "date" and "%m/%d" in column.form.style and frame.cells[name].dtype == object:
             notes.append(f"{name!r} is read as month/day/year")
@@ -232,9 +234,9 @@ def _target(
     """Of one column: numbers or class numbers, with NaN where they are missing; class names; and what they are."""
     column = read_column(frame.cells[name], frame.comma, decimal)
     kind = column.form.kind
-    if kind == "date":
+    if kind in ("date", "time"):
         raise UserError(
-            f"data.args.target: column {name!r} of {frame.path} holds dates; a target is a number or a class"
+            f"data.args.target: column {name!r} of {frame.path} holds {kind}s; a target is a number or a class"
         )
     if kind == "number" and not numbered:
         return column.values, None, "number"
