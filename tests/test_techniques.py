@@ -18,10 +18,11 @@ from tunekit.training.augmentations import AUGMENTATIONS, links_of
 from tunekit.training.losses import LOSSES
 from tunekit.training.metrics import LABEL_METRICS, METRICS
 from tunekit.training.models import MODELS
-from tunekit.training.models.layers import INITS
+from tunekit.training.models.layers import ACTIVATIONS, INITS
 from tunekit.training.sources.entries import FAMILIES, SOURCES
 
 ROOT = Path(__file__).parent.parent
+PARTS = {"normal", "batch_norm", "weights", "freeze", "pretrained"}
 LEAST = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
 
 
@@ -31,11 +32,11 @@ def of_kind(kind):
 
 def test_every_entry_of_the_tables_is_told():
     assert of_kind("optimizer") == set(OPTIMIZERS)
-    assert of_kind("regularisation") >= {"early_stopping", "ema"}
+    assert of_kind("regularisation") >= {"early_stopping", "ema", "clip_grad_norm", "decay_on", "with_validation"}
     assert of_kind("schedule") == {AUTO, *SCHEDULES, "warmup"}
-    assert of_kind("augmentation") == set(AUGMENTATIONS)
+    assert of_kind("augmentation") == {*AUGMENTATIONS, "augment_strength", "five-crop"}
     assert of_kind("source") == {*SOURCES, *(f"{family}:NAME" for family in FAMILIES)}
-    assert of_kind("model") == {*MODELS, *INITS, "normal", "batch_norm", "weights", "freeze"}
+    assert of_kind("model") == {*MODELS, *INITS, *ACTIVATIONS, *PARTS}
     assert "dropout" in of_kind("regularisation")
     assert of_kind("loss") == {*LOSSES, "balanced"}
     assert of_kind("metric") == {*METRICS, *LABEL_METRICS, "torchmetrics"}

@@ -7,7 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tunekit.configuration import DataSpec
+from tunekit.configuration import DataSpec, ModelSpec
+from tunekit.training.data import Batch
+from tunekit.training.models import build_model
 from tunekit.training.sources import read_splits
 from tunekit.vocabulary import UserError
 
@@ -41,6 +43,28 @@ def test_images_and_their_class_names(library, tmp_path):
     assert splits(tmp_path, path="set", size=3).train.stored.args[0].shape == (20, 1, 3, 3)
 
 
+def test_texts_are_characters_of_the_training_texts(library, tmp_path):
+    train = ["good film", "bad", "", "a good one"] * 5
+    rows = {"text": train, "label": [1, 0, 0, 1] * 5}
+    sets = {"train": rows, "validation": {"text": ["bäd", "x" * 40], "label": [0, 1]}}
+    whole = {name: library.Dataset.from_dict(part) for name, part in sets.items()}
+    library.DatasetDict(whole).save_to_disk(str(tmp_path / "set"))
+    parts = splits(tmp_path, path="set")
+    letters = ["", *sorted(set("".join(train)))]
+    tokens = parts.train.stored.args[0]
+    assert tokens.dtype == torch.int64
+    assert tokens.shape == (20, 10)
+    assert ["".join(letters[k] for k in row) for row in tokens.tolist()] == train
+    assert parts.val.stored.args[0][:, :3].tolist() == [[letters.index("b"), 0, letters.index("d")], [0, 0, 0]]
+    assert parts.notes == (f"'text' is read as texts, character by character ({len(letters) - 1} different)",)
+    cut = splits(tmp_path, path="set", length=4)
+    assert torch.equal(cut.train.stored.args[0], tokens[:, :4])
+    assert cut.notes[0].endswith("of which 10 are longer than 4 and cut")
+    sample = Batch((tokens[:2],), {}, parts.train.targets()[:2])
+    model = build_model(ModelSpec("transformer", {"width": 8, "heads": 2}), tmp_path, sample, 2, 0, lambda: parts)
+    assert model(parts.val.stored.args[0]).shape == (2, 2)
+
+
 def test_columns_of_numbers_and_a_target_of_texts(library, tmp_path):
     rows = {"a": [float(i) for i in range(10)], "b": [-i for i in range(10)], "who": ["u", "v"] * 5, "note": ["x"] * 10}
     library.Dataset.from_dict(rows).to_parquet(str(tmp_path / "t.parquet"))
@@ -60,19 +84,23 @@ def test_columns_of_numbers_and_a_target_of_texts(library, tmp_path):
     [
         (
             {"target": "whom"},
-            r"data\.args\.target: datasets:parquet has no column 'whom'; it has a, who \(did you mean 'who'",
+            r"data\.args\.target: datasets:parquet has no column 'whom'; it has a, who, note \(did you mean 'who'",
         ),
         ({"target": "who", "input": "b"}, r"data\.args\.input: datasets:parquet has no column 'b'"),
         ({"target": "who", "input": "who"}, "'who' is the target; the model would read its answer"),
-        ({"target": "a"}, "no column of images or numbers, but a, who; texts need a callable"),
-        ({"target": "a", "input": "who"}, "who are no numbers of one shape"),
-        ({}, r"data\.args\.target: name the column of targets, one of a, who"),
+        ({"target": "a"}, r"no column of images or numbers, several of texts \(who, note\); name one"),
+        ({"target": "a", "input": ["who", "note"]}, "who, note: a text is read alone; name one of them"),
+        ({"target": "who", "input": ["a", "note"]}, "a, note are no numbers of one shape"),
+        ({"target": "a", "input": "who", "length": 0}, r"data\.args\.length: 1 to 65,536 characters a sample, not 0"),
+        ({}, r"data\.args\.target: name the column of targets, one of a, who, note"),
         ({"target": "who", "val": "other"}, r"data\.args\.val: datasets:parquet has no split 'other'; it has train"),
         ({"path": "none.parquet"}, r"none\.parquet: no such file or folder"),
     ],
 )
 def test_arguments_that_mean_nothing_are_told(library, tmp_path, args, told):
-    library.Dataset.from_dict({"a": [1.0, 2.0], "who": ["u", "v"]}).to_parquet(str(tmp_path / "t.parquet"))
+    library.Dataset.from_dict({"a": [1.0, 2.0], "who": ["u", "v"], "note": ["x", "y"]}).to_parquet(
+        str(tmp_path / "t.parquet")
+    )
     with pytest.raises(UserError, match=told) as caught:
         splits(tmp_path, "parquet", **{"path": "t.parquet", **args})
     assert "\n" not in str(caught.value)

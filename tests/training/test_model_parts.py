@@ -10,7 +10,7 @@ from tunekit.configuration import ModelSpec
 from tunekit.training.data import Batch, Splits, TensorSplit
 from tunekit.training.models import build_model
 from tunekit.training.models.cnn import cnn
-from tunekit.training.models.layers import draw_weights, dropout_rates
+from tunekit.training.models.layers import ACTIVATIONS, draw_weights, dropout_rates
 from tunekit.training.models.mlp import mlp
 from tunekit.training.models.polynomial import polynomial
 from tunekit.training.models.resnet import resnet
@@ -342,3 +342,19 @@ class TestPolynomial:
     def test_more_terms_than_can_be_used_are_refused(self):
         with pytest.raises(UserError, match="degree 9 of 64 inputs has"):
             build_model(ModelSpec("polynomial", {"degree": 9}), None, flat(64), 1, 0)
+
+
+FORMULAS = {
+    "relu": lambda x: max(0, x),
+    "leaky_relu": lambda x: max(0.01 * x, x),
+    "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "tanh": lambda x: (math.exp(x) - math.exp(-x)) / (math.exp(x) + math.exp(-x)),
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_an_activation_is_its_formula(name):
+    x = torch.tensor([-3.0, -0.5, 0.0, 0.7, 2.0])
+    assert ACTIVATIONS[name]()(x).tolist() == pytest.approx([FORMULAS[name](value) for value in x.tolist()], abs=1e-6)

@@ -144,4 +144,27 @@ AUGMENTATIONS = (
         "loss = s*loss(y1) + (1 - s)*loss(y2), s the share of the pixels that stayed; s ~ Beta(alpha, alpha) before "
         "what hangs over is cut off",
     ),
+    Technique(
+        "augment_strength",
+        "augmentation",
+        "One number times the magnitudes of all augmentations: 1 is as written, 0 none at all.",
+        "data: {augment: [crop, {rotate: {degrees: 15}}], augment_strength: 0.5}",
+        f"{HELD}TestStrength::test_magnitudes_are_scaled_and_probabilities_stay",
+        "pixels, degrees, areas, deviations and alpha times s; factors to the power of s; probabilities stay",
+        "To search: `search: {data.augment_strength: [0, 0.5, 1]}`.",
+        "As many trainings as it has values; flips know only on and off.",
+        "Cubuk et al., 'RandAugment', NeurIPS 2020 (one magnitude for all)",
+    ),
+    Technique(
+        "five-crop",
+        "augmentation",
+        "At test time: the corners' crops and the centre's (with mirror images, where training flips), their "
+        "probabilities averaged.",
+        "train: {test_time: five-crop}",
+        "tests/training/test_test_time.py::test_probabilities_are_averaged_and_the_loss_is_that_of_their_mean",
+        "p = 1/V sum p(y | view), over V = 5 or 10 views of 0.875 of the side",
+        "The final model on photographs: some tenths of a point, without training anything.",
+        "Five or ten times the time of an answer, in `predict` and `load_model` too.",
+        "Krizhevsky, Sutskever and Hinton, NeurIPS 2012, section 4.1",
+    ),
 )

@@ -20,6 +20,59 @@ def _init(name: str, what: str, formula: str, helps: str, costs: str, source: st
     return _model(name, f"args: {{init: {name}}}", VARIANCE, what, formula, helps, costs, source)
 
 
+ACTIVATED = f"{PARTS}::test_an_activation_is_its_formula"
+UNITS = "CS231n course notes, neural-networks-1 (commonly used activation functions)"
+ACTIVATIONS = (
+    (
+        "relu",
+        "What is above zero passes, the rest is zero.",
+        "max(0, x)",
+        "The usual one: cheap, and its gradient does not vanish above zero.",
+        "A unit below zero for all samples is dead and stays so: lower rates, `leaky_relu`.",
+        UNITS,
+    ),
+    (
+        "leaky_relu",
+        "ReLU with a slope of 0.01 below zero.",
+        "max(0.01 x, x)",
+        "Networks with dead units.",
+        "None to speak of; the gain is not consistent.",
+        UNITS,
+    ),
+    (
+        "gelu",
+        "A smooth ReLU: x times the probability of a normal number below it.",
+        "x Phi(x)",
+        "Transformers.",
+        "Some more time than ReLU.",
+        "Hendrycks and Gimpel, 'Gaussian Error Linear Units', 2016",
+    ),
+    (
+        "silu",
+        "A smooth ReLU: x times its sigmoid.",
+        "x / (1 + exp(-x))",
+        "Deep convolutional networks.",
+        "Some more time than ReLU.",
+        "Elfwing, Uchibe and Doya, 'Sigmoid-weighted linear units', Neural Networks 2018",
+    ),
+    (
+        "tanh",
+        "Squashes to -1 to 1, zero at zero.",
+        "(exp(x) - exp(-x)) / (exp(x) + exp(-x))",
+        "Small networks, with `init: xavier`.",
+        "Saturates: gradients vanish in deep networks.",
+        UNITS,
+    ),
+    (
+        "sigmoid",
+        "Squashes to 0 to 1.",
+        "1 / (1 + exp(-x))",
+        "Of historical interest; to see a gradient vanish.",
+        "Saturates, its slope is 1/4 at most, and its outputs are not centred: with `batch_norm` it trains.",
+        UNITS,
+    ),
+)
+
 MODELS = (
     _model(
         "mlp",
@@ -134,5 +187,19 @@ MODELS = (
         "Fine-tuning: a head of random numbers sends large gradients into a body that knows something.",
         "Epochs in which the body does not learn; `always` fits where the task is near that of the weights.",
         "CS231n course notes, transfer-learning",
+    ),
+    _model(
+        "pretrained",
+        "target: torchvision:resnet18, pretrained: true",
+        "tests/training/test_libraries.py::test_weights_that_lie_in_the_cache_are_loaded_and_the_head_is_anew",
+        "Weights that torchvision or timm fetch, with a new head for the data's classes: transfer learning.",
+        "",
+        "Photographs, and few of them: what ImageNet taught serves nearly all.",
+        "A download. Rates are lower and looked for on held-out samples.",
+        "CS231n course notes, transfer-learning; Yosinski et al., 2014",
+    ),
+    *(
+        _model(name, f"args: {{activation: {name}}}", ACTIVATED, what, formula, helps, costs, source)
+        for name, what, formula, helps, costs, source in ACTIVATIONS
     ),
 )

@@ -17,8 +17,10 @@ from tunekit.recipe.text import nearest
 from tunekit.training.sources.cache import cache_folder
 from tunekit.training.sources.images import GRAY, in_colours, sized
 from tunekit.training.sources.parts import Parts, tensors
+from tunekit.training.sources.text import LONGEST, as_tokens, code_points
 from tunekit.vocabulary import UserError
 
+TEXT = 256  # characters of a text, where the recipe does not say
 VALIDATION = ("validation", "valid", "val", "dev")
 TARGETS = ("label", "labels", "target", "targets", "class", "y", "fine_label")
 """What a column of targets is called, where none is of the type that has names of classes."""
@@ -36,11 +38,13 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
     val: str | None = None,
     test: str | None = None,
     size: int | None = None,
+    length: int | None = None,
     standardize: bool = True,
 ) -> Parts:
     """A set of the hub, or files at `path` read as `name` says (parquet, csv, json, arrow, imagefolder), or what
     `save_to_disk` wrote there (`disk`). `train`, `val`, `test`: its splits by name. Inputs are one column of images or
-    columns of numbers; targets classes, numbers or texts."""
+    of texts (their characters: int64 [length], by default as long as the longest, TEXT at most), or columns
+    of numbers; targets classes, numbers or texts."""
     splits = _loaded(name, path, config)
     if train not in splits and len(splits) == 1:
         train = next(iter(splits))
@@ -63,6 +67,14 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
         parts = [
             None if rows is None or known is None else _Pictures(rows, columns[0], torch.from_numpy(known), side)
             for rows, known in zip(chosen, labels, strict=True)
+        ]
+    elif _is_text(features[columns[0]]):
+        standardize = False
+        tokens, told = _tokens(name, [None if rows is None else rows[columns[0]] for rows in chosen], columns, length)
+        notes = (*notes, told)
+        parts = [
+            None if inputs is None or known is None else tensors(inputs, known)
+            for inputs, known in zip(tokens, labels, strict=True)
         ]
     else:
         parts = [
@@ -137,12 +149,38 @@ def _inputs(name: str, features: Mapping[str, Any], given: str | list[str] | Non
         return [_column(name, features, column, "input") for column in columns]
     images = [column for column, kind in features.items() if type(kind).__name__ == "Image"]
     numbers = [column for column, kind in features.items() if column != target and _is_number(kind)]
-    if not images and not numbers:
+    texts = [column for column, kind in features.items() if column != target and _is_text(kind)]
+    if not images and not numbers and len(texts) != 1:
+        several = f"several of texts ({', '.join(texts)}); name one" if texts else f"but {', '.join(features)}"
+        raise UserError(f"data.args.input: datasets:{name} has no column of images or numbers, {several}")
+    return images[:1] or numbers or texts
+
+
+def _is_text(kind: Any) -> bool:
+    return str(getattr(kind, "dtype", "")) in ("string", "large_string") and type(kind).__name__ == "Value"
+
+
+def _tokens(
+    name: str, parts: Sequence[Any], columns: Sequence[str], length: int | None
+) -> tuple[list[npt.NDArray[np.int64] | None], str]:
+    """The texts of each split as characters of the training split, and what is told of it. Errors: UserError."""
+    if len(columns) > 1:
         raise UserError(
-            f"data.args.input: datasets:{name} has no column of images or numbers, but {', '.join(features)}; "
-            "texts need a callable of your own that makes tokens of them"
+            f"data.args.input: datasets:{name}: {', '.join(columns)}: a text is read alone; name one of them"
         )
-    return images[:1] or numbers
+    if length is not None and not 0 < length <= LONGEST:
+        raise UserError(f"data.args.length: 1 to {LONGEST:,} characters a sample, not {length:,}")
+    lists = [None if part is None else ["" if text is None else text for text in part] for part in parts]
+    train = lists[0] or []
+    different = np.unique(code_points("".join(train)))
+    if not len(different):
+        raise UserError(f"data.args.input: datasets:{name}: the texts of {columns[0]!r} are empty")
+    longest = max(map(len, train))
+    length = length or min(longest, TEXT)
+    cut = sum(len(text) > length for text in train)
+    more = f", of which {cut:,} are longer than {length:,} and cut" if cut else ""
+    told = f"{columns[0]!r} is read as texts, character by character ({len(different):,} different){more}"
+    return [None if texts is None else as_tokens(texts, different, length) for texts in lists], told
 
 
 def _is_number(kind: Any) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from tunekit.files import open_regular
 from tunekit.training.sources.parts import Parts, tensors, why
@@ -32,14 +34,29 @@ def text(path: Path | None = None, length: int = 64, characters: int | None = No
             f"data.args: the text has {len(whole):,} characters: too few for samples of {length:,}; "
             "a longer text or a smaller data.args.length is needed"
         )
-    codes = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), np.uint32)
-    different, numbers = np.unique(codes, return_inverse=True)
+    different, numbers = np.unique(code_points(whole), return_inverse=True)
     inputs = numbers[: count * length].reshape(count, length)
     targets = numbers[1 : count * length + 1].reshape(count, length)
     classes = tuple(chr(code) for code in different.tolist())
     files = {"train": [f"characters from {start:,}" for start in range(1, count * length, length)]}
     samples = tensors(inputs, targets)
     return Parts(samples, groups=np.arange(count), grouped=False, classes=classes, files=files, notes=notes)
+
+
+def code_points(text: str) -> npt.NDArray[np.uint32]:
+    """The number of each character."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def as_tokens(texts: Sequence[str], different: npt.NDArray[np.uint32], length: int) -> npt.NDArray[np.int64]:
+    """Texts as rows of `length` characters, numbered from 1 in the order of `different`: 0 stands behind a short text,
+    and for a character that is none of these."""
+    rows = np.zeros((len(texts), length), np.int64)
+    for row, text in zip(rows, texts, strict=True):
+        codes = code_points(text[:length])
+        places = np.searchsorted(different, codes).clip(max=max(0, len(different) - 1))
+        row[: len(codes)] = np.where(different[places] == codes, places + 1, 0)
+    return rows
 
 
 def _reference() -> tuple[str, tuple[str, ...]]:
