@@ -53,8 +53,24 @@ def schema() -> type[Recipe]:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Loaded:
-    """A recipe file, wherever it lies, or one that comes with tunekit, by its name. Errors: UserError."""
-    return rundir.read_recipe(schema(), by_name(path), tuple(overrides))
+    """A recipe file, wherever it lies; a folder that holds one of its name; or one of tunekit's own, by its name.
+    Errors: UserError."""
+    file, folder = _located(path)
+    return rundir.read_recipe(schema(), file, tuple(overrides), folder)
+
+
+def _located(path: Path) -> tuple[Path, Path | None]:
+    """The file of the recipe that is meant, or the path as it is; and where its paths begin, if not beside it: those of
+    a recipe of tunekit's own, which has no files beside it, begin where the command is given."""
+    inside = path / f"{path.resolve().name}.yaml"
+    if path.is_file() or rundir.is_run(path):
+        return path, None
+    if inside.is_file():
+        return inside, None
+    recipe = by_name(path.name) if path.parent == Path() else None
+    if recipe is None:
+        return path, None
+    return recipe.path, None if recipe.has_code else Path()
 
 
 def open_run(path: Path, overrides: Sequence[str] = ()) -> RunDir:
@@ -64,7 +80,7 @@ def open_run(path: Path, overrides: Sequence[str] = ()) -> RunDir:
 
 def find(target: Path, overrides: Sequence[str], runs_dir: Path, name: str | None = None) -> RunDir:
     """The run that a recipe file or a run folder means: one to go on with, or a new one. Errors: UserError."""
-    if not target.is_dir():
+    if not target.is_dir() or _located(target)[0] != target:
         return find_run(read_recipe(target, overrides), runs_dir, name)
     if name is not None:
         raise UserError(f"--name {name}: {target} is a run already; --name goes with a recipe")

@@ -224,10 +224,12 @@ def is_run(path: Path) -> bool:
         return False
 
 
-def read_recipe(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = ()) -> Loaded:
+def read_recipe(
+    schema: type[Recipe], path: Path, overrides: tuple[str, ...] = (), folder: Path | None = None
+) -> Loaded:
     """A recipe file, wherever it lies; one in a run's folder (recipe.yaml, best.yaml) has its code where the run's
-    recipe has it. Errors: UserError."""
-    return load(schema, path, overrides, code_folder(path.parent))
+    recipe has it. `folder`: where modules and relative paths are looked up, if not there. Errors: UserError."""
+    return load(schema, path, overrides, folder or code_folder(path.parent))
 
 
 def read_run(path: Path) -> RunFolder:

@@ -75,6 +75,15 @@ def test_auto_decays_in_a_whole_training_and_is_constant_in_the_steps():
     assert final_training(constant, 30).config == constant.config(constant.params)
 
 
+@pytest.mark.parametrize("given", ["schedule.warmup", "schedule.args.warmup"])
+@pytest.mark.parametrize("written", ["{name: cosine, warmup: 500}", "{name: cosine, args: {warmup: 500}}", "cosine"])
+def test_a_warmup_of_the_command_line_takes_the_place_of_the_files_wherever_that_stands(tmp_path, written, given):
+    path = tmp_path / "r.yaml"
+    path.write_text(f"name: r\ndata: {{target: digits}}\nmodel: {{target: mlp}}\nschedule: {written}\n")
+    schedule = read_recipe(path, (f"{given}=20",)).recipe.schedule
+    assert (schedule.name, schedule.args) == ("cosine", {"warmup": 20})
+
+
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
 def test_every_schedule_takes_its_length_from_the_training(name):
     context = context_of("fine-run", schedule=name)

@@ -154,6 +154,11 @@ class TestPass:
         assert "in 23 epochs at rate 1e-2; some tens is usual" in result.summary
         assert result.handoff["lr"] == 1e-2
 
+    @pytest.mark.parametrize(("metric", "share"), [("balanced_accuracy", True), ("r2", False)])
+    def test_the_metric_is_shown_in_per_cent_as_in_other_steps(self, metric, share):
+        judgement = tiny(learned, facts={"metric": metric, "share": share})[1]
+        assert (judgement.formats.get(metric) == "share") == share
+
     def test_loss_without_accuracy_and_accuracy_without_loss_do_not_pass(self):
         assert tiny(lambda r: learned(r, score=0.99))[1].verdict == "fail"
         assert tiny(lambda r: learned(r, end=0.2))[1].verdict == "fail"

@@ -130,7 +130,8 @@ def open_target(target: str, set_: list[str] | None, runs_dir: Path, name: str |
     from tunekit.pipeline import find
 
     opened = find(Path(target), tuple(set_ or ()), runs_dir, name)
-    return opened, target.rstrip("/") if Path(target).is_dir() else str(runs_dir / opened.name)
+    given = opened.path == Path(target).resolve()
+    return opened, target.rstrip("/") if given else str(runs_dir / opened.name)
 
 
 def workers(jobs: str) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,23 +40,22 @@ def recipes(as_json: Json = False) -> None:
 @command(AROUND_PANEL, "reading")
 def init(
     name: Annotated[str, typer.Argument(help="A recipe of `tunekit recipes`.")] = "digits",
-    to: Annotated[Path | None, typer.Argument(help="The file to write; otherwise NAME.yaml here.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Argument(help="The file to write, of a recipe with code the folder; otherwise NAME.yaml or NAME here."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
-    """Copy a recipe to start from."""
-    from tunekit.recipe.shipped import shipped
+    """Copy a recipe to start from, with its code where it has some."""
+    from tunekit.recipe.shipped import by_name, shipped
+    from tunekit.recipe.text import nearest
 
-    source = next((recipe.path for recipe in shipped() if recipe.name == name), None)
-    if source is None:
-        raise UserError(f"{name}: no such recipe; `tunekit recipes` lists them")
-    goal = to or Path(source.name)
-    if goal.exists() and not force:
-        raise UserError(f"{goal}: exists already; give another name, or --force to overwrite it")
-    try:
-        shutil.copyfile(source, goal)
-    except OSError as error:
-        raise UserError(f"{goal}: cannot be written: {error.strerror}") from None
-    say(f"{goal} written; next: {pasted('tunekit', 'run', as_path(goal))}")
+    recipe = by_name(name)
+    if recipe is None:
+        near = nearest(name, [one.name for one in shipped()])
+        raise UserError(f"{name}: no such recipe{near}; `tunekit recipes` lists them")
+    written = recipe.copy(to, force)
+    say(f"{written.parent if recipe.has_code else written} written; next: {pasted('tunekit', 'run', as_path(written))}")
 
 
 @command(AROUND_PANEL, "running")

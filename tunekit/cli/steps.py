@@ -80,8 +80,9 @@ def _show_outlook(target: Path, set_: Sequence[str], as_json: bool) -> None:
     from tunekit.inspection import dry_run
     from tunekit.layout import RECIPE
     from tunekit.pipeline import read_recipe
+    from tunekit.rundir import is_run
 
-    outlook = dry_run(read_recipe(target / RECIPE if target.is_dir() else target, set_))
+    outlook = dry_run(read_recipe(target / RECIPE if is_run(target) else target, set_))
     if as_json:
         print_json(outlook.as_dict())
         return

@@ -64,6 +64,8 @@ def apply_overrides(data: object, overrides: Iterable[str], lines: Lines) -> Non
         if first == "search" and axis:
             _set_axis(data, axis, value, lines)
             continue
+        for short in (short for short, full in ALIASES.items() if full == name and "." in short):
+            _drop_path(data, short)
         set_path(data, name, value)
         parts = tuple(name.split("."))
         for length in range(1, len(parts)):
@@ -84,6 +86,16 @@ def _set_axis(data: dict[str, Any], axis: str, value: object, lines: Lines) -> N
         lines.pop(("search", other), None)
     axes[axis] = value
     lines[("search", axis)] = 0
+
+
+def _drop_path(data: dict[str, Any], path: str) -> None:
+    """Drop what stands at a dotted path, where something does."""
+    *parents, last = path.split(".")
+    inner: Any = data
+    for part in parents:
+        inner = inner.get(part) if isinstance(inner, dict) else None
+    if isinstance(inner, dict):
+        inner.pop(last, None)
 
 
 def set_path(data: dict[str, Any], path: str, value: object) -> None:

@@ -30,6 +30,7 @@ WINDOWS_OVERLAP = fault(
         "cut the series in time first and make windows of each part, or name the windows' `times` and say "
         "`split: time` under `data`",
         "leave a gap of one window between both parts",
+        "where that is done already, passages of the data occur again: leave them out of one part",
     ),
     "Hyndman and Athanasopoulos, 'Forecasting: Principles and Practice', 3rd edition, section 5.8",
 )

@@ -33,7 +33,7 @@ from tunekit.steps.overfit_tiny.learned import (
     stop_rule,
 )
 from tunekit.steps.step import Count, Epochs, Handoff, Judgement, Positive, Settings, Step
-from tunekit.vocabulary import Measurement, Record, Request, StepResult, Training, UserError
+from tunekit.vocabulary import Format, Measurement, Record, Request, StepResult, Training, UserError
 
 NAME = "overfit-tiny"
 RATES = (1e-2, 1e-3, 1e-4)  # Adam's; another optimizer's lie by a factor elsewhere
@@ -225,7 +225,8 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
     table = [_row(record, start) for record in tried.attempts]
     if control is not None:
         table.append({**_row(control, start), "inputs": "zeroed"})
-    return Judgement(summary, findings, handoff, table, {"lr": "rate", "accuracy": "share"})
+    shares: Mapping[str, Format] = {context.facts.metric: "share"} if context.facts.share else {}
+    return Judgement(summary, findings, handoff, table, {"lr": "rate", "accuracy": "share", **shares})
 
 
 def _row(record: Record, start: TinySet) -> Values:

@@ -49,7 +49,7 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     if corrupt not in ("error", "skip"):
         raise UserError(f"data.args.corrupt: error or skip, not {corrupt!r}")
     if not path.is_dir():
-        raise UserError(f"data.args.path: {path}: no such folder")
+        raise UserError(f"data.args.path: {path}: no such folder; one with a folder of images for each class is needed")
     listings = _listings(path)
     classes = tuple(sorted({name for one in listings.values() for name, files in one.by_class.items() if files}))
     if not classes:
