@@ -25,11 +25,11 @@ def block(name: str) -> str:
     return found.group(1)
 
 
-def test_the_example_of_an_own_model_and_data_runs(tmp_path):
+def test_the_example_of_an_own_model_and_data_runs(tmp_path, tunekit):
     for name in ("spirals.py", "spirals.yaml"):
         (tmp_path / name).write_text(block(name))
-    done = spawn("run", "spirals.yaml", "--jobs", "2", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = tunekit("run", "spirals.yaml", "--jobs", 1)
+    assert done.code == 0, done.out + done.err
     best = yaml.safe_load((tmp_path / "runs/spirals-001/best.yaml").read_text())
     assert best["model"]["args"]["width"] in (32, 64)
 
@@ -82,11 +82,11 @@ def shape(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"-?\d[\d.,]*(e-?\d+)?", "#", line)).strip()
 
 
-def test_the_session_shown_is_what_a_run_prints(tmp_path):
+def test_the_session_shown_is_what_a_run_prints(tunekit):
     recipe = Path(__file__).parent.parent / "recipes" / "digits.yaml"
-    done = spawn("run", recipe, "--to", "lr-sweep", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    printed = {shape(line) for line in done.stdout.splitlines()}
+    done = tunekit("run", recipe, "--to", "lr-sweep", "--jobs", 1)
+    assert done.code == 0, done.err
+    printed = {shape(line) for line in done.out.splitlines()}
     heads = [
         line
         for line in session()
@@ -97,11 +97,12 @@ def test_the_session_shown_is_what_a_run_prints(tmp_path):
         assert shape(line) in printed, line
 
 
-def test_the_inspection_shown_is_what_inspect_prints():
+def test_the_inspection_shown_is_what_inspect_prints(tunekit, monkeypatch):
     text = re.search(r"\$ tunekit inspect recipes/digits\.yaml\n(.*?)\n\n(?=\S)", README, re.S).group(1)
-    done = spawn("inspect", "recipes/digits.yaml", cwd=Path(__file__).parent.parent)
-    assert done.returncode == 0, done.stderr
-    printed = [shape(line) for line in done.stdout.splitlines() if not line.startswith("disk: ")]
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    done = tunekit("inspect", "recipes/digits.yaml")
+    assert done.code == 0, done.err
+    printed = [shape(line) for line in done.out.splitlines() if not line.startswith("disk: ")]
     shown = [shape(line) for line in text.splitlines() if line.strip() != "..." and "disk: " not in line]
     assert len(shown) > 15
     assert [line for line in shown if line not in printed] == []
@@ -115,12 +116,11 @@ def test_every_remark_of_the_advice_is_shown():
     assert re.findall(r"^\| `(\w+)`", section, re.M) == list(REMARKS)
 
 
-def test_the_log_shown_is_diagnosed_as_shown(tmp_path):
+def test_the_log_shown_is_diagnosed_as_shown(tmp_path, tunekit):
     text = re.search(r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", README, re.S)
     log, said = (re.sub(r"^    ", "", part, flags=re.M) for part in text.groups())
     (tmp_path / "train.log").write_text(log)
-    done = spawn("diagnose", "train.log", cwd=tmp_path)
-    assert done.stdout.rstrip() == said
+    assert tunekit("diagnose", "train.log").out.rstrip() == said
 
 
 def test_every_form_that_is_read_is_named():

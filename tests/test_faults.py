@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -36,10 +37,19 @@ def untouched(tmp_path_factory) -> dict[str, dict]:
     return results(folder / "runs/r")
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory) -> Path:
+    """The project of a run that has its grid and not yet its fine run."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "fast.yaml").write_text(gated(FAST, folder))
+    assert spawn(*TRAINED, cwd=folder).returncode == 0
+    return folder
+
+
 @pytest.fixture
-def trained(tunekit, fast, tmp_path) -> Path:
-    """A run that has its grid and not yet its fine run."""
-    assert tunekit(*TRAINED).code == 0
+def trained(trained_once, tmp_path) -> Path:
+    """That run, the project moved to where this test works."""
+    shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
     return tmp_path / "runs/r"
 
 
@@ -120,12 +130,14 @@ def test_a_project_that_moved_goes_on(tunekit, fast, tmp_path, untouched, monkey
 
 
 def test_a_worker_that_is_killed_costs_nothing(fast, tmp_path, untouched):
-    with command("run", "fast.yaml", "--name", "r", "--jobs", "2", cwd=tmp_path, tickets=2) as (process, gate):
+    words = ("run", "fast.yaml", "--name", "r", "--jobs", "2", "--to", "lr-sweep")
+    with command(*words, cwd=tmp_path, tickets=2) as (process, gate):
         for pid in gate.held(process):
             os.kill(pid, signal.SIGKILL)
         out, err = process.communicate()
     assert process.returncode == 0, out + err
-    assert results(tmp_path / "runs/r") == untouched
+    steps = ("check-init-loss", "overfit-tiny", "lr-sweep")
+    assert results(tmp_path / "runs/r") == {step: untouched[step] for step in steps}
 
 
 def test_sigterm_saves_and_says_how_to_go_on(fast, tmp_path):
@@ -173,7 +185,7 @@ def test_one_cell_that_fails_is_told_with_its_reason_and_the_rest_go_on(tunekit,
     name = f"failing_{abs(hash(error))}"
     (tmp_path / f"{name}.py").write_text(MODEL.format(error=error))
     path = recipe(tmp_path, model=f"{{target: '{name}:Net'}}", search="{model.args.width: [32, 33]}")
-    done = tunekit("run", path, "--jobs", 1, "--to", "coarse-grid")
+    done = tunekit("coarse-grid", path, "--jobs", 1, "--keep-going")
     assert done.code == 0, done.err
     result = json.loads((tmp_path / "runs/fast-001/coarse-grid/result.json").read_text())
     [failed] = [finding for finding in result["findings"] if finding["code"] == "cells_failed"]
@@ -249,11 +261,11 @@ def test_readers_0_reads_in_the_trainings_own_process(tmp_path):
     assert "RuntimeError: read elsewhere (drawn_here.py, line 6)" in elsewhere.stdout + elsewhere.stderr
 
 
-def test_a_source_edited_between_two_steps_is_said_and_nothing_stale_is_reused(tmp_path):
+def test_a_source_edited_between_two_steps_is_said_and_nothing_stale_is_reused(tunekit, tmp_path):
     (tmp_path / "edited_between.py").write_text(MODEL.format(error="ValueError"))
     path = recipe(tmp_path, model="{target: 'edited_between:Net'}")
-    first = spawn("run", path, "--name", "r", "--jobs", "1", "--to", "lr-sweep", cwd=tmp_path)
-    assert first.returncode == 0, first.stderr
+    first = tunekit("run", path, "--name", "r", "--jobs", 1, "--to", "lr-sweep")
+    assert first.code == 0, first.err
     before = {p.name for p in (tmp_path / "runs/r/trainings").iterdir()}
     source = tmp_path / "edited_between.py"
     source.write_text(source.read_text().replace("nn.ReLU()", "nn.Tanh()"))

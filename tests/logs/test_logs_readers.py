@@ -102,7 +102,7 @@ class TestContract:
         np.testing.assert_array_equal(floats(forced.train.y), floats(log.val.y))
 
     def test_survives_mutation(self, name: str, tmp_path: Path) -> None:
-        mutate_many(name, tmp_path, 200)
+        mutate_many(name, tmp_path, 100)
 
     @pytest.mark.long
     @pytest.mark.timeout(3600)

@@ -215,11 +215,11 @@ def test_importances_of_the_run_and_those_that_optuna_finds_in_its_study_agree(r
     assert details["importance"]["weight_decay"] < 0.1 > theirs["weight_decay"]
 
 
-def test_one_worker_leaves_the_same_studies_as_two(run, tmp_path):
+def test_one_worker_leaves_the_same_studies_as_two(tunekit, run, tmp_path):
     """But for times, and for the numbers of trials that ran side by side."""
     shutil.copy(run.parent.parent / "r.yaml", tmp_path)
-    done = spawn("run", "r.yaml", "--name", "r", "--to", "coarse-grid", "--jobs", "1", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = tunekit("run", "r.yaml", "--name", "r", "--to", "coarse-grid", "--jobs", 1)
+    assert done.code == 0, done.err
     single = tmp_path / "runs" / "r"
     storages = [JournalStorage(JournalFileBackend(str(place / "studies.journal"))) for place in (run, single)]
     assert len({tuple(sorted(optuna.get_all_study_names(storage))) for storage in storages}) == 1
