@@ -8,7 +8,7 @@ import yaml
 
 from tunekit.advice import Situation, advise, situation_of
 from tunekit.advice.remarks import A_SAMPLE, FEW, REMARKS
-from tunekit.advice.starts import FEW_PHOTOS, FEW_ROWS, MANY, SMALL, SOME_ROWS, STARTS, TINY
+from tunekit.advice.starts import FEW_PHOTOS, FEW_ROWS, MANY, SMALL, SOME_PICTURES, SOME_ROWS, STARTS, TINY
 from tunekit.configuration import ModelSpec
 from tunekit.measured import Channel, DataReport, InputReport, Lengths, ModelReport, SplitReport
 from tunekit.pipeline import read_recipe
@@ -53,6 +53,8 @@ def codes(seen: Situation) -> list[str]:
         (table(SOME_ROWS), ["trees", "256"]),
         (pictures(side=TINY - 1), ["two convolutions"]),
         (pictures(side=TINY), ["ResNet-20"]),
+        (pictures(side=TINY, samples=SOME_PICTURES), ["ResNet-20"]),
+        (pictures(side=SMALL - 1, samples=SOME_PICTURES - 1), ["two convolutions"]),
         (pictures(side=SMALL - 1), ["ResNet-20"]),
         (pictures(side=SMALL, samples=FEW_PHOTOS - 1), ["pretrained ResNet-18"]),
         (pictures(side=SMALL, samples=FEW_PHOTOS), ["pretrained ResNet-50"]),

@@ -110,10 +110,11 @@ def test_the_inspection_shown_is_what_inspect_prints(tunekit, monkeypatch):
 
 
 def test_every_remark_of_the_advice_is_shown():
-    from tunekit.advice.remarks import REMARKS
+    from tunekit.advice.remarks import CODES, REMARKS
 
     section = README.partition("| remark | when |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)`", section, re.M) == list(REMARKS)
+    assert [code.name for code in CODES] == list(REMARKS)
 
 
 def test_the_log_shown_is_diagnosed_as_shown(tmp_path, tunekit):

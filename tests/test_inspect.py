@@ -333,6 +333,9 @@ def test_a_table_as_people_have_it_is_told_in_its_own_units(tunekit, tmp_path):
     assert seen["inputs"][0]["missing"] == missing
     assert seen["class_names"] == ["no", "yes"]
     assert sum(sum(one["classes"].values()) for one in seen["splits"]) == 200
+    text = tunekit("inspect", "people.yaml").out
+    assert "18,262" in text
+    assert "e+0" not in text
     wrong = tunekit("inspect", "people.yaml", "--set", "data.args.target=gone")
     assert (wrong.code, len(wrong.err.strip().splitlines())) == (2, 1)
     assert "has no column 'gone'" in wrong.err

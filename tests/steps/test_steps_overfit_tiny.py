@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunekit.configuration import Subset
-from tunekit.measured import Alignment, Fit, Floor, Spread, TinySet, TinyTrained
+from tunekit.measured import Alignment, Fit, Floor, LinearMap, Spread, TinySet, TinyTrained
 from tunekit.steps import overfit_tiny
 from tunekit.steps.overfit_tiny import remarks
 from tunekit.vocabulary import Measurement, Record, Training, UserError
@@ -240,13 +240,17 @@ class TestCause:
 MEASURED = {"classes": None, "metric": "mae", "maximize": False, "share": False}
 
 
+def constant(request):
+    return trained(request, [4.0] * request.until, metric="mae")
+
+
 class TestRegression:
     def run(self, end, start=REGRESSION, at=20):
         def answer(request):
             return trained(request, falling(4.0, end, request.until, speed=at / 5), metric="mae")
 
         model = replace(TRAINED, train_mode=Fit(0.0, 0.1), eval_mode=Fit(0.0, 3.0))
-        return tiny(answer, start, model, facts=MEASURED, task="regression")[1]
+        return tiny(answer, start, model, facts=MEASURED, blank=constant, task="regression")[1]
 
     def test_a_hundredth_of_the_variance_passes(self):
         result = self.run(0.03)
@@ -265,6 +269,37 @@ class TestRegression:
         few = replace(REGRESSION, floor=0.6, parameters=9)
         assert self.run(0.62, few).verdict == "pass"
         assert self.run(0.75, few).verdict == "fail"
+
+    def test_what_constant_outputs_reach_is_never_learned(self):
+        """A line that explains a thousandth of what a hundredth of the variance is let be: zeroed inputs reach that."""
+        free = Floor(loss=0.0, endless=False, constant=4.0, perfect=0.0, level=0.04, score=None)
+        few = replace(REGRESSION, floor=3.98, parameters=2, free=free, linear=LinearMap(3.98, 0.1, 2))
+        assert self.run(3.999, few).verdict == "fail"
+        result = self.run(3.985, few)
+        assert codes(result) == ["few_parameters"]
+        assert "2 parameters cannot learn 32 targets by heart" in found(result, "few_parameters").message
+
+    def test_of_a_loss_that_cannot_be_followed_the_best_constant_is_that_of_the_targets(self):
+        far = replace(REGRESSION, start=500.0, constant=4.0, spread=Spread(mean=0.0, variance=4.0, residual=0.0))
+        assert self.run(3.9, far).verdict == "fail"
+        assert self.run(0.1, far).verdict == "pass"
+
+    def test_fewer_parameters_than_the_linear_map_must_learn_something(self):
+        free = Floor(loss=0.0, endless=False, constant=4.0, perfect=0.0, level=0.04, score=None)
+        one = replace(REGRESSION, floor=1.0, parameters=1, free=free, linear=LinearMap(1.0, 0.1, 2))
+        assert self.run(3.6, one).verdict == "pass"
+        assert self.run(3.8, one).verdict == "fail"
+
+    def test_nothing_linear_to_learn_asks_for_nothing_and_the_control_tells_nothing(self):
+        free = Floor(loss=0.0, endless=False, constant=4.0, perfect=0.0, level=0.04, score=None)
+        even = replace(REGRESSION, floor=3.9999, start=5.0, parameters=2, free=free, linear=LinearMap(3.9999, 0.1, 2))
+
+        def answer(request):
+            return trained(request, falling(5.0, 4.0, request.until, speed=4), metric="mae")
+
+        result = tiny(answer, even, TRAINED, facts=MEASURED, blank=answer, task="regression")[1]
+        assert codes(result) == ["few_parameters"]
+        assert "no better than constant outputs" in found(result, "few_parameters").message
 
     def test_targets_far_from_zero_are_named_where_they_make_it_slow_or_impossible(self):
         far = replace(REGRESSION, spread=Spread(mean=50.0, variance=4.0, residual=0.04))

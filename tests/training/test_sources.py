@@ -116,6 +116,10 @@ class TestCurve:
         assert np.polyfit(x[:, 0], y, 2)[::-1] == pytest.approx([-1, 0.8, 3], abs=0.03)
         assert residuals == pytest.approx([0.8 + 0.09, 0.09], rel=0.03)
 
+    def test_few_samples_cover_the_whole_range(self, tmp_path):
+        x = self.samples(tmp_path, n=4)[0][:, 0]
+        assert sorted(x.tolist()) == pytest.approx([-0.75, -0.25, 0.25, 0.75])
+
     def test_the_seed_decides(self, tmp_path):
         same, again, other = (self.samples(tmp_path, seed=seed)[1] for seed in (0, 0, 1))
         assert torch.equal(same, again)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from tunekit.advice.remarks import REMARKS
+from tunekit.advice.remarks import CODES, REMARKS
 from tunekit.advice.situation import Situation
 from tunekit.advice.starts import STARTS
 from tunekit.jsondata import JsonData
+from tunekit.vocabulary import Severity
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Remark(JsonData):
     """What of the model or the data does not suit the other."""
 
     code: str
-    severity: Literal["note", "warn"]
+    severity: Severity
     message: str
     source: str
 
@@ -42,8 +42,12 @@ class Advice(JsonData):
 def advise(seen: Situation) -> Advice:
     fitting = [one for one in STARTS if seen.answers and one.fits(seen)]
     starts = tuple(Start(one.title, one.why, one.source, one.lines if seen.built_in else "") for one in fitting)
-    found = ((code, rule(seen)) for code, rule in REMARKS.items())
-    remarks = tuple(Remark(code, one.severity, one.message, one.source) for code, one in found if one is not None)
+    found = ((code, REMARKS[code.name](seen)) for code in CODES)
+    remarks = tuple(
+        Remark(code.name, code.severity, one.message, one.source or code.source)
+        for code, one in found
+        if one is not None
+    )
     return Advice(starts, remarks, "" if starts else _silent(seen))
 
 

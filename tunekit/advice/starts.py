@@ -24,6 +24,7 @@ from tunekit.citations import (
 FEW_ROWS = 200  # of a table, below which a linear model is the honest beginning
 SOME_ROWS = 1_000  # below which layers are narrow
 TINY = 16  # pixels a side
+SOME_PICTURES = 2_000  # below which a deep network from scratch learns them by heart
 SMALL = 64  # pixels a side, below which pictures are no photos as networks are pretrained on
 COLOURS = 3
 FEW_PHOTOS = 20_000  # below which weights that come trained bring most
@@ -49,6 +50,10 @@ def _images(low: int, high: int, colours: bool | None = None) -> Callable[[Situa
         return seen.kind == "images" and not seen.axes and low <= seen.side < high and colours in (None, coloured)
 
     return fits
+
+
+def _small_or_few(seen: Situation) -> bool:
+    return _images(0, TINY)(seen) or (_images(0, SMALL)(seen) and seen.samples < SOME_PICTURES)
 
 
 def _photos(fewest: int, most: int) -> Callable[[Situation], bool]:
@@ -100,15 +105,16 @@ STARTS: tuple[Entry, ...] = (
         "search: {model.args.hidden: [[256, 256], [256, 256, 256]]}",
     ),
     Entry(
-        _images(0, TINY),
+        _small_or_few,
         "a CNN of two convolutions",
-        f"pictures below {TINY} pixels a side are halved twice at most; weights shared over places need few samples",
+        f"pictures below {TINY} pixels a side are halved twice at most, and fewer than {SOME_PICTURES:,} feed no deep "
+        "network from scratch; weights shared over places need few samples",
         LECUN,
         "model: {target: cnn, args: {channels: [32, 64], batch_norm: true, dropout: 0.1}}\n"
         "optimizer: {target: adam, lr: 1e-3}\nbatch_size: 64",
     ),
     Entry(
-        _images(TINY, SMALL),
+        lambda seen: _images(TINY, SMALL)(seen) and seen.samples >= SOME_PICTURES,
         "a ResNet-20 made for such pictures, or a small CNN",
         "3x3 convolutions from the first layer on, halved two or three times: ResNet-20 has 0.27 million parameters "
         "and errs on 8.75 % of CIFAR-10, ResNet-110 with six times as many on 6.43 %",

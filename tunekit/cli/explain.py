@@ -33,11 +33,12 @@ def explain(
     """Explain a code (what it means, how it is measured, what to do) or a technique (its formula, when it helps)."""
     from dataclasses import asdict
 
+    from tunekit.advice.remarks import CODES
     from tunekit.recipe.text import nearest
     from tunekit.steps import codes
     from tunekit.techniques import TECHNIQUES
 
-    known = codes()
+    known = {**codes(), **{code.name: (code, ["inspect"]) for code in CODES}}
     told = {code: {"kind": "code", **asdict(entry), "steps": said} for code, (entry, said) in known.items()}
     told |= {technique.name: asdict(technique) for technique in TECHNIQUES.values()}
     if name is not None and name not in told:

@@ -79,10 +79,12 @@ from tunekit.measured.report import (
     Unreadable,
 )
 from tunekit.measured.tiny import (
+    FEW,
     RESIDUAL,
     Alignment,
     Fit,
     Floor,
+    LinearMap,
     Spread,
     TinySet,
     TinyTrained,
@@ -107,6 +109,7 @@ from tunekit.measured.usage import (
 )
 
 __all__ = [
+    "FEW",
     "RESIDUAL",
     "STRETCH",
     "Agreement",
@@ -150,6 +153,7 @@ __all__ = [
     "Labels",
     "Later",
     "Lengths",
+    "LinearMap",
     "LossMeasured",
     "Merged",
     "Mirrored",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tunekit.jsondata import JsonData
 
+FEW = 2.0  # parameters a target, below which a model may be too small to learn the set by heart
 RESIDUAL = 0.01  # share of the targets' variance that a learned regression may leave
 
 
@@ -29,6 +30,15 @@ class Floor(JsonData):
     level: float | None  # lowest for real targets that are known up to RESIDUAL of their variance; None: no regression
     score: float | None  # the metric of the free outputs where their loss is lowest; None: it says nothing of them
     within: float | None = None  # lowest of outputs of moderate size, where there is neither a floor nor a level
+
+
+@dataclass(frozen=True)
+class LinearMap(JsonData):
+    """The best linear map of the inputs on the tiny set, to which models of few parameters are held."""
+
+    loss: float
+    score: float  # the task's metric; NaN: it says nothing of these outputs
+    parameters: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,8 @@ class TinySet(JsonData):
     features: int = 0  # numbers that a sample's inputs are
     targets: int = 0  # values that count, over all samples; 0: they are no tensor
     free: Floor | None = None  # None: the loss cannot be followed, or there are too many outputs
+    constant: float | None = None  # in place of its `constant` where it is None: outputs at the targets' mean or shares
+    linear: LinearMap | None = None  # None: the model has the parameters to learn the set by heart
     paired: bool = True  # the loss is another one where outputs change their places, or feels no targets
     alignment: Alignment | None = None  # None: outputs and targets cannot be matched by their sizes
     random: bool = False  # two passes in train mode differ, dropout being off

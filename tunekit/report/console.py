@@ -18,6 +18,7 @@ from tunekit.configuration import short
 from tunekit.telling import visible
 from tunekit.vocabulary import Advanced, Event, Finding, Format, Noted, StepResult, StepStarted
 
+LONG, VERY_LONG = 1e4, 1e9  # numbers between are shown whole
 ROWS = 10  # of a step's table on the screen; the rest stands in result.json
 PLAIN_S = 10.0  # between progress lines where there is no terminal
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "note": "cyan"}
@@ -137,14 +138,17 @@ def as_table(
 
 
 def cell(value: object, form: Format | None = None) -> str:
-    """A value as a table shows it: rates short, shares in per cent, other numbers with four digits."""
+    """A value as a table shows it: rates short, shares in per cent, other numbers with four digits, or whole where
+    four would need an exponent for no more than millions."""
     if value is None:
         return "-"
     if not isinstance(value, float):
         return str(value)
     if form == "rate":
         return short(value)
-    return f"{100 * value:.2f} %" if form == "share" else f"{value:.4g}"
+    if form == "share":
+        return f"{100 * value:.2f} %"
+    return f"{value:,.0f}" if LONG <= abs(value) < VERY_LONG else f"{value:.4g}"
 
 
 def sparkline(values: Sequence[float], width: int = 60) -> str:

@@ -140,7 +140,7 @@ def _split_rows(report: DataReport) -> list[dict[str, object]]:
 
 
 def _rounded(mean: float | None, std: float | None) -> float | None:
-    """A mean without what rounding left of a zero."""
+    """A value without what rounding left of a zero."""
     return 0.0 if mean is not None and std is not None and abs(mean) < 1e-6 * std else mean
 
 
@@ -148,7 +148,7 @@ def input_line(one: InputReport) -> str:
     shape = " x ".join(str(size) if size else "?" for size in one.shape)
     what = {"table": "features", "other": "values"}.get(one.kind, one.kind)
     text = f"{one.name}: {what}{f' {shape}' if shape else ''}, {one.dtype}"
-    if one.lowest is not None and one.highest is not None:
+    if one.lowest is not None and one.highest is not None and one.kind != "table":  # of columns each has its own
         text += f", from {one.lowest:.6g} to {one.highest:.6g}"
     if one.missing:
         text += f", {one.missing:,} missing"
@@ -171,8 +171,8 @@ def _channel_rows(one: InputReport) -> list[dict[str, object]]:
             head: channel.name,
             "mean": _rounded(channel.mean, channel.std),
             "std": channel.std,
-            "min": channel.lowest,
-            "max": channel.highest,
+            "min": _rounded(channel.lowest, channel.std),
+            "max": _rounded(channel.highest, channel.std),
             **({"missing": channel.missing} if missing else {}),
         }
         for channel in one.channels[:ROWS]

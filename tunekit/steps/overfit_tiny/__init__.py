@@ -189,6 +189,7 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
     start, control = tried.start, tried.control
     best_try = best(tried.attempts, start)
     rate, text = short(best_try.params["lr"]), reached_text(reached(best_try, start), start)
+    learned = "fitted" if start.linear else "learned"
     findings = causes.misaligned(start, asked=context.recipe.metric.target != "auto")
     handoff = None
     failed = any(finding.severity == "fail" for finding in findings)
@@ -199,8 +200,8 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
         summary = f"{start.samples} samples: {findings[0].message}."
     elif solved(best_try, start):
         epochs = best_try.iterations
-        usual = "" if start.random else "; some tens is usual"
-        summary = f"{start.samples} samples learned to {text} in {epochs} epochs at rate {rate}{usual}."
+        usual = "" if start.random or start.linear else "; some tens is usual"
+        summary = f"{start.samples} samples {learned} to {text} in {epochs} epochs at rate {rate}{usual}."
         handoff = Learned(best_try.params["lr"], epochs, reached(best_try, start).loss)
         lost = remarks.reloaded(tried.trained, best_try, start)
         # What a checkpoint does not hold is not there in eval mode either.
@@ -213,7 +214,7 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
         lost = remarks.reloaded(tried.trained, best_try, start)
         findings += lost or remarks.modes(tried.trained, start)
     else:
-        summary = f"{start.samples} samples were not learned: {text} at best, at rate {rate}."
+        summary = f"{start.samples} samples were not {learned}: {text} at best, at rate {rate}."
         lost = remarks.reloaded(tried.trained, best_try, start)
         if not any(finding.severity == "fail" for finding in (*findings, *lost)):
             findings.append(causes.not_learned(tried.attempts, best_try, start, tried.trained, control))

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 from tunekit.citations import KARPATHY, LECTURE
 from tunekit.configuration import Values
-from tunekit.measured import RESIDUAL, TinySet, TinyTrained
+from tunekit.measured import FEW, RESIDUAL, TinySet, TinyTrained
 from tunekit.steps.context import percent
 from tunekit.steps.noise import diverged
 from tunekit.steps.overfit_tiny.learned import (
     DENSE,
     KNOWS,
+    NEAR_FIT,
     NEAR_FLOOR,
     NEAR_SCORE,
     disagrees,
@@ -164,6 +165,17 @@ REGULARIZERS_OFF = Code(
     ("nothing to do: from the next step on they work as in your code",),
     f"{LECTURE} (step 2)",
 )
+FEW_PARAMETERS = Code(
+    "few_parameters",
+    "note",
+    "The model has too few parameters to be asked to learn the set by heart.",
+    f"Fewer than {FEW:g} parameters a target. The loss is held against that of the best linear map of the inputs, "
+    f"fitted with the recipe's own loss; {100 * NEAR_FIT:g} % more than its errors is near. A model with fewer "
+    f"parameters than that map must go {100 * KNOWS:g} % of the way to it from the best constant outputs.",
+    "A linear or logistic regression, a polynomial, a few hidden units.",
+    ("nothing to do where the model is small on purpose; a model with more parameters can be tested more sharply",),
+    f"{LECTURE} (step 2)",
+)
 CONTROL_FAILED = Code(
     "control_failed",
     "note",
@@ -186,6 +198,7 @@ CODES = (
     METRIC_DISAGREES,
     TARGETS_RESHAPED,
     REGULARIZERS_OFF,
+    FEW_PARAMETERS,
     CONTROL_FAILED,
 )
 

@@ -31,7 +31,7 @@ def stop_rule(start: TinySet) -> StopRule:
 
 def without_knowledge(start: TinySet) -> float:
     """The loss of the best outputs that are the same for every sample; of the untrained model where that is unknown."""
-    constant = start.free.constant if start.free is not None else None
+    constant = start.free.constant if start.free is not None else start.constant
     return _finite(start) if constant is None or not constant > start.floor else constant
 
 
@@ -46,21 +46,45 @@ def way(start: TinySet) -> float:
 
 
 def wanted_loss(start: TinySet) -> float:
-    """The loss that counts as learned: regression a hundredth of the variance, else near the floor."""
-    if start.random:
+    """The loss that counts as learned: regression a hundredth of the variance, else near the floor; and always below
+    that of outputs that are the same for every sample, where there is more to learn."""
+    if start.random or (is_below_linear(start) and not tells_nothing(start)):
         return start.floor + (1 - KNOWS) * way(start)
     if start.bottleneck is not None:
         return start.floor + NEAR_FIT * way(start)
-    if start.spread is not None:
-        residual = start.spread.residual
-        return start.floor + max(residual if residual > LINEAR * way(start) else NEAR_FLOOR * way(start), LEAST)
-    near = NEAR_FLOOR if start.best_score is None else NEAR_FIT
-    return start.floor + near * abs(_finite(start) - start.floor)
+    above = _allowed(start)
+    return start.floor + max(above if tells_nothing(start) else min(above, MAIN * way(start)), LEAST)
+
+
+def _allowed(start: TinySet) -> float:
+    """The loss above the floor that is near it. Of a linear map's errors a tenth more is near."""
+    if start.spread is None:
+        near = NEAR_FLOOR if start.best_score is None else NEAR_FIT
+        return near * abs(_finite(start) - start.floor)
+    residual = start.spread.residual
+    if start.linear is not None and start.free is not None:
+        residual = max(residual, NEAR_FIT * (start.floor - start.free.loss))
+    return residual if residual > LINEAR * way(start) else NEAR_FLOOR * way(start)
+
+
+def is_below_linear(start: TinySet) -> bool:
+    """Whether the model has fewer parameters than the linear map that it is held to, and need not come near it."""
+    return start.linear is not None and start.parameters < start.linear.parameters
+
+
+def tells_nothing(start: TinySet) -> bool:
+    """Whether outputs that are the same for every sample reach the floor: of a loss that compares no samples, or of
+    a linear map where there is nothing linear."""
+    constant = start.free.constant if start.free is not None else start.constant
+    if constant is None:
+        return False
+    lowest = start.free.loss if start.free is not None and start.linear is not None else start.floor
+    return constant - start.floor <= LINEAR * max(constant - lowest, abs(_finite(start) - start.floor))
 
 
 def wanted_score(start: TinySet) -> float | None:
     """The accuracy that counts as learned, or None where the loss alone is judged by."""
-    if not judged_by_accuracy(start):
+    if not judged_by_accuracy(start) or is_below_linear(start):
         return None
     if start.best_score is not None:
         return NEAR_SCORE * start.best_score
@@ -141,6 +165,9 @@ def best(attempts: Sequence[Record], start: TinySet) -> Record:
 def reached_text(end: Fit, start: TinySet) -> str:
     """What was reached, as a person reads it."""
     spread = start.spread
+    if start.linear is not None and not judged_by_accuracy(start):
+        constant = f", the best constant outputs {without_knowledge(start):.3g}"
+        return f"a loss of {end.loss:.3g} (the best linear map has {start.floor:.3g}{constant})"
     if judged_by_accuracy(start):
         return f"{percent(end.score)} accuracy, loss {end.loss:.3g}"
     if start.random:

@@ -11,6 +11,7 @@ from tunekit.steps.context import percent
 from tunekit.steps.overfit_tiny.causes import (
     CONTROL_FAILED,
     EVAL_MODE_DIFFERS,
+    FEW_PARAMETERS,
     LOSS_WITHOUT_FLOOR,
     MEMORIZES_WITHOUT_INPUT,
     MODES,
@@ -26,7 +27,17 @@ from tunekit.steps.overfit_tiny.causes import (
     far_targets,
     named,
 )
-from tunekit.steps.overfit_tiny.learned import FEW_INPUTS, judged_by_accuracy, reached, solved, way
+from tunekit.steps.overfit_tiny.learned import (
+    FEW_INPUTS,
+    KNOWS,
+    is_below_linear,
+    judged_by_accuracy,
+    reached,
+    solved,
+    tells_nothing,
+    way,
+    without_knowledge,
+)
 from tunekit.vocabulary import Finding, Record
 
 ROOMY = 10  # parameters a target, below which a model learns by heart slowly for want of room
@@ -82,7 +93,7 @@ def modes(trained: TinyTrained | None, start: TinySet) -> list[Finding]:
 def without_inputs(control: Record | None, start: TinySet) -> list[Finding]:
     """The set is learned from what tells nothing. Where masks or lengths still tell the samples apart, they may be what
     it was learned from."""
-    if control is None or start.told_apart or not solved(control, start):
+    if control is None or start.told_apart or tells_nothing(start) or not solved(control, start):
         return []
     message = f"with zeroed inputs the set is learned as well, in {control.iterations} epochs"
     return [MEMORIZES_WITHOUT_INPUT.finding(message, {"epochs": control.iterations})]
@@ -113,9 +124,32 @@ def ran_off(best_try: Record, start: TinySet) -> list[Finding]:
     return [LOSS_WITHOUT_FLOOR.finding(message, evidence, advice=SIGNS, severity="fail")]
 
 
+def few_parameters(start: TinySet) -> list[Finding]:
+    """A model that cannot be asked to learn by heart, and what it is held to instead."""
+    linear, targets = start.linear, max(start.targets, start.samples)
+    if linear is None:
+        return []
+    can = "cannot" if start.parameters < targets else "may not"
+    message = f"{start.parameters} parameters {can} learn {targets} targets by heart: "
+    if tells_nothing(start):
+        message += (
+            f"the best linear map ({linear.loss:.3g}) is no better than constant outputs, so little is asked here"
+        )
+    elif is_below_linear(start):
+        message += (
+            f"{100 * KNOWS:g} % of the way from the best constant outputs ({without_knowledge(start):.3g}) to the best "
+            f"linear map ({linear.loss:.3g}, with {linear.parameters} parameters) is asked of them"
+        )
+    else:
+        message += f"the model is held to the best linear map of the inputs, which has a loss of {linear.loss:.3g}"
+    return [
+        FEW_PARAMETERS.finding(message, {"parameters": start.parameters, "targets": targets, "linear": linear.loss})
+    ]
+
+
 def notes(start: TinySet, failures: Sequence[Record], ran_off: bool) -> list[Finding]:
     """What is otherwise here than a person would expect. `ran_off`: said already of the loss."""
-    found: list[Finding] = []
+    found = few_parameters(start)
     if start.free is not None and start.free.endless and not ran_off:
         message = (
             f"free outputs take the loss to {start.free.loss:.3g} and further; {start.floor:.3g} is held to be low"

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from tunekit.measured import Fit
+from tunekit.measured import FEW, Fit, LinearMap
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.models import hookable
 from tunekit.training.tasks import Task
 
-FEW = 2.0  # parameters a target value, below which a model may be too small to hold the set
 CODES = 24  # numbers through which a sample passes, up to which a bottleneck is looked for
 DRAWS = 3  # samples at which it is looked for
 COMPARED = 2_000_000  # values of inputs, above which equal ones are not looked for
@@ -73,7 +72,7 @@ def shared_inputs(task: Task, batch: Batch, wanted: Tensor) -> Fit | None:
     return Fit(entropy / len(groups), sum(map(max, each.values())) / len(groups)) if entropy > 0 else None
 
 
-def few_parameters(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor) -> Fit | None:
+def few_parameters(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor) -> LinearMap | None:
     """The best linear map of the inputs under the person's own loss, where the model has too few parameters to be sure
     to hold the set. None where the inputs are no numbers, or the outputs more than a row a sample."""
     parameters = sum(p.numel() for p in session.model.parameters())
@@ -105,7 +104,8 @@ def few_parameters(session: Session, batch: Batch, outputs: Tensor, wanted: Tens
         search.step(loss)
     with torch.no_grad():
         given = fitted()
-        return Fit(float(session.task.loss(given, batch.targets)), float(session.task.score(given, batch.targets)))
+        loss, score = session.task.loss(given, batch.targets), session.task.score(given, batch.targets)
+    return LinearMap(float(loss), float(score), weight.numel() + bias.numel())
 
 
 def bottleneck(session: Session, batch: Batch, wanted: Tensor) -> int | None:

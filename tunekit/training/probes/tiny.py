@@ -62,6 +62,7 @@ def measure_tiny_set(subject: Subject) -> TinySet:
         conflicting=asked(lambda: limits.conflicting(batch), 0),
         targets=_known(wanted),
         free=free.floor if free else None,
+        constant=None if free else asked(lambda: _untaught(task, outputs, batch.targets), None),
         alignment=alignment,
         random=random,
         paired=paired,
@@ -85,6 +86,13 @@ def _floor(free: Floor | None, start: float) -> float:
     return ends[0] if ends else free.loss
 
 
+@torch.no_grad()
+def _untaught(task: Task, outputs: Tensor, targets: object) -> float | None:
+    """The lowest loss of outputs that know no more than how the targets are distributed."""
+    losses = [float(task.loss(constant, targets)) for constant in task.untaught_outputs(outputs, targets).values()]
+    return min((loss for loss in losses if math.isfinite(loss)), default=None)
+
+
 def _limited(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor, tiny: TinySet) -> TinySet:
     """What is known of the targets, and of models that cannot be held to the loss's own floor."""
     if tiny.kind == "regression" and wanted.is_floating_point():
@@ -98,7 +106,7 @@ def _limited(session: Session, batch: Batch, outputs: Tensor, wanted: Tensor, ti
         tiny = replace(tiny, floor=tiny.floor + shared.loss, best_score=shared.score)
     linear = asked(lambda: limits.few_parameters(session, batch, outputs, wanted), None)
     if linear is not None and math.isfinite(linear.loss) and linear.loss > tiny.floor:
-        return replace(tiny, floor=linear.loss, best_score=linear.score)
+        return replace(tiny, floor=linear.loss, best_score=linear.score, linear=linear)
     if tiny.kind != "regression" or tiny.random or not wanted.is_floating_point():
         return tiny
     code = asked(lambda: limits.bottleneck(session, batch, wanted), None)
