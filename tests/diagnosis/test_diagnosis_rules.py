@@ -338,7 +338,7 @@ class TestOwnRuns:
 
     @pytest.mark.parametrize(("decay", "stronger"), [(0.0, [3e-4, 1e-3, 3e-3, 1e-2]), (1e-3, [3e-3, 1e-2, 3e-2, 1e-1])])
     def test_what_to_do_is_data_with_the_runs_own_numbers(self, decay: float, stronger: list[float]) -> None:
-        known = Procedure(lr=0.1, weight_decay=decay, dropout=0.1, sweep_range=(1e-3, 3e-2))
+        known = Procedure(lr=0.1, weight_decay=decay, dropout=(0.1,), sweep_range=(1e-3, 3e-2))
         diagnosis = judge(from_record(self.rows(overfit_turn(200)), "accuracy", True, True, known))
         assert diagnosis.remedies == (
             Remedy("coarse-grid", {"steps.coarse-grid.weight_decays": stronger}),
@@ -346,6 +346,25 @@ class TestOwnRuns:
         )
         (note,) = [note for note in diagnosis.notes if note.code == "lr_too_high"]
         assert note.remedies[0] == Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]})
+
+    @pytest.mark.parametrize(
+        ("dropout", "more"),
+        [
+            ((0.2, 0.4), [0.2, 0.5]),
+            ((0.1, 0.2, 0.5), [0.1, 0.4, 0.5]),
+            ((0.0, 0.7, 0.1), [0.0, 0.7, 0.3]),
+            ((0.2, 0.5, 0.5), None),
+            ((0.6,), None),
+        ],
+    )
+    def test_of_several_probabilities_of_dropping_the_hidden_layers_rise(
+        self, dropout: tuple[float, ...], more: list[float] | None
+    ) -> None:
+        known = Procedure(dropout=dropout, sweep_range=(1e-3, 3e-2))
+        diagnosis = judge(from_record(self.rows(overfit_turn(200)), "accuracy", True, True, known))
+        assert [remedy.set.get("model.args.dropout") for remedy in diagnosis.remedies[1:]] == (
+            [] if more is None else [more]
+        )
 
     def test_a_run_that_was_short_goes_on_for_twice_its_epochs(self) -> None:
         diagnosis = judge(from_record(self.rows(not_converged(80)), "accuracy", maximize=True, share=True))

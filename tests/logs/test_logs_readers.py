@@ -385,7 +385,7 @@ class TestOtherFormats:
     def test_a_run_knows_what_its_steps_found(self, tmp_path: Path) -> None:
         (log,) = read(SAMPLES["tunekit"](tmp_path))
         assert log.procedure == Procedure(
-            lr=0.001, weight_decay=0.0001, dropout=0.1, sweep_range=(0.0003, 0.01), expected_loss=2.3026
+            lr=0.001, weight_decay=0.0001, dropout=(0.1,), sweep_range=(0.0003, 0.01), expected_loss=2.3026
         )
         assert log.name == "run"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -34,12 +34,21 @@ class Procedure(JsonData):
 
     lr: float | None = None
     weight_decay: float | None = None
-    dropout: float | None = None  # only where the model has such an argument
+    dropout: tuple[float, ...] | None = None  # of the model: one, or inputs and hidden layers
     sweep_range: tuple[float, float] | None = None  # the lowest and the highest rate that work
     expected_loss: float | None = None  # of a network without knowledge
     classes: int | None = None
     warned: tuple[str, ...] = ()  # what earlier steps warned of that is about this training: their codes
     still_improving: bool = False  # an earlier step saw validation improve to the end
+
+
+def dropout_of(args: object) -> tuple[float, ...] | None:
+    """The probabilities of dropping among a model's arguments, as they are JSON data; None where it says none, or in a
+    form of its own."""
+    told = args.get("dropout") if isinstance(args, Mapping) else None
+    rates = told if isinstance(told, list | tuple) else [told]
+    known = rates and all(isinstance(rate, int | float) and not isinstance(rate, bool) for rate in rates)
+    return tuple(map(float, rates)) if known else None
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,11 @@ def judge(context: Context[Diagnose], records: Sequence[Record]) -> Judgement:
 
 def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
     """What the run knows besides the curves: the rates, the sweep, the expected loss."""
-    from tunekit.logs.log import Procedure
+    from tunekit.logs.log import Procedure, dropout_of
 
     config = record.request.config
     known = {name: value for earlier in context.earlier.values() for name, value in earlier.result.known.items()}
-    own = {"lr": config.lr, "weight_decay": config.weight_decay, "dropout": config.model.args.get("dropout")}
+    own = {"lr": config.lr, "weight_decay": config.weight_decay, "dropout": dropout_of(config.model.args)}
     swept = known.get("sweep_range")
     if swept and context.handoff(fine_run) is not None:
         # Validation chose this rate over more epochs than the sweep's: the sweep's range does not speak against it.

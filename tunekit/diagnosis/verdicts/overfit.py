@@ -234,9 +234,12 @@ def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
     decay = max(known.weight_decay or 0.0, 1e-4)
     stronger = [decimal(factor * decay) for factor in (3, 10, 30, 100)]
     grid = Remedy("coarse-grid", {"steps.coarse-grid.weight_decays": stronger})
-    if known.dropout is None or known.dropout >= MOST_DROPOUT:
+    rates = known.dropout or ()
+    first = min(1, len(rates) - 1)  # of several the first is that of the inputs, which is left alone
+    if all(rate >= MOST_DROPOUT for rate in rates[first:]):
         return (grid,)
-    return grid, Remedy("run", {"model.args.dropout": decimal(min(MOST_DROPOUT, known.dropout + 0.2))})
+    more = [decimal(rate if i < first else max(rate, min(MOST_DROPOUT, rate + 0.2))) for i, rate in enumerate(rates)]
+    return grid, Remedy("run", {"model.args.dropout": more[0] if len(more) == 1 else more})
 
 
 VERDICT = Verdict(

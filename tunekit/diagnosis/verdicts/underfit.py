@@ -74,7 +74,7 @@ def same_task(m: Measures, score: Score) -> bool:
 def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
     """A sweep where there was none, and no dropout where the model has it."""
     sweep = () if known.sweep_range is not None else (Remedy("lr-sweep"),)
-    return (*sweep, Remedy("run", {"model.args.dropout": 0.0})) if known.dropout else sweep
+    return (*sweep, Remedy("run", {"model.args.dropout": 0.0})) if any(known.dropout or ()) else sweep
 
 
 VERDICT = Verdict(

@@ -10,7 +10,7 @@ from tunekit.configuration import Values
 from tunekit.files import leads_out
 from tunekit.layout import CONFIG, MANIFEST, METRICS, RECIPE, RESULT, TRAININGS
 from tunekit.logs import delimited, source
-from tunekit.logs.log import Log, Procedure
+from tunekit.logs.log import Log, Procedure, dropout_of
 from tunekit.logs.table import to_number
 from tunekit.logs.tabular import table_log
 from tunekit.vocabulary import UserError, columns
@@ -96,14 +96,13 @@ def _trainings(run: Path) -> dict[str, Path]:
 def _log(file: Path, train: str | None, val: str | None) -> Log:
     config = _json(file.parent / CONFIG)
     model = config.get("model")
-    arguments = model.get("args") if isinstance(model, dict) else None
     run = _run_of(file)
     known = Procedure() if run is None else procedure_of(run)
     procedure = replace(
         known,
         lr=_number(config.get("lr")),
         weight_decay=_number(config.get("weight_decay")),
-        dropout=_number(arguments.get("dropout")) if isinstance(arguments, dict) else None,
+        dropout=dropout_of(model.get("args") if isinstance(model, dict) else None),
     )
     return replace(table_log(file, NAME, train, val), procedure=procedure)
 

@@ -104,8 +104,8 @@ def few_parameters(session: Session, batch: Batch, outputs: Tensor, wanted: Tens
         search.step(loss)
     with torch.no_grad():
         given = fitted()
-        loss, score = session.task.loss(given, batch.targets), session.task.score(given, batch.targets)
-    return LinearMap(float(loss), float(score), weight.numel() + bias.numel())
+        least, score = session.task.loss(given, batch.targets), session.task.score(given, batch.targets)
+    return LinearMap(float(least), float(score), weight.numel() + bias.numel())
 
 
 def bottleneck(session: Session, batch: Batch, wanted: Tensor) -> int | None:
