@@ -206,7 +206,7 @@ def test_the_data_are_told_where_the_model_cannot_be_built(tunekit, written, mod
     [line] = [line for line in done.out.splitlines() if line.startswith("model: ")]
     assert why in line
     assert "own: 60 training" in done.out
-    assert "to start from: a ResNet-20" in done.out
+    assert "to start from: a CNN of two convolutions" in done.out
     assert "disk:" not in done.out
 
 

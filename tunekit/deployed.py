@@ -42,6 +42,11 @@ def packed(weights: bytes, package: Package, recipe: Mapping[str, Any]) -> bytes
         raise UserError(str(error)) from None
 
 
+def runs_code(target: str) -> bool:
+    """Whether building such a model runs code that comes with no library that is named."""
+    return ":" in target and target.partition(":")[0] not in ("torchvision", "timm")
+
+
 def load_model(path: str | Path, folder: str | Path | None = None) -> Deployed:
     """The final model of a run, or of a .safetensors file of one, in eval mode and on the CPU.
 
@@ -64,8 +69,13 @@ def load_model(path: str | Path, folder: str | Path | None = None) -> Deployed:
         package = Package.from_json(json.loads(metadata[NAME]))
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise UserError(f"{file}: is no model of tunekit, or is damaged: {error}") from None
-    own = Path(folder) if folder is not None else code_folder(file.parent.parent) or file.parent
-    return _built(package, state, own.resolve())
+    own = Path(folder) if folder is not None else code_folder(file.parent.parent)
+    if own is None and runs_code(package.target):
+        raise UserError(
+            f"{file}: its model {package.target} is code of its own, which loading runs: give the folder where that "
+            "lies, load_model(..., folder=...)"
+        )
+    return _built(package, state, (own or file.parent).resolve())
 
 
 def _built(package: Package, state: Mapping[str, Tensor], folder: Path) -> Deployed:
@@ -77,7 +87,10 @@ def _built(package: Package, state: Mapping[str, Tensor], folder: Path) -> Deplo
     from tunekit.training.models import build_model
 
     def example(given: Input) -> Tensor:
-        return torch.zeros(2, *given.shape, dtype=getattr(torch, given.dtype))
+        dtype = getattr(torch, given.dtype, None)
+        if not isinstance(dtype, torch.dtype):
+            raise UserError(f"{given.name or 'input'}: torch has no type {given.dtype!r}; the file is damaged")
+        return torch.zeros(2, *given.shape, dtype=dtype)
 
     values = [example(given) for given in package.inputs]
     if package.normalize is not None and values:

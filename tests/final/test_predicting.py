@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from tunekit.deployed import load_model
+from tunekit.measured.final import Package
 from tunekit.store import Store
 from tunekit.training.loop import Session
 from tunekit.training.workbench import Workbench
@@ -211,3 +213,11 @@ class TestPredict:
         assert [row["class"] for row in found["predictions"]] == ["no", "yes"]
         assert done.code == 2
         assert "no column 'size'" in found["faults"][0]
+
+
+def test_a_file_alone_runs_no_code_unless_its_folder_is_given(tmp_path):
+    package = Package("os:mkdir", {"path": str(tmp_path / "made")}, 2, 0, (), "classes", "points:data")
+    save_file({"w": torch.zeros(1)}, tmp_path / "model.safetensors", {"tunekit": json.dumps(package.to_json())})
+    with pytest.raises(UserError, match="os:mkdir is code of its own, which loading runs: give the folder"):
+        load_model(tmp_path / "model.safetensors")
+    assert not (tmp_path / "made").exists()

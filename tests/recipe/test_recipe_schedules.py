@@ -8,7 +8,7 @@ from tests.steps.hand_made import context_of
 from tunekit.configuration import ScheduleSpec
 from tunekit.final import final_training
 from tunekit.pipeline import read_recipe, schema
-from tunekit.recipe.schedules import SCHEDULES, build_schedule, resolved
+from tunekit.recipe.schedules import SCHEDULES, build_schedule, resolved, stretched
 from tunekit.vocabulary import UNKNOWN, UserError
 
 
@@ -218,3 +218,34 @@ def test_what_is_no_number_is_told(name, args, told):
     with pytest.raises(UserError) as caught:
         build_schedule(ScheduleSpec(name, args))
     assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("cosine", {"total": 100}),
+        ("cosine", {"total": 100, "warmup": 12}),
+        ("wsd", {"total": 60, "warmup": 4, "decay": 0.5}),
+        ("one-cycle", {"total": 80}),
+        ("step", {"every": 20, "gamma": 0.5}),
+        ("step", {}),
+        ("exponential", {"gamma": 0.98}),
+        ("exponential", {}),
+        ("constant", {"warmup": 10}),
+    ],
+)
+@pytest.mark.parametrize("times", [1.0, 1.5, 3.0])
+def test_a_stretched_schedule_runs_the_same_course(name, args, times):
+    spec = ScheduleSpec(name, args)
+    short, long = build_schedule(spec), build_schedule(stretched(spec, times))
+    warmup = args.get("warmup", 0)
+    for k in (*range(warmup, 60, 2), 2000, 2500):  # a line that begins above 0 has no exact stretch
+        assert long(round(k * times)) == pytest.approx(short(k), abs=0.03)
+
+
+@pytest.mark.parametrize("args", [{"decay": 2}, {"decay": -0.5}])
+def test_a_share_of_the_run_is_one(args):
+    with pytest.raises(UserError, match="decay is a share of the run, from 0 to 1"):
+        build_schedule(ScheduleSpec("wsd", {"total": 100, **args}))
+    with pytest.raises(UserError, match="rise is a share"):
+        build_schedule(ScheduleSpec("one-cycle", {"total": 100, "rise": 1.5}))

@@ -106,3 +106,12 @@ def test_weight_decay_of_sgd_in_the_loss_and_beside_it_are_one(bench):
     _, decayed, _ = after_one_step(bench, weight_decay=0.2)
     for name, weight in before.items():
         torch.testing.assert_close(plain[name] - decayed[name], LR * 0.2 * weight, atol=1e-6, rtol=0)
+
+
+def test_weights_that_are_frozen_for_now_stay(bench):
+    spec = {"target": "mlp", "args": {"hidden": [8]}, "freeze": 1}
+    session = Session(config_of(model=spec, lr=LR, l1=L1), bench)
+    before = {name: p.detach().clone() for name, p in session.model.named_parameters()}
+    list(session.run(2))
+    moved = {name for name, p in session.model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {"3.weight", "3.bias"}

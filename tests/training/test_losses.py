@@ -12,7 +12,7 @@ from tests.conftest import config_of
 from tunekit.training.balance import balanced
 from tunekit.training.building import build_task
 from tunekit.training.loop import Session
-from tunekit.training.losses import LOSSES
+from tunekit.training.losses import LOSSES, focal
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import UserError
 
@@ -184,3 +184,14 @@ def test_too_few_weights_are_told_when_the_classes_are_known():
 
 def test_no_loss_is_left_out():
     assert set(LOSSES) == {"cross_entropy", "bce", "mse", "l1", "huber", "smooth_l1", "focal", "nll", "multi_margin"}
+
+
+@pytest.mark.parametrize("gamma", [0.1, 0.5, 1.0, 2.0])
+def test_focal_of_what_is_surely_right_has_no_slope_and_no_nan(gamma):
+    outputs = torch.tensor([[200.0, -200.0], [1.0, 0.0]], requires_grad=True)
+    focal(outputs, torch.tensor([0, 1]), gamma=gamma).backward()
+    assert torch.isfinite(outputs.grad).all()
+    assert outputs.grad[0].abs().max() == 0 < outputs.grad[1].abs().max()
+    decisions = torch.tensor([[200.0], [0.5]], requires_grad=True)
+    focal(decisions, torch.tensor([[1.0], [0.0]]), gamma=gamma).backward()
+    assert torch.isfinite(decisions.grad).all()

@@ -11,6 +11,7 @@ from tunekit.configuration import Values
 from tunekit.final.candidates import (
     Asked,
     Candidate,
+    best_run,
     chosen,
     final_training,
     of_fine_run,
@@ -46,15 +47,15 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
                 "train.with_validation: an iterable, or a sampler of its own, cannot be joined; leave it false"
             )
         fine = of_fine_run(run, supervisor, context)
-        if fine is None:
+        if best_run(earlier) is None:
             emit(Noted("no fine run has tuned this: the recipe's own values, and those that earlier steps settled"))
         best = chosen(supervisor, context, fine)
         if recipe.train.with_validation:
             best = on_validation_too(supervisor, context, best)
         run.note(final=best.entry.config.folder)
         on, scored = _scored(supervisor, run, best, recipe.train.test_time)
+        looks = _looked(run, best) if on == "test" else Looks()  # counted before anything can come between
         model = _written(supervisor, run, best, recipe)
-        looks = _looked(run, best) if on == "test" else Looks()
         final = FinalModel(
             origin=best.origin,
             metric=context.metric,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunekit.final.result import Origin
+from tunekit.recipe.schedules import stretched
 from tunekit.rundir import RunDir
 from tunekit.steps import Context, Earlier, steps
 from tunekit.steps.fine_run import BestRun, averaging_told
@@ -61,7 +62,7 @@ def final_training(context: Context[Any], epochs: int | None = None) -> Training
 
 def of_fine_run(run: RunDir, supervisor: Supervisor, context: Context[Any]) -> Candidate | None:
     """What the step that decides hands on, with its weights; None where there is nothing, or on other data."""
-    best = _best_run(context.earlier)
+    best = best_run(context.earlier)
     if best is None:
         return None
     try:
@@ -79,7 +80,8 @@ def of_fine_run(run: RunDir, supervisor: Supervisor, context: Context[Any]) -> C
     return Candidate("untouched" if best.untouched else "fine-run", entry, best.value, best.epoch, epochs)
 
 
-def _best_run(earlier: Mapping[str, Earlier]) -> BestRun | None:
+def best_run(earlier: Mapping[str, Earlier]) -> BestRun | None:
+    """What the step that decides handed on, be it usable or not."""
     for step in steps():
         left = earlier.get(step.name)
         winner = step.read_handoff(left.result) if step.decides is not None and left is not None else None
@@ -154,12 +156,13 @@ def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candi
     facts = context.facts
     alone = max(1, facts.n_train // config.batch_size)
     both = max(1, (facts.n_train + facts.n_val) // config.batch_size)
-    args = dict(config.schedule.args)
-    if "total" in args:
-        args["total"] = round(args["total"] * both / alone)
-    joined = replace(
-        config, data=replace(config.data, with_validation=True), schedule=replace(config.schedule, args=args)
-    )
+    if config.schedule.name == "plateau":
+        told = (
+            "validation's samples are not trained on: without validation no plateau is seen, and the rate does not fall"
+        )
+        return replace(best, told=(*best.told, told))
+    schedule = stretched(config.schedule, both / alone)
+    joined = replace(config, data=replace(config.data, with_validation=True), schedule=schedule)
     request = Training(joined, round(best.epoch * both), {}, purpose="the final model, on validation too")
     supervisor.run.note(final=joined.folder)
     record = supervisor.train(request)
@@ -167,8 +170,6 @@ def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candi
     if diverged(record) is not None or entry.lacks_weights():
         told = "on training and validation samples together it diverged: the model before is kept"
         return replace(best, told=(*best.told, told))
-    if config.schedule.name == "plateau":
-        supervisor.emit(Noted("without validation a plateau is not seen: the rate stays"))
     told = (
         f"then trained on training and validation samples, {facts.n_train + facts.n_val:,} in all, for the "
         f"{best.epoch:g} epochs that were best before: no validation is left, so it is the last weights, and the value "

@@ -3,6 +3,7 @@ warm-up, and the length that it takes from the training."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -53,6 +54,7 @@ def linear(iteration: int, total: int, final: float = 0.0) -> float:
 
 def one_cycle(iteration: int, total: int, rise: float = 0.3, start: float = 0.04, final: float = 1e-4) -> float:
     """Up along a cosine for a share `rise` of the run, then down to `final` (Smith and Topin, 2018)."""
+    _is_share("rise", rise)
     done = min(iteration / max(1, total), 1.0)
     if done < rise:
         return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * done / rise))
@@ -61,8 +63,14 @@ def one_cycle(iteration: int, total: int, rise: float = 0.3, start: float = 0.04
 
 def warmup_stable_decay(iteration: int, total: int, decay: float = 0.2, final: float = 0.0) -> float:
     """1, and over the last share `decay` of the run a line to `final` (Hägele et al., 2024)."""
+    _is_share("decay", decay)
     done = min(iteration / max(1, total), 1.0)
     return 1 + (final - 1) * max(0.0, (done - (1 - decay)) / max(decay, 1e-12))
+
+
+def _is_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is a share of the run, from 0 to 1, not {value:g}")
 
 
 class Plateau:
@@ -202,6 +210,20 @@ def resolved(name: str, args: Values, per_epoch: int, total: int) -> ScheduleSpe
     if name in SCHEDULES and SCHEDULES[name].needs_total:
         own = {"total": total, **own}
     return ScheduleSpec(name, own)
+
+
+LENGTHS = ("total", "warmup", "every")
+"""Arguments that are iterations."""
+
+
+def stretched(spec: ScheduleSpec, times: float) -> ScheduleSpec:
+    """The same course over so many times the iterations."""
+    known = inspect.signature(SCHEDULES[spec.name].factor).parameters
+    args = {name: known[name].default for name in LENGTHS if name in known and name != "total"} | dict(spec.args)
+    args = {name: round(value * times) if name in LENGTHS else value for name, value in args.items()}
+    if spec.name == "exponential":
+        args["gamma"] = args.get("gamma", known["gamma"].default) ** (1 / times)
+    return ScheduleSpec(spec.name, args)
 
 
 def warm_up(spec: ScheduleSpec) -> ScheduleSpec:

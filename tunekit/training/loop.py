@@ -191,6 +191,12 @@ class Session:
                 self.whole = True
                 return chunk
 
+    @cached_property
+    def _stepped(self) -> list[nn.Parameter]:
+        """The model's parameters that the optimizer holds: the gradients of others are never cleared."""
+        held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        return [p for p in self.model.parameters() if id(p) in held]
+
     def _step(self, pending: Pending) -> None:
         factor = self.factor(self.iteration)
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
@@ -211,7 +217,7 @@ class Session:
         loss.backward()
         add_l1(self._penalized, self.config.l1)
         if self.config.clip_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad_norm)
+            nn.utils.clip_grad_norm_(self._stepped, self.config.clip_grad_norm)
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)

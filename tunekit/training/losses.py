@@ -35,14 +35,19 @@ def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str =
         chance = torch.sigmoid(outputs)
         wrong = chance * (1 - targets) + (1 - chance) * targets
         weights = 1.0 if alpha is None else alpha * targets + (1 - alpha) * (1 - targets)
-        losses = weights * wrong**gamma * cross
+        losses = weights * _above_zero(wrong) ** gamma * cross
     else:
         cross = F.cross_entropy(outputs, targets, reduction="none")
-        losses = (1 - torch.exp(-cross)) ** gamma * cross
+        losses = _above_zero(1 - torch.exp(-cross)) ** gamma * cross
         if alpha is not None:
             weights = of_each_class("alpha", alpha, outputs)
             losses = losses * weights[targets.clamp_min(0)]
     return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
+
+
+def _above_zero(wrong: Tensor) -> Tensor:
+    """For a power below 1, whose slope has no end at 0: there the loss is 0 and stays so."""
+    return wrong.clamp_min(torch.finfo(wrong.dtype).tiny)
 
 
 def of_each_class(name: str, values: Any, outputs: Tensor) -> Tensor:

@@ -43,17 +43,18 @@ def evaluation_weights(session: Session) -> Iterator[None]:
     if optimizer is None or not has_modes(optimizer):
         yield
         return
-    norms = _norms(session.model)
+    training = session.model.training
+    norms = _norms(session.model.train())
     with torch.no_grad():
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         buffers = [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
         before = [tensor.detach().clone() for tensor in (*parameters, *buffers)]
-        training = session.model.training
+    try:
         optimizer.eval()
         if norms and not isinstance(session.splits.train, LoaderSplit):
-            _take_statistics(session, norms)
+            with torch.no_grad():
+                _take_statistics(session, norms)
         session.model.train(training)
-    try:
         yield
     finally:
         optimizer.train()
@@ -63,8 +64,9 @@ def evaluation_weights(session: Session) -> Iterator[None]:
 
 
 def _norms(model: nn.Module) -> list[BATCH_NORM]:
+    """Of a model in training mode those whose statistics follow from batches: frozen layers keep theirs."""
     found = [module for module in model.modules() if isinstance(module, BATCH_NORM)]
-    return [norm for norm in found if norm.track_running_stats and norm.momentum != 0]
+    return [norm for norm in found if norm.track_running_stats and norm.momentum != 0 and norm.training]
 
 
 def _take_statistics(session: Session, norms: Sequence[BATCH_NORM]) -> None:
@@ -78,9 +80,11 @@ def _take_statistics(session: Session, norms: Sequence[BATCH_NORM]) -> None:
         norm.momentum = None
     size = min(config.batch_size, len(train))
     order: Tensor = epoch_order(len(train), config.seed, 0)
-    for number in range(min(STATISTICS, session.iterations_per_epoch)):
-        batch = train.batch(order[number * size : (number + 1) * size]).to(session.device)
-        seed_step(config.seed, number, session.device, config.runs_persons_code)
-        session.answer(session.model, session.augment(batch))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    try:
+        for number in range(min(STATISTICS, session.iterations_per_epoch)):
+            batch = train.batch(order[number * size : (number + 1) * size]).to(session.device)
+            seed_step(config.seed, number, session.device, config.runs_persons_code)
+            session.answer(session.model, session.augment(batch))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

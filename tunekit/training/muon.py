@@ -94,8 +94,8 @@ def hidden_matrices(model: nn.Module, output: Sequence[str] = ()) -> list[nn.Par
     for name in output:
         if name not in known:
             raise ValueError(f"output: the model has no module {name!r}")
-    last = list(output) or [name for name, _ in weights[-1:]]
     left = {id(p) for module in model.modules() if isinstance(module, EMBEDDINGS) for p in module.parameters()}
+    last = list(output) or [name for name, _ in weights if not isinstance(known[name], EMBEDDINGS)][-1:]
     left |= {id(p) for name in last for p in known[name].parameters()}
     matrices = {
         id(p): p

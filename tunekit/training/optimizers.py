@@ -127,9 +127,9 @@ def _by_name(
     """`together`: all parameters begin at once; torch's fused steps take all of them with a momentum, or none."""
     build, own = _class_of(target), OPTIMIZERS.get(target, Optimizer(target)).args
     parameters = inspect.signature(build).parameters
-    if "fused" in parameters and "fused" not in args:
+    if "fused" in parameters and not args.keys() & {"fused", "foreach", "differentiable"}:
         args["fused"] = together and all(parameter.is_floating_point() for parameter in trained)
     try:
         return build(model if next(iter(parameters)) == "model" else trained, **{**own, **args})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"optimizer.args: {target}: {refused(error)}") from None

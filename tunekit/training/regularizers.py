@@ -50,8 +50,11 @@ def penalized_weights(model: nn.Module) -> list[nn.Parameter]:
 
 @torch.no_grad()
 def add_l1(weights: Sequence[nn.Parameter], strength: float) -> None:
-    """Add the subgradient of strength * sum |w| to the weights' gradients: strength * sign(w), and 0 at 0."""
+    """Add the subgradient of strength * sum |w| to the gradients of the weights that train now: strength * sign(w), and
+    0 at 0."""
     for weight in weights:
+        if not weight.requires_grad:
+            continue  # frozen for now
         if weight.grad is None:
             weight.grad = strength * weight.sign()
         elif weight.grad.is_sparse:

@@ -27,6 +27,7 @@ from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, PERFECT
 from tunekit.diagnosis.verdicts.overfit import GAP, METRIC_FALL, RISE, RISE_BEFORE
 from tunekit.diagnosis.verdicts.train_val_mismatch import SAME_POINTS
 from tunekit.diagnosis.verdicts.underfit import same_task
+from tunekit.logs.log import Array
 from tunekit.vocabulary import Code
 
 FEW_VALIDATIONS = 3  # below which curves settle on nothing
@@ -123,7 +124,7 @@ def _of_validation(m: Measures, train: Side, val: Side) -> Iterator[tuple[str, s
         )
     if val.bad_end:
         yield "the last validation loss is not finite", "look at the validation batch that is not finite"
-    above = curves.tail(val.y, END, 3) - val.low
+    above = -_end(-val.y) - val.low
     perfect = score is not None and score.bounded and score.end >= PERFECT  # a loss near zero falls on for ever
     late = val.low_at >= RISE_BEFORE * (len(val.y) - 1)  # what rose behind it is a value or two
     if not late and above > max(NEAR * abs(val.low), NEAR_FALL * (val.start - val.low), 2 * val.jitter):
@@ -167,7 +168,7 @@ def _of_the_metric(m: Measures, train: Side, score: Score) -> Iterator[tuple[str
             )
     if score.is_accuracy or val is None:
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
-        end = curves.tail(score.y, END, 3)
+        end = _end(score.y)
         falls = score.best - end > max(allowed, 2 * score.jitter)
         if falls or score.start - end > 2 * score.jitter:
             rises = score.sign > 0
@@ -183,6 +184,13 @@ def _of_the_metric(m: Measures, train: Side, score: Score) -> Iterator[tuple[str
         )
     if val is None and still_rises(score):
         yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"
+
+
+def _end(y: Array) -> float:
+    """Where a curve whose high values are good ends. Of a short one the last three points are more than its end: then
+    the last counts, where it is better."""
+    end = curves.tail(y, END, 3)
+    return end if len(y) * END >= 3 else max(end, float(y[-1]))
 
 
 def _no_better(score: Score | None) -> str:
