@@ -287,6 +287,23 @@ def test_clipping_bounds_the_step(make_config, bench):
     assert (after - before).norm().item() == pytest.approx(1e-3, rel=1e-3)
 
 
+def test_clipping_counts_the_gradients_of_what_is_stepped_alone(make_config, folder, bench):
+    """Those of a body that the optimizer does not hold are never cleared, and grow."""
+    (folder / "headed.py").write_text(
+        "import torch\n"
+        "def sgd(model, lr, weight_decay):\n"
+        "    return torch.optim.SGD(list(model.parameters())[-2:], lr)\n"
+    )
+    config = make_config(optimizer={"target": "headed:sgd"}, lr=1.0, clip_grad_norm=1e-3)
+    session = Session(config, bench)
+    list(session.run(6))
+    before = [p.detach().clone() for p in session.model.parameters()]
+    list(session.run(7))
+    moved = [float((p.detach() - q).norm()) for p, q in zip(session.model.parameters(), before, strict=True)]
+    assert sum(moved[:-2]) == 0
+    assert math.hypot(*moved[-2:]) == pytest.approx(1e-3, rel=1e-2)  # rate 1 times the clipped norm
+
+
 def test_regularizers_off_means_no_dropout_augmentation_decay_or_smoothing(make_config, bench):
     off = make_config(regularize=False, model={"target": "mlp", "args": {"hidden": [8], "dropout": 0.5}})
     off = replace(off, data=replace(off.data, augment=["noise"]), loss=LossSpec(args={"label_smoothing": 0.3}))

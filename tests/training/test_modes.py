@@ -64,3 +64,34 @@ def test_before_the_first_step_and_for_other_optimizers_nothing_is_done():
     with evaluation_weights(plain):
         assert "optimizer" not in vars(plain)
     assert not has_modes(plain.optimizer)
+
+
+def test_a_frozen_body_keeps_the_statistics_that_it_came_with():
+    config = config_of(model={**NORMS, "freeze": "always"}, optimizer={"target": "schedule-free"}, lr=0.05)
+    session = Session(config, Workbench(Path(), torch.device("cpu")))
+    norm = next(m for m in session.model.modules() if isinstance(m, torch.nn.BatchNorm1d))
+    with torch.no_grad():
+        norm.running_mean.fill_(5)
+        norm.running_var.fill_(9)
+    for _ in session.run(3):
+        pass
+    kept = torch.load(io.BytesIO(session.weights()))["model"]
+    [mean] = [value for name, value in kept.items() if name.endswith("running_mean")]
+    assert mean.eq(5).all()
+    with evaluation_weights(session):
+        assert norm.running_var.eq(9).all()
+
+
+def test_a_model_that_raises_while_it_is_looked_at_is_left_as_it_was(session, monkeypatch):
+    before = session.state()
+
+    def broken(*_):
+        raise RuntimeError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "answer", broken)
+        with pytest.raises(RuntimeError, match="no answer"), evaluation_weights(session):
+            pass
+    norm = next(m for m in session.model.modules() if isinstance(m, torch.nn.BatchNorm1d))
+    assert norm.momentum == 0.1
+    assert session.state() == before

@@ -99,6 +99,12 @@ def test_embeddings_the_output_layer_and_vectors_are_no_hidden_matrices():
     assert names(Tied()) == matrices
 
 
+def test_an_embedding_that_is_defined_last_is_no_output_layer():
+    model = nn.ModuleDict({"tokens": nn.Embedding(9, 4), "body": nn.Linear(4, 4), "head": nn.Linear(4, 9)})
+    model["places"] = nn.Embedding(5, 4)
+    assert names(model) == {"body.weight"}
+
+
 def test_what_it_cannot_take_is_told_in_one_line():
     with pytest.raises(UserError, match="muon: the model has no hidden matrix"):
         built(nn.Linear(3, 2))
