@@ -96,6 +96,15 @@ def photos(folder, cache, monkeypatch):
     torch.save(resnet18().state_dict(), place)
 
 
+def mnist(folder, cache, monkeypatch):
+    """The real one, as if it had been downloaded."""
+    real = ROOT.parent / "shared" / "data"
+    if not (real / "MNIST").is_dir():
+        pytest.skip(f"needs torchvision's MNIST in {real}")
+    (cache / "torchvision").mkdir()
+    (cache / "torchvision" / "MNIST").symlink_to(real, target_is_directory=True)
+
+
 def nothing(folder, cache, monkeypatch):
     """Its own data are here."""
 
@@ -111,6 +120,7 @@ SHORT = (
     "steps.fine-run.epochs=4",
     "train.epochs=4",
 )
+EPOCH = (*SHORT, "steps.coarse-grid.weight_decays=[0]", "steps.fine-run.epochs=1", "train.epochs=1")
 SMALL = ("data.args.size=32", "batch_size=16", "steps.overfit-tiny.per_class=4")
 WHOLE = {
     "digits-cnn": (nothing, ("search={}", *SHORT)),
@@ -121,13 +131,17 @@ WHOLE = {
     ),
     "image-folder": (images, ("model.args.channels=[8, 16, 32]", *SMALL, *SHORT)),
     "fine-tune": (photos, (*SMALL, *SHORT, "steps.overfit-tiny.rates=[1e-2]", "steps.lr-sweep.iterations=20")),
+    "mnist-mlp": (mnist, ("model.args.hidden=[64, 64]", *EPOCH)),
+    "mnist-mlp-dropout": (mnist, ("model.args.hidden=[64, 64]", *EPOCH)),
+    "mnist-mlp-best": (mnist, ("model.args.hidden=[64, 64]", *EPOCH)),
+    "mnist-cnn": (mnist, ("model.args.channels=[4, 8, 16]", *EPOCH)),
     "table-classification": (nothing, ()),
     "table-regression": (nothing, ()),
     "text": (nothing, ("data.args.characters=40000", "model.args.depth=1", "schedule.warmup=10", *SHORT)),
     "own-model": (nothing, ("search={}", *SHORT)),
 }
 """What stands for data that must be fetched, and what makes a run shorter."""
-ELSEWHERE = re.compile("digits|mnist-.*|polynomial")
+ELSEWHERE = re.compile("digits|polynomial")
 """Recipes that other tests run, on their real data."""
 
 
@@ -147,7 +161,7 @@ def test_readme_lists_all_and_says_which_never_saw_their_data():
     section = README.partition("## The recipes that come with it")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([\w-]+)` \|.*\| (.*?) \|$", section, re.M))
     assert set(rows) == set(NAMES)
-    stood_for = {name for name, (data, _) in WHOLE.items() if data is not nothing}
+    stood_for = {name for name, (data, _) in WHOLE.items() if data not in (nothing, mnist)}
     assert {name for name, seen in rows.items() if seen.startswith("stand-in")} == stood_for
 
 
@@ -285,7 +299,7 @@ def test_each_is_run_whole(tunekit, tmp_path, cache, monkeypatch, name):
     assert done.code == 0, done.out + done.err
     told = json.loads(tunekit("train", f"runs/{name}-001", "--json").out)
     assert (tmp_path / "runs" / f"{name}-001" / "final" / "model.safetensors").is_file()
-    assert ("test" in told and told["test"] is not None) == (name in ("fashion-mnist", "cifar10-resnet"))
+    assert ("test" in told and told["test"] is not None) == ("mnist" in name or name == "cifar10-resnet")
 
 
 @pytest.mark.long

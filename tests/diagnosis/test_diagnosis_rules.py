@@ -324,6 +324,25 @@ class TestOwnRuns:
             columns["val_accuracy"] = [float(value) if end else None for value, end in rates]
         return columns
 
+    @pytest.mark.parametrize("scores", [(0.65, 0.675, 0.775), (0.2, 0.5, 0.9), (0.9, 0.7, 0.5)])
+    def test_three_validations_that_only_rise_got_no_worse(self, scores: tuple[float, ...]) -> None:
+        """The median of three points is no end of three."""
+        losses = [1.16, 1.17, 1.21, 1.07, 0.90, 0.95, 0.66, 1.07, 0.71]
+        accuracies = [0.25, 0.31, 0.31, 0.38, 0.56, 0.47, 0.78, 0.63, 0.75]
+        ends: list[list[float | None]] = [[None, None, value] for value in (0.96, 0.88, 0.82)]
+        rated: list[list[float | None]] = [[None, None, value] for value in scores]
+        columns: dict[str, list[float | None]] = {
+            "iteration": [float(k + 1) for k in range(9)],
+            "epoch": [(k + 1) / 3 for k in range(9)],
+            "lr": [0.1] * 9,
+            "train_loss": [*losses],
+            "train_accuracy": [*accuracies],
+            "val_loss": [value for values in ends for value in values],
+            "val_accuracy": [value for values in rated for value in values],
+        }
+        said = judge(from_record(columns, "accuracy", maximize=True, share=True)).summary
+        assert ("got worse" in said) == (sorted(scores) != list(scores))
+
     def test_rows_in_memory_are_judged(self) -> None:
         log = from_record(self.rows(good_fit(200)), "accuracy", maximize=True, share=True)
         assert log.val is not None

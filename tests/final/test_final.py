@@ -10,6 +10,7 @@ from tests.commands import spawn
 from tunekit.deployed import load_model
 from tunekit.store import Store
 from tunekit.training.probes.intervals import wilson
+from tunekit.vocabulary import UserError
 
 RUN = "runs/points-001"
 
@@ -42,6 +43,24 @@ def test_the_test_split_is_scored_with_its_interval_and_looks_are_counted(points
     status = json.loads(tunekit("status", RUN, "--json").out)
     assert status[-1]["step"] == "train"
     assert "test split" in status[-1]["summary"]
+
+
+def test_a_look_counts_also_where_the_model_cannot_be_written(points, tunekit, monkeypatch):
+    def full(*_):
+        raise UserError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tunekit.final._written", full)
+        (Path.cwd() / "points.yaml").unlink(missing_ok=True)
+        with pytest.raises(AssertionError, match="no space left"):
+            points("--epochs", "1")
+    assert points("--epochs", "1", target=RUN)["test"]["looks"] == 2
+
+
+def test_behind_a_plateau_validations_samples_are_not_trained_on(points):
+    told = points("--epochs", "2", "--with-validation", text="schedule: plateau")
+    assert told["from"] == "train"
+    assert any("without validation no plateau is seen" in note for note in told["notes"])
 
 
 def test_without_a_test_split_that_is_said_and_mistakes_are_those_of_validation(tunekit, fast):
