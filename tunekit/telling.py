@@ -35,6 +35,14 @@ def _is_seen(char: str) -> bool:
     return char.isprintable() or unicodedata.category(char) == "Zs"  # of blanks Python calls one printable
 
 
+HINTS = {
+    "device-side assert": "an index pointed at nothing on the GPU, most often a class that there is no output for or a "
+    "token that there is no row for: `tunekit check-init-loss` names it, and `device: cpu` shows the line",
+    "tensors to be on the same device": "a tensor made on the CPU belongs into the model (register_buffer), or where "
+    "the others are (.to(outputs.device))",
+}
+"""What of torch's words says too little to a person, and what it means."""
+
 MOST_TOLD = 500
 """Characters of what was raised: more is data, not a message."""
 
@@ -67,6 +75,7 @@ def raised(error: BaseException, ours: bool = False) -> str:
         own = ((Path(file), line) for file, line in places if Path(file).is_relative_to(OWN))
         shown = [(str(file.relative_to(OWN.parent)), line) for file, line in own]
     text = f"{text} ({shown[-1][0]}, line {shown[-1][1]})" if shown else text
+    text += next((f"; {hint}" for words, hint in HINTS.items() if words in text), "")
     return visible(f"{text}, while {notes[-1]}" if notes else text)
 
 

@@ -89,6 +89,13 @@ class Worker:
             with chdir(workspace.folder), Visit():
                 running.close()
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether this process can carry out nothing more: its GPU is lost to it."""
+        from tunekit.training.device import gpu_is_lost
+
+        return gpu_is_lost()
+
     def _news(self, latest: Progress) -> Iterator[Progress]:
         """What was put back behind the person's code, each kind once."""
         for note in take_notes():
@@ -154,13 +161,14 @@ class Worker:
             if entry.measurement(request.goal) is not None:
                 return
             from tunekit.training.device import threads
+            from tunekit.training.indices import checked_indices
             from tunekit.training.probes import PROBES, Subject
 
             bench = self._workbench(workspace)
             state = _state_at(request, entry, bench) if request.at else None
             if request.weights is not None:
                 state = entry.best_weights()
-            with threads(request.config.threads):
+            with threads(request.config.threads), checked_indices(bench.device):
                 values = PROBES[request.probe](Subject(request.config, bench, state, request.args))
             entry.save_measurement(request.goal, values.to_json())
             yield Progress(1, 1)

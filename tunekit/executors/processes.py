@@ -226,6 +226,8 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
             handle, request, workspace = item
             for event in carry_out(worker, handle, request, workspace, partial(_is_stopped, news)):
                 _tell(news, event)
+                if event.is_last and event.kind != "done" and worker.is_spent:
+                    _leave()  # another one takes its place
     except Stop:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # what was whole is saved; who asks why it ended learns it

@@ -61,6 +61,18 @@ def pick_threads(wanted: int | None, device: torch.device, parameters: int) -> i
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def gpu_is_lost() -> bool:
+    """Whether a GPU that this process has used answers it no more, as after an index that points at nothing: another
+    process can use it."""
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """So many threads for torch, and afterwards those that the process had: it may be a person's own."""

@@ -23,10 +23,11 @@ from tunekit.training.building import build_task
 from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.device import threads
 from tunekit.training.evaluation import Evaluation, Tally, largest_output, room
+from tunekit.training.indices import checked_indices
 from tunekit.training.models import Freezing, has_convolutions, load_weights
-from tunekit.training.modes import evaluation_weights, to_train
+from tunekit.training.modes import evaluation_weights, goes_backward, to_train
 from tunekit.training.optimizers import build_optimizer
-from tunekit.training.outputs import Outputs, any_tensor, in_fp32, off_gpu
+from tunekit.training.outputs import Outputs, any_tensor, in_fp32
 from tunekit.training.pending import Pending
 from tunekit.training.regularizers import add_l1, penalized_weights, without_regularizers
 from tunekit.training.seeds import seed_step
@@ -113,8 +114,8 @@ class Session:
             return
         batch = self.batches.first(min(SETTLING, self.config.batch_size)).to(self.device)
         self.model.eval()
-        with torch.no_grad():
-            self.task.settle(*off_gpu(self.task.loss, self.answer(self.model, batch), batch.targets))
+        with torch.no_grad(), checked_indices(self.device):
+            self.task.settle(self.answer(self.model, batch), batch.targets)
         self.model.train()
 
     @cached_property
@@ -154,7 +155,7 @@ class Session:
         precision."""
         before = numbers()
         try:
-            with self.autocast():
+            with self.autocast(), goes_backward(model):
                 answer = model(*batch.args, **batch.kwargs)
         except Exception as error:
             error.add_note(f"{CALLING} with what the data give: {batch.told}")

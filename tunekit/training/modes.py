@@ -7,7 +7,7 @@ that train are put back as they were, not computed back: a look at a training le
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 STATISTICS = 16  # training batches over which BatchNorm's running statistics are taken anew for these weights
 BATCH_NORM = nn.modules.batchnorm._BatchNorm
+
+
+def goes_backward(model: nn.Module) -> AbstractContextManager[None]:
+    """In which a model is called that may be asked for gradients: in eval mode cuDNN's recurrent layers have none."""
+    asked = torch.is_grad_enabled() and not model.training
+    if asked and any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        return torch.backends.cudnn.flags(enabled=False)
+    return nullcontext()
 
 
 def has_modes(optimizer: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,23 @@ def _class_of(target: str) -> Callable[..., torch.optim.Optimizer]:
     return build
 
 
+def _fuses(build: Callable[..., torch.optim.Optimizer], parameter: nn.Parameter) -> bool:
+    return parameter.is_floating_point() and _fuses_on(build, parameter.device, parameter.dtype)
+
+
+@cache
+def _fuses_on(build: Callable[..., torch.optim.Optimizer], device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether its fused step takes such parameters: a version of torch has it for some devices, and says so at the
+    first step (Adagrad's for the CPU alone, in 2.11)."""
+    one = nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
+    one.grad = torch.zeros_like(one)
+    try:
+        build([one], fused=True).step()
+    except (RuntimeError, TypeError, ValueError):
+        return False
+    return True
+
+
 def _by_name(
     target: str, model: nn.Module, trained: list[nn.Parameter], args: dict[str, Any], together: bool
 ) -> torch.optim.Optimizer:
@@ -128,7 +146,7 @@ def _by_name(
     build, own = _class_of(target), OPTIMIZERS.get(target, Optimizer(target)).args
     parameters = inspect.signature(build).parameters
     if "fused" in parameters and not args.keys() & {"fused", "foreach", "differentiable"}:
-        args["fused"] = together and all(parameter.is_floating_point() for parameter in trained)
+        args["fused"] = together and all(_fuses(build, parameter) for parameter in trained)
     try:
         return build(model if next(iter(parameters)) == "model" else trained, **{**own, **args})
     except (TypeError, ValueError, RuntimeError) as error:

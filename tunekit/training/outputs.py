@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -59,17 +59,3 @@ def in_fp32(outputs: Outputs) -> Outputs:
     if isinstance(outputs, Tensor) and not outputs.is_complex():
         return outputs.float()
     return changed(outputs, lambda part: part.float() if part.is_floating_point() else part)
-
-
-def off_gpu(loss: Callable[[Any, Any], Tensor], outputs: Outputs, targets: Any) -> tuple[Outputs, Any]:
-    """Outputs and targets to ask questions with, on the CPU: a class that there is no output for is an error there, and
-    the end of the process on a GPU. As they are where a loss of the person's own holds tensors on that GPU."""
-    if all(part.device.type == "cpu" for part in tensors([outputs, targets])):
-        return outputs, targets
-    here = changed(outputs, Tensor.cpu), changed(targets, Tensor.cpu)
-    try:
-        loss(*here)
-    except Exception as error:  # whatever the person's code raises of such targets
-        if "device" in str(error):
-            return outputs, targets
-    return here

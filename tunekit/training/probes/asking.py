@@ -24,8 +24,8 @@ def asked(question: Callable[[], T], otherwise: Otherwise | None = None) -> T | 
     """The answer, or `otherwise` where the model, the loss or the optimizer does not take the question."""
     try:
         return question()
-    except (MemoryError, torch.OutOfMemoryError):
-        raise  # of this machine, not of the model
+    except (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise  # of this machine, not of the model, or of a GPU that answers no more
     except Exception:  # whatever a model, a loss or a data set has for what it never meets in a training
         return otherwise
 

@@ -25,8 +25,7 @@ LOWER = 0.02  # share of a loss by which they must lie below what is known of it
 def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
     """Whether a classification loss takes these labels with these outputs, [B, C, ...] or [B, ..., C].
 
-    Labels outside 0 to C - 1 may be a marker that the loss leaves out. It is asked on the CPU: a GPU does not survive
-    the answer.
+    Labels outside 0 to C - 1 may be a marker that the loss leaves out.
     """
     if task.kind != "classification" or outputs.dim() < 2 or not isinstance(targets, Tensor):
         return True
@@ -36,7 +35,7 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
     if not len(known) or (float(known.min()) >= 0 and float(known.max()) < outputs.shape[axis]):
         return True
     try:
-        return math.isfinite(float(task.loss(outputs.detach().cpu(), targets.cpu())))
+        return math.isfinite(float(task.loss(outputs.detach(), targets)))
     except REFUSALS:
         return False
 
@@ -119,9 +118,7 @@ def _best_constant(task: Task, batches: list[Batch], outputs: list[Outputs]) -> 
 
 
 def feels_targets(task: Task, outputs: Outputs, targets: object) -> bool:
-    """Whether the loss changes where the targets are exchanged between samples, or are others. Asked on the CPU: among
-    the others are classes that there are no outputs for."""
-    outputs, targets = changed(outputs, Tensor.cpu), changed(targets, Tensor.cpu)
+    """Whether the loss changes where the targets are exchanged between samples, or are others."""
 
     def exchanged(part: Tensor) -> Tensor:
         return part.roll(max(1, len(part) // 2), 0) if part.dim() else part

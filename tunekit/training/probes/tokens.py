@@ -106,7 +106,6 @@ def _effects(session: Session, batch: Batch, place: int, real: Tensor) -> list[H
     torch.manual_seed(0)
     with (
         torch.enable_grad(),
-        torch.backends.cudnn.flags(enabled=False),
         _by_step(session.model, value) as by_step,
         _LookUps(see),
     ):
