@@ -13,6 +13,7 @@ from tests.benchmarks.sidebyside import REPEATS, Report, alternate, ratio, sprea
 PACKAGES = ()
 TARGET = 0.95  # of the bare loop's iterations a second
 ITERATIONS = {"digits": 440, "mnist-mlp": 75, "mnist-cnn": 25}  # a turn: less than a second
+ON_GPU = 8  # times as many
 ROUNDS = 9  # turns a process
 
 
@@ -41,11 +42,14 @@ def measure(name: str, iterations: int, rounds: int = ROUNDS) -> dict[str, Any]:
     import torch
 
     from tests.benchmarks.subjects import config_of
+    from tunekit.training.device import pick_device
     from tunekit.training.loop import Session
     from tunekit.training.workbench import Workbench
 
     config, folder = config_of(name)
-    bench = Workbench(folder, torch.device("cpu"))
+    device = pick_device("auto")
+    iterations *= ON_GPU if device.type == "cuda" else 1
+    bench = Workbench(folder, device)
     session = Session(config, bench)
     bare = _bare(Session(config, bench))
     torch.set_num_threads(config.threads)
@@ -61,11 +65,14 @@ def measure(name: str, iterations: int, rounds: int = ROUNDS) -> dict[str, Any]:
     def rates(loop: Callable[[], None]) -> tuple[float, float]:
         wall, cpu = time.perf_counter(), time.process_time()
         loop()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         return iterations / (time.perf_counter() - wall), iterations / (time.process_time() - cpu)
 
     found = alternate({"tunekit": lambda: rates(ours), "bare": lambda: rates(theirs)}, rounds + 1)
     threads = torch.get_num_threads()
-    told: dict[str, Any] = {"about": f"{config.precision}, {threads} thread{'s' if threads > 1 else ''}"}
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{threads} thread{'s' if threads > 1 else ''}"
+    told: dict[str, Any] = {"about": f"{config.precision}, {where}"}
     for side, turns in found.items():
         told[side], told[f"{side} cpu"] = (list(column) for column in zip(*turns[1:], strict=True))
     return told
@@ -78,17 +85,18 @@ def _bare(session: Any) -> Iterator[None]:
 
     model, optimizer, config = session.model, session.optimizer, session.config
     everything = (split.batch(torch.arange(len(split))) for split in (session.splits.train, session.splits.val))
-    (x, y), (x_val, y_val) = ((whole.args[0].clone(), whole.targets) for whole in everything)
+    device = session.device
+    (x, y), (x_val, y_val) = ((whole.args[0].clone().to(device), whole.targets.to(device)) for whole in everything)
     size = config.batch_size
     bf16 = config.precision == "bf16"
 
     def amp() -> Any:
-        return torch.autocast("cpu", dtype=torch.bfloat16) if bf16 else nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
 
     losses = []
     while True:
         model.train()
-        order = torch.randperm(len(x))
+        order = torch.randperm(len(x)).to(device)
         for k in range(len(x) // size):
             picks = order[k * size : (k + 1) * size]
             with amp():
