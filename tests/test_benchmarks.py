@@ -67,7 +67,7 @@ def test_both_loops_run_over_the_same_recipe():
     found = loop.measure("digits", iterations=23, rounds=1)
     assert len(found["tunekit"]) == len(found["bare"]) == 1
     assert found["tunekit"][0] > 0 < found["bare"][0]
-    assert found["about"] == "fp32, 1 thread"
+    assert found["about"].startswith("fp32, ")
 
 
 def test_every_augmentation_is_measured_beside_what_is_installed():

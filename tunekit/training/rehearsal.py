@@ -8,6 +8,7 @@ from itertools import islice
 import torch
 
 from tunekit.training.evaluation import Tally
+from tunekit.training.indices import checked_indices
 from tunekit.training.loop import Session
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.losses import labels_fit, target_range
@@ -18,6 +19,11 @@ def rehearse(session: Session) -> str:
     """Model, loss and optimizer on a batch of training, model, loss and metric on one of validation. What is worth a
     word: a metric that is no number on that batch. Errors: UserError for labels that the outputs do not fit; what else
     does not fit raises as it would in a run."""
+    with checked_indices(session.device):
+        return _rehearsed(session)
+
+
+def _rehearsed(session: Session) -> str:
     batch = session.batch(0)
     outputs = any_tensor(session.answer(session.model, batch))
     if not labels_fit(session.task, outputs, batch.targets):

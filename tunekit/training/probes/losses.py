@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tunekit.measured import Expectation, Knowledge, Targets
 from tunekit.training.data import Batch
+from tunekit.training.indices import checked_indices
 from tunekit.training.loop import Session
 from tunekit.training.meaning import prefers_wrong, takes_logits
 from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, with_main
@@ -35,7 +36,8 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
     if not len(known) or (float(known.min()) >= 0 and float(known.max()) < outputs.shape[axis]):
         return True
     try:
-        return math.isfinite(float(task.loss(outputs.detach(), targets)))
+        with checked_indices(outputs.device):
+            return math.isfinite(float(task.loss(outputs.detach(), targets)))
     except REFUSALS:
         return False
 
@@ -127,7 +129,7 @@ def feels_targets(task: Task, outputs: Outputs, targets: object) -> bool:
         return ~part if part.dtype == torch.bool else part + 1
 
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), checked_indices(any_tensor(outputs).device):
             here, *there = (
                 _drawn_alike(task, outputs, given)
                 for given in (targets, changed(targets, exchanged), changed(targets, other))
