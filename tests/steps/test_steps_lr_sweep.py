@@ -314,6 +314,30 @@ def test_the_start_is_that_of_the_lowest_rate_for_all():
     assert lr_sweep.read_curves([replace(r) for r in records])[1e-2].start == pytest.approx(2.3)
 
 
+def least_squares(rate, count, signal, seed):
+    """Losses of a linear model by gradient descent: 16 new samples a batch, of which little can be known."""
+    draw = np.random.default_rng(seed)
+    true = draw.normal(size=5)
+    weights, losses = np.zeros(5), []
+    for _ in range(count):
+        x = draw.normal(size=(16, 5))
+        errors = x @ (weights - signal * true / np.linalg.norm(true)) - draw.normal(size=16)
+        losses.append(float(np.mean(errors**2)))
+        weights -= rate * 2 * x.T @ errors / 16
+    return losses
+
+
+def test_a_weak_signal_is_seen_over_batches_of_much_noise():
+    """At most a fifth of the loss can be learned, and a batch's loss is off by a third: in pairs that is enough."""
+    told = [run(lambda rate, count, s=seed: least_squares(rate, count, 0.5, s)) for seed in range(10)]
+    assert sum(3e-3 <= one.handoff.get("lr", 0) <= 1e-1 for one in told) >= 8
+
+
+def test_noise_alone_is_no_signal():
+    told = [run(lambda rate, count, s=seed: least_squares(rate, count, 0.0, s)) for seed in range(20)]
+    assert sum("no_learning_rate_works" in codes(one) for one in told) >= 17
+
+
 def test_a_range_that_is_upside_down_is_refused(tmp_path):
     (tmp_path / "r.yaml").write_text(
         "name: r\ndata: {target: digits}\nmodel: {target: mlp}\nsteps:\n  lr-sweep: {low: 10, high: 0.1}\n"

@@ -6,10 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from tunekit.configuration import decimal
 from tunekit.steps.noise import ERRORS, diverged, tail, tail_mean
 from tunekit.vocabulary import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 LADDER = (1.0, 3.0)  # half-decades: 1, 3, 10, 30, ...
 WORKS = 0.8  # share of the best drop that a working rate reaches
@@ -65,25 +70,33 @@ class RateCurve:
 
 def read_curves(records: Sequence[Record]) -> Mapping[float, RateCurve]:
     """The sweep's runs by rate. All saw the same batches: the start and the noise come from the lowest rate, whose
-    weights hardly move, batch by batch."""
+    weights hardly move. Where its loss falls by no more than noise, each rate is compared with it over the same last
+    batches, whose noise is then in both."""
     import numpy as np
 
     runs = {record.params["lr"]: record for record in records}
     lowest = runs[min(runs)].column("train_loss")
-    start = fmean(lowest[:10]) if lowest and all(map(math.isfinite, lowest[:10])) else math.nan
+    first = fmean(lowest[:10]) if lowest and all(map(math.isfinite, lowest[:10])) else math.nan
+    still = abs(first - tail_mean(lowest)) <= ERRORS * _error(np.asarray(lowest[:10]), tail(lowest))
     curves = {}
     for rate in sorted(runs):
         losses = runs[rate].column("train_loss")
         base = np.asarray(lowest[: len(losses)], dtype=np.float64)
-        points = len(tail(losses))
-        window = np.asarray(losses[-points:])
-        if len(base) == len(losses):
+        window = tail(losses)
+        points, beside = len(window), len(base) == len(losses)
+        if beside:
             window = window - base[-points:]  # noise of batches that both saw; what is left is this rate's own path
-        own = float(np.std(window, ddof=1)) if points > 1 else math.inf
-        noise = float(np.std(np.asarray(lowest[:points]), ddof=1)) if len(lowest) >= points > 1 else 0.0
-        error = math.sqrt((own**2 + noise**2) / max(1, points))
+        start = tail_mean(lowest) if beside and still else first
+        error = _error(window) if beside and still else _error(window, base[:points])
         curves[rate] = RateCurve(rate, tuple(losses), start, tail_mean(losses), error, diverged(runs[rate]))
     return curves
+
+
+def _error(*windows: npt.NDArray[np.float64]) -> float:
+    """The standard error of a mean, or of the difference of two; infinite for single points."""
+    if min(map(len, windows)) < 2:
+        return math.inf
+    return math.sqrt(sum(float(window.var(ddof=1)) / len(window) for window in windows))
 
 
 def steepest(curves: Mapping[float, RateCurve]) -> float | None:
