@@ -15,6 +15,7 @@ from tunekit.recipe.optimizers import states
 from tunekit.training.data import Batch, LoaderSplit, Splits, TensorSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
+from tunekit.training.meaning import follows_batch_size
 from tunekit.training.models import has_convolutions, weights_digests
 from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
@@ -40,6 +41,7 @@ def describe(subject: Subject) -> Facts:
         outputs = _outputs(session, batch)
         if labels_fit(session.task, any_tensor(outputs), batch.targets):  # where they do not, step 1 says it by name
             session.task.loss(outputs, batch.targets)  # what else does not fit is said here
+        loss_of_batches = follows_batch_size(session.task.loss, outputs, batch.targets)
     session.augment(batch)
     targets = session.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
     modules = {
@@ -65,6 +67,7 @@ def describe(subject: Subject) -> Facts:
         notes=(*session.splits.notes, *session.task.notes, *session.notes, *_speechless(session, outputs)),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
+        loss_of_batches=loss_of_batches,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
     )
 
