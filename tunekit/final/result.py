@@ -117,6 +117,8 @@ def _text(scored: SplitScored) -> str:
     if scored.interval is not None:
         low, high = (_number(one, scored.share) for one in scored.interval)
         value += f", between {low} and {high} ({scored.how})"
+    elif scored.how:
+        value += f" ({scored.how})"
     wrong = "" if scored.errors is None else f"{scored.errors:,} of {scored.answers:,} wrong, "
     return f"{wrong}{value}, over {scored.samples:,} samples"
 
