@@ -14,6 +14,7 @@ from tunekit.configuration import MetricSpec, TrainingConfig, Values
 from tunekit.recipe import construct, resolve
 from tunekit.recipe.text import nearest
 from tunekit.training.balance import balanced
+from tunekit.training.data import LoaderSplit, Split, Splits
 from tunekit.training.foreign import foreign_metric, is_foreign
 from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric
@@ -70,6 +71,19 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
     task.notes = tuple(told)
     task.own_loss, task.asks_metric = True, config.metric.target != "auto"
     return task
+
+
+def outputs_needed(task: Task, whole: Splits, train: Split | LoaderSplit) -> int | None:
+    """How many outputs a model needs for the classes of all splits, not those of training alone; None where targets do
+    not tell. `train`: what is trained on, of the `whole`."""
+    known = whole.known_targets()
+    if "training" not in known and not isinstance(train, LoaderSplit):
+        known["training"] = train.targets()
+    sizes = [size for targets in known.values() if (size := task.output_size(targets)) is not None]
+    unread = len(known) < 2 + (whole.test is not None)
+    if unread and sizes and whole.classes is not None and task.kind == "classification":
+        sizes.append(len(whole.classes))
+    return max(sizes, default=None)
 
 
 def _check_alpha(loss: str, args: Values, kind: str) -> None:

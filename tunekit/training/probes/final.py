@@ -278,8 +278,7 @@ def measure_package(subject: Subject) -> Package:
         form = form_of(session.task, outputs, shown.targets, config.metric.target)
     if not all(isinstance(value, Tensor) for value in sample.inputs):
         raise UserError("the model's inputs are no tensors: it can be loaded by its own code alone, from best.pt")
-    targets = splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
-    size = session.task.output_size(targets)
+    size = session.outputs
     columns = splits.columns
     return Package(
         target=config.model.target,
