@@ -16,7 +16,7 @@ from tunekit.recipe.text import nearest
 from tunekit.training.balance import balanced
 from tunekit.training.data import LoaderSplit, Split, Splits
 from tunekit.training.foreign import foreign_metric, is_foreign
-from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
+from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, focal_of_decisions, with_tensors
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric
 from tunekit.training.outputs import main_tensor
 from tunekit.training.tasks import KINDS, Task, named
@@ -48,11 +48,11 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
         _check_alpha(loss, args, name)
         if not config.regularize:
             args.pop("label_smoothing", None)
-        function = LOSSES[loss]
-        check_loss(function, loss, args)
+        decisions = loss == "focal" and name in DECISIONS
+        function = focal_of_decisions if decisions else LOSSES[loss]
+        check_loss(LOSSES[loss], loss, args)
         unreduced = {**args, "reduction": "none"}
         task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
-        decisions = loss == "focal" and name in DECISIONS
         task.of_classes, task.weighted = loss in OF_CLASSES and not decisions, bool(args.keys() & set(WEIGHTS))
         task.class_weights = _class_weights(loss, args, decisions)
         task.notes = tuple(told)
