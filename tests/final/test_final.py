@@ -99,6 +99,29 @@ def test_a_look_counts_also_where_what_follows_fails(points, tunekit, monkeypatc
     assert points("--epochs", "1", target=RUN)["test"]["looks"] == 2
 
 
+@pytest.mark.usefixtures("points")
+def test_a_fine_run_of_code_that_changed_since_is_told_and_not_denied(tunekit, tmp_path):
+    recipe = tmp_path / "points.yaml"
+    recipe.write_text(
+        "name: points\ndata: {target: 'points:splits'}\nmodel: {target: 'points:net'}\nbatch_size: 20\n"
+        "optimizer: {lr: 0.05}\nsteps: {fine-run: {top: 1, epochs: 2, lr_factors: [], seeds: 1}}\n"
+    )
+    tuned = tunekit("fine-run", recipe, "--keep-going", "--jobs", "1")
+    assert tuned.code == 0, tuned.err
+    changed, denied = "data or code changed since the fine run: its model is not compared with", "no fine run"
+    same = tunekit("train", RUN, "--epochs", "1").out
+    assert "of the fine run's weights" in same
+    assert changed not in same
+    with (tmp_path / "points.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+    other = tunekit("train", RUN, "--epochs", "1").out
+    assert changed in other
+    assert denied not in other
+    assert "of the fine run's weights" not in other
+    (tmp_path / "runs").rename(tmp_path / "before")
+    assert denied in tunekit("train", recipe, "--epochs", "1").out
+
+
 def test_behind_a_plateau_validations_samples_are_not_trained_on(points):
     told = points("--epochs", "2", "--with-validation", text="schedule: plateau")
     assert told["from"] == "train"
