@@ -24,7 +24,7 @@ def rows_of(told):
 def test_the_test_split_is_scored_with_its_interval_and_looks_are_counted(points, tunekit, tmp_path):
     told = points("--epochs", "4")
     test = told["test"]
-    model = load_model(tmp_path / RUN)
+    model = load_model(tmp_path / RUN, folder=tmp_path)
     import points as module
 
     x, y = module.clouds(40, 2)
@@ -66,7 +66,7 @@ def test_a_test_split_that_cannot_be_scored_costs_no_weights(points, tunekit, tm
     told = json.loads(done.out)
     assert (told["test"], told["scored_on"], len(told["faults"])) == (None, "validation", 1)
     assert Path(told["weights"]).is_file()
-    assert load_model(tmp_path / RUN)(torch.zeros(2, 2)).shape == (2, 3)
+    assert load_model(tmp_path / RUN, folder=tmp_path)(torch.zeros(2, 2)).shape == (2, 3)
     result = json.loads((tmp_path / RUN / "final/result.json").read_text())
     assert "the test split could not be scored" in result["summary"]
 
