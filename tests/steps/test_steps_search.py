@@ -8,14 +8,16 @@ import torch
 import torch.nn.functional as F
 from hand_made import carry_out, codes, context_of, facts_of, falling, found, judged, recipe_of, trained
 
+from tunekit.configuration import MetricSpec
 from tunekit.halves import half_means
 from tunekit.measured import ChanceMeasured, Guess
 from tunekit.pipeline import schema
 from tunekit.recipe.text import SHORT, full_path
 from tunekit.steps.coarse_grid.counting import check_measure, count_search, misfit
 from tunekit.steps.coarse_grid.plan import moves_rate
+from tunekit.training.building import build_metric
 from tunekit.training.meaning import follows_batch_size
-from tunekit.vocabulary import Record, UserError
+from tunekit.vocabulary import Record, UserError, columns
 
 SWEPT = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}}
 
@@ -91,6 +93,14 @@ class TestLossesOfTwoFunctions:
         ):
             check_measure(recipe, facts_of(metric="loss", maximize=False, share=False))
         check_measure(recipe, facts_of())
+
+    def test_a_metric_of_ones_own_that_is_called_loss_is_another(self, tmp_path):
+        (tmp_path / "called_loss_t.py").write_text(
+            "def loss(outputs, targets): return (outputs - targets).abs().max()\n"
+        )
+        metric = build_metric(MetricSpec("min called_loss_t:loss"), "regression", tmp_path)
+        assert columns(metric.name)[-2:] == ("val_loss", "val_own_loss")
+        check_measure(recipe_of(search={"loss.target": ["mse", "l1"]}), facts_of(metric=metric.name))
 
     def test_nor_among_batch_sizes_that_move_it(self):
         recipe = recipe_of(search={"batch_size": [32, 64]}, metric="loss")

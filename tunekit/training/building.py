@@ -147,4 +147,6 @@ def _own_metric(target: str, maximize: bool, args: Values, folder: Path) -> Metr
             raise UserError(f"metric: {target} must return one real number, not {named(value)}")
         return number.reshape(())
 
-    return Metric(target.rpartition(":")[2], maximize, whole=whole, own=True)
+    name = target.rpartition(":")[2]
+    # The loss has the columns of that name.
+    return Metric("own_loss" if name == METRICS["loss"].name else name, maximize, whole=whole, own=True)
