@@ -44,6 +44,19 @@ def test_the_example_of_loading_the_final_model_runs(tmp_path, tunekit, fast):
     assert names["scores"].shape == (3, 10)
 
 
+def test_the_example_of_loading_a_model_of_ones_own_runs(tmp_path, tunekit, monkeypatch):
+    import torch
+
+    from tunekit.deployed import load_model
+
+    for name in ("spirals.py", "spirals.yaml"):
+        (tmp_path / name).write_text(block(name))
+    assert tunekit("train", "spirals.yaml", "--name", "mine-001", "--epochs", "1").code == 0
+    code = re.search(r"`(load_model\(\"runs/mine-001\".*?\))`", README).group(1)
+    monkeypatch.chdir(tmp_path)
+    assert eval(code, {"load_model": load_model})(torch.zeros(3, 2)).shape[0] == 3
+
+
 @pytest.mark.long
 def test_the_example_of_sequences_runs(tmp_path):
     for name in ("tagger.py", "tagger.yaml"):

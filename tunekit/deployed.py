@@ -13,6 +13,7 @@ from tunekit.jsondata import plain
 from tunekit.layout import FINAL, MODEL
 from tunekit.measured import Input, Package, Scaling
 from tunekit.rundir import code_folder
+from tunekit.telling import refused
 from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ def load_model(path: str | Path, folder: str | Path | None = None) -> Deployed:
     It is called with what the data give before they are standardised (bytes of an image, a table's numbers), as tensors
     [B, ...]; it standardises them as in training, and answers with scores, or with numbers in the targets' own units,
     in as many passes as `tunekit train` scored it with (`train.test_time`; `model.views = None` makes it a single one).
-    `classes` names the classes, `package` says what it takes. `folder`: where the modules of a model of one's own lie,
-    if not where the run has them; loading such a model runs its code. Errors: UserError.
+    `classes` names the classes, `package` says what it takes. `folder`: where the module of a model of one's own lies;
+    loading such a model runs that code, and none is run unless the folder is given, whatever the run says: it may be a
+    stranger's. Errors: UserError.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -69,13 +71,16 @@ def load_model(path: str | Path, folder: str | Path | None = None) -> Deployed:
         package = Package.from_json(json.loads(metadata[NAME]))
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise UserError(f"{file}: is no model of tunekit, or is damaged: {error}") from None
-    own = Path(folder) if folder is not None else code_folder(file.parent.parent)
-    if own is None and runs_code(package.target):
+    if folder is None and runs_code(package.target):
+        known = code_folder(file.parent.parent)
         raise UserError(
-            f"{file}: its model {package.target} is code of its own, which loading runs: give the folder where that "
-            "lies, load_model(..., folder=...)"
+            f"{file}: its model {package.target} is code of its own, which loading runs: if you trust it, name "
+            f"the folder where it lies, load_model(..., folder={'...' if known is None else repr(str(known))})"
         )
-    return _built(package, state, (own or file.parent).resolve())
+    try:
+        return _built(package, state, Path(folder or file.parent).resolve())
+    except (ValueError, RuntimeError) as error:  # of shapes and types that are none
+        raise UserError(f"{file}: {refused(error)}; the file is damaged") from None
 
 
 def _built(package: Package, state: Mapping[str, Tensor], folder: Path) -> Deployed:
@@ -89,7 +94,7 @@ def _built(package: Package, state: Mapping[str, Tensor], folder: Path) -> Deplo
     def example(given: Input) -> Tensor:
         dtype = getattr(torch, given.dtype, None)
         if not isinstance(dtype, torch.dtype):
-            raise UserError(f"{given.name or 'input'}: torch has no type {given.dtype!r}; the file is damaged")
+            raise ValueError(f"torch has no type {given.dtype!r}, which {given.name or 'an input'} is said to have")
         return torch.zeros(2, *given.shape, dtype=dtype)
 
     values = [example(given) for given in package.inputs]

@@ -87,6 +87,8 @@ def check(loaded: Loaded, device: str | None = None) -> Facts:
         from tunekit.training.workbench import Workbench
 
         facts = described(loaded, Workbench(loaded.folder, pick_device(device or loaded.recipe.device)))
+    for step in steps():
+        step.check(loaded.recipe, facts)
     return replace(facts, notes=(*facts.notes, *take_notes()))
 
 

@@ -110,6 +110,8 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
     with owned(run, options, emit, shown) as supervisor:
         facts = facts_of(supervisor)
+        for step in walked:
+            step.check(run.recipe, facts)
         results = []
         for step in walked:
             if step.importance_data and run.result(step.name) is None:

@@ -24,7 +24,7 @@ def rows_of(told):
 def test_the_test_split_is_scored_with_its_interval_and_looks_are_counted(points, tunekit, tmp_path):
     told = points("--epochs", "4")
     test = told["test"]
-    model = load_model(tmp_path / RUN)
+    model = load_model(tmp_path / RUN, folder=tmp_path)
     import points as module
 
     x, y = module.clouds(40, 2)
@@ -45,16 +45,81 @@ def test_the_test_split_is_scored_with_its_interval_and_looks_are_counted(points
     assert "test split" in status[-1]["summary"]
 
 
-def test_a_look_counts_also_where_the_model_cannot_be_written(points, tunekit, monkeypatch):
+def test_a_class_that_only_the_test_split_has_gets_an_output(points, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEST_LABELS", "5")
+    told = points("--epochs", "1", model="{target: mlp}")
+    assert (told["test"]["n"], told["test"]["errors"], told["faults"]) == (40, 40, [])
+    assert load_model(tmp_path / RUN)(torch.zeros(2, 2)).shape == (2, 6)
+
+
+@pytest.mark.parametrize("label", ["5", "-1"])
+def test_a_test_split_that_cannot_be_scored_costs_no_weights(points, tunekit, tmp_path, monkeypatch, label):
+    """The person's model has no output for its label: that is told before any training, and the model is kept."""
+    points("--epochs", "1")
+    monkeypatch.setenv("TEST_LABELS", label)
+    (tmp_path / "runs").rename(tmp_path / "before")
+    done = tunekit("train", tmp_path / "points.yaml", "--epochs", "1", "--json")
+    assert done.code == 2
+    early = f"data: the labels of the test split reach from {label} to {label}, and the model gives [20, 3]"
+    assert early in done.err
+    assert done.err.index(early) < done.err.index("error: the test split could not be scored: ")
+    told = json.loads(done.out)
+    assert (told["test"], told["scored_on"], len(told["faults"])) == (None, "validation", 1)
+    assert Path(told["weights"]).is_file()
+    assert load_model(tmp_path / RUN, folder=tmp_path)(torch.zeros(2, 2)).shape == (2, 3)
+    result = json.loads((tmp_path / RUN / "final/result.json").read_text())
+    assert "the test split could not be scored" in result["summary"]
+
+
+def test_validation_labels_that_the_model_has_no_output_for_are_told_before_any_training(tunekit, tmp_path):
+    (tmp_path / "short.py").write_text(
+        "import torch\nfrom torch.utils.data import TensorDataset\n"
+        "def data():\n"
+        "    x, y = torch.randn(60, 2), torch.arange(60) % 3\n"
+        "    return TensorDataset(x[:40], y[:40]), TensorDataset(x[40:], y[40:] + 1)\n"
+        "def net(): return torch.nn.Linear(2, 3)\n"
+    )
+    recipe = tmp_path / "short.yaml"
+    recipe.write_text("name: short\ndata: {target: 'short:data'}\nmodel: {target: 'short:net'}\nbatch_size: 20\n")
+    for command in ("validate", "run"):
+        done = tunekit(command, recipe)
+        assert done.code == 2
+        assert "data: the labels of the validation split reach from 1 to 3, and the model gives [20, 3]" in done.err
+
+
+def test_a_look_counts_also_where_what_follows_fails(points, tunekit, monkeypatch):
     def full(*_):
         raise UserError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tunekit.final._written", full)
+        patch.setattr("tunekit.final._write_json", full)
         (Path.cwd() / "points.yaml").unlink(missing_ok=True)
         with pytest.raises(AssertionError, match="no space left"):
             points("--epochs", "1")
     assert points("--epochs", "1", target=RUN)["test"]["looks"] == 2
+
+
+@pytest.mark.usefixtures("points")
+def test_a_fine_run_of_code_that_changed_since_is_told_and_not_denied(tunekit, tmp_path):
+    recipe = tmp_path / "points.yaml"
+    recipe.write_text(
+        "name: points\ndata: {target: 'points:splits'}\nmodel: {target: 'points:net'}\nbatch_size: 20\n"
+        "optimizer: {lr: 0.05}\nsteps: {fine-run: {top: 1, epochs: 2, lr_factors: [], seeds: 1}}\n"
+    )
+    tuned = tunekit("fine-run", recipe, "--keep-going", "--jobs", "1")
+    assert tuned.code == 0, tuned.err
+    changed, denied = "data or code changed since the fine run: its model is not compared with", "no fine run"
+    same = tunekit("train", RUN, "--epochs", "1").out
+    assert "of the fine run's weights" in same
+    assert changed not in same
+    with (tmp_path / "points.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+    other = tunekit("train", RUN, "--epochs", "1").out
+    assert changed in other
+    assert denied not in other
+    assert "of the fine run's weights" not in other
+    (tmp_path / "runs").rename(tmp_path / "before")
+    assert denied in tunekit("train", recipe, "--epochs", "1").out
 
 
 def test_behind_a_plateau_validations_samples_are_not_trained_on(points):

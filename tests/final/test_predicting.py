@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,13 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tunekit.configuration import ModelSpec
 from tunekit.deployed import load_model
-from tunekit.measured.final import Package
+from tunekit.measured import Input, Package, Scaling
 from tunekit.store import Store
+from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.models import build_model
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import UserError
 
@@ -99,7 +104,7 @@ class TestLoaded:
         assert [(row["class"], row["probability"]) for row in files] == [
             (row["class"], row["probability"]) for row in asked
         ]
-        loaded, true = load_model("runs/crops-001"), torch.from_numpy(y[100:])
+        loaded, true = load_model("runs/crops-001", folder=tmp_path), torch.from_numpy(y[100:])
         said = loaded(torch.from_numpy(x[100:])).detach()
         shares = said.softmax(1) if loss == "auto" else said
         assert test["loss"] == pytest.approx(-float(shares[range(60), true].log().mean()), rel=1e-5)
@@ -127,7 +132,7 @@ class TestPredict:
         done = tunekit("predict", RUN, "new.npz", "bad.npz", "wide.npz", "gone.npz", "new.csv", "--json")
         assert done.code == 2, done.err
         told = json.loads(done.out)
-        scores = load_model(RUN)(x).detach()
+        scores = load_model(RUN, folder=".")(x).detach()
         wanted = [str(k) for k in scores.argmax(1).tolist()]
         assert [row["class"] for row in told["predictions"]] == wanted * 2
         sure = scores.softmax(1).max(1).values.tolist()
@@ -218,6 +223,46 @@ class TestPredict:
 def test_a_file_alone_runs_no_code_unless_its_folder_is_given(tmp_path):
     package = Package("os:mkdir", {"path": str(tmp_path / "made")}, 2, 0, (), "classes", "points:data")
     save_file({"w": torch.zeros(1)}, tmp_path / "model.safetensors", {"tunekit": json.dumps(package.to_json())})
-    with pytest.raises(UserError, match="os:mkdir is code of its own, which loading runs: give the folder"):
+    with pytest.raises(UserError, match="os:mkdir is code of its own, which loading runs: if you trust it, name the"):
         load_model(tmp_path / "model.safetensors")
     assert not (tmp_path / "made").exists()
+
+
+def test_a_run_runs_no_code_either_and_its_folder_is_told(points, tmp_path):
+    points("--epochs", "1")
+    (tmp_path / "points.py").write_text("raise SystemExit('run')\n")
+    told = rf"code of its own.*load_model\(\.\.\., folder='{re.escape(str(tmp_path))}'\)"
+    for path in (RUN, f"{RUN}/final/model.safetensors"):
+        with pytest.raises(UserError, match=told):
+            load_model(path)
+
+
+@pytest.mark.parametrize("name", ["float99", "nn", "__name__", ""])
+@pytest.mark.parametrize("given", ["", "mask"])
+def test_a_type_of_numbers_that_torch_lacks_is_one_line(tmp_path, name, given):
+    file = tmp_path / "model.safetensors"
+    package = Package("mlp", {}, 2, 0, (Input(given, (3,), name),), "classes", "digits")
+    save_file({"w": torch.zeros(1)}, file, {"tunekit": json.dumps(package.to_json())})
+    with pytest.raises(UserError) as caught:
+        load_model(file)
+    said = f"torch has no type {name!r}, which {given or 'an input'} is said to have; the file is damaged"
+    assert str(caught.value) == f"{file}: {said}"
+
+
+@pytest.mark.parametrize(("shape", "scaling"), [((-3,), None), ((3,), Scaling((2, 2), (0.0,), (1.0,)))])
+def test_shapes_that_are_none_are_one_line(tmp_path, shape, scaling):
+    file = tmp_path / "model.safetensors"
+    package = Package("mlp", {}, 2, 0, (Input("", shape, "float32"),), "classes", "digits", normalize=scaling)
+    network = build_model(ModelSpec("mlp"), tmp_path, Batch((torch.zeros(2, 3),), {}, torch.zeros(2)), 2, 0)
+    save_file(network.state_dict(), file, {"tunekit": json.dumps(package.to_json())})
+    with pytest.raises(UserError, match=r"^[^\n]*the file is damaged$"):
+        load_model(file)
+
+
+def test_weights_of_a_type_that_torch_lacks_are_one_line(tmp_path):
+    file = tmp_path / "model.safetensors"
+    for kind, size in (("F99", 4), ("F6_E2M3", 3)):
+        header = json.dumps({"w": {"dtype": kind, "shape": [4], "data_offsets": [0, size]}}).encode()
+        file.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+        with pytest.raises(UserError, match=r"^[^\n]*is no model of tunekit, or is damaged[^\n]*$"):
+            load_model(file)

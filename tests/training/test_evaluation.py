@@ -12,6 +12,7 @@ from tunekit.halves import halves
 from tunekit.training.building import build_task
 from tunekit.training.evaluation import Tally
 from tunekit.training.metrics import METRICS
+from tunekit.training.probes.final import _interval
 
 DRAW = torch.Generator().manual_seed(0)
 N = 53
@@ -78,7 +79,8 @@ def test_words_that_do_not_count_are_in_no_accuracy():
     found = in_stream(task, logits, tags, (4, 2), batch_size=4)
     right = (logits.argmax(2) == tags)[tags >= 0].float()
     assert found.score == pytest.approx(float(right.mean()))
-    assert found.sample_losses[0] == pytest.approx(float(F.cross_entropy(logits[0], tags[0])), rel=1e-5)
+    alone = [float(F.cross_entropy(logits[place], tags[place])) for place in (0, 1)]
+    assert found.sample_losses[0] / found.sample_losses[1] == pytest.approx(alone[0] / alone[1], rel=1e-5)
 
 
 def test_padding_that_the_loss_leaves_out_is_in_no_accuracy(tmp_path):
@@ -169,6 +171,59 @@ def test_a_loss_that_compares_samples_counts_by_batches(tmp_path, loss, of_sampl
         found = in_stream(task, outputs, targets, (16, 37), batch_size=16)
         assert found.sample_losses.mean() == pytest.approx(found.loss, rel=1e-5)
         assert found.sample_losses[3] == pytest.approx(float(task.loss(outputs[:16], targets[:16])))
+
+
+SEQUENCES = torch.randint(0, 4, (N, 6), generator=DRAW).masked_fill(torch.rand(N, 6, generator=DRAW) < 0.4, -100)
+SPECS = {
+    "weighted": ("auto", {"weight": [1.0, 9.0, 0.5, 2.0]}, ()),
+    "weighted and smoothed": ("auto", {"weight": [1.0, 9.0, 0.5, 2.0], "label_smoothing": 0.2}, ()),
+    "weighted margins": ("multi_margin", {"weight": [1.0, 9.0, 0.5, 2.0]}, ()),
+    "a sum": ("auto", {"reduction": "sum"}, ()),
+    "a class left out": ("auto", {"ignore_index": 2}, ()),
+    "words": ("auto", {}, (6,)),
+    "weighted words": ("auto", {"weight": [1.0, 9.0, 0.5, 2.0]}, (6,)),
+    "one's own, weighted": ("of_batches:weighted", {}, ()),
+    "one's own sum": ("of_batches:summed", {}, ()),
+}
+
+
+@pytest.mark.parametrize("case", SPECS)
+def test_what_samples_give_to_the_loss_has_the_loss_for_its_mean(tmp_path, case):
+    loss, args, positions = SPECS[case]
+    tmp_path.joinpath("of_batches.py").write_text(LOSSES_OF_BATCHES)
+    task = build_task(config_of(metric="loss", loss={"target": loss, "args": args}), tmp_path)
+    outputs = torch.randn(N, 4, *positions, generator=DRAW)
+    targets = SEQUENCES if positions else CASES["accuracy"][2]
+    task.settle(outputs[:8], targets[:8])
+    found = in_stream(task, outputs, targets, (16, 37))
+    assert found.sample_losses.shape == (N,)
+    assert found.sample_losses.std() > 0
+    assert np.nanmean(found.sample_losses) == pytest.approx(found.loss, rel=1e-5)
+    tally = Tally(task, 8, N)
+    tally.add(outputs, targets, N)
+    (low, high), how = _interval(tally, tally.evaluation(), [])
+    assert low < found.loss < high
+    assert how == "normal"
+
+
+def test_a_loss_of_batches_has_an_interval_by_batches_or_none(tmp_path):
+    """Batches alike but for noise of 1: over n of them the mean is known within 1.96 / sqrt(n), however many samples
+    stand in each."""
+    tmp_path.joinpath("of_batches.py").write_text("def loss(outputs, targets): return outputs.mean() + len(outputs)\n")
+    task = task_of("regression", metric="loss", loss="of_batches:loss", folder=tmp_path)
+    level = torch.randn(400, 1, generator=DRAW).repeat_interleave(4, 0)
+    task.settle(level[:8], level[:8])
+    assert not task.of_samples
+    tally = Tally(task, 4, len(level))
+    tally.add(level, level, len(level))
+    (low, high), how = _interval(tally, tally.evaluation(), [])
+    assert how == "normal, by batches"
+    assert (high - low) / 2 == pytest.approx(1.96 * float(level[::4].std()) / 20, rel=1e-3)
+    few = Tally(task, 4, 8)
+    few.add(level[:8], level[:8], 8)
+    interval, how = _interval(few, few.evaluation(), [])
+    assert interval is None
+    assert how == "no interval: this loss is one of batches, and there are 2"
 
 
 def test_outputs_that_a_loss_compares_with_no_target_stand_for_none(tmp_path):

@@ -88,7 +88,8 @@ def test_classes_are_the_same_in_all_splits_though_one_has_fewer(tmp_path):
     assert parts.train.targets().tolist() == [0, 1]
     assert parts.val.targets().tolist() == [1, 2]
     assert parts.test.targets().tolist() == [0, 1, 2]
-    assert parts.notes == ("no training sample of what validation asks for: cats",)
+    asking = ("validation", "the test split")
+    assert parts.notes == tuple(f"no training sample of what {name} asks for: cats" for name in asking)
 
 
 def test_what_is_too_large_for_memory_stays_in_its_files(pets, monkeypatch):

@@ -12,7 +12,7 @@ from tests.conftest import config_of
 from tunekit.training.balance import balanced
 from tunekit.training.building import build_task
 from tunekit.training.loop import Session
-from tunekit.training.losses import LOSSES, focal
+from tunekit.training.losses import LOSSES, focal, focal_of_decisions
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import UserError
 
@@ -77,6 +77,58 @@ def test_focal_by_hand():
     assert value(task_of(loss="focal", alpha=[0.25, 3]), logits, [1]) == pytest.approx(3 * 0.8**2 * -math.log(0.2))
     assert value(task_of(loss="focal", gamma=1.5), torch.zeros(4, 10), [0, 1, 2, 3]) == pytest.approx(
         0.9**1.5 * math.log(10)
+    )
+
+
+SHAPES = ((6, 3), (6, 3, 5), (6, 3, 4, 5))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("args", [{}, {"gamma": 0.5}, {"alpha": [0.25, 3.0, 1.0]}])
+def test_focal_of_shares_is_the_mean_by_shares_of_that_of_classes(shape, args):
+    """So of whole shares it is that of classes, and without gamma cross-entropy."""
+    draw = torch.Generator().manual_seed(0)
+    outputs, shares = torch.randn(shape, generator=draw), torch.softmax(torch.randn(shape, generator=draw), 1)
+    task = task_of(loss="focal", **args)
+    each = [
+        focal(outputs, torch.full((shape[0], *shape[2:]), k), reduction="none", **args) * shares[:, k] for k in range(3)
+    ]
+    assert value(task, outputs, shares) == pytest.approx(float(sum(each).mean()), rel=1e-5)
+    torch.testing.assert_close(task.sample_losses(outputs, shares).mean(), task.loss(outputs, shares))
+    known = shares.argmax(1)
+    whole = F.one_hot(known, 3).movedim(-1, 1).float()
+    assert value(task, outputs, whole) == pytest.approx(value(task, outputs, known), rel=1e-5)
+    plain = value(task_of(loss="focal", gamma=0), outputs, shares)
+    assert plain == pytest.approx(value(task_of(), outputs, shares), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("loss", ["nll", "multi_margin"])
+def test_losses_of_one_class_refuse_shares_in_one_line(shape, loss):
+    shares = torch.full(shape, 1 / 3)
+    with pytest.raises(
+        UserError, match=r"^loss: takes the number of one class a sample.*cross_entropy and focal take shares"
+    ):
+        task_of(loss=loss).loss(torch.zeros(shape), shares)
+
+
+@pytest.mark.parametrize("loss", ["auto", "focal"])
+def test_shares_along_the_last_dimension_are_told(loss):
+    shares = torch.softmax(torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(0)), 2)
+    with pytest.raises(UserError, match=r"these \[6, 5, 3\] sum to one along the last dimension"):
+        task_of(loss=loss).settle(torch.zeros(6, 5, 3), shares)
+    task_of(loss=loss).settle(torch.zeros(6, 3, 5), shares.movedim(2, 1))
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (6, 3, 5), (6, 3, 4, 5)])
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_focal_of_soft_decisions_takes_each_by_itself(kind, shape):
+    draw = torch.Generator().manual_seed(0)
+    outputs, soft = torch.randn(shape, generator=draw), torch.rand(shape, generator=draw)
+    whole = value(task_of(kind, "focal"), outputs, soft)
+    assert whole == pytest.approx(value(task_of(kind, "focal"), outputs.flatten(), soft.flatten()), rel=1e-5)
+    assert value(task_of(kind, "focal", gamma=0), outputs, soft) == pytest.approx(
+        float(F.binary_cross_entropy_with_logits(outputs, soft)), rel=1e-5
     )
 
 
@@ -188,10 +240,11 @@ def test_no_loss_is_left_out():
 
 @pytest.mark.parametrize("gamma", [0.1, 0.5, 1.0, 2.0])
 def test_focal_of_what_is_surely_right_has_no_slope_and_no_nan(gamma):
-    outputs = torch.tensor([[200.0, -200.0], [1.0, 0.0]], requires_grad=True)
-    focal(outputs, torch.tensor([0, 1]), gamma=gamma).backward()
-    assert torch.isfinite(outputs.grad).all()
-    assert outputs.grad[0].abs().max() == 0 < outputs.grad[1].abs().max()
+    for targets in (torch.tensor([0, 1]), torch.eye(2)):
+        outputs = torch.tensor([[200.0, -200.0], [1.0, 0.0]], requires_grad=True)
+        focal(outputs, targets, gamma=gamma).backward()
+        assert torch.isfinite(outputs.grad).all()
+        assert outputs.grad[0].abs().max() == 0 < outputs.grad[1].abs().max()
     decisions = torch.tensor([[200.0], [0.5]], requires_grad=True)
-    focal(decisions, torch.tensor([[1.0], [0.0]]), gamma=gamma).backward()
+    focal_of_decisions(decisions, torch.tensor([[1.0], [0.0]]), gamma=gamma).backward()
     assert torch.isfinite(decisions.grad).all()

@@ -77,9 +77,12 @@ def train(
         screen.close()
     if as_json:
         print_json({**model.as_dict(), "figures": [str(path) for path in figures]})
-        return
-    drawn = ", ".join(f"{shown}/{path.relative_to(run_dir.path)}" for path in figures)
-    say(*told(model, as_path(shown)), *([f"figures: {drawn}"] if drawn else []))
+    else:
+        drawn = ", ".join(f"{shown}/{path.relative_to(run_dir.path)}" for path in figures)
+        say(*told(model, as_path(shown)), *([f"figures: {drawn}"] if drawn else []))
+    for fault in model.faults:
+        say(f"error: {fault}; the model is trained and kept", err=True)
+    raise typer.Exit(2 if model.faults else 0)
 
 
 @command(AROUND_PANEL, "running")

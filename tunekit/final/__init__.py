@@ -26,7 +26,7 @@ from tunekit.pipeline import Options, facts_of, owned, tuned_recipe
 from tunekit.rundir import RunDir, disk_error, write_atomically
 from tunekit.steps import Context, step_names, steps
 from tunekit.supervisor import Supervisor
-from tunekit.vocabulary import Emit, Measurement, Noted, UserError
+from tunekit.vocabulary import Emit, Measurement, Noted, StorageError, UserError
 
 if TYPE_CHECKING:
     from tunekit.recipe import Recipe
@@ -53,9 +53,9 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
         if recipe.train.with_validation:
             best = on_validation_too(supervisor, context, best)
         run.note(final=best.entry.config.folder)
-        on, scored = _scored(supervisor, run, best, recipe.train.test_time)
+        model = _written(supervisor, run, best, recipe)  # what is trained is kept, whatever scoring comes to
+        on, scored, faults = _scored(supervisor, run, best, recipe.train.test_time)
         looks = _looked(run, best) if on == "test" else Looks()  # counted before anything can come between
-        model = _written(supervisor, run, best, recipe)
         final = FinalModel(
             origin=best.origin,
             metric=context.metric,
@@ -68,6 +68,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
             on=on,
             scored=scored,
             looks=looks,
+            faults=faults,
             test_time=recipe.train.test_time,
         )
         _write_json(run.path / FINAL / SCORED, scored.to_json())
@@ -77,18 +78,26 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
 
 def _scored(
     supervisor: Supervisor, run: RunDir, best: Candidate, test_time: str
-) -> tuple[Literal["test", "val"], SplitScored]:
-    """The model on the test split; where there is none, on validation, unless it was trained on that."""
+) -> tuple[Literal["test", "val"], SplitScored, tuple[str, ...]]:
+    """The model on the test split; where there is none, or it fails, on validation, unless it was trained on that. And
+    what failed."""
     asked: list[Literal["test", "val"]] = ["test"]
     if not best.entry.config.data.with_validation:
         asked.append("val")
-    scored = SplitScored(0)
+    faults: list[str] = []
     for name in asked:
         args = SplitArgs(name, test_time).to_json()
-        scored = SplitScored.from_json(_asked(supervisor, run, best, "split", args))
+        try:
+            scored = SplitScored.from_json(_asked(supervisor, run, best, "split", args))
+        except StorageError:
+            raise
+        except UserError as error:
+            split = "test" if name == "test" else "validation"
+            faults.append(f"the {split} split could not be scored: {error}")
+            continue
         if scored.samples:
-            return name, scored
-    return "val", scored
+            return name, scored, tuple(faults)
+    return "val", SplitScored(0), tuple(faults)
 
 
 def _asked(supervisor: Supervisor, run: RunDir, best: Candidate, probe: str, args: Values) -> Values:

@@ -25,7 +25,7 @@ class Looks(JsonData):
 @dataclass(frozen=True)
 class FinalModel:
     """`model`: the safetensors file, None where its inputs are no tensors; `scored`: on the test split or, where there
-    is none, on validation."""
+    is none, on validation; `faults`: which split could not be scored, and why."""
 
     origin: Origin
     metric: str
@@ -39,12 +39,14 @@ class FinalModel:
     scored: SplitScored
     looks: Looks
     test_time: str = "single"
+    faults: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it and final/result.json holds it."""
         scored = self.scored
         own: dict[str, Any] = {"from": self.origin, "metric": self.metric, "value": self.value, "epoch": self.epoch}
         own |= {"epochs": self.epochs, "weights": self.weights, "model": self.model, "notes": list(self.told)}
+        own["faults"] = list(self.faults)
         own["test"] = self._test() if self.on == "test" else None
         own["scored_on"] = {"test": "test", "val": "validation"}[self.on] if scored.samples else None
         if scored.confusion:
@@ -72,8 +74,8 @@ def _without_picture(mistake: Values) -> dict[str, Any]:
 def summary(final: FinalModel) -> str:
     """The final model in one sentence."""
     value = "" if final.value is None else f"{final.metric} {_number(final.value, final.scored.share)} "
-    test = f"; test split: {_text(final.scored)}" if final.on == "test" else "; no test split"
-    return f"{value}at epoch {final.epoch:g} of {final.epochs:g}, from {final.origin}{test}"
+    test = [f"test split: {_text(final.scored)}"] if final.on == "test" else final.faults or ["no test split"]
+    return "; ".join([f"{value}at epoch {final.epoch:g} of {final.epochs:g}, from {final.origin}", *test])
 
 
 def told(final: FinalModel, shown: str) -> list[str]:
@@ -95,7 +97,8 @@ def found(final: FinalModel) -> list[str]:
         lines.append(f"test split: {text}")
         lines += [f"note: {line}" for line in _told_of_looks(final.looks)]
     else:
-        lines.append("the data have no test split: nothing is scored that had no part in the choice")
+        none = "the data have no test split: nothing is scored that had no part in the choice"
+        lines += final.faults or [none]
         if final.scored.samples:
             lines.append(f"validation, by which it was chosen: {text}")
     return lines
@@ -117,6 +120,8 @@ def _text(scored: SplitScored) -> str:
     if scored.interval is not None:
         low, high = (_number(one, scored.share) for one in scored.interval)
         value += f", between {low} and {high} ({scored.how})"
+    elif scored.how:
+        value += f" ({scored.how})"
     wrong = "" if scored.errors is None else f"{scored.errors:,} of {scored.answers:,} wrong, "
     return f"{wrong}{value}, over {scored.samples:,} samples"
 

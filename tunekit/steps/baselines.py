@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tunekit.configuration import Values
 from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
 from tunekit.steps.context import Context
-from tunekit.steps.estimate import Estimate, counting_error, cross_fitted
-from tunekit.steps.noise import ERRORS
+from tunekit.steps.estimate import Estimate, counting_error, cross_fitted, halves_of
+from tunekit.steps.noise import ERRORS, share_loss
 from tunekit.steps.regime import comes_trained
 from tunekit.vocabulary import Code, Finding, Measurement, Record, Severity
 
@@ -149,6 +149,15 @@ def rows(context: Context[Any], baselines: Baselines) -> list[Values]:
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def kept_halves(context: Context[Any], records: Sequence[Record], column: str) -> list[Halves] | None:
+    """A validation column of each training over halves. None where it was not kept, or is a loss of another function
+    than the one that these baselines have."""
+    if column == "val_loss" and not share_loss(context.facts, context.config(), *(r.request.config for r in records)):
+        return None
+    kept = [halves for record in records if (halves := halves_of(record, column)) is not None]
+    return kept if len(kept) == len(records) else None
 
 
 def over_chance(context: Context[Any], chance: ChanceMeasured, chosen: Chosen) -> Gain:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tunekit.vocabulary import Record, Training
+from tunekit.configuration import TrainingConfig
+from tunekit.vocabulary import Facts, Record, Training
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ class Difference:
     mean: float
     error: float
     pairs: int
+    of: str = "loss"
 
     @property
     def clear(self) -> bool:
@@ -40,6 +42,43 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     if finite.size < 2:
         return Difference(math.nan, math.inf, 0)
     return Difference(float(finite.mean()), float(finite.std(ddof=1) / math.sqrt(finite.size)), int(finite.size))
+
+
+def share_loss(facts: Facts, first: TrainingConfig, *others: TrainingConfig) -> bool:
+    """Whether the losses of these trainings are values of one function. Else they say nothing of each other: a smoothed
+    loss, a weighted one, or a focal one of another gamma is on a scale of its own."""
+    return all(
+        other.loss == first.loss and (other.batch_size == first.batch_size or not facts.loss_of_batches)
+        for other in others
+    )
+
+
+def compare(facts: Facts, records: tuple[Record, Record], places: tuple[int, int]) -> Difference:
+    """Paired differences of two trainings on the same validation samples, each at one of its validations; below zero
+    where the first is better. By their losses or, where these are two functions, by what samples give to the metric."""
+    first, second = records
+    if share_loss(facts, first.request.config, second.request.config):
+        return paired(*(sample_losses(record, place) for record, place in zip(records, places, strict=True)))
+    if not (len(first.val_scores) and len(second.val_scores)):
+        return paired((), ())
+    difference = paired(*(record.val_scores[place] for record, place in zip(records, places, strict=True)))
+    return replace(difference, mean=-difference.mean if facts.maximize else difference.mean, of=facts.metric)
+
+
+def ranked(facts: Facts, reached: Sequence[tuple[float, float | None, Record]]) -> list[Record]:
+    """Trainings by the metric they reached, the best first; equal ones by the loss they had, where it is one function.
+    `reached`: metric, loss and training."""
+    kinds: list[TrainingConfig] = []
+
+    def kind(config: TrainingConfig) -> int:
+        known = next((place for place, other in enumerate(kinds) if share_loss(facts, other, config)), len(kinds))
+        if known == len(kinds):
+            kinds.append(config)
+        return known
+
+    sign = -1.0 if facts.maximize else 1.0
+    keys = [(sign * value, kind(record.request.config), loss or 0.0) for value, loss, record in reached]
+    return [reached[place][2] for place in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
 def tail(values: Sequence[float]) -> npt.NDArray[np.float64]:

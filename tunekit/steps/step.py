@@ -16,6 +16,7 @@ from tunekit.space import Space
 from tunekit.telling import spelled
 from tunekit.vocabulary import (
     Code,
+    Facts,
     Finding,
     Format,
     Measurement,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
+    from tunekit.recipe import Recipe
     from tunekit.steps.context import Context
 
 LONGEST = 120  # characters of searched values in a study's name
@@ -139,6 +141,7 @@ class Step(Generic[S, H]):
     - `importance_data` gives the values of the parameters with what they reached, for which it is told what matters;
     - `order`: the step's trainings by how much their weights are wanted, the best first;
     - `takes`: how many trainings of the steps before it go on in this one, and so keep their weights;
+    - `check`: asked before any step is carried out. Errors: UserError where the recipe asks for what cannot be;
     - `decides`: its hand-off is a Winner, the run's outcome, and makes best.yaml; gives the epochs of a final training;
     - `codes` is a function, so that `tunekit --help` need not import what says them.
     """
@@ -164,6 +167,7 @@ class Step(Generic[S, H]):
     reads_logs: bool = False  # it takes the log of any tool besides runs
     importance_data: Callable[[Context[S], Sequence[Record]], list[tuple[Values, float]]] | None = None
     decides: Callable[[Context[S]], int] | None = None
+    check: Callable[[Recipe, Facts], None] = lambda _recipe, _facts: None
 
     def read_handoff(self, result: StepResult) -> H | None:
         """What a result of this step hands on, or None. Errors: ValueError where it is of another shape."""

@@ -14,8 +14,9 @@ from tunekit.configuration import MetricSpec, TrainingConfig, Values
 from tunekit.recipe import construct, resolve
 from tunekit.recipe.text import nearest
 from tunekit.training.balance import balanced
+from tunekit.training.data import LoaderSplit, Split, Splits
 from tunekit.training.foreign import foreign_metric, is_foreign
-from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, with_tensors
+from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, focal_of_decisions, with_tensors
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric
 from tunekit.training.outputs import main_tensor
 from tunekit.training.tasks import KINDS, Task, named
@@ -47,11 +48,11 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
         _check_alpha(loss, args, name)
         if not config.regularize:
             args.pop("label_smoothing", None)
-        function = LOSSES[loss]
-        check_loss(function, loss, args)
+        decisions = loss == "focal" and name in DECISIONS
+        function = focal_of_decisions if decisions else LOSSES[loss]
+        check_loss(LOSSES[loss], loss, args)
         unreduced = {**args, "reduction": "none"}
         task = Task(name, lambda o, t: function(o, t, **args), metric, lambda o, t: function(o, t, **unreduced))
-        decisions = loss == "focal" and name in DECISIONS
         task.of_classes, task.weighted = loss in OF_CLASSES and not decisions, bool(args.keys() & set(WEIGHTS))
         task.class_weights = _class_weights(loss, args, decisions)
         task.notes = tuple(told)
@@ -70,6 +71,19 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
     task.notes = tuple(told)
     task.own_loss, task.asks_metric = True, config.metric.target != "auto"
     return task
+
+
+def outputs_needed(task: Task, whole: Splits, train: Split | LoaderSplit) -> int | None:
+    """How many outputs a model needs for the classes of all splits, not those of training alone; None where targets do
+    not tell. `train`: what is trained on, of the `whole`."""
+    known = whole.known_targets()
+    if "training" not in known and not isinstance(train, LoaderSplit):
+        known["training"] = train.targets()
+    sizes = [size for targets in known.values() if (size := task.output_size(targets)) is not None]
+    unread = len(known) < 2 + (whole.test is not None)
+    if unread and sizes and whole.classes is not None and task.kind == "classification":
+        sizes.append(len(whole.classes))
+    return max(sizes, default=None)
 
 
 def _check_alpha(loss: str, args: Values, kind: str) -> None:
@@ -133,4 +147,6 @@ def _own_metric(target: str, maximize: bool, args: Values, folder: Path) -> Metr
             raise UserError(f"metric: {target} must return one real number, not {named(value)}")
         return number.reshape(())
 
-    return Metric(target.rpartition(":")[2], maximize, whole=whole, own=True)
+    name = target.rpartition(":")[2]
+    # The loss has the columns of that name.
+    return Metric("own_loss" if name == METRICS["loss"].name else name, maximize, whole=whole, own=True)

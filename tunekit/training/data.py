@@ -316,3 +316,13 @@ class Splits:
     @property
     def shareable(self) -> bool:
         return not isinstance(self.train, LoaderSplit)
+
+    def known_targets(self) -> dict[str, Any]:
+        """The targets of each split, where no sample need be read for them."""
+        parts = {"training": self.train, "validation": self.val, "test": self.test}
+        return {
+            name: part.targets()
+            for name, part in parts.items()
+            if isinstance(part, TensorSplit | BatchesSplit)
+            or (isinstance(part, DatasetSplit) and hasattr(part.dataset, "known_targets"))
+        }

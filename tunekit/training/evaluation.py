@@ -30,8 +30,9 @@ EMPTY: Numbers = np.empty(0, np.float32)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The model over a split: mean loss, metric (NaN where the metric is the loss), and by sample the loss and what it
-    gives to a metric that is a mean over samples, [n] or empty; the metric over halves, [2 * SPLITS] or empty."""
+    """The model over a split: mean loss, metric (NaN where the metric is the loss), and by sample what it gives to the
+    loss, whose mean that is, and to a metric that is a mean over samples, [n] or empty; the metric over halves,
+    [2 * SPLITS] or empty."""
 
     loss: float
     score: float
@@ -44,13 +45,16 @@ class Evaluation:
 class Tally:
     """An evaluation in the making. `batch_size`: the recipe's, over which a loss is taken, so that one that depends on
     the batch means the same in training and validation. `size`: samples of the split, without which a metric that is
-    fed batch by batch has no halves."""
+    fed batch by batch has no halves. `losses`: of batches of `counts` samples; `sample_losses`: of each
+    sample by itself."""
 
     task: Task
     batch_size: int
     size: int | None = None
     losses: list[Tensor] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
     sample_losses: list[Tensor] = field(default_factory=list)
+    of_batches: bool = False  # some losses are of batches alone
     shares: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     kept: list[tuple[Outputs, Any, int]] = field(default_factory=list)
     running: Running | None = None
@@ -59,20 +63,18 @@ class Tally:
         """A batch of `count` samples."""
         task = self.task
         apart = by_rows(outputs, count) and by_rows(targets, count)
-        if apart:
-            starts = range(0, count, self.batch_size)
-            parts = [slice(start, min(start + self.batch_size, count)) for start in starts]
-            for part in parts:
-                loss = task.loss(rows(outputs, part), rows(targets, part))
-                self.losses.append(loss * (part.stop - part.start))
-                if not task.of_samples:
-                    self.sample_losses.append(loss.float().expand(part.stop - part.start))
-            if task.of_samples:
-                self.sample_losses.append(task.sample_losses(outputs, targets).float())
-        else:
-            loss = task.loss(outputs, targets)
-            self.losses.append(loss * count)
-            self.sample_losses.append(loss.float().expand(count))
+        by_sample = task.sample_losses(outputs, targets).float() if apart and task.of_samples else None
+        step = self.batch_size if apart else count
+        for start in range(0, count, step):
+            part = slice(start, min(start + step, count))
+            loss = task.loss(rows(outputs, part), rows(targets, part)) if apart else task.loss(outputs, targets)
+            self.counts.append(part.stop - start)
+            self.losses.append(loss)
+            if by_sample is None:
+                self.sample_losses.append(loss.float().expand(part.stop - start))
+        if by_sample is not None:
+            self.sample_losses.append(by_sample)
+        self.of_batches = self.of_batches or by_sample is None
         if task.streamed is not None:
             self.running = self.running or Running(task.streamed, self.size)
             self.running.add(*task.read(outputs, targets), count, apart)
@@ -85,9 +87,10 @@ class Tally:
 
     def evaluation(self) -> Evaluation:
         """What was gathered."""
-        samples = torch.cat(self.sample_losses)
-        loss = float(torch.stack(self.losses).sum()) / len(samples)
-        gathered = _numbers(samples)
+        samples, losses = torch.cat(self.sample_losses), torch.stack(self.losses)
+        counts = torch.tensor(self.counts, device=losses.device)
+        loss = float((losses * counts).sum()) / len(samples)
+        gathered = _numbers(_given(samples, losses, counts))
         if self.running is not None:
             value, over_halves = self.running.values()
             return Evaluation(loss, value, gathered, halves=over_halves)
@@ -136,6 +139,21 @@ class Tally:
                 except Exception:  # of a half that the person's metric does not take: one class alone, for example
                     continue
         return score, losses, EMPTY, found
+
+
+def _given(samples: Tensor, losses: Tensor, counts: Tensor) -> Tensor:
+    """What samples [n] give to the losses of their batches, [b] of `counts` samples, which are then their means. By
+    themselves they do not add up to them where classes are weighed, where targets that are left out make some samples
+    shorter, and in a sum. A sample without a loss is NaN."""
+    batch = torch.repeat_interleave(counts)
+    known = ~samples.isnan()
+    sums, sizes = torch.zeros(2, len(counts), device=samples.device).unbind()
+    sums.index_add_(0, batch, samples.nan_to_num(0.0, math.inf, -math.inf))
+    means = (sums / sizes.index_add_(0, batch, known.float()))[batch]
+    wanted = losses.float()[batch]
+    factor = wanted / means
+    scaled = torch.where(factor.isfinite() & (factor > 0), samples * factor, samples + (wanted - means))
+    return torch.where(torch.isclose(means, wanted, rtol=1e-5), samples, scaled)
 
 
 def _numbers(values: Tensor) -> Numbers:

@@ -19,8 +19,8 @@ from tunekit.recipe.schedules import build_schedule
 from tunekit.telling import CALLING, raised
 from tunekit.training.augmentations import Chain, build_augmentation, training_loss
 from tunekit.training.batches import Batches
-from tunekit.training.building import build_task
-from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Split, TensorSplit
+from tunekit.training.building import build_task, outputs_needed
+from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Split, Splits, TensorSplit
 from tunekit.training.device import threads
 from tunekit.training.evaluation import Evaluation, Tally, largest_output, room
 from tunekit.training.indices import checked_indices
@@ -79,16 +79,23 @@ class Session:
         self._persons = config.runs_persons_code
         self._at_once: int | None = None  # samples that validation takes at once, when it is known
 
+    @property
+    def _all_splits(self) -> Splits:
+        """The whole splits, also where a few samples are trained on."""
+        return self.bench.splits(replace(self.config, data=replace(self.config.data, subset=None, blank=False)))
+
     def _all_targets(self) -> object:
-        """Those of the whole training split, also where a few samples are trained on; None where they are not known."""
-        whole = replace(self.config, data=replace(self.config.data, subset=None, blank=False))
-        train = self.bench.splits(whole).train
+        """Those of the whole training split; None where they are not known."""
+        train = self._all_splits.train
         return None if isinstance(train, LoaderSplit) else train.targets()
 
+    @cached_property
+    def outputs(self) -> int | None:
+        """How many outputs a built-in model needs; None where that is not known."""
+        return outputs_needed(self.task, self._all_splits, self.splits.train)
+
     def _built_model(self) -> nn.Module:
-        train = self.splits.train
-        targets = self.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
-        model = self.bench.model(self.config, self.batches.first(2), self.task.output_size(targets))
+        model = self.bench.model(self.config, self.batches.first(2), self.outputs)
         self.notes = load_weights(model, self.config.model.weights, self.bench.folder)
         model = model.to(self.device)
         if has_convolutions(model):

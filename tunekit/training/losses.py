@@ -27,21 +27,33 @@ SHAPED = (*WEIGHTS, "alpha")
 def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str = "mean", alpha: Any = None) -> Tensor:
     """Focal loss alpha * (1 - p)^gamma * -ln p, p being the probability of what is right (Lin et al., ICCV 2017).
 
-    Of logits [B, C, ...] and classes [B, ...], alpha being a weight for each class; or of logits and decisions 0 or 1
-    of one shape, alpha being the weight of 1 and 1 - alpha that of 0. The mean is plain: over all, not over weights.
+    Of logits [B, C, ...] and classes [B, ...], or shares of classes [B, C, ...], of whose losses it is the mean by
+    shares. `alpha`: a weight for each class. The mean is plain: over all, not over weights.
     """
-    if outputs.shape == targets.shape and targets.is_floating_point():
-        cross = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
-        chance = torch.sigmoid(outputs)
-        wrong = chance * (1 - targets) + (1 - chance) * targets
-        weights = 1.0 if alpha is None else alpha * targets + (1 - alpha) * (1 - targets)
-        losses = weights * _above_zero(wrong) ** gamma * cross
-    else:
-        cross = F.cross_entropy(outputs, targets, reduction="none")
-        losses = _above_zero(1 - torch.exp(-cross)) ** gamma * cross
-        if alpha is not None:
-            weights = of_each_class("alpha", alpha, outputs)
-            losses = losses * weights[targets.clamp_min(0)]
+    weights = None if alpha is None else of_each_class("alpha", alpha, outputs)
+    if targets.is_floating_point():
+        sure = torch.log_softmax(outputs, 1)
+        each = _above_zero(-torch.expm1(sure)) ** gamma * -sure
+        if weights is not None:
+            each = each * weights.view(-1, *[1] * (outputs.dim() - 2))
+        return _reduced((targets * each).sum(1), reduction)
+    cross = F.cross_entropy(outputs, targets, reduction="none")
+    losses = _above_zero(1 - torch.exp(-cross)) ** gamma * cross
+    return _reduced(losses if weights is None else losses * weights[targets.clamp_min(0)], reduction)
+
+
+def focal_of_decisions(
+    outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str = "mean", alpha: Any = None
+) -> Tensor:
+    """The same of logits and decisions 0 or 1 of one shape, `alpha` being the weight of 1 and 1 - alpha that of 0."""
+    cross = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
+    chance = torch.sigmoid(outputs)
+    wrong = chance * (1 - targets) + (1 - chance) * targets
+    weights = 1.0 if alpha is None else alpha * targets + (1 - alpha) * (1 - targets)
+    return _reduced(weights * _above_zero(wrong) ** gamma * cross, reduction)
+
+
+def _reduced(losses: Tensor, reduction: str) -> Tensor:
     return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
 
 
@@ -67,11 +79,16 @@ def with_tensors(args: Values, dtype: torch.dtype | None = None, device: torch.d
     return {k: torch.tensor(v, dtype=dtype, device=device) if k in WEIGHTS else v for k, v in args.items()}
 
 
-def _of_classes(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Lets a recipe write a list where torch wants a tensor of class weights."""
+def _of_classes(function: Callable[..., Tensor], shares: bool = False) -> Callable[..., Tensor]:
+    """Lets a recipe write a list where torch wants a tensor of class weights. `shares`: it takes shares of classes."""
 
     @wraps(function)
     def loss(outputs: Tensor, targets: Tensor, reduction: str = "mean", weight: Any = None, **args: Any) -> Tensor:
+        if targets.is_floating_point() and not shares:
+            raise UserError(
+                f"loss: takes the number of one class a sample, and the targets are shares {list(targets.shape)}; "
+                "cross_entropy and focal take shares of classes"
+            )
         weights = None if weight is None else of_each_class("weight", weight, outputs)
         return function(outputs, targets, reduction=reduction, weight=weights, **args)
 
@@ -102,7 +119,7 @@ def bce(
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross_entropy": _of_classes(F.cross_entropy),
+    "cross_entropy": _of_classes(F.cross_entropy, shares=True),
     "bce": bce,
     "mse": F.mse_loss,
     "l1": F.l1_loss,
@@ -165,6 +182,24 @@ class Own:
             with torch.inference_mode(False):  # a tensor that is moved for a validation is trained with as well
                 self.function.to(given.device)
         return call(self.function, self.key, self.target, outputs, targets, **self.args)
+
+
+def are_shares(targets: Any) -> bool:
+    """Whether targets [B, C, ...] are shares of classes, which sum to one."""
+    if targets.dim() < 2 or targets.shape[1] < 2 or not bool((targets >= 0).all()):
+        return False
+    return float((targets.double().sum(1) - 1).abs().max()) < 1e-3
+
+
+def check_shares(outputs: Tensor, targets: Any) -> None:
+    """Errors: UserError where the classes of shares stand last, and a loss of classes takes them second."""
+    if not isinstance(targets, Tensor) or not targets.is_floating_point() or targets.shape != outputs.shape:
+        return
+    if targets.dim() > 2 and not are_shares(targets) and are_shares(targets.movedim(-1, 1)):
+        raise UserError(
+            f"loss: shares of classes and outputs are taken as [N, C, ...], and these {list(targets.shape)} sum to one "
+            "along the last dimension: exchange the dimensions of both"
+        )
 
 
 def comparable(outputs: Tensor, targets: Any, of_classes: bool, in_shape: bool) -> tuple[Tensor, Any]:

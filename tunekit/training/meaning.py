@@ -54,6 +54,21 @@ def judges_each(loss: Callable[[Any, Any], Tensor], outputs: Any, targets: Any) 
 
 
 @torch.no_grad()
+def follows_batch_size(loss: Loss, outputs: Any, targets: Any) -> bool:
+    """Whether a loss is another one where every sample stands in the batch twice, as a sum is, and what holds each
+    sample against all others."""
+    size = len(any_tensor(outputs))
+    if not by_rows(outputs, size) or not by_rows(targets, size):
+        return False
+    try:
+        once, again = (float(loss(outputs, targets)) for _ in range(2))
+        twice = float(loss(joined([outputs, outputs]), joined([targets, targets])))
+    except Exception:  # of samples that it does not take twice
+        return False
+    return once == again and not math.isclose(once, twice, rel_tol=1e-3, abs_tol=1e-6)
+
+
+@torch.no_grad()
 def looks_at_targets(loss: Callable[[Any, Any], Tensor], main: Tensor, targets: Any) -> bool:
     """Whether a loss of outputs that are numbers at random is another one where targets change their places."""
     if not isinstance(targets, Tensor) or not targets.dim() or bool((targets == targets[:1]).all()):

@@ -11,9 +11,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tunekit.training.data import LoaderSplit
+from tunekit.training.normalisations import BatchNorm, averaging
 from tunekit.training.order import epoch_order
 from tunekit.training.seeds import seed_step
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tunekit.training.loop import Session
 
 STATISTICS = 16  # training batches over which BatchNorm's running statistics are taken anew for these weights
-BATCH_NORM = nn.modules.batchnorm._BatchNorm
 
 
 def goes_backward(model: nn.Module) -> AbstractContextManager[None]:
@@ -52,7 +52,7 @@ def evaluation_weights(session: Session) -> Iterator[None]:
         yield
         return
     training = session.model.training
-    norms = _norms(session.model.train())
+    norms = averaging(session.model.train())
     with torch.no_grad():
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         buffers = [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
@@ -71,13 +71,7 @@ def evaluation_weights(session: Session) -> Iterator[None]:
                 tensor.copy_(value)
 
 
-def _norms(model: nn.Module) -> list[BATCH_NORM]:
-    """Of a model in training mode those whose statistics follow from batches: frozen layers keep theirs."""
-    found = [module for module in model.modules() if isinstance(module, BATCH_NORM)]
-    return [norm for norm in found if norm.track_running_stats and norm.momentum != 0 and norm.training]
-
-
-def _take_statistics(session: Session, norms: Sequence[BATCH_NORM]) -> None:
+def _take_statistics(session: Session, norms: Sequence[BatchNorm]) -> None:
     """A plain average over batches as training sees them. What is drawn follows from (seed, number of the batch)."""
     train, config = session.splits.train, session.config
     assert not isinstance(train, LoaderSplit), "such are not asked"

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tunekit.training.normalisations import NORMALISATIONS
+
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 KIND = "kind"  # of a group: MATRICES or REST
@@ -87,6 +89,7 @@ def hidden_matrices(model: nn.Module, output: Sequence[str] = ()) -> list[nn.Par
     weights = [
         (name, parameter)
         for name, module in model.named_modules()
+        if not isinstance(module, NORMALISATIONS)
         for own, parameter in module.named_parameters(recurse=False)
         if "weight" in own and (parameter.dim() == 2 or isinstance(module, CONVOLUTIONS))
     ]

@@ -17,14 +17,8 @@ from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.recipe.optimizers import OPTIMIZERS, TORCH, Optimizer, is_built_in
 from tunekit.recipe.text import nearest
 from tunekit.telling import refused
+from tunekit.training.normalisations import normalising_parameters
 from tunekit.vocabulary import UserError
-
-NORMALISATIONS = (
-    nn.modules.batchnorm._NormBase,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.RMSNorm,
-)
 
 
 def build_optimizer(config: TrainingConfig, model: nn.Module, folder: Path) -> torch.optim.Optimizer:
@@ -85,12 +79,7 @@ def _check_matrices(target: str, trained: list[nn.Parameter]) -> None:
 
 def _decay_weights_alone(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
     """Biases and the parameters of normalisation layers into groups of their own, without decay."""
-    left = {
-        id(parameter)
-        for module in model.modules()
-        for parameter in module.parameters(recurse=False)
-        if parameter.dim() <= 1 or isinstance(module, NORMALISATIONS)
-    }
+    left = normalising_parameters(model) | {id(p) for p in model.parameters() if p.dim() <= 1}
     groups = []
     for group in optimizer.param_groups:
         for decays in (True, False):

@@ -14,6 +14,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.overrides import TorchFunctionMode
 
 from tunekit.configuration import Values
+from tunekit.training.normalisations import normalising_parameters
 
 DROPOUT_CALLS: dict[Callable[..., object], tuple[str, int]] = {
     F.dropout: ("p", 1),
@@ -32,19 +33,10 @@ DROPOUT_ATTRIBUTES = ("dropout", "drop_prob", "dropout_p", "attn_drop", "drop_pa
 """Float attributes by which recurrent, attention and stochastic-depth modules hold a dropout rate."""
 
 
-NORMALIZATIONS = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.RMSNorm,
-)
-
-
 def penalized_weights(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that L1 is on: those that train and have two dimensions or more (matrices, kernels, embeddings),
     which leaves out biases, and none of a normalisation layer's."""
-    left_out = {id(p) for module in model.modules() if isinstance(module, NORMALIZATIONS) for p in module.parameters()}
+    left_out = normalising_parameters(model)
     return [p for p in model.parameters() if p.requires_grad and p.dim() >= 2 and id(p) not in left_out]
 
 

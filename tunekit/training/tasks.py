@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tunekit.training.axes import Reading, any_label_will_do, counts_beyond, find_reading, left_out
-from tunekit.training.losses import comparable
+from tunekit.training.losses import are_shares, check_shares, comparable
 from tunekit.training.meaning import (
     averages_over_samples,
     judges_each,
@@ -164,6 +164,8 @@ class Task:
         main = any_tensor(outputs)
         wanted = self.targets(targets, main)
         metric = self.metric
+        if self.of_classes:
+            check_shares(main, wanted)
         if self.own_loss:
             self._shape_targets(outputs, targets)
             self.of_samples = judges_each(self.loss, outputs, targets)
@@ -180,7 +182,7 @@ class Task:
         single = self.kind == "classification" and (main.dim() < 2 or main.shape[1] == 1) and not _is_decision(wanted)
         fits = isinstance(wanted, Tensor) and wanted.shape == main.shape and not single
         if fits and self.kind == "classification" and self.own_loss:
-            fits = _are_shares(wanted) or (main.dim() == 2 and main.shape[1] == 1)
+            fits = are_shares(wanted) or (main.dim() == 2 and main.shape[1] == 1)
         if self.kind == "classification" and isinstance(wanted, Tensor) and not fits and not single:
             if not wanted.is_floating_point():
                 self.reading = find_reading(of_main, main, wanted)
@@ -350,13 +352,6 @@ def named(value: object) -> str:
 
 def _is_decision(targets: object) -> bool:
     return isinstance(targets, Tensor) and bool(((targets == 0) | (targets == 1)).all())
-
-
-def _are_shares(targets: Any) -> bool:
-    """Whether targets [B, C, ...] are shares of classes, which sum to one."""
-    if targets.dim() < 2 or targets.shape[1] < 2 or not bool((targets >= 0).all()):
-        return False
-    return float((targets.double().sum(1) - 1).abs().max()) < 1e-3
 
 
 def _in_shape_of(outputs: Tensor, targets: Tensor) -> Tensor:

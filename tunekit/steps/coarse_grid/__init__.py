@@ -10,6 +10,7 @@ from typing import Any
 from tunekit.charts import Cells, Figure, Line, Panel
 from tunekit.configuration import Values, short
 from tunekit.steps import baselines
+from tunekit.steps.coarse_grid.counting import check_measure
 from tunekit.steps.coarse_grid.findings import (
     CODES,
     NAME,
@@ -35,7 +36,7 @@ from tunekit.steps.coarse_grid.plan import (
     space,
 )
 from tunekit.steps.context import Context, described
-from tunekit.steps.estimate import Shortlist, halves_of, shortlist
+from tunekit.steps.estimate import Shortlist, shortlist
 from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.noise import diverged, finite, last_validation
 from tunekit.steps.step import Judgement, Step
@@ -78,7 +79,7 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
     findings += against_baselines(context, beside, chosen, cells)
     findings += beside_the_sweep(context, best)
     findings += undecided(context, undecided_axes, idle_decays(context, cells))
-    equal = within_noise(scored)
+    equal = within_noise(context, scored)
     more = f"; {len(equal)} more within noise." if equal else "."
     reached = f"{context.metric} {context.metric_text(value)}"
     handoff = BestCells(
@@ -106,9 +107,8 @@ def _chosen(context: Context[CoarseGrid], scored: Sequence[Record]) -> baselines
 
     tables = {}
     for column in (context.metric, "val_loss"):
-        halves = [halves_of(record, column) for record in scored]
-        whole = [one[-1] for one in halves if one is not None]
-        tables[column] = np.array(whole) if len(whole) == len(scored) else None
+        kept = baselines.kept_halves(context, scored, column)
+        tables[column] = None if kept is None else np.array([one[-1] for one in kept])
     best = scored[0]
     value, loss = (last_validation(best, column) for column in (context.metric, "val_loss"))
     return baselines.Chosen(tables[context.metric], tables["val_loss"], value if value is not None else 0.0, loss)
@@ -179,7 +179,7 @@ def _sortable(setting: Any) -> tuple[str, float, str]:
 
 
 def _table(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequence[Record]) -> list[Values]:
-    equal = within_noise(scored) if scored else []
+    equal = within_noise(context, scored) if scored else []
     rows: list[Values] = []
     for record in [*scored, *[cell for cell in cells if cell not in scored]]:
         if record.error:
@@ -245,4 +245,5 @@ STEP = Step(
     space=space,
     part=part,
     importance_data=importance_data,
+    check=check_measure,
 )

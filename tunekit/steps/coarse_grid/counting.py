@@ -11,6 +11,7 @@ from tunekit.recipe import Recipe
 from tunekit.steps.coarse_grid.decays import decay_ladder
 from tunekit.steps.coarse_grid.plan import CoarseGrid, moves_rate
 from tunekit.steps.context import Context
+from tunekit.vocabulary import Facts, UserError
 
 OPTIMIZER, ARGUMENTS = "optimizer.target", "optimizer.args"
 
@@ -53,6 +54,21 @@ def count_search(context: Context[CoarseGrid]) -> Search | None:
     decays = len(set(decay_ladder(context, settings.weight_decays, {}, recipe.optimizer.lr)))
     cells = combinations * shared * len(settings.lr_factors) * decays
     return Search(moving, sharing, combinations - own if moving else 0, cells, settings.sampler)
+
+
+def check_measure(recipe: Recipe, facts: Facts) -> None:
+    """Errors: UserError where the loss is to choose between trainings that have another loss each."""
+    if facts.metric != "loss":
+        return
+    for path in recipe.search:
+        if path.partition(".")[0] == "loss" or (path == "batch_size" and facts.loss_of_batches):
+            why = "this loss follows the batch size" if path == "batch_size" else "each value makes another loss"
+            known = "mae" if recipe.task == "regression" else "accuracy"
+            named = f"`metric: {known}`" if recipe.metric.target == "loss" else "`metric: max module:callable`"
+            raise UserError(
+                f"search.{path}: {why}, and the loss is what validation is judged by: their values cannot be "
+                f"compared; name a metric ({named}, say), or leave this axis out"
+            )
 
 
 def misfit(recipe: Recipe, values: Values) -> str:

@@ -15,7 +15,7 @@ from tunekit.steps.coarse_grid.plan import (
     CoarseGrid,
     cells_beside,
     clearly_better,
-    compare,
+    compared,
     inside,
     is_short,
     is_sweep,
@@ -25,7 +25,7 @@ from tunekit.steps.context import Context, described, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
 from tunekit.steps.metric_direction import METRIC_DIRECTION, contradiction
-from tunekit.steps.noise import ERRORS, Difference, diverged
+from tunekit.steps.noise import ERRORS, Difference, diverged, share_loss
 from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity
 
 NAME = "coarse-grid"
@@ -114,9 +114,9 @@ def is_pruned(record: Record) -> bool:
     return is_short(record) and not record.error and not diverged(record)
 
 
-def within_noise(scored: Sequence[Record]) -> list[Record]:
+def within_noise(context: Context[CoarseGrid], scored: Sequence[Record]) -> list[Record]:
     """Cells that are not clearly worse than the best on the same validation samples."""
-    return [record for record in scored[1:] if _is_tie(compare(scored[0], record))]
+    return [record for record in scored[1:] if _is_tie(compared(context, scored[0], record))]
 
 
 def _is_tie(difference: Difference) -> bool:
@@ -163,10 +163,10 @@ def findings_on_cells(context: Context[CoarseGrid], cells: Sequence[Record], sco
         message = f"{len(failed)} of {len(cells)} cells failed: {failed[0].error}"
         evidence = {"cells": [dict(r.params) for r in failed[:10]], "errors": [r.error for r in failed[:10]]}
         findings.append(CELLS_FAILED.finding(message, evidence))
-    equal = within_noise(scored) if scored else []
+    equal = within_noise(context, scored) if scored else []
     if equal:
-        difference = compare(scored[0], equal[0])
-        gap = f"{-difference.mean:.2g} +- {difference.error:.2g} of loss"
+        difference = compared(context, scored[0], equal[0])
+        gap = f"{0 - difference.mean:.2g} +- {difference.error:.2g} of {difference.of}"
         cells_are = "cell is" if len(equal) == 1 else "cells are"
         message = f"{len(equal)} {cells_are} within noise of the best; the nearest by {gap}"
         evidence = {
@@ -176,18 +176,18 @@ def findings_on_cells(context: Context[CoarseGrid], cells: Sequence[Record], sco
         }
         findings.append(WITHIN_NOISE.finding(message, evidence))
     if scored and context.settings.sampler == "grid":
-        findings += _edges(cells, scored[0])
+        findings += _edges(context, cells, scored[0])
     return findings
 
 
-def _edges(cells: Sequence[Record], best: Record) -> list[Finding]:
+def _edges(context: Context[CoarseGrid], cells: Sequence[Record], best: Record) -> list[Finding]:
     """The best at the edge of its rates or decays, clearly better than inside, with something sound beside it."""
     findings = []
     plane = cells_beside(best, cells)
     for axis in GROWTH:
         value, values = best.params[axis], sorted({record.params[axis] for record in plane})
         edge = len(values) > 1 and value in (values[0], values[-1]) and not (axis == "weight_decay" and value == 0)
-        if not edge or not clearly_better(best, plane, axis, values):
+        if not edge or not clearly_better(context, best, plane, axis, values):
             continue
         # Whether what lies beyond is unknown: a cell at the edge next to diverged ones is no edge.
         neighbour = inside(value, values)
@@ -206,7 +206,8 @@ def against_baselines(
 ) -> list[Finding]:
     """The best cell against guessing and against the model as it came; and a metric that is turned round, of which the
     rest follows."""
-    turned = contradiction(cells, context.metric, context.facts.maximize)
+    alike = [cell for cell in cells if share_loss(context.facts, cells[0].request.config, cell.request.config)]
+    turned = contradiction(alike, context.metric, context.facts.maximize)
     if turned is not None:
         words = "max" if context.facts.maximize else "min"
         message = (

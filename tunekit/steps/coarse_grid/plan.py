@@ -19,7 +19,7 @@ from tunekit.steps.context import Context, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep import SWEEP, pick_rate, plan_sweep, swept_values
 from tunekit.steps.lr_sweep.held_out import is_unmoved
-from tunekit.steps.noise import Difference, diverged, finite, last_validation, paired, sample_losses
+from tunekit.steps.noise import Difference, compare, diverged, finite, last_validation, ranked, share_loss
 from tunekit.steps.regime import is_fine_tuning, most_frozen_epochs, passes
 from tunekit.steps.step import Count, Epochs, NonNegative, Part, Positive, Settings
 from tunekit.vocabulary import Measurement, Record, Request, Suggestion, Training
@@ -139,8 +139,8 @@ def _fresh(context: Context[CoarseGrid], wanted: Iterable[Values], records: Sequ
         asked = {cell.identity for cell in rung}
         if asked - known:
             return [cell for cell in rung if cell.identity not in known]
-        ranked = _ranked(context, [record for record in records if record.request.identity in asked])
-        alive = [record.params for record in ranked[: max(least, math.ceil(len(rung) / 2))]]
+        best = _ranked(context, [record for record in records if record.request.identity in asked])
+        alive = [record.params for record in best[: max(least, math.ceil(len(rung) / 2))]]
     return []
 
 
@@ -282,7 +282,7 @@ def _growth(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Tra
         down = axis == "lr" and _goes_down(context, best, values, records)
         beyond = _beyond(best.params[axis], values, DOWNWARD if down else factor, axis) if len(values) > 1 else None
         more = rounds < (DOWN if down else context.settings.extend)
-        if beyond is not None and more and (down or clearly_better(best, plane, axis, values)):
+        if beyond is not None and more and (down or clearly_better(context, best, plane, axis, values)):
             return [
                 _cell(context, {**others, axis: beyond, other: value}, purpose=ROW, round_=rounds + 1)
                 for value in across
@@ -294,7 +294,8 @@ def _goes_down(context: Context[CoarseGrid], best: Record, values: Sequence[floa
     """Whether lower rates are to be tried in fine-tuning: the best is the lowest, and moves the model at all."""
     if not is_fine_tuning(context) or best.params["lr"] != values[0]:
         return False
-    return not is_unmoved(last_validation(best, "val_loss"), baselines.read(records).untouched)
+    known = share_loss(context.facts, context.config(), best.request.config)
+    return not (known and is_unmoved(last_validation(best, "val_loss"), baselines.read(records).untouched))
 
 
 def ended_at_edge(cells: Sequence[Record], best: Record) -> str:
@@ -328,20 +329,22 @@ def inside(value: float, values: Sequence[float]) -> float:
     return values[place - 1] if place else values[1]
 
 
-def clearly_better(best: Record, plane: Sequence[Record], axis: str, values: Sequence[float]) -> bool:
+def clearly_better(
+    context: Context[CoarseGrid], best: Record, plane: Sequence[Record], axis: str, values: Sequence[float]
+) -> bool:
     """Whether the best beats its neighbour inside the grid by more than noise; a diverged neighbour is beaten."""
     beside = {**best.params, axis: inside(best.params[axis], values)}
     neighbour = next((record for record in plane if same_values(record, beside)), None)
     if neighbour is None or neighbour.error or diverged(neighbour):
         return True
-    difference = compare(best, neighbour)
+    difference = compared(context, best, neighbour)
     return difference.clear and difference.mean < 0
 
 
-def compare(first: Record, second: Record) -> Difference:
-    """Paired differences of the losses of the same validation samples, at the last validation that both have."""
+def compared(context: Context[CoarseGrid], first: Record, second: Record) -> Difference:
+    """Paired differences of two cells, at the last validation that both have."""
     last = min(len(first.val_losses), len(second.val_losses)) - 1
-    return paired(sample_losses(first, last), sample_losses(second, last))
+    return compare(context.facts, (first, second), (last, last))
 
 
 def scored_cells(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Record]:
@@ -351,10 +354,8 @@ def scored_cells(context: Context[CoarseGrid], records: Sequence[Record]) -> lis
 
 def _ranked(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Record]:
     """Records with a value, the best first: by the metric, equal ones by the validation loss."""
-    sign = -1.0 if context.facts.maximize else 1.0
-    valued = [(record, value) for record in records if (value := _value(context, record)) is not None]
-    valued.sort(key=lambda item: (sign * item[1], last_validation(item[0], "val_loss") or 0.0))
-    return [record for record, _ in valued]
+    valued = [(value, record) for record in records if (value := _value(context, record)) is not None]
+    return ranked(context.facts, [(value, last_validation(record, "val_loss"), record) for value, record in valued])
 
 
 def is_short(record: Record) -> bool:

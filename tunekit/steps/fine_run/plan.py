@@ -14,8 +14,8 @@ from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid.decays import CLASSICAL
 from tunekit.steps.coarse_grid.plan import other_axes
 from tunekit.steps.context import Context
-from tunekit.steps.estimate import halves_of, with_shortlist
-from tunekit.steps.noise import best_validation, diverged
+from tunekit.steps.estimate import with_shortlist
+from tunekit.steps.noise import best_validation, diverged, ranked
 from tunekit.steps.step import Count, Epochs, NonNegative, Positive, Settings
 from tunekit.vocabulary import Record, Request, StopRule, Training
 
@@ -88,13 +88,8 @@ def chosen(context: Context[FineRun], records: Sequence[Record]) -> baselines.Ch
     reached = value_of(context, runs[0]) if runs else None
     if reached is None:
         return None
-    metric = [halves_of(record, context.metric) for record in runs]
-    loss = [halves_of(record, "val_loss") for record in runs]
-    tables = []
-    for halves in (metric, loss):
-        known = [one for one in halves if one is not None]
-        tables.append(np.concatenate(known) if len(known) == len(runs) else None)
-    table, losses = tables
+    kept = [baselines.kept_halves(context, runs, column) for column in (context.metric, "val_loss")]
+    table, losses = (None if halves is None else np.concatenate(halves) for halves in kept)
     cells = context.handoff(coarse_grid)
     if table is not None:
         table, losses = with_shortlist(table, losses, cells.considered if cells else None)
@@ -149,14 +144,10 @@ def value_of(context: Context[FineRun], record: Record) -> tuple[int, int, float
 
 
 def ranked_runs(context: Context[FineRun], records: Sequence[Record]) -> list[Record]:
-    """Runs of the recipe's seed with a value, the best first; equal ones by their loss."""
-    sign = -1.0 if context.facts.maximize else 1.0
-    scored: list[tuple[float, float, Record]] = []
-    for record in records:
-        best = value_of(context, record)
-        if best is not None and record.request.purpose != REPEAT:
-            scored.append((sign * best[2], record.validations("val_loss")[best[0]][1], record))
-    return [record for _, _, record in sorted(scored, key=lambda item: item[:2])]
+    """Runs of the recipe's seed with a value, the best first."""
+    own = [record for record in records if record.request.purpose != REPEAT]
+    scored = [(best, record) for record in own if (best := value_of(context, record)) is not None]
+    return ranked(context.facts, [(one[2], r.validations("val_loss")[one[0]][1], r) for one, r in scored])
 
 
 def _best(context: Context[FineRun], records: Sequence[Record]) -> Record | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from types import MethodType
-from typing import Any
 
 from torch import nn
 
 from tunekit.training.models.heads import Answer, output_layers
+from tunekit.training.normalisations import keeps_statistics
 from tunekit.vocabulary import UserError
 
 ALWAYS = "always"
@@ -27,7 +27,7 @@ class Freezing:
         self.until = until
         self.frozen = False
         self._body = [p for p in model.parameters() if p.requires_grad and id(p) not in of_head]
-        self._norms = [m for m in model.modules() if _keeps_statistics(m) and id(m) not in inside]
+        self._norms = [m for m in model.modules() if keeps_statistics(m) and id(m) not in inside]
 
     @classmethod
     def none(cls) -> Freezing:
@@ -71,8 +71,3 @@ def _stays(self: nn.Module, _mode: bool = True) -> nn.Module:
     """`train()` of a frozen layer: the whole model's is called at each epoch's end. A method of the instance, so that a
     copy of the model stays by itself."""
     return self
-
-
-def _keeps_statistics(module: nn.Module) -> bool:
-    kind: Callable[..., Any] = nn.modules.batchnorm._NormBase
-    return isinstance(module, kind) and module.running_mean is not None  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tunekit.training.data import Batch
 from tunekit.training.models.hooks import hookable
+from tunekit.training.normalisations import NORMALISATIONS
 from tunekit.training.structure import tensors
 from tunekit.vocabulary import UserError
 
@@ -81,10 +82,10 @@ def _resized(layer: nn.Module, outputs: int) -> nn.Module:
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Layers with a matrix or a kernel of their own, but for look-ups."""
+    """Layers with a matrix or a kernel of their own, but for look-ups and normalisations."""
     for name, module in hookable(model):
         own = [p for p in module.parameters(recurse=False) if p.dim() >= 2]
-        if own and not isinstance(module, nn.Embedding | nn.EmbeddingBag) and name:
+        if own and not isinstance(module, (nn.Embedding, nn.EmbeddingBag, *NORMALISATIONS)) and name:
             yield name, module
 
 

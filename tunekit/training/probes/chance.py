@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tunekit.halves import half_means, halves
+from tunekit.halves import by_batch, half_means, halves
 from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.foreign import is_foreign
@@ -61,7 +61,7 @@ def measure_untouched(subject: Subject) -> UntouchedMeasured:
     """Loss and metric of the model as it came over the validation samples, with both over the halves of the splits."""
     session = Session(subject.config, subject.bench)
     evaluation = session.evaluate()
-    loss_halves = tuple(half_means(evaluation.sample_losses[None]).ravel().tolist())
+    loss_halves = tuple(half_means(by_batch(evaluation.sample_losses[None])).ravel().tolist())
     if session.task.metric.is_loss:
         return UntouchedMeasured(evaluation.loss, evaluation.loss, len(session.splits.val), loss_halves, loss_halves)
     return UntouchedMeasured(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,11 +16,12 @@ from tunekit.recipe.optimizers import states
 from tunekit.training.data import Batch, LoaderSplit, Splits, TensorSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.loop import Session
+from tunekit.training.meaning import follows_batch_size
 from tunekit.training.models import has_convolutions, weights_digests
 from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.asking import asked
-from tunekit.training.probes.losses import labels_fit
+from tunekit.training.probes.losses import labels_fit, unfit_labels
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
 from tunekit.vocabulary import Facts, UserError
@@ -40,6 +42,8 @@ def describe(subject: Subject) -> Facts:
         outputs = _outputs(session, batch)
         if labels_fit(session.task, any_tensor(outputs), batch.targets):  # where they do not, step 1 says it by name
             session.task.loss(outputs, batch.targets)  # what else does not fit is said here
+        strange = _strange_labels(session, any_tensor(outputs))
+        loss_of_batches = follows_batch_size(session.task.loss, outputs, batch.targets)
     session.augment(batch)
     targets = session.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
     modules = {
@@ -55,18 +59,38 @@ def describe(subject: Subject) -> Facts:
         metric=session.task.metric.name,
         maximize=session.task.metric.maximize,
         share=session.task.metric.share,
-        classes=_classes(session.task.kind, targets),
+        classes=_classes(session.task.kind, [targets, *session.splits.known_targets().values()]),
         parameters=parameters,
         threads=pick_threads(asked.threads, bench.device, parameters),
         precision=pick_precision(asked.precision, bench.device, parameters, has_convolutions(session.model)),
         device=str(bench.device),
         sources={**modules, **data_digests(config.data, bench.folder), **weights},
         shareable=session.splits.shareable,
-        notes=(*session.splits.notes, *session.task.notes, *session.notes, *_speechless(session, outputs)),
+        notes=(*session.splits.notes, *session.task.notes, *session.notes, *strange, *_speechless(session, outputs)),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
+        loss_of_batches=loss_of_batches,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
     )
+
+
+def _strange_labels(session: Session, outputs: Tensor) -> list[str]:
+    """What is told of labels of the test split that the model has no output for. Errors: UserError where validation has
+    them: nothing could be judged. (Of training step 1 says it by name.)"""
+    known = session.splits.known_targets()
+    reaches = {name: unfit_labels(session.task, outputs, targets) for name, targets in known.items()}
+    told: list[str] = []
+    for name, reach in reaches.items() if reaches.get("training") is None else ():
+        if reach is None:
+            continue
+        line = (
+            f"data: the labels of the {name} split reach from {reach.lowest:g} to {reach.highest:g}, and the model "
+            f"gives {list(outputs.shape)}: number the classes from 0, and give the model an output for each"
+        )
+        if name == "validation":
+            raise UserError(line)
+        told.append(f"{line}, or the final model cannot be scored on it")
+    return told
 
 
 def _check_classes(task: str, splits: Splits) -> None:
@@ -121,7 +145,9 @@ def _sizes(session: Session) -> Sizes:
     return sizes_of(numbers, len(tensors), states(session.config.optimizer), session.averaged is not None)
 
 
-def _classes(kind: str, targets: object) -> int | None:
-    if kind != "classification" or not isinstance(targets, Tensor) or targets.dim() != 1:
+def _classes(kind: str, known: Sequence[object]) -> int | None:
+    """The classes of all splits."""
+    labels = [part for part in known if isinstance(part, Tensor) and part.dim() == 1]
+    if kind != "classification" or not labels or labels[0] is not known[0]:
         return None
-    return len(targets.unique())
+    return len(torch.cat([part.unique() for part in labels]).unique())

@@ -29,6 +29,7 @@ from tunekit.vocabulary import UserError
 WORST = 25  # samples that are shown
 POINTS = 2000  # pairs of true and predicted values that are kept
 MOST_CLASSES = 200  # for a table of which is taken for which
+FEWEST_BATCHES = 10  # by whose losses the spread of a mean is told
 SIDE = 96  # pixels of a picture that is kept
 
 
@@ -70,7 +71,7 @@ def measure_split(subject: Subject) -> SplitScored:
         confusion=decided.confusion,
         true=decided.true,
         predicted=decided.predicted,
-        worst=_worst(session, split, evaluation, decided, asked.split),
+        worst=_worst(session, split, tally, decided, asked.split),
     )
 
 
@@ -83,8 +84,12 @@ def _asking(session: Session, model: nn.Module, test_time: str) -> Callable[[Bat
 def _interval(tally: Tally, evaluation: Evaluation, kept: list[tuple[Any, Any]]) -> tuple[Interval | None, str]:
     """`kept`: outputs and targets by batches, of a metric of a whole split."""
     metric = tally.task.metric
+    if metric.is_loss and tally.of_batches:
+        if len(tally.losses) < FEWEST_BATCHES:
+            return None, f"no interval: this loss is one of batches, and there are {len(tally.losses)}"
+        return of_mean(torch.stack(tally.losses), evaluation.loss), "normal, by batches"
     if metric.is_loss:
-        return of_mean(torch.from_numpy(evaluation.sample_losses)), "normal"
+        return of_mean(torch.from_numpy(evaluation.sample_losses), evaluation.loss), "normal"
     if tally.kept and tally.shares:
         return None, ""
     if tally.shares:
@@ -205,11 +210,11 @@ def in_own_units(values: Tensor, splits: Splits) -> Tensor:
     return values / units.scale.cpu().reshape(()) + units.mean.cpu().reshape(())
 
 
-def _worst(session: Session, split: Split, evaluation: Evaluation, decided: _Decided, name: str) -> tuple[Mistake, ...]:
+def _worst(session: Session, split: Split, tally: Tally, decided: _Decided, name: str) -> tuple[Mistake, ...]:
     """The samples with the highest losses; of answers that are right or wrong the wrong ones alone."""
-    losses = torch.from_numpy(evaluation.sample_losses)
-    if not session.task.of_samples or not len(losses):
+    if tally.of_batches:
         return ()
+    losses = torch.cat(tally.sample_losses).float().cpu()
     order = torch.argsort(torch.nan_to_num(losses, nan=math.inf), descending=True).tolist()
     exact = decided.form.answers != "values"
     if len(decided.said) == len(losses):
@@ -273,8 +278,7 @@ def measure_package(subject: Subject) -> Package:
         form = form_of(session.task, outputs, shown.targets, config.metric.target)
     if not all(isinstance(value, Tensor) for value in sample.inputs):
         raise UserError("the model's inputs are no tensors: it can be loaded by its own code alone, from best.pt")
-    targets = splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
-    size = session.task.output_size(targets)
+    size = session.outputs
     columns = splits.columns
     return Package(
         target=config.model.target,

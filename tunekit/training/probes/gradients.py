@@ -17,6 +17,7 @@ from tunekit.measured import Gradient, Gradients, Units
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.models import hookable
+from tunekit.training.normalisations import normalising_parameters
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.finiteness import origin_of_gradient
@@ -148,11 +149,11 @@ def measure_gradients(session: Session, batches: list[Batch]) -> tuple[Gradients
         return Gradients((), (), tuple(name for name, _ in trained), unreached_share=1.0, finite=True), units
     loss.backward()
     none = [(name, p) for name, p in trained if p.grad is None]
-    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    left_out = normalising_parameters(model) | {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     weights = tuple(
         Gradient(name, _rms(p.grad))
         for name, p in trained
-        if p.grad is not None and p.dim() >= 2 and id(p) not in embeddings
+        if p.grad is not None and p.dim() >= 2 and id(p) not in left_out
     )
     bad = _first_not_finite(session, batches)
     gradients = Gradients(

@@ -14,6 +14,7 @@ from tunekit.measured import STRETCH, InitialMeasured, LossMeasured, Origin, Out
 from tunekit.training.data import Batch, LoaderSplit, TensorSplit
 from tunekit.training.loop import Session
 from tunekit.training.meaning import takes_logits
+from tunekit.training.normalisations import NORMALISATIONS
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.cuts import measure_cuts
@@ -139,11 +140,10 @@ def _targets(session: Session, batches: list[Batch]) -> object:
 
 def _normalizes_input(model: nn.Module) -> bool:
     """Whether the first layer with parameters or statistics is a normalisation."""
-    kinds = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
     for module in model.modules():
         own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
         if own:
-            return isinstance(module, kinds)
+            return isinstance(module, NORMALISATIONS)
     return False
 
 

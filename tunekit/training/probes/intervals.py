@@ -27,11 +27,13 @@ def wilson(right: int, count: int) -> Interval:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def of_mean(values: Tensor) -> Interval | None:
-    """Of a mean over samples [n], by their standard deviation."""
+def of_mean(values: Tensor, mean: float | None = None) -> Interval | None:
+    """Of a mean over samples [n], by their standard deviation; NaN is none. `mean`: where it is known otherwise, as of
+    batches of which the last is shorter."""
+    values = values[~values.isnan()].double()
     if len(values) < 2:
         return None
-    middle, error = float(values.double().mean()), float(values.double().std()) / math.sqrt(len(values))
+    middle, error = float(values.mean()) if mean is None else mean, float(values.std()) / math.sqrt(len(values))
     return middle - Z * error, middle + Z * error
 
 

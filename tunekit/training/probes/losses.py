@@ -18,6 +18,7 @@ from tunekit.training.probes.floor import constant_floor
 from tunekit.training.structure import by_rows, changed, rows
 from tunekit.training.tasks import Task
 
+UNFIT = 64  # labels beyond the outputs that the loss is asked about
 IGNORED = -100  # torch's ignore_index
 CONSTANTS = 4  # batches for which the best constant outputs are looked for
 LOWER = 0.02  # share of a loss by which they must lie below what is known of it, to be worth a word
@@ -40,6 +41,18 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
             return math.isfinite(float(task.loss(outputs.detach(), targets)))
     except REFUSALS:
         return False
+
+
+def unfit_labels(task: Task, outputs: Tensor, targets: object) -> Targets | None:
+    """The range of a split's labels where the loss does not take them. `outputs`: of a batch of another split."""
+    axis = _axis(task)
+    positions = outputs.shape[1:axis] + outputs.shape[axis + 1 :]
+    if not isinstance(targets, Tensor) or outputs.dim() < 2 or targets.shape[1:] != positions:
+        return None
+    beyond = ((targets < 0) | (targets >= outputs.shape[axis])).reshape(len(targets), -1).any(1)
+    some = targets[beyond][:UNFIT].to(outputs.device)
+    fits = labels_fit(task, outputs[:1].expand(len(some), *outputs.shape[1:]), some)
+    return None if fits else target_range(targets)
 
 
 def target_range(targets: object) -> Targets | None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tunekit.measured import Normalization
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.normalisations import batch_norms
 
 ENOUGH = 16  # values a channel, below which two calls cannot be told apart
 
@@ -27,9 +28,7 @@ class _Seen:
 
 def measure_normalizations(session: Session, batch: Batch) -> tuple[Normalization, ...]:
     model = session.model
-    norms = {
-        name: module for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
-    }
+    norms = batch_norms(model)
     if not norms:
         return ()
     seen: dict[str, _Seen] = {}

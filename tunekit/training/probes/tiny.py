@@ -16,6 +16,7 @@ from tunekit.training.control import blank_batch
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.meaning import pairs
+from tunekit.training.normalisations import BatchNorm, averaging, batch_norms
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes import limits
 from tunekit.training.probes.alignment import measure_alignment
@@ -250,16 +251,15 @@ def _varies(outputs: Tensor, samples: int) -> float | None:
     return spread / max(float(outputs.double().square().mean().sqrt()), 1e-30)
 
 
-def _norms(model: nn.Module) -> Sequence[tuple[str, nn.modules.batchnorm._BatchNorm]]:
-    kind = nn.modules.batchnorm._BatchNorm
-    return [(name, m) for name, m in model.named_modules() if isinstance(m, kind) and m.track_running_stats]
+def _norms(model: nn.Module) -> Sequence[tuple[str, BatchNorm]]:
+    return [(name, norm) for name, norm in batch_norms(model).items() if norm.track_running_stats]
 
 
 def _recalibrate(model: nn.Module, session: Session, batch: Batch) -> None:
     """Rebuild BatchNorm's running statistics from the tiny set: after few iterations they still hold their start. Those
     that never move (a momentum of zero, a layer that the person keeps in eval mode) stay as they are."""
     model.train()
-    norms = [norm for _, norm in _norms(model) if norm.training and norm.momentum != 0]
+    norms = averaging(model)
     if not norms:
         return
     for norm in norms:

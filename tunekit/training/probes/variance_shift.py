@@ -15,6 +15,7 @@ from tunekit.configuration import Values
 from tunekit.measured import VarianceShift
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
+from tunekit.training.normalisations import batch_norms
 from tunekit.training.probes.asking import undisturbed
 from tunekit.training.regularizers import DROPOUT_CALLS
 from tunekit.training.seeds import seed_everything
@@ -109,8 +110,7 @@ class _Sums:
 def measure_shifts(session: Session, batches: Sequence[Batch]) -> tuple[VarianceShift, ...]:
     """The BatchNorm layers in train mode whose inputs dropout has changed since the last normalisation."""
     model = session.model
-    kind = nn.modules.batchnorm._BatchNorm
-    norms = {name: m for name, m in model.named_modules() if isinstance(m, kind)}
+    norms = batch_norms(model)
     if not norms:
         return ()
     buffers = [(value, value.clone()) for value in model.buffers()]

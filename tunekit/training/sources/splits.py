@@ -114,15 +114,21 @@ def _each(splits: Splits, change: Callable[[Split], Split]) -> Splits:
 
 
 def _unlearned(splits: Splits) -> tuple[str, ...]:
-    """What is told of classes that validation has and training has not."""
-    if splits.classes is None or isinstance(splits.train, LoaderSplit):
+    """What is told of classes that validation or the test split has and training has not."""
+    if splits.classes is None:
         return ()
-    learned, scored = splits.train.targets(), splits.val.targets()
-    if not all(isinstance(t, Tensor) and t.dim() == 1 and not t.is_floating_point() for t in (learned, scored)):
-        return ()
-    known = set(torch.unique(learned).tolist())
-    names = [splits.classes[i] for i in torch.unique(scored).tolist() if i not in known and i < len(splits.classes)]
-    return (f"no training sample of what validation asks for: {', '.join(names)}",) if names else ()
+    labels = {
+        name: torch.unique(targets).tolist()
+        for name, targets in splits.known_targets().items()
+        if isinstance(targets, Tensor) and targets.dim() == 1 and not targets.is_floating_point()
+    }
+    learned = labels.pop("training", None)
+    told = []
+    for name, scored in labels.items() if learned is not None else ():
+        names = [splits.classes[i] for i in scored if 0 <= i < len(splits.classes) and i not in learned]
+        asking = "validation" if name == "validation" else "the test split"
+        told += [f"no training sample of what {asking} asks for: {', '.join(names)}"] if names else []
+    return tuple(told)
 
 
 def _unshuffled(part: object) -> tuple[str, ...]:
