@@ -371,6 +371,30 @@ def test_words_are_as_frequent_as_they_are():
     assert [(item.code, item.severity) for item in judge({"labels": tags}).findings] == [("class_imbalance", "note")]
 
 
+def test_classes_are_called_by_their_names():
+    names = {"classes": ("cat", "dog", "emu")}
+    uneven = Labels(lowest=0.0, highest=2.0, train={0: 900, 1: 30, 7: 200}, val={0: 90, 1: 3, 2: 50})
+    findings = judge({"labels": uneven, **names}).findings
+    assert [item.message for item in findings] == [
+        "classes 'emu' occur in validation but never in training",
+        "class 'cat' has 900 training samples, class 'dog' has 30: 30 to 1",
+    ]
+    single = Labels(lowest=1.0, highest=1.0, train={1: 900}, val={1: 90}, same=True)
+    assert found(judge({"labels": single, **names}), "single_class").message.endswith("are of class 'dog'")
+    assert found(judge({"labels": single}), "single_class").message == "all training targets are 1"
+
+
+@pytest.mark.parametrize(
+    ("target", "args", "said"), [("table", {}, True), ("table", {"classes": True}, False), ("arrays", {}, False)]
+)
+def test_a_table_can_number_classes_itself(target, args, said):
+    context = context_of("check-init-loss", task="binary", data={"target": target, "args": {"path": "x", **args}})
+    labels = Labels(lowest=-1.0, highest=1.0, train={-1: 500, 1: 500}, val={-1: 50, 1: 50})
+    finding = found(judge({"labels": labels}, context=context), "labels_out_of_range")
+    assert any("`classes: true`" in line for line in finding.advice) is said
+    assert [remedy.set for remedy in finding.remedies] == [{"data.args.classes": True}] * said
+
+
 def test_letters_are_as_frequent_as_they_are():
     letters = Labels(lowest=0.0, highest=19.0, train={k: 1 + 5 * k for k in range(20)}, val={3: 5, 20: 1}, tokens=True)
     assert [(item.code, item.severity) for item in judge({"labels": letters}).findings] == [("split_mismatch", "note")]

@@ -222,6 +222,9 @@ class Samples(JsonData):
     mirrored: tuple[Mirrored, ...] = ()  # for each flip of the recipe of which it can be told
     classes: tuple[str, ...] = ()  # their names, where the data have some
 
+    def class_name(self, label: int) -> str:
+        return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)
+
 
 @dataclass(frozen=True)
 class DataMeasured(JsonData):
