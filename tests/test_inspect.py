@@ -60,7 +60,7 @@ class Stream(IterableDataset):
 
 
 def stream():
-    return DataLoader(Stream(), batch_size=20)
+    return DataLoader(Stream(), batch_size=20), DataLoader(Stream(), batch_size=20)
 
 
 def glue(samples):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,14 @@ def splits_of(parts: Parts, data: DataSpec) -> Splits:
     train = _split_of(parts.train)
     val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))
     if isinstance(train, LoaderSplit):
+        if val is None or parts.val is parts.train:
+            raise UserError(
+                "data: the training data come from an iterable or a sampler of their own, of which no validation can "
+                "be held out: return (train, val), with samples in val that train never gives"
+            )
         told = "the training data come from an iterable or a sampler of their own: trained as they are, without reuse"
         notes = (*parts.notes, told)
-        return Splits(train, _collected(train) if val is None else val, test, notes, classes=parts.classes)
+        return Splits(train, val, test, notes, classes=parts.classes)
     files = dict(parts.files)
     if val is None:
         targets = train.targets()
@@ -207,10 +213,14 @@ def _loader(loader: Any) -> LoaderSplit:
 
 
 def _collected(split: Split | LoaderSplit) -> Split:
-    """Validation from a loader: one pass, kept."""
+    """Validation from a loader: one pass, kept. Errors: UserError where it has no end."""
     if not isinstance(split, LoaderSplit):
         return split
-    batches = list(split.batches())
+    batches = list(islice(split.batches(), ENDLESS + 1))
+    if len(batches) > ENDLESS:
+        raise UserError(
+            f"data: validation gives more than {ENDLESS:,} batches, or has no end: it is kept in memory, give fewer"
+        )
     whole = all(by_rows([batch.inputs, batch.targets], len(batch)) for batch in batches)
     try:
         return TensorSplit(Batch.joined(batches)) if whole else BatchesSplit(tuple(batches))
