@@ -24,6 +24,7 @@ from tunekit.training.sources.parts import Parts
 from tunekit.training.structure import by_rows
 from tunekit.vocabulary import UserError
 
+SHOWN = 5  # files that a note names
 ENDLESS = 10_000
 """Batches after which an iterable counts as a stream without an end."""
 
@@ -35,7 +36,7 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
 
 def splits_of(parts: Parts, data: DataSpec) -> Splits:
     """What a source gave as splits, samples in memory where they fit. Errors: UserError, or what a dataset raised."""
-    notes = (*parts.notes, *_unshuffled(parts.train))
+    notes = (*parts.notes, *_left_out(parts), *_unshuffled(parts.train))
     train = _split_of(parts.train)
     val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))
     if isinstance(train, LoaderSplit):
@@ -129,6 +130,13 @@ def _unlearned(splits: Splits) -> tuple[str, ...]:
     known = set(torch.unique(learned).tolist())
     names = [splits.classes[i] for i in torch.unique(scored).tolist() if i not in known and i < len(splits.classes)]
     return (f"no training sample of what validation asks for: {', '.join(names)}",) if names else ()
+
+
+def _left_out(parts: Parts) -> tuple[str, ...]:
+    """What is told of samples that a source could not read."""
+    names = [one.name for one in parts.unreadable]
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return (f"cannot be read, and left out: {', '.join(names[:SHOWN])}{more}",) if names else ()
 
 
 def _unshuffled(part: object) -> tuple[str, ...]:
