@@ -169,6 +169,8 @@ def _arrays(file: Path, package: Package) -> _Samples:
     import numpy as np
     import torch
 
+    from tunekit.training.sources.parts import as_tensor
+
     given = package.inputs[0]
     try:
         with open_regular(file) as raw:
@@ -188,7 +190,7 @@ def _arrays(file: Path, package: Package) -> _Samples:
         x = x[None]
     if x.shape[1:] != given.shape and not _variable(package):
         raise UserError(f"{file}: x is {list(x.shape)}; the model takes [n, {', '.join(map(str, given.shape))}]")
-    values = torch.from_numpy(np.ascontiguousarray(x)).to(getattr(torch, given.dtype))
+    values = as_tensor("inputs", x).to(getattr(torch, given.dtype))
     return _Samples(str(file), range(len(values)), (values,))
 
 

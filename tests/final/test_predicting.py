@@ -120,7 +120,7 @@ class TestPredict:
         import points as module
 
         x, _ = module.clouds(7, 9)
-        np.savez(tmp_path / "new.npz", x=x.numpy())
+        np.savez(tmp_path / "new.npz", x=x.numpy().astype(">f4"))
         np.savetxt(tmp_path / "new.csv", x.numpy(), delimiter=",", header="a,b", comments="")
         (tmp_path / "bad.npz").write_bytes(b"no archive")
         np.savez(tmp_path / "wide.npz", x=np.zeros((2, 5), np.float32))

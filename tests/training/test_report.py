@@ -65,6 +65,12 @@ class TestSplits:
         whole = pair(torch.rand(4, 2), labels[:3].repeat(2)[:4])
         assert reported(whole, whole, task="regression").samples.labels.train is None
 
+    def test_samples_with_targets_that_are_not_finite_are_named(self):
+        targets = torch.zeros(8, 2)
+        targets[3, 1] = targets[5, 0] = targets[5, 1] = float("nan")
+        split = reported(pair(torch.rand(8, 2), targets), pair(torch.rand(8, 2), targets), task="regression").samples
+        assert (split.train.targets_not_finite, split.train.bad_targets) == (3, (3, 5))
+
     def test_targets_are_never_compared_by_what_a_class_is_called(self):
         told = reported(pair([[0.0], [1]], [0, 1]), pair([[2.0], [3]], [5, 6]))
         assert told.split("val").classes == {5: 1, 6: 1}

@@ -45,6 +45,7 @@ class Split(JsonData):
     not_finite: NotFinite
     targets_not_finite: int  # values
     inputs: Inputs | None  # None: all are tokens
+    bad_targets: tuple[int, ...] = ()  # indices of the first few samples with such a value
 
 
 @dataclass(frozen=True)

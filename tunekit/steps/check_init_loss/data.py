@@ -169,7 +169,8 @@ def _finite(split: str, text: str, measured: Split) -> list[Finding]:
         message = f"{bad.count} {text} {samples} NaN or infinity (sample {examples}){seen}"
         findings.append(INPUT_NOT_FINITE.finding(message, {"split": split, **bad.to_json()}))
     if wrong:
-        message = f"{wrong} {text} targets are NaN or infinite"
+        where = f" (sample {', '.join(map(str, measured.bad_targets))})" if measured.bad_targets else ""
+        message = f"{wrong} {text} targets are NaN or infinite{where}"
         findings.append(INPUT_NOT_FINITE.finding(message, {"split": split, "targets": wrong}))
     return findings
 

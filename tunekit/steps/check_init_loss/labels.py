@@ -79,10 +79,15 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
         return []  # outputs that are embeddings or distances have no class each
     if outputs > classes:
         message = f"the model has {outputs} outputs, the data only {classes} classes"
+        low, high = (first.targets.lowest, first.targets.highest) if first.targets else (0, classes - 1)
+        if low > 0:
+            message += f": labels reach from {low:g} to {high:g}"
         # A class that happens to be missing is no fault of the model; half as many outputs again is.
-        severity: Severity = "fail" if outputs >= FAR_MORE * classes else "note"
+        counted = low > 0 and outputs == high + 1  # one output idles for each number that no label has
+        severity: Severity = "fail" if outputs >= FAR_MORE * classes and not counted else "note"
         evidence = {"outputs": outputs, "classes": classes}
-        return [CLASS_COUNT_MISMATCH.finding(message, evidence, severity=severity)]
+        advice = ("number the classes from 0",) if low > 0 else None
+        return [CLASS_COUNT_MISMATCH.finding(message, evidence, severity=severity, advice=advice)]
     return []
 
 

@@ -19,6 +19,7 @@ from tunekit.training.models import has_convolutions, weights_digests
 from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.asking import asked
+from tunekit.training.probes.dataset import class_numbers
 from tunekit.training.probes.losses import labels_fit
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
@@ -62,7 +63,13 @@ def describe(subject: Subject) -> Facts:
         device=str(bench.device),
         sources={**modules, **data_digests(config.data, bench.folder), **weights},
         shareable=session.splits.shareable,
-        notes=(*session.splits.notes, *session.task.notes, *session.notes, *_speechless(session, outputs)),
+        notes=(
+            *session.splits.notes,
+            *session.task.notes,
+            *session.notes,
+            *_speechless(session, outputs),
+            *_idle(session, outputs),
+        ),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
@@ -112,6 +119,20 @@ def _speechless(session: Session, outputs: Outputs) -> list[str]:
     why = f": all its targets are {float(some.flatten()[0]):g}" if same else ""
     name = task.metric.name
     return [f"{name} is no number on this validation split{why}; take another metric, or split the data otherwise"]
+
+
+def _idle(session: Session, outputs: Outputs) -> list[str]:
+    """Outputs below the first class, where classes are numbered from 1."""
+    targets, names = session.splits.val.targets(), session.splits.classes
+    labels = class_numbers(targets, session.task.kind) if isinstance(targets, Tensor) else None
+    if session.task.own_loss or names or labels is None or session.task.kind != "classification":
+        return []
+    train = None if isinstance(session.splits.train, LoaderSplit) else session.splits.train.targets()
+    low = int(min(part.min() for part in (labels, train) if isinstance(part, Tensor)))
+    if low < 1 or any_tensor(outputs).shape[1] <= int(labels.max()):
+        return []
+    which = "output 0 has" if low == 1 else f"outputs 0 to {low - 1} have"
+    return [f"labels begin at {low}: the model's {which} no class; number the classes from 0"]
 
 
 def _sizes(session: Session) -> Sizes:
