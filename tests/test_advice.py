@@ -36,6 +36,15 @@ def table(samples, features=20, **changes) -> Situation:
     return Situation("table", (features,), samples, "classification", **changes)
 
 
+@pytest.mark.parametrize("seen", [pictures(classes={"cat": 500}), table(500, classes={"cat": 500})])
+def test_one_class_alone_has_no_starting_point(seen):
+    told = advise(seen)
+    assert told.starts == ()
+    assert told.silent == "no advice on an architecture: all training samples are of one class, 'cat'"
+    assert advise(replace(seen, task="multilabel")).starts
+    assert advise(replace(seen, classes={"cat": 500, "dog": 500})).starts
+
+
 def titles(seen: Situation) -> list[str]:
     return [start.title for start in advise(seen).starts]
 

@@ -403,6 +403,11 @@ def test_around_commands(tunekit, tmp_path):
     assert len(names) >= 12
     assert tunekit("init", "digits").code == 0
     assert tunekit("init", "digits").code == 2  # never overwritten unasked
+    for goal, written in (("new/", "new/digits.yaml"), ("plain", "plain/digits.yaml"), ("a.yml", "a.yml")):
+        done = tunekit("init", "digits", goal)
+        assert (done.code, Path(written).is_file()) == (0, True)
+        assert done.out.startswith(f"{written} written")
+    assert tunekit("init", "digits", "new").code == 2
     assert "sound" in tunekit("validate", "digits.yaml").out
     told = json.loads(tunekit("inspect", "digits.yaml", "--json").out)
     assert told["data"]["train"]["size"] == 1438

@@ -60,7 +60,7 @@ class Stream(IterableDataset):
 
 
 def stream():
-    return DataLoader(Stream(), batch_size=20)
+    return DataLoader(Stream(), batch_size=20), DataLoader(Stream(), batch_size=20)
 
 
 def glue(samples):
@@ -187,6 +187,17 @@ def test_damaged_files_are_named_and_the_rest_is_told(tunekit, tmp_path):
     text = tunekit("inspect", "pets.yaml").out
     assert "once that is mended: tunekit validate pets.yaml" in text
     assert "next: tunekit run" not in text
+    assert "a run stops at what cannot be read: data.args.corrupt: skip leaves them out" in text
+    assert text.count("cat/0.png") == 1
+    assert "note" not in text
+    text = tunekit("inspect", "pets.yaml", "--set", "data.args.corrupt=skip").out
+    assert "a run leaves out what cannot be read" in text
+    assert "a run stops" not in text
+    assert text.count("cat/0.png") == 1
+    assert (
+        "note: cannot be read, and left out: "
+        in tunekit("validate", "pets.yaml", "--set", "data.args.corrupt=skip").out
+    )
 
 
 def test_a_sample_that_raises_is_named(tunekit, written):

@@ -172,3 +172,33 @@ def test_names_of_classes_are_for_tasks_of_classes(written, tmp_path, task, told
     with pytest.raises(UserError, match=told):
         validate(written(data=data, model="{target: mlp}", task=task))
     assert validate(written(data=data, model="{target: mlp}", task="classification")).parameters
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "said"),
+    [(1, "class", "output 0 has no class"), (3, "class", "outputs 0 to 2 have no class"), (0, "class", "")],
+)
+def test_outputs_below_the_first_class_are_told(written, first, kind, said):
+    data = f'{{target: "pieces_v:other_classes", args: {{first: {first}, kind: {kind}}}}}'
+    notes = " ".join(validate(written(data=data, model="{target: mlp}")).notes)
+    assert (f"labels begin at {first}: the model's {said}; number the classes from 0" in notes) is bool(said)
+    assert ("labels begin" in notes) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "model", "told"),
+    [
+        ("float64", "mlp", "the inputs are float64, and mlp takes float32: make them so, or say `standardize: true`"),
+        ("uint8", "cnn", "the inputs are uint8, and cnn takes float32"),
+        ("int64", "torchvision:resnet18", "the inputs are int64, and torchvision:resnet18 takes float32"),
+        ("complex64", "mlp", "give their real and imaginary parts as values of their own"),
+    ],
+)
+def test_a_type_that_a_model_does_not_take_is_told_in_a_line(written, tmp_path, dtype, model, told):
+    (tmp_path / "typed.py").write_text(
+        "import torch\nfrom torch.utils.data import TensorDataset\n\n"
+        "def data(name):\n    x = torch.ones(60, 3, 8, 8).to(getattr(torch, name))\n"
+        "    return TensorDataset(x, torch.arange(60) % 3)\n"
+    )
+    with pytest.raises(UserError, match=told):
+        validate(written(data=f'{{target: "typed:data", args: {{name: {dtype}}}}}', model=f'{{target: "{model}"}}'))

@@ -29,11 +29,13 @@ AT_ONCE = 256  # samples in a batch
 
 @dataclass(frozen=True)
 class Predictions:
-    """`rows`: of each sample its file, its row there, and what the model says; `faults`: a line for each file that
-    cannot be read."""
+    """`rows`: of each sample its file, its place there (`row` of a table, the first below the header is 1; `sample` of
+    arrays and splits, from 0), and what the model says; `faults`: a line for each file that cannot be read; `notes`:
+    what is told of cells that training had not."""
 
     rows: tuple[dict[str, Any], ...]
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class _Samples:
     places: Sequence[int | None]
     inputs: tuple[Tensor, ...]
     names: Sequence[str] = ()  # that the inputs are called by
+    place: str = "sample"  # what a place is
+    notes: tuple[str, ...] = ()
 
 
 def predict(run: RunDir, files: Sequence[Path], device: str = "cpu") -> Predictions:
@@ -54,6 +58,7 @@ def predict(run: RunDir, files: Sequence[Path], device: str = "cpu") -> Predicti
     model = load_model(run.path, run.folder).to(place)
     rows: list[dict[str, Any]] = []
     faults: list[str] = []
+    notes: list[str] = []
     for file in _every(files, faults):
         try:
             samples = _read(file, model.package)
@@ -64,7 +69,9 @@ def predict(run: RunDir, files: Sequence[Path], device: str = "cpu") -> Predicti
             rows += _said(model, samples, place)
         except (RuntimeError, ValueError, IndexError) as error:
             faults.append(f"{file}: the model does not take it: {str(error).splitlines()[0]}")
-    return Predictions(tuple(rows), tuple(faults))
+        else:
+            notes += [f"{file}: {note}" for note in samples.notes]
+    return Predictions(tuple(rows), tuple(faults), tuple(notes))
 
 
 def of_split(run: RunDir, split: str, device: str = "cpu") -> Predictions:
@@ -162,6 +169,8 @@ def _arrays(file: Path, package: Package) -> _Samples:
     import numpy as np
     import torch
 
+    from tunekit.training.sources.parts import as_tensor
+
     given = package.inputs[0]
     try:
         with open_regular(file) as raw:
@@ -181,7 +190,7 @@ def _arrays(file: Path, package: Package) -> _Samples:
         x = x[None]
     if x.shape[1:] != given.shape and not _variable(package):
         raise UserError(f"{file}: x is {list(x.shape)}; the model takes [n, {', '.join(map(str, given.shape))}]")
-    values = torch.from_numpy(np.ascontiguousarray(x)).to(getattr(torch, given.dtype))
+    values = as_tensor("inputs", x).to(getattr(torch, given.dtype))
     return _Samples(str(file), range(len(values)), (values,))
 
 
@@ -205,8 +214,8 @@ def _table(file: Path, package: Package) -> _Samples:
         raise UserError(f"{file}: is a table, and the model takes {list(given.shape)} a sample")
     frame = read_frame(file, package.source_args.get("separator"))
     if package.columns is not None:
-        inputs = Columns.from_json(package.columns).apply(frame)
-        return _Samples(str(file), range(len(inputs)), (inputs,))
+        inputs, notes = Columns.from_json(package.columns).apply(frame)
+        return _Samples(str(file), range(1, len(inputs) + 1), (inputs,), (), "row", notes)
     if len(frame.names) != given.shape[0]:
         raise UserError(f"{file}: has {len(frame.names)} columns; the model takes {given.shape[0]}")
     try:
@@ -216,7 +225,7 @@ def _table(file: Path, package: Package) -> _Samples:
     if not np.isfinite(values).all():
         row = int((~np.isfinite(values)).any(1).argmax())
         raise UserError(f"{file}: row {row + 1:,} below the header has a cell without a number")
-    return _Samples(str(file), range(len(values)), (torch.from_numpy(values),))
+    return _Samples(str(file), range(1, len(values) + 1), (torch.from_numpy(values),), (), "row")
 
 
 def _why(error: Exception) -> str:
@@ -239,7 +248,7 @@ def _said(model: Deployed, samples: _Samples, place: Any) -> list[dict[str, Any]
         for k, index in enumerate(part.tolist()):
             row: dict[str, Any] = {"file": samples.file}
             if samples.places[index] is not None:
-                row["row"] = samples.places[index]
+                row[samples.place] = samples.places[index]
             rows.append(row | _of_sample(model, decided.predicted[k].cpu(), None if sure is None else sure[k]))
     return rows
 

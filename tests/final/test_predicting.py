@@ -125,7 +125,7 @@ class TestPredict:
         import points as module
 
         x, _ = module.clouds(7, 9)
-        np.savez(tmp_path / "new.npz", x=x.numpy())
+        np.savez(tmp_path / "new.npz", x=x.numpy().astype(">f4"))
         np.savetxt(tmp_path / "new.csv", x.numpy(), delimiter=",", header="a,b", comments="")
         (tmp_path / "bad.npz").write_bytes(b"no archive")
         np.savez(tmp_path / "wide.npz", x=np.zeros((2, 5), np.float32))
@@ -137,7 +137,8 @@ class TestPredict:
         assert [row["class"] for row in told["predictions"]] == wanted * 2
         sure = scores.softmax(1).max(1).values.tolist()
         assert [row["probability"] for row in told["predictions"][:7]] == pytest.approx(sure, rel=1e-5)
-        assert [row["row"] for row in told["predictions"]] == [*range(7)] * 2
+        assert [row["sample"] for row in told["predictions"][:7]] == [*range(7)]
+        assert [row["row"] for row in told["predictions"][7:]] == [*range(1, 8)]
         assert len(told["faults"]) == 3
         errors = done.err.strip().splitlines()
         assert len(errors) == 3
@@ -148,10 +149,10 @@ class TestPredict:
         np.save(tmp_path / "one.npy", np.zeros((3, 2), np.float32))
         done = tunekit("predict", RUN, "one.npy")
         assert done.code == 0
-        assert done.out.splitlines()[0].split() == ["file", "row", "class", "probability"]
+        assert done.out.splitlines()[0].split() == ["file", "sample", "class", "probability"]
         assert tunekit("predict", RUN, "one.npy", "--out", "said.csv").code == 0
         rows = list(csv.DictReader(io.StringIO(Path("said.csv").read_text())))
-        assert [row["row"] for row in rows] == ["0", "1", "2"]
+        assert [row["sample"] for row in rows] == ["0", "1", "2"]
 
     def test_the_runs_own_samples(self, points, tunekit):
         points("--epochs", "1")
@@ -211,13 +212,20 @@ class TestPredict:
             "batch_size: 16\noptimizer: {lr: 1e-2}\n"
         )
         assert tunekit("train", "table.yaml", "--epochs", "8").code == 0
-        Path("new.csv").write_text("colour,size\nblue,0.5\nred,\n")
+        Path("new.csv").write_text("colour,size\nblue,0.5\nred,many\n")
         Path("other.csv").write_text("colour\nblue\n")
         done = tunekit("predict", "runs/table-001", "new.csv", "other.csv", "--json")
         found = json.loads(done.out)
         assert [row["class"] for row in found["predictions"]] == ["no", "yes"]
+        assert [row["row"] for row in found["predictions"]] == [1, 2]
         assert done.code == 2
         assert "no column 'size'" in found["faults"][0]
+        [note] = found["notes"]
+        assert (
+            note
+            == "new.csv: 'size' has 1 cell that is no number, first 'many' in row 2 below the header: taken as missing"
+        )
+        assert f"note: {note}" in tunekit("predict", "runs/table-001", "new.csv").err
 
 
 def test_a_file_alone_runs_no_code_unless_its_folder_is_given(tmp_path):

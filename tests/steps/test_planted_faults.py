@@ -3,6 +3,7 @@
 Steps 1 and 2 run in this process with tunekit's own probes and trainings; the pieces stand in planted_*.py.
 """
 
+import numpy as np
 import pytest
 import torch
 from inline_run import carry_out, context_of, recipe_of, spoken
@@ -297,15 +298,14 @@ def test_weights_that_start_at_zero_are_put_back():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-def test_an_infinity_in_a_standardised_table_is_told_of_its_own_row(tmp_path):
-    """Standardising spreads it over the column: all rows would be named otherwise."""
-    draw = torch.Generator().manual_seed(0)
-    rows = torch.randn(200, 3, generator=draw)
-    lines = ["a,b,c,y", *(",".join(f"{v:.4f}" for v in row) + f",{i % 2}" for i, row in enumerate(rows.tolist()))]
-    lines[8] = "0.1,inf,0.2,1"
-    (tmp_path / "table.csv").write_text("\n".join(lines))
+def test_an_infinity_in_standardised_arrays_is_told_of_its_own_row(tmp_path):
+    """Standardising spreads it over the column: all rows would be named otherwise. (In a table it is missing.)"""
+    x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)).numpy()
+    x[7, 1] = float("inf")
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(200) % 2)
     recipe = recipe_of("mlp", "x:y")
-    recipe = recipe.with_values({"data.target": "table", "data.args": {"path": "table.csv", "target": "y"}})
+    arguments = {"path": "data.npz", "standardize": True}
+    recipe = recipe.with_values({"data.target": "arrays", "data.args": arguments})
     result = carry_out(context_of("check-init-loss", recipe, tmp_path), tmp_path)
     assert list(spoken(result)) == ["input_not_finite"]
     assert result.findings[0].message.startswith(

@@ -371,6 +371,48 @@ def test_words_are_as_frequent_as_they_are():
     assert [(item.code, item.severity) for item in judge({"labels": tags}).findings] == [("class_imbalance", "note")]
 
 
+@pytest.mark.parametrize(
+    ("classes", "low", "outputs", "severity"), [(2, 1, 3, "note"), (3, 1, 4, "note"), (3, 1, 9, "fail")]
+)
+def test_classes_that_are_numbered_from_1_have_the_line_that_mends_it(classes, low, outputs, severity):
+    high = float(classes + low - 1)
+    initial = {"outputs__shape": (outputs,), "targets": Targets(lowest=float(low), highest=high, low=1.0, high=high)}
+    context = context_of("check-init-loss", facts={"classes": classes})
+    finding = found(judge(initial=initial, context=context), "class_count_mismatch")
+    assert finding.severity == severity
+    assert finding.message.endswith(f"labels reach from 1 to {high:g}")
+    assert finding.advice == ("number the classes from 0",)
+
+
+def test_targets_that_are_not_finite_are_named():
+    finding = found(judge({"train__targets_not_finite": 2, "train__bad_targets": (3, 13)}), "input_not_finite")
+    assert finding.message == "2 training targets are NaN or infinite (sample 3, 13)"
+
+
+def test_classes_are_called_by_their_names():
+    names = {"classes": ("cat", "dog", "emu")}
+    uneven = Labels(lowest=0.0, highest=2.0, train={0: 900, 1: 30, 7: 200}, val={0: 90, 1: 3, 2: 50})
+    findings = judge({"labels": uneven, **names}).findings
+    assert [item.message for item in findings] == [
+        "classes 'emu' occur in validation but never in training",
+        "class 'cat' has 900 training samples, class 'dog' has 30: 30 to 1",
+    ]
+    single = Labels(lowest=1.0, highest=1.0, train={1: 900}, val={1: 90}, same=True)
+    assert found(judge({"labels": single, **names}), "single_class").message.endswith("are of class 'dog'")
+    assert found(judge({"labels": single}), "single_class").message == "all training targets are 1"
+
+
+@pytest.mark.parametrize(
+    ("target", "args", "said"), [("table", {}, True), ("table", {"classes": True}, False), ("arrays", {}, False)]
+)
+def test_a_table_can_number_classes_itself(target, args, said):
+    context = context_of("check-init-loss", task="binary", data={"target": target, "args": {"path": "x", **args}})
+    labels = Labels(lowest=-1.0, highest=1.0, train={-1: 500, 1: 500}, val={-1: 50, 1: 50})
+    finding = found(judge({"labels": labels}, context=context), "labels_out_of_range")
+    assert any("`classes: true`" in line for line in finding.advice) is said
+    assert [remedy.set for remedy in finding.remedies] == [{"data.args.classes": True}] * said
+
+
 def test_letters_are_as_frequent_as_they_are():
     letters = Labels(lowest=0.0, highest=19.0, train={k: 1 + 5 * k for k in range(20)}, val={3: 5, 20: 1}, tokens=True)
     assert [(item.code, item.severity) for item in judge({"labels": letters}).findings] == [("split_mismatch", "note")]

@@ -21,7 +21,8 @@ from tunekit.configuration import Subset as Few
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, TensorSplit, as_batch
 from tunekit.training.memory import in_memory
 from tunekit.training.order import epoch_order, split_indices, tiny_subset
-from tunekit.training.sources import read_splits, reduced
+from tunekit.training.sources import read_splits, reduced, splits
+from tunekit.training.sources.parts import Parts
 from tunekit.training.sources.splits import _split_of
 from tunekit.vocabulary import UserError
 
@@ -249,6 +250,33 @@ class TestLoaders:
     def test_what_can_be_gone_through_only_once_is_told(self):
         with pytest.raises(UserError, match="once"):
             _split_of((torch.zeros(3, 2), torch.zeros(3)) for _ in range(2))
+
+    @pytest.mark.parametrize("returned", ["loader()", "Batches()", "weighted()", "(one := loader(), one)"])
+    def test_what_cannot_be_held_out_is_never_its_own_validation(self, tmp_path, returned):
+        (tmp_path / "flow.py").write_text(
+            "import torch\nfrom torch.utils.data import *\n\n"
+            "class Flow(IterableDataset):\n"
+            "    def __iter__(self):\n        return iter([(torch.zeros(2), 1)] * 40)\n\n"
+            "def loader():\n    return DataLoader(Flow(), batch_size=10)\n\n"
+            "class Batches:\n"
+            "    def __iter__(self):\n        return iter([(torch.zeros(5, 2), torch.zeros(5).long())] * 8)\n\n"
+            "def weighted():\n"
+            "    data = TensorDataset(torch.zeros(40, 2), torch.zeros(40).long())\n"
+            "    return DataLoader(data, 10, sampler=WeightedRandomSampler([1.0] * 40, 40))\n\n"
+            f"def data():\n    return {returned}\n"
+        )
+        with pytest.raises(UserError, match=r"no validation can be held out: return \(train, val\)"):
+            read_splits(DataSpec(target="flow:data"), tmp_path)
+
+    def test_a_validation_without_an_end_is_told(self, monkeypatch):
+        class Endless(IterableDataset):
+            def __iter__(self):
+                while True:
+                    yield torch.zeros(3, 2), torch.tensor([0, 1, 2])
+
+        monkeypatch.setattr(splits, "ENDLESS", 5)
+        with pytest.raises(UserError, match="validation gives more than 5 batches, or has no end"):
+            splits.splits_of(Parts(Endless(), Endless()), DataSpec(target="own:data"))
 
     def test_loaders_as_a_whole_source(self, tmp_path):
         (tmp_path / "loaders_d.py").write_text(

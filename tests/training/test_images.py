@@ -59,7 +59,7 @@ def test_corrupt_files_are_left_out_where_that_is_asked(pets):
     (pets / "dogs" / "3.png").write_bytes(b"none")
     parts = splits(pets.parent, corrupt="skip")
     assert len(parts.train) + len(parts.val) == 19
-    assert parts.notes == (f"1 images cannot be read and are left out: {pets / 'dogs' / '3.png'}",)
+    assert parts.notes == (f"cannot be read, and left out: {pets / 'dogs' / '3.png'}",)
     with pytest.raises(UserError, match=r"data\.args\.corrupt: error or skip, not 'no'"):
         splits(pets.parent, corrupt="no")
 
@@ -76,6 +76,53 @@ def test_what_is_no_image_of_a_class_is_told(pets):
         f"{pets}: 1 hidden files are left out",
         f"{pets}: 1 files are no images by their names: left out",
     )
+
+
+def test_pictures_beside_the_folders_of_classes_are_told(pets):
+    picture(pets / "a.PNG", 0)
+    (pets / "readme.md").touch()
+    parts = splits(pets.parent)
+    assert len(parts.train) + len(parts.val) == 20
+    assert parts.notes == (f"{pets}: 1 images lie in no class's folder, the first a.PNG: left out",)
+
+
+def test_what_lies_beside_the_splits_and_a_test_split_without_classes_are_told(tmp_path):
+    for name in ("ants", "bees"):
+        picture(tmp_path / "pets" / "Train" / name / "1.png", 0)
+        picture(tmp_path / "pets" / "Valid" / name / "1.png", 50)
+    picture(tmp_path / "pets" / "extra" / "1.png", 0)
+    picture(tmp_path / "pets" / "test" / "1.png", 0)
+    parts = splits(tmp_path)
+    assert (len(parts.train), len(parts.val), parts.test, parts.classes) == (2, 2, None, ("ants", "bees"))
+    beside, test = parts.notes
+    assert beside == f"{tmp_path / 'pets'}: 'extra' beside its splits: left out"
+    assert test.startswith(f"no test split: {tmp_path / 'pets' / 'test'}: its 1 images (1.png, ...) lie in no class's")
+
+
+def test_a_folder_without_images_of_a_class_is_refused_by_what_lies_there(tmp_path):
+    picture(tmp_path / "pets" / "1.png", 0)
+    with pytest.raises(UserError, match=r"pets: its 1 images \(1\.png, \.\.\.\) lie in no class's folder: a folder of"):
+        splits(tmp_path)
+    (tmp_path / "pets" / "1.png").unlink()
+    (tmp_path / "pets" / "cats").mkdir()
+    with pytest.raises(UserError, match="pets: no images in it: a folder of images is needed for each class"):
+        splits(tmp_path)
+    (tmp_path / "pets" / "cats" / "1.heic").touch()
+    with pytest.raises(UserError, match=r"no images in it but 1 other files \(1\.heic, \.\.\.\)"):
+        splits(tmp_path)
+    picture(tmp_path / "pets" / "train" / "cats" / "1.png", 0)
+    picture(tmp_path / "pets" / "val" / "1.png", 0)
+    with pytest.raises(UserError, match="val: its 1 images"):
+        splits(tmp_path)
+
+
+def test_classes_one_folder_deeper_are_told(pets):
+    pets.rename(pets.parent / "all")
+    (pets.parent / "pets").mkdir()
+    (pets.parent / "all").rename(pets / "animals")
+    parts = splits(pets.parent)
+    assert parts.classes == ("animals",)
+    assert parts.notes[0].endswith("if the classes are 'cats', 'dogs' in it, say its path")
 
 
 def test_classes_are_the_same_in_all_splits_though_one_has_fewer(tmp_path):

@@ -45,6 +45,32 @@ class TestSplits:
             ("val", "test", 2, 0.5, (0, 2)),
         ]
 
+    @pytest.mark.parametrize("dtype", [torch.long, torch.float32, torch.bool, torch.uint8])
+    @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+    @pytest.mark.parametrize("task", ["classification", "binary"])
+    def test_the_task_says_what_are_classes_and_the_type_does_not(self, dtype, shape, task):
+        first, second = (torch.tensor(labels).to(dtype).reshape(shape) for labels in ([0] * 24 + [1] * 2, [1, 0]))
+        told = reported(pair(torch.rand(26, 2), first), pair(torch.rand(2, 2), second), task=task)
+        assert told.split("train").classes == {0: 24, 1: 2}
+        assert told.samples.labels.train == {0: 24, 1: 2}
+        assert told.samples.labels.val == {0: 1, 1: 1}
+        assert (told.samples.labels.axes, told.targets) == (0, ())
+
+    @pytest.mark.parametrize("odd", [0.5, float("nan"), float("inf")])
+    def test_fractions_are_no_classes_and_a_regression_has_none(self, odd):
+        labels = torch.tensor([0.0, 1.0, 1.0, odd])
+        split = pair(torch.rand(4, 2), labels)
+        assert reported(split, split, task="binary").samples.labels.train is None
+        assert reported(split, split, task="binary").split("train").classes is None
+        whole = pair(torch.rand(4, 2), labels[:3].repeat(2)[:4])
+        assert reported(whole, whole, task="regression").samples.labels.train is None
+
+    def test_samples_with_targets_that_are_not_finite_are_named(self):
+        targets = torch.zeros(8, 2)
+        targets[3, 1] = targets[5, 0] = targets[5, 1] = float("nan")
+        split = reported(pair(torch.rand(8, 2), targets), pair(torch.rand(8, 2), targets), task="regression").samples
+        assert (split.train.targets_not_finite, split.train.bad_targets) == (3, (3, 5))
+
     def test_targets_are_never_compared_by_what_a_class_is_called(self):
         told = reported(pair([[0.0], [1]], [0, 1]), pair([[2.0], [3]], [5, 6]))
         assert told.split("val").classes == {5: 1, 6: 1}

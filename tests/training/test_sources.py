@@ -294,11 +294,38 @@ class TestDamagedArrays:
 
     def test_members_that_are_no_arrays_of_numbers_are_told(self, tmp_path):
         np.savez(tmp_path / "a.npz", x=np.zeros((4, 3)), y=np.array(["a", "b", "a", "b"]))
-        self.refused(tmp_path, "a.npz: the targets must be numbers, one row a sample, not <U1(4,)")
+        self.refused(
+            tmp_path, "a.npz: the targets must be numbers, one row a sample, not <U1(4,); class_names, y = np."
+        )
+        np.savez(tmp_path / "a.npz", x=np.zeros((4, 3)), y=np.ones(4) * 1j)
+        self.refused(tmp_path, "a.npz: the targets must be numbers, one row a sample, not complex128(4,)")
+        np.savez(tmp_path / "a.npz", x=np.zeros((4, 3)), y=np.full(4, 2**63 + 5, np.uint64))
+        self.refused(tmp_path, f"a.npz: the targets reach {2**63 + 5}, beyond int64")
         np.savez(tmp_path / "a.npz", x=np.float64(3), y=np.zeros(1))
         self.refused(tmp_path, "a.npz: the inputs must be numbers")
         np.savez(tmp_path / "a.npz", x=np.array([None, {}]), y=np.zeros(2))
-        self.refused(tmp_path, "its array 'x': Object arrays cannot be loaded")
+        self.refused(tmp_path, "its array 'x': it holds Python objects; store numbers, such as x.astype(np.float32)")
+
+    def test_another_file_than_an_npz_has_the_line_that_makes_one(self, tmp_path):
+        (tmp_path / "a.npz").write_text("a,b\n1,2\n")
+        self.refused(tmp_path, "File is not a zip file; np.savez('a.npz', x=x, y=y) makes one")
+        np.save(tmp_path / "b.npy", np.zeros((4, 3)))
+        with pytest.raises(UserError, match=r"b\.npy is one array: np\.savez\('data\.npz', x=x, y=y\) makes"):
+            read_splits(spec(target="arrays", args={"path": "b.npy"}), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", ">f4", ">f8", "g", "u1", "u2", "u4", "u8", "i2", ">i8", "?"])
+def test_arrays_of_every_type_hold_the_same_numbers(tmp_path, kind):
+    x, y = np.arange(40).reshape(20, 2) % 2, np.arange(20) % 2
+    np.savez(tmp_path / "a.npz", x=x.astype(kind), y=y.astype(kind))
+    read = read_splits(spec(target="arrays", args={"path": "a.npz"}, split="random"), tmp_path)
+    inputs = torch.cat([read.train.stored.args[0], read.val.stored.args[0]])
+    assert sorted(map(tuple, inputs.tolist())) == sorted(map(tuple, x.tolist()))
+    assert sorted([*read.train.targets().tolist(), *read.val.targets().tolist()]) == sorted(y.tolist())
+    whole = np.dtype(kind).kind != "f"
+    assert inputs.is_floating_point() is not whole
+    assert read.train.targets().dtype == (torch.long if whole else torch.float32)
+    assert inputs.dtype not in (torch.float16, torch.float64, torch.uint16, torch.uint32, torch.uint64)
 
 
 OWN = """

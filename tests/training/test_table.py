@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tunekit.configuration import DataSpec
 from tunekit.training.memory import pack, unpack
 from tunekit.training.sources import read_splits
-from tunekit.training.sources.cells import read_column
+from tunekit.training.sources.cells import Form, read_as, read_column
 from tunekit.training.sources.columns import MOST_CATEGORIES, Columns
 from tunekit.training.sources.reading import read_frame
 from tunekit.vocabulary import UserError
@@ -242,7 +242,67 @@ class TestCells:
         cells = [*map(str, range(50)), "12a"]
         assert column(*cells).strays.tolist() == [50]
         parts = splits(tmp_path, "a,y\n" + "".join(f"{cell},{i % 2}\n" for i, cell in enumerate(cells)))
-        assert any("'a' has 1 cells that are no number, first '12a' in row 51" in note for note in parts.notes)
+        assert any("'a' has 1 cell that is no number, first '12a' in row 51" in note for note in parts.notes)
+
+    @pytest.mark.parametrize("cell", ["inf", "-inf", "Infinity", "1e999"])
+    def test_an_infinity_is_missing_and_told(self, tmp_path, cell):
+        read = column("1", cell, "3")
+        assert read.strays.tolist() == [1]
+        assert math.isnan(read.values[1])
+        parts = splits(tmp_path, "a,y\n" + "".join(f"{cell if i == 3 else i},{i % 2}\n" for i in range(20)))
+        assert any(f"'a' has 1 cell that is no number, first {cell!r} in row 4" in note for note in parts.notes)
+        assert bool(parts.train.stored.args[0].isfinite().all())
+        with pytest.raises(UserError, match="holds no number in 1 rows, first in row 4"):
+            splits(tmp_path, "y,a\n" + "".join(f"{cell if i == 3 else i},{i % 2}\n" for i in range(20)))
+
+    @given(
+        st.lists(st.sampled_from(["yes", "No", "TRUE", "false", "1", "0", "1.0", "Y", "n", "off", "on"]), min_size=2)
+    )
+    def test_yes_and_no_in_mixed_words_are_two_values(self, cells):
+        read = column("yes", "false", *cells)
+        right = {"yes", "true", "1", "1.0", "y", "on"}
+        assert read.form.kind == "truth"
+        assert read.values[2:].tolist() == [float(cell.lower() in right) for cell in cells]
+
+    def test_letters_and_numbers_alone_are_no_mixed_words(self):
+        assert column("f", "y", "n").form.kind == "text"
+        assert column("1", "y").form.kind == "text"
+        assert column("0", "1").form.kind == "number"
+
+    @given(
+        st.lists(st.dates(pd.Timestamp("1970-01-01").date(), pd.Timestamp("2060-01-01").date()), min_size=3),
+        st.permutations(["%Y-%m-%d", "%d.%m.%Y", "%d %b %Y", "%B %d, %Y", "%m/%d/%Y"]),
+    )
+    def test_dates_in_several_forms_are_read_by_each(self, dates, forms):
+        cells = [date.strftime(forms[i % 3]) for i, date in enumerate(dates)]
+        cells += [pd.Timestamp("2021-12-31").strftime(form) for form in forms[:3]]
+        read = column(*cells)
+        wanted = [(pd.Timestamp(date) - pd.Timestamp("1970-01-01")).days for date in dates]
+        assert read.form.kind == "date"
+        assert read.values[: len(dates)].tolist() == wanted
+        assert read.how == "dates in 3 forms"
+
+    def test_dates_in_both_orders_of_day_and_month_are_texts_and_told(self):
+        both = column("25/12/2020", "12/24/2020", "03/04/2020")
+        assert both.form.kind == "text"
+        assert "in both orders" in both.how
+        assert column("25/12/2020 10:00", "03/04/2020", "2020-01-05").form.kind == "date"
+        assert column("123-45-6789", "987-65-4321").how == ""
+
+    def test_a_slip_among_dates_is_missing(self):
+        days = [f"2024-01-{day:02d}" for day in range(1, 29)]
+        assert column(*days, "2024-02-31").strays.tolist() == [28]
+        assert "'2024-02-31' is no date as others are" in column(*days[:9], "2024-02-31").how
+
+    def test_words_that_may_be_one_are_told(self, tmp_path):
+        text = "a,y\n" + "".join(
+            f"{['New York', 'new-york', 'Rome', 'x'][i % 4]},{['cat', 'Cat', 'dog'][i % 3]}\n" for i in range(40)
+        )
+        notes = splits(tmp_path, text).notes
+        assert "'a' has 'New York' and 'new-york': write them alike if they are one" in notes
+        assert "'y' has 'Cat' and 'cat': write them alike if they are one" in notes
+        apart = "a,y\n" + "".join(f"{['1-2', '12', 'C++', 'C'][i % 4]},{'uv'[i % 2]}\n" for i in range(40))
+        assert not any("alike" in note for note in splits(tmp_path, apart).notes)
 
     def test_few_numbers_among_words_are_words(self):
         assert column("1", "2", "A").form.kind == "text"
@@ -281,7 +341,7 @@ class TestInputs:
         assert parts.columns.names == ("city = Bern", "city = Ulm", "city missing")
         assert parts.train.stored.args[0][:4].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 0]]
         assert parts.val.stored.args[0].tolist() == [[0, 0, 0], [0, 1, 0]]
-        assert any("'city' has texts in 1 rows of validation that training has not, as 'Rom'" in n for n in parts.notes)
+        assert any("'city' has texts in 1 row of validation that training has not, as 'Rom'" in n for n in parts.notes)
 
     def test_rare_categories_share_an_input(self, tmp_path):
         words = [f"w{i % 60:02d}" for i in range(600)]
@@ -321,6 +381,80 @@ class TestInputs:
         with pytest.raises(UserError, match=r"data\.args\.features: column 'name' holds texts of which most differ"):
             splits(tmp_path, text, features=["name"])
 
+    @pytest.mark.parametrize("others", [range(6), range(20, 26), [23, 21, 25, 20, 24, 22]])
+    def test_a_column_that_numbers_the_rows_is_no_input_with_files_for_each_split_either(self, tmp_path, others):
+        def text(numbers):
+            return "id,a,y\n" + "".join(f"{i},{i % 7},{i % 2}\n" for i in numbers)
+
+        (tmp_path / "test.csv").write_text(text(others))
+        parts = splits(tmp_path, text(range(20)), test_path="test.csv")
+        assert parts.columns.names == ("a",)
+        assert "left out: 'id', which numbers the rows" in parts.notes
+
+    @pytest.mark.parametrize("numbers", [[1, 2, 2, 4, 5, 6], [1.5, 2.5, 3.5, 4.5, 5.5, 6.5], [1, 900, 20, 7, 66, 5]])
+    def test_other_numbers_of_that_name_are_inputs(self, tmp_path, numbers):
+        text = "id,y\n" + "".join(f"{number},{i % 2}\n" for i, number in enumerate(numbers))
+        assert splits(tmp_path, text).columns.names == ("id",)
+
+    def test_numbers_too_long_for_a_float_are_not_called_the_same(self, tmp_path):
+        text = "a,b,y\n" + "".join(f"{9007199254740993000 + i % 5},{i},{i % 2}\n" for i in range(40))
+        assert any(
+            "'a', which differs, if at all, beyond a number's 16 digits" in n for n in splits(tmp_path, text).notes
+        )
+        assert len(splits(tmp_path, text, categories=["a"]).columns.encodings[0].categories) == 5
+
+    def test_what_training_had_not_is_told_of_another_file_column_by_column(self, tmp_path):
+        rows = [f"{i + 0.25},{['Bern', 'Ulm'][i % 2]},{['no', 'yes'][i % 2]},{2 * i}.5" for i in range(40)]
+        parts = splits(
+            tmp_path, "a,b,c,d,y\n" + "".join(f"{row},{i % 2}\n" for i, row in enumerate(rows)), standardize=False
+        )
+
+        def applied(text):
+            (tmp_path / "new.csv").write_text(text)
+            inputs, told = parts.columns.apply(read_frame(tmp_path / "new.csv"))
+            return inputs.tolist(), list(told)
+
+        inputs, told = applied("a,b,c,d\n1.5,Ulm,True,\nmuch,Rom,maybe,1\ninf,Rom,0,2\n")
+        a, _, c, d = (one.fill for one in parts.columns.encodings)
+        assert inputs == [[1.5, 0, 1, 1, d], [a, 0, 0, c, 1], [a, 0, 0, 0, 2]]
+        assert told == [
+            "'a' has 2 cells that are no number, first 'much' in row 2 below the header: taken as missing",
+            "'b' has texts in 2 rows that training has not, as 'Rom'",
+            "'c' has 1 cell that is neither yes nor no, first 'maybe' in row 2 below the header: taken as missing",
+            "'d' is empty in 1 row, first in row 1 below the header, and in no training row: taken as training's "
+            "median",
+        ]
+
+    def test_another_decimal_sign_than_training_is_read_and_told(self, tmp_path):
+        def applied(trained, new):
+            text = "a;b;y\n" + "".join(f"{trained(i)};{trained(3 * i)};{i % 2}\n" for i in range(20))
+            (tmp_path / "new.csv").write_text("a;b\n" + "".join(f"{one}\n" for one in new))
+            parts = splits(tmp_path, text, standardize=False)
+            inputs, told = parts.columns.apply(read_frame(tmp_path / "new.csv"))
+            return inputs.tolist(), list(told)
+
+        point, comma = (lambda i: f"{i}.25"), (lambda i: f"{i},25")
+        inputs, told = applied(point, ["3,5;1.234", "4,5;2.500"])
+        assert inputs == [[3.5, 1234], [4.5, 2500]]
+        assert told == [
+            "'a' has a decimal comma, and training had a point: '3,5' is read as 3.5",
+            "'b' has a decimal comma, and training had a point: '1.234' is read as 1234",
+        ]
+        assert applied(comma, ["3.5;1.234"])[0] == [[3.5, pytest.approx(1.234)]]
+        assert applied(comma, ["3,5;1.234"]) == ([[3.5, 1234]], [])
+        assert applied(point, ["3.5;1,234"]) == ([[3.5, 1234]], [])
+
+    def test_a_type_is_read_as_training_wrote_it(self):
+        typed = {
+            "a": pd.Series([1, 0, 7]),
+            "b": pd.Series(pd.to_datetime(["2024-01-02"] * 3)),
+            "c": pd.Series([2.5] * 3),
+        }
+        assert read_as(typed["a"], Form("truth", "yes")).strays.tolist() == [2]
+        assert read_as(typed["b"], Form("number", "point")).strays.tolist() == [0, 1, 2]
+        assert read_as(typed["c"], Form("date", "ISO8601")).strays.tolist() == [0, 1, 2]
+        assert read_as(pd.Series([2**60, 2**60 + 1]), Form("text")).values.tolist() == [str(2**60), str(2**60 + 1)]
+
     def test_the_same_columns_make_the_inputs_of_another_file(self, tmp_path):
         rows = [
             f'{i},"{["Bern", "Ulm"][i % 2]}",2024-01-{1 + i % 28:02d},{["no", "yes", ""][i % 3]}' for i in range(40)
@@ -330,7 +464,9 @@ class TestInputs:
         again = Columns.from_json(json.loads(json.dumps(parts.columns.to_json())))
         assert again == parts.columns
         (tmp_path / "new.csv").write_text("d;c;b;a\n" + "".join(";".join(row.split(",")[::-1]) + "\n" for row in rows))
-        assert torch.equal(again.apply(read_frame(tmp_path / "new.csv")), whole(parts))
+        inputs, told = again.apply(read_frame(tmp_path / "new.csv"))
+        assert torch.equal(inputs, whole(parts))
+        assert told == ()
         (tmp_path / "new.csv").write_text("a,bb,c,d\n1,2,3,4\n")
         with pytest.raises(UserError, match=r"no column 'b', which the model was trained on \(did you mean 'bb'\?\)"):
             again.apply(read_frame(tmp_path / "new.csv"))

@@ -261,6 +261,8 @@ class TestShapes:
     def test_the_number_of_outputs_follows_from_the_targets(self):
         assert task_of().output_size(torch.tensor([0, 4, 2])) == 5
         assert task_of().output_size(torch.zeros(3, 7)) == 7
+        assert task_of().output_size(torch.tensor([[0], [4], [2]])) == 5
+        assert task_of("regression").output_size(torch.tensor([[0], [4], [2]])) == 1
         assert task_of("binary").output_size(torch.tensor([0, 1])) == 1
         assert task_of("regression").output_size(torch.zeros(3, 2)) == 2
         assert task_of().output_size(["a"]) is None

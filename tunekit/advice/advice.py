@@ -40,7 +40,7 @@ class Advice(JsonData):
 
 
 def advise(seen: Situation) -> Advice:
-    fitting = [one for one in STARTS if seen.answers and one.fits(seen)]
+    fitting = [one for one in STARTS if seen.answers and seen.only_class is None and one.fits(seen)]
     starts = tuple(Start(one.title, one.why, one.source, one.lines if seen.built_in else "") for one in fitting)
     found = ((code, REMARKS[code.name](seen)) for code in CODES)
     remarks = tuple(
@@ -60,6 +60,8 @@ def _silent(seen: Situation) -> str:
         return (
             "the features may be pixels: of a table of them there is no advice; give pictures [channels, height, width]"
         )
+    elif seen.only_class is not None:
+        return f"no advice on an architecture: all training samples are of one class, {seen.only_class!r}"
     elif seen.kind != "other" and not seen.answers:
         what = f"{seen.kind} whose targets are neither classes nor single numbers"
     else:

@@ -34,6 +34,12 @@ class Situation:
         return min(self.shape[1:]) if self.kind == "images" else 0
 
     @property
+    def only_class(self) -> str | None:
+        """The class of all training samples, where there is one alone."""
+        alone = self.task in ("classification", "binary") and len(self.classes) == 1
+        return next(iter(self.classes)) if alone else None
+
+    @property
     def values(self) -> int:
         """Numbers in one sample."""
         total = 1

@@ -115,11 +115,13 @@ def predict(
         _write_text(out, as_csv(found.rows))
         say(f"{out} written: {len(found.rows):,} samples")
     elif as_json:
-        print_json({"predictions": found.rows, "faults": found.faults})
+        print_json({"predictions": found.rows, "faults": found.faults, "notes": found.notes})
     elif found.rows:
         show_table(found.rows, SHOWN)
         if len(found.rows) > SHOWN:
             say(f"and {len(found.rows) - SHOWN:,} more; --out FILE.csv or --json gives them all")
+    for note in found.notes:
+        say(f"note: {note}", err=True)
     for fault in found.faults:
         say(f"error: {fault}", err=True)
     raise typer.Exit(2 if found.faults else 0)

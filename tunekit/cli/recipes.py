@@ -42,7 +42,7 @@ def init(
     name: Annotated[str, typer.Argument(help="A recipe of `tunekit recipes`.")] = "digits",
     to: Annotated[
         Path | None,
-        typer.Argument(help="The file to write, of a recipe with code the folder; otherwise NAME.yaml or NAME here."),
+        typer.Argument(help="The file to write, or the folder (without an ending); otherwise NAME.yaml or NAME here."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:

@@ -45,6 +45,7 @@ class Split(JsonData):
     not_finite: NotFinite
     targets_not_finite: int  # values
     inputs: Inputs | None  # None: all are tokens
+    bad_targets: tuple[int, ...] = ()  # indices of the first few samples with such a value
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,9 @@ class Samples(JsonData):
     neighbours: Neighbours | None = None  # None: inputs that are no measurement, or few samples
     mirrored: tuple[Mirrored, ...] = ()  # for each flip of the recipe of which it can be told
     classes: tuple[str, ...] = ()  # their names, where the data have some
+
+    def class_name(self, label: int) -> str:
+        return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)
 
 
 @dataclass(frozen=True)

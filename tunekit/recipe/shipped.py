@@ -25,17 +25,18 @@ class Shipped:
         return self.path.parent.name == self.name
 
     def copy(self, goal: Path | None, overwrite: bool) -> Path:
-        """Copy it to a file, or a folder where it has code; without a goal by its own name into the current folder.
-        Returns the recipe's new file. Errors: UserError."""
+        """Copy it to a file, or into a folder where the goal has no ending; one that has code as a folder; without a
+        goal by its own name into the current folder. Returns the recipe's new file. Errors: UserError."""
         goal = goal or Path(self.name if self.has_code else self.path.name)
+        if not self.has_code and (goal.is_dir() or not goal.suffix):
+            goal /= self.path.name
         if self.has_code and goal.suffix.lower() in ENDINGS:
             raise UserError(f"{goal}: {self.name} has several files; give the name of a folder for them")
         copies = {path: goal / path.name for path in self._files()} if self.has_code else {self.path: goal}
         if not overwrite and (goal.exists() or goal.is_symlink()):
             raise UserError(f"{goal}: exists already; give another name, or --force to overwrite it")
         try:
-            if self.has_code:
-                goal.mkdir(exist_ok=True)
+            copies[self.path].parent.mkdir(exist_ok=True)
             for source, copied in copies.items():
                 shutil.copyfile(source, copied)
         except OSError as error:

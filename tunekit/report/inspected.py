@@ -91,6 +91,8 @@ def show(console: Console, seen: Inspected) -> None:
     if seen.stops:
         mend = f": {seen.mend} leaves them out" if seen.mend else ""
         console.print(line(f"a run stops at what cannot be read{mend}"))
+    elif report.unreadable:
+        console.print(line("a run leaves out what cannot be read"))
     for text in seen.notes:
         console.print(line(f"note: {text}"))
     for finding in sorted(seen.findings, key=lambda one: SEVERITIES.index(one.severity)):

@@ -29,9 +29,10 @@ def _rehearsed(session: Session) -> str:
     if not labels_fit(session.task, outputs, batch.targets):
         known = target_range(batch.targets)
         reach = f" from {known.lowest:g} to {known.highest:g}" if known else ""
+        how = " (`classes: true` under `data.args` does)" if session.config.data.target == "table" else ""
         raise UserError(
             f"data: the loss does not take labels{reach} with outputs of shape {list(outputs.shape)}; number the "
-            "classes from 0 and give the model as many outputs, or say `task: regression` for numbers"
+            f"classes from 0{how} and give the model as many outputs, or say `task: regression` for numbers"
         )
     for _ in session.run(1):
         pass

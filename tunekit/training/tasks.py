@@ -313,8 +313,8 @@ class Task:
         """How many outputs a built-in model needs for these targets; None where they do not tell."""
         if not isinstance(targets, Tensor) or not len(targets):
             return None
-        positions = targets.dim() > 1 and targets.shape[1] > 1 and not targets.is_floating_point()
-        if self.kind == "classification" and (targets.dim() == 1 or positions):
+        whole = targets.dim() > 1 and not targets.is_floating_point()
+        if self.kind == "classification" and (targets.dim() == 1 or whole):
             finite = targets[torch.isfinite(targets)] if targets.is_floating_point() else targets
             return int(finite.max()) + 1 if len(finite) else None
         return 1 if targets.dim() == 1 else int(targets.shape[1])

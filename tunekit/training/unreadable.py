@@ -50,7 +50,7 @@ def read_what_can_be(data: DataSpec, folder: Path) -> Readable:
         parts = load_parts(replace(data, args={**data.args, **lenient}), folder)
         mend = ", ".join(f"data.args.{name}: {value}" for name, value in lenient.items())
     try:
-        splits = splits_of(parts, data)
+        splits = _splits(parts, data)
     except (MemoryError, Interrupted):
         raise
     except Exception:
@@ -85,7 +85,12 @@ def without_unreadable(parts: Parts, data: DataSpec, most: int) -> Readable | No
     if not changes:
         return None
     rest = replace(parts, **changes)
-    return Readable(rest, splits_of(rest, data), (*parts.unreadable, *unreadable), stops=True)
+    return Readable(rest, _splits(rest, data), (*parts.unreadable, *unreadable), stops=True)
+
+
+def _splits(parts: Parts, data: DataSpec) -> Splits:
+    """What cannot be read is told by itself, and not as a note."""
+    return splits_of(replace(parts, unreadable=()), data)
 
 
 def _is_map_style(dataset: object) -> bool:

@@ -13,7 +13,7 @@ from torch import nn
 from tunekit.configuration import DataSpec, TrainingConfig, digest
 from tunekit.training.data import Batch, Splits
 from tunekit.training.joining import with_validation
-from tunekit.training.models import build_model
+from tunekit.training.models import build_model, check_inputs
 from tunekit.training.sources import moved, read_splits, reduced
 from tunekit.vocabulary import UserError
 
@@ -71,6 +71,7 @@ class Workbench:
         def whole() -> Splits:
             return self.splits(every, torch.device("cpu"))
 
+        check_inputs(config.model.target, sample)
         model = build_model(config.model, self.folder, sample, outputs, config.seed, whole)
         if model in self._models:
             raise UserError(

@@ -55,7 +55,7 @@ def judge(samples: Samples, context: Here, *, inputs_moved: bool) -> list[Findin
     scales = _scales(
         samples.target_shift, context, alike=None if neighbours is None else _alike(neighbours) and not inputs_moved
     )
-    return [*scales, *_agreement(neighbours)]
+    return [*scales, *_agreement(samples)]
 
 
 def _alike(neighbours: Neighbours) -> bool:
@@ -85,7 +85,8 @@ def _scales(shift: TargetShift | None, context: Here, alike: bool | None) -> lis
     return [TARGETS_MISMATCH.finding(message, shift.to_json(), severity=severity)]
 
 
-def _agreement(neighbours: Neighbours | None) -> list[Finding]:
+def _agreement(samples: Samples) -> list[Finding]:
+    neighbours = samples.neighbours
     if neighbours is None or neighbours.agreement is None or not _alike(neighbours):
         return []
     measured = neighbours.agreement
@@ -94,7 +95,7 @@ def _agreement(neighbours: Neighbours | None) -> list[Finding]:
     if measured.train > learnable and measured.exchanged:
         gained = measured.renamed - measured.val > SURE * measured.error
         if gained and measured.renamed > RENAMED * measured.train:
-            pairs = ", ".join(f"{ours} is {theirs}" for ours, theirs in measured.exchanged[:5])
+            pairs = ", ".join(" is ".join(map(samples.class_name, pair)) for pair in measured.exchanged[:5])
             message = f"validation names the classes otherwise than training: what training calls {pairs} there"
             return [TARGETS_DISAGREE.finding(message, evidence, advice=TARGETS_DISAGREE.advice[1:])]
     if measured.train > learnable and measured.val + left < LOST * measured.train:

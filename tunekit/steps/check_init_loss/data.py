@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.citations import KARPATHY
-from tunekit.measured import DataMeasured, DataReport, Labels, Samples, Split
+from tunekit.measured import DataMeasured, DataReport, Samples, Split
 from tunekit.steps.check_init_loss import agreement, giveaways, labels, mirrors, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
@@ -121,7 +121,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
     not_finite = [*_finite("train", "training", samples.train), *_finite("val", "validation", samples.val)]
     constant = _constant(samples)
     if constant:
-        return [*not_finite, *constant, *labels.imbalance(samples.labels, context)]
+        return [*not_finite, *constant, *labels.imbalance(samples, context)]
     moved = _shift(samples, context)
     copies = samples.neighbours.copies if samples.neighbours else None
     return [
@@ -129,11 +129,11 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *_scale(samples.train),
         *moved,
         *agreement.judge(samples, context, inputs_moved=bool(moved)),
-        *targets.single(samples.labels, context),
-        *_unseen(samples.labels),
+        *targets.single(samples, context),
+        *_unseen(samples),
         *labels.shares(samples.labels, context),
         *labels.broken(samples.labels, context),
-        *labels.imbalance(samples.labels, context),
+        *labels.imbalance(samples, context),
         *_duplicates(samples),
         *giveaways.of_columns(samples.giveaway),
         *splits.judge(samples.windows, samples.groups, copies),
@@ -169,7 +169,8 @@ def _finite(split: str, text: str, measured: Split) -> list[Finding]:
         message = f"{bad.count} {text} {samples} NaN or infinity (sample {examples}){seen}"
         findings.append(INPUT_NOT_FINITE.finding(message, {"split": split, **bad.to_json()}))
     if wrong:
-        message = f"{wrong} {text} targets are NaN or infinite"
+        where = f" (sample {', '.join(map(str, measured.bad_targets))})" if measured.bad_targets else ""
+        message = f"{wrong} {text} targets are NaN or infinite{where}"
         findings.append(INPUT_NOT_FINITE.finding(message, {"split": split, "targets": wrong}))
     return findings
 
@@ -226,7 +227,8 @@ def _shift(samples: Samples, context: Here) -> list[Finding]:
     return [SPLIT_MISMATCH.finding(message, shift.to_json(), severity=severity or (None if overall else "warn"))]
 
 
-def _unseen(both: Labels | None) -> list[Finding]:
+def _unseen(samples: Samples) -> list[Finding]:
+    both = samples.labels
     if both is None or both.train is None or both.val is None:
         return []
     if both.axes == 1 and len(both.train) > labels.FEW_TOKENS:
@@ -234,7 +236,7 @@ def _unseen(both: Labels | None) -> list[Finding]:
     unseen = sorted(set(both.val) - set(both.train), key=str)
     if not unseen:
         return []
-    message = f"classes {', '.join(map(str, unseen[:5]))} occur in validation but never in training"
+    message = f"classes {', '.join(map(samples.class_name, unseen[:5]))} occur in validation but never in training"
     seen, held = sum(both.train.values()), sum(both.val.values())
     few = sum(both.val[label] for label in unseen) < FEW_UNSEEN * held
     rare = few and all((held / (seen + held)) ** both.val[label] > UNLIKELY for label in unseen)

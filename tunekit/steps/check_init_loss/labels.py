@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunekit.citations import NOTES
-from tunekit.measured import InitialMeasured, Labels
+from tunekit.configuration import Values
+from tunekit.measured import InitialMeasured, Labels, Samples
 from tunekit.steps.check_init_loss.settings import Here, fault
-from tunekit.vocabulary import Code, Finding, Severity
+from tunekit.vocabulary import Code, Finding, Remedy, Severity
 
 IMBALANCE = 10.0  # most frequent class over rarest (SageMaker Debugger)
 PIXEL_IMBALANCE = 100.0  # the same of pixels: background is ten times the rest in sound pictures
@@ -38,6 +39,8 @@ NUMBERS = (
     "say `task: regression` if they are numbers to be predicted: a recipe that names no task is a classification",
     "number the classes from 0",
 )
+NUMBERED = ("say `classes: true` under `data.args`: the target's numbers are then classes, numbered from 0",)
+"""Of a table."""
 CLASS_IMBALANCE = Code(
     "class_imbalance",
     "warn",
@@ -69,16 +72,22 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
             return [CLASS_COUNT_MISMATCH.finding(message, {"outputs": outputs, "classes": classes})]
         message = f"labels reach from {low:g} to {high:g}; the model's {outputs} outputs take 0 to {outputs - 1}"
         evidence = {"outputs": outputs, "classes": classes, "min": low, "max": high}
-        advice = NUMBERS if outputs == 1 else None
-        return [LABELS_OUT_OF_RANGE.finding(message, evidence, advice=advice)]
+        if outputs == 1:
+            return [LABELS_OUT_OF_RANGE.finding(message, evidence, advice=NUMBERS)]
+        return [_out_of_range(message, evidence, context)]
     if context.facts.metric == "loss" and context.recipe.metric.target == "auto":
         return []  # outputs that are embeddings or distances have no class each
     if outputs > classes:
         message = f"the model has {outputs} outputs, the data only {classes} classes"
+        low, high = (first.targets.lowest, first.targets.highest) if first.targets else (0, classes - 1)
+        if low > 0:
+            message += f": labels reach from {low:g} to {high:g}"
         # A class that happens to be missing is no fault of the model; half as many outputs again is.
-        severity: Severity = "fail" if outputs >= FAR_MORE * classes else "note"
+        counted = low > 0 and outputs == high + 1  # one output idles for each number that no label has
+        severity: Severity = "fail" if outputs >= FAR_MORE * classes and not counted else "note"
         evidence = {"outputs": outputs, "classes": classes}
-        return [CLASS_COUNT_MISMATCH.finding(message, evidence, severity=severity)]
+        advice = ("number the classes from 0",) if low > 0 else None
+        return [CLASS_COUNT_MISMATCH.finding(message, evidence, severity=severity, advice=advice)]
     return []
 
 
@@ -119,10 +128,18 @@ def shares(labels: Labels | None, context: Here) -> list[Finding]:
     if low is None or high is None or (low >= 0 and high <= 1):
         return []
     message = f"the targets reach from {low:g} to {high:g}; the loss takes 0 to 1"
-    return [LABELS_OUT_OF_RANGE.finding(message, {"min": low, "max": high})]
+    return [_out_of_range(message, {"min": low, "max": high}, context)]
 
 
-def imbalance(labels: Labels | None, context: Here) -> list[Finding]:
+def _out_of_range(message: str, evidence: Values, context: Here) -> Finding:
+    if context.recipe.data.target != "table" or context.recipe.data.args.get("classes"):
+        return LABELS_OUT_OF_RANGE.finding(message, evidence)
+    remedy = Remedy("check-init-loss", {"data.args.classes": True})
+    return LABELS_OUT_OF_RANGE.finding(message, evidence, advice=NUMBERED, remedies=(remedy,))
+
+
+def imbalance(samples: Samples, context: Here) -> list[Finding]:
+    labels = samples.labels
     counts = labels.train if labels else None
     if labels is None or counts is None or len(counts) < 2:
         return []
@@ -134,7 +151,8 @@ def imbalance(labels: Labels | None, context: Here) -> list[Finding]:
     if ratio <= IMBALANCE:
         return []
     what = "training tokens" if tokens else "training pixels" if pixels else "training samples"
-    message = f"class {common} has {counts[common]} {what}, class {rare} has {counts[rare]}: {ratio:.0f} to 1"
+    first, last = samples.class_name(common), samples.class_name(rare)
+    message = f"class {first} has {counts[common]} {what}, class {last} has {counts[rare]}: {ratio:.0f} to 1"
     loss = context.recipe.loss
     weighed = loss.target == "focal" or bool(WEIGHING & loss.args.keys())
     severity: Severity | None = "note" if tokens or weighed or (pixels and ratio <= PIXEL_IMBALANCE) else None

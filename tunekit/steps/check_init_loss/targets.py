@@ -6,7 +6,7 @@ import math
 import re
 
 from tunekit.citations import KARPATHY
-from tunekit.measured import Columns, Direction, Labels, UsageMeasured
+from tunekit.measured import Columns, Direction, Samples, UsageMeasured
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.metric_direction import METRIC_DIRECTION
 from tunekit.vocabulary import Code, Finding, Remedy, Severity
@@ -167,12 +167,15 @@ def _measured(measured: Direction, target: str, said: str) -> list[Finding]:
     return [METRIC_DIRECTION.finding(message, measured.to_json(), severity="fail")]
 
 
-def single(labels: Labels | None, context: Here) -> list[Finding]:
+def single(samples: Samples, context: Here) -> list[Finding]:
     """Equal targets; a loss of the person's own may not look at them."""
+    labels = samples.labels
     if labels is None or not labels.same or labels.axes:
         return []
     value = next(iter(labels.train)) if labels.train else labels.lowest
     message = f"all training targets are {value:g}" if value is not None else "all training targets are equal"
+    if labels.train and samples.classes:
+        message = f"all training targets are of class {samples.class_name(next(iter(labels.train)))}"
     severity: Severity | None = "note" if ":" in context.recipe.loss.target else None
     return [SINGLE_CLASS.finding(message, {"value": value}, severity=severity)]
 

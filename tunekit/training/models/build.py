@@ -52,6 +52,21 @@ def build_model(
     return model
 
 
+def check_inputs(target: str, sample: Batch) -> None:
+    """Whether a model that comes with tunekit or a library takes the type of the inputs. Errors: UserError."""
+    first = sample.args[0] if sample.args else None
+    known = target in MODELS or target.startswith(("torchvision:", "timm:"))
+    if not known or not isinstance(first, Tensor) or first.dtype == torch.float32:
+        return
+    if target in MODELS and "vocab" in inspect.signature(MODELS[target]).parameters and not first.is_complex():
+        return
+    how = "make them so, or say `standardize: true` under `data.args`, where the source has it"
+    if first.is_complex():
+        how = "give their real and imaginary parts as values of their own"
+    kind = str(first.dtype).removeprefix("torch.")
+    raise UserError(f"data: the inputs are {kind}, and {target} takes float32: {how}")
+
+
 def _built_in(
     name: str, args: dict[str, object], sample: Batch, outputs: int | None, splits: Whole | None
 ) -> nn.Module:

@@ -116,12 +116,11 @@ def _labels(looked: Looked, held: Looked, task: str) -> Labels | None:
         return None
     both = torch.cat([train.flatten().float(), val.flatten().float()])
     both = both[torch.isfinite(both)]
-    classes = task == "classification" and not train.is_floating_point() and train.dim() > 1
-    positions = classes and train.shape != (len(train), 1)
-    if task != "regression" and ((train.dim() == 1 and not train.is_floating_point()) or (classes and not positions)):
-        counts = [_counts(targets.flatten()) for targets in (train, val)]
-    else:
-        counts = [_counts(targets[_counted(targets)]) for targets in (train, val)] if positions else []
+    numbers = [class_numbers(targets, task) for targets in (train, val)]
+    positions = task == "classification" and numbers[0] is None and train.dim() > 1 and not train.is_floating_point()
+    counts = [_counts(targets) for targets in numbers if targets is not None]
+    if positions:
+        counts = [_counts(targets[_counted(targets)]) for targets in (train, val)]
     if positions and max(map(len, counts)) > MOST_CLASSES:
         counts = []
     as_classes = task == "classification" and train.is_floating_point() and train.dim() == 1
@@ -129,13 +128,27 @@ def _labels(looked: Looked, held: Looked, task: str) -> Labels | None:
     return Labels(
         lowest=float(both.min()) if len(both) else None,
         highest=float(both.max()) if len(both) else None,
-        train=counts[0] if counts else None,
-        val=counts[1] if counts else None,
+        train=counts[0] if len(counts) == 2 else None,
+        val=counts[1] if len(counts) == 2 else None,
         axes=train.dim() - 1 if positions else 0,
-        tokens=bool(counts) and bool(answered(are_tokens, counts[0], looked.batches)),
+        tokens=len(counts) == 2 and bool(answered(are_tokens, counts[0], looked.batches)),
         same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
         broken=int((finite != finite.round()).sum()) if as_classes else 0,
     )
+
+
+def class_numbers(targets: Tensor, task: str) -> Tensor | None:
+    """The class of each sample as a whole number [N], of whatever type it comes. None: a sample has several targets, or
+    they are fractions, or the task asks for no class."""
+    one = targets.numel() == len(targets)
+    return whole_numbers(targets.flatten()) if one and task in ("classification", "binary") else None
+
+
+def whole_numbers(targets: Tensor) -> Tensor | None:
+    """The same as whole numbers; None for fractions, and what is not finite."""
+    if targets.is_complex() or (targets.is_floating_point() and not (targets.frac() == 0).all()):
+        return None
+    return targets.long()
 
 
 def count_positions(targets: Tensor) -> dict[int, int] | None:

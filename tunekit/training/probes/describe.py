@@ -15,12 +15,14 @@ from tunekit.recipe import local_modules
 from tunekit.recipe.optimizers import states
 from tunekit.training.data import Batch, LoaderSplit, Splits, TensorSplit
 from tunekit.training.device import pick_precision, pick_threads
+from tunekit.training.indices import checked_indices
 from tunekit.training.loop import Session
 from tunekit.training.meaning import follows_batch_size
 from tunekit.training.models import has_convolutions, weights_digests
 from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.asking import asked
+from tunekit.training.probes.dataset import class_numbers
 from tunekit.training.probes.losses import labels_fit, unfit_labels
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
@@ -38,7 +40,7 @@ def describe(subject: Subject) -> Facts:
     parameters = sum(parameter.numel() for parameter in session.model.parameters())
     train = session.splits.train
     batch = session.batch(0)
-    with torch.no_grad():
+    with torch.no_grad(), checked_indices(bench.device):
         outputs = _outputs(session, batch)
         if labels_fit(session.task, any_tensor(outputs), batch.targets):  # where they do not, step 1 says it by name
             session.task.loss(outputs, batch.targets)  # what else does not fit is said here
@@ -66,7 +68,14 @@ def describe(subject: Subject) -> Facts:
         device=str(bench.device),
         sources={**modules, **data_digests(config.data, bench.folder), **weights},
         shareable=session.splits.shareable,
-        notes=(*session.splits.notes, *session.task.notes, *session.notes, *strange, *_speechless(session, outputs)),
+        notes=(
+            *session.splits.notes,
+            *session.task.notes,
+            *session.notes,
+            *strange,
+            *_speechless(session, outputs),
+            *_idle(session, outputs),
+        ),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
         loss_of_batches=loss_of_batches,
@@ -136,6 +145,20 @@ def _speechless(session: Session, outputs: Outputs) -> list[str]:
     why = f": all its targets are {float(some.flatten()[0]):g}" if same else ""
     name = task.metric.name
     return [f"{name} is no number on this validation split{why}; take another metric, or split the data otherwise"]
+
+
+def _idle(session: Session, outputs: Outputs) -> list[str]:
+    """Outputs below the first class, where classes are numbered from 1."""
+    targets, names = session.splits.val.targets(), session.splits.classes
+    labels = class_numbers(targets, session.task.kind) if isinstance(targets, Tensor) else None
+    if session.task.own_loss or names or labels is None or session.task.kind != "classification":
+        return []
+    train = None if isinstance(session.splits.train, LoaderSplit) else session.splits.train.targets()
+    low = int(min(part.min() for part in (labels, train) if isinstance(part, Tensor)))
+    if low < 1 or any_tensor(outputs).shape[1] <= int(labels.max()):
+        return []
+    which = "output 0 has" if low == 1 else f"outputs 0 to {low - 1} have"
+    return [f"labels begin at {low}: the model's {which} no class; number the classes from 0"]
 
 
 def _sizes(session: Session) -> Sizes:

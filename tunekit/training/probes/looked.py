@@ -102,12 +102,14 @@ class Looked:
 
     def numbers(self) -> measured.Split:
         targets = self.targets
+        bad = None if targets is None else ~torch.isfinite(targets.reshape(len(targets), -1))
         return measured.Split(
             size=self.size,
             seen=len(self.picks),
             not_finite=NotFinite(len(self.bad), tuple(sorted(set(self.bad))[:EXAMPLES])),
-            targets_not_finite=int((~torch.isfinite(targets.float())).sum()) if targets is not None else 0,
+            targets_not_finite=0 if bad is None else int(bad.sum()),
             inputs=self.inputs() if self.count else None,
+            bad_targets=() if bad is None else tuple(self.picks[bad.any(1)][:EXAMPLES].tolist()),
         )
 
     def inputs(self) -> Inputs:

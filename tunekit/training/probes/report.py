@@ -26,7 +26,7 @@ from tunekit.measured import (
     SplitReport,
 )
 from tunekit.training.data import LoaderSplit, file_of
-from tunekit.training.probes.dataset import count_positions, measure_samples
+from tunekit.training.probes.dataset import class_numbers, count_positions, measure_samples, whole_numbers
 from tunekit.training.probes.looked import EXAMPLES, Looked
 from tunekit.training.probes.values import measure_input, measure_near_constant
 from tunekit.training.sources.columns import Columns, Encoding
@@ -92,14 +92,12 @@ def _classes(targets: Tensor | None, task: str) -> dict[int, int] | None:
         return None
     if task == "multilabel" and targets.dim() == 2:
         return dict(enumerate((targets > 0.5).sum(0).tolist()))
-    if targets.is_floating_point():
-        whole = torch.isfinite(targets).all() and bool((targets == targets.round()).all())
-        if task != "binary" or not whole:
-            return None
-        targets = targets.long()
-    if targets.dim() > 1 and targets.shape[1:].numel() > 1:
-        return count_positions(targets)
-    values, counts = targets.long().unique(return_counts=True)
+    labels = class_numbers(targets, task)
+    if labels is None:
+        labels = whole_numbers(targets) if task == "binary" or not targets.is_floating_point() else None
+        if labels is None or labels.dim() > 1:
+            return None if labels is None else count_positions(labels)
+    values, counts = labels.unique(return_counts=True)
     if len(values) > CLASSES:
         return None
     return {int(value): int(count) for value, count in zip(values.tolist(), counts.tolist(), strict=True)}

@@ -18,15 +18,19 @@ from tunekit.vocabulary import UserError
 def arrays(path: Path, standardize: bool = False, standardize_target: bool = False) -> Parts:
     """An .npz file with `x` and `y`, perhaps `x_val`, `y_val`, `x_test`, `y_test`, `groups` or `times`, and
     `class_names`."""
+    if path.suffix == ".npy":
+        raise UserError(f"data.args.path: {path} is one array: np.savez('data.npz', x=x, y=y) makes an .npz of both")
     member = ""
     stored = {}
     try:
         with open_regular(path) as raw, zipfile.ZipFile(raw), np.load(raw) as file:
             for name in file.files:
                 member = f"its array {name!r}: "
-                stored[name] = file[name]
+                stored[name] = _without_objects(file, name)
     except Exception as error:  # of the system, zip, zlib, or NumPy's of what it finds, room for it included
-        raise UserError(f"data.args.path: {path} cannot be read as .npz: {member}{why(error)}") from None
+        other = isinstance(error, zipfile.BadZipFile) and not member
+        how = f"; np.savez({path.name!r}, x=x, y=y) makes one" if other else ""
+        raise UserError(f"data.args.path: {path} cannot be read as .npz: {member}{why(error)}{how}") from None
     for end in ("", "_val", "_test"):
         missing = [name for name in (f"x{end}", f"y{end}") if name not in stored]
         if missing and (not end or len(missing) == 1):
@@ -54,6 +58,17 @@ def arrays(path: Path, standardize: bool = False, standardize_target: bool = Fal
         standardize_target,
         classes=_class_names(path, stored),
     )
+
+
+def _without_objects(file: Any, name: str) -> npt.NDArray[Any]:
+    """Errors: UserError of an array that NumPy would have to unpickle, which could run a stranger's code."""
+    try:
+        array: npt.NDArray[Any] = file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ValueError("it holds Python objects; store numbers, such as x.astype(np.float32)") from None
+    return array
 
 
 def _class_names(path: Path, stored: Mapping[str, npt.NDArray[Any]]) -> tuple[str, ...] | None:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tunekit.training.sources.dates import (
+    MOST,
+    THEN,
+    are_times,
+    as_days,
+    date_form,
+    days_of,
+    nearly_all,
+    no_dates,
+    some,
+    times,
+)
+
 if TYPE_CHECKING:
     from pandas import Series
 
 Values = npt.NDArray[Any]
 """Of a column, one a row: float64 with NaN where a cell is missing, or text (objects) with None there. An infinity is
-none of those: it stays, for step 1 to name."""
+missing too: no model takes it."""
 
 MISSING = frozenset(
     ["na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "#n/a", "<na>", "nat", "missing"]
@@ -23,10 +36,11 @@ MISSING = frozenset(
 """Cells that say nothing, in any letters."""
 MISSING_CLASS = frozenset(["", "na", "n/a", "nan", "null", "?", "#n/a", "<na>", "nat"])
 """Those of them that are no class either, where a target is of text: `none` and `-` may be one."""
-TRUTHS = (("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("off", "on"))
-NUMBERS = 0.9  # share of a column's cells that are numbers, from which on the others are slips
-DIFFERENT = 20  # different numbers that such a column has at least: few of them may be names of classes
-TRIED = 200  # different cells by which the form of dates is found
+TRUTHS = (("no", "yes"), ("false", "true"), ("off", "on"), ("n", "y"), ("f", "t"))
+TRUTH = {word: float(at) for pair in (*TRUTHS, ("0", "1"), ("0.0", "1.0")) for at, word in enumerate(pair)}
+"""What a cell says in a column of yes and no, of whichever pair the others are."""
+SPELT_OUT = frozenset(word for pair in TRUTHS[:3] for word in pair)
+"""Cells that make it such a column, where its pairs are mixed: letters and numbers may mean anything."""
 
 POINT, COMMA = "point", "comma"
 _POINT = re.compile(r"[+-]?[1-9]\d{0,2}(?:[,'\u2019 \u00a0\u202f]\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?")
@@ -38,24 +52,12 @@ _BEHIND = re.compile(rf"(?<=[.,\d])\s*({_SIGN})$")
 _IN_BRACKETS = re.compile(r"\(([^()+-]*\d[^()]*)\)")
 _AMOUNT = re.compile(r"[+-]?\d[\d.,'\u2019 \u00a0\u202f]*|[+-]?[.,]\d+")
 _CODE = re.compile(r"0*[1-9]\d*|0+")
-_TIME = re.compile(
-    r"(?P<hour>\d{1,2})(?:[:h](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d(?:\.\d+)?))?)?\s*(?:(?P<half>[ap])\.?m\.?|(?P<word>uhr))?",
-    re.IGNORECASE,
-)
-_DATE = re.compile(
-    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4}"
-)
-_DAYS = ("ISO8601", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%m/%d/%y", "%d/%m/%y")
-_DAYS_MORE = ("%d.%m.%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y")
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-FORMS = tuple(f"{day}{clock}" for day in (*_DAYS, *_DAYS_MORE) for clock in _CLOCKS if day != "ISO8601" or not clock)
-"""Of dates, the likelier first; the American order where both orders would do."""
 
 
 @dataclass(frozen=True)
 class Form:
     """How the cells of a column are written. `kind`: number, truth, date, time or text. `style`: of numbers POINT or
-    COMMA, of dates what strptime takes, of truth the word for true."""
+    COMMA, of dates what strptime takes (of several forms, one after the other), of truth the word for true."""
 
     kind: str
     style: str = ""
@@ -76,22 +78,69 @@ def read_column(cells: Series[Any], comma: bool, decimal: str | None = None, tex
     """The column's form, found from its cells, and its values. `comma`: where both readings of `1,234` would do, it is
     a decimal comma. `decimal`: '.' or ',', where that is known. `text`: whatever it holds are names."""
     if cells.dtype != object:
-        form = Form("text") if text else _typed(cells)
-        return Column(form, values_of(cells, form), np.empty(0, np.int64))
+        return read_as(cells, Form("text") if text else _typed(cells))
     codes, different = _coded(cells)
     filled = _filled(different)
     counts = np.bincount(codes, minlength=len(different))
     words = [different[at] for at in np.flatnonzero(filled).tolist()]
     form = Form("text") if text else _found(words, counts[filled], comma, decimal)
     values = _read(different, filled, form)
-    slips = np.zeros(len(different), bool) if form.kind == "text" else filled & np.isnan(values)
     how = "" if text else _how(words, values[filled], form)
-    return Column(form, values[codes], np.flatnonzero(slips[codes]), how)
+    return Column(form, values[codes], _strays(values, filled, form)[codes].nonzero()[0], how)
+
+
+def read_as(cells: Series[Any], form: Form) -> Column:
+    """Cells of any type read by a form that is known; what is not of that form is missing."""
+    kind = "text" if cells.dtype == object else _typed(cells).kind
+    if kind == form.kind != "text" or (kind, form.kind) == ("truth", "number"):
+        values = _typed_values(cells)
+        strays = np.isinf(values)
+        return Column(form, np.where(strays, np.nan, values), strays.nonzero()[0])
+    codes, different = _coded(cells if cells.dtype == object else _written(cells))
+    filled = _filled(different)
+    values = _read(different, filled, form)
+    return Column(form, values[codes], _strays(values, filled, form)[codes].nonzero()[0])
+
+
+def _strays(values: Values, filled: npt.NDArray[np.bool_], form: Form) -> npt.NDArray[np.bool_]:
+    """Which are filled but not of the form."""
+    return np.zeros(len(values), bool) if form.kind == "text" else filled & np.isnan(values)
+
+
+def told_strays(name: str, cells: Series[Any], column: Column) -> str:
+    row = int(column.strays[0])
+    what = "neither yes nor no" if column.form.kind == "truth" else f"no {column.form.kind}"
+    several = "1 cell that is" if len(column.strays) == 1 else f"{len(column.strays):,} cells that are"
+    return (
+        f"{name!r} has {several} {what}, first {str(cells.iloc[row])!r} in row {row + 1:,} below the "
+        "header: taken as missing"
+    )
+
+
+def variants(words: Iterable[str]) -> list[tuple[str, ...]]:
+    """Words that differ in nothing but capitals, blanks and hyphens, or in how a number is written."""
+    alike: dict[str, list[str]] = {}
+    for word in sorted(words):
+        alike.setdefault(_levelled(word), []).append(word)
+    return [tuple(several) for several in alike.values() if len(several) > 1]
+
+
+def _levelled(word: str) -> str:
+    try:
+        return f"{float(word):.15g}"
+    except ValueError:
+        return re.sub(r"[\s_-]+", " ", word.casefold())
 
 
 def _how(different: Sequence[str], values: Values, form: Form) -> str:
     if form.kind == "time":
         return "times of day"
+    if form.kind == "truth" and not any({cell.lower() for cell in different} <= set(pair) for pair in TRUTHS):
+        return f"yes or no ({', '.join(map(repr, sorted(different)))})"
+    if form.kind == "date" and THEN in form.style:
+        return f"dates in {form.style.count(THEN) + 1} forms"
+    if form.kind == "text" and (why := no_dates(different)):
+        return f"texts, for {why}"
     if form.kind == "text" and are_codes(different):
         return "names, for its numbers begin with zeros as codes do"
     if form.kind == "text" and len(units := _units(different)) > 1:
@@ -112,15 +161,11 @@ def are_codes(different: Sequence[str]) -> bool:
 
 def _units(different: Sequence[str]) -> set[str]:
     """The signs of money or per cent, where numbers stand beside them in nearly all cells."""
-    for cells in (_some(different), different):
+    for cells in (some(different), different):
         amounts = [unit for plain, unit in map(_bare, cells) if _AMOUNT.fullmatch(plain)]
-        if len(amounts) < NUMBERS * len(cells):
+        if len(amounts) < MOST * len(cells):
             return set()
     return set(amounts) - {""}
-
-
-def _some(different: Sequence[str]) -> Sequence[str]:
-    return different[:: max(1, len(different) // TRIED)]
 
 
 def _bare(cell: str) -> tuple[str, str]:
@@ -132,14 +177,6 @@ def _bare(cell: str) -> tuple[str, str]:
             kept = found[1] if pattern is _BEFORE else ""
             return f"{plain[: found.start()]}{kept}{plain[found.end() :]}", found[sign]
     return plain, ""
-
-
-def values_of(cells: Series[Any], form: Form) -> Values:
-    """Cells read by a form that is known; what is not of that form is missing."""
-    if cells.dtype != object:
-        return _typed_values(cells, form)
-    codes, different = _coded(cells)
-    return _read(different, _filled(different), form)[codes]
 
 
 def _coded(cells: Series[Any]) -> tuple[npt.NDArray[np.int64], list[str]]:
@@ -158,9 +195,12 @@ def _found(different: Sequence[str], counts: npt.NDArray[np.int64], comma: bool,
     """The form of cells that differ; text where they have no other."""
     if not different:
         return Form("number", POINT)
-    truth = next((pair for pair in TRUTHS if all(cell.lower() in pair for cell in different)), None)
+    small = {cell.lower() for cell in different}
+    truth = next((pair for pair in TRUTHS if small <= set(pair)), None)
     if truth:
         return Form("truth", truth[1])
+    if small <= TRUTH.keys() and small & SPELT_OUT:
+        return Form("truth", "true")
     if are_codes(different):
         return Form("text")
     if decimal != "," and _plain(different).all():
@@ -170,36 +210,12 @@ def _found(different: Sequence[str], counts: npt.NDArray[np.int64], comma: bool,
     styles = {",": (COMMA,), ".": (POINT,)}.get(decimal or "", (COMMA, POINT) if comma else (POINT, COMMA))
     read = {style: ~np.isnan(_numbers(different, style)) for style in styles}
     style = max(styles, key=lambda one: counts[read[one]].sum())  # the first of equals
-    known = read[style]
-    share = counts[known].sum() / counts.sum()
-    if share == 1 or (share >= NUMBERS and known.sum() >= DIFFERENT):
+    if nearly_all(read[style], counts):
         return Form("number", style)
-    if _are_times(different):
+    if are_times(different):
         return Form("time")
-    form = _date_form(different)
+    form = date_form(different, counts)
     return Form("text") if form is None else Form("date", form)
-
-
-def _are_times(different: Sequence[str]) -> bool:
-    return bool(np.isnan(_times(different)).mean() <= 1 - NUMBERS) and all(map(_TIME.fullmatch, different))
-
-
-def _times(different: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Times of day as shares of it; NaN for what is none."""
-    return np.array([_time(cell) for cell in different], np.float64)
-
-
-def _time(cell: str) -> float:
-    found = _TIME.fullmatch(cell)
-    if found is None or not (found["minute"] or found["half"] or found["word"]):
-        return np.nan
-    hour, minute, second = (float(found[part] or 0) for part in ("hour", "minute", "second"))
-    if found["half"]:
-        if not 1 <= hour <= 12:
-            return np.nan
-        hour = hour % 12 + 12 * (found["half"].lower() == "p")
-    share = (hour + minute / 60 + second / 3600) / 24
-    return share if share <= 1 else np.nan
 
 
 def _plain(different: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -233,35 +249,6 @@ def _numbers(different: Sequence[str], style: str) -> npt.NDArray[np.float64]:
     return numbers
 
 
-def _date_form(different: Sequence[str]) -> str | None:
-    """What strptime takes to read all of them; None where they are no dates."""
-    some = _some(different)
-    if not all(_DATE.match(cell) for cell in some):
-        return None
-    fitting = (form for form in FORMS if not np.isnan(_days(some, form)).any())
-    return next((form for form in fitting if np.isnan(_days(different, form)).mean() <= 1 - NUMBERS), None)
-
-
-def _days(different: Sequence[str], form: str) -> npt.NDArray[np.float64]:
-    """Days since 1970, of the time that is written (a zone of its own is taken off); NaN for what is no date."""
-    import pandas as pd
-
-    cells = pd.Series(list(different), dtype=object)
-    try:
-        times = pd.to_datetime(cells, format=form, errors="coerce", utc=form == "ISO8601")
-    except (ValueError, OverflowError):
-        return np.full(len(different), np.nan)
-    return _as_days(times)
-
-
-def _as_days(times: Series[Any]) -> npt.NDArray[np.float64]:
-    plain = times.dt.tz_localize(None) if times.dt.tz is not None else times
-    stamps = plain.to_numpy().astype("datetime64[us]")
-    days = stamps.astype(np.int64) / 86_400e6
-    days[np.isnat(stamps)] = np.nan
-    return np.asarray(days)
-
-
 def _read(different: Sequence[str], filled: npt.NDArray[np.bool_], form: Form) -> Values:
     """The values of cells that differ; `filled`: those that say something."""
     if form.kind == "text":
@@ -269,16 +256,15 @@ def _read(different: Sequence[str], filled: npt.NDArray[np.bool_], form: Form) -
         words[:] = [cell if says else None for cell, says in zip(different, filled, strict=True)]
         return words
     if form.kind == "truth":
-        false = next(pair[0] for pair in TRUTHS if pair[1] == form.style)
-        known = {form.style: 1.0, false: 0.0}
-        return np.array([known.get(cell.lower(), np.nan) for cell in different])
+        return np.array([TRUTH.get(cell.lower(), np.nan) for cell in different], np.float64)
     numbers = np.full(len(different), np.nan)
     cells = [cell for cell, says in zip(different, filled, strict=True) if says]
     if cells:
         if form.kind == "time":
-            numbers[filled] = _times(cells)
+            numbers[filled] = times(cells)
         else:
-            numbers[filled] = (_numbers if form.kind == "number" else _days)(cells, form.style)
+            numbers[filled] = (_numbers if form.kind == "number" else days_of)(cells, form.style)
+    numbers[np.isinf(numbers)] = np.nan
     return numbers
 
 
@@ -290,15 +276,19 @@ def _typed(cells: Series[Any]) -> Form:
     return Form("date", "ISO8601") if types.is_datetime64_any_dtype(cells.dtype) else Form("number", POINT)
 
 
-def _typed_values(cells: Series[Any], form: Form) -> Values:
-    """Values of a column that has a type already, as .parquet has them."""
+def _typed_values(cells: Series[Any]) -> npt.NDArray[np.float64]:
+    """Numbers of a column that has a type already, as .parquet has them."""
     from pandas.api import types
 
     if types.is_datetime64_any_dtype(cells.dtype):
-        return _as_days(cells)
-    numbers = np.array(cells.to_numpy(dtype=np.float64, na_value=np.nan))
-    if form.kind == "text":
-        words = np.empty(len(numbers), object)
-        words[:] = [None if np.isnan(number) else f"{number:.15g}" for number in numbers]
-        return words
-    return numbers
+        return as_days(cells)
+    return np.array(cells.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _written(cells: Series[Any]) -> Series[Any]:
+    """Cells of such a column as a .csv would have them."""
+    from pandas.api import types
+
+    plain = str if types.is_integer_dtype(cells.dtype) or not types.is_float_dtype(cells.dtype) else "{:.15g}".format
+    written = [plain(cell) if known else "" for cell, known in zip(cells, cells.notna(), strict=True)]
+    return type(cells)(written, dtype=object)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 
 from tunekit.recipe.text import nearest
-from tunekit.training.sources.cells import Form, Values, values_of
+from tunekit.training.sources.cells import COMMA, POINT, Column, Form, Values, read_as, told_strays
 from tunekit.training.sources.reading import Frame
 from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from pandas import Series
 
 MOST_CATEGORIES = 50
 """Inputs that one column of text becomes at most; rarer texts share one more, `other`."""
@@ -24,6 +27,8 @@ IDENTITIES = 0.5
 """Share of a column's filled cells that differ, above which it names its rows and tells nothing of others."""
 FEW = 20  # different texts are never too many
 YEAR, WEEK = 365.2425, 7.0  # days
+MIDDLE = {"number": "median", "date": "median", "time": "median", "truth": "commoner answer"}
+"""What stands in for a missing cell."""
 THURSDAY = 3  # of the first of January 1970, counted from Monday
 
 
@@ -80,6 +85,42 @@ class Encoding:
         count = beyond + self.other  # a text that training never had is `other`, or none of them
         return [codes == at for at in range(count)], codes == -1
 
+    def unseen(self, values: Values, where: str = "") -> str:
+        """What is told of texts that no training row has; nothing where there are none, or rare ones share an input."""
+        if self.form.kind != "text" or self.other:
+            return ""
+        strange = Counter(value for value in values if value is not None and value not in self.categories)
+        if not strange:
+            return ""
+        count, (first, _) = strange.total(), strange.most_common(1)[0]
+        rows = "1 row" if count == 1 else f"{count:,} rows"
+        return f"{self.name!r} has texts in {rows}{where} that training has not, as {first!r}"
+
+    def told(self, cells: Series[Any], column: Column) -> list[str]:
+        """What another file has in this column that the training rows had not: a line each."""
+        notes = []
+        if column.form != self.form:
+            as_trained = read_as(cells, self.form).values
+            at = int((np.isfinite(column.values) & (column.values != as_trained)).argmax())
+            notes.append(
+                f"{self.name!r} has a decimal {column.form.style}, and training had a {self.form.style}: "
+                f"{str(cells.iloc[at])!r} is read as {column.values[at]:.15g}"
+            )
+        if len(column.strays):
+            notes.append(told_strays(self.name, cells, column))
+        if unseen := self.unseen(column.values):
+            notes.append(unseen)
+        gaps = column.values == None if self.form.kind == "text" else np.isnan(column.values)  # noqa: E711 - of each
+        if gaps.sum() > len(column.strays) and not self.flagged:
+            gaps[column.strays] = False
+            rows = "1 row" if gaps.sum() == 1 else f"{gaps.sum():,} rows"
+            stands_in = "none of its texts" if self.form.kind == "text" else f"training's {MIDDLE[self.form.kind]}"
+            notes.append(
+                f"{self.name!r} is empty in {rows}, first in row {int(gaps.argmax()) + 1:,} below the header, and in "
+                f"no training row: taken as {stands_in}"
+            )
+        return notes
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -102,13 +143,16 @@ class Columns:
     def names(self) -> tuple[str, ...]:
         return tuple(name for encoding in self.encodings for name in encoding.names)
 
-    def apply(self, frame: Frame) -> Tensor:
-        """float32 [rows, inputs] of a file's cells, as training had them. Errors: UserError for a missing column."""
+    def apply(self, frame: Frame) -> tuple[Tensor, tuple[str, ...]]:
+        """float32 [rows, inputs] of a file's cells, as training had them, and what is told of cells that it had not.
+        Errors: UserError for a missing column."""
         missing = [encoding.name for encoding in self.encodings if encoding.name not in frame.cells]
         if missing:
             near = nearest(missing[0], frame.names)
             raise UserError(f"{frame.path} has no column {missing[0]!r}, which the model was trained on{near}")
-        return self.encode({one.name: values_of(frame.cells[one.name], one.form) for one in self.encodings})
+        columns = _read(frame, {one.name: one.form for one in self.encodings})
+        notes = [note for one in self.encodings for note in one.told(frame.cells[one.name], columns[one.name])]
+        return self.encode({name: column.values for name, column in columns.items()}), tuple(notes)
 
     def encode(self, values: Mapping[str, Values]) -> Tensor:
         """float32 [rows, inputs] of cells that were read."""
@@ -120,6 +164,24 @@ class Columns:
     @classmethod
     def from_json(cls, data: Sequence[Mapping[str, Any]]) -> Columns:
         return cls(tuple(Encoding.from_json(one) for one in data))
+
+
+def _read(frame: Frame, forms: Mapping[str, Form]) -> dict[str, Column]:
+    """Columns by training's forms, but for numbers with the other decimal sign: a column whose cells that reads better,
+    and beside such a one all that both signs would read, where none is as in training."""
+    columns = {name: read_as(frame.cells[name], form) for name, form in forms.items()}
+    turned = {
+        name: read_as(frame.cells[name], Form("number", COMMA if forms[name].style == POINT else POINT))
+        for name, column in columns.items()
+        if forms[name].kind == "number" and frame.cells[name].dtype == object
+    }
+    better = {name: len(columns[name].strays) - len(column.strays) for name, column in turned.items()}
+    decided = any(gain > 0 for gain in better.values()) and all(gain >= 0 for gain in better.values())
+    for name, column in turned.items():
+        same = np.array_equal(column.values, columns[name].values, equal_nan=True)
+        if better[name] > 0 or (decided and better[name] == 0 and not same):
+            columns[name] = column
+    return columns
 
 
 @dataclass(frozen=True)
@@ -162,16 +224,13 @@ class Rows:
 
     def unknown(self, columns: Columns, rows: Tensor) -> Iterator[str]:
         """What is told of texts that no training row has."""
-        for one in columns.encodings:
-            if one.form.kind == "text" and not one.other:
-                known = {None, *one.categories}
-                strange = Counter(value for value in self.values[one.name][rows.numpy()] if value not in known)
-                if strange:
-                    count, first = sum(strange.values()), strange.most_common(1)[0][0]
-                    yield f"{one.name!r} has texts in {count:,} rows of validation that training has not, as {first!r}"
+        told = (one.unseen(self.values[one.name][rows.numpy()], " of validation") for one in columns.encodings)
+        return filter(None, told)
 
 
 CONSTANT = "is the same in every training row"
+EXACT = 2**53  # up to which a float64 is every whole number
+TOO_LONG = "differs, if at all, beyond a number's 16 digits: named under data.args.categories it is read as names"
 
 
 def _says_nothing(form: Form, values: Values) -> str:
@@ -185,7 +244,9 @@ def _says_nothing(form: Form, values: Values) -> str:
     known = values[np.isfinite(values)]
     if not len(known):
         return "holds no number"
-    return CONSTANT if len(known) == len(values) and bool((known == known[0]).all()) else ""
+    if len(known) < len(values) or not bool((known == known[0]).all()):
+        return ""
+    return CONSTANT if abs(known[0]) < EXACT else TOO_LONG
 
 
 def _fitted(name: str, form: Form, values: Values, standardize: bool) -> Encoding:

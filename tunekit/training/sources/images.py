@@ -50,15 +50,15 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
         raise UserError(f"data.args.corrupt: error or skip, not {corrupt!r}")
     if not path.is_dir():
         raise UserError(f"data.args.path: {path}: no such folder; one with a folder of images for each class is needed")
-    listings = _listings(path)
+    listings, outside = _listings(path)
+    for split in [split for split, listing in listings.items() if listing.lack()]:
+        if split != "test":
+            raise UserError(f"data.args.path: {listings[split].lack()}")
+        outside.append(f"no test split: {listings.pop(split).lack()}")
     classes = tuple(sorted({name for one in listings.values() for name, files in one.by_class.items() if files}))
-    if not classes:
-        raise UserError(
-            f"data.args.path: {path}: no images in it: a folder of them is needed for each class ({', '.join(ENDINGS)})"
-        )
-    notes = [note for listing in listings.values() for note in listing.notes]
+    notes = [*outside, *(note for listing in listings.values() for note in listing.notes)]
     if len(classes) == 1:
-        notes.append(f"all images are of one class, {classes[0]!r}: {path} has no other folder of images")
+        notes.append(_of_one_class(listings["train"], classes[0]))
     by_split: dict[str, list[UserError]] = {name: [] for name in listings}
     images = {name: _Images(*one.samples(classes), size) for name, one in listings.items()}
     parts = {name: _part(images[name], by_split[name]) for name in listings}
@@ -66,9 +66,6 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     broken = [error for errors in by_split.values() for error in errors]
     if broken and corrupt == "error":
         raise _of_many(broken)
-    if broken:
-        shown = ", ".join(_file_of(error) for error in broken[:SHOWN])
-        notes.append(f"{len(broken):,} images cannot be read and are left out: {shown}{_more(broken)}")
     if not parts["train"][1]:
         raise UserError(f"data.args.path: {path}: there is no image for training that can be read")
     train, val, test = (parts[name][0] if name in parts else None for name in SPLITS)
@@ -91,27 +88,56 @@ def _told(split: str, error: UserError) -> Unreadable:
     return Unreadable(split, file, str(error).removeprefix(f"data: {file}: "))
 
 
-def _listings(path: Path) -> dict[str, _Listing]:
-    """The files of each split; all of them are for training where no folder is called so. Errors: UserError."""
+def _listings(path: Path) -> tuple[dict[str, _Listing], list[str]]:
+    """The files of each split, and what is told of others; all of them are for training where no folder is called so.
+    Errors: UserError."""
     try:
-        folders = {split: folder for split in SPLITS if (folder := _folder_of(path, split))}
-        return {
-            split: _listing(folder) for split, folder in (folders if "train" in folders else {"train": path}).items()
-        }
+        inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        named = {entry.name.lower(): entry for entry in inside if entry.is_dir()}
+        folders = {split: named[name] for split in SPLITS for name in reversed(SPLITS[split]) if name in named}
+        if "train" not in folders:
+            return {"train": _listing(path)}, []
+        others = [entry.name for entry in inside if entry not in folders.values() and _holds_images(entry)]
+        told = f"{path}: {', '.join(map(repr, others[:SHOWN]))}{_more(others)} beside its splits: left out"
+        return {split: _listing(folder) for split, folder in folders.items()}, [told] if others else []
     except OSError as error:
         raise UserError(f"data.args.path: {error.filename or path}: cannot be read: {why(error)}") from None
 
 
-def _folder_of(path: Path, split: str) -> Path | None:
-    return next((path / name for name in SPLITS[split] if (path / name).is_dir()), None)
+def _holds_images(entry: Path) -> bool:
+    return entry.is_dir() or _is_image(entry.name)
+
+
+def _of_one_class(train: _Listing, name: str) -> str:
+    """What is told where all images are of one class."""
+    folders = sorted({Path(file).relative_to(train.folder / name).parts[0] for file in train.by_class.get(name, ())})
+    told = f"all images are of one class, {name!r}: {train.folder} has no other folder of images"
+    if len(folders) < 2 or not all((train.folder / name / folder).is_dir() for folder in folders):
+        return told
+    return f"{told}; if the classes are {', '.join(map(repr, folders[:SHOWN]))}{_more(folders)} in it, say its path"
 
 
 @dataclass(frozen=True)
 class _Listing:
-    """The image files of a split by class, and what is told of the others."""
+    """The image files of a split by class, and what is told of the others. `loose`: images in no class's folder;
+    `others`: files that are no images by their names."""
 
+    folder: Path
     by_class: dict[str, list[str]]
+    loose: list[str]
+    others: list[str]
     notes: tuple[str, ...]
+
+    def lack(self) -> str:
+        """Why there is no image of any class; nothing where there is one."""
+        if any(self.by_class.values()):
+            return ""
+        why = "no images in it"
+        if self.loose:
+            why = f"its {len(self.loose):,} images ({self.loose[0]}, ...) lie in no class's folder"
+        elif self.others:
+            why = f"{why} but {len(self.others):,} other files ({self.others[0]}, ...)"
+        return f"{self.folder}: {why}: a folder of images is needed for each class ({', '.join(ENDINGS)})"
 
     def samples(self, classes: Sequence[str]) -> tuple[list[str], Tensor]:
         """Files in the order of their classes, and the class of each."""
@@ -122,9 +148,13 @@ class _Listing:
 def _listing(folder: Path) -> _Listing:
     """What lies in the folders of classes, however deep. Errors: OSError."""
     by_class: dict[str, list[str]] = {}
-    hidden = others = 0
+    hidden = 0
+    loose: list[str] = []
+    others: list[str] = []
     for entry in sorted(os.scandir(folder), key=lambda one: one.name):
         if not entry.is_dir() or entry.name.startswith("."):
+            if _is_image(entry.name):
+                loose.append(entry.name)
             continue
         files = by_class[entry.name] = []
         for place, inner, names in os.walk(entry.path, followlinks=True):
@@ -132,17 +162,22 @@ def _listing(folder: Path) -> _Listing:
             for name in sorted(names):
                 if name.startswith("."):
                     hidden += 1
-                elif name.lower().endswith(ENDINGS):
+                elif _is_image(name):
                     files.append(str(Path(place) / name))
                 else:
-                    others += 1
+                    others.append(name)
     empty = [name for name, files in by_class.items() if not files]
     told = (
         (len(empty), f"no images in {', '.join(map(repr, empty[:SHOWN]))}{_more(empty)}: no class of their own"),
         (hidden, f"{hidden:,} hidden files are left out"),
-        (others, f"{others:,} files are no images by their names: left out"),
+        (len(others), f"{len(others):,} files are no images by their names: left out"),
+        (len(loose), f"{len(loose):,} images lie in no class's folder, the first {''.join(loose[:1])}: left out"),
     )
-    return _Listing(by_class, tuple(f"{folder}: {note}" for count, note in told if count))
+    return _Listing(folder, by_class, loose, others, tuple(f"{folder}: {note}" for count, note in told if count))
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
 class _Images(Dataset[tuple[Tensor, Tensor]]):

@@ -39,19 +39,32 @@ class Parts:
 
 
 def tensors(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> TensorSplit:
-    for name, array in (("inputs", x), ("targets", y)):
+    for name, array, kinds in (("inputs", x, "biufc"), ("targets", y, "biuf")):
         if not isinstance(array, np.ndarray):
             raise UserError(f"data: the {name} are no array but {type(array).__name__}")
-        if array.dtype.kind not in "biufc" or array.ndim == 0:
-            raise UserError(f"data: the {name} must be numbers, one row a sample, not {array.dtype}{array.shape}")
+        if array.dtype.kind not in kinds or array.ndim == 0:
+            words = array is y and array.dtype.kind in "US"
+            how = "; class_names, y = np.unique(y, return_inverse=True) numbers words" if words else ""
+            raise UserError(f"data: the {name} must be numbers, one row a sample, not {array.dtype}{array.shape}{how}")
     if len(x) != len(y):
         raise UserError(f"data: {len(x)} inputs and {len(y)} targets")
     if len(x) == 0:
         raise UserError("data: the dataset is empty (its length is 0)")
-    inputs = torch.from_numpy(np.ascontiguousarray(x))
-    inputs = inputs.float() if inputs.dtype == torch.float64 else inputs
-    labels = torch.from_numpy(np.ascontiguousarray(y))
-    return TensorSplit(Batch((inputs,), {}, labels.float() if labels.is_floating_point() else labels.long()))
+    labels = as_tensor("targets", y)
+    return TensorSplit(Batch((as_tensor("inputs", x),), {}, labels if labels.is_floating_point() else labels.long()))
+
+
+def as_tensor(name: str, array: npt.NDArray[Any]) -> torch.Tensor:
+    """In a type that torch computes with: fractions as float32, whole numbers beyond a byte as they are signed."""
+    kind, dtype = array.dtype.kind, array.dtype
+    if kind == "f":
+        dtype = np.dtype(np.float32)
+    elif kind == "u" and dtype.itemsize > 1:
+        if array.size and array.max() > np.iinfo(np.int64).max:
+            raise UserError(f"data: the {name} reach {array.max()}, beyond int64; give them as floats")
+        dtype = np.dtype(np.int64)
+    with np.errstate(over="ignore"):  # what becomes infinite is found as such
+        return torch.from_numpy(np.ascontiguousarray(array, dtype.newbyteorder("=")))
 
 
 def why(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tunekit.training.sources.parts import Parts
 from tunekit.training.structure import by_rows
 from tunekit.vocabulary import UserError
 
+SHOWN = 5  # files that a note names
 ENDLESS = 10_000
 """Batches after which an iterable counts as a stream without an end."""
 
@@ -34,13 +36,18 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
 
 def splits_of(parts: Parts, data: DataSpec) -> Splits:
     """What a source gave as splits, samples in memory where they fit. Errors: UserError, or what a dataset raised."""
-    notes = (*parts.notes, *_unshuffled(parts.train))
+    notes = (*parts.notes, *_left_out(parts), *_unshuffled(parts.train))
     train = _split_of(parts.train)
     val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))
     if isinstance(train, LoaderSplit):
+        if val is None or parts.val is parts.train:
+            raise UserError(
+                "data: the training data come from an iterable or a sampler of their own, of which no validation can "
+                "be held out: return (train, val), with samples in val that train never gives"
+            )
         told = "the training data come from an iterable or a sampler of their own: trained as they are, without reuse"
         notes = (*parts.notes, told)
-        return Splits(train, _collected(train) if val is None else val, test, notes, classes=parts.classes)
+        return Splits(train, val, test, notes, classes=parts.classes)
     files = dict(parts.files)
     if val is None:
         targets = train.targets()
@@ -131,6 +138,13 @@ def _unlearned(splits: Splits) -> tuple[str, ...]:
     return tuple(told)
 
 
+def _left_out(parts: Parts) -> tuple[str, ...]:
+    """What is told of samples that a source could not read."""
+    names = [one.name for one in parts.unreadable]
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return (f"cannot be read, and left out: {', '.join(names[:SHOWN])}{more}",) if names else ()
+
+
 def _unshuffled(part: object) -> tuple[str, ...]:
     """What is said of a training loader that goes through its samples in order."""
     if isinstance(part, DataLoader) and isinstance(part.sampler, SequentialSampler):
@@ -213,10 +227,14 @@ def _loader(loader: Any) -> LoaderSplit:
 
 
 def _collected(split: Split | LoaderSplit) -> Split:
-    """Validation from a loader: one pass, kept."""
+    """Validation from a loader: one pass, kept. Errors: UserError where it has no end."""
     if not isinstance(split, LoaderSplit):
         return split
-    batches = list(split.batches())
+    batches = list(islice(split.batches(), ENDLESS + 1))
+    if len(batches) > ENDLESS:
+        raise UserError(
+            f"data: validation gives more than {ENDLESS:,} batches, or has no end: it is kept in memory, give fewer"
+        )
     whole = all(by_rows([batch.inputs, batch.targets], len(batch)) for batch in batches)
     try:
         return TensorSplit(Batch.joined(batches)) if whole else BatchesSplit(tuple(batches))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tunekit.recipe.text import kind_of, nearest
-from tunekit.training.sources.cells import COMMA, MISSING, MISSING_CLASS, TRUTHS, Column, Values, read_column
+from tunekit.training.sources.cells import (
+    COMMA,
+    MISSING,
+    MISSING_CLASS,
+    TRUTHS,
+    Column,
+    Values,
+    read_column,
+    told_strays,
+    variants,
+)
 from tunekit.training.sources.columns import Rows
 from tunekit.training.sources.parts import Parts, tensors
 from tunekit.training.sources.reading import Frame, read_frame
@@ -20,6 +30,7 @@ from tunekit.vocabulary import UserError
 SHOWN = 20  # columns that a message lists
 COUNTERS = ("", "id", "index", "idx", "no", "nr", "row", "number", "unnamed: 0", "column 1")
 """What a column is called that only numbers the rows."""
+SPARSE = 2  # times as many numbers as rows, up to which those that are missing are rows of other files
 
 
 def table(  # noqa: PLR0913 - the keys of a recipe
@@ -50,7 +61,7 @@ def table(  # noqa: PLR0913 - the keys of a recipe
     for name in texts:
         _column(frame, name, "data.args.categories")
     read = {name: read_column(frame.cells[name], frame.comma, decimal, name in texts) for name in chosen}
-    counters = [name for name in chosen if not asked and _counts_rows(name, read[name])]
+    counters = [name for name in chosen if not asked and _counts_rows(name, read[name], sizes)]
     chosen = [name for name in chosen if name not in counters]
     answers = _targets(frame, names, classes, decimal, missing_target == "drop")
     known = _groups(frame, by[0], decimal) if by else None
@@ -166,10 +177,17 @@ def _chosen(frame: Frame, targets: list[str], features: list[str], groups: list[
     return columns
 
 
-def _counts_rows(name: str, column: Column) -> bool:
-    if column.form.kind != "number" or name.lower() not in COUNTERS or len(column.values) < 3:
+def _counts_rows(name: str, column: Column, sizes: Sequence[int]) -> bool:
+    """Whether it numbers the rows: of each file one after the other, or of all in any order, as files have them that
+    were shuffled and then divided."""
+    values = column.values
+    if column.form.kind != "number" or name.lower() not in COUNTERS or len(values) < 3 or (values % 1 != 0).any():
         return False
-    return bool((np.diff(column.values) == 1).all())
+    files = np.split(values, np.cumsum(sizes)[:-1])
+    each = np.unique(values)
+    return all((np.diff(file) == 1).all() for file in files) or (
+        len(each) == len(values) and each[-1] - each[0] < SPARSE * len(values)
+    )
 
 
 def _told(frame: Frame, read: Mapping[str, Column]) -> list[str]:
@@ -184,12 +202,19 @@ def _told(frame: Frame, read: Mapping[str, Column]) -> list[str]:
         if column.form.kind == "date" and "%m/%d" in column.form.style and frame.cells[name].dtype == object:
             notes.append(f"{name!r} is read as month/day/year")
         if len(column.strays):
-            row = int(column.strays[0])
-            notes.append(
-                f"{name!r} has {len(column.strays):,} cells that are no {column.form.kind}, first "
-                f"{str(frame.cells[name].iloc[row])!r} in row {row + 1:,} below the header: taken as missing"
-            )
+            notes.append(told_strays(name, frame.cells[name], column))
+        if column.form.kind == "text":
+            notes += _told_variants(name, (word for word in set(column.values) if word is not None))
     return notes
+
+
+def _told_variants(name: str, words: Iterable[str]) -> list[str]:
+    """What is told of words that may be one; none of names that most rows have to themselves."""
+    alike = variants(words)
+    if not alike:
+        return []
+    more = f" and {len(alike) - 1:,} more" if len(alike) > 1 else ""
+    return [f"{name!r} has {' and '.join(map(repr, alike[0]))}{more}: write them alike if they are one"]
 
 
 @dataclass(frozen=True)
@@ -202,7 +227,8 @@ class _Answers:
 
 def _targets(frame: Frame, names: list[str], numbered: bool, decimal: str | None, drop: bool) -> _Answers:
     """The targets: numbers, or classes numbered from 0 in the order of their names. Errors: UserError."""
-    read = [_target(frame, name, numbered, decimal) for name in names]
+    columns = {name: read_column(frame.cells[name], frame.comma, decimal) for name in names}
+    read = [_target(frame, name, column, numbered) for name, column in columns.items()]
     missing = np.zeros(len(frame.cells), bool)
     for name, (values, _, kind) in zip(names, read, strict=True):
         gaps = ~np.isfinite(values)
@@ -215,7 +241,8 @@ def _targets(frame: Frame, names: list[str], numbered: bool, decimal: str | None
                 "data.args.missing_target: drop"
             )
         missing |= gaps
-    notes = (f"{missing.sum():,} rows have no target: left out",) if missing.any() else ()
+    left = (f"{missing.sum():,} rows have no target: left out",) if missing.any() else ()
+    notes = (*_told(frame, columns), *left)
     if len(names) == 1:
         values, classes, _ = read[0]
         values = np.where(missing, 0, values).astype(np.int64) if classes else values
@@ -229,10 +256,9 @@ def _targets(frame: Frame, names: list[str], numbered: bool, decimal: str | None
 
 
 def _target(
-    frame: Frame, name: str, numbered: bool, decimal: str | None
+    frame: Frame, name: str, column: Column, numbered: bool
 ) -> tuple[npt.NDArray[np.float64], tuple[str, ...] | None, str]:
     """Of one column: numbers or class numbers, with NaN where they are missing; class names; and what they are."""
-    column = read_column(frame.cells[name], frame.comma, decimal)
     kind = column.form.kind
     if kind in ("date", "time"):
         raise UserError(
