@@ -22,6 +22,8 @@ from tunekit.rundir import RunDir, RunFolder
 from tunekit.runs import find_run
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, codes, get_step, step_names, steps
+from tunekit.steps.coarse_grid import STEP as coarse_grid
+from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
 from tunekit.steps.winner import Winner
 from tunekit.stopping import stopping
 from tunekit.store import Store
@@ -110,6 +112,8 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
     with owned(run, options, emit, shown) as supervisor:
         facts = facts_of(supervisor)
+        if any(step is coarse_grid for step in walked):
+            _rehearse_search(supervisor, facts, options.keep_going)
         results = []
         for step in walked:
             if step.importance_data and run.result(step.name) is None:
@@ -214,6 +218,22 @@ def facts_of(supervisor: Supervisor) -> Facts:
             supervisor.emit(Noted(note))
     run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=facts.to_json())
     return facts
+
+
+def _rehearse_search(supervisor: Supervisor, facts: Facts, keep_going: bool) -> None:
+    """Each combination of searched values carried through one step, where that has not been done: what fails would fail
+    in the grid, after all the trainings before it. Errors: UserError."""
+    run = supervisor.run
+    rehearsal = rehearsal_of(Context(coarse_grid, run.recipe, facts))
+    if run.manifest().get("rehearsed") == rehearsal.key or not run.recipe.search:
+        return
+    records = supervisor.ask_all(rehearsal.requests, run.path / FACTS)
+    faults = rehearsal.faults(records)
+    if faults and not keep_going:
+        raise UserError("\n".join(faults))
+    for line in (*faults, *rehearsal.alike(records)):
+        supervisor.emit(Noted(line))
+    run.note(rehearsed=rehearsal.key)
 
 
 def _kept_facts(run: RunDir) -> Facts | None:

@@ -35,6 +35,15 @@ def _is_seen(char: str) -> bool:
     return char.isprintable() or unicodedata.category(char) == "Zs"  # of blanks Python calls one printable
 
 
+def counted(count: int, what: str, more: str = "") -> str:
+    """A count with its noun, and the plural where that takes more than an s.
+
+    >>> counted(1, "epoch"), counted(1200, "epoch"), counted(2, "class", "classes")
+    ('1 epoch', '1,200 epochs', '2 classes')
+    """
+    return f"{count:,} {what if count == 1 else more or f'{what}s'}"
+
+
 MOST_TOLD = 500
 """Characters of what was raised: more is data, not a message."""
 

@@ -9,7 +9,7 @@ from tunekit.pipeline import schema
 from tunekit.recipe import as_yaml
 from tunekit.recipe.schema import check
 from tunekit.recipe.text import SHORT
-from tunekit.vocabulary import Facts, UserError
+from tunekit.vocabulary import UNKNOWN, Facts, UserError
 
 GOOD = "name: digits\ndata: digits\nmodel: mlp\n"
 SMALL = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
@@ -237,6 +237,8 @@ class TestSearch:
             ("precision", ["fp32", "bf16"], "it is one for the whole run"),
             ("schedule", ["constant", "cosine"], "'constant' and 'cosine' are the same training"),
             ("batch_size", [32, "32"], "search.batch_size: batch_size must be a whole number, not the text '32'"),
+            ("optimizer", ["SGD", "torch.optim:SGD"], "'SGD' and 'torch.optim:SGD' are the same training"),
+            ("model.args.dropout", [0, 0.0], "0 and 0.0 are the same training"),
             ("batch_size", [32, 64, 32], "32 and 32 are the same training"),
             ("batch_size.x", [1], "batch_size"),
         ],
@@ -414,6 +416,47 @@ def test_training_config_takes_over_what_changes_a_number():
         "r",
     )
     assert other.training_config(facts).key == config.key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"augment": []}, {"augment": [], "augment_strength": 2}),
+        ({"augment": []}, {"augment": ["flip"], "augment_strength": 0}),
+        ({"target": "adam"}, {"target": "torch.optim:Adam"}),
+        ({"target": "AdamW"}, {"target": "adamw"}),
+        ({"target": "momentum"}, {"target": "SGD", "args": {"momentum": 0.9}}),
+        ({"target": "sgd", "args": {"momentum": 0}}, {"target": "momentum", "args": {"momentum": 0}}),
+    ],
+)
+def test_what_comes_to_the_same_training_has_one_key(one, other):
+    def config(values):
+        own = {"data": {"target": "digits", **values}} if "augment" in values else {"optimizer": {"lr": 0.1, **values}}
+        return check(schema(), {**SMALL, **own}, {}, "r").training_config(UNKNOWN)
+
+    assert config(one).key == config(other).key
+
+
+def test_other_arguments_make_another_key():
+    keys = {
+        check(schema(), {**SMALL, "optimizer": optimizer}, {}, "r").training_config(UNKNOWN).key
+        for optimizer in (
+            {"target": "sgd"},
+            {"target": "momentum"},
+            {"target": "nesterov"},
+            {"target": "momentum", "args": {"momentum": 0.5}},
+            {"target": "my:SGD"},
+            {"target": "adam"},
+        )
+    }
+    assert len(keys) == 6
+
+
+def test_the_best_recipe_has_its_optimizer_as_it_was_written():
+    recipe = check(schema(), {**SMALL, "optimizer": {"target": "sgd", "args": {"momentum": 0.9}}}, {}, "r")
+    assert recipe.with_training(recipe.training_config(UNKNOWN)).optimizer == recipe.optimizer
+    other = recipe.with_values({"optimizer.target": "adam", "optimizer.args": {}}).training_config(UNKNOWN)
+    assert recipe.with_training(other).optimizer.target == "adam"
 
 
 def test_a_strength_without_augmentation_is_nothing_to_search():

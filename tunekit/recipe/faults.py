@@ -40,7 +40,8 @@ def faults(schema: type[BaseModel], error: ValidationError, lines: Lines, where:
 
 
 def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where: str) -> str:
-    """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key."""
+    """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key. Without lines
+    `where` is the place, if any."""
     path = tuple(str(part) for part in fault["loc"])
     written = _short_axes(lines)
     if path[:1] == ("search",) and len(path) > 1:
@@ -49,29 +50,35 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
     while known and known not in lines:
         known = known[:-1]
     line = lines.get(known, 1)
-    place = "--set" if line == 0 else f"{where}, line {line}"
+    place = _place(line, lines, where)
     key = ".".join(path) or "recipe"
     kind = fault["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
-        return f"{place}: unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
+        return f"{place}unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
     if kind == "value_error":
         text = str(fault["ctx"]["error"])
         for axis, name in written.items():
             if text.startswith(f"search.{axis}:") and ("search", axis) not in lines:
                 text = text.replace(axis, name, 1)
         line = line if path and not text.startswith("search.") else _line_of(text, lines)
-        place = "--set" if line == 0 else f"{where}, line {line}"
-        return f"{place}: {text}"
+        return f"{_place(line, lines, where)}{text}"
     if kind in _WANTED:
         value = fault["input"]
         if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
-            return f"{place}: {key}: {shortened(str(value))} is more than any computer's numbers hold"
+            return f"{place}{key}: {shortened(str(value))} is more than any computer's numbers hold"
         got = "" if kind == "missing" else f", not {kind_of(value)}"
-        return f"{place}: {key} {_WANTED[kind]}{got}"
+        return f"{place}{key} {_WANTED[kind]}{got}"
     if kind == "string_pattern_mismatch" and key == "name":
         allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
-        return f"{place}: {allowed}, not {fault['input']!r}"
-    return f"{place}: {key}: {_limit(fault)}, not {_shown(fault['input'])}"
+        return f"{place}{allowed}, not {fault['input']!r}"
+    return f"{place}{key}: {_limit(fault)}, not {_shown(fault['input'])}"
+
+
+def _place(line: int, lines: Lines, where: str) -> str:
+    """Where something stands, as the beginning of a message."""
+    if not lines:
+        return f"{where}: " if where else ""
+    return "--set: " if line == 0 else f"{where}, line {line}: "
 
 
 def _short_axes(lines: Lines) -> dict[str, str]:

@@ -68,6 +68,24 @@ def optimizer_of(target: str, args: Values | None = None) -> Optimizer:
     return replace(entry, decoupled=True) if (args or {}).get("decoupled_weight_decay") else entry
 
 
+def normal(target: str, args: Values) -> tuple[str, Values]:
+    """One way of writing for what is built the same of several: `AdamW` is `adamw`, `sgd` with a momentum of 0.9 is
+    `momentum`. A person's own callable stays as it is.
+
+    >>> normal("torch.optim:SGD", {"momentum": 0.9, "dampening": 0.1})
+    ('momentum', {'dampening': 0.1})
+    """
+    name = target.removeprefix(f"{TORCH}:")
+    if ":" in name:
+        return target, args
+    entry = OPTIMIZERS.get(name, Optimizer(name))
+    every = {**entry.args, **args}
+    for known, other in sorted(OPTIMIZERS.items(), key=lambda item: len(item[1].args), reverse=True):
+        if other.target == entry.target and all(every.get(key) == value for key, value in other.args.items()):
+            return known, {key: value for key, value in every.items() if key not in other.args}
+    return name, every
+
+
 def states(spec: OptimizerSpec) -> int:
     """Tensors that an optimizer keeps of each parameter, as far as that is known before it has made a step."""
     entry = optimizer_of(spec.target)

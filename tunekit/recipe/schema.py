@@ -30,7 +30,7 @@ from tunekit.configuration import (
 )
 from tunekit.recipe.arguments import LARGEST
 from tunekit.recipe.faults import explained, faults
-from tunekit.recipe.optimizers import optimizer_of
+from tunekit.recipe.optimizers import normal, optimizer_of
 from tunekit.recipe.parts import LARGEST_BATCH, MOST_THREADS, Data, Model, Optimizer, Part, Schedule, Target, Train
 from tunekit.recipe.schedules import AUTO, STEADY, resolved
 from tunekit.recipe.text import (
@@ -163,19 +163,20 @@ class Recipe(Part):
             trainings: dict[str, Any] = {}
             for value in values:
                 try:
-                    data = self._with({path: value}, drop_search=True).as_dict()
+                    data = self._with({path: value}).as_dict()
                 except ValidationError as error:
                     place = f"search.{path}"
                     if error.errors()[0]["type"] == "extra_forbidden" and "." not in path:
                         near = nearest(path, [*SHORT, *type(self).model_fields])
                         raise ValueError(f"{place}: unknown key {path!r}{near}") from None
-                    told = explained(type(self), error.errors()[0], {}, place)
-                    raise ValueError(told.replace(f"{place}, line 1", place, 1)) from None
+                    raise ValueError(explained(type(self), error.errors()[0], {}, place)) from None
                 except UserError as error:
                     raise ValueError(f"search.{path}: {error}") from None
                 # Steps 3 to 5 train at a constant rate: of a schedule its warm-up alone is theirs.
                 data["schedule"] = data["schedule"]["args"].get("warmup")
-                key = digest(data)
+                optimizer = data["optimizer"]
+                optimizer["target"], optimizer["args"] = normal(optimizer["target"], optimizer["args"])
+                key = digest(_of_whole(data))
                 if key in trainings:
                     raise ValueError(f"search.{path}: {trainings[key]!r} and {value!r} are the same training")
                 trainings[key] = value
@@ -184,14 +185,13 @@ class Recipe(Part):
     def with_values(self, params: Values) -> Recipe:
         """This recipe with dotted paths (or lr, weight_decay) set to values. Errors: UserError."""
         try:
-            return self._with(params, drop_search=False)
+            return self._with(params).model_copy(update={"search": self.search})
         except ValidationError as error:
-            raise faults(type(self), error, {(): 0}, "recipe") from None
+            raise faults(type(self), error, {}, "") from None
 
-    def _with(self, params: Values, drop_search: bool) -> Recipe:
-        data = self.as_dict()
-        if drop_search:
-            data["search"] = {}
+    def _with(self, params: Values) -> Recipe:
+        """Of the search nothing: its values were checked with the recipe that has them."""
+        data = {**self.as_dict(), "search": {}}
         for name, value in params.items():
             set_path(data, ALIASES.get(name, name), value)
         return type(self).model_validate(data)
@@ -220,7 +220,11 @@ class Recipe(Part):
         for name in ("loss", "metric", "model", "batch_size", "clip_grad_norm", "ema", "l1"):
             data[name] = trained[name]
         data["data"] = {name: trained["data"][name] for name in data["data"]}
-        data["optimizer"] = {**trained["optimizer"], "lr": config.lr, "weight_decay": config.weight_decay}
+        built = {name: trained["optimizer"][name] for name in ("target", "args")}
+        if normal(self.optimizer.target, self.optimizer.args) == tuple(built.values()):
+            built = {}  # as the person wrote it
+        data["optimizer"] |= {**built, "decay_on": config.optimizer.decay_on, "lr": config.lr}
+        data["optimizer"]["weight_decay"] = config.weight_decay
         return type(self).model_validate({**data, "search": {}})
 
     def get(self, path: str) -> Any:
@@ -229,6 +233,12 @@ class Recipe(Part):
         for part in ALIASES.get(path, path).split("."):
             data = data.get(part) if isinstance(data, dict) else None
         return data
+
+    @property
+    def _augmented(self) -> dict[str, Any]:
+        """Where nothing is augmented, or at strength 0, the other of the two says nothing."""
+        on = bool(self.data.augment and self.data.augment_strength)
+        return {} if on else {"augment": [], "augment_strength": 1.0}
 
     @property
     def _schedule(self) -> str:
@@ -244,8 +254,8 @@ class Recipe(Part):
             loss=LossSpec(**self.loss.model_dump(mode="json")),
             metric=MetricSpec(**self.metric.model_dump(mode="json")),
             model=ModelSpec(**self.model.model_dump(mode="json")),
-            data=DataSpec(**self.data.model_dump(mode="json"), seed=self.seed),
-            optimizer=OptimizerSpec(self.optimizer.target, self.optimizer.args, self.optimizer.decay_on),
+            data=DataSpec(**{**self.data.model_dump(mode="json"), **self._augmented}, seed=self.seed),
+            optimizer=OptimizerSpec(*normal(self.optimizer.target, self.optimizer.args), self.optimizer.decay_on),
             lr=self.optimizer.lr,
             weight_decay=self.optimizer.weight_decay,
             batch_size=self.batch_size,
@@ -258,6 +268,15 @@ class Recipe(Part):
             l1=self.l1,
             sources=dict(facts.sources),
         )
+
+
+def _of_whole(value: Any) -> Any:
+    """JSON data with 1.0 as 1: to a person they are one number."""
+    if isinstance(value, dict):
+        return {name: _of_whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_of_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def recipe_type(settings: Mapping[str, type], codes: Callable[[], Collection[str]] = tuple) -> type[Recipe]:

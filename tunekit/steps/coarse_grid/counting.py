@@ -11,6 +11,7 @@ from tunekit.recipe import Recipe
 from tunekit.steps.coarse_grid.decays import decay_ladder
 from tunekit.steps.coarse_grid.plan import CoarseGrid, moves_rate
 from tunekit.steps.context import Context
+from tunekit.telling import counted
 
 OPTIMIZER, ARGUMENTS = "optimizer.target", "optimizer.args"
 
@@ -32,10 +33,10 @@ class Search(JsonData):
             return f"search: {self.cells} trials drawn by {self.sampler} ({_listed(self.moving + self.sharing)})"
         parts = []
         if self.moving:
-            parts.append(f"{_listed(self.moving)} {_move(self.moving)} the rate: {_counted(self.sweeps, 'more sweep')}")
+            parts.append(f"{_listed(self.moving)} {_move(self.moving)} the rate: {counted(self.sweeps, 'more sweep')}")
         if self.sharing:
             parts.append(f"{_listed(self.sharing)} {'shares' if len(self.sharing) == 1 else 'share'} it")
-        return f"search: {_counted(self.cells, 'cell')} at most before the grid grows; {'; '.join(parts)}"
+        return f"search: {counted(self.cells, 'cell')} at most before the grid grows; {'; '.join(parts)}"
 
 
 def count_search(context: Context[CoarseGrid]) -> Search | None:
@@ -69,7 +70,3 @@ def _listed(paths: tuple[str, ...]) -> str:
 
 def _move(paths: tuple[str, ...]) -> str:
     return "moves" if len(paths) == 1 else "move"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")
