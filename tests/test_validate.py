@@ -189,6 +189,16 @@ def test_a_metric_that_a_validation_split_has_no_answer_for_is_told_once(written
     assert note.startswith("auroc is no number on this validation split: all its targets are 0; take another metric")
 
 
+def test_what_outlasts_its_trainings_is_told_by_validate_and_once_by_a_run(written, tmp_path):
+    read = written(model="{target: mlp}", ema="0.9999")
+    assert [note for note in validate(read).notes if note.startswith("ema: 0.9999 leaves ")]
+    run, told = find_run(read, tmp_path / "runs"), []
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            run_steps(run, ["check-init-loss"], Options(jobs=1), _until_a_step(told), "run")
+    assert len([text for text in told if text.startswith("ema")]) == 1
+
+
 def test_weights_that_were_counted_are_told(written):
     notes = validate(written(loss="{target: auto, args: {weight: balanced}}")).notes
     assert any(note.startswith("loss.args.weight: balanced is [") for note in notes)

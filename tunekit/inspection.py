@@ -19,6 +19,7 @@ from tunekit.roomwatch import first_round, guessed_sizes
 from tunekit.steps import Context, get_step, steps
 from tunekit.steps.coarse_grid.counting import Search, count_search
 from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
+from tunekit.steps.lengths import outlasting
 from tunekit.stopping import stopped_at_once
 from tunekit.supervisor import KEPT
 from tunekit.telling import READING
@@ -127,7 +128,10 @@ def validate(loaded: Loaded, device: str | None = None) -> Facts:
         alike = _rehearse_search(context, bench)
     if any(note.startswith(f"{facts.metric} is no number") for note in facts.notes):
         odd = ""  # it was said already, with the reason
-    return replace(facts, notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *alike, *take_notes()))))
+    return replace(
+        facts,
+        notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *outlasting(context), *alike, *take_notes()))),
+    )
 
 
 def search_of(loaded: Loaded, facts: Facts) -> Search | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunekit import rundir
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
@@ -24,6 +24,7 @@ from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, codes, get_step, step_names, steps
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
+from tunekit.steps.lengths import outlasting
 from tunekit.steps.winner import Winner
 from tunekit.stopping import stopping
 from tunekit.store import Store
@@ -41,9 +42,6 @@ from tunekit.vocabulary import (
     UserError,
 )
 from tunekit.worker import Workspace
-
-if TYPE_CHECKING:
-    pass
 
 MOST_READERS = 8
 
@@ -112,6 +110,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
     with owned(run, options, emit, shown) as supervisor:
         facts = facts_of(supervisor)
+        tell_outlasting(supervisor, Context(walked[0], run.recipe, facts))
         if any(step is coarse_grid for step in walked):
             _rehearse_search(supervisor, facts, options.keep_going)
         results = []
@@ -218,6 +217,16 @@ def facts_of(supervisor: Supervisor) -> Facts:
             supervisor.emit(Noted(note))
     run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=facts.to_json())
     return facts
+
+
+def tell_outlasting(supervisor: Supervisor, context: Context[Any], final_alone: bool = False) -> None:
+    """What the recipe asks for that its trainings are too short for, where it was not said before."""
+    said = supervisor.run.noted("outlasting").get("said") or []
+    lines = [line for line in outlasting(context, final_alone) if line not in said]
+    for line in lines:
+        supervisor.emit(Noted(line))
+    if lines:
+        supervisor.run.note(outlasting={"said": [*said, *lines]})
 
 
 def _rehearse_search(supervisor: Supervisor, facts: Facts, keep_going: bool) -> None:
