@@ -452,6 +452,23 @@ def test_other_arguments_make_another_key():
     assert len(keys) == 6
 
 
+def test_the_rate_of_an_optimizer_that_finds_its_own_is_one_wherever_it_stands(write):
+    [fault] = faults_of(write(f"{HEAD}optimizer:\n  target: prodigy\n  lr: 0.01\n"))
+    assert fault.startswith(
+        "line 6: optimizer.lr: prodigy finds its rate, which is multiplied by 1, not by 0.01: leave lr"
+    )
+    assert faults_of(write(f"{HEAD}optimizer: {{target: prodigy}}\n"), "lr=0.1")[0].startswith(
+        "--set: optimizer.lr: prod"
+    )
+    own = load(write(f"{HEAD}optimizer: {{target: prodigy, lr: 1}}\n")).recipe
+    assert own.optimizer.lr == 1
+    adam = check(schema(), {**SMALL, "optimizer": {"target": "adam", "lr": 0.02}}, {}, "r")
+    assert adam.with_values({"optimizer.target": "prodigy"}).optimizer.lr == 1
+    assert adam.with_values({"optimizer.target": "sgd"}).optimizer.lr == 0.02
+    assert own.with_values({"optimizer.target": "adam"}).optimizer.lr == 1e-3
+    assert own.with_values({"optimizer.target": "adam", "lr": 0.5}).optimizer.lr == 0.5
+
+
 def test_the_best_recipe_has_its_optimizer_as_it_was_written():
     recipe = check(schema(), {**SMALL, "optimizer": {"target": "sgd", "args": {"momentum": 0.9}}}, {}, "r")
     assert recipe.with_training(recipe.training_config(UNKNOWN)).optimizer == recipe.optimizer

@@ -50,7 +50,7 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
     while known and known not in lines:
         known = known[:-1]
     line = lines.get(known, 1)
-    place = _place(line, lines, where)
+    place = placed(line, lines, where)
     key = ".".join(path) or "recipe"
     kind = fault["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
@@ -61,7 +61,7 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
             if text.startswith(f"search.{axis}:") and ("search", axis) not in lines:
                 text = text.replace(axis, name, 1)
         line = line if path and not text.startswith("search.") else _line_of(text, lines)
-        return f"{_place(line, lines, where)}{text}"
+        return f"{placed(line, lines, where)}{text}"
     if kind in _WANTED:
         value = fault["input"]
         if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
@@ -74,7 +74,7 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
     return f"{place}{key}: {_limit(fault)}, not {_shown(fault['input'])}"
 
 
-def _place(line: int, lines: Lines, where: str) -> str:
+def placed(line: int, lines: Lines, where: str) -> str:
     """Where something stands, as the beginning of a message."""
     if not lines:
         return f"{where}: " if where else ""

@@ -8,6 +8,9 @@ from tunekit.configuration import OptimizerSpec, Values
 
 TORCH = "torch.optim"
 
+OWN_RATE = 1.0
+"""Of an optimizer that finds its rate: what it finds is multiplied by it."""
+
 
 @dataclass(frozen=True)
 class Optimizer:

@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema
 
 from tunekit.recipe.arguments import LARGEST
 from tunekit.recipe.numbers import only_numbers
-from tunekit.recipe.optimizers import optimizer_of
+from tunekit.recipe.optimizers import OWN_RATE, optimizer_of
 from tunekit.recipe.schedules import AUTO, check_schedule
 from tunekit.recipe.text import kind_of, shortened
 from tunekit.vocabulary import UserError
@@ -76,7 +76,7 @@ class Optimizer(Target):
     @classmethod
     def _finds_its_rate(cls, data: object) -> object:
         given = isinstance(data, dict) and isinstance(data.get("target"), str) and "lr" not in data
-        return {**data, "lr": 1.0} if given and optimizer_of(data["target"]).finds_rate else data  # type: ignore[dict-item, index]
+        return {**data, "lr": OWN_RATE} if given and optimizer_of(data["target"]).finds_rate else data  # type: ignore[dict-item, index]
 
 
 class Schedule(Part):

@@ -29,8 +29,8 @@ from tunekit.configuration import (
     digest,
 )
 from tunekit.recipe.arguments import LARGEST
-from tunekit.recipe.faults import explained, faults
-from tunekit.recipe.optimizers import normal, optimizer_of
+from tunekit.recipe.faults import explained, faults, placed
+from tunekit.recipe.optimizers import OWN_RATE, normal, optimizer_of
 from tunekit.recipe.parts import LARGEST_BATCH, MOST_THREADS, Data, Model, Optimizer, Part, Schedule, Target, Train
 from tunekit.recipe.schedules import AUTO, STEADY, resolved
 from tunekit.recipe.text import (
@@ -192,6 +192,8 @@ class Recipe(Part):
     def _with(self, params: Values) -> Recipe:
         """Of the search nothing: its values were checked with the recipe that has them."""
         data = {**self.as_dict(), "search": {}}
+        if _finds_rate(params.get("optimizer.target")) not in (None, _finds_rate(self.optimizer.target)):
+            del data["optimizer"]["lr"]  # of the other, to which it means something else
         for name, value in params.items():
             set_path(data, ALIASES.get(name, name), value)
         return type(self).model_validate(data)
@@ -339,6 +341,18 @@ def check(schema: type[Recipe], data: object, lines: Lines, where: str) -> Recip
     if not isinstance(data, dict):
         raise UserError(f"{where}: a recipe is a mapping of keys (name, task, data, model, ...), not {kind_of(data)}")
     try:
-        return schema.model_validate(data)
+        recipe = schema.model_validate(data)
     except ValidationError as error:
         raise faults(schema, error, lines, where) from None
+    target, lr = recipe.optimizer.target, recipe.optimizer.lr
+    if lr != OWN_RATE and _finds_rate(target):
+        place = placed(lines.get(("optimizer", "lr"), 1), lines, where)
+        raise UserError(
+            f"{place}optimizer.lr: {target} finds its rate, which is multiplied by 1, not by {lr:g}: leave lr out, and "
+            "scale what it finds by args: {d_coef: 0.5}"
+        )
+    return recipe
+
+
+def _finds_rate(target: object) -> bool | None:
+    return optimizer_of(target).finds_rate if isinstance(target, str) else None

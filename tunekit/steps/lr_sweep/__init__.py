@@ -15,6 +15,7 @@ from annotated_types import Ge, Le
 
 from tunekit.charts import Band, Figure, Line, Panel, Rule
 from tunekit.configuration import Values, decimal, short
+from tunekit.recipe.optimizers import OWN_RATE
 from tunekit.space import Range, Space
 from tunekit.steps import baselines
 from tunekit.steps.check_init_loss.optimizer import RATE_NOT_USED
@@ -60,7 +61,6 @@ SWEEP = "sweep"
 CONFIRM = 2  # times the iterations for rates beyond the recipe's range: a high rate may look best and then blow up
 LOW, HIGH = 1e-5, 1e-1  # the ladder's ends for Adam and its like, where the recipe does not say ...
 TUNING_LOW, TUNING_HIGH = 1e-6, 1e-2  # ... and those of fine-tuning; another optimizer's lie by a factor elsewhere
-OWN_RATE = 1.0  # of an optimizer that finds its rate: what it finds is multiplied by it
 LOWEST, HIGHEST = 1e-15, 1e6  # rates: beyond them nothing moves in fp32, or nothing stays finite
 
 
