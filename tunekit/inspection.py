@@ -22,7 +22,7 @@ from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
 from tunekit.steps.lengths import outlasting
 from tunekit.stopping import stopped_at_once
 from tunekit.supervisor import KEPT
-from tunekit.telling import READING
+from tunekit.telling import READING, counted
 from tunekit.vocabulary import UNKNOWN, Facts, Interrupted, Measurement, Record, UserError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Outlook:
 
     @property
     def disk(self) -> str:
-        needed = f"{shown(self.bytes)} or more for {self.trainings} trainings or more"
+        needed = f"{shown(self.bytes)} or more for {counted(self.trainings, 'training')} or more"
         return f"disk: a run takes {needed}; {shown(self.free)} are free here"
 
     def as_dict(self) -> dict[str, Any]:

@@ -49,6 +49,43 @@ def test_a_recipe_of_the_least_has_defaults_for_the_rest(write):
     assert loaded.folder == loaded.path.parent.resolve()
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "inner"),
+    [
+        ("data", "digits", "target"),
+        ("model", "mlp", "target"),
+        ("loss", "focal", "target"),
+        ("metric", "max my:callable", "target"),
+        ("optimizer", "adamw", "target"),
+        ("optimizer", "prodigy", "target"),
+        ("schedule", "cosine", "name"),
+    ],
+)
+def test_a_name_alone_is_what_is_built_of_it(key, name, inner):
+    short, long = ({**SMALL, key: value} for value in (name, {inner: name}))
+    assert schema().model_validate(short) == schema().model_validate(long)
+    assert schema().model_validate(short).as_dict() == schema().model_validate(long).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("warmup", "schedule.args.warmup"),
+        ("momentum", "optimizer.args.momentum"),
+        ("droput", "model.args.dropout"),
+        ("lr", "optimizer.lr"),
+        ("val_fraction", "data.val_fraction"),
+        ("patience", "train.patience"),
+        ("grad_clip", "clip_grad_norm"),
+        ("batchsize", "batch_size"),
+        ("nothing_like_it", None),
+    ],
+)
+def test_a_key_that_stands_elsewhere_or_is_written_alike_is_named(write, key, near):
+    known = f" (did you mean {near!r}?)" if near else ""
+    assert faults_of(write(f"{HEAD}{key}: 1\n")) == [f"line 4: unknown key {key!r}{known}"]
+
+
 def test_short_forms_and_auto_mean_their_long_forms():
     recipe = schema().model_validate({**SMALL, "loss": "focal", "schedule": "cosine", "threads": "auto"})
     assert recipe.loss.target == "focal"
@@ -86,7 +123,7 @@ def test_all_faults_are_told_at_once_with_line_key_and_nearest_key(write):
         "line 10: batch_size must be a whole number, not 2.5",
         "line 13: unknown key 'steps.lr-sweep.iteration' (did you mean 'iterations'?)",
         "line 14: seed: input should be greater than or equal to 0, not -1",
-        "line 15: search.batch_size must be a list, such as [1, 2], not 3",
+        "line 15: search.batch_size must be a list, such as [3], not 3",
     }
 
 
@@ -274,8 +311,15 @@ class TestSearch:
         [
             ("droput: [0, 0.5]", "search.droput: unknown key 'droput' (did you mean 'dropout'?)"),
             ("optimiser: [sgd]", "search.optimiser: unknown key 'optimiser' (did you mean 'optimizer'?)"),
+            (
+                "augment_strenth: [1]",
+                "search.augment_strenth: unknown key 'augment_strenth' (did you mean 'augment_strength'?)",
+            ),
+            ("clip: [1]", "search.clip: unknown key 'clip' (did you mean 'clip_grad_norm'?)"),
+            ("epochs: [1]", "search.epochs: unknown key 'epochs' (did you mean 'train.epochs'?)"),
+            ("augment: [flip]", "search.augment: each value searched is a list itself, such as [['flip']], not 'flip'"),
             ("batchsize: [32]", "search.batchsize: unknown key 'batchsize' (did you mean 'batch_size'?)"),
-            ("dropout: 0.5", "search.dropout must be a list, such as [1, 2], not 0.5"),
+            ("dropout: 0.5", "search.dropout must be a list, such as [0.5], not 0.5"),
             ("dropout: []", "search.dropout: the list of values is empty"),
             ("dropout: [0.5, 0.5]", "search.dropout: 0.5 and 0.5 are the same training"),
             ("model.args.hidden: [[8], [8]]", "search.model.args.hidden: [8] and [8] are the same training"),

@@ -10,6 +10,7 @@ from tunekit.configuration import Values
 from tunekit.jsondata import JsonData
 from tunekit.layout import FINAL, MODEL
 from tunekit.measured import SplitScored
+from tunekit.telling import counted
 
 Origin = Literal["train", "fine-run", "untouched", "train + validation"]
 
@@ -107,8 +108,8 @@ def _told_of_looks(looks: Looks) -> list[str]:
     if len(looks.models) == 1:
         return [f"this is look {looks.looks} at the test split, at the same weights as before"]
     return [
-        f"this is look {looks.looks} at the test split, and it saw {len(looks.models)} models: one that is chosen by "
-        "such looks is better on it than on new samples"
+        f"this is look {looks.looks} at the test split, and it saw {counted(len(looks.models), 'model')}: one that is "
+        "chosen by such looks is better on it than on new samples"
     ]
 
 
@@ -118,7 +119,7 @@ def _text(scored: SplitScored) -> str:
         low, high = (_number(one, scored.share) for one in scored.interval)
         value += f", between {low} and {high} ({scored.how})"
     wrong = "" if scored.errors is None else f"{scored.errors:,} of {scored.answers:,} wrong, "
-    return f"{wrong}{value}, over {scored.samples:,} samples"
+    return f"{wrong}{value}, over {counted(scored.samples, 'sample')}"
 
 
 def _number(value: float, share: bool) -> str:

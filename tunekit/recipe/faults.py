@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from tunekit.recipe.text import SHORT, Lines, kind_of, nearest, shortened
+from tunekit.recipe.text import ALIASES, SHORT, Lines, kind_of, nearest, shortened
 from tunekit.vocabulary import UserError
 
 _WANTED = {
@@ -19,7 +20,7 @@ _WANTED = {
     "model_type": "must be a mapping of keys",
     "dataclass_type": "must be a mapping of keys",
     "model_attributes_type": "must be a mapping of keys",
-    "list_type": "must be a list, such as [1, 2]",
+    "list_type": "must be a list",
     "string_type": "must be text",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
@@ -54,7 +55,7 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
     key = ".".join(path) or "recipe"
     kind = fault["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
-        return f"{place}unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
+        return f"{place}unknown key {key!r}{meant(schema, path[-1], _keys_at(schema, path[:-1]))}"
     if kind == "value_error":
         text = str(fault["ctx"]["error"])
         for axis, name in written.items():
@@ -67,6 +68,8 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
         if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
             return f"{place}{key}: {shortened(str(value))} is more than any computer's numbers hold"
         got = "" if kind == "missing" else f", not {kind_of(value)}"
+        if kind == "list_type" and isinstance(value, str | int | float):
+            got = f", such as [{shortened(str(value))}]{got}"
         return f"{place}{key} {_WANTED[kind]}{got}"
     if kind == "string_pattern_mismatch" and key == "name":
         allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
@@ -104,6 +107,25 @@ def _line_of(text: str, lines: Lines) -> int:
     """The line of the key that a text about the whole recipe begins with, or of the nearest around it."""
     named = [path for path in lines if re.match(rf"{re.escape('.'.join(path))}[.:]", text)]
     return lines[max(named, key=lambda path: len(".".join(path)))] if named else lines.get((), 1)
+
+
+def meant(schema: type[BaseModel], name: str, here: Iterable[str]) -> str:
+    """The key that was meant, as the end of a message: one of this name that stands elsewhere, or one that is alike,
+    among those that may stand here, or by a short name."""
+    short = {**SHORT, **ALIASES}
+    same = (path for path in _paths(schema) if path.rpartition(".")[2] == name)
+    path = short.get(name) or min(same, key=lambda path: path.count("."), default="")
+    if path:
+        return f" (did you mean {path!r}?)"
+    near = next(iter(get_close_matches(name, short, n=1, cutoff=0.7)), "")
+    return nearest(name, here) or (f" (did you mean {short[near]!r}?)" if near else "")
+
+
+def _paths(kind: object, before: str = "") -> Iterator[str]:
+    """Of all keys."""
+    for name, info in _fields(kind).items():
+        yield (path := f"{before}{info.alias or name}")
+        yield from _paths(info.annotation, f"{path}.")
 
 
 def _keys_at(schema: type[BaseModel], path: tuple[str, ...]) -> list[str]:

@@ -38,6 +38,12 @@ class Target(Part):
     target: str
     args: dict[str, Any] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, data: object) -> object:
+        """`model: mlp` means `model: {target: mlp}`."""
+        return {"target": data} if isinstance(data, str) else data
+
 
 class Data(Target):
     val_fraction: float = Field(0.2, gt=0, lt=1)
@@ -75,6 +81,7 @@ class Optimizer(Target):
     @model_validator(mode="before")
     @classmethod
     def _finds_its_rate(cls, data: object) -> object:
+        data = {"target": data} if isinstance(data, str) else data
         given = isinstance(data, dict) and isinstance(data.get("target"), str) and "lr" not in data
         return {**data, "lr": OWN_RATE} if given and optimizer_of(data["target"]).finds_rate else data  # type: ignore[dict-item, index]
 
@@ -88,6 +95,8 @@ class Schedule(Part):
     @model_validator(mode="before")
     @classmethod
     def _warmup_is_an_argument(cls, data: object) -> object:
+        if isinstance(data, str):
+            return {"name": data}
         if not (isinstance(data, dict) and "warmup" in data and isinstance(data.get("args", {}), dict)):
             return data
         rest, args = {name: value for name, value in data.items() if name != "warmup"}, data.get("args", {})

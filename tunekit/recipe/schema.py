@@ -29,13 +29,12 @@ from tunekit.configuration import (
     digest,
 )
 from tunekit.recipe.arguments import LARGEST
-from tunekit.recipe.faults import explained, faults, placed
+from tunekit.recipe.faults import explained, faults, meant, placed
 from tunekit.recipe.optimizers import OWN_RATE, normal, optimizer_of
 from tunekit.recipe.parts import LARGEST_BATCH, MOST_THREADS, Data, Model, Optimizer, Part, Schedule, Target, Train
 from tunekit.recipe.schedules import AUTO, STEADY, resolved
 from tunekit.recipe.text import (
     ALIASES,
-    NAMES,
     SHORT,
     Lines,
     apply_overrides,
@@ -52,11 +51,6 @@ TASKS = ("classification", "binary", "multilabel", "regression")
 
 MOST_TRIALS = 10_000
 """Of a step: more is a slip of the keyboard, and is said before anything is built."""
-
-
-def _long_form(key: str) -> BeforeValidator:
-    """`loss: auto` means `loss: {target: auto}`; anything but text goes through as it is."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
 _auto = BeforeValidator(lambda value: None if value == "auto" else value)
@@ -85,10 +79,10 @@ class Recipe(Part):
     task: str = "classification"
     data: Data
     model: Model
-    loss: Annotated[Target, _long_form("target")] = Target(target="auto")
-    metric: Annotated[Target, _long_form("target")] = Target(target="auto")
+    loss: Target = Target(target="auto")
+    metric: Target = Target(target="auto")
     optimizer: Optimizer = Optimizer()
-    schedule: Annotated[Schedule, _long_form(NAMES["schedule"])] = Schedule()
+    schedule: Schedule = Schedule()
     batch_size: int = Field(64, gt=0, le=LARGEST_BATCH)
     clip_grad_norm: float | None = Field(None, gt=0, le=LARGEST)
     ema: float | None = Field(None, gt=0, lt=1)
@@ -167,9 +161,12 @@ class Recipe(Part):
                 except ValidationError as error:
                     place = f"search.{path}"
                     if error.errors()[0]["type"] == "extra_forbidden" and "." not in path:
-                        near = nearest(path, [*SHORT, *type(self).model_fields])
+                        near = meant(type(self), path, [*SHORT, *type(self).model_fields])
                         raise ValueError(f"{place}: unknown key {path!r}{near}") from None
-                    raise ValueError(explained(type(self), error.errors()[0], {}, place)) from None
+                    told = explained(type(self), error.errors()[0], {}, place)
+                    if error.errors()[0]["type"] == "list_type" and not isinstance(value, list):
+                        told = f"{place}: each value searched is a list itself, such as {[[value]]}, not {value!r}"
+                    raise ValueError(told) from None
                 except UserError as error:
                     raise ValueError(f"search.{path}: {error}") from None
                 # Steps 3 to 5 train at a constant rate: of a schedule its warm-up alone is theirs.

@@ -31,6 +31,8 @@ SHORT = {
     "init": "model.args.init",
     "label_smoothing": "loss.args.label_smoothing",
     "augment": "data.augment",
+    "augment_strength": "data.augment_strength",
+    "warmup": "schedule.args.warmup",
 }
 """Short names of paths, under `search` and for --set. A key of the recipe itself (batch_size, l1) needs none."""
 
@@ -219,7 +221,10 @@ class _Builder:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    """The name that was meant, as the end of a message: one that is written much alike, or has all its words."""
+    every, words = list(known), set(name.split("_"))
+    near = difflib.get_close_matches(name, every, n=1, cutoff=0.5)
+    near += [other for other in every if words <= set(other.split("_"))]
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

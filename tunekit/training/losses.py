@@ -120,9 +120,9 @@ OF_CLASSES = ("cross_entropy", "focal", "nll", "multi_margin")
 
 def check_loss(function: Callable[..., Tensor], name: str, args: Values) -> None:
     """Whether a built-in loss takes the recipe's arguments. Errors: UserError."""
-    check_arguments(function, args, f"loss.args: {name}")
     for key in args.keys() & set(SHAPED) - inspect.signature(function).parameters.keys():
         raise UserError(f"loss.args: {name}: takes no {key!r}")
+    check_arguments(function, args, f"loss.args: {name}")
     outputs = torch.zeros(2, 2)
     targets = torch.zeros(2, dtype=torch.long) if name in OF_CLASSES else outputs
     try:

@@ -30,7 +30,8 @@ class Search(JsonData):
     @property
     def told(self) -> str:
         if self.sampler != "grid":
-            return f"search: {self.cells} trials drawn by {self.sampler} ({_listed(self.moving + self.sharing)})"
+            axes = _listed(self.moving + self.sharing)
+            return f"search: {counted(self.cells, 'trial')} drawn by {self.sampler} ({axes})"
         parts = []
         if self.moving:
             parts.append(f"{_listed(self.moving)} {_move(self.moving)} the rate: {counted(self.sweeps, 'more sweep')}")

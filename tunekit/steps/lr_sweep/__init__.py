@@ -44,6 +44,7 @@ from tunekit.steps.noise import ERRORS, diverged, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
 from tunekit.steps.regime import comes_trained, few_train, frozen_epochs, is_fine_tuning, passes
 from tunekit.steps.step import Count, Handoff, Judgement, NonNegative, Positive, Settings, Step
+from tunekit.telling import counted
 from tunekit.vocabulary import (
     Finding,
     Measurement,
@@ -235,8 +236,8 @@ def _judge_curves(context: Context[LrSweep], records: Sequence[Record]) -> Judge
         return Judgement(f"No learning rate works: {finding.message}.", [finding], table=rows, formats=context.formats)
     chosen = curves[rate]
     summary = (
-        f"Rate {short(rate)}: loss {chosen.start:.3g} to {chosen.end:.3g} in {len(chosen.losses)} iterations; "
-        f"{short(works[0])} to {short(works[1])} works over so many."
+        f"Rate {short(rate)}: loss {chosen.start:.3g} to {chosen.end:.3g} in "
+        f"{counted(len(chosen.losses), 'iteration')}; {short(works[0])} to {short(works[1])} works over so many."
     )
     findings = [*_findings(curves, works), *_few(context)]
     return Judgement(summary, findings, SweptRates(rate, works), rows, context.formats)
@@ -263,9 +264,9 @@ def _judge_held_out(context: Context[LrSweep], records: Sequence[Record]) -> Jud
         return Judgement(f"No learning rate works: {message}.", [finding], table=table, formats=formats)
     works = held_out.working_range(rates, best)
     start = "" if untouched is None else f" from {untouched.loss:.3g} untouched"
-    epochs = swept[0].request.until // context.iterations_per_epoch()  # type: ignore[union-attr]
+    epochs = counted(swept[0].request.until // context.iterations_per_epoch(), "epoch")  # type: ignore[union-attr]
     summary = (
-        f"Rate {short(best)}: validation loss{start} to {rates[best].val_loss:.3g} in {epochs} epochs of fine-tuning; "
+        f"Rate {short(best)}: validation loss{start} to {rates[best].val_loss:.3g} in {epochs} of fine-tuning; "
         f"{short(works[0])} to {short(works[1])} works over so many."
     )
     findings = []
