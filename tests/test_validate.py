@@ -3,7 +3,7 @@
 import pytest
 
 from tests.commands import recipe
-from tunekit.inspection import validate
+from tunekit.inspection import dry_run, validate
 from tunekit.pipeline import Options, read_recipe, run_steps
 from tunekit.runs import find_run
 from tunekit.steps import step_names
@@ -177,6 +177,24 @@ def test_values_of_which_the_same_is_built_are_told(written, model, search, pair
     same = [note for note in validate(read).notes if "the same training" in note]
     assert len(same) == bool(pair)
     assert not pair or f"{pair} come to the same training: leave one of them out" in same[0]
+
+
+@pytest.mark.parametrize(
+    ("replaced", "told"),
+    [
+        ({"optimizer": "{target: adam, args: {betas: [0.9, 1.5]}}"}, "^optimizer.args: adam: Invalid beta"),
+        ({"search": "{model.args.droput: [0]}"}, r"^search.model.args.droput: 0: .*\(did you mean 'dropout'\?\)$"),
+        ({"loss": "{target: focal, args: {gamma: -1}}"}, "^loss.args: focal: gamma: from 0, not -1$"),
+        ({"model": "{target: mlp, pretrained: true}"}, "^model.pretrained: mlp comes with no trained weights"),
+        ({"model": "{target: mlp, args: {hidden: [4], dropout: [0, 0, 0]}}"}, r"for 1 hidden layer: .* all of them\)$"),
+        ({"model": "{target: mlp, args: {hidden: [100000000000]}}"}, "so large a model does not fit into memory$"),
+    ],
+)
+def test_a_dry_run_looks_as_closely(written, replaced, told):
+    read = written(**{"model": "{target: mlp}", **replaced})
+    for look in (validate, dry_run):
+        with pytest.raises(UserError, match=told):
+            look(read)
 
 
 def test_a_metric_that_is_no_number_is_worth_a_word(written):

@@ -164,7 +164,7 @@ def dry_run(loaded: Loaded) -> Outlook:
 
     from tunekit.training.workbench import Workbench
 
-    context = Context(steps()[0], loaded.recipe, check(loaded, "cpu"))
+    context = Context(steps()[0], loaded.recipe, validate(loaded, "cpu"))
     with as_guest():
         return outlook_of(context, Workbench(loaded.folder, torch.device("cpu")))
 

@@ -86,6 +86,30 @@ def test_a_key_that_stands_elsewhere_or_is_written_alike_is_named(write, key, ne
     assert faults_of(write(f"{HEAD}{key}: 1\n")) == [f"line 4: unknown key {key!r}{known}"]
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "steps: {coarse-grid: {sampler: gird}}",
+            "one of grid, random, tpe, not the text 'gird' (did you mean 'grid'?)",
+        ),
+        (
+            "train: {test_time: five_crop}",
+            "one of single, five-crop, not the text 'five_crop' (did you mean 'five-crop'?)",
+        ),
+        ("precision: 16", "precision: one of auto, fp32, bf16, not 16"),
+        ("steps: {coarse-grid: {weight_decays: 0.1}}", "weight_decays must be a list, such as [0.1], not 0.1"),
+        ("steps: {overfit-tiny: {rates: []}}", "steps.overfit-tiny.rates must hold a value or more"),
+        ("device: gpu", "device: auto, cpu, mps, cuda or one of several, such as cuda:1, not 'gpu'"),
+        ("schedule: no", "schedule: no schedule 'no'; one of auto"),
+        ("ema: off", "ema must be a number, not the text 'off'"),
+    ],
+)
+def test_a_value_that_none_knows_is_told_with_those_that_are_known(write, line, told):
+    [fault] = faults_of(write(f"{HEAD}{line}\n"))
+    assert told in fault
+
+
 def test_short_forms_and_auto_mean_their_long_forms():
     recipe = schema().model_validate({**SMALL, "loss": "focal", "schedule": "cosine", "threads": "auto"})
     assert recipe.loss.target == "focal"

@@ -21,6 +21,8 @@ _WANTED = {
     "dataclass_type": "must be a mapping of keys",
     "model_attributes_type": "must be a mapping of keys",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "too_short": "must hold a value or more",
     "string_type": "must be text",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
@@ -68,9 +70,17 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
         if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
             return f"{place}{key}: {shortened(str(value))} is more than any computer's numbers hold"
         got = "" if kind == "missing" else f", not {kind_of(value)}"
-        if kind == "list_type" and isinstance(value, str | int | float):
+        if kind == "too_short":
+            got = ""
+        if kind in ("list_type", "tuple_type") and isinstance(value, str | int | float):
             got = f", such as [{shortened(str(value))}]{got}"
         return f"{place}{key} {_WANTED[kind]}{got}"
+    if kind == "literal_error":
+        choices = re.findall("'([^']*)'", fault["ctx"]["expected"])
+        near = nearest(value, choices) if isinstance(value := fault["input"], str) else ""
+        return f"{place}{key}: one of {', '.join(choices)}, not {kind_of(fault['input'])}{near}"
+    if kind == "string_pattern_mismatch" and key == "device":
+        return f"{place}device: auto, cpu, mps, cuda or one of several, such as cuda:1, not {fault['input']!r}"
     if kind == "string_pattern_mismatch" and key == "name":
         allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
         return f"{place}{allowed}, not {fault['input']!r}"

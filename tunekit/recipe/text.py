@@ -125,14 +125,18 @@ _FIRST = list("-+0123456789.")
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2 floats (1e-3 is a number); dates stay text, as in YAML 1.2."""
+    """SafeLoader with the floats and truth values of YAML 1.2 (1e-3 is a number; no, off, yes and on are words); dates
+    stay text, as there."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":bool"))]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver(_FLOAT, _EXPONENT, _FIRST)
 
 

@@ -30,6 +30,8 @@ def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str =
     Of logits [B, C, ...] and classes [B, ...], alpha being a weight for each class; or of logits and decisions 0 or 1
     of one shape, alpha being the weight of 1 and 1 - alpha that of 0. The mean is plain: over all, not over weights.
     """
+    if gamma < 0:
+        raise ValueError(f"gamma: from 0, not {gamma:g}")
     if outputs.shape == targets.shape and targets.is_floating_point():
         cross = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
         chance = torch.sigmoid(outputs)

@@ -99,7 +99,7 @@ def _top5(outputs: Tensor, targets: Tensor) -> Shares:
     """Whether the target is among the five largest outputs. Errors: UserError where there are no more than five."""
     if outputs.dim() < 2 or outputs.shape[1] <= TOP:
         held = f", not {outputs.shape[1]}" if outputs.dim() > 1 else ""
-        raise UserError(f"metric: top{TOP} takes more than {TOP} classes{held}; take accuracy")
+        raise UserError(f"top{TOP} takes more than {TOP} classes{held}")
     wanted = targets.argmax(1) if targets.shape == outputs.shape else targets
     known = (wanted >= 0) & (wanted < outputs.shape[1])
     right = (outputs.topk(TOP, dim=1).indices == wanted.unsqueeze(1)).any(1)

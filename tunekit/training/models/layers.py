@@ -45,7 +45,8 @@ Norm = Callable[[int], nn.Module]
 def activation_of(name: str) -> nn.Module:
     """Errors: UserError."""
     if name not in ACTIVATIONS:
-        raise UserError(f"model.args.activation: no activation {name!r}; one of {', '.join(ACTIVATIONS)}")
+        known = f"{nearest(str(name), ACTIVATIONS)}; one of {', '.join(ACTIVATIONS)}"
+        raise UserError(f"model.args.activation: no activation {name!r}{known}")
     return ACTIVATIONS[name]()
 
 
