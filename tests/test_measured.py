@@ -23,6 +23,7 @@ from tunekit.measured import (
     ModelReport,
     Package,
     PackageArgs,
+    Rehearsed,
     SplitArgs,
     SplitScored,
     TinySet,
@@ -36,6 +37,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size
 WHOLE = [
     Facts,
     DescribeArgs,
+    Rehearsed,
     DataMeasured,
     DataReport,
     ModelReport,

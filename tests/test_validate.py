@@ -3,10 +3,12 @@
 import pytest
 
 from tests.commands import recipe
-from tunekit.inspection import validate
-from tunekit.pipeline import read_recipe
+from tunekit.inspection import dry_run, validate
+from tunekit.pipeline import Options, read_recipe, run_steps
+from tunekit.runs import find_run
+from tunekit.steps import step_names
 from tunekit.training.sources import read_splits
-from tunekit.vocabulary import UNKNOWN, UserError
+from tunekit.vocabulary import UNKNOWN, Noted, StepStarted, UserError
 
 PIECES = """
 import torch, torch.nn.functional as F
@@ -121,6 +123,80 @@ def test_what_would_end_a_run_is_told_in_one_line(written, replaced, told):
     assert "\n" not in str(raised.value)
 
 
+APART = {"model": "{target: mlp, args: {hidden: [4]}}", "search": "{hidden: [[4], []], optimizer: [adam, muon]}"}
+TOGETHER = r"^search.model.args.hidden: \[\] with search.optimizer.target: 'muon': .* no hidden matrix, [^\n]*$"
+
+
+def test_values_that_fail_in_combination_alone_are_told(written):
+    with pytest.raises(UserError, match=TOGETHER):
+        validate(written(**APART))
+
+
+def test_a_run_says_so_before_its_first_step(written, tmp_path):
+    run = find_run(written(**APART), tmp_path / "runs")
+    with pytest.raises(UserError, match=TOGETHER):
+        run_steps(run, step_names(), Options(jobs=1), lambda _: None, "run")
+    assert not run.trainings.is_dir() or not list(run.trainings.iterdir())
+    assert run.result("check-init-loss") is None
+
+
+def test_a_run_that_keeps_going_says_it_once_and_goes_on(written, tmp_path):
+    run, told = find_run(written(**APART), tmp_path / "runs"), []
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            run_steps(run, ["coarse-grid"], Options(jobs=1, keep_going=True), _until_a_step(told), "run")
+    [fault] = [text for text in told if text.startswith("search.")]
+    assert "no hidden matrix" in fault
+
+
+class Stopped(Exception):
+    pass
+
+
+def _until_a_step(told):
+    def emit(event):
+        if isinstance(event, Noted):
+            told.append(event.text)
+        if isinstance(event, StepStarted):
+            raise Stopped
+
+    return emit
+
+
+@pytest.mark.parametrize(
+    ("model", "search", "pair"),
+    [
+        ("{target: mlp, args: {hidden: [4, 4]}}", "{dropout: [0, [0, 0], [0, 0.5, 0.5]]}", "dropout: 0 and [0, 0]"),
+        ("{target: mlp}", "{batch_size: [90, 900, 30]}", "batch_size: 90 and 900"),
+        ("{target: mlp}", "{optimizer.args.betas: [[0.9, 0.999], [0.9, 0.99]]}", ""),
+        ("{target: mlp}", "{loss.args.label_smoothing: [0, 0.1]}", ""),
+    ],
+)
+def test_values_of_which_the_same_is_built_are_told(written, model, search, pair):
+    read = written(model=model, search=search)
+    same = [note for note in validate(read).notes if "the same training" in note]
+    assert len(same) == bool(pair)
+    assert not pair or f"{pair} come to the same training: leave one of them out" in same[0]
+
+
+@pytest.mark.parametrize(
+    ("replaced", "told"),
+    [
+        ({"optimizer": "{target: adam, args: {betas: [0.9, 1.5]}}"}, "^optimizer.args: adam: Invalid beta"),
+        ({"search": "{model.args.droput: [0]}"}, r"^search.model.args.droput: 0: .*\(did you mean 'dropout'\?\)$"),
+        ({"loss": "{target: focal, args: {gamma: -1}}"}, "^loss.args: focal: gamma: from 0, not -1$"),
+        ({"model": "{target: mlp, pretrained: true}"}, "^model.pretrained: mlp comes with no trained weights"),
+        ({"model": "{target: mlp, args: {hidden: [4], dropout: [0, 0, 0]}}"}, r"for 1 hidden layer: .* all of them\)$"),
+        ({"model": "{target: mlp, args: {hidden: [100000000000]}}"}, "so large a model does not fit into memory$"),
+    ],
+)
+def test_a_dry_run_looks_as_closely(written, replaced, told):
+    read = written(**{"model": "{target: mlp}", **replaced})
+    for look in (validate, dry_run):
+        with pytest.raises(UserError, match=told):
+            look(read)
+
+
 def test_a_metric_that_is_no_number_is_worth_a_word(written):
     assert "nothing is nan on the first batch of validation" in validate(written(metric="max pieces_v:nothing")).notes
 
@@ -129,6 +205,16 @@ def test_a_metric_that_a_validation_split_has_no_answer_for_is_told_once(written
     read = written(data='{target: "pieces_v:one_answer"}', model="{target: mlp}", task="binary", metric="auroc")
     [note] = [note for note in validate(read).notes if "auroc" in note]
     assert note.startswith("auroc is no number on this validation split: all its targets are 0; take another metric")
+
+
+def test_what_outlasts_its_trainings_is_told_by_validate_and_once_by_a_run(written, tmp_path):
+    read = written(model="{target: mlp}", ema="0.9999")
+    assert [note for note in validate(read).notes if note.startswith("ema: 0.9999 leaves ")]
+    run, told = find_run(read, tmp_path / "runs"), []
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            run_steps(run, ["check-init-loss"], Options(jobs=1), _until_a_step(told), "run")
+    assert len([text for text in told if text.startswith("ema")]) == 1
 
 
 def test_weights_that_were_counted_are_told(written):

@@ -17,11 +17,13 @@ from tunekit.measured import DescribeArgs
 from tunekit.recipe import Loaded
 from tunekit.roomwatch import first_round, guessed_sizes
 from tunekit.steps import Context, get_step, steps
-from tunekit.steps.coarse_grid.counting import Search, count_search, misfit
+from tunekit.steps.coarse_grid.counting import Search, count_search
+from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
+from tunekit.steps.lengths import outlasting
 from tunekit.stopping import stopped_at_once
 from tunekit.supervisor import KEPT
-from tunekit.telling import READING, raised
-from tunekit.vocabulary import UNKNOWN, Facts, Interrupted, Measurement, UserError
+from tunekit.telling import READING, counted
+from tunekit.vocabulary import UNKNOWN, Facts, Interrupted, Measurement, Record, UserError
 
 if TYPE_CHECKING:
     from tunekit.training.workbench import Workbench
@@ -50,7 +52,7 @@ class Outlook:
 
     @property
     def disk(self) -> str:
-        needed = f"{shown(self.bytes)} or more for {self.trainings} trainings or more"
+        needed = f"{shown(self.bytes)} or more for {counted(self.trainings, 'training')} or more"
         return f"disk: a run takes {needed}; {shown(self.free)} are free here"
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,16 +106,15 @@ def described(loaded: Loaded, bench: Workbench) -> Facts:
 
 def validate(loaded: Loaded, device: str | None = None) -> Facts:
     """A recipe rehearsed: every value is a number, and one step of a training and a look at validation go through, with
-    each searched value too. What `tunekit validate` does. Errors: UserError with what does not fit."""
+    the searched values in combination too. What `tunekit validate` does. Errors: UserError with what does not fit."""
     facts = check(loaded, device)
     with as_guest():
         from tunekit.steps.check_init_loss import STEP, data
         from tunekit.steps.check_init_loss.labels import LABELS_OUT_OF_RANGE
         from tunekit.training.device import pick_device
-        from tunekit.training.loop import Session
         from tunekit.training.probes import Subject
         from tunekit.training.probes.dataset import measure_data
-        from tunekit.training.rehearsal import rehearse
+        from tunekit.training.probes.rehearsal import rehearse
         from tunekit.training.workbench import Workbench
 
         bench = Workbench(loaded.folder, pick_device(device or loaded.recipe.device))
@@ -125,15 +126,14 @@ def validate(loaded: Loaded, device: str | None = None) -> Facts:
         ]
         if damaged:
             raise UserError("\n".join(f"data: {message}" for message in damaged))
-        odd = rehearse(Session(context.config(), bench))
-        for path, values in loaded.recipe.search.items():
-            for value in values:
-                if loaded.recipe.get(path) != value:
-                    with _told_of(f"search.{path}: {value!r}", misfit(loaded.recipe, {path: value})):
-                        rehearse(Session(context.config({path: value}), bench))
+        odd = rehearse(Subject(context.config(), bench)).odd
+        alike = _rehearse_search(context, bench)
     if any(note.startswith(f"{facts.metric} is no number") for note in facts.notes):
         odd = ""  # it was said already, with the reason
-    return replace(facts, notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *take_notes()))))
+    return replace(
+        facts,
+        notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *outlasting(context), *alike, *take_notes()))),
+    )
 
 
 def search_of(loaded: Loaded, facts: Facts) -> Search | None:
@@ -141,17 +141,23 @@ def search_of(loaded: Loaded, facts: Facts) -> Search | None:
     return count_search(Context(get_step("coarse-grid"), loaded.recipe, facts))
 
 
-@contextmanager
-def _told_of(place: str, why: str = "") -> Iterator[None]:
-    """What is raised, told with where it comes from, and why that may be."""
-    try:
-        yield
-    except (UserError, Interrupted) as error:
-        if isinstance(error, Interrupted):
+def _rehearse_search(context: Context[Any], bench: Workbench) -> list[str]:
+    """Each combination of searched values, as a run does it; returns those that come to the same. Errors: UserError."""
+    from tunekit.training.probes import PROBES, Subject
+
+    def record(request: Measurement) -> Record:
+        try:
+            return Record(request, values=PROBES[request.probe](Subject(request.config, bench)).to_json())
+        except Interrupted:
             raise
-        raise UserError(f"{place}: {error}{'; ' if why else ''}{why}") from error
-    except Exception as error:
-        raise UserError(f"{place}: {raised(error, ours=True)}") from error
+        except Exception as error:
+            return Record(request, error=failure(0, error).error)
+
+    rehearsal = rehearsal_of(context.of(get_step("coarse-grid")))
+    records = [record(request) for request in rehearsal.requests]
+    if faults := rehearsal.faults(records):
+        raise UserError("\n".join(faults))
+    return rehearsal.alike(records)
 
 
 def dry_run(loaded: Loaded) -> Outlook:
@@ -160,7 +166,7 @@ def dry_run(loaded: Loaded) -> Outlook:
 
     from tunekit.training.workbench import Workbench
 
-    context = Context(steps()[0], loaded.recipe, check(loaded, "cpu"))
+    context = Context(steps()[0], loaded.recipe, validate(loaded, "cpu"))
     with as_guest():
         return outlook_of(context, Workbench(loaded.folder, torch.device("cpu")))
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunekit import rundir
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
@@ -22,6 +22,9 @@ from tunekit.rundir import RunDir, RunFolder
 from tunekit.runs import find_run
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, codes, get_step, step_names, steps
+from tunekit.steps.coarse_grid import STEP as coarse_grid
+from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
+from tunekit.steps.lengths import outlasting
 from tunekit.steps.winner import Winner
 from tunekit.stopping import stopping
 from tunekit.store import Store
@@ -39,9 +42,6 @@ from tunekit.vocabulary import (
     UserError,
 )
 from tunekit.worker import Workspace
-
-if TYPE_CHECKING:
-    pass
 
 MOST_READERS = 8
 
@@ -112,6 +112,9 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         facts = facts_of(supervisor)
         for step in walked:
             step.check(run.recipe, facts)
+        tell_outlasting(supervisor, Context(walked[0], run.recipe, facts))
+        if any(step is coarse_grid for step in walked):
+            _rehearse_search(supervisor, facts, options.keep_going)
         results = []
         for step in walked:
             if step.importance_data and run.result(step.name) is None:
@@ -216,6 +219,32 @@ def facts_of(supervisor: Supervisor) -> Facts:
             supervisor.emit(Noted(note))
     run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=facts.to_json())
     return facts
+
+
+def tell_outlasting(supervisor: Supervisor, context: Context[Any], final_alone: bool = False) -> None:
+    """What the recipe asks for that its trainings are too short for, where it was not said before."""
+    said = supervisor.run.noted("outlasting").get("said") or []
+    lines = [line for line in outlasting(context, final_alone) if line not in said]
+    for line in lines:
+        supervisor.emit(Noted(line))
+    if lines:
+        supervisor.run.note(outlasting={"said": [*said, *lines]})
+
+
+def _rehearse_search(supervisor: Supervisor, facts: Facts, keep_going: bool) -> None:
+    """Each combination of searched values carried through one step, where that has not been done: what fails would fail
+    in the grid, after all the trainings before it. Errors: UserError."""
+    run = supervisor.run
+    rehearsal = rehearsal_of(Context(coarse_grid, run.recipe, facts))
+    if run.manifest().get("rehearsed") == rehearsal.key or not run.recipe.search:
+        return
+    records = supervisor.ask_all(rehearsal.requests, run.path / FACTS)
+    faults = rehearsal.faults(records)
+    if faults and not keep_going:
+        raise UserError("\n".join(faults))
+    for line in (*faults, *rehearsal.alike(records)):
+        supervisor.emit(Noted(line))
+    run.note(rehearsed=rehearsal.key)
 
 
 def _kept_facts(run: RunDir) -> Facts | None:

@@ -15,6 +15,7 @@ from tunekit.files import open_regular
 from tunekit.measured import Package
 from tunekit.rundir import RunDir
 from tunekit.store import Store
+from tunekit.telling import counted
 from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _table(file: Path, package: Package) -> _Samples:
         inputs, notes = Columns.from_json(package.columns).apply(frame)
         return _Samples(str(file), range(1, len(inputs) + 1), (inputs,), (), "row", notes)
     if len(frame.names) != given.shape[0]:
-        raise UserError(f"{file}: has {len(frame.names)} columns; the model takes {given.shape[0]}")
+        raise UserError(f"{file}: has {counted(len(frame.names), 'column')}; the model takes {given.shape[0]}")
     try:
         values = np.array(frame.cells, np.float32)
     except ValueError as error:

@@ -65,13 +65,23 @@ class Supervisor:
 
     def ask(self, request: Measurement, folder: Path) -> Values:
         """One measurement outside the steps, its answer kept in a folder of its own. Errors: UserError."""
-        for _, event in self._carry_out([request], replace(self.workspace, trainings=str(folder))):
-            if event.is_last and event.kind != "done":
-                raise UserError(event.error)
-        values = Store(folder).entry(request.config).measurement(request.goal)
-        if values is None:
-            raise UserError(f"{folder}: the answer could not be read back; give the same command again")
-        return values
+        [record] = self.ask_all([request], folder)
+        if record.error:
+            raise UserError(record.error)
+        return record.values
+
+    def ask_all(self, requests: Sequence[Measurement], folder: Path, at_once: int = 1) -> list[Record]:
+        """Several, so many at once, in the order of the requests. Errors: UserError where an answer is lost."""
+        records: dict[int, Record] = {}
+        for place, event in self._carry_out(requests, replace(self.workspace, trainings=str(folder)), at_once):
+            if not event.is_last:
+                continue
+            request = requests[place]
+            values = Store(folder).entry(request.config).measurement(request.goal)
+            if event.kind == "done" and values is None:
+                raise UserError(f"{folder}: the answer could not be read back; give the same command again")
+            records[place] = Record(request, values=values or {}, error=None if event.kind == "done" else event.error)
+        return [records[place] for place in range(len(requests))]
 
     def train(self, request: Training) -> Record:
         """One training outside the steps, with its weights: all that stands of it, which may go on beyond the request

@@ -35,6 +35,15 @@ def _is_seen(char: str) -> bool:
     return char.isprintable() or unicodedata.category(char) == "Zs"  # of blanks Python calls one printable
 
 
+def counted(count: int, what: str, more: str = "") -> str:
+    """A count with its noun, and the plural where that takes more than an s.
+
+    >>> counted(1, "epoch"), counted(1200, "epoch"), counted(2, "class", "classes")
+    ('1 epoch', '1,200 epochs', '2 classes')
+    """
+    return f"{count:,} {what if count == 1 else more or f'{what}s'}"
+
+
 HINTS = {
     "device-side assert": "an index pointed at nothing on the GPU, most often a class that there is no output for or a "
     "token that there is no row for: `tunekit check-init-loss` names it, and `device: cpu` shows the line",

@@ -1,6 +1,7 @@
 """The command `train`: which model is kept, the test split and how often it was looked at, and what lies in final/."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -192,9 +193,9 @@ class TestTraining:
     def test_patience_stops_it_early_and_this_is_said(self, points):
         told = points("--epochs", "30", "--set", "train.patience=2", "--set", "train.min_delta=0.9")
         assert len(rows_of(told)["iteration"]) == 9 * 3
-        assert told["notes"] == ["stopped early at epoch 3 of 30: 2 validations were no better"]
+        assert told["notes"] == ["stopped early at epoch 3 of 30: no better in 2 validations"]
         told = points("--patience", "4", "--epochs", "30", target=RUN)
-        assert "stopped early at epoch 5 of 30: 4 validations were no better" in told["notes"]
+        assert "stopped early at epoch 5 of 30: no better in 4 validations" in told["notes"]
 
     def test_on_a_run_its_settings_change_with_set(self, points, tunekit):
         points("--epochs", "1")
@@ -214,6 +215,10 @@ class TestTraining:
         assert any("no validation is left" in line for line in told["notes"])
         assert told["test"]["n"] == 40
         assert told["weights"] != alone["weights"]
+
+    def test_without_a_test_split_its_value_is_still_told_in_per_cent(self, tunekit, fast):
+        done = tunekit("train", fast, "--epochs", "1", "--with-validation")
+        assert re.search(r"^val_accuracy \d+\.\d+ % at epoch 1 of 1", done.out, re.M)
 
     def test_samples_in_an_order_of_their_own_cannot_be_joined(self, points, tunekit, tmp_path):
         points("--epochs", "1", data="points:streams")

@@ -28,5 +28,11 @@ def test_what_python_would_take_for_another_type_is_told(args, told):
     assert str(caught.value) == told
 
 
+def test_what_a_function_does_not_take_is_told_with_what_was_meant():
+    with pytest.raises(UserError, match=r"^args: got an unexpected .* 'width' \(did you mean 'widths'\?\)$"):
+        check_arguments(layer, {"width": 1}, "args")
+    check_arguments(lambda rate=0.1, **more: (rate, more), {"width": 1}, "args")
+
+
 def test_what_fits_and_what_is_the_functions_own_to_refuse_passes():
-    check_arguments(layer, {"rate": 1, "widths": [], "name": True, "size": "x", "unknown": True, "gap": None}, "args")
+    check_arguments(layer, {"rate": 1, "widths": [], "name": True, "size": "x", "gap": None}, "args")

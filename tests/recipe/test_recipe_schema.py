@@ -9,7 +9,7 @@ from tunekit.pipeline import schema
 from tunekit.recipe import as_yaml
 from tunekit.recipe.schema import check
 from tunekit.recipe.text import SHORT
-from tunekit.vocabulary import Facts, UserError
+from tunekit.vocabulary import UNKNOWN, Facts, UserError
 
 GOOD = "name: digits\ndata: digits\nmodel: mlp\n"
 SMALL = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
@@ -49,6 +49,67 @@ def test_a_recipe_of_the_least_has_defaults_for_the_rest(write):
     assert loaded.folder == loaded.path.parent.resolve()
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "inner"),
+    [
+        ("data", "digits", "target"),
+        ("model", "mlp", "target"),
+        ("loss", "focal", "target"),
+        ("metric", "max my:callable", "target"),
+        ("optimizer", "adamw", "target"),
+        ("optimizer", "prodigy", "target"),
+        ("schedule", "cosine", "name"),
+    ],
+)
+def test_a_name_alone_is_what_is_built_of_it(key, name, inner):
+    short, long = ({**SMALL, key: value} for value in (name, {inner: name}))
+    assert schema().model_validate(short) == schema().model_validate(long)
+    assert schema().model_validate(short).as_dict() == schema().model_validate(long).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("warmup", "schedule.args.warmup"),
+        ("momentum", "optimizer.args.momentum"),
+        ("droput", "model.args.dropout"),
+        ("lr", "optimizer.lr"),
+        ("val_fraction", "data.val_fraction"),
+        ("patience", "train.patience"),
+        ("grad_clip", "clip_grad_norm"),
+        ("batchsize", "batch_size"),
+        ("nothing_like_it", None),
+    ],
+)
+def test_a_key_that_stands_elsewhere_or_is_written_alike_is_named(write, key, near):
+    known = f" (did you mean {near!r}?)" if near else ""
+    assert faults_of(write(f"{HEAD}{key}: 1\n")) == [f"line 4: unknown key {key!r}{known}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "steps: {coarse-grid: {sampler: gird}}",
+            "one of grid, random, tpe, not the text 'gird' (did you mean 'grid'?)",
+        ),
+        (
+            "train: {test_time: five_crop}",
+            "one of single, five-crop, not the text 'five_crop' (did you mean 'five-crop'?)",
+        ),
+        ("precision: 16", "precision: one of auto, fp32, bf16, not 16"),
+        ("steps: {coarse-grid: {weight_decays: 0.1}}", "weight_decays must be a list, such as [0.1], not 0.1"),
+        ("steps: {overfit-tiny: {rates: []}}", "steps.overfit-tiny.rates must hold a value or more"),
+        ("device: gpu", "device: auto, cpu, mps, cuda or one of several, such as cuda:1, not 'gpu'"),
+        ("schedule: no", "schedule: no schedule 'no'; one of auto"),
+        ("ema: off", "ema must be a number, not the text 'off'"),
+    ],
+)
+def test_a_value_that_none_knows_is_told_with_those_that_are_known(write, line, told):
+    [fault] = faults_of(write(f"{HEAD}{line}\n"))
+    assert told in fault
+
+
 def test_short_forms_and_auto_mean_their_long_forms():
     recipe = schema().model_validate({**SMALL, "loss": "focal", "schedule": "cosine", "threads": "auto"})
     assert recipe.loss.target == "focal"
@@ -86,7 +147,7 @@ def test_all_faults_are_told_at_once_with_line_key_and_nearest_key(write):
         "line 10: batch_size must be a whole number, not 2.5",
         "line 13: unknown key 'steps.lr-sweep.iteration' (did you mean 'iterations'?)",
         "line 14: seed: input should be greater than or equal to 0, not -1",
-        "line 15: search.batch_size must be a list, such as [1, 2], not 3",
+        "line 15: search.batch_size must be a list, such as [3], not 3",
     }
 
 
@@ -237,6 +298,8 @@ class TestSearch:
             ("precision", ["fp32", "bf16"], "it is one for the whole run"),
             ("schedule", ["constant", "cosine"], "'constant' and 'cosine' are the same training"),
             ("batch_size", [32, "32"], "search.batch_size: batch_size must be a whole number, not the text '32'"),
+            ("optimizer", ["SGD", "torch.optim:SGD"], "'SGD' and 'torch.optim:SGD' are the same training"),
+            ("model.args.dropout", [0, 0.0], "0 and 0.0 are the same training"),
             ("batch_size", [32, 64, 32], "32 and 32 are the same training"),
             ("batch_size.x", [1], "batch_size"),
         ],
@@ -272,8 +335,15 @@ class TestSearch:
         [
             ("droput: [0, 0.5]", "search.droput: unknown key 'droput' (did you mean 'dropout'?)"),
             ("optimiser: [sgd]", "search.optimiser: unknown key 'optimiser' (did you mean 'optimizer'?)"),
+            (
+                "augment_strenth: [1]",
+                "search.augment_strenth: unknown key 'augment_strenth' (did you mean 'augment_strength'?)",
+            ),
+            ("clip: [1]", "search.clip: unknown key 'clip' (did you mean 'clip_grad_norm'?)"),
+            ("epochs: [1]", "search.epochs: unknown key 'epochs' (did you mean 'train.epochs'?)"),
+            ("augment: [flip]", "search.augment: each value searched is a list itself, such as [['flip']], not 'flip'"),
             ("batchsize: [32]", "search.batchsize: unknown key 'batchsize' (did you mean 'batch_size'?)"),
-            ("dropout: 0.5", "search.dropout must be a list, such as [1, 2], not 0.5"),
+            ("dropout: 0.5", "search.dropout must be a list, such as [0.5], not 0.5"),
             ("dropout: []", "search.dropout: the list of values is empty"),
             ("dropout: [0.5, 0.5]", "search.dropout: 0.5 and 0.5 are the same training"),
             ("model.args.hidden: [[8], [8]]", "search.model.args.hidden: [8] and [8] are the same training"),
@@ -414,6 +484,64 @@ def test_training_config_takes_over_what_changes_a_number():
         "r",
     )
     assert other.training_config(facts).key == config.key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"augment": []}, {"augment": [], "augment_strength": 2}),
+        ({"augment": []}, {"augment": ["flip"], "augment_strength": 0}),
+        ({"target": "adam"}, {"target": "torch.optim:Adam"}),
+        ({"target": "AdamW"}, {"target": "adamw"}),
+        ({"target": "momentum"}, {"target": "SGD", "args": {"momentum": 0.9}}),
+        ({"target": "sgd", "args": {"momentum": 0}}, {"target": "momentum", "args": {"momentum": 0}}),
+    ],
+)
+def test_what_comes_to_the_same_training_has_one_key(one, other):
+    def config(values):
+        own = {"data": {"target": "digits", **values}} if "augment" in values else {"optimizer": {"lr": 0.1, **values}}
+        return check(schema(), {**SMALL, **own}, {}, "r").training_config(UNKNOWN)
+
+    assert config(one).key == config(other).key
+
+
+def test_other_arguments_make_another_key():
+    keys = {
+        check(schema(), {**SMALL, "optimizer": optimizer}, {}, "r").training_config(UNKNOWN).key
+        for optimizer in (
+            {"target": "sgd"},
+            {"target": "momentum"},
+            {"target": "nesterov"},
+            {"target": "momentum", "args": {"momentum": 0.5}},
+            {"target": "my:SGD"},
+            {"target": "adam"},
+        )
+    }
+    assert len(keys) == 6
+
+
+def test_the_rate_of_an_optimizer_that_finds_its_own_is_one_wherever_it_stands(write):
+    [fault] = faults_of(write(f"{HEAD}optimizer:\n  target: prodigy\n  lr: 0.01\n"))
+    assert fault.startswith(
+        "line 6: optimizer.lr: prodigy finds its rate, which is multiplied by 1, not by 0.01: leave lr"
+    )
+    assert faults_of(write(f"{HEAD}optimizer: {{target: prodigy}}\n"), "lr=0.1")[0].startswith(
+        "--set: optimizer.lr: prod"
+    )
+    own = load(write(f"{HEAD}optimizer: {{target: prodigy, lr: 1}}\n")).recipe
+    assert own.optimizer.lr == 1
+    adam = check(schema(), {**SMALL, "optimizer": {"target": "adam", "lr": 0.02}}, {}, "r")
+    assert adam.with_values({"optimizer.target": "prodigy"}).optimizer.lr == 1
+    assert adam.with_values({"optimizer.target": "sgd"}).optimizer.lr == 0.02
+    assert own.with_values({"optimizer.target": "adam"}).optimizer.lr == 1e-3
+    assert own.with_values({"optimizer.target": "adam", "lr": 0.5}).optimizer.lr == 0.5
+
+
+def test_the_best_recipe_has_its_optimizer_as_it_was_written():
+    recipe = check(schema(), {**SMALL, "optimizer": {"target": "sgd", "args": {"momentum": 0.9}}}, {}, "r")
+    assert recipe.with_training(recipe.training_config(UNKNOWN)).optimizer == recipe.optimizer
+    other = recipe.with_values({"optimizer.target": "adam", "optimizer.args": {}}).training_config(UNKNOWN)
+    assert recipe.with_training(other).optimizer.target == "adam"
 
 
 def test_a_strength_without_augmentation_is_nothing_to_search():

@@ -66,6 +66,11 @@ def test_any_plain_data_survives_its_yaml(data):
     assert data_of(as_yaml(data)) == data
 
 
+def test_words_are_words_and_true_and_false_alone_are_truth_values():
+    data, _ = parse_yaml("[no, off, yes, On, n, true, False]", "r")
+    assert data == ["no", "off", "yes", "On", "n", True, False]
+
+
 @pytest.mark.parametrize("text", ["1e-3", "1E5", "null", "true", "3", "2024-01-31", "~", "", " a", "a: b", "yes"])
 def test_text_that_looks_like_another_type_is_quoted(text):
     assert data_of(as_yaml({"x": text})) == {"x": text}

@@ -139,3 +139,14 @@ class TestFigures:
         (axes,) = figures.drawn(Figure("", [Panel([Line(range(10_000), values, smooth=10)])])).axes
         assert len(axes.lines[0].get_xdata()) <= figures.POINTS
         assert figures.draw(Figure("", [Panel([Line([], [])])]))[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("width", [80, 110, 200])
+def test_a_table_with_long_names_keeps_its_last_column_on_a_narrow_screen(width):
+    axes = {"optimizer.args.momentum": 0.9, "optimizer.target": "momentum", "data.augment_strength": 0.5}
+    rows = [{**axes, "lr": 0.1, "weight_decay": 1e-3, "val_accuracy": 0.9, "verdict": "within noise"}]
+    out = io.StringIO()
+    Console(file=out, width=width).print(as_table(rows, width=width))
+    assert all(word in out.getvalue() for word in ("verdict", "within", "noise", "0.9"))
+    header = out.getvalue().splitlines()[0]
+    assert ("optimizer.args.momentum" in header) is (width == 200)

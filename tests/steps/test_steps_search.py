@@ -36,7 +36,15 @@ MOVING = (
     "loss.target",
     "loss.args.weight",
 )
-SHARING = ("model.args.dropout", "data.augment", "loss.args.label_smoothing", "ema", "l1")
+SHARING = (
+    "model.args.dropout",
+    "data.augment",
+    "data.augment_strength",
+    "loss.args.label_smoothing",
+    "schedule.args.warmup",
+    "ema",
+    "l1",
+)
 
 
 def test_what_moves_the_rate_and_what_regularises():

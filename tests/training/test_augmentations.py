@@ -316,7 +316,7 @@ class TestChain:
     @pytest.mark.parametrize(
         ("entries", "message"),
         [
-            (["flipp"], "data.augment: no augmentation 'flipp'; one of flip"),
+            (["flipp"], "data.augment: no augmentation 'flipp' (did you mean 'flip'?); one of flip"),
             ([{"flip": {"q": 1}}], "data.augment: flip: got an unexpected keyword argument 'q'"),
             ([{"flip": {"p": "x"}}], "data.augment: flip: "),
             ([{"flip": {"p": 1.5}}], "data.augment: flip: p: a probability, 0 to 1, not 1.5"),

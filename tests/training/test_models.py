@@ -100,7 +100,7 @@ def test_models_of_torchvision_get_the_number_of_outputs():
 @pytest.mark.parametrize(
     ("target", "args", "message"),
     [
-        ("mlpp", {}, "model.target: no model 'mlpp'; one of mlp, cnn"),
+        ("mlpp", {}, "model.target: no model 'mlpp' (did you mean 'mlp'?); one of mlp, cnn"),
         ("mlp", {"hiden": [3]}, "model.args: mlp: got an unexpected keyword argument 'hiden'"),
         ("mlp", {"hidden": 5}, "model.args: mlp: "),
         ("mlp", {"hidden": "wide"}, "model.args: mlp: "),
@@ -108,7 +108,11 @@ def test_models_of_torchvision_get_the_number_of_outputs():
         ("mlp", {"hidden": [-1]}, "model.args: mlp: "),
         ("mlp", {"dropout": 1.5}, "model.args: mlp: dropout probability"),
         ("mlp", {"dropout": "much"}, "model.args: mlp: "),
-        ("mlp", {"activation": "rellu"}, "model.args.activation: no activation 'rellu'; one of relu"),
+        (
+            "mlp",
+            {"activation": "rellu"},
+            "model.args.activation: no activation 'rellu' (did you mean 'relu'?); one",
+        ),
         ("mlp", {"activation": ["relu"]}, "model.args"),
         ("cnn", {"channels": [0.5]}, "model.args: cnn: "),
         ("torchvision:resnet", {}, "model.target: torchvision has no model 'resnet'"),

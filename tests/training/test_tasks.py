@@ -271,7 +271,10 @@ class TestShapes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loss": "crossentropy"}, "loss: no loss 'crossentropy'; one of cross_entropy"),
+        (
+            {"loss": "crossentropy"},
+            "loss: no loss 'crossentropy' (did you mean 'cross_entropy'?); one of",
+        ),
         ({"label_smothing": 0.1}, "loss.args: cross_entropy: "),
         ({"label_smoothing": 2.0}, "loss.args: cross_entropy: "),
         ({"reduction": "median"}, "loss.args: cross_entropy: "),

@@ -28,7 +28,7 @@ from tunekit.cli.options import (
     seconds,
     show_table,
 )
-from tunekit.telling import as_path
+from tunekit.telling import as_path, counted
 from tunekit.vocabulary import Interrupted, UserError
 
 
@@ -113,7 +113,7 @@ def predict(
     found = of_split(opened, split, where) if split is not None else predict(opened, files or (), where)
     if out is not None:
         _write_text(out, as_csv(found.rows))
-        say(f"{out} written: {len(found.rows):,} samples")
+        say(f"{out} written: {counted(len(found.rows), 'sample')}")
     elif as_json:
         print_json({"predictions": found.rows, "faults": found.faults, "notes": found.notes})
     elif found.rows:

@@ -193,7 +193,8 @@ def show_table(
 ) -> None:
     from tunekit.report.console import as_table, make_console
 
-    make_console().print(as_table(rows, limit, formats))
+    console = make_console()
+    console.print(as_table(rows, limit, formats, console.width))
 
 
 def say(*lines: str, err: bool = False) -> None:

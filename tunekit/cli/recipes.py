@@ -17,7 +17,7 @@ from tunekit.cli.options import (
     say,
     show_table,
 )
-from tunekit.telling import as_path, pasted
+from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def validate(
         print_json({**facts.to_json(), "search": search and search.to_json()})
         return
     say(
-        f"{recipe}: sound; {facts.n_train} training and {facts.n_val} validation samples, "
-        f"{facts.parameters:,} parameters, judged by {facts.metric}, {facts.precision} on {facts.device}"
+        f"{recipe}: sound; {facts.n_train} training and {counted(facts.n_val, 'validation sample')}, "
+        f"{counted(facts.parameters, 'parameter')}, judged by {facts.metric}, {facts.precision} on {facts.device}"
     )
     if search is not None:
         say(search.told)

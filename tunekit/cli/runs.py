@@ -18,7 +18,7 @@ from tunekit.cli.options import (
     say,
     show_table,
 )
-from tunekit.telling import as_path, pasted
+from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -127,16 +127,16 @@ def _show_cleaning(found: Cleaning) -> None:
     rows = [
         {
             "of": one.training or "what commands left behind",
-            "goes": ", ".join(path.name for path in one.files) if one.training else f"{len(one.files)} files",
+            "goes": ", ".join(path.name for path in one.files) if one.training else counted(len(one.files), "file"),
             "size": _megabytes(one.size),
-            "to make it again": f"{one.iterations:,} iterations" if one.training else "nothing",
+            "to make it again": counted(one.iterations, "iteration") if one.training else "nothing",
         }
         for one in found.goes
     ]
     show_table(rows, SHOWN)
     if len(rows) > SHOWN:
         say(f"and {len(rows) - SHOWN} more; --json lists them all")
-    say(f"in all {_megabytes(found.size)}, {found.iterations:,} iterations; results, metrics and studies stay")
+    say(f"in all {_megabytes(found.size)}, {counted(found.iterations, 'iteration')}; results, metrics and studies stay")
     for path in found.stays:
         say(f"stays: {path.relative_to(found.run.path)}")
 

@@ -22,7 +22,7 @@ from tunekit.final.result import FinalModel, Looks, found, summary, told
 from tunekit.jsondata import plain
 from tunekit.layout import FINAL, MODEL, RESULT, SCORED
 from tunekit.measured import Package, PackageArgs, SplitArgs, SplitScored
-from tunekit.pipeline import Options, facts_of, owned, tuned_recipe
+from tunekit.pipeline import Options, facts_of, owned, tell_outlasting, tuned_recipe
 from tunekit.rundir import RunDir, disk_error, write_atomically
 from tunekit.steps import Context, step_names, steps
 from tunekit.supervisor import Supervisor
@@ -47,6 +47,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
                 "train.with_validation: an iterable, or a sampler of its own, cannot be joined; leave it false"
             )
         fine = of_fine_run(run, supervisor, context)
+        tell_outlasting(supervisor, context, final_alone=True)
         if best_run(earlier) is None:
             emit(Noted("no fine run has tuned this: the recipe's own values, and those that earlier steps settled"))
         best = chosen(supervisor, context, fine)

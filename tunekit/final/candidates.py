@@ -15,6 +15,7 @@ from tunekit.steps.fine_run import BestRun, averaging_told
 from tunekit.steps.noise import best_validation, diverged
 from tunekit.store import Entry, Store
 from tunekit.supervisor import Supervisor
+from tunekit.telling import counted
 from tunekit.vocabulary import RAW, Noted, Record, StopRule, Training, UserError
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def _told_of_end(context: Context[Any], request: Training, record: Record, best:
     index = request.stop.stale_at(record.rows.get(context.metric, ()))
     if index is not None and index + 1 < request.until and best[1] <= index + 1:
         end, asked = (index + 1) / per_epoch, request.until // per_epoch
-        return [f"stopped early at epoch {end:g} of {asked}: {request.stop.patience} validations were no better"]
+        waited = counted(request.stop.patience or 0, "validation")
+        return [f"stopped early at epoch {end:g} of {asked}: no better in {waited}"]
     if best[1] > request.until:
         reached = record.iterations // per_epoch
         return [f"this training went on to epoch {reached} before: the weights are those of its best epoch"]
@@ -171,8 +173,8 @@ def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candi
         told = "on training and validation samples together it diverged: the model before is kept"
         return replace(best, told=(*best.told, told))
     told = (
-        f"then trained on training and validation samples, {facts.n_train + facts.n_val:,} in all, for the "
-        f"{best.epoch:g} epochs that were best before: no validation is left, so it is the last weights, and the value "
-        "is that of the training before"
+        f"then trained on training and validation samples, {facts.n_train + facts.n_val:,} in all, up to epoch "
+        f"{best.epoch:g}, the best before: no validation is left, so it is the last weights, and the value is that of "
+        "the training before"
     )
     return Candidate("train + validation", entry, best.value, best.epoch, best.epoch, (*best.told, told))

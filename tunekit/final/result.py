@@ -10,6 +10,7 @@ from tunekit.configuration import Values
 from tunekit.jsondata import JsonData
 from tunekit.layout import FINAL, MODEL
 from tunekit.measured import SplitScored
+from tunekit.telling import counted
 
 Origin = Literal["train", "fine-run", "untouched", "train + validation"]
 
@@ -110,8 +111,8 @@ def _told_of_looks(looks: Looks) -> list[str]:
     if len(looks.models) == 1:
         return [f"this is look {looks.looks} at the test split, at the same weights as before"]
     return [
-        f"this is look {looks.looks} at the test split, and it saw {len(looks.models)} models: one that is chosen by "
-        "such looks is better on it than on new samples"
+        f"this is look {looks.looks} at the test split, and it saw {counted(len(looks.models), 'model')}: one that is "
+        "chosen by such looks is better on it than on new samples"
     ]
 
 
@@ -123,7 +124,7 @@ def _text(scored: SplitScored) -> str:
     elif scored.how:
         value += f" ({scored.how})"
     wrong = "" if scored.errors is None else f"{scored.errors:,} of {scored.answers:,} wrong, "
-    return f"{wrong}{value}, over {scored.samples:,} samples"
+    return f"{wrong}{value}, over {counted(scored.samples, 'sample')}"
 
 
 def _number(value: float, share: bool) -> str:

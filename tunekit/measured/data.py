@@ -19,6 +19,15 @@ class DescribeArgs(JsonData):
 
 
 @dataclass(frozen=True)
+class Rehearsed(JsonData):
+    """One step of a training, and a look at validation. `odd`: what is worth a word; `numbers`: a digest of all that
+    came of it, equal for equal trainings."""
+
+    odd: str
+    numbers: str
+
+
+@dataclass(frozen=True)
 class NotFinite(JsonData):
     """Samples with an input that is NaN or infinite."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tunekit.configuration import Values
-from tunekit.recipe.text import kind_of
+from tunekit.recipe.text import kind_of, nearest
 from tunekit.vocabulary import UserError
 
 LARGEST = 1e12
@@ -17,11 +17,14 @@ LARGEST = 1e12
 
 def check_arguments(function: Callable[..., Any], args: Values, key: str) -> None:
     """Refuse what Python would take for a number or a truth value and is none: `true` is 1 to it, and the text "false"
-    is true. `key`: where they stand, and what takes them. Errors: UserError."""
+    is true; and a name that it does not take. `key`: where they stand, and what takes them. Errors: UserError."""
     parameters = inspect.signature(function).parameters
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     for name, value in args.items():
+        if name not in parameters and not takes_any:
+            raise UserError(f"{key}: got an unexpected keyword argument {name!r}{nearest(name, parameters)}")
         if name not in parameters:
-            continue  # the function itself says so
+            continue
         default = parameters[name].default
         if isinstance(default, bool):
             if not isinstance(value, bool) and parameters[name].annotation in ("bool", bool, inspect.Parameter.empty):

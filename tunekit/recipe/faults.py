@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from tunekit.recipe.text import SHORT, Lines, kind_of, nearest, shortened
+from tunekit.recipe.text import ALIASES, SHORT, Lines, kind_of, nearest, shortened
 from tunekit.vocabulary import UserError
 
 _WANTED = {
@@ -19,7 +20,9 @@ _WANTED = {
     "model_type": "must be a mapping of keys",
     "dataclass_type": "must be a mapping of keys",
     "model_attributes_type": "must be a mapping of keys",
-    "list_type": "must be a list, such as [1, 2]",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "too_short": "must hold a value or more",
     "string_type": "must be text",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
@@ -40,7 +43,8 @@ def faults(schema: type[BaseModel], error: ValidationError, lines: Lines, where:
 
 
 def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where: str) -> str:
-    """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key."""
+    """One line for one fault of pydantic's: file, line, key, what is wrong, the nearest right key. Without lines
+    `where` is the place, if any."""
     path = tuple(str(part) for part in fault["loc"])
     written = _short_axes(lines)
     if path[:1] == ("search",) and len(path) > 1:
@@ -49,29 +53,45 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
     while known and known not in lines:
         known = known[:-1]
     line = lines.get(known, 1)
-    place = "--set" if line == 0 else f"{where}, line {line}"
+    place = placed(line, lines, where)
     key = ".".join(path) or "recipe"
     kind = fault["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a model, of a dataclass
-        return f"{place}: unknown key {key!r}{nearest(path[-1], _keys_at(schema, path[:-1]))}"
+        return f"{place}unknown key {key!r}{meant(schema, path[-1], _keys_at(schema, path[:-1]))}"
     if kind == "value_error":
         text = str(fault["ctx"]["error"])
         for axis, name in written.items():
             if text.startswith(f"search.{axis}:") and ("search", axis) not in lines:
                 text = text.replace(axis, name, 1)
         line = line if path and not text.startswith("search.") else _line_of(text, lines)
-        place = "--set" if line == 0 else f"{where}, line {line}"
-        return f"{place}: {text}"
+        return f"{placed(line, lines, where)}{text}"
     if kind in _WANTED:
         value = fault["input"]
         if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
-            return f"{place}: {key}: {shortened(str(value))} is more than any computer's numbers hold"
+            return f"{place}{key}: {shortened(str(value))} is more than any computer's numbers hold"
         got = "" if kind == "missing" else f", not {kind_of(value)}"
-        return f"{place}: {key} {_WANTED[kind]}{got}"
+        if kind == "too_short":
+            got = ""
+        if kind in ("list_type", "tuple_type") and isinstance(value, str | int | float):
+            got = f", such as [{shortened(str(value))}]{got}"
+        return f"{place}{key} {_WANTED[kind]}{got}"
+    if kind == "literal_error":
+        choices = re.findall("'([^']*)'", fault["ctx"]["expected"])
+        near = nearest(value, choices) if isinstance(value := fault["input"], str) else ""
+        return f"{place}{key}: one of {', '.join(choices)}, not {kind_of(fault['input'])}{near}"
+    if kind == "string_pattern_mismatch" and key == "device":
+        return f"{place}device: auto, cpu, mps, cuda or one of several, such as cuda:1, not {fault['input']!r}"
     if kind == "string_pattern_mismatch" and key == "name":
         allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
-        return f"{place}: {allowed}, not {fault['input']!r}"
-    return f"{place}: {key}: {_limit(fault)}, not {_shown(fault['input'])}"
+        return f"{place}{allowed}, not {fault['input']!r}"
+    return f"{place}{key}: {_limit(fault)}, not {_shown(fault['input'])}"
+
+
+def placed(line: int, lines: Lines, where: str) -> str:
+    """Where something stands, as the beginning of a message."""
+    if not lines:
+        return f"{where}: " if where else ""
+    return "--set: " if line == 0 else f"{where}, line {line}: "
 
 
 def _short_axes(lines: Lines) -> dict[str, str]:
@@ -97,6 +117,25 @@ def _line_of(text: str, lines: Lines) -> int:
     """The line of the key that a text about the whole recipe begins with, or of the nearest around it."""
     named = [path for path in lines if re.match(rf"{re.escape('.'.join(path))}[.:]", text)]
     return lines[max(named, key=lambda path: len(".".join(path)))] if named else lines.get((), 1)
+
+
+def meant(schema: type[BaseModel], name: str, here: Iterable[str]) -> str:
+    """The key that was meant, as the end of a message: one of this name that stands elsewhere, or one that is alike,
+    among those that may stand here, or by a short name."""
+    short = {**SHORT, **ALIASES}
+    same = (path for path in _paths(schema) if path.rpartition(".")[2] == name)
+    path = short.get(name) or min(same, key=lambda path: path.count("."), default="")
+    if path:
+        return f" (did you mean {path!r}?)"
+    near = next(iter(get_close_matches(name, short, n=1, cutoff=0.7)), "")
+    return nearest(name, here) or (f" (did you mean {short[near]!r}?)" if near else "")
+
+
+def _paths(kind: object, before: str = "") -> Iterator[str]:
+    """Of all keys."""
+    for name, info in _fields(kind).items():
+        yield (path := f"{before}{info.alias or name}")
+        yield from _paths(info.annotation, f"{path}.")
 
 
 def _keys_at(schema: type[BaseModel], path: tuple[str, ...]) -> list[str]:

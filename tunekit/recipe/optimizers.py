@@ -8,6 +8,9 @@ from tunekit.configuration import OptimizerSpec, Values
 
 TORCH = "torch.optim"
 
+OWN_RATE = 1.0
+"""Of an optimizer that finds its rate: what it finds is multiplied by it."""
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -66,6 +69,24 @@ def optimizer_of(target: str, args: Values | None = None) -> Optimizer:
     name = target.removeprefix(f"{TORCH}:")
     entry = OPTIMIZERS.get(name) or CLASSES.get(name) or Optimizer(name)
     return replace(entry, decoupled=True) if (args or {}).get("decoupled_weight_decay") else entry
+
+
+def normal(target: str, args: Values) -> tuple[str, Values]:
+    """One way of writing for what is built the same of several: `AdamW` is `adamw`, `sgd` with a momentum of 0.9 is
+    `momentum`. A person's own callable stays as it is.
+
+    >>> normal("torch.optim:SGD", {"momentum": 0.9, "dampening": 0.1})
+    ('momentum', {'dampening': 0.1})
+    """
+    name = target.removeprefix(f"{TORCH}:")
+    if ":" in name:
+        return target, args
+    entry = OPTIMIZERS.get(name, Optimizer(name))
+    every = {**entry.args, **args}
+    for known, other in sorted(OPTIMIZERS.items(), key=lambda item: len(item[1].args), reverse=True):
+        if other.target == entry.target and all(every.get(key) == value for key, value in other.args.items()):
+            return known, {key: value for key, value in every.items() if key not in other.args}
+    return name, every
 
 
 def states(spec: OptimizerSpec) -> int:

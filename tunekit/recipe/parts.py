@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema
 
 from tunekit.recipe.arguments import LARGEST
 from tunekit.recipe.numbers import only_numbers
-from tunekit.recipe.optimizers import optimizer_of
+from tunekit.recipe.optimizers import OWN_RATE, optimizer_of
 from tunekit.recipe.schedules import AUTO, check_schedule
 from tunekit.recipe.text import kind_of, shortened
 from tunekit.vocabulary import UserError
@@ -37,6 +37,12 @@ class Target(Part):
 
     target: str
     args: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, data: object) -> object:
+        """`model: mlp` means `model: {target: mlp}`."""
+        return {"target": data} if isinstance(data, str) else data
 
 
 class Data(Target):
@@ -75,8 +81,9 @@ class Optimizer(Target):
     @model_validator(mode="before")
     @classmethod
     def _finds_its_rate(cls, data: object) -> object:
+        data = {"target": data} if isinstance(data, str) else data
         given = isinstance(data, dict) and isinstance(data.get("target"), str) and "lr" not in data
-        return {**data, "lr": 1.0} if given and optimizer_of(data["target"]).finds_rate else data  # type: ignore[dict-item, index]
+        return {**data, "lr": OWN_RATE} if given and optimizer_of(data["target"]).finds_rate else data  # type: ignore[dict-item, index]
 
 
 class Schedule(Part):
@@ -88,6 +95,8 @@ class Schedule(Part):
     @model_validator(mode="before")
     @classmethod
     def _warmup_is_an_argument(cls, data: object) -> object:
+        if isinstance(data, str):
+            return {"name": data}
         if not (isinstance(data, dict) and "warmup" in data and isinstance(data.get("args", {}), dict)):
             return data
         rest, args = {name: value for name, value in data.items() if name != "warmup"}, data.get("args", {})

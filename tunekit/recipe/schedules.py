@@ -73,11 +73,16 @@ def _is_share(name: str, value: float) -> None:
         raise ValueError(f"{name} is a share of the run, from 0 to 1, not {value:g}")
 
 
+PATIENCE = 5
+
+
 class Plateau:
     """Times `factor` after `patience` epochs in a row without a validation loss that lies `min_delta` below the lowest
     before; never below `final`. It counts the validations that it is told of, and so has a state."""
 
-    def __init__(self, factor: float = 0.1, patience: int = 5, min_delta: float = 1e-4, final: float = 0.0) -> None:
+    def __init__(
+        self, factor: float = 0.1, patience: int = PATIENCE, min_delta: float = 1e-4, final: float = 0.0
+    ) -> None:
         if not (0 < factor < 1 and patience >= 1 and min_delta >= 0 and 0 <= final <= 1):
             raise ValueError("factor lies between 0 and 1, patience is 1 or more, min_delta 0 or more, final 0 to 1")
         self.factor, self.patience, self.min_delta, self.final = factor, patience, min_delta, final

@@ -29,13 +29,12 @@ from tunekit.configuration import (
     digest,
 )
 from tunekit.recipe.arguments import LARGEST
-from tunekit.recipe.faults import explained, faults
-from tunekit.recipe.optimizers import optimizer_of
+from tunekit.recipe.faults import explained, faults, meant, placed
+from tunekit.recipe.optimizers import OWN_RATE, normal, optimizer_of
 from tunekit.recipe.parts import LARGEST_BATCH, MOST_THREADS, Data, Model, Optimizer, Part, Schedule, Target, Train
 from tunekit.recipe.schedules import AUTO, STEADY, resolved
 from tunekit.recipe.text import (
     ALIASES,
-    NAMES,
     SHORT,
     Lines,
     apply_overrides,
@@ -52,11 +51,6 @@ TASKS = ("classification", "binary", "multilabel", "regression")
 
 MOST_TRIALS = 10_000
 """Of a step: more is a slip of the keyboard, and is said before anything is built."""
-
-
-def _long_form(key: str) -> BeforeValidator:
-    """`loss: auto` means `loss: {target: auto}`; anything but text goes through as it is."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
 _auto = BeforeValidator(lambda value: None if value == "auto" else value)
@@ -85,10 +79,10 @@ class Recipe(Part):
     task: str = "classification"
     data: Data
     model: Model
-    loss: Annotated[Target, _long_form("target")] = Target(target="auto")
-    metric: Annotated[Target, _long_form("target")] = Target(target="auto")
+    loss: Target = Target(target="auto")
+    metric: Target = Target(target="auto")
     optimizer: Optimizer = Optimizer()
-    schedule: Annotated[Schedule, _long_form(NAMES["schedule"])] = Schedule()
+    schedule: Schedule = Schedule()
     batch_size: int = Field(64, gt=0, le=LARGEST_BATCH)
     clip_grad_norm: float | None = Field(None, gt=0, le=LARGEST)
     ema: float | None = Field(None, gt=0, lt=1)
@@ -163,19 +157,23 @@ class Recipe(Part):
             trainings: dict[str, Any] = {}
             for value in values:
                 try:
-                    data = self._with({path: value}, drop_search=True).as_dict()
+                    data = self._with({path: value}).as_dict()
                 except ValidationError as error:
                     place = f"search.{path}"
                     if error.errors()[0]["type"] == "extra_forbidden" and "." not in path:
-                        near = nearest(path, [*SHORT, *type(self).model_fields])
+                        near = meant(type(self), path, [*SHORT, *type(self).model_fields])
                         raise ValueError(f"{place}: unknown key {path!r}{near}") from None
                     told = explained(type(self), error.errors()[0], {}, place)
-                    raise ValueError(told.replace(f"{place}, line 1", place, 1)) from None
+                    if error.errors()[0]["type"] == "list_type" and not isinstance(value, list):
+                        told = f"{place}: each value searched is a list itself, such as {[[value]]}, not {value!r}"
+                    raise ValueError(told) from None
                 except UserError as error:
                     raise ValueError(f"search.{path}: {error}") from None
                 # Steps 3 to 5 train at a constant rate: of a schedule its warm-up alone is theirs.
                 data["schedule"] = data["schedule"]["args"].get("warmup")
-                key = digest(data)
+                optimizer = data["optimizer"]
+                optimizer["target"], optimizer["args"] = normal(optimizer["target"], optimizer["args"])
+                key = digest(_of_whole(data))
                 if key in trainings:
                     raise ValueError(f"search.{path}: {trainings[key]!r} and {value!r} are the same training")
                 trainings[key] = value
@@ -184,14 +182,15 @@ class Recipe(Part):
     def with_values(self, params: Values) -> Recipe:
         """This recipe with dotted paths (or lr, weight_decay) set to values. Errors: UserError."""
         try:
-            return self._with(params, drop_search=False)
+            return self._with(params).model_copy(update={"search": self.search})
         except ValidationError as error:
-            raise faults(type(self), error, {(): 0}, "recipe") from None
+            raise faults(type(self), error, {}, "") from None
 
-    def _with(self, params: Values, drop_search: bool) -> Recipe:
-        data = self.as_dict()
-        if drop_search:
-            data["search"] = {}
+    def _with(self, params: Values) -> Recipe:
+        """Of the search nothing: its values were checked with the recipe that has them."""
+        data = {**self.as_dict(), "search": {}}
+        if _finds_rate(params.get("optimizer.target")) not in (None, _finds_rate(self.optimizer.target)):
+            del data["optimizer"]["lr"]  # of the other, to which it means something else
         for name, value in params.items():
             set_path(data, ALIASES.get(name, name), value)
         return type(self).model_validate(data)
@@ -220,7 +219,11 @@ class Recipe(Part):
         for name in ("loss", "metric", "model", "batch_size", "clip_grad_norm", "ema", "l1"):
             data[name] = trained[name]
         data["data"] = {name: trained["data"][name] for name in data["data"]}
-        data["optimizer"] = {**trained["optimizer"], "lr": config.lr, "weight_decay": config.weight_decay}
+        built = {name: trained["optimizer"][name] for name in ("target", "args")}
+        if normal(self.optimizer.target, self.optimizer.args) == tuple(built.values()):
+            built = {}  # as the person wrote it
+        data["optimizer"] |= {**built, "decay_on": config.optimizer.decay_on, "lr": config.lr}
+        data["optimizer"]["weight_decay"] = config.weight_decay
         return type(self).model_validate({**data, "search": {}})
 
     def get(self, path: str) -> Any:
@@ -229,6 +232,12 @@ class Recipe(Part):
         for part in ALIASES.get(path, path).split("."):
             data = data.get(part) if isinstance(data, dict) else None
         return data
+
+    @property
+    def _augmented(self) -> dict[str, Any]:
+        """Where nothing is augmented, or at strength 0, the other of the two says nothing."""
+        on = bool(self.data.augment and self.data.augment_strength)
+        return {} if on else {"augment": [], "augment_strength": 1.0}
 
     @property
     def _schedule(self) -> str:
@@ -244,8 +253,8 @@ class Recipe(Part):
             loss=LossSpec(**self.loss.model_dump(mode="json")),
             metric=MetricSpec(**self.metric.model_dump(mode="json")),
             model=ModelSpec(**self.model.model_dump(mode="json")),
-            data=DataSpec(**self.data.model_dump(mode="json"), seed=self.seed),
-            optimizer=OptimizerSpec(self.optimizer.target, self.optimizer.args, self.optimizer.decay_on),
+            data=DataSpec(**{**self.data.model_dump(mode="json"), **self._augmented}, seed=self.seed),
+            optimizer=OptimizerSpec(*normal(self.optimizer.target, self.optimizer.args), self.optimizer.decay_on),
             lr=self.optimizer.lr,
             weight_decay=self.optimizer.weight_decay,
             batch_size=self.batch_size,
@@ -258,6 +267,15 @@ class Recipe(Part):
             l1=self.l1,
             sources=dict(facts.sources),
         )
+
+
+def _of_whole(value: Any) -> Any:
+    """JSON data with 1.0 as 1: to a person they are one number."""
+    if isinstance(value, dict):
+        return {name: _of_whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_of_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def recipe_type(settings: Mapping[str, type], codes: Callable[[], Collection[str]] = tuple) -> type[Recipe]:
@@ -320,6 +338,18 @@ def check(schema: type[Recipe], data: object, lines: Lines, where: str) -> Recip
     if not isinstance(data, dict):
         raise UserError(f"{where}: a recipe is a mapping of keys (name, task, data, model, ...), not {kind_of(data)}")
     try:
-        return schema.model_validate(data)
+        recipe = schema.model_validate(data)
     except ValidationError as error:
         raise faults(schema, error, lines, where) from None
+    target, lr = recipe.optimizer.target, recipe.optimizer.lr
+    if lr != OWN_RATE and _finds_rate(target):
+        place = placed(lines.get(("optimizer", "lr"), 1), lines, where)
+        raise UserError(
+            f"{place}optimizer.lr: {target} finds its rate, which is multiplied by 1, not by {lr:g}: leave lr out, and "
+            "scale what it finds by args: {d_coef: 0.5}"
+        )
+    return recipe
+
+
+def _finds_rate(target: object) -> bool | None:
+    return optimizer_of(target).finds_rate if isinstance(target, str) else None

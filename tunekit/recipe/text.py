@@ -31,6 +31,8 @@ SHORT = {
     "init": "model.args.init",
     "label_smoothing": "loss.args.label_smoothing",
     "augment": "data.augment",
+    "augment_strength": "data.augment_strength",
+    "warmup": "schedule.args.warmup",
 }
 """Short names of paths, under `search` and for --set. A key of the recipe itself (batch_size, l1) needs none."""
 
@@ -123,14 +125,18 @@ _FIRST = list("-+0123456789.")
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2 floats (1e-3 is a number); dates stay text, as in YAML 1.2."""
+    """SafeLoader with the floats and truth values of YAML 1.2 (1e-3 is a number; no, off, yes and on are words); dates
+    stay text, as there."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":bool"))]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver(_FLOAT, _EXPONENT, _FIRST)
 
 
@@ -219,7 +225,10 @@ class _Builder:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    """The name that was meant, as the end of a message: one that is written much alike, or has all its words."""
+    every, words = list(known), set(name.split("_"))
+    near = difflib.get_close_matches(name, every, n=1, cutoff=0.5)
+    near += [other for other in every if words <= set(other.split("_"))]
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ ROWS = 10  # of a step's table on the screen; the rest stands in result.json
 PLAIN_S = 10.0  # between progress lines where there is no terminal
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "note": "cyan"}
 PLAIN_WIDTH = 110
+GAP, LAST = 3, 12  # columns of the screen between those of a table, and for its last one at least
 
 
 def make_console(stderr: bool = False) -> Console:
@@ -102,7 +104,8 @@ def show_result(console: Console, result: StepResult, reused: bool = False) -> N
     console.print(line((result.step, "bold"), " ", (result.verdict, colour), f"{again}{cost}"))
     console.print(line(f"  {result.summary}"))
     if result.table and not reused:
-        console.print(Padding(as_table(result.table, formats=result.formats), (0, 0, 0, 2), expand=False))
+        table = as_table(result.table, formats=result.formats, width=console.width - 2)
+        console.print(Padding(table, (0, 0, 0, 2), expand=False))
         if len(result.table) > ROWS:
             console.print(line(f"  and {len(result.table) - ROWS} more in {result.step}/result.json"))
     for finding in result.findings:
@@ -122,18 +125,26 @@ def show_finding(console: Console, finding: Finding, repeat: bool = True) -> Non
 
 
 def as_table(
-    rows: Sequence[Mapping[str, object]], limit: int = ROWS, formats: Mapping[str, Format] | None = None
+    rows: Sequence[Mapping[str, object]],
+    limit: int = ROWS,
+    formats: Mapping[str, Format] | None = None,
+    width: int = PLAIN_WIDTH,
 ) -> Table:
-    """Rows of named cells as a table; columns in the order in which they first appear."""
+    """Rows of named cells as a table; columns in the order in which they first appear. `width`: of the screen."""
     formats = formats or {}
     names = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_edge=False)
+    cells = [[cell(row.get(name), formats.get(name)) for name in names] for row in rows[:limit]]
+    widths = [max(map(len, column)) + GAP for column in zip(names, *cells, strict=True)]
+    wide = sum(widths[:-1]) + LAST > width
     for name in names:
         numeric = any(isinstance(row.get(name), int | float) for row in rows)
-        # Where there is too little room the last column, the longest words as a rule, takes several lines.
-        table.add_column(line(name), justify="right" if numeric else "left", no_wrap=name != names[-1])
-    for row in rows[:limit]:
-        table.add_row(*(line(cell(row.get(name), formats.get(name))) for name in names))
+        # Where there is too little room names break, and the last column, the longest words as a rule, takes several
+        # lines.
+        title = Text("\n").join(map(line, re.findall(r"[^._]*[._]?", name)[:-1])) if wide else line(name)
+        table.add_column(title, justify="right" if numeric else "left", no_wrap=name != names[-1] and not wide)
+    for row in cells:
+        table.add_row(*map(line, row))
     return table
 
 

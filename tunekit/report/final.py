@@ -13,6 +13,7 @@ from tunekit.layout import FINAL
 from tunekit.measured import Mistake, SplitScored
 from tunekit.report.figures import DPI, draw, import_plainly, literal
 from tunekit.rundir import RunFolder, write_atomically
+from tunekit.telling import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
@@ -46,7 +47,7 @@ def confusion(scored: SplitScored, on: str) -> Figure | None:
     shares = [[count / total for count in row] for row, total in zip(scored.confusion, totals, strict=True)]
     few = len(scored.classes) <= WORDS
     words = [[str(count) if few and count else "" for count in row] for row in scored.confusion]
-    title = f"{NAMED[on]}: {scored.samples:,} samples"
+    title = f"{NAMED[on]}: {counted(scored.samples, 'sample')}"
     if scored.errors is not None:
         title += f", {scored.errors:,} wrong"
     # Rows are drawn from below: the first class stands on top.
@@ -65,7 +66,7 @@ def residuals(scored: SplitScored, on: str) -> Figure | None:
         Panel([Points(scored.true, scored.predicted), ideal], "true", "predicted"),
         Panel([Points(scored.predicted, off), Rule(y=0.0, dashed=True)], "predicted", "predicted - true"),
     ]
-    return Figure(f"{NAMED[on]}: {scored.metric} {scored.value:.4g} over {scored.samples:,} samples", panels)
+    return Figure(f"{NAMED[on]}: {scored.metric} {scored.value:.4g} over {counted(scored.samples, 'sample')}", panels)
 
 
 def worst(scored: SplitScored) -> bytes | None:

@@ -14,6 +14,7 @@ from tunekit.charts import Bars, Figure, Panel, Picture, Tiles
 from tunekit.jsondata import plain
 from tunekit.measured import DataReport, InputReport, ModelReport, SharedReport
 from tunekit.report.console import COLOURS, as_table, line, show_finding
+from tunekit.telling import counted
 from tunekit.vocabulary import Finding
 
 ROWS = 20  # of a table
@@ -112,7 +113,7 @@ def show(console: Console, seen: Inspected) -> None:
 def _table(console: Console, rows: Sequence[Mapping[str, object]], of: int = 0) -> None:
     if not rows:
         return
-    console.print(Padding(as_table(rows, ROWS), (0, 0, 0, 2), expand=False))
+    console.print(Padding(as_table(rows, ROWS, width=console.width - 2), (0, 0, 0, 2), expand=False))
     if max(of, len(rows)) > ROWS:
         console.print(line(f"  and {max(of, len(rows)) - ROWS:,} more with --json"))
 
@@ -244,7 +245,7 @@ def _shared_text(one: SharedReport) -> str:
 
 def model_line(model: ModelReport, report: DataReport) -> str:
     train = report.split("train")
-    parts = [f"model: {model.parameters:,} parameters"]
+    parts = [f"model: {counted(model.parameters, 'parameter')}"]
     if model.trainable < model.parameters:
         parts.append(f"{model.trainable:,} of them train")
     if train is not None and train.size:

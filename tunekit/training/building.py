@@ -61,7 +61,8 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
         task.unscored = () if task.ignored is None or task.ignored < 0 else (task.ignored,)
         return task
     if ":" not in loss:
-        raise UserError(f"loss: no loss {loss!r}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)")
+        known = f"{nearest(loss, LOSSES)}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)"
+        raise UserError(f"loss: no loss {loss!r}{known}")
     own = resolve(loss, folder, "loss")
     if isinstance(own, type) and issubclass(own, nn.Module):
         own, args = construct(own, "loss", loss, **with_tensors(args)), {}

@@ -33,12 +33,12 @@ def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str =
     weights = None if alpha is None else of_each_class("alpha", alpha, outputs)
     if targets.is_floating_point():
         sure = torch.log_softmax(outputs, 1)
-        each = _above_zero(-torch.expm1(sure)) ** gamma * -sure
+        each = _focus(-torch.expm1(sure), gamma) * -sure
         if weights is not None:
             each = each * weights.view(-1, *[1] * (outputs.dim() - 2))
         return _reduced((targets * each).sum(1), reduction)
     cross = F.cross_entropy(outputs, targets, reduction="none")
-    losses = _above_zero(1 - torch.exp(-cross)) ** gamma * cross
+    losses = _focus(1 - torch.exp(-cross), gamma) * cross
     return _reduced(losses if weights is None else losses * weights[targets.clamp_min(0)], reduction)
 
 
@@ -50,16 +50,18 @@ def focal_of_decisions(
     chance = torch.sigmoid(outputs)
     wrong = chance * (1 - targets) + (1 - chance) * targets
     weights = 1.0 if alpha is None else alpha * targets + (1 - alpha) * (1 - targets)
-    return _reduced(weights * _above_zero(wrong) ** gamma * cross, reduction)
+    return _reduced(weights * _focus(wrong, gamma) * cross, reduction)
 
 
 def _reduced(losses: Tensor, reduction: str) -> Tensor:
     return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
 
 
-def _above_zero(wrong: Tensor) -> Tensor:
-    """For a power below 1, whose slope has no end at 0: there the loss is 0 and stays so."""
-    return wrong.clamp_min(torch.finfo(wrong.dtype).tiny)
+def _focus(wrong: Tensor, gamma: float) -> Tensor:
+    """wrong^gamma; a power below 1 has a slope without end at 0, where the loss is 0 and stays so."""
+    if gamma < 0:
+        raise ValueError(f"gamma: from 0, not {gamma:g}")
+    return wrong.clamp_min(torch.finfo(wrong.dtype).tiny) ** gamma
 
 
 def of_each_class(name: str, values: Any, outputs: Tensor) -> Tensor:
@@ -137,9 +139,9 @@ OF_CLASSES = ("cross_entropy", "focal", "nll", "multi_margin")
 
 def check_loss(function: Callable[..., Tensor], name: str, args: Values) -> None:
     """Whether a built-in loss takes the recipe's arguments. Errors: UserError."""
-    check_arguments(function, args, f"loss.args: {name}")
     for key in args.keys() & set(SHAPED) - inspect.signature(function).parameters.keys():
         raise UserError(f"loss.args: {name}: takes no {key!r}")
+    check_arguments(function, args, f"loss.args: {name}")
     outputs = torch.zeros(2, 2)
     targets = torch.zeros(2, dtype=torch.long) if name in OF_CLASSES else outputs
     try:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tunekit.training import answers
 from tunekit.training.streaming import Streamed
+from tunekit.vocabulary import UserError
 
 Compute = Callable[[Any, Any], Tensor]
 Shares = tuple[Tensor, Tensor]
@@ -95,9 +96,10 @@ def _squared(outputs: Tensor, targets: Tensor) -> Shares:
 
 
 def _top5(outputs: Tensor, targets: Tensor) -> Shares:
-    """Whether the target is among the five largest outputs. Errors: ValueError where there are no more than five."""
+    """Whether the target is among the five largest outputs. Errors: UserError where there are no more than five."""
     if outputs.dim() < 2 or outputs.shape[1] <= TOP:
-        raise ValueError(f"top{TOP} takes more than {TOP} classes")
+        held = f", not {outputs.shape[1]}" if outputs.dim() > 1 else ""
+        raise UserError(f"top{TOP} takes more than {TOP} classes{held}")
     wanted = targets.argmax(1) if targets.shape == outputs.shape else targets
     known = (wanted >= 0) & (wanted < outputs.shape[1])
     right = (outputs.topk(TOP, dim=1).indices == wanted.unsqueeze(1)).any(1)

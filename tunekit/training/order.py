@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from tunekit.configuration import Subset
 from tunekit.guest import ended
 from tunekit.stopping import is_request
+from tunekit.telling import counted
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Split, TensorSplit
 from tunekit.training.seeds import generator
 from tunekit.vocabulary import UserError
@@ -137,7 +138,7 @@ def split_indices(
         if groups is None:
             raise UserError(f"data.split: {how} needs the data's {how}s: an attribute `{how}s` or a `{how}s` column")
         if len(groups) != size:
-            raise UserError(f"data.split: {len(groups)} {how}s for {size} samples")
+            raise UserError(f"data.split: {counted(len(groups), how)} for {counted(size, 'sample')}")
         if how == "time":
             order = torch.tensor(sorted(range(size), key=lambda i: groups[i]))
             return order[:-wanted], order[-wanted:]

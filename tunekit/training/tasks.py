@@ -189,17 +189,16 @@ class Task:
             fits = self.reading is not None
             if self.reading is not None and self.own_loss:
                 self.unscored = left_out(of_main, self.reading, main, wanted)
-        fits = fits and self._scores(outputs, targets)
+        refusal = self._refusal(outputs, targets) if fits else ""
+        fits = refusal is None
         if not fits or not (self.asks_metric or not self.own_loss or self._means(outputs, main, wanted)):
             given = list(wanted.shape) if isinstance(wanted, Tensor) else f"that are a {type(wanted).__name__}"
             shapes = f"outputs {list(main.shape)} and targets {given}"
             why = "under this loss" if fits else "where no class has a score" if single else "that do not go together"
             if self._is_of_others():
                 why = f"of task {self.kind}, whose targets are no classes"
-            self.notes = (
-                *self.notes,
-                f"{metric.name} says nothing of {shapes} {why}: validation is judged by the loss",
-            )
+            told = refusal or f"{metric.name} says nothing of {shapes} {why}"
+            self.notes = (*self.notes, f"{told}: validation is judged by the loss")
             self.metric = METRICS["loss"]
 
     def _shape_targets(self, outputs: Outputs, targets: object) -> None:
@@ -226,15 +225,17 @@ class Task:
     def _is_of_others(self) -> bool:
         return self.metric.classes and self.kind == "regression"
 
-    def _scores(self, outputs: Outputs, targets: object) -> bool:
-        """Whether the built-in metric is of such targets, and takes them."""
+    def _refusal(self, outputs: Outputs, targets: object) -> str | None:
+        """None where the built-in metric is of such targets, and takes them; else why not, where it says so."""
         if self._is_of_others() or any_tensor(outputs).is_complex():
-            return False
+            return ""
         try:
             self.score(outputs, targets)
+        except UserError as error:
+            return str(error)
         except REFUSALS:
-            return False
-        return True
+            return ""
+        return None
 
     def _means(self, outputs: Outputs, main: Tensor, targets: Any) -> bool:
         """Whether a loss of the person's own takes outputs for what the task's metric takes them for. Distances,

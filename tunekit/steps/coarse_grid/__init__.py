@@ -41,6 +41,7 @@ from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.noise import diverged, finite, last_validation
 from tunekit.steps.step import Judgement, Step
 from tunekit.steps.winner import Winner
+from tunekit.telling import counted
 from tunekit.vocabulary import Record, StepResult, Training, UserError
 
 __all__ = ["STEP", "WITHIN_NOISE", "BestCells", "CoarseGrid", "objective", "plan", "space"]
@@ -69,7 +70,7 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
     table[1:1] = baselines.rows(context, beside)
     findings = [*left_out(context, records, bool(scored)), *findings_on_cells(context, cells, scored)]
     if not scored:
-        summary = f"None of {len(cells)} cells gave a value: none is finite, or all failed."
+        summary = f"None of {counted(len(cells), 'cell')} gave a value: none is finite, or all failed."
         return Judgement(summary, findings, table=table, formats=formats)
     best = scored[0]
     value = objective(context, best)
@@ -97,7 +98,7 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
     withheld = context.importance.withheld
     unsaid = {"importance_note": f"not said: {withheld}"} if withheld else {}
     details = {"axes": axes, "importance": dict(context.importance.shares), **unsaid}
-    summary = f"Best of {len(cells)} cells: {described(best.params)}, {reached}{more}"
+    summary = f"Best of {counted(len(cells), 'cell')}: {described(best.params)}, {reached}{more}"
     return Judgement(summary, findings, handoff, table, formats, details)
 
 

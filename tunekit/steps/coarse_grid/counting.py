@@ -11,6 +11,7 @@ from tunekit.recipe import Recipe
 from tunekit.steps.coarse_grid.decays import decay_ladder
 from tunekit.steps.coarse_grid.plan import CoarseGrid, moves_rate
 from tunekit.steps.context import Context
+from tunekit.telling import counted
 from tunekit.vocabulary import Facts, UserError
 
 OPTIMIZER, ARGUMENTS = "optimizer.target", "optimizer.args"
@@ -30,13 +31,14 @@ class Search(JsonData):
     @property
     def told(self) -> str:
         if self.sampler != "grid":
-            return f"search: {self.cells} trials drawn by {self.sampler} ({_listed(self.moving + self.sharing)})"
+            axes = _listed(self.moving + self.sharing)
+            return f"search: {counted(self.cells, 'trial')} drawn by {self.sampler} ({axes})"
         parts = []
         if self.moving:
-            parts.append(f"{_listed(self.moving)} {_move(self.moving)} the rate: {_counted(self.sweeps, 'more sweep')}")
+            parts.append(f"{_listed(self.moving)} {_move(self.moving)} the rate: {counted(self.sweeps, 'more sweep')}")
         if self.sharing:
             parts.append(f"{_listed(self.sharing)} {'shares' if len(self.sharing) == 1 else 'share'} it")
-        return f"search: {_counted(self.cells, 'cell')} at most before the grid grows; {'; '.join(parts)}"
+        return f"search: {counted(self.cells, 'cell')} at most before the grid grows; {'; '.join(parts)}"
 
 
 def count_search(context: Context[CoarseGrid]) -> Search | None:
@@ -85,7 +87,3 @@ def _listed(paths: tuple[str, ...]) -> str:
 
 def _move(paths: tuple[str, ...]) -> str:
     return "moves" if len(paths) == 1 else "move"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunekit.configuration import Values, decimal
+from tunekit.recipe.optimizers import OWN_RATE
 from tunekit.space import Axis, Choices, Range
 from tunekit.steps.coarse_grid.decays import decay_ladder
 from tunekit.steps.context import Context
-from tunekit.steps.lr_sweep import OWN_RATE, rates_of
 from tunekit.steps.lr_sweep import STEP as lr_sweep
+from tunekit.steps.lr_sweep import rates_of
 
 if TYPE_CHECKING:
     from tunekit.steps.coarse_grid.plan import CoarseGrid

@@ -26,6 +26,7 @@ from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
 from tunekit.steps.metric_direction import METRIC_DIRECTION, contradiction
 from tunekit.steps.noise import ERRORS, Difference, diverged, share_loss
+from tunekit.telling import counted
 from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity
 
 NAME = "coarse-grid"
@@ -137,7 +138,7 @@ def left_out(context: Context[CoarseGrid], records: Sequence[Record], others: bo
             advice = (why,) if why else None
             findings.append(CELLS_FAILED.finding(message, evidence, severity=severity, advice=advice))
         else:
-            message = f"{subject}: none of {len(sweep)} rates works"
+            message = f"{subject}: none of {counted(len(sweep), 'rate')} works"
             findings.append(NO_RATE_FOR_VALUE.finding(message, evidence, severity=severity))
     return findings
 
@@ -151,16 +152,16 @@ def findings_on_cells(context: Context[CoarseGrid], cells: Sequence[Record], sco
     gone = [record for record in without if diverged(record)]
     if len(gone) < len(without):
         nowhere = [record for record in without if not diverged(record)]
-        message = f"{len(nowhere)} of {len(cells)} cells have no finite {context.metric} at their end"
+        message = f"{len(nowhere)} of {counted(len(cells), 'cell')} have no finite {context.metric} at their end"
         evidence: Values = {"cells": [dict(record.params) for record in nowhere[:10]]}
         findings.append(NO_FINITE_VALUE.finding(message, evidence, severity=severity))
     if gone:
         lowest = min(record.params["lr"] for record in gone)
-        message = f"{len(gone)} of {len(cells)} cells diverged, from rate {short(lowest)} on"
+        message = f"{len(gone)} of {counted(len(cells), 'cell')} diverged, from rate {short(lowest)} on"
         evidence = {"cells": [dict(record.params) for record in gone[:10]]}
         findings.append(CELLS_DIVERGED.finding(message, evidence, severity=severity))
     if failed:
-        message = f"{len(failed)} of {len(cells)} cells failed: {failed[0].error}"
+        message = f"{len(failed)} of {counted(len(cells), 'cell')} failed: {failed[0].error}"
         evidence = {"cells": [dict(r.params) for r in failed[:10]], "errors": [r.error for r in failed[:10]]}
         findings.append(CELLS_FAILED.finding(message, evidence))
     equal = within_noise(context, scored) if scored else []
@@ -250,7 +251,9 @@ def undecided(context: Context[CoarseGrid], axes: Sequence[str], idle: Sequence[
         strongest = max(idle, key=lambda record: float(record.params["weight_decay"]))
         epochs = strongest.iterations // context.iterations_per_epoch(strongest.params)
         decay = short(strongest.params["weight_decay"])
-        message = f"weight decay up to {decay} changes nothing in {epochs} epochs: no more cells were spent on it"
+        message = (
+            f"weight decay up to {decay} changes nothing in {counted(epochs, 'epoch')}: no more cells were spent on it"
+        )
         time = forgotten_in(context, strongest.params)
         evidence: Values = {"params": dict(strongest.params), "epochs": epochs, "forgotten_in_epochs": time}
         if time is not None and context.optimizer(strongest.params).decoupled:

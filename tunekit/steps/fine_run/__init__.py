@@ -43,6 +43,7 @@ from tunekit.steps.fine_run.plan import (
 from tunekit.steps.noise import diverged
 from tunekit.steps.step import Judgement, Step
 from tunekit.steps.winner import Winner
+from tunekit.telling import counted
 from tunekit.vocabulary import Record, StepResult, UserError
 
 __all__ = ["STEP", "BestRun", "FineRun", "averaging_told", "objective", "plan", "space"]
@@ -151,7 +152,7 @@ def _summary(context: Context[FineRun], best: BestRun) -> str:
     over = ""
     if best.spread is not None:
         mean, spread = context.metric_text(fmean(best.seeds)), context.metric_text(best.spread)
-        over = f"; over {len(best.seeds)} seeds {mean} +- {spread}"
+        over = f"; over {counted(len(best.seeds), 'seed')} {mean} +- {spread}"
     reached = (
         f"{context.metric} {context.metric_text(best.value)} at epoch {best.epoch:g} with {described(best.values)}"
     )

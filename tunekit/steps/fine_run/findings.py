@@ -18,6 +18,7 @@ from tunekit.steps.context import Context, described
 from tunekit.steps.fine_run.plan import NAME, FineRun, epochs_of, value_of
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
 from tunekit.steps.noise import Difference, compare
+from tunekit.telling import counted
 from tunekit.vocabulary import RAW, Code, Finding, Record, Remedy
 
 LATE = 0.9  # of the run: a best value that lies beyond it was still being improved on
@@ -94,7 +95,9 @@ def findings_on_step(context: Context[FineRun]) -> list[Finding]:
         findings.append(NOT_REPEATABLE.finding("; ".join(context.facts.notes) or "runs start anew"))
     epochs = epochs_of(context)
     if epochs > context.settings.epochs:
-        message = f"trained for {epochs} epochs, as the grid's best was, and not for {context.settings.epochs}"
+        message = (
+            f"trained for {counted(epochs, 'epoch')}, as the grid's best was, and not for {context.settings.epochs}"
+        )
         findings.append(FINE_RUN_LENGTHENED.finding(message, {"epochs": epochs, "asked": context.settings.epochs}))
     return findings
 

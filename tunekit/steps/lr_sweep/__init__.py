@@ -15,6 +15,7 @@ from annotated_types import Ge, Le
 
 from tunekit.charts import Band, Figure, Line, Panel, Rule
 from tunekit.configuration import Values, decimal, short
+from tunekit.recipe.optimizers import OWN_RATE
 from tunekit.space import Range, Space
 from tunekit.steps import baselines
 from tunekit.steps.check_init_loss.optimizer import RATE_NOT_USED
@@ -43,6 +44,7 @@ from tunekit.steps.noise import ERRORS, diverged, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
 from tunekit.steps.regime import comes_trained, few_train, frozen_epochs, is_fine_tuning, passes
 from tunekit.steps.step import Count, Handoff, Judgement, NonNegative, Positive, Settings, Step
+from tunekit.telling import counted
 from tunekit.vocabulary import (
     Finding,
     Measurement,
@@ -60,7 +62,6 @@ SWEEP = "sweep"
 CONFIRM = 2  # times the iterations for rates beyond the recipe's range: a high rate may look best and then blow up
 LOW, HIGH = 1e-5, 1e-1  # the ladder's ends for Adam and its like, where the recipe does not say ...
 TUNING_LOW, TUNING_HIGH = 1e-6, 1e-2  # ... and those of fine-tuning; another optimizer's lie by a factor elsewhere
-OWN_RATE = 1.0  # of an optimizer that finds its rate: what it finds is multiplied by it
 LOWEST, HIGHEST = 1e-15, 1e6  # rates: beyond them nothing moves in fp32, or nothing stays finite
 
 
@@ -235,8 +236,8 @@ def _judge_curves(context: Context[LrSweep], records: Sequence[Record]) -> Judge
         return Judgement(f"No learning rate works: {finding.message}.", [finding], table=rows, formats=context.formats)
     chosen = curves[rate]
     summary = (
-        f"Rate {short(rate)}: loss {chosen.start:.3g} to {chosen.end:.3g} in {len(chosen.losses)} iterations; "
-        f"{short(works[0])} to {short(works[1])} works over so many."
+        f"Rate {short(rate)}: loss {chosen.start:.3g} to {chosen.end:.3g} in "
+        f"{counted(len(chosen.losses), 'iteration')}; {short(works[0])} to {short(works[1])} works over so many."
     )
     findings = [*_findings(curves, works), *_few(context)]
     return Judgement(summary, findings, SweptRates(rate, works), rows, context.formats)
@@ -263,9 +264,9 @@ def _judge_held_out(context: Context[LrSweep], records: Sequence[Record]) -> Jud
         return Judgement(f"No learning rate works: {message}.", [finding], table=table, formats=formats)
     works = held_out.working_range(rates, best)
     start = "" if untouched is None else f" from {untouched.loss:.3g} untouched"
-    epochs = swept[0].request.until // context.iterations_per_epoch()  # type: ignore[union-attr]
+    epochs = counted(swept[0].request.until // context.iterations_per_epoch(), "epoch")  # type: ignore[union-attr]
     summary = (
-        f"Rate {short(best)}: validation loss{start} to {rates[best].val_loss:.3g} in {epochs} epochs of fine-tuning; "
+        f"Rate {short(best)}: validation loss{start} to {rates[best].val_loss:.3g} in {epochs} of fine-tuning; "
         f"{short(works[0])} to {short(works[1])} works over so many."
     )
     findings = []

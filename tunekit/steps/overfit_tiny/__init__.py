@@ -33,6 +33,7 @@ from tunekit.steps.overfit_tiny.learned import (
     stop_rule,
 )
 from tunekit.steps.step import Count, Epochs, Handoff, Judgement, Positive, Settings, Step
+from tunekit.telling import counted
 from tunekit.vocabulary import Format, Measurement, Record, Request, StepResult, Training, UserError
 
 NAME = "overfit-tiny"
@@ -187,6 +188,7 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
             raise UserError(f"{record.error}{why}")
     tried = _Tried.of(records)
     start, control = tried.start, tried.control
+    samples = counted(start.samples, "sample")
     best_try = best(tried.attempts, start)
     rate, text = short(best_try.params["lr"]), reached_text(reached(best_try, start), start)
     learned = "fitted" if start.linear else "learned"
@@ -197,11 +199,12 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
     astray = [] if turned else remarks.ran_off(best_try, start)
     findings += astray
     if turned or astray:
-        summary = f"{start.samples} samples: {findings[0].message}."
+        summary = f"{samples}: {findings[0].message}."
     elif solved(best_try, start):
         epochs = best_try.iterations
         usual = "" if start.random or start.linear else "; some tens is usual"
-        summary = f"{start.samples} samples {learned} to {text} in {epochs} epochs at rate {rate}{usual}."
+        needed = counted(epochs, "epoch")
+        summary = f"{samples} {learned} to {text} in {needed} at rate {rate}{usual}."
         handoff = Learned(best_try.params["lr"], epochs, reached(best_try, start).loss)
         lost = remarks.reloaded(tried.trained, best_try, start)
         # What a checkpoint does not hold is not there in eval mode either.
@@ -209,12 +212,12 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
         findings += [] if failed else remarks.without_inputs(control, start)
     elif not failed and control is not None and of_a_mixture(best_try, start, control):
         blank = f"{reached(control).loss:.3g} with the inputs zeroed"
-        summary = f"{start.samples} samples learned to a loss of {reached(best_try, start).loss:.3g} ({blank})."
+        summary = f"{samples} learned to a loss of {reached(best_try, start).loss:.3g} ({blank})."
         handoff = Learned(best_try.params["lr"], best_try.iterations, reached(best_try, start).loss)
         lost = remarks.reloaded(tried.trained, best_try, start)
         findings += lost or remarks.modes(tried.trained, start)
     else:
-        summary = f"{start.samples} samples were not {learned}: {text} at best, at rate {rate}."
+        summary = f"{samples} not {learned}: {text} at best, at rate {rate}."
         lost = remarks.reloaded(tried.trained, best_try, start)
         if not any(finding.severity == "fail" for finding in (*findings, *lost)):
             findings.append(causes.not_learned(tried.attempts, best_try, start, tried.trained, control))

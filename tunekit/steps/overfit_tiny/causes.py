@@ -24,6 +24,7 @@ from tunekit.steps.overfit_tiny.learned import (
     way,
     without_knowledge,
 )
+from tunekit.telling import counted
 from tunekit.vocabulary import Code, Finding, Record, StopRule
 
 FAR_TARGETS = 4.0  # squared mean of the targets over their variance, above which outputs have far to go
@@ -277,7 +278,7 @@ def not_learned(
         dead = next(_in_the_model(trained), None) if trained is not None and trained.gradient_norm < DIED else None
         what, remedy = ("", None) if dead is None else (f"; {dead[0]}", dead[1])
         return LOSS_FLAT.finding(f"{flat}{what}", evidence, advice=remedy)
-    message = f"after {best_try.iterations} epochs at the best rate: {reached_text(end, start)}"
+    message = f"after {counted(best_try.iterations, 'epoch')} at the best rate: {reached_text(end, start)}"
     for what, remedy, numbers in _symptoms(end.loss, start, trained, control):
         return CANNOT_OVERFIT.finding(f"{message}; {what}", {**evidence, **numbers}, advice=remedy)
     rest = "; gradients flow, all parameters move and the outputs depend on the samples" if trained is not None else ""
@@ -303,7 +304,7 @@ def _symptoms(loss: float, start: TinySet, trained: TinyTrained | None, control:
         yield far, (STANDARDISE,), {"mean": start.spread.mean, "variance": start.spread.variance}
     yield from _no_better(loss, start, control)
     if start.parameters < start.samples:
-        few = f"{start.parameters} parameters for {start.samples} samples"
+        few = f"{counted(start.parameters, 'parameter')} for {counted(start.samples, 'sample')}"
         yield few, ("give the model more parameters than this set has samples",), {}
     if trained is not None:
         yield from _in_the_model(trained)

@@ -38,6 +38,7 @@ from tunekit.steps.overfit_tiny.learned import (
     way,
     without_knowledge,
 )
+from tunekit.telling import counted
 from tunekit.vocabulary import Finding, Record
 
 ROOMY = 10  # parameters a target, below which a model learns by heart slowly for want of room
@@ -55,7 +56,7 @@ def slow(best_try: Record, start: TinySet) -> list[Finding]:
     far = far_targets(start)
     targets = max(start.targets, start.samples)
     if not far and start.parameters < ROOMY * targets:
-        few = f"{start.parameters} parameters for {targets} targets"
+        few = f"{counted(start.parameters, 'parameter')} for {counted(targets, 'target')}"
         return [OVERFIT_SLOW.finding(f"{message}; {few}", evidence, advice=SMALL, severity="note")]
     if not far:
         return [OVERFIT_SLOW.finding(message, evidence)]
@@ -95,7 +96,7 @@ def without_inputs(control: Record | None, start: TinySet) -> list[Finding]:
     it was learned from."""
     if control is None or start.told_apart or tells_nothing(start) or not solved(control, start):
         return []
-    message = f"with zeroed inputs the set is learned as well, in {control.iterations} epochs"
+    message = f"with zeroed inputs the set is learned as well, in {counted(control.iterations, 'epoch')}"
     return [MEMORIZES_WITHOUT_INPUT.finding(message, {"epochs": control.iterations})]
 
 
@@ -130,7 +131,7 @@ def few_parameters(start: TinySet) -> list[Finding]:
     if linear is None:
         return []
     can = "cannot" if start.parameters < targets else "may not"
-    message = f"{start.parameters} parameters {can} learn {targets} targets by heart: "
+    message = f"{counted(start.parameters, 'parameter')} {can} learn {counted(targets, 'target')} by heart: "
     if tells_nothing(start):
         message += (
             f"the best linear map ({linear.loss:.3g}) is no better than constant outputs, so little is asked here"

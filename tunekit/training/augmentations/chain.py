@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tunekit.configuration import DataSpec, Values
 from tunekit.recipe import check_arguments
+from tunekit.recipe.text import nearest
 from tunekit.telling import refused
 from tunekit.training.augmentations.geometry import (
     LARGEST_SHEAR,
@@ -133,7 +134,8 @@ def links_of(entries: Sequence[str | Values], strength: float = 1.0) -> tuple[Li
     for entry in entries:
         name, args = (entry, {}) if isinstance(entry, str) else _entry(entry)
         if name not in AUGMENTATIONS:
-            raise UserError(f"data.augment: no augmentation {name!r}; one of {', '.join(AUGMENTATIONS)}")
+            known = f"{nearest(name, AUGMENTATIONS)}; one of {', '.join(AUGMENTATIONS)}"
+            raise UserError(f"data.augment: no augmentation {name!r}{known}")
         augmentation = AUGMENTATIONS[name]
         check_arguments(augmentation.apply, args, f"data.augment: {name}")
         blank = Units(*torch.zeros(3, 3, 1, 1))

@@ -19,5 +19,9 @@ def built(build: Callable[..., nn.Module], name: str, args: Values) -> nn.Module
         raise UserError(
             f"model.args: {name}: no weights or option {error}; weights in a file are named by model.weights: FILE"
         ) from None
-    except (TypeError, ValueError, RuntimeError) as error:
+    except RuntimeError as error:
+        if "allocate memory" in str(error):
+            raise UserError(f"model.args: {name}: so large a model does not fit into memory") from None
+        raise UserError(f"model.args: {name}: {refused(error)}") from None
+    except (TypeError, ValueError) as error:
         raise UserError(f"model.args: {name}: {refused(error)}") from None

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tunekit.configuration import ModelSpec
 from tunekit.recipe import check_arguments, construct, resolve
+from tunekit.recipe.text import nearest
 from tunekit.training.data import Batch
 from tunekit.training.models.arguments import built
 from tunekit.training.models.libraries import timm_model, torchvision_model
@@ -28,6 +29,11 @@ def build_model(
     pretrained = spec.pretrained and spec.weights is None
     seed_everything(seed, "init")
     if target in MODELS:
+        if pretrained:
+            raise UserError(
+                f"model.pretrained: {target} comes with no trained weights; name a file of them by model.weights, or "
+                "leave it false"
+            )
         model = _built_in(target, args, sample, outputs, splits)
     elif target.startswith("torchvision:"):
         model = torchvision_model(target.partition(":")[2], sample, outputs, pretrained, args)
@@ -39,8 +45,8 @@ def build_model(
         model = construct(function, "model.target", target, **args)
     else:
         raise UserError(
-            f"model.target: no model {target!r}; one of {', '.join(MODELS)}, torchvision:NAME, timm:NAME "
-            "or module:callable"
+            f"model.target: no model {target!r}{nearest(target, MODELS)}; one of {', '.join(MODELS)}, "
+            "torchvision:NAME, timm:NAME or module:callable"
         )
     if not isinstance(model, nn.Module):
         raise UserError(f"model.target: {target} must return a torch.nn.Module, not {type(model).__name__}")

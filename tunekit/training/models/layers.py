@@ -10,6 +10,7 @@ from torch import nn
 
 from tunekit.configuration import Values
 from tunekit.recipe.text import kind_of, nearest
+from tunekit.telling import counted
 from tunekit.vocabulary import UserError
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -44,7 +45,8 @@ Norm = Callable[[int], nn.Module]
 def activation_of(name: str) -> nn.Module:
     """Errors: UserError."""
     if name not in ACTIVATIONS:
-        raise UserError(f"model.args.activation: no activation {name!r}; one of {', '.join(ACTIVATIONS)}")
+        known = f"{nearest(str(name), ACTIVATIONS)}; one of {', '.join(ACTIVATIONS)}"
+        raise UserError(f"model.args.activation: no activation {name!r}{known}")
     return ACTIVATIONS[name]()
 
 
@@ -78,9 +80,10 @@ def dropout_rates(setting: DropoutSetting, layers: int) -> tuple[float, list[flo
     if len(rates) == 2:
         return rates[0], [rates[1]] * layers
     if len(rates) != layers + 1:
+        each = f", or {layers + 1} (of the inputs, and of each)" if layers > 1 else ""
         raise ValueError(
-            f"dropout has {len(rates)} numbers for {layers} hidden layers: give one for all of them, two (of the "
-            f"inputs, and of all of them), or {layers + 1} (of the inputs, and of each)"
+            f"dropout has {len(rates)} numbers for {counted(layers, 'hidden layer')}: give one for all of them, two "
+            f"(of the inputs, and of all of them){each}"
         )
     return rates[0], rates[1:]
 

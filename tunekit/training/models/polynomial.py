@@ -10,6 +10,7 @@ from math import comb, prod
 import torch
 from torch import Tensor, nn
 
+from tunekit.telling import counted
 from tunekit.training.models.layers import whole
 
 MOST_TERMS = 10_000
@@ -57,7 +58,9 @@ def polynomial(
     inputs = prod(shape)
     terms = comb(inputs + whole("degree", degree), degree) - 1
     if terms > MOST_TERMS:
-        raise ValueError(f"degree {degree} of {inputs} inputs has {terms:,} terms; at most {MOST_TERMS:,} are built")
+        raise ValueError(
+            f"degree {degree} of {counted(inputs, 'input')} has {terms:,} terms; at most {MOST_TERMS:,} are built"
+        )
     low, high = bounds if bounds is not None else (-torch.ones(inputs), torch.ones(inputs))
     linear = nn.Linear(terms, outputs)
     for parameter in linear.parameters():

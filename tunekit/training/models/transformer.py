@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tunekit.telling import counted
 from tunekit.training.models.layers import (
     InitSetting,
     activation_of,
@@ -66,7 +67,9 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         known, longest = self.tokens.num_embeddings, self.places.num_embeddings
         if x.shape[1] > longest:
-            raise UserError(f"model.args: transformer: {x.shape[1]} tokens, and places for {longest}; say length")
+            raise UserError(
+                f"model.args: transformer: {counted(x.shape[1], 'token')}, and places for {longest}; say length"
+            )
         try:
             tokens = self.tokens(x)
         except IndexError:

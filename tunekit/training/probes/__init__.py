@@ -10,6 +10,7 @@ from tunekit.training.probes.dataset import measure_data
 from tunekit.training.probes.describe import describe
 from tunekit.training.probes.final import measure_package, measure_split
 from tunekit.training.probes.initial import measure_initial
+from tunekit.training.probes.rehearsal import rehearse
 from tunekit.training.probes.subject import Subject
 from tunekit.training.probes.tiny import measure_tiny_set, measure_tiny_trained
 from tunekit.training.probes.usage import measure_usage
@@ -18,6 +19,7 @@ __all__ = ["PROBES", "Subject"]
 
 PROBES: Mapping[str, Callable[[Subject], JsonData]] = {
     "describe": describe,
+    "rehearse": rehearse,
     "data": measure_data,
     "initial": measure_initial,
     "usage": measure_usage,

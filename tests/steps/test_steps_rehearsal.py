@@ -1,0 +1,96 @@
+"""What of a search is rehearsed, which values are named where it fails, and which come to the same training."""
+
+import itertools
+
+import pytest
+
+from tests.steps.hand_made import context_of
+from tunekit.measured import Rehearsed
+from tunekit.steps.coarse_grid.rehearsal import MOST, combinations, rehearsal_of
+from tunekit.vocabulary import Record
+
+
+def judged(search, fails=lambda values: False, seen=lambda values: values, **more):
+    """Faults and notes where these combinations fail, and give these numbers."""
+    rehearsal = rehearsal_of(context_of("coarse-grid", search=search, **more))
+    values = {config.key: values for values, config in rehearsal.built}
+
+    def record(request):
+        own = values[request.config.key]
+        if fails(own):
+            return Record(request, error="does not fit")
+        return Record(request, values=Rehearsed("", str(seen(own))).to_json())
+
+    records = [record(request) for request in rehearsal.requests]
+    return rehearsal.faults(records), rehearsal.alike(records)
+
+
+HIDDEN, WIDTH, DROPOUT = "model.args.hidden", "model.args.width", "model.args.dropout"
+
+
+def test_few_combinations_are_all_rehearsed():
+    found = combinations({"a": [1, 2], "b": [3, 4, 5]})
+    assert [tuple(one.values()) for one in found] == list(itertools.product([1, 2], [3, 4, 5]))
+    assert combinations({}) == []
+
+
+def test_of_many_combinations_each_pair_of_values_stands_in_one_and_each_value_beside_the_first():
+    search = {name: list(range(4)) for name in "abcdef"}
+    found = combinations(search)
+    assert len(found) < MOST
+    for one, other in itertools.combinations(search, 2):
+        assert {(values[one], values[other]) for values in found} == set(itertools.product(range(4), repeat=2))
+    for name in search:
+        assert all({**dict.fromkeys(search, 0), name: place} in found for place in range(4))
+
+
+def test_a_sweep_leaves_to_the_recipe_what_shares_the_rate():
+    rehearsal = rehearsal_of(context_of("coarse-grid", search={"batch_size": [8, 16], DROPOUT: [0.1, 0.2]}))
+    values = [values for values, _ in rehearsal.built]
+    assert {"batch_size": 8} in values
+    assert {"batch_size": 8, DROPOUT: 0.2} in values
+
+
+@pytest.mark.parametrize(
+    ("fails", "named"),
+    [
+        (lambda values: values.get(DROPOUT) == 0.2, f"search.{DROPOUT}: 0.2: "),
+        (lambda values: (values.get(DROPOUT), values[WIDTH]) == (0.2, 8), f"search.{WIDTH}: 8 with search.{DROPOUT}: "),
+        (lambda values: True, f"search.{WIDTH}: 4"),
+    ],
+    ids=["one", "two together", "all"],
+)
+def test_the_fewest_values_that_explain_a_failure_are_named(fails, named):
+    [fault], _ = judged({WIDTH: [4, 8], DROPOUT: [0.1, 0.2]}, fails)
+    assert fault.startswith(named)
+    assert "does not fit" in fault
+
+
+def test_what_a_recipe_cannot_hold_is_a_fault_as_well():
+    faults, _ = judged({"optimizer.target": ["adam", "schedule-free"], "ema": [None, 0.9]})
+    assert faults == [
+        "search.optimizer.target: 'schedule-free' with search.ema: 0.9: ema: schedule-free averages its weights "
+        "itself; leave ema out"
+    ]
+
+
+def test_values_that_come_to_the_same_are_told():
+    _, notes = judged({DROPOUT: [0, [0, 0], 0.5]}, seen=lambda values: values[DROPOUT] == 0.5)
+    assert notes == [f"search.{DROPOUT}: 0 and [0, 0] come to the same training: leave one of them out"]
+    assert judged({DROPOUT: [0, 0.5]})[1] == []
+
+
+def test_a_strength_of_no_augmentation_is_trained_once():
+    search = {"data.augment": [[], ["flip"]], "data.augment_strength": [0.5, 1]}
+    rehearsal = rehearsal_of(context_of("coarse-grid", search=search))
+    assert len(rehearsal.built) == 4
+    assert len(rehearsal.requests) == 3
+    _, [note] = judged(search, seen=lambda values: values["data.augment"] and values["data.augment_strength"])
+    assert note == (
+        "search.data.augment_strength: 0.5 and 1 come to the same training in some combinations, which is trained once"
+    )
+
+
+@pytest.mark.parametrize("path", ["clip_grad_norm", "ema", "l1"])
+def test_what_a_step_may_not_show_is_not_called_the_same(path):
+    assert judged({path: [0.5, 0.9]}, seen=lambda values: 1)[1] == []

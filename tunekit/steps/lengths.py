@@ -1,0 +1,91 @@
+"""What a recipe asks for that outlasts the trainings it is asked of, known before any of them: a warm-up, a schedule's
+end, patience, a frozen body, an average that still holds the first weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunekit.configuration import ScheduleSpec, Values
+from tunekit.recipe import Recipe
+from tunekit.recipe.schedules import PATIENCE
+from tunekit.steps.coarse_grid import STEP as coarse_grid
+from tunekit.steps.coarse_grid.plan import budget
+from tunekit.steps.context import Context, percent
+from tunekit.steps.fine_run import STEP as fine_run
+from tunekit.telling import counted
+
+FIRST_WEIGHTS = 0.5
+"""Share of an average that the weights after the first iteration may still have at the end of a training."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """A training by its name: how long it is, at which schedule, and where its patience stands in the recipe."""
+
+    name: str
+    epochs: int
+    iterations: int
+    schedule: ScheduleSpec
+    patience: int | None = None
+    place: str = ""
+
+
+def outlasting(context: Context[Any], final_alone: bool = False) -> list[str]:
+    """One line for each thing that never comes into its own, of the recipe and of each value that it searches.
+    `final_alone`: of the training of `tunekit train`, none of the steps'."""
+    searched = [{path: value} for path, values in context.recipe.search.items() for value in values]
+    lines: list[str] = []
+    for values in [{}, *([] if final_alone else searched)]:
+        changed = context.at(values)
+        lengths = _lengths(changed)[-1:] if final_alone else _lengths(changed)
+        lines += _outlasting(changed.recipe, lengths)
+    return list(dict.fromkeys(lines))
+
+
+def _lengths(context: Context[Any]) -> list[Length]:
+    """Those of the grid, of the fine run and of the final model."""
+    recipe, per_epoch = context.recipe, context.iterations_per_epoch()
+    cell, fine = budget(context.of(coarse_grid), {}), context.of(fine_run).settings
+    steady, last = context.config().schedule, recipe.train.epochs or fine.epochs
+    whole = context.whole_config({}, last).schedule
+    return [
+        Length("a cell of coarse-grid", cell // per_epoch, cell, steady),
+        Length(fine_run.name, fine.epochs, fine.epochs * per_epoch, steady, fine.patience, "steps.fine-run.patience"),
+        Length("train", last, last * per_epoch, whole, recipe.train.patience, "train.patience"),
+    ]
+
+
+def _outlasting(recipe: Recipe, lengths: Sequence[Length]) -> Iterator[str]:
+    def those(short: Sequence[Length]) -> str:
+        *others, last = [f"{one.name} ({counted(one.iterations, 'iteration')})" for one in short]
+        return f"{', '.join(others)} and {last}" if others else last
+
+    if short := [one for one in lengths if 0 < one.schedule.args.get("warmup", 0) >= one.iterations]:
+        warmup = counted(max(one.schedule.args["warmup"] for one in short), "iteration")
+        yield f"schedule.args.warmup: {warmup} are not over in {those(short)}: the rate is never reached"
+    last = lengths[-1]
+    yield from _of_schedule(last.schedule.name, last.schedule.args, last)
+    for one in lengths:
+        if one.patience is not None and one.patience + 1 >= one.epochs:  # the first validation is the best so far
+            yield f"{one.place}: {one.patience} of {counted(one.epochs, 'epoch')} ends no training early"
+        freeze = recipe.model.freeze
+        if isinstance(freeze, int) and freeze >= one.epochs:
+            yield f"model.freeze: the body never trains in {one.name}, of {counted(one.epochs, 'epoch')}"
+    if recipe.ema and (short := [one for one in lengths if recipe.ema**one.iterations > FIRST_WEIGHTS]):
+        held = percent(recipe.ema ** short[0].iterations)
+        yield (f"ema: {recipe.ema:g} leaves {held} of the average to the first weights in {those(short)}; take less")
+
+
+def _of_schedule(name: str, args: Values, last: Length) -> Iterator[str]:
+    total, every, patience = (args.get(key) for key in ("total", "every", "patience"))
+    length = counted(last.iterations, "iteration")
+    if total is not None and total > last.iterations:
+        yield f"schedule.args.total: {total:,}, and {last.name} has {length}: the rate does not fall to its end"
+    if total is not None and total < last.iterations:
+        yield f"schedule.args.total: {total:,}, and {last.name} has {length}: the rest trains at the last rate"
+    if every is not None and every >= last.iterations:
+        yield f"schedule.args.every: {every:,}, and {last.name} has {length}: the rate never falls"
+    if name == "plateau" and (patience or PATIENCE) + 1 >= last.epochs:
+        yield f"schedule.args.patience: {patience or PATIENCE} of {counted(last.epochs, 'epoch')}: the rate never falls"
