@@ -133,7 +133,8 @@ def test_without_the_library_it_is_said_how_to_have_it(tmp_path, monkeypatch):
         splits(tmp_path, "mnist")
 
 
-def test_a_persons_own_module_of_that_name_goes_first(tmp_path):
+def test_a_persons_own_module_of_that_name_goes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the recipe's folder goes with the test
     (tmp_path / "datasets.py").write_text(
         "import torch\ndef mine():\n"
         "    return torch.utils.data.TensorDataset(torch.zeros(9, 2), torch.zeros(9).long())\n"
