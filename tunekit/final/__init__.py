@@ -70,6 +70,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
             scored=scored,
             looks=looks,
             faults=faults,
+            share=facts.share,
             test_time=recipe.train.test_time,
         )
         _write_json(run.path / FINAL / SCORED, scored.to_json())

@@ -41,6 +41,7 @@ class FinalModel:
     looks: Looks
     test_time: str = "single"
     faults: tuple[str, ...] = ()
+    share: bool = False  # the metric is one, and told in per cent
 
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it and final/result.json holds it."""
@@ -74,7 +75,7 @@ def _without_picture(mistake: Values) -> dict[str, Any]:
 
 def summary(final: FinalModel) -> str:
     """The final model in one sentence."""
-    value = "" if final.value is None else f"{final.metric} {_number(final.value, final.scored.share)} "
+    value = "" if final.value is None else f"{final.metric} {_number(final.value, final.share)} "
     test = [f"test split: {_text(final.scored)}"] if final.on == "test" else final.faults or ["no test split"]
     return "; ".join([f"{value}at epoch {final.epoch:g} of {final.epochs:g}, from {final.origin}", *test])
 
@@ -92,7 +93,7 @@ def told(final: FinalModel, shown: str) -> list[str]:
 def found(final: FinalModel) -> list[str]:
     """What validation and the test split say of it, in lines for a person."""
     text = _text(final.scored)
-    value = "" if final.value is None else f"{final.metric} {_number(final.value, final.scored.share)} "
+    value = "" if final.value is None else f"{final.metric} {_number(final.value, final.share)} "
     lines = [f"{value}at epoch {final.epoch:g} of {final.epochs:g}", *(f"note: {line}" for line in final.told)]
     if final.on == "test":
         lines.append(f"test split: {text}")

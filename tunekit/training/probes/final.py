@@ -41,7 +41,7 @@ def measure_split(subject: Subject) -> SplitScored:
         session.load_weights(subject.checkpoint)
     split = session.splits.test if asked.split == "test" else session.splits.val
     if split is None:
-        return SplitScored(0, share=session.task.metric.share)
+        return SplitScored(0)
     tally, seen = Tally(session.task, session.config.batch_size, len(split)), _Seen()
     kept: list[tuple[Any, Any]] = []
     ask = _asking(session, session.judged, asked.test_time)
