@@ -366,6 +366,16 @@ class TestOwnRuns:
         (note,) = [note for note in diagnosis.notes if note.code == "lr_too_high"]
         assert note.remedies[0] == Remedy("fine-run", {"steps.fine-run.lr_factors": [0.1, 0.3]})
 
+    @pytest.mark.parametrize(("decay", "stronger"), [(10.0, [30.0]), (18.5, None), (1e3, None)])
+    def test_no_decay_is_advised_by_which_nothing_of_the_weights_is_left(
+        self, decay: float, stronger: list[float] | None
+    ) -> None:
+        """Decoupled decays are large where a run has few iterations: rate times decay is what a step takes away."""
+        known = Procedure(lr=1e-3, weight_decay=decay)
+        remedies = judge(from_record(self.rows(overfit_turn(200)), "accuracy", True, True, known)).remedies
+        asked = [Remedy("coarse-grid", {"steps.coarse-grid.weight_decays": stronger})] if stronger else []
+        assert [one for one in remedies if one.command == "coarse-grid"] == asked
+
     @pytest.mark.parametrize(
         ("dropout", "more"),
         [

@@ -465,3 +465,25 @@ def test_a_searched_optimizer_has_a_sweep_over_its_own_range():
     part = context.step.part(requests[0])
     axis = part.step.space(context.of(part.step).at(part.values), [])["lr"]
     assert axis.low < 1e-4 < 1.0 < axis.high
+
+
+@pytest.mark.parametrize(("best", "overruled"), [(1e-1, False), (3e-3, True)])
+def test_a_best_rate_is_held_against_the_sweep_of_its_own_optimizer(best, overruled):
+    """The sweep of Adam says nothing of the rates of SGD."""
+
+    def answer(request):
+        lr, target = request.config.lr, request.config.optimizer.target
+        if request.purpose == "sweep":
+            return trained(request, falling(2.3, 0.5 + 0.4 * math.log10(lr / 1e-1) ** 2, request.until))
+        away = abs(math.log10(lr / best)) if target == "sgd" else 2.0
+        return cell(request, 0.3 + 0.2 * away)
+
+    context = context_of(
+        "coarse-grid",
+        {"lr-sweep": {"lr": 1e-3, "range": [1e-4, 1e-2]}},
+        search={"optimizer.target": ["adam", "sgd"]},
+        steps={"coarse-grid": {"lr_factors": [0.03, 1], "weight_decays": [0.0], "extend": 0}},
+    )
+    result = judged(context, carry_out(context, answer))
+    assert result.handoff["optimizer.target"] == "sgd"
+    assert ("sweep_overruled" in codes(result)) is overruled

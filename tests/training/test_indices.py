@@ -60,6 +60,8 @@ LOOKS = {
     "multi_margin": (F.multi_margin_loss, OUTPUTS, CLASSES),
     "gather": (own_focal, OUTPUTS, CLASSES),
     "index": (picked, OUTPUTS, CLASSES),
+    "one_hot": (lambda outputs, t: (F.one_hot(t, outputs.shape[1]) - outputs.softmax(1)).square(), OUTPUTS, CLASSES),
+    "scatter": (lambda outputs, t: torch.zeros_like(outputs).scatter(1, t[:, None], 1.0) - outputs, OUTPUTS, CLASSES),
     "embedding": (lambda table, tokens: F.embedding(tokens, table), TABLE, CLASSES),
     "index_select": (lambda table, tokens: table.index_select(0, tokens), TABLE, CLASSES),
 }

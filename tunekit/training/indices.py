@@ -21,12 +21,15 @@ LOOKING_UP: frozenset[Callable[..., Any]] = frozenset(
         F.multilabel_margin_loss,
         F.embedding,
         F.embedding_bag,
+        F.one_hot,
         torch.gather,
         torch.index_select,
         torch.take,
         Tensor.gather,
         Tensor.index_select,
         Tensor.take,
+        Tensor.scatter,
+        torch.scatter,
         Tensor.__getitem__,
     }
 )

@@ -4,6 +4,8 @@ Published one-number rules false-alarm on real logs (one epoch of rising validat
 SURVEY), so several things are asked at once.
 """
 
+import math
+
 import numpy as np
 
 from tunekit.citations import AUTOTRAINER, NOTES, PRECHELT, SURVEY
@@ -51,6 +53,7 @@ METRIC_GAIN = 0.01  # gain of a metric below which it stalled (AUTOTRAINER: 0.01
 METRIC_FALL = 0.03  # fall of the validation metric from its best, as a fraction, where there is no loss to go by ...
 METRIC_NOISES = 3.0  # ... and in standard deviations of its noise: the best of many noisy values is high by chance
 MOST_DROPOUT = 0.5  # dropout up to which more of it is advised
+MOST_SHRUNK = 0.05  # of the weights an iteration, up to which more decay is advised: beyond, nothing is kept of them
 
 
 def judge(m: Measures) -> Outcome:
@@ -230,16 +233,18 @@ def advice(m: Measures) -> tuple[str, ...]:
 
 
 def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
-    """A grid over stronger weight decays than the run's, and more dropout where the model has it."""
+    """A grid over stronger weight decays than the run's, as long as weights outlast a few iterations at twice its rate,
+    and more dropout where the model has it."""
     decay = max(known.weight_decay or 0.0, 1e-4)
-    stronger = [decimal(factor * decay) for factor in (3, 10, 30, 100)]
-    grid = Remedy("coarse-grid", {"steps.coarse-grid.weight_decays": stronger})
+    most = MOST_SHRUNK / known.lr if known.lr else math.inf
+    stronger = [decimal(factor * decay) for factor in (3, 10, 30, 100) if factor * decay <= most]
+    grid = (Remedy("coarse-grid", {"steps.coarse-grid.weight_decays": stronger}),) if stronger else ()
     rates = known.dropout or ()
     first = min(1, len(rates) - 1)  # of several the first is that of the inputs, which is left alone
     if all(rate >= MOST_DROPOUT for rate in rates[first:]):
-        return (grid,)
+        return grid
     more = [decimal(rate if i < first else max(rate, min(MOST_DROPOUT, rate + 0.2))) for i, rate in enumerate(rates)]
-    return grid, Remedy("run", {"model.args.dropout": more[0] if len(more) == 1 else more})
+    return *grid, Remedy("run", {"model.args.dropout": more[0] if len(more) == 1 else more})
 
 
 VERDICT = Verdict(

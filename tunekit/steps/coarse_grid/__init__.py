@@ -78,7 +78,7 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
     top, undecided_axes = _handed_on(context, scored)
     chosen = _chosen(context, scored)
     findings += against_baselines(context, beside, chosen, cells)
-    findings += beside_the_sweep(context, best)
+    findings += beside_the_sweep(context, best, records)
     findings += undecided(context, undecided_axes, idle_decays(context, cells))
     equal = within_noise(context, scored)
     more = f"; {len(equal)} more within noise." if equal else "."

@@ -19,10 +19,10 @@ from tunekit.steps.coarse_grid.plan import (
     inside,
     is_short,
     is_sweep,
+    swept_rates,
     without_rate,
 )
 from tunekit.steps.context import Context, described, same_values
-from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
 from tunekit.steps.metric_direction import METRIC_DIRECTION, contradiction
 from tunekit.steps.noise import ERRORS, Difference, diverged, share_loss
@@ -224,9 +224,9 @@ def against_baselines(
     return baselines.findings(context, beside, chosen, "; the fine run looks again", severity="note")
 
 
-def beside_the_sweep(context: Context[CoarseGrid], best: Record) -> list[Finding]:
-    """A best rate outside of what the sweep called working: the grid's cells were longer, and held out."""
-    swept = context.handoff(lr_sweep)
+def beside_the_sweep(context: Context[CoarseGrid], best: Record, records: Sequence[Record]) -> list[Finding]:
+    """A best rate outside of what its sweep called working: the grid's cells were longer, and held out."""
+    swept = swept_rates(context, best.params, records)
     rate = best.params["lr"]
     if swept is None or swept.range[0] <= rate <= swept.range[1]:
         return []

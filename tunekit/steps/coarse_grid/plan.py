@@ -17,7 +17,7 @@ from tunekit.steps.coarse_grid.decays import CLASSICAL, alike, decay_ladder
 from tunekit.steps.coarse_grid.drawn import drawn_axes, with_own
 from tunekit.steps.context import Context, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
-from tunekit.steps.lr_sweep import SWEEP, pick_rate, plan_sweep, swept_values
+from tunekit.steps.lr_sweep import SWEEP, SweptRates, pick_rate, plan_sweep, swept_values
 from tunekit.steps.lr_sweep.held_out import is_unmoved
 from tunekit.steps.noise import Difference, compare, diverged, finite, last_validation, ranked, share_loss
 from tunekit.steps.regime import is_fine_tuning, most_frozen_epochs, passes
@@ -174,6 +174,16 @@ def _rate_for(
     sweep = context.of(lr_sweep).at(fixed)
     more = plan_sweep(sweep, swept, fixed)
     return (None, more) if more else (pick_rate(sweep, sound), [])
+
+
+def swept_rates(context: Context[CoarseGrid], best: Values, records: Sequence[Record]) -> SweptRates | None:
+    """What the sweep found that these values had: that of step 3, or one of their own."""
+    fixed = {path: value for path, value in best.items() if moves_rate(path)}
+    if all(context.recipe.get(path) == value for path, value in fixed.items()):
+        return context.handoff(lr_sweep)
+    swept = [record for record in records if is_sweep(record) and same_values(record, fixed) and not record.error]
+    found = lr_sweep.judge(context.of(lr_sweep).at(fixed), swept).handoff if swept else None
+    return found if isinstance(found, SweptRates) else None
 
 
 def without_rate(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Values]:
