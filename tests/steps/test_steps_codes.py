@@ -26,7 +26,7 @@ SAID = {
         "fail": "cannot_overfit loss_flat loss_not_finite",
         "warn": "overfit_slow eval_mode_differs memorizes_without_input",
     },
-    "lr-sweep": {"fail": "no_learning_rate_works all_diverged", "warn": "best_at_edge narrow_range"},
+    "lr-sweep": {"fail": "no_learning_rate_works all_diverged", "warn": "best_at_edge narrow_range ends_at_chance"},
     "coarse-grid": {"warn": "best_at_edge cells_failed", "note": "cells_diverged within_noise"},
     "fine-run": {
         "fail": "fine_run_diverged",

@@ -338,6 +338,20 @@ def test_noise_alone_is_no_signal():
     assert sum("no_learning_rate_works" in codes(one) for one in told) >= 17
 
 
+@pytest.mark.parametrize(("end", "told"), [(2.303, True), (2.29, True), (2.2, False), (0.5, False)])
+def test_a_fall_to_the_loss_of_a_guess_is_told(end, told):
+    """A network of sigmoids starts above ln 10, learns its last bias, and then stands for long."""
+    known = {"initial_loss": 2.45, "expected_loss": math.log(10), "expected": "ln 10"}
+    context = context_of("lr-sweep", {"check-init-loss": known})
+
+    def losses(rate, count):
+        return falling(2.45, max(end, usual_end(rate)) + 1e-3 * abs(math.log10(rate / 1e-2)), count)
+
+    result = judged(context, sweep(context, losses))
+    assert ("ends_at_chance" in codes(result)) is told
+    assert result.handoff
+
+
 def test_a_range_that_is_upside_down_is_refused(tmp_path):
     (tmp_path / "r.yaml").write_text(
         "name: r\ndata: {target: digits}\nmodel: {target: mlp}\nsteps:\n  lr-sweep: {low: 10, high: 0.1}\n"

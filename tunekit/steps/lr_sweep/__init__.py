@@ -18,18 +18,21 @@ from tunekit.configuration import Values, decimal, short
 from tunekit.recipe.optimizers import OWN_RATE
 from tunekit.space import Range, Space
 from tunekit.steps import baselines
+from tunekit.steps.check_init_loss import STEP as check_init_loss
 from tunekit.steps.check_init_loss.optimizer import RATE_NOT_USED
 from tunekit.steps.context import Context
 from tunekit.steps.lr_sweep import held_out
 from tunekit.steps.lr_sweep.codes import (
     ALL_DIVERGED,
     BEST_AT_EDGE,
+    ENDS_AT_CHANCE,
     FEW_PARAMETERS_TRAIN,
     NARROW_RANGE,
     NO_LEARNING_RATE_WORKS,
     RATE_IS_FOUND,
 )
 from tunekit.steps.lr_sweep.curves import (
+    LEAST_DROP,
     RateCurve,
     beyond,
     edge,
@@ -191,6 +194,7 @@ CODES = (
     ALL_DIVERGED,
     BEST_AT_EDGE,
     NARROW_RANGE,
+    ENDS_AT_CHANCE,
     RATE_NOT_USED,
     FEW_PARAMETERS_TRAIN,
     RATE_IS_FOUND,
@@ -239,8 +243,18 @@ def _judge_curves(context: Context[LrSweep], records: Sequence[Record]) -> Judge
         f"Rate {short(rate)}: loss {chosen.start:.3g} to {chosen.end:.3g} in "
         f"{counted(len(chosen.losses), 'iteration')}; {short(works[0])} to {short(works[1])} works over so many."
     )
-    findings = [*_findings(curves, works), *_few(context)]
+    findings = [*_findings(curves, works), *_at_chance(context, chosen), *_few(context)]
     return Judgement(summary, findings, SweptRates(rate, works), rows, context.formats)
+
+
+def _at_chance(context: Context[LrSweep], chosen: RateCurve) -> list[Finding]:
+    initial = context.handoff(check_init_loss)
+    expected = initial.expected_loss if initial else None
+    if expected is None or expected <= 0 or chosen.end < (1 - LEAST_DROP) * expected:
+        return []
+    text = f"even {short(chosen.rate)} ends at {chosen.end:.4g}, and outputs without knowledge have {expected:.4g}"
+    longer = Remedy(NAME, {f"steps.{NAME}.iterations": 4 * context.settings.iterations})
+    return [ENDS_AT_CHANCE.finding(text, {"end": chosen.end, "expected": expected}, remedies=(longer,))]
 
 
 def _few(context: Context[LrSweep]) -> list[Finding]:

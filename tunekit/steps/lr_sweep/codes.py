@@ -43,6 +43,17 @@ NARROW_RANGE = Code(
     ("try `clip_grad_norm: 1.0`, a warm-up or normalisation layers",),
     citations.PLAYBOOK,
 )
+ENDS_AT_CHANCE = Code(
+    "ends_at_chance",
+    "warn",
+    "The best rate ends at the loss of a guess: the fall is that of a poor start, and says little of the rates.",
+    f"Mean training loss of the last tenth at the best rate, no lower than {1 - LEAST_DROP:.0%} of the loss that step "
+    "1 expects of outputs without knowledge.",
+    "Too few iterations, rates too low for a network that is slow to begin (deep, with sigmoids, without "
+    "normalisation), or too weak a signal.",
+    ("try more iterations, and higher rates", "normalisation layers, ReLU or another initialisation begin faster"),
+    f"{citations.LECTURE} (steps 1 and 3)",
+)
 RATE_IS_FOUND = Code(
     "rate_is_found",
     "note",
