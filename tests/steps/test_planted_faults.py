@@ -48,6 +48,7 @@ SOUND = {
     "MLP of twelve layers, He initialisation": case("he"),
     "MLP of forty layers, He initialisation": case("he", model_args={"depth": 40}),
     "three tanh layers": case("saturating", model_args={"kind": "tanh", "depth": 3}),
+    "four sigmoid layers": case("saturating", model_args={"kind": "sigmoid", "depth": 4}),
     "fifteen tanh layers, Xavier initialisation": case("saturating", model_args={"kind": "tanh", "xavier": True}),
     "last layer of zeros": case("zero_head"),
     "a single hidden layer and a last one of zeros": case("zero_head", model_args={"depth": 1}),

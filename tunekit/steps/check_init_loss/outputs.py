@@ -17,6 +17,7 @@ LOGITS_LARGE = 2.0  # standard deviation; 3 costs 2.8 of loss at ten classes (me
 ZEROS = 0.05  # share of outputs that are exactly zero, below which no ReLU stands at the end
 BOUNDARY = 1e-3  # rows that sum to one, outputs within [0, 1]
 PRESSED = 0.5  # share of the stretched outputs that lie at a bound
+NEAR_BOUND = 0.05  # of what tanh or sigmoid reaches
 
 OUTPUTS_ARE_PROBABILITIES = fault(
     "outputs_are_probabilities",
@@ -118,11 +119,12 @@ def _cut_off(initial: Sequence[InitialMeasured], everywhere: Sequence[Range], ta
     lowest, highest = min(low for low, _ in everywhere), max(high for _, high in everywhere)
     # Inputs of equal size (by LayerNorm) bound outputs as well, but do not press them against the bounds.
     pressed = all(one.stretched is not None and one.stretched.at_bounds > PRESSED for one in initial)
-    bounded = pressed and lowest >= -1 - BOUNDARY and highest <= 1 + BOUNDARY
+    # So do sigmoids within, but not at the values at which tanh and sigmoid end.
+    least, layer = (-1, "tanh") if lowest < -BOUNDARY else (0, "sigmoid")
+    bounded = pressed and abs(lowest - least) < NEAR_BOUND and abs(highest - 1) < NEAR_BOUND
     beyond = targets is not None and (targets.low < lowest - BOUNDARY or targets.high > highest + BOUNDARY)
     if not bounded or not (takes_logits or beyond):
         return []
-    least, layer = (-1, "tanh") if lowest < -BOUNDARY else (0, "sigmoid")
     wanted = ""
     if targets is not None and not takes_logits:
         wanted = f", while the targets reach from {targets.lowest:.3g} to {targets.highest:.3g}"
