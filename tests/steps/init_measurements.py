@@ -187,6 +187,10 @@ SPEAKS = {
 }
 
 SILENT = {
+    "sigmoids within, which bound the outputs at other values than 1": (
+        {},
+        {"outputs__lowest": -0.2, "outputs__highest": 0.3, "stretched": Stretched(-0.3, 0.4, 0.9)},
+    ),
     "constant corner pixels": ({"train__inputs__constant_features": 20}, {}),
     "identical samples, a few": ({"duplicates__largest_group": 0.1}, {}),
     "scale of 9": ({"train__inputs__std": 9.0}, {}),

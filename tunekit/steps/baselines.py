@@ -34,6 +34,7 @@ NO_BETTER_THAN_CHANCE = Code(
     (
         "look at inputs and labels side by side as the model gets them: `tunekit inspect`",
         "run `tunekit overfit-tiny`: does the model learn a few samples at all?",
+        "where it does: more epochs, for a few iterations show nothing, or more validation samples, for few cannot tell",
     ),
     "Karpathy, 'A Recipe for Training Neural Networks', 2019 (dumb baselines, input-independent baseline)",
 )
@@ -212,7 +213,7 @@ def told(context: Context[Any], gain: Gain, than: str) -> tuple[str, Values]:
         if one is not None and name not in evidence:
             parts.append(f"{one.value:.2g} +- {one.error:.2g} of {name}")
             evidence[name] = {"gain": one.value, "error": one.error}
-    return f"the best is better than {than} by {' and '.join(parts)}", evidence
+    return f"over samples that had no part in choosing it the best gains {' and '.join(parts)} on {than}", evidence
 
 
 def findings(
