@@ -34,7 +34,7 @@ NO_BETTER_THAN_CHANCE = Code(
     (
         "look at inputs and labels side by side as the model gets them: `tunekit inspect`",
         "run `tunekit overfit-tiny`: does the model learn a few samples at all?",
-        "where it does: more epochs, for a few iterations show nothing, or more validation samples, for few cannot tell",
+        "where it does: more epochs (a few iterations show nothing), or more validation samples (few cannot tell)",
     ),
     "Karpathy, 'A Recipe for Training Neural Networks', 2019 (dumb baselines, input-independent baseline)",
 )
