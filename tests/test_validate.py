@@ -1,13 +1,18 @@
 """A recipe that `validate` calls sound has gone through data, model, loss, metric and optimizer once."""
 
 import pytest
+import torch
 
 from tests.commands import recipe
 from tunekit.inspection import dry_run, validate
+from tunekit.measured import DescribeArgs
 from tunekit.pipeline import Options, read_recipe, run_steps
 from tunekit.runs import find_run
 from tunekit.steps import step_names
+from tunekit.training.probes.describe import describe
+from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import read_splits
+from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import UNKNOWN, Noted, StepStarted, UserError
 
 PIECES = """
@@ -269,6 +274,56 @@ def test_outputs_below_the_first_class_are_told(written, first, kind, said):
     notes = " ".join(validate(written(data=data, model="{target: mlp}")).notes)
     assert (f"labels begin at {first}: the model's {said}; number the classes from 0" in notes) is bool(said)
     assert ("labels begin" in notes) is bool(said)
+
+
+def test_where_a_model_gives_a_number_a_sample_no_output_is_below_the_first_class(written, tmp_path):
+    (tmp_path / "single.py").write_text(
+        "from torch import nn\n\ndef net(): return nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))\n"
+    )
+    read = written(data='{target: "pieces_v:other_classes"}', model='{target: "single:net"}', loss="mse", metric="loss")
+    assert "labels begin" not in " ".join(validate(read).notes)
+
+
+LAZY = """
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+READ = {"train": 0, "val": 0}
+
+class Lazy(Dataset):
+    def __init__(self, name, size): self.name, self.size = name, size
+    def __len__(self): return self.size
+    def __getitem__(self, i):
+        READ[self.name] += 1
+        return torch.randn(6), i % 3
+
+class Stream(IterableDataset):
+    def __iter__(self): return iter([(torch.zeros(6), i % 3) for i in range(60)])
+
+def mapped(): return Lazy("train", 90), Lazy("val", 30)
+def streamed(): return DataLoader(Stream(), batch_size=20), Lazy("val", 30)
+"""
+
+
+def test_of_a_stream_validation_says_how_many_classes_there_are(written, tmp_path):
+    (tmp_path / "lazy_stream.py").write_text(LAZY)
+    told = validate(written(data='{target: "lazy_stream:streamed"}', model="{target: mlp, args: {hidden: []}}"))
+    assert told.parameters == 3 * (6 + 1)
+
+
+def test_data_that_are_read_when_asked_for_are_gone_through_no_more_than_needed(written, tmp_path):
+    """Once for the number of outputs, once for what a command must know of the classes; of validation not once."""
+    (tmp_path / "lazy_map.py").write_text(LAZY)
+    read = written(data='{target: "lazy_map:mapped"}', model="{target: mlp}")
+    config = read.recipe.training_config(UNKNOWN)
+    bench = Workbench(tmp_path, torch.device("cpu"))
+    bench.splits(config)
+    import lazy_map
+
+    lazy_map.READ.update(train=0, val=0)
+    describe(Subject(config, bench, args=DescribeArgs("fp32", 1).to_json()))
+    assert lazy_map.READ["train"] < 3 * 90
+    assert lazy_map.READ["val"] < 30
 
 
 @pytest.mark.parametrize(

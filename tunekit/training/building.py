@@ -80,6 +80,8 @@ def outputs_needed(task: Task, whole: Splits, train: Split | LoaderSplit) -> int
     known = whole.known_targets()
     if "training" not in known and not isinstance(train, LoaderSplit):
         known["training"] = train.targets()
+    if "validation" not in known and isinstance(whole.train, LoaderSplit):  # of a stream it alone can be asked
+        known["validation"] = whole.val.targets()
     sizes = [size for targets in known.values() if (size := task.output_size(targets)) is not None]
     unread = len(known) < 2 + (whole.test is not None)
     if unread and sizes and whole.classes is not None and task.kind == "classification":

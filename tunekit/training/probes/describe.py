@@ -104,8 +104,10 @@ def _strange_labels(session: Session, outputs: Tensor) -> list[str]:
 
 def _check_classes(task: str, splits: Splits) -> None:
     """Errors: UserError where a table's target has names of classes and the task is another."""
+    if splits.columns is None or splits.classes is None:
+        return
     targets = splits.val.targets()
-    if splits.columns is None or splits.classes is None or not isinstance(targets, Tensor) or targets.dim() != 1:
+    if not isinstance(targets, Tensor) or targets.dim() != 1:
         return
     few = ", ".join(splits.classes[:3]) + (", ..." if len(splits.classes) > 3 else "")
     if task == "regression":
@@ -149,13 +151,16 @@ def _speechless(session: Session, outputs: Outputs) -> list[str]:
 
 def _idle(session: Session, outputs: Outputs) -> list[str]:
     """Outputs below the first class, where classes are numbered from 1."""
-    targets, names = session.splits.val.targets(), session.splits.classes
-    labels = class_numbers(targets, session.task.kind) if isinstance(targets, Tensor) else None
-    if session.task.own_loss or names or labels is None or session.task.kind != "classification":
+    main = any_tensor(outputs)
+    if session.task.own_loss or session.splits.classes or session.task.kind != "classification" or main.dim() < 2:
         return []
-    train = None if isinstance(session.splits.train, LoaderSplit) else session.splits.train.targets()
-    low = int(min(part.min() for part in (labels, train) if isinstance(part, Tensor)))
-    if low < 1 or any_tensor(outputs).shape[1] <= int(labels.max()):
+    known = session.splits.known_targets()
+    scored = known.get("validation")
+    labels = class_numbers(scored, session.task.kind) if isinstance(scored, Tensor) else None
+    if labels is None:
+        return []
+    low = int(min(part.min() for part in (labels, known.get("training")) if isinstance(part, Tensor)))
+    if low < 1 or main.shape[1] <= int(labels.max()):
         return []
     which = "output 0 has" if low == 1 else f"outputs 0 to {low - 1} have"
     return [f"labels begin at {low}: the model's {which} no class; number the classes from 0"]
