@@ -10,7 +10,7 @@ from tunekit.advice import Situation, advise, situation_of
 from tunekit.advice.remarks import A_SAMPLE, FEW, REMARKS
 from tunekit.advice.starts import FEW_PHOTOS, FEW_ROWS, MANY, SMALL, SOME_PICTURES, SOME_ROWS, STARTS, TINY
 from tunekit.configuration import ModelSpec
-from tunekit.measured import Channel, DataReport, InputReport, Lengths, ModelReport, SplitReport
+from tunekit.measured import Channel, DataReport, InputReport, Lengths, ModelReport, Sides, SplitReport
 from tunekit.pipeline import read_recipe
 from tunekit.training.data import Batch
 from tunekit.training.models import build_model
@@ -157,9 +157,9 @@ RESNET_152 = replace(MODEL, parameters=60_192_808, trainable=60_192_808, convolu
         (pictures(side=28, colours=1, model=replace(MODEL, convolutions=0, largest_linear=90_000)), []),
         (table(900, features=784, pixels=True), ["flattened_images"]),
         (table(900, features=784), []),
-        (pictures(side=64, file_side=128), ["shrunk"]),
-        (pictures(side=64, file_side=127), []),
-        (pictures(side=128, file_side=1_000), []),
+        (pictures(side=64, file_sides=Sides(20, 128, 300)), ["shrunk"]),
+        (pictures(side=64, file_sides=Sides(20, 127.5, 1_000)), []),
+        (pictures(side=128, file_sides=Sides(1_000, 1_000, 1_000)), []),
         (pictures(classes={"cat": 400, "rare": FEW - 1}), ["few_samples"]),
         (pictures(classes={"cat": 400, "rare": FEW}), []),
         (pictures(classes={"1": 3}, task="regression"), []),

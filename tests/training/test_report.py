@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from tests.conftest import config_of
 from tunekit.configuration import DataSpec
-from tunekit.measured import DataReport, FileSize
+from tunekit.measured import DataReport, FileSize, Sides
 from tunekit.training.data import LoaderSplit
 from tunekit.training.probes.report import measure_report
 from tunekit.training.probes.values import kind_of, measure_input, measure_near_constant
@@ -185,6 +185,8 @@ class TestInputs:
         told = measure_input("ids", parts, None)
         assert told.shape == (0,)
         assert (told.lengths.shortest, told.lengths.longest) == (5, 9)
+        told = measure_input("series", [torch.randn(4, width, 2, generator=draw) for width in (5, 9)], None)
+        assert (told.lengths.shortest, told.lengths.median, told.lengths.longest) == (5, 7, 9)
 
 
 class TestTargets:
@@ -269,8 +271,30 @@ def test_image_files_are_told_as_they_lie_on_the_disk(tmp_path):
     told = measure_report(Readable(parts, splits_of(parts, DATA)), config_of())
     assert (told.files.size, told.files.seen, told.files.different) == (12, 12, 2)
     assert set(told.files.sizes) == {FileSize(40, 30, "RGB", 6), FileSize(20, 20, "L", 6)}
+    assert (told.files.width, told.files.height) == (Sides(20, 30, 40), Sides(20, 25, 30))
+    assert told.files.modes == {"RGB": 6, "L": 6}
     assert told.class_names == ("cat", "dog")
     assert told.inputs[0].shape == (3, 16, 16)
+
+
+def test_image_files_of_all_sizes_are_told_by_range_and_median(tunekit, tmp_path):
+    """Upright and across, of shorter sides 91, 93, ..., 149, and one size twice, which says nothing of the others."""
+    from PIL import Image
+
+    shorter = [*range(91, 151, 2), 149, 149]
+    for number, side in enumerate(shorter):
+        size = (side, 200) if number % 2 else (200, side)
+        for split in ("train", "val") if number < 2 else ("train",):
+            folder = tmp_path / "pets" / split / "ab"[number % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("L" if number % 4 == 1 else "RGB", size, number).save(folder / f"{number}.png")
+    (tmp_path / "pets.yaml").write_text(
+        "name: pets\ndata: {target: image-folder, args: {path: pets, size: 32}}\nmodel: {target: cnn}\n"
+    )
+    done = tunekit("inspect", "pets.yaml")
+    assert "the files' shorter side is 91 to 149 (median 122) pixels, and they are read at 32" in done.out, done.err
+    assert "32 image files before they are resized: widths 93 to 200 (median" in done.out
+    assert " of 200 x" not in done.out
 
 
 def test_a_table_is_told_as_it_was_before_its_gaps_were_filled(tmp_path):

@@ -101,12 +101,11 @@ def flattened_images(seen: Situation) -> Told | None:
 
 def shrunk(seen: Situation) -> Told | None:
     """Pictures of which most of the detail is thrown away as they are read."""
-    if seen.kind != "images" or seen.file_side is None or not 0 < SHRUNK * seen.side <= seen.file_side:
-        return None
-    if seen.side >= SHARP:
+    sides = seen.file_sides
+    if seen.kind != "images" or sides is None or not 0 < SHRUNK * seen.side <= sides.median or seen.side >= SHARP:
         return None
     return Told(
-        f"the files have {seen.file_side} pixels on their shorter side and are read at {seen.side}: accuracy grows "
+        f"the files' shorter side is {sides} pixels, and they are read at {seen.side}: accuracy grows "
         "with resolution, and so does the time; try 128 or 224 (data.args.size)",
     )
 
@@ -189,7 +188,8 @@ CODES = (
         "shrunk",
         "note",
         "Most of the pictures' detail is thrown away as they are read.",
-        f"Files of {SHRUNK} times as many pixels a side or more than they are read at, and these below {SHARP}.",
+        f"Files whose shorter side, by its median, has {SHRUNK} times as many pixels or more than they are read at, "
+        f"and these below {SHARP}.",
         "A small data.args.size.",
         ("try data.args.size of 128 or 224: accuracy grows with it, and so does the time",),
         TAN,

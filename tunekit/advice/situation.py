@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tunekit.measured import DataReport, InputKind, InputReport, ModelReport
+from tunekit.measured import DataReport, InputKind, InputReport, ModelReport, Sides
 
 FEW_TOKENS = 3  # different whole numbers, up to which an input is a mask beside the tokens
 
@@ -22,7 +22,7 @@ class Situation:
     axes: int = 0  # of one sample's classes: 1 for a class a token, 2 for one a pixel
     model: ModelReport | None = None  # None: it cannot be built
     pretrained: bool = False
-    file_side: int | None = None  # shorter side of the commonest image file, before it is resized
+    file_sides: Sides | None = None  # the shorter side of the image files, before they are resized
     answers: bool = True  # whether a sample's target is a class, some of them or a number
     built_in: bool = True  # whether a built-in model takes the inputs as they are
     pixels: bool = False  # of a table: as many features as a square picture has pixels, all of them bytes
@@ -70,7 +70,7 @@ def situation_of(report: DataReport, task: str, pretrained: bool, model: ModelRe
         axes=report.target_axes,
         model=model,
         pretrained=pretrained,
-        file_side=min(report.files.sizes[0].width, report.files.sizes[0].height) if report.files else None,
+        file_sides=report.files.shorter if report.files else None,
         answers=bool(counts) or bool(report.targets),
         built_in=len(report.inputs) == 1 and _is_plain(report.inputs[0]),
         pixels=one is not None and _are_pixels(one),

@@ -76,6 +76,7 @@ from tunekit.measured.report import (
     NearConstant,
     Numbers,
     SharedReport,
+    Sides,
     SplitReport,
     Unreadable,
 )
@@ -186,6 +187,7 @@ __all__ = [
     "Shared",
     "SharedReport",
     "Shift",
+    "Sides",
     "Split",
     "SplitArgs",
     "SplitReport",

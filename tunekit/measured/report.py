@@ -120,6 +120,19 @@ class FileSize(JsonData):
 
 
 @dataclass(frozen=True)
+class Sides(JsonData):
+    """Pixels along one side of image files."""
+
+    least: int
+    median: float
+    most: int
+
+    def __str__(self) -> str:
+        spread = f"{self.least:,} to {self.most:,} (median {self.median:,.6g})"
+        return f"{self.least:,}" if self.least == self.most else spread
+
+
+@dataclass(frozen=True)
 class Files(JsonData):
     """Image files as they lie on the disk, before they are resized."""
 
@@ -127,6 +140,10 @@ class Files(JsonData):
     seen: int
     sizes: tuple[FileSize, ...]  # the commonest first
     different: int  # sizes in all
+    width: Sides
+    height: Sides
+    shorter: Sides  # of width and height
+    modes: Mapping[str, int]  # files by Pillow's mode, the commonest first
 
 
 @dataclass(frozen=True)

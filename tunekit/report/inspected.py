@@ -12,7 +12,7 @@ from rich.padding import Padding
 from tunekit.advice import Advice, Start
 from tunekit.charts import Bars, Figure, Panel, Picture, Tiles
 from tunekit.jsondata import plain
-from tunekit.measured import DataReport, InputReport, ModelReport, SharedReport
+from tunekit.measured import DataReport, Files, InputReport, ModelReport, SharedReport
 from tunekit.report.console import COLOURS, as_table, line, show_finding
 from tunekit.telling import counted
 from tunekit.vocabulary import Finding
@@ -226,16 +226,22 @@ def _lines(report: DataReport) -> Iterator[str]:
     else:
         yield "samples in two splits: they cannot be compared"
     if report.files is not None:
-        files = report.files
-        sizes = ", ".join(f"{one.count:,} of {one.width} x {one.height} {one.mode}" for one in files.sizes)
-        seen = "" if files.seen == files.size else f" (of {files.size:,})"
-        more = f"; {files.different:,} different sizes in all" if files.different > len(files.sizes) else ""
-        yield f"{files.seen:,} image files{seen} before they are resized: {sizes}{more}"
+        yield _files_text(report.files)
     for one in report.unreadable[:ROWS]:
         why = one.why.removeprefix(f"{one.name}: ")
         yield f"cannot be read: {one.name} ({NAMES[one.split]}): {why}"
     if len(report.unreadable) > ROWS:
         yield f"and {len(report.unreadable) - ROWS:,} more that cannot be read, with --json"
+
+
+def _files_text(files: Files) -> str:
+    """Each size where they are few, or else between which they lie."""
+    seen = "" if files.seen == files.size else f" (of {files.size:,})"
+    sizes = ", ".join(f"{one.count:,} of {one.width} x {one.height} {one.mode}" for one in files.sizes)
+    if files.different > len(files.sizes):
+        modes = ", ".join(f"{count:,} {mode}" for mode, count in files.modes.items())
+        sizes = f"widths {files.width}, heights {files.height}; {files.different:,} different sizes, {modes}"
+    return f"{files.seen:,} image files{seen} before they are resized: {sizes}"
 
 
 def _shared_text(one: SharedReport) -> str:

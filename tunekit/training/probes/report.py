@@ -23,6 +23,7 @@ from tunekit.measured import (
     NearConstant,
     Numbers,
     SharedReport,
+    Sides,
     SplitReport,
 )
 from tunekit.training.data import LoaderSplit, file_of
@@ -248,5 +249,18 @@ def _files(parts: Parts) -> Files | None:
             continue  # no image, or one that cannot be read, which is told elsewhere
     if not sizes:
         return None
-    commonest = tuple(FileSize(*key, count) for key, count in sizes.most_common(SIZES))
-    return Files(size, sizes.total(), commonest, len(sizes))
+    every = list(sizes.elements())
+    return Files(
+        size=size,
+        seen=len(every),
+        sizes=tuple(FileSize(*key, count) for key, count in sizes.most_common(SIZES)),
+        different=len(sizes),
+        width=_sides([width for width, _, _ in every]),
+        height=_sides([height for _, height, _ in every]),
+        shorter=_sides([min(width, height) for width, height, _ in every]),
+        modes=dict(Counter(mode for _, _, mode in every).most_common()),
+    )
+
+
+def _sides(pixels: Sequence[int]) -> Sides:
+    return Sides(min(pixels), float(np.median(pixels)), max(pixels))

@@ -158,7 +158,7 @@ def _lengths(parts: Sequence[Tensor], kind: InputKind) -> Lengths | None:
             own = batch if padding is None else batch[padding.real]
             tokens.update(own.unique().tolist())
     every = torch.cat(lengths)
-    if not len(every) or (kind == "series" and not padded):
+    if not len(every) or (kind == "series" and alike and not padded):
         return None
     return Lengths(
         shortest=int(every.min()),
