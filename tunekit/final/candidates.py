@@ -116,7 +116,7 @@ def chosen(supervisor: Supervisor, context: Context[Any], fine: Candidate | None
 def _trained(supervisor: Supervisor, context: Context[Any], may_fail: bool) -> Candidate | None:
     """The final training. None where it diverged and that may be. Errors: UserError."""
     request = final_training(context)
-    supervisor.run.note(final=request.config.folder)
+    supervisor.run.note(finishing=request.config.folder)
     record = supervisor.train(request)
     best = best_validation(record, context.metric, context.facts.maximize)
     if best is None:
@@ -166,7 +166,7 @@ def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candi
     schedule = stretched(config.schedule, both / alone)
     joined = replace(config, data=replace(config.data, with_validation=True), schedule=schedule)
     request = Training(joined, round(best.epoch * both), {}, purpose="the final model, on validation too")
-    supervisor.run.note(final=joined.folder)
+    supervisor.run.note(finishing=joined.folder)
     record = supervisor.train(request)
     entry = Store(supervisor.run.trainings).entry(joined)
     if diverged(record) is not None or entry.lacks_weights():
