@@ -52,7 +52,7 @@ def test_a_run_works_from_where_it_lies(loaded, tmp_path):
 
 def test_settings_of_steps_may_change_on_a_run_and_stay(loaded, tmp_path):
     run = find_run(loaded, tmp_path / "runs")
-    open_run(run.path, ("steps.fine-run.epochs=40",))
+    open_run(run.path, ("steps.fine-run.epochs=40",)).keep_settings()
     assert open_run(run.path).recipe.settings("fine-run").epochs == 40
     # The run is still that of the recipe as it was given.
     assert find_run(loaded, tmp_path / "runs").path == run.path

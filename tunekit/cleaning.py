@@ -177,8 +177,9 @@ def _best_training(run: RunFolder) -> str | None:
 
 
 def _is_final(run: RunFolder, folder: Path) -> bool:
-    """Whether `train` made it: the manifest names the last one, and steps train at a constant rate alone."""
-    if folder.name == run.manifest().get("final"):
+    """Whether `train` made it or is at it: the manifest names the last, and steps train at a constant rate alone."""
+    manifest = run.manifest()
+    if folder.name in (manifest.get("final"), manifest.get("finishing")):
         return True
     try:
         return bool(read_json(folder / CONFIG, MOST_BYTES)["schedule"]["name"] != "constant")

@@ -100,7 +100,8 @@ def described(loaded: Loaded, bench: Workbench) -> Facts:
     from tunekit.training.probes.describe import describe
 
     recipe = loaded.recipe
-    args = DescribeArgs(recipe.precision, recipe.threads, weights=tuple(recipe.files_searched))
+    weights = tuple(recipe.files_searched)
+    args = DescribeArgs(recipe.precision, recipe.threads, weights=weights, **recipe.train.asks_of_data)
     return describe(Subject(recipe.training_config(UNKNOWN), bench, args=args.to_json()))
 
 

@@ -35,6 +35,7 @@ from tunekit.vocabulary import (
     UNKNOWN,
     Emit,
     Facts,
+    Interrupted,
     Measurement,
     Noted,
     StepResult,
@@ -115,6 +116,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         tell_outlasting(supervisor, Context(walked[0], run.recipe, facts))
         if any(step is coarse_grid for step in walked):
             _rehearse_search(supervisor, facts, options.keep_going)
+        run.keep_settings()
         results = []
         for step in walked:
             if step.importance_data and run.result(step.name) is None:
@@ -180,6 +182,9 @@ def owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Sup
         try:
             with in_one_line(studies.address):
                 yield Supervisor(run, studies, executor, workspace, emit, shown, stop)
+        except Interrupted:
+            run.keep_settings()  # the command that goes on from here does not give them again
+            raise
         finally:
             executor.close()
             shutil.rmtree(shared, ignore_errors=True)
@@ -195,14 +200,16 @@ def _readers(options: Options) -> int:
     return min(share, MOST_READERS) if share >= 2 else 0
 
 
-def facts_of(supervisor: Supervisor) -> Facts:
-    """What is known before any step. Precision and threads are decided by the first command on a run and stay."""
+def facts_of(supervisor: Supervisor, recipe: Recipe | None = None) -> Facts:
+    """What is known before any step. Precision and threads are decided by the first command on a run and stay.
+    `recipe`: with what this command alone asks for. Errors: UserError, also where the data do not allow that."""
     run = supervisor.run
-    recipe = run.recipe
+    recipe = recipe or run.recipe
     decided = {"precision": recipe.precision, "threads": recipe.threads, **run.noted("decided")}
     try:
         # Sources are looked at anew by each command: an edited one is noticed.
-        args = DescribeArgs.from_json({**decided, "asked": time.time(), "weights": recipe.files_searched})
+        own = {"asked": time.time(), "weights": recipe.files_searched}
+        args = replace(DescribeArgs.from_json({**decided, **own}), **recipe.train.asks_of_data)
     except ValueError as error:
         raise UserError(f"{run.path / MANIFEST}: `decided` is damaged: {error}; take it out") from None
     request = Measurement("describe", recipe.training_config(UNKNOWN), {}, args=args.to_json(), purpose="facts")

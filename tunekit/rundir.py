@@ -172,10 +172,17 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class RunDir(RunFolder):
-    """A run to work on; `recipe` as it was given, `folder` where its code lies."""
+    """A run to work on; `recipe` as it was given, `folder` where its code lies; `changed`: by settings that are not
+    kept before they have proved sound."""
 
     recipe: Recipe
     folder: Path
+    changed: bool = False
+
+    def keep_settings(self) -> None:
+        """What was changed holds from now on."""
+        if self.changed:
+            self.write_recipe(RECIPE, self.recipe.as_dict(), "changed with --set")
 
     def write_result(self, result: StepResult) -> None:
         folder = self.step_folder(result.step)
@@ -247,12 +254,9 @@ def read_run(path: Path) -> RunFolder:
 
 
 def open_run(schema: type[Recipe], path: Path, overrides: tuple[str, ...] = (), folder: Path | None = None) -> RunDir:
-    """An existing run, to go on with. `overrides` may change only OWN_KEYS, and are kept. `folder`: where
+    """An existing run, to go on with. `overrides` may change only OWN_KEYS; `keep_settings` keeps them. `folder`: where
     the recipe's code is to be looked for if it is gone from where it was. Errors: UserError."""
-    run = with_recipe(schema, read_run(path), path, overrides, folder)
-    if overrides:
-        run.write_recipe(RECIPE, run.recipe.as_dict(), "changed with --set")
-    return run
+    return replace(with_recipe(schema, read_run(path), path, overrides, folder), changed=bool(overrides))
 
 
 def with_recipe(

@@ -168,20 +168,23 @@ def as_path(name: object) -> str:
 def command(remedy: Remedy, run: str, own_keys: Sequence[str], recipe: str) -> str:
     """A remedy as the command that carries it out on a run, quoted for a shell.
 
-    A run takes changes below `own_keys` alone. What changes another key needs another run: of the run's own `recipe`,
+    A run takes changes below `own_keys` alone. What changes another key needs another run: of the run's `recipe`,
     a file in its folder that works from where it lies, beside the first.
     """
     beyond = [key for key in remedy.set if key.split(".")[0] not in own_keys]
     target = [run]
     if beyond or remedy.command in OF_RECIPES:
         target = [str(PurePath(run) / recipe)]
-    name = "run" if beyond else remedy.command
+    name = "run" if beyond and remedy.command != FINAL else remedy.command
     parent = str(PurePath(run).parent)
     if beyond and parent != "runs":
         target += ["--runs-dir", parent]
     sets = [word for key, value in remedy.set.items() for word in ("--set", f"{key}={spelled(value)}")]
     return pasted("tunekit", name, as_path(target[0]), *target[1:], *sets)
 
+
+FINAL = "train"
+"""The command that needs no step before it."""
 
 OF_RECIPES = ("validate", "inspect")
 """Commands that take a recipe, and a run only by its recipe."""

@@ -1,6 +1,7 @@
 """Which of two models is kept, on candidates made by hand."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,20 +10,21 @@ from tunekit.final import candidates
 from tunekit.final.candidates import Asked, Candidate, chosen, with_asked
 
 
-def candidate(origin, value):
-    return Candidate(origin, entry=None, value=value, epoch=3, epochs=10, told=())
+def candidate(origin, value, raw=None):
+    return Candidate(origin, entry=None, value=value, epoch=3, epochs=10, told=(), raw=raw)
 
 
 @pytest.fixture
-def kept(monkeypatch):
+def kept(monkeypatch, tmp_path):
     """What is kept of a final training and a fine run with these values; "none" where the training diverged."""
 
-    def choose(own, fine, origin="fine-run", epochs=None, **facts):
-        trained = None if own == "none" else candidate("train", own)
+    def choose(own, fine, origin="fine-run", epochs=None, raw=None, **facts):
+        trained = None if own == "none" else candidate("train", own, raw)
         monkeypatch.setattr(candidates, "_trained", lambda *_: trained)
         context = context_of("diagnose", facts=facts)
         context = replace(context, recipe=with_asked(context.recipe, Asked(epochs=epochs)))
-        return chosen(None, context, None if fine is None else candidate(origin, fine))
+        supervisor = SimpleNamespace(run=SimpleNamespace(path=tmp_path), shown="runs/r-001")
+        return chosen(supervisor, context, None if fine is None else candidate(origin, fine))
 
     return choose
 
@@ -64,3 +66,19 @@ def test_a_model_that_tuning_made_no_better_stays_unless_a_training_is_asked_for
     best = kept(0.8, 0.9, origin="untouched", epochs=5)
     assert best.origin == "untouched"
     assert "the model as it came is better and kept" in best.told[0]
+
+
+def test_raw_weights_that_are_better_than_what_is_handed_on_are_told_with_the_command_that_keeps_them(kept, tmp_path):
+    best = kept(0.8, 0.9, raw=0.964)
+    assert best.origin == "fine-run"
+    assert best.told[-1] == (
+        "this training's raw weights were better, val_accuracy 96.4 % against 90.0 % of what is kept: "
+        "`tunekit train runs/r-001/recipe.yaml --set ema=null` keeps them"
+    )
+    (tmp_path / "best.yaml").touch()
+    best = kept(0.8, None, raw=0.964, epochs=7)
+    assert "`tunekit train runs/r-001/best.yaml --set ema=null --set train.epochs=7`" in best.told[-1]
+    assert "raw" not in kept(0.8, 0.97, raw=0.964).told[-1]
+    lower = {"metric": "mae", "maximize": False, "share": False}
+    assert "raw weights were better" in kept(0.8, 0.9, raw=0.7, **lower).told[-1]
+    assert "raw" not in kept(0.8, 0.9, raw=0.85, **lower).told[-1]

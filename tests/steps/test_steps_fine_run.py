@@ -221,7 +221,8 @@ class TestAveraging:
     def told(self, raw, **changes):
         def answer(request):
             record = ended(request, 0.2, best_epoch=5)
-            column = [None if v is None else raw for v in record.rows["val_accuracy"]]
+            column = [None if v is None else 0.7 for v in record.rows["val_accuracy"]]
+            column[next(place for place, v in enumerate(column) if v is not None)] = raw
             return replace(record, rows={**record.rows, "raw_val_accuracy": column})
 
         return fine(answer, ema=0.99, steps={"fine-run": {"seeds": 1}})[2]
@@ -230,15 +231,16 @@ class TestAveraging:
         note = found(self.told(0.75), "ema_compared")
         assert note.evidence == {"averaged": pytest.approx(0.8), "raw": 0.75}
         assert note.message == (
-            "averaged over some 100 iterations, the weights validate better by 5.0 %: "
+            "averaged over some 100 iterations, the weights validate better by 5.0 points: "
             "val_accuracy 80.0 % against 75.0 % of the raw ones"
         )
         assert not note.advice
 
     def test_an_average_that_lags_behind_has_its_advice(self):
         note = found(self.told(0.9), "ema_compared")
-        assert "worse by 10.0 %" in note.message
+        assert "worse by 10.0 points" in note.message  # each at its own best epoch
         assert "smaller `ema`" in note.advice[0]
+        assert note.remedies == (Remedy("fine-run", {"ema": None}),)
 
     def test_without_an_average_nothing_is(self):
         assert "ema_compared" not in codes(fine(by_rate)[2])

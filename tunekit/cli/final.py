@@ -58,7 +58,7 @@ def train(
     The tuned values, a rate that falls, early stopping where --patience asks for it; the better of this and the fine
     run's weights, by validation. How often the test split was looked at in this run is told.
     """
-    from tunekit.final import Asked, told, train_final
+    from tunekit.final import Asked, told, train_final, weights
     from tunekit.pipeline import Options
     from tunekit.report.final import write_figures
     from tunekit.report.page import write_page
@@ -81,7 +81,7 @@ def train(
         drawn = ", ".join(f"{shown}/{path.relative_to(run_dir.path)}" for path in figures)
         say(*told(model, as_path(shown)), *([f"figures: {drawn}"] if drawn else []))
     for fault in model.faults:
-        say(f"error: {fault}; the model is trained and kept", err=True)
+        say(f"error: {fault}; the trained weights are kept in {weights(model, as_path(shown))}", err=True)
     raise typer.Exit(2 if model.faults else 0)
 
 

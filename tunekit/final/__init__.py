@@ -18,7 +18,7 @@ from tunekit.final.candidates import (
     on_validation_too,
     with_asked,
 )
-from tunekit.final.result import FinalModel, Looks, found, summary, told
+from tunekit.final.result import FinalModel, Looks, found, summary, told, weights
 from tunekit.jsondata import plain
 from tunekit.layout import FINAL, MODEL, RESULT, SCORED
 from tunekit.measured import Package, PackageArgs, SplitArgs, SplitScored
@@ -31,7 +31,7 @@ from tunekit.vocabulary import Emit, Measurement, Noted, StorageError, UserError
 if TYPE_CHECKING:
     from tunekit.recipe import Recipe
 
-__all__ = ["Asked", "FinalModel", "final_training", "told", "train_final"]
+__all__ = ["Asked", "FinalModel", "final_training", "told", "train_final", "weights"]
 
 
 def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: Asked) -> FinalModel:
@@ -40,12 +40,9 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
     with owned(run, options, emit, shown) as supervisor:
         recipe, earlier = tuned_recipe(run, supervisor.studies, step_names())
         recipe = with_asked(recipe, asked)
-        facts = facts_of(supervisor)
+        facts = facts_of(supervisor, with_asked(run.recipe, asked))
+        run.keep_settings()
         context = Context(steps()[-1], recipe, facts, earlier)
-        if recipe.train.with_validation and not facts.shareable:
-            raise UserError(
-                "train.with_validation: an iterable, or a sampler of its own, cannot be joined; leave it false"
-            )
         fine = of_fine_run(run, supervisor, context)
         tell_outlasting(supervisor, context, final_alone=True)
         if best_run(earlier) is None:
@@ -53,8 +50,8 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
         best = chosen(supervisor, context, fine)
         if recipe.train.with_validation:
             best = on_validation_too(supervisor, context, best)
+        model, unwritten = _written(supervisor, run, best, recipe)  # whatever scoring comes to
         run.note(final=best.entry.config.folder)
-        model = _written(supervisor, run, best, recipe)  # what is trained is kept, whatever scoring comes to
         on, scored, faults = _scored(supervisor, run, best, recipe.train.test_time)
         looks = _looked(run, best) if on == "test" else Looks()  # counted before anything can come between
         final = FinalModel(
@@ -65,7 +62,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
             epochs=best.epochs,
             weights=str(best.entry.weights),
             model=None if model is None else str(model),
-            told=best.told,
+            told=(*best.told, *unwritten),
             on=on,
             scored=scored,
             looks=looks,
@@ -125,8 +122,11 @@ def looks_of(run: RunDir) -> Looks:
         return Looks()
 
 
-def _written(supervisor: Supervisor, run: RunDir, best: Candidate, recipe: Recipe) -> Path | None:
-    """The model as safetensors, with what it must be built with; None where it cannot be written so, which is said."""
+def _written(
+    supervisor: Supervisor, run: RunDir, best: Candidate, recipe: Recipe
+) -> tuple[Path | None, tuple[str, ...]]:
+    """The model as safetensors, with what it must be built with; None where it cannot be written so, and what is said
+    of that: the file of a model before stays."""
     from tunekit.deployed import packed
 
     folder = run.path / FINAL
@@ -139,12 +139,13 @@ def _written(supervisor: Supervisor, run: RunDir, best: Candidate, recipe: Recip
             _asked(supervisor, run, best, "package", PackageArgs(recipe.train.test_time).to_json())
         )
         data = packed(best.entry.best_weights(), package, recipe.as_dict())
+    except StorageError:
+        raise
     except UserError as error:
-        supervisor.emit(Noted(f"not written as safetensors: {error}"))
-        (folder / MODEL).unlink(missing_ok=True)  # of a model before
-        return None
+        before = f"; {FINAL}/{MODEL} is still that of a `train` before" if (folder / MODEL).is_file() else ""
+        return None, (f"not written as safetensors: {error}{before}",)
     write_atomically(folder / MODEL, data)
-    return folder / MODEL
+    return folder / MODEL, ()
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunekit.final.result import Origin
+from tunekit.layout import BEST, RECIPE
 from tunekit.recipe.schedules import stretched
-from tunekit.rundir import RunDir
+from tunekit.rundir import OWN_KEYS, RunDir
 from tunekit.steps import Context, Earlier, steps
-from tunekit.steps.fine_run import BestRun, averaging_told
+from tunekit.steps.fine_run import BestRun, averaging_told, best_raw
 from tunekit.steps.noise import best_validation, diverged
 from tunekit.store import Entry, Store
 from tunekit.supervisor import Supervisor
-from tunekit.telling import counted
-from tunekit.vocabulary import RAW, Noted, Record, StopRule, Training, UserError
+from tunekit.telling import command, counted
+from tunekit.vocabulary import Noted, Record, Remedy, StopRule, Training, UserError
 
 if TYPE_CHECKING:
     from tunekit.recipe import Recipe
@@ -42,6 +43,7 @@ class Candidate:
     epoch: float
     epochs: float
     told: tuple[str, ...] = ()
+    raw: float | None = None  # the best of its weights beside their average
 
 
 def with_asked(recipe: Recipe, asked: Asked) -> Recipe:
@@ -92,7 +94,8 @@ def best_run(earlier: Mapping[str, Earlier]) -> BestRun | None:
 
 
 def chosen(supervisor: Supervisor, context: Context[Any], fine: Candidate | None) -> Candidate:
-    """The better of the final training and what the fine run handed on, and by how much."""
+    """The better of the final training and what the fine run handed on, and by how much; and what is better than both,
+    but not kept."""
     if fine is not None and fine.origin == "untouched" and context.recipe.train.epochs is None:
         return replace(
             fine,
@@ -102,13 +105,33 @@ def chosen(supervisor: Supervisor, context: Context[Any], fine: Candidate | None
     if own is None:
         assert fine is not None
         return replace(fine, told=("the final training diverged: the fine run's weights are kept",))
+    best = _better(context, own, fine)
+    if own.raw is None or best.value is None or not context.is_better(own.raw, best.value):
+        return best
+    values = (
+        f"{context.metric} {context.metric_text(own.raw)} against {context.metric_text(best.value)} of what is kept"
+    )
+    again = _without_averaging(supervisor, context)
+    return replace(best, told=(*best.told, f"this training's raw weights were better, {values}: `{again}` keeps them"))
+
+
+def _without_averaging(supervisor: Supervisor, context: Context[Any]) -> str:
+    """The command that trains the tuned values so."""
+    length = context.recipe.train.epochs
+    remedy = Remedy("train", {"ema": None} | ({} if length is None else {"train.epochs": length}))
+    tuned = BEST if (supervisor.run.path / BEST).is_file() else RECIPE
+    return command(remedy, supervisor.shown, OWN_KEYS, tuned)
+
+
+def _better(context: Context[Any], own: Candidate, fine: Candidate | None) -> Candidate:
+    """By their validation; and by how much."""
     if fine is None or fine.value is None or own.value is None:
         return own
     name, verb = ("the model as it came", "is") if fine.origin == "untouched" else ("the fine run's weights", "are")
     values = f"{context.metric_text(own.value)} of this training against {context.metric_text(fine.value)} of {name}"
     if own.value == fine.value:
         return replace(own, told=(*own.told, f"{context.metric} {values}: this one is no worse, and is kept"))
-    if (own.value > fine.value) == context.facts.maximize:
+    if context.is_better(own.value, fine.value):
         return replace(own, told=(*own.told, f"{context.metric} {values}: this one is better, and is kept"))
     return replace(fine, told=(*own.told, f"{context.metric} {values}: {name} {verb} better and kept"))
 
@@ -116,7 +139,7 @@ def chosen(supervisor: Supervisor, context: Context[Any], fine: Candidate | None
 def _trained(supervisor: Supervisor, context: Context[Any], may_fail: bool) -> Candidate | None:
     """The final training. None where it diverged and that may be. Errors: UserError."""
     request = final_training(context)
-    supervisor.run.note(final=request.config.folder)
+    supervisor.run.note(finishing=request.config.folder)
     record = supervisor.train(request)
     best = best_validation(record, context.metric, context.facts.maximize)
     if best is None:
@@ -126,9 +149,11 @@ def _trained(supervisor: Supervisor, context: Context[Any], may_fail: bool) -> C
         told = "no validation has a finite value" if why is None else f"at iteration {why}"
         raise UserError(f"the training diverged ({told}); take a smaller rate")
     per_epoch = context.iterations_per_epoch()
-    told_lines = [*_told_of_end(context, request, record, best), *_told_of_average(context, record, best)]
+    raw = best_raw(context, record)
+    averaged = [] if raw is None else [f"averaged, {averaging_told(context, best[2], raw)}"]
+    told_lines = (*_told_of_end(context, request, record, best), *averaged)
     entry = Store(supervisor.run.trainings).entry(request.config)
-    return Candidate("train", entry, best[2], best[1] / per_epoch, record.iterations / per_epoch, tuple(told_lines))
+    return Candidate("train", entry, best[2], best[1] / per_epoch, record.iterations / per_epoch, told_lines, raw)
 
 
 def _told_of_end(context: Context[Any], request: Training, record: Record, best: tuple[int, int, float]) -> list[str]:
@@ -142,11 +167,6 @@ def _told_of_end(context: Context[Any], request: Training, record: Record, best:
         reached = record.iterations // per_epoch
         return [f"this training went on to epoch {reached} before: the weights are those of its best epoch"]
     return []
-
-
-def _told_of_average(context: Context[Any], record: Record, best: tuple[int, int, float]) -> list[str]:
-    raw = dict(record.validations(f"{RAW}{context.metric}")).get(best[1])
-    return [] if raw is None else [f"averaged, {averaging_told(context, best[2], raw)}"]
 
 
 def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candidate) -> Candidate:
@@ -166,7 +186,7 @@ def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candi
     schedule = stretched(config.schedule, both / alone)
     joined = replace(config, data=replace(config.data, with_validation=True), schedule=schedule)
     request = Training(joined, round(best.epoch * both), {}, purpose="the final model, on validation too")
-    supervisor.run.note(final=joined.folder)
+    supervisor.run.note(finishing=joined.folder)
     record = supervisor.train(request)
     entry = Store(supervisor.run.trainings).entry(joined)
     if diverged(record) is not None or entry.lacks_weights():

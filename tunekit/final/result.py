@@ -82,12 +82,16 @@ def summary(final: FinalModel) -> str:
 
 def told(final: FinalModel, shown: str) -> list[str]:
     """The final model in lines for a person. `shown`: the run as it is typed."""
-    weights = "/".join((shown, *Path(final.weights).parts[-3:]))
     first, *lines = found(final)
-    lines = [f"{first}; weights in {weights}", *lines]
+    lines = [f"{first}; weights in {weights(final, shown)}", *lines]
     if final.model is not None:
         lines.append(f"{shown}/{FINAL}/{MODEL} holds it; next: tunekit predict {shown} FILES")
     return lines
+
+
+def weights(final: FinalModel, shown: str) -> str:
+    """Where its weights lie, by the run as it is typed."""
+    return "/".join((shown, *Path(final.weights).parts[-3:]))
 
 
 def found(final: FinalModel) -> list[str]:

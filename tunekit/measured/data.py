@@ -16,6 +16,8 @@ class DescribeArgs(JsonData):
     threads: int | None  # None: decided by the size of the model
     asked: float = 0.0  # seconds since 1970: another time is another question, since files may have changed
     weights: tuple[str, ...] = ()  # files of weights that are searched over
+    test_time: str = "single"  # in how many passes the final model is asked
+    with_validation: bool = False  # whether it trains on validation's samples too
 
 
 @dataclass(frozen=True)

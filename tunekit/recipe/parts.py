@@ -121,3 +121,8 @@ class Train(Part):
     min_delta: float = Field(0.0, ge=0, le=LARGEST)
     with_validation: bool = False
     test_time: Literal["single", "five-crop"] = "single"
+
+    @property
+    def asks_of_data(self) -> dict[str, Any]:
+        """What data, model and loss may not allow."""
+        return {"test_time": self.test_time, "with_validation": self.with_validation}

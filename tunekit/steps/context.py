@@ -114,6 +114,13 @@ class Context(Generic[S]):
         """A value of the metric as a person reads it."""
         return "-" if value is None else percent(value) if self.facts.share else f"{value:.4g}"
 
+    def difference_text(self, value: float) -> str:
+        """A difference of values of the metric, or their spread: of shares in points, which are no part of either."""
+        return f"{100 * value:.1f} points" if self.facts.share else f"{value:.4g}"
+
+    def is_better(self, value: float, other: float) -> bool:
+        return value > other if self.facts.maximize else value < other
+
     @property
     def formats(self) -> dict[str, Format]:
         """How a table shows rates and the metric."""

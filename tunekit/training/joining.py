@@ -12,6 +12,7 @@ from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Split, Split
 from tunekit.vocabulary import UserError
 
 KEY = "train.with_validation"
+BACK = f"`--set {KEY}=false` leaves them apart"
 
 
 def with_validation(splits: Splits) -> Splits:
@@ -28,7 +29,7 @@ def _joined(train: Split | LoaderSplit, val: Split) -> Split:
         try:
             return replace(train, stored=Batch.joined([train.stored, val.stored]))
         except RuntimeError:
-            raise UserError(f"{KEY}: training and validation samples differ in shape") from None
+            raise UserError(f"{KEY}: training and validation samples differ in shape; {BACK}") from None
     if isinstance(train, DatasetSplit) and isinstance(val, DatasetSplit):
         places = torch.cat([train.positions, val.positions + len(_sized(train.dataset))])
         if train.dataset is val.dataset:
@@ -37,7 +38,7 @@ def _joined(train: Split | LoaderSplit, val: Split) -> Split:
         return replace(train, dataset=both, indices=places, draws=train.draws or val.draws)
     raise UserError(
         f"{KEY}: the training samples come in batches of their own, or in another form than validation's: they cannot "
-        "be joined; give datasets, or set it to false"
+        f"be joined; give datasets, or {BACK}"
     )
 
 

@@ -23,6 +23,8 @@ SINGLE, FIVE_CROP = "single", "five-crop"
 TEST_TIMES = (SINGLE, FIVE_CROP)
 """The values of `train.test_time`."""
 
+BACK = f"`--set train.test_time={SINGLE}` asks about whole ones"
+
 CROP = 0.875
 """Of the shorter side, where no size is given: 224 of 256 pixels (Krizhevsky et al., NeurIPS 2012, section 4.1)."""
 
@@ -67,14 +69,14 @@ def views_at(how: str, task: Task, mirrored: bool) -> Views | None:
 def answer_to_views(answer: Callable[[Tensor], Outputs], x: Any, asked: Views, size: int | None = None) -> Tensor:
     """One answer to several views of images [B, C, H, W], as the model gets them. Errors: UserError."""
     if not isinstance(x, Tensor) or x.dim() != 4:
-        raise UserError(f"train.test_time: {FIVE_CROP} takes images [C, H, W] as the first input; use {SINGLE}")
+        raise UserError(f"train.test_time: {FIVE_CROP} takes images [C, H, W] as the first input; {BACK}")
     outputs = []
     for view in views(x, size, asked.mirrored):
         out = any_tensor(answer(view))
         if out.dim() > 2 or (out.dim() and len(out) != len(x)):
             raise UserError(
                 f"train.test_time: {FIVE_CROP} takes outputs for each image, and the model gives {list(out.shape)}: "
-                f"outputs of different crops lie at different places; use {SINGLE}"
+                f"outputs of different crops lie at different places; {BACK}"
             )
         outputs.append(out)
     return averaged(torch.stack(outputs), asked.averaging)

@@ -18,6 +18,7 @@ from tunekit.steps.fine_run.findings import (
     CODES,
     averaging,
     averaging_told,
+    best_raw,
     edges,
     findings_on_diverged,
     findings_on_runs,
@@ -46,7 +47,7 @@ from tunekit.steps.winner import Winner
 from tunekit.telling import counted
 from tunekit.vocabulary import Record, StepResult, UserError
 
-__all__ = ["STEP", "BestRun", "FineRun", "averaging_told", "objective", "plan", "space"]
+__all__ = ["STEP", "BestRun", "FineRun", "averaging_told", "best_raw", "objective", "plan", "space"]
 
 
 @dataclass(frozen=True)

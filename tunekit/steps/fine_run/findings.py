@@ -17,7 +17,7 @@ from tunekit.steps.coarse_grid.late import DECAY, is_late, is_on
 from tunekit.steps.context import Context, described
 from tunekit.steps.fine_run.plan import NAME, FineRun, epochs_of, value_of
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
-from tunekit.steps.noise import Difference, compare
+from tunekit.steps.noise import Difference, best_validation, compare
 from tunekit.telling import counted
 from tunekit.vocabulary import RAW, Code, Finding, Record, Remedy
 
@@ -69,7 +69,8 @@ EMA_COMPARED = Code(
     "ema_compared",
     "note",
     "Averaged weights were validated beside the weights themselves; the average is what counts and what is kept.",
-    "The validation metric of both at the best run's best epoch (`val_...` and `raw_val_...` in its metrics.csv).",
+    "The validation metric of both, each at its best epoch of the best run (`val_...` and `raw_val_...` in its "
+    "metrics.csv).",
     "An average over more iterations than the training has lags behind; one over few follows the weights.",
     ("an average that validates worse is too long for the training: a smaller `ema`, or none",),
     "Izmailov et al., 'Averaging Weights Leads to Wider Optima and Better Generalization', UAI 2018",
@@ -122,8 +123,8 @@ def findings_on_runs(
         gain = abs(value - worst[2]) if worst else 0.0
         if spread > gain and spread > COUNTING * _counting_error(context, value):
             message = (
-                f"the spread over {len(values)} seeds ({context.metric_text(spread)}) is larger than what separates "
-                f"the best from the worst setting ({context.metric_text(gain)})"
+                f"the spread over {len(values)} seeds ({context.difference_text(spread)}) is larger than what "
+                f"separates the best from the worst setting ({context.difference_text(gain)})"
             )
             evidence = {"spread": spread, "gain": gain, "values": list(values)}
             findings.append(UNSTABLE_ACROSS_SEEDS.finding(message, evidence))
@@ -140,30 +141,32 @@ def findings_on_runs(
 
 def averaging(context: Context[FineRun], best: Record, reached: tuple[int, int, float]) -> list[Finding]:
     """What averaging the weights was worth in the best run, where it is on. `reached`: its best validation."""
-    raw = dict(best.validations(f"{RAW}{context.metric}"))
-    if reached[1] not in raw:
+    raw = best_raw(context, best)
+    if raw is None:
         return []
-    told = averaging_told(context, reached[2], raw[reached[1]])
-    evidence: Values = {"averaged": reached[2], "raw": raw[reached[1]]}
+    told = averaging_told(context, reached[2], raw)
+    evidence: Values = {"averaged": reached[2], "raw": raw}
     decay = 1 / (1 - best.request.config.ema) if best.request.config.ema else 0.0
     message = f"averaged over some {decay:.0f} iterations, {told}"
-    return [EMA_COMPARED.finding(message, evidence, advice=None if _raw_is_better(context, evidence) else ())]
+    if not context.is_better(raw, reached[2]):
+        return [EMA_COMPARED.finding(message, evidence, advice=())]
+    return [EMA_COMPARED.finding(message, evidence, remedies=(Remedy(NAME, {"ema": None}),))]
+
+
+def best_raw(context: Context[Any], record: Record) -> float | None:
+    """The best validation of the weights beside their average; None where they are not averaged."""
+    best = best_validation(record, f"{RAW}{context.metric}", context.facts.maximize)
+    return None if best is None else best[2]
 
 
 def averaging_told(context: Context[Any], averaged: float, raw: float) -> str:
     """Which of both weights validate better, and by how much: a sentence's part."""
-    by = context.metric_text(abs(averaged - raw))
+    by = context.difference_text(abs(averaged - raw))
     values = f"{context.metric} {context.metric_text(averaged)} against {context.metric_text(raw)} of the raw ones"
     if averaged == raw:
         return f"the weights validate as they do by themselves: {values}"
-    word = "better" if (averaged > raw) == context.facts.maximize else "worse"
+    word = "better" if context.is_better(averaged, raw) else "worse"
     return f"the weights validate {word} by {by}: {values}"
-
-
-def _raw_is_better(context: Context[FineRun], evidence: Values) -> bool:
-    """Whether the raw weights are the better ones."""
-    averaged, raw = evidence["averaged"], evidence["raw"]
-    return bool(raw > averaged if context.facts.maximize else raw < averaged)
 
 
 def _counting_error(context: Context[FineRun], value: float) -> float:

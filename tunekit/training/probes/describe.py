@@ -16,6 +16,7 @@ from tunekit.recipe.optimizers import states
 from tunekit.training.data import Batch, LoaderSplit, Splits, TensorSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.indices import checked_indices
+from tunekit.training.joining import with_validation
 from tunekit.training.loop import Session
 from tunekit.training.meaning import follows_batch_size
 from tunekit.training.models import has_convolutions, weights_digests
@@ -23,6 +24,7 @@ from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.dataset import class_numbers
+from tunekit.training.probes.final import check_views
 from tunekit.training.probes.losses import labels_fit, unfit_labels
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
@@ -54,6 +56,9 @@ def describe(subject: Subject) -> Facts:
     }
     weights = weights_digests((config.model.weights, *asked.weights), bench.folder)
     sizes = _sizes(session)
+    check_views(session, batch, asked.test_time)
+    if asked.with_validation:
+        with_validation(session.splits)
     return Facts(
         n_train=len(train),
         n_val=len(session.splits.val),

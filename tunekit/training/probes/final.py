@@ -14,16 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.measured import Input, Mistake, Package, PackageArgs, Scaling, SplitArgs, SplitScored
+from tunekit.telling import raised
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.decisions import Form, decide, form_of
 from tunekit.training.evaluation import Evaluation, Tally
 from tunekit.training.loop import Session
 from tunekit.training.models import has_convolutions
 from tunekit.training.outputs import any_tensor
+from tunekit.training.probes.asking import asked, undisturbed
 from tunekit.training.probes.intervals import Interval, of_mean, of_ratio, of_whole
 from tunekit.training.probes.subject import Subject
 from tunekit.training.structure import by_rows, joined, rows
-from tunekit.training.test_time import answer_at_test_time, mirrors, views_at
+from tunekit.training.test_time import BACK, SINGLE, answer_at_test_time, mirrors, views_at
 from tunekit.vocabulary import UserError
 
 WORST = 25  # samples that are shown
@@ -35,16 +37,16 @@ SIDE = 96  # pixels of a picture that is kept
 
 def measure_split(subject: Subject) -> SplitScored:
     """Loss and metric over a split, with the metric's interval, and where the model is wrong."""
-    asked = SplitArgs.from_json(subject.args)
+    args = SplitArgs.from_json(subject.args)
     session = Session(subject.config, subject.bench)
     if subject.checkpoint is not None:
         session.load_weights(subject.checkpoint)
-    split = session.splits.test if asked.split == "test" else session.splits.val
+    split = session.splits.test if args.split == "test" else session.splits.val
     if split is None:
         return SplitScored(0)
     tally, seen = Tally(session.task, session.config.batch_size, len(split)), _Seen()
     kept: list[tuple[Any, Any]] = []
-    ask = _asking(session, session.judged, asked.test_time)
+    ask = _asking(session, session.judged, args.test_time)
     with torch.no_grad():
         for batch, outputs in session.answers(split, ask=ask):
             if seen.form is None:
@@ -71,8 +73,34 @@ def measure_split(subject: Subject) -> SplitScored:
         confusion=decided.confusion,
         true=decided.true,
         predicted=decided.predicted,
-        worst=_worst(session, split, tally, decided, asked.split),
+        worst=_worst(session, split, tally, decided, args.split),
     )
+
+
+def check_views(session: Session, batch: Batch, test_time: str) -> None:
+    """A batch asked about as the final model will be. Errors: UserError where model, loss or metric do not take it."""
+
+    def judged(outputs: Any) -> bool:
+        tally = Tally(session.task, session.config.batch_size, len(batch))
+        tally.add(outputs, batch.targets, len(batch))
+        tally.evaluation()
+        return True
+
+    if test_time == SINGLE:
+        return
+    session.model.eval()
+    with torch.no_grad(), undisturbed():
+        in_one_pass = asked(lambda: judged(session.answer(session.model, batch)))  # what fails there is told elsewhere
+        outputs = _asking(session, session.model, test_time)(batch)
+        try:
+            judged(outputs)
+        except Exception as error:
+            told = error if isinstance(error, UserError) else raised(error)
+            if in_one_pass:
+                raise UserError(
+                    f"train.test_time: {test_time}: loss or metric do not take the average of the views' outputs: "
+                    f"{told}; {BACK}"
+                ) from None
 
 
 def _asking(session: Session, model: nn.Module, test_time: str) -> Callable[[Batch], Any]:
@@ -266,7 +294,7 @@ def _png(image: Tensor) -> str:
 
 def measure_package(subject: Subject) -> Package:
     """What the model of a configuration must be built with. Errors: UserError where its inputs are no tensors."""
-    config, asked = subject.config, PackageArgs.from_json(subject.args)
+    config, args = subject.config, PackageArgs.from_json(subject.args)
     session = Session(config, subject.bench)
     splits = session.splits
     train = splits.train
@@ -274,7 +302,7 @@ def measure_package(subject: Subject) -> Package:
     shown = session.batches.first(min(2, config.batch_size)).to(session.device)
     session.model.eval()
     with torch.no_grad():
-        outputs = _asking(session, session.model, asked.test_time)(shown)
+        outputs = _asking(session, session.model, args.test_time)(shown)
         form = form_of(session.task, outputs, shown.targets, config.metric.target)
     if not all(isinstance(value, Tensor) for value in sample.inputs):
         raise UserError("the model's inputs are no tensors: it can be loaded by its own code alone, from best.pt")
@@ -299,7 +327,7 @@ def measure_package(subject: Subject) -> Package:
         normalize=_scaling(train.normalize) if isinstance(train, TensorSplit) else None,
         units=_scaling(splits.units),
         columns=None if columns is None else tuple(columns.to_json()),
-        views=views_at(asked.test_time, session.task, mirrors(config.data)),
+        views=views_at(args.test_time, session.task, mirrors(config.data)),
     )
 
 
