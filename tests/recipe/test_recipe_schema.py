@@ -9,6 +9,7 @@ from tunekit.pipeline import schema
 from tunekit.recipe import as_yaml
 from tunekit.recipe.schema import check
 from tunekit.recipe.text import SHORT
+from tunekit.steps.coarse_grid.plan import moves_rate
 from tunekit.vocabulary import UNKNOWN, Facts, UserError
 
 GOOD = "name: digits\ndata: digits\nmodel: mlp\n"
@@ -324,6 +325,25 @@ class TestSearch:
             "optimizer.args.momentum": [0.5, 0.9],
             "model.args.dropout": [0.1],
         }
+
+    @pytest.mark.parametrize(
+        ("axis", "values", "path"),
+        [
+            ("model", ["mlp", "cnn"], "model.target"),
+            ("loss", ["auto", "focal"], "loss.target"),
+            ("model", ["mlp", {"target": "cnn"}], "model"),
+            ("loss", [{"target": "auto"}, {"target": "focal", "args": {"gamma": 1}}], "loss"),
+        ],
+    )
+    def test_a_part_by_its_name_alone_is_its_target_and_of_mappings_the_whole(self, axis, values, path):
+        read = check(schema(), {**SMALL, "search": {axis: values}}, {}, "r")
+        assert read.search == {path: values}
+        assert moves_rate(path)
+
+    def test_a_part_and_its_target_are_one_axis(self):
+        search = {"model": ["mlp"], "model.target": ["cnn"]}
+        with pytest.raises(UserError, match=r"the same axis as search\.model"):
+            check(schema(), {**SMALL, "search": search}, {}, "r")
 
     def test_every_short_name_means_a_path_that_can_be_searched(self):
         values = {"optimizer": ["sgd"], "augment": [["flip"]]}

@@ -38,7 +38,7 @@ from tunekit.recipe.text import (
     SHORT,
     Lines,
     apply_overrides,
-    full_path,
+    axis_path,
     kind_of,
     nearest,
     parse_yaml,
@@ -116,11 +116,11 @@ class Recipe(Part):
             return value
         names: dict[str, str] = {}
         for name in map(str, value):
-            path = full_path(name)
+            path = axis_path(name)
             if path in names:
                 raise ValueError(f"search.{name}: is the same axis as search.{names[path]}")
             names[path] = name
-        return {full_path(str(name)): values for name, values in value.items()}
+        return {axis_path(str(name), values): values for name, values in value.items()}
 
     @model_validator(mode="after")
     def _trials_can_be_counted(self) -> Recipe:

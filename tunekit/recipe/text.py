@@ -36,6 +36,9 @@ SHORT = {
 }
 """Short names of paths, under `search` and for --set. A key of the recipe itself (batch_size, l1) needs none."""
 
+PARTS = {"model": "model.target", "loss": "loss.target", "schedule": "schedule.name"}
+"""Under `search` a part by its name alone, whose values are names: the recipe's arguments go to each of them."""
+
 NAMES = {"schedule": "name"}
 """Keys whose short form is text: what that text is called in the long form (elsewhere: target)."""
 
@@ -45,6 +48,12 @@ Lines = dict[tuple[str, ...], int]
 def full_path(name: str, value: object = None) -> str:
     """The dotted path that a name means. `optimizer: {...}` is the mapping itself."""
     return ALIASES.get(name) or (name if isinstance(value, dict) else SHORT.get(name, name))
+
+
+def axis_path(name: str, values: object = None) -> str:
+    """The dotted path that an axis of `search` means. `model: [{...}, {...}]` are whole parts."""
+    whole = isinstance(values, list) and any(isinstance(value, dict) for value in values)
+    return full_path(name) if whole or name not in PARTS else PARTS[name]
 
 
 def read_override(text: str) -> tuple[str, Any]:
@@ -83,7 +92,7 @@ def _set_axis(data: dict[str, Any], axis: str, value: object, lines: Lines) -> N
         axes = data["search"] = {}
     if not isinstance(axes, dict):
         raise UserError(f"search is {kind_of(axes)}: search.{axis} cannot be set below it")
-    for other in [name for name in axes if full_path(name) == full_path(axis)]:
+    for other in [name for name in axes if axis_path(name) == axis_path(axis)]:
         del axes[other]
         lines.pop(("search", other), None)
     axes[axis] = value
