@@ -543,7 +543,7 @@ def test_other_arguments_make_another_key():
 def test_the_rate_of_an_optimizer_that_finds_its_own_is_one_wherever_it_stands(write):
     [fault] = faults_of(write(f"{HEAD}optimizer:\n  target: prodigy\n  lr: 0.01\n"))
     assert fault.startswith(
-        "line 6: optimizer.lr: prodigy finds its rate, which is multiplied by 1, not by 0.01: leave lr"
+        "line 6: optimizer.lr: prodigy finds its rate, which is multiplied by 1, not by 0.01: leave lr out or set"
     )
     assert faults_of(write(f"{HEAD}optimizer: {{target: prodigy}}\n"), "lr=0.1")[0].startswith(
         "--set: optimizer.lr: prod"

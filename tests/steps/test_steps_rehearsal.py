@@ -72,7 +72,7 @@ def test_what_a_recipe_cannot_hold_is_a_fault_as_well():
     faults, _ = judged({"optimizer.target": ["adam", "schedule-free"], "ema": [None, 0.9]})
     assert faults == [
         "search.optimizer.target: 'schedule-free' with search.ema: 0.9: ema: schedule-free averages its weights "
-        "itself; leave ema out"
+        "itself; leave ema out or set it to null"
     ]
 
 

@@ -139,10 +139,10 @@ class Recipe(Part):
         if self.schedule.name not in (AUTO, STEADY):
             raise ValueError(
                 f"schedule: {target} takes none: averaging its weights stands for the decay; leave schedule out "
-                "(a warm-up may stay)"
+                "or set it to auto (a warm-up may stay)"
             )
         if self.ema is not None:
-            raise ValueError(f"ema: {target} averages its weights itself; leave ema out")
+            raise ValueError(f"ema: {target} averages its weights itself; leave ema out or set it to null")
         return self
 
     @model_validator(mode="after")
@@ -345,8 +345,8 @@ def check(schema: type[Recipe], data: object, lines: Lines, where: str) -> Recip
     if lr != OWN_RATE and _finds_rate(target):
         place = placed(lines.get(("optimizer", "lr"), 1), lines, where)
         raise UserError(
-            f"{place}optimizer.lr: {target} finds its rate, which is multiplied by 1, not by {lr:g}: leave lr out, and "
-            "scale what it finds by args: {d_coef: 0.5}"
+            f"{place}optimizer.lr: {target} finds its rate, which is multiplied by 1, not by {lr:g}: leave lr out or "
+            "set it to 1, and scale what it finds by args: {d_coef: 0.5}"
         )
     return recipe
 
