@@ -18,7 +18,6 @@ from tunekit.recipe import Loaded
 from tunekit.roomwatch import first_round, guessed_sizes
 from tunekit.steps import Context, get_step, steps
 from tunekit.steps.coarse_grid.counting import Search, count_search
-from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
 from tunekit.steps.lengths import outlasting
 from tunekit.stopping import stopped_at_once
 from tunekit.supervisor import KEPT
@@ -128,12 +127,12 @@ def validate(loaded: Loaded, device: str | None = None) -> Facts:
         if damaged:
             raise UserError("\n".join(f"data: {message}" for message in damaged))
         odd = rehearse(Subject(context.config(), bench)).odd
-        alike = _rehearse_search(context, bench)
+        tried = [note for step in steps() for note in _rehearse(context.of(step), bench)]
     if any(note.startswith(f"{facts.metric} is no number") for note in facts.notes):
         odd = ""  # it was said already, with the reason
     return replace(
         facts,
-        notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *outlasting(context), *alike, *take_notes()))),
+        notes=tuple(dict.fromkeys((*facts.notes, *filter(None, [odd]), *outlasting(context), *tried, *take_notes()))),
     )
 
 
@@ -142,8 +141,8 @@ def search_of(loaded: Loaded, facts: Facts) -> Search | None:
     return count_search(Context(get_step("coarse-grid"), loaded.recipe, facts))
 
 
-def _rehearse_search(context: Context[Any], bench: Workbench) -> list[str]:
-    """Each combination of searched values, as a run does it; returns those that come to the same. Errors: UserError."""
+def _rehearse(context: Context[Any], bench: Workbench) -> Sequence[str]:
+    """What a step wants tried, as a run does it; returns what is as well to know. Errors: UserError."""
     from tunekit.training.probes import PROBES, Subject
 
     def record(request: Measurement) -> Record:
@@ -154,11 +153,13 @@ def _rehearse_search(context: Context[Any], bench: Workbench) -> list[str]:
         except Exception as error:
             return Record(request, error=failure(0, error).error)
 
-    rehearsal = rehearsal_of(context.of(get_step("coarse-grid")))
+    rehearsal = context.step.rehearsal(context)
+    if rehearsal is None:
+        return ()
     records = [record(request) for request in rehearsal.requests]
     if faults := rehearsal.faults(records):
         raise UserError("\n".join(faults))
-    return rehearsal.alike(records)
+    return rehearsal.notes(records)
 
 
 def dry_run(loaded: Loaded) -> Outlook:

@@ -22,8 +22,6 @@ from tunekit.rundir import RunDir, RunFolder
 from tunekit.runs import find_run
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, codes, get_step, step_names, steps
-from tunekit.steps.coarse_grid import STEP as coarse_grid
-from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
 from tunekit.steps.lengths import outlasting
 from tunekit.steps.winner import Winner
 from tunekit.stopping import stopping
@@ -114,8 +112,8 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         for step in walked:
             step.check(run.recipe, facts)
         tell_outlasting(supervisor, Context(walked[0], run.recipe, facts))
-        if any(step is coarse_grid for step in walked):
-            _rehearse_search(supervisor, facts, options.keep_going)
+        for step in walked:
+            _rehearse(supervisor, Context(step, run.recipe, facts), options.keep_going)
         run.keep_settings()
         results = []
         for step in walked:
@@ -238,20 +236,20 @@ def tell_outlasting(supervisor: Supervisor, context: Context[Any], final_alone: 
         supervisor.run.note(outlasting={"said": [*said, *lines]})
 
 
-def _rehearse_search(supervisor: Supervisor, facts: Facts, keep_going: bool) -> None:
-    """Each combination of searched values carried through one step, where that has not been done: what fails would fail
-    in the grid, after all the trainings before it. Errors: UserError."""
-    run = supervisor.run
-    rehearsal = rehearsal_of(Context(coarse_grid, run.recipe, facts))
-    if run.manifest().get("rehearsed") == rehearsal.key or not run.recipe.search:
+def _rehearse(supervisor: Supervisor, context: Context[Any], keep_going: bool) -> None:
+    """What a step wants tried, where that has not been done: what fails would fail in the step, after all the trainings
+    before it. Errors: UserError."""
+    run, step = supervisor.run, context.step
+    rehearsal, done = step.rehearsal(context), run.noted("rehearsed")
+    if rehearsal is None or done.get(step.name) == rehearsal.key:
         return
-    records = supervisor.ask_all(rehearsal.requests, run.path / FACTS)
+    records = supervisor.ask_all(rehearsal.requests, run.path / FACTS, context.facts.threads)
     faults = rehearsal.faults(records)
     if faults and not keep_going:
         raise UserError("\n".join(faults))
-    for line in (*faults, *rehearsal.alike(records)):
+    for line in (*faults, *rehearsal.notes(records)):
         supervisor.emit(Noted(line))
-    run.note(rehearsed=rehearsal.key)
+    run.note(rehearsed={**done, step.name: rehearsal.key})
 
 
 def _kept_facts(run: RunDir) -> Facts | None:

@@ -70,10 +70,11 @@ class Supervisor:
             raise UserError(record.error)
         return record.values
 
-    def ask_all(self, requests: Sequence[Measurement], folder: Path, at_once: int = 1) -> list[Record]:
-        """Several, so many at once, in the order of the requests. Errors: UserError where an answer is lost."""
+    def ask_all(self, requests: Sequence[Measurement], folder: Path, threads: int = 1) -> list[Record]:
+        """Several, of so many threads each, in the order of the requests. Errors: UserError where an answer is lost."""
         records: dict[int, Record] = {}
-        for place, event in self._carry_out(requests, replace(self.workspace, trainings=str(folder)), at_once):
+        workspace = replace(self.workspace, trainings=str(folder))
+        for place, event in self._carry_out(requests, workspace, self._at_once(threads)):
             if not event.is_last:
                 continue
             request = requests[place]
@@ -243,9 +244,7 @@ class Supervisor:
         watch.begin(asked)
         records: dict[int, Record] = {}
         progress = _Progress(context.step.name, asked, len(before), self.emit)
-        # A training that was given several threads takes several workers' cores.
-        at_once = max(1, self.executor.capacity // context.facts.threads)
-        for place, event in self._carry_out(asked, self.workspace, at_once):
+        for place, event in self._carry_out(asked, self.workspace, self._at_once(context.facts.threads)):
             if event.kind == "begun":
                 books.begin(entries[place])
             elif event.progress is not None:
@@ -257,6 +256,10 @@ class Supervisor:
                 watch.wrote(asked[place])
                 progress.finish(place)
         return [records[place] for place in range(len(asked))]
+
+    def _at_once(self, threads: int) -> int:
+        """How many requests: one that was given several threads takes several workers' cores."""
+        return max(1, self.executor.capacity // threads)
 
     def _carry_out(
         self, requests: Sequence[Training | Measurement], workspace: Workspace, at_once: int = 1

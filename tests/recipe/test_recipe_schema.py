@@ -9,6 +9,7 @@ from tunekit.pipeline import schema
 from tunekit.recipe import as_yaml
 from tunekit.recipe.schema import check
 from tunekit.recipe.text import SHORT
+from tunekit.steps.coarse_grid.plan import moves_rate
 from tunekit.vocabulary import UNKNOWN, Facts, UserError
 
 GOOD = "name: digits\ndata: digits\nmodel: mlp\n"
@@ -325,6 +326,25 @@ class TestSearch:
             "model.args.dropout": [0.1],
         }
 
+    @pytest.mark.parametrize(
+        ("axis", "values", "path"),
+        [
+            ("model", ["mlp", "cnn"], "model.target"),
+            ("loss", ["auto", "focal"], "loss.target"),
+            ("model", ["mlp", {"target": "cnn"}], "model"),
+            ("loss", [{"target": "auto"}, {"target": "focal", "args": {"gamma": 1}}], "loss"),
+        ],
+    )
+    def test_a_part_by_its_name_alone_is_its_target_and_of_mappings_the_whole(self, axis, values, path):
+        read = check(schema(), {**SMALL, "search": {axis: values}}, {}, "r")
+        assert read.search == {path: values}
+        assert moves_rate(path)
+
+    def test_a_part_and_its_target_are_one_axis(self):
+        search = {"model": ["mlp"], "model.target": ["cnn"]}
+        with pytest.raises(UserError, match=r"the same axis as search\.model"):
+            check(schema(), {**SMALL, "search": search}, {}, "r")
+
     def test_every_short_name_means_a_path_that_can_be_searched(self):
         values = {"optimizer": ["sgd"], "augment": [["flip"]]}
         search = {name: values.get(name, [1]) for name in SHORT}
@@ -523,7 +543,7 @@ def test_other_arguments_make_another_key():
 def test_the_rate_of_an_optimizer_that_finds_its_own_is_one_wherever_it_stands(write):
     [fault] = faults_of(write(f"{HEAD}optimizer:\n  target: prodigy\n  lr: 0.01\n"))
     assert fault.startswith(
-        "line 6: optimizer.lr: prodigy finds its rate, which is multiplied by 1, not by 0.01: leave lr"
+        "line 6: optimizer.lr: prodigy finds its rate, which is multiplied by 1, not by 0.01: leave lr out or set"
     )
     assert faults_of(write(f"{HEAD}optimizer: {{target: prodigy}}\n"), "lr=0.1")[0].startswith(
         "--set: optimizer.lr: prod"

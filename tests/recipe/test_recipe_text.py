@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunekit.recipe.text import apply_overrides, as_yaml, parse_yaml, set_path
+from tunekit.recipe.text import apply_overrides, as_yaml, parse_yaml, read_override, set_path
 from tunekit.vocabulary import UserError
 
 
@@ -69,6 +69,32 @@ def test_any_plain_data_survives_its_yaml(data):
 def test_words_are_words_and_true_and_false_alone_are_truth_values():
     data, _ = parse_yaml("[no, off, yes, On, n, true, False]", "r")
     assert data == ["no", "off", "yes", "On", "n", True, False]
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "On", "OFF"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "model: {target: own:Net, args: {bias: %s}}",
+        "model: {target: own:Net, args: {body: [{bias: %s}]}}",
+        "optimizer: {args: {nesterov: %s}}",
+        "search: {model.args.bias: [true, %s]}",
+        "data: {augment: [{own:shift: {wrap: %s}}]}",
+    ],
+)
+def test_a_word_that_may_be_a_truth_value_goes_to_no_code_unquoted(place, word):
+    meant = "true" if word.lower() in ("yes", "on") else "false"
+    with pytest.raises(UserError, match=rf"r, line 2: .*{word} may be {meant} or a word: write {meant}, or quote it"):
+        parse_yaml(f"name: r\n{place % word}\n", "r")
+    for quoted in (f"'{word}'", f'"{word}"'):
+        assert repr(word) in repr(data_of(place % quoted))
+
+
+@pytest.mark.parametrize("path", ["model.args.bias", "dropout", "search.model.args.bias", "optimizer.args", "augment"])
+def test_nor_by_the_command_line(path):
+    with pytest.raises(UserError, match="no may be false or a word: write false, or quote it"):
+        read_override(f"{path}=[no]")
+    assert read_override(f"{path}=['no']")[1] == ["no"]
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1E5", "null", "true", "3", "2024-01-31", "~", "", " a", "a: b", "yes"])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.commands import recipe, spawn
-from tunekit.recipe.text import full_path
+from tunekit.recipe.text import axis_path
 
 AXES = {
     "batch_size": [64, 256],
@@ -38,7 +38,7 @@ def walked(tmp_path, axis, values):
 @pytest.mark.parametrize("axis", AXES)
 def test_every_value_of_an_axis_has_cells_and_its_sweep_where_it_moves_the_rate(tmp_path, axis):
     result, folder = walked(tmp_path, axis, AXES[axis])
-    path = full_path(axis)
+    path = axis_path(axis)
     table = [row for row in result["table"] if path in row and row["lr"] != "guessing"]
     assert {json.dumps(row[path]) for row in table} == {json.dumps(value) for value in AXES[axis]}
     assert not [one for one in result["findings"] if one["severity"] == "fail"]

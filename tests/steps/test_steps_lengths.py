@@ -56,6 +56,13 @@ NEVER = "the rate is never reached"
             {"search": {"schedule.warmup": [0, 150]}},
             [f"schedule.args.warmup: 150 iterations are not over in {CELL}: {NEVER}"],
         ),
+        (
+            {"schedule": {"warmup": 80}, "search": {"batch_size": [64, 320], "dropout": [0.1]}},
+            [
+                "schedule.args.warmup: 80 iterations are not over in a cell of coarse-grid (20 iterations), "
+                f"fine-run (40 iterations) and train (40 iterations): {NEVER} (with batch_size: 320)"
+            ],
+        ),
     ],
 )
 def test_what_outlasts_a_training_is_told_with_its_length(recipe, told):

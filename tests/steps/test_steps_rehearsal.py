@@ -3,6 +3,8 @@
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.steps.hand_made import context_of
 from tunekit.measured import Rehearsed
@@ -22,7 +24,7 @@ def judged(search, fails=lambda values: False, seen=lambda values: values, **mor
         return Record(request, values=Rehearsed("", str(seen(own))).to_json())
 
     records = [record(request) for request in rehearsal.requests]
-    return rehearsal.faults(records), rehearsal.alike(records)
+    return rehearsal.faults(records), rehearsal.notes(records)
 
 
 HIDDEN, WIDTH, DROPOUT = "model.args.hidden", "model.args.width", "model.args.dropout"
@@ -70,14 +72,20 @@ def test_what_a_recipe_cannot_hold_is_a_fault_as_well():
     faults, _ = judged({"optimizer.target": ["adam", "schedule-free"], "ema": [None, 0.9]})
     assert faults == [
         "search.optimizer.target: 'schedule-free' with search.ema: 0.9: ema: schedule-free averages its weights "
-        "itself; leave ema out"
+        "itself; leave ema out or set it to null"
     ]
 
 
-def test_values_that_come_to_the_same_are_told():
+def test_values_that_a_step_does_not_tell_apart_are_told():
     _, notes = judged({DROPOUT: [0, [0, 0], 0.5]}, seen=lambda values: values[DROPOUT] == 0.5)
-    assert notes == [f"search.{DROPOUT}: 0 and [0, 0] come to the same training: leave one of them out"]
+    assert notes == [f"search.{DROPOUT}: 0 and [0, 0] look alike: one step on one batch shows no difference"]
     assert judged({DROPOUT: [0, 0.5]})[1] == []
+
+
+def test_values_that_are_one_training_are_told():
+    assert judged({"data.augment": [[]], "data.augment_strength": [0.5, 1]})[1] == [
+        "search.data.augment_strength: 0.5 and 1 come to the same training: leave one of them out"
+    ]
 
 
 def test_a_strength_of_no_augmentation_is_trained_once():
@@ -91,6 +99,37 @@ def test_a_strength_of_no_augmentation_is_trained_once():
     )
 
 
-@pytest.mark.parametrize("path", ["clip_grad_norm", "ema", "l1"])
-def test_what_a_step_may_not_show_is_not_called_the_same(path):
-    assert judged({path: [0.5, 0.9]}, seen=lambda values: 1)[1] == []
+AXES = {
+    "clip_grad_norm": [0.5, 0.9],
+    "ema": [0.5, 0.9],
+    "l1": [0.5, 0.9],
+    "batch_size": [8, 16],
+    "model.freeze": [0, 1],
+    "data.augment": [[], ["flip"]],
+    "data.augment_strength": [0.5, 1],
+    "schedule.args.warmup": [1, 2],
+    "optimizer.target": ["adam", "sgd"],
+    "optimizer.args.own": [1, 2],
+    "model.target": ["mlp", "cnn"],
+    DROPOUT: [0, 0.5],
+    "loss.args.weight": [[1, 2], [1, 3]],
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(sorted(AXES)), min_size=1, max_size=3, unique=True), st.lists(st.sampled_from("ab")))
+def test_only_equal_keys_are_called_the_same_training(axes, seen):
+    """Whatever a step shows of them: class weights of a class that a batch lacks, an optimizer that acts every third
+    step, differ later."""
+    search = {axis: AXES[axis] for axis in axes}
+    more = {} if "data.augment" in axes else {"data": {"target": "digits", "augment": ["flip"]}}
+    _, notes = judged(search, seen=lambda _: next(iter(seen), "a"), **more)
+    rehearsal = rehearsal_of(context_of("coarse-grid", search=search, **more))
+    one = {
+        f"search.{axis}"
+        for (first, config), (second, other) in itertools.combinations(rehearsal.built, 2)
+        if config.key == other.key
+        for axis in first.keys() & second.keys()
+        if first[axis] != second[axis]
+    }
+    assert {note.split(": ")[0] for note in notes if "the same training" in note} <= one

@@ -12,7 +12,7 @@ from tunekit.configuration import MetricSpec
 from tunekit.halves import half_means
 from tunekit.measured import ChanceMeasured, Guess
 from tunekit.pipeline import schema
-from tunekit.recipe.text import SHORT, full_path
+from tunekit.recipe.text import SHORT, axis_path
 from tunekit.steps.coarse_grid.counting import check_measure, count_search, misfit
 from tunekit.steps.coarse_grid.plan import moves_rate
 from tunekit.training.building import build_metric
@@ -26,6 +26,7 @@ MOVING = (
     "clip_grad_norm",
     "optimizer.target",
     "optimizer.args.momentum",
+    "model",
     "model.target",
     "model.args.hidden",
     "model.args.width",
@@ -33,6 +34,7 @@ MOVING = (
     "model.args.activation",
     "model.args.init",
     "model.args.batch_norm",
+    "loss",
     "loss.target",
     "loss.args.weight",
 )
@@ -97,7 +99,7 @@ class TestLossesOfTwoFunctions:
     def test_the_loss_does_not_choose_among_them(self, path, metric):
         recipe = recipe_of(search={path: ["focal", "nll"] if path.startswith("loss") else [0, 0.1]}, metric=metric)
         with pytest.raises(
-            UserError, match=rf"^search\.{full_path(path)}: each value makes another loss.*name a metric"
+            UserError, match=rf"^search\.{axis_path(path)}: each value makes another loss.*name a metric"
         ):
             check_measure(recipe, facts_of(metric="loss", maximize=False, share=False))
         check_measure(recipe, facts_of())

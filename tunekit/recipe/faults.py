@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from tunekit.recipe.text import ALIASES, SHORT, Lines, kind_of, nearest, shortened
+from tunekit.recipe.text import ALIASES, PARTS, SHORT, Lines, kind_of, nearest, shortened
 from tunekit.vocabulary import UserError
 
 _WANTED = {
@@ -96,7 +96,8 @@ def placed(line: int, lines: Lines, where: str) -> str:
 
 def _short_axes(lines: Lines) -> dict[str, str]:
     """The paths of axes that stand under `search` by a short name, with that name."""
-    return {SHORT[path[1]]: path[1] for path in lines if path[:1] == ("search",) and path[1:2] and path[1] in SHORT}
+    names = {**SHORT, **PARTS}
+    return {names[path[1]]: path[1] for path in lines if path[:1] == ("search",) and path[1:2] and path[1] in names}
 
 
 def _limit(fault: ErrorDetails) -> str:

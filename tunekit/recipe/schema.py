@@ -38,7 +38,7 @@ from tunekit.recipe.text import (
     SHORT,
     Lines,
     apply_overrides,
-    full_path,
+    axis_path,
     kind_of,
     nearest,
     parse_yaml,
@@ -116,11 +116,11 @@ class Recipe(Part):
             return value
         names: dict[str, str] = {}
         for name in map(str, value):
-            path = full_path(name)
+            path = axis_path(name)
             if path in names:
                 raise ValueError(f"search.{name}: is the same axis as search.{names[path]}")
             names[path] = name
-        return {full_path(str(name)): values for name, values in value.items()}
+        return {axis_path(str(name), values): values for name, values in value.items()}
 
     @model_validator(mode="after")
     def _trials_can_be_counted(self) -> Recipe:
@@ -139,10 +139,10 @@ class Recipe(Part):
         if self.schedule.name not in (AUTO, STEADY):
             raise ValueError(
                 f"schedule: {target} takes none: averaging its weights stands for the decay; leave schedule out "
-                "(a warm-up may stay)"
+                "or set it to auto (a warm-up may stay)"
             )
         if self.ema is not None:
-            raise ValueError(f"ema: {target} averages its weights itself; leave ema out")
+            raise ValueError(f"ema: {target} averages its weights itself; leave ema out or set it to null")
         return self
 
     @model_validator(mode="after")
@@ -345,8 +345,8 @@ def check(schema: type[Recipe], data: object, lines: Lines, where: str) -> Recip
     if lr != OWN_RATE and _finds_rate(target):
         place = placed(lines.get(("optimizer", "lr"), 1), lines, where)
         raise UserError(
-            f"{place}optimizer.lr: {target} finds its rate, which is multiplied by 1, not by {lr:g}: leave lr out, and "
-            "scale what it finds by args: {d_coef: 0.5}"
+            f"{place}optimizer.lr: {target} finds its rate, which is multiplied by 1, not by {lr:g}: leave lr out or "
+            "set it to 1, and scale what it finds by args: {d_coef: 0.5}"
         )
     return recipe
 

@@ -36,6 +36,9 @@ SHORT = {
 }
 """Short names of paths, under `search` and for --set. A key of the recipe itself (batch_size, l1) needs none."""
 
+PARTS = {"model": "model.target", "loss": "loss.target", "schedule": "schedule.name"}
+"""Under `search` a part by its name alone, whose values are names: the recipe's arguments go to each of them."""
+
 NAMES = {"schedule": "name"}
 """Keys whose short form is text: what that text is called in the long form (elsewhere: target)."""
 
@@ -47,13 +50,20 @@ def full_path(name: str, value: object = None) -> str:
     return ALIASES.get(name) or (name if isinstance(value, dict) else SHORT.get(name, name))
 
 
+def axis_path(name: str, values: object = None) -> str:
+    """The dotted path that an axis of `search` means. `model: [{...}, {...}]` are whole parts."""
+    whole = isinstance(values, list) and any(isinstance(value, dict) for value in values)
+    return full_path(name) if whole or name not in PARTS else PARTS[name]
+
+
 def read_override(text: str) -> tuple[str, Any]:
     """The dotted path and the value of a `dotted.path=value` text, whose value is YAML. Errors: UserError."""
     path, sign, value = text.partition("=")
     if not sign or not path.strip():
         raise UserError(f"--set {text}: expected key=value, for example --set optimizer.lr=0.01")
-    parsed, _ = parse_yaml(value, f"--set {text}")
-    return full_path(path.strip(), parsed), parsed
+    name = path.strip()
+    parsed, _ = parse_yaml(value, f"--set {text}", tuple(full_path(name).split(".")))
+    return full_path(name, parsed), parsed
 
 
 def apply_overrides(data: object, overrides: Iterable[str], lines: Lines) -> None:
@@ -83,7 +93,7 @@ def _set_axis(data: dict[str, Any], axis: str, value: object, lines: Lines) -> N
         axes = data["search"] = {}
     if not isinstance(axes, dict):
         raise UserError(f"search is {kind_of(axes)}: search.{axis} cannot be set below it")
-    for other in [name for name in axes if full_path(name) == full_path(axis)]:
+    for other in [name for name in axes if axis_path(name) == axis_path(axis)]:
         del axes[other]
         lines.pop(("search", other), None)
     axes[axis] = value
@@ -140,13 +150,19 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver(_FLOAT, _EXPONENT, _FIRST)
 
 
-def parse_yaml(text: str, where: str) -> tuple[object, Lines]:
-    """YAML text to data and the line of every key. Errors: UserError with the line."""
+_DOUBTFUL = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_PASSED_ON = ("args", "augment", "search")
+"""Keys below which values go on as they stand: the word `no` would be as good as true to a person's own code."""
+
+
+def parse_yaml(text: str, where: str, below: tuple[str, ...] = ()) -> tuple[object, Lines]:
+    """YAML text to data and the line of every key. `below`: the path at which the text stands. Errors: UserError with
+    the line."""
     lines: Lines = {}
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
-        data = None if node is None else _Builder(loader, where, lines).build(node, ())
+        data = None if node is None else _Builder(loader, where, lines).build(node, below)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -180,6 +196,10 @@ class _Builder:
             return {name: self.build(value, (*path, name)) for name, (_, value) in pairs.items()}
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, str(i))) for i, item in enumerate(node.value)]
+        plain = node.value.lower() if isinstance(node, yaml.ScalarNode) and node.style is None else ""
+        if plain in _DOUBTFUL and not set(_PASSED_ON).isdisjoint(path):
+            told = f"{node.value} may be {_DOUBTFUL[plain]} or a word: write {_DOUBTFUL[plain]}, or quote it"
+            raise self.fault(node, f"{'.'.join(path)}: {told} ('{node.value}')")
         return self.scalar(node)
 
     def pairs_of(self, node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:

@@ -14,7 +14,7 @@ from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid.plan import budget
 from tunekit.steps.context import Context, percent
 from tunekit.steps.fine_run import STEP as fine_run
-from tunekit.telling import counted
+from tunekit.telling import counted, spelled
 
 FIRST_WEIGHTS = 0.5
 """Share of an average that the weights after the first iteration may still have at the end of a training."""
@@ -35,13 +35,15 @@ class Length:
 def outlasting(context: Context[Any], final_alone: bool = False) -> list[str]:
     """One line for each thing that never comes into its own, of the recipe and of each value that it searches.
     `final_alone`: of the training of `tunekit train`, none of the steps'."""
-    searched = [{path: value} for path, values in context.recipe.search.items() for value in values]
-    lines: list[str] = []
-    for values in [{}, *([] if final_alone else searched)]:
-        changed = context.at(values)
-        lengths = _lengths(changed)[-1:] if final_alone else _lengths(changed)
-        lines += _outlasting(changed.recipe, lengths)
-    return list(dict.fromkeys(lines))
+    if final_alone:
+        return list(_outlasting(context.recipe, _lengths(context)[-1:]))
+    lines = list(_outlasting(context.recipe, _lengths(context)))
+    for path, value in ((path, value) for path, values in context.recipe.search.items() for value in values):
+        changed = context.at({path: value})
+        for line in _outlasting(changed.recipe, _lengths(changed)):
+            if line not in lines:
+                lines.append(line if line.startswith(f"{path}:") else f"{line} (with {path}: {spelled(value)})")
+    return lines
 
 
 def _lengths(context: Context[Any]) -> list[Length]:

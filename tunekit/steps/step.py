@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from annotated_types import Ge, Gt, Le
 
@@ -127,6 +127,23 @@ class Part:
         return f"{self.step.name}/{text}" if len(text) <= LONGEST else f"{self.step.name}/{digest(text)}"
 
 
+class Rehearsal(Protocol):
+    """What is tried before a step, so that what fails in it need not fail there."""
+
+    @property
+    def requests(self) -> Sequence[Measurement]: ...
+
+    @property
+    def key(self) -> str:
+        """What it depends on: an equal one needs no second look."""
+
+    def faults(self, records: Sequence[Record]) -> Sequence[str]:
+        """A line for each thing that is wrong."""
+
+    def notes(self, records: Sequence[Record]) -> Sequence[str]:
+        """What is as well to know."""
+
+
 @dataclass(frozen=True)
 class Step(Generic[S, H]):
     """A step. Its functions are pure: the same context and records give the same answer.
@@ -142,6 +159,7 @@ class Step(Generic[S, H]):
     - `order`: the step's trainings by how much their weights are wanted, the best first;
     - `takes`: how many trainings of the steps before it go on in this one, and so keep their weights;
     - `check`: asked before any step is carried out. Errors: UserError where the recipe asks for what cannot be;
+    - `rehearsal`: what is to be tried then, if anything;
     - `decides`: its hand-off is a Winner, the run's outcome, and makes best.yaml; gives the epochs of a final training;
     - `codes` is a function, so that `tunekit --help` need not import what says them.
     """
@@ -168,6 +186,7 @@ class Step(Generic[S, H]):
     importance_data: Callable[[Context[S], Sequence[Record]], list[tuple[Values, float]]] | None = None
     decides: Callable[[Context[S]], int] | None = None
     check: Callable[[Recipe, Facts], None] = lambda _recipe, _facts: None
+    rehearsal: Callable[[Context[S]], Rehearsal | None] = lambda _context: None
 
     def read_handoff(self, result: StepResult) -> H | None:
         """What a result of this step hands on, or None. Errors: ValueError where it is of another shape."""

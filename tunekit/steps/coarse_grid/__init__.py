@@ -35,6 +35,7 @@ from tunekit.steps.coarse_grid.plan import (
     scored_cells,
     space,
 )
+from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
 from tunekit.steps.context import Context, described
 from tunekit.steps.estimate import Shortlist, shortlist
 from tunekit.steps.lr_sweep import STEP as lr_sweep
@@ -247,4 +248,5 @@ STEP = Step(
     part=part,
     importance_data=importance_data,
     check=check_measure,
+    rehearsal=rehearsal_of,
 )

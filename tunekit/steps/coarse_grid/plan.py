@@ -29,7 +29,7 @@ CELL, ROW, DRAWN = "cell", "further row", "drawn cell"
 LEAST_ITERATIONS = 200  # a cell's budget, within 1 to 5 epochs, where the recipe does not say
 MOST_EPOCHS = 5
 WAVE = 4  # drawn trials asked for at a time, whatever the number of workers, so that draws do not depend on it
-MOVES_RATE = ("batch_size", "optimizer.", "model.", "loss", "clip_grad_norm")
+MOVES_RATE = ("batch_size", "optimizer", "model", "loss", "clip_grad_norm")
 """Search axes that move the best rate: each of their values gets its own sweep. (What regularises does
 not: dropout, label smoothing, L1, augmentation, averaged weights.)"""
 KEEPS_RATE = ("model.args.dropout", "loss.args.label_smoothing", "optimizer.decay_on")

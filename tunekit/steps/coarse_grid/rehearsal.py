@@ -62,8 +62,8 @@ class Rehearsal:
             lines.append(f"{place or 'search'}: {error}{'; ' if why else ''}{why}{also}")
         return lines
 
-    def alike(self, records: Sequence[Record]) -> list[str]:
-        """Values that come to the same training, as far as a step of each shows."""
+    def notes(self, records: Sequence[Record]) -> list[str]:
+        """Values that are one training by their keys, and those that the one step does not tell apart."""
         numbers = {
             record.request.config.key: Rehearsed.from_json(record.values).numbers
             for record in records
@@ -74,18 +74,14 @@ class Rehearsal:
             for values, config in self.built
             if config.key in numbers
         ]
-        pairs: dict[str, list[tuple[bool, bool]]] = {}  # whether two are one training, and also one by their keys
+        pairs: dict[str, list[tuple[bool, bool]]] = {}  # whether a step shows two as one, and whether they are one
         for (first, key, seen), (second, other_key, other_seen) in itertools.combinations(known, 2):
             apart = [axis for axis in first if axis in second and first[axis] != second[axis]]
             if len(apart) == 1 and len(first) == len(second):
                 pair = f"search.{apart[0]}: {shown(first[apart[0]])} and {shown(second[apart[0]])}"
                 pairs.setdefault(pair, []).append((seen == other_seen, key == other_key))
-        told = [
-            f"{pair} {_verdict(found, self._complete)}"
-            for pair, found in pairs.items()
-            if any(same for same, _ in found)
-        ]
-        rest = [f"search: {len(told) - SHOWN} more pairs of values come to the same training"]
+        told = [f"{pair} {verdict}" for pair, found in pairs.items() if (verdict := _verdict(found, self._complete))]
+        rest = [f"search: {len(told) - SHOWN} more pairs of values are alike"]
         return told if len(told) <= SHOWN + 1 else told[:SHOWN] + rest
 
     @property
@@ -98,9 +94,11 @@ class Rehearsal:
         return {**{path: _UNSAID if value is None else value for path, value in own.items()}, **values}
 
 
-def rehearsal_of(context: Context[CoarseGrid]) -> Rehearsal:
+def rehearsal_of(context: Context[CoarseGrid]) -> Rehearsal | None:
     """What the recipe's search would train: its cells, and its sweeps, which leave to the recipe what shares a rate."""
     search = context.recipe.search
+    if not search:
+        return None
     moving = {path: values for path, values in search.items() if moves_rate(path)}
     built, refused = [], []
     for values in [*combinations(search), *(combinations(moving) if len(moving) < len(search) else [])]:
@@ -176,10 +174,12 @@ def _beside_parts(config: TrainingConfig) -> Any:
 
 
 def _verdict(found: Sequence[tuple[bool, bool]], complete: bool) -> str:
-    if complete and all(same for same, _ in found):
+    """Equal keys alone make two one training: what a step on a batch does not show, longer trainings may."""
+    if complete and all(one for _, one in found):
         return "come to the same training: leave one of them out"
-    once = ", which is trained once" if all(once for same, once in found if same) else ""
-    return f"come to the same training in some combinations{once}"
+    if any(one for _, one in found):
+        return "come to the same training in some combinations, which is trained once"
+    return "look alike: one step on one batch shows no difference" if all(seen for seen, _ in found) else ""
 
 
 def shown(value: object) -> str:
