@@ -389,6 +389,35 @@ def test_a_worker_that_is_killed_is_lost_and_the_pool_goes_on(pool, make_config,
     assert entry_of(config, workspace).rows(8)["iteration"] == list(range(1, 9))
 
 
+LOSES_GPU = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(64, 10)
+    def forward(self, x):
+        def gone():
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        torch.cuda.is_initialized, torch.cuda.synchronize = (lambda: True), gone
+        gone()
+"""
+
+
+def test_a_worker_whose_gpu_is_lost_tells_why_and_leaves_its_place_to_another(pool, make_config, workspace):
+    """An index that points at nothing ends every later use of a GPU by that process."""
+    (Path(workspace.folder) / "loses_gpu.py").write_text(LOSES_GPU)
+    broken = make_config(model={"target": "loses_gpu:Net", "args": {}})
+    before = {worker.process.pid for worker in pool._workers}
+    event = news_of(pool, pool.submit(Training(broken, 4, {}, purpose="test"), workspace))[-1]
+    assert event.kind in ("failed", "unusable")
+    assert "a class that there is no output for" in event.error
+    again = [pool.submit(Training(make_config(seed=seed), 8, {}, purpose="test"), workspace) for seed in (11, 12)]
+    assert {event.kind for event in news_of(pool, *again)} <= {"begun", "progress", "done"}
+    news_until(pool, lambda _: len({worker.process.pid for worker in pool._workers} - before) == 1)
+
+
 @pytest.mark.parametrize(("ends", "why"), [("os._exit(3)", "with exit code 3"), ("os.abort()", "by SIGABRT")])
 def test_a_worker_whose_code_ends_it_is_lost_with_what_it_did_and_the_pool_goes_on(
     pool, make_config, workspace, ends, why

@@ -11,6 +11,7 @@ from tunekit.training.building import build_task
 from tunekit.training.indices import CheckedIndices
 from tunekit.training.modes import goes_backward
 from tunekit.training.optimizers import _fuses_on
+from tunekit.training.probes.asking import asked
 from tunekit.training.probes.losses import feels_targets
 
 OUTPUTS = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
@@ -103,6 +104,16 @@ def test_a_loss_is_asked_of_other_classes_than_there_are(tmp_path):
     task = build_task(config_of(), tmp_path)
     with CheckedIndices():
         assert feels_targets(task, on_gpu(OUTPUTS), on_gpu(CLASSES))
+
+
+def test_a_question_that_loses_the_gpu_is_not_passed_over():
+    """Every later one would fail with it, and be taken for an answer."""
+
+    def question():
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    with pytest.raises(torch.AcceleratorError):
+        asked(question)
 
 
 def test_recurrent_layers_in_eval_mode_have_gradients():
