@@ -4,7 +4,7 @@ cannot be read costs its own line alone."""
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,18 +131,21 @@ def _every(files: Sequence[Path], faults: list[str]) -> Iterator[Path]:
 
 def _read(file: Path, package: Package) -> _Samples:
     """Errors: UserError that names the file."""
-    from tunekit.training.sources.images import ENDINGS
-
     if len(package.inputs) != 1 or package.inputs[0].name:
         raise UserError(f"{file}: the model takes several inputs, or named ones: call it from Python (`load_model`)")
-    kind = file.suffix.lower()
-    if kind in ARRAYS:
-        return _arrays(file, package)
-    if kind in TABLES:
-        return _table(file, package)
-    if kind in ENDINGS:
-        return _picture(file, package)
-    raise UserError(f"{file}: is none of what can be predicted: pictures, .csv, .npz")
+    readers = _readers()
+    for _, endings, read in readers:
+        if file.suffix.lower() in endings:
+            return read(file, package)
+    known = "; ".join(f"{name} ({', '.join(endings)})" for name, endings, _ in readers)
+    raise UserError(f"{file}: is none of what can be predicted by its name: {known}")
+
+
+def _readers() -> list[tuple[str, Sequence[str], Callable[[Path, Package], _Samples]]]:
+    """What can be read, by the endings of names."""
+    from tunekit.training.sources.images import ENDINGS
+
+    return [("pictures", ENDINGS, _picture), ("tables", TABLES, _table), ("arrays", ARRAYS, _arrays)]
 
 
 def _picture(file: Path, package: Package) -> _Samples:

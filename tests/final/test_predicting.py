@@ -17,10 +17,12 @@ from safetensors.torch import save_file
 from tunekit.configuration import ModelSpec
 from tunekit.deployed import load_model
 from tunekit.measured import Input, Package, Scaling
+from tunekit.predicting import ARRAYS, TABLES
 from tunekit.store import Store
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
 from tunekit.training.models import build_model
+from tunekit.training.sources.images import ENDINGS
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import UserError
 
@@ -226,6 +228,18 @@ class TestPredict:
             == "new.csv: 'size' has 1 cell that is no number, first 'many' in row 2 below the header: taken as missing"
         )
         assert f"note: {note}" in tunekit("predict", "runs/table-001", "new.csv").err
+
+
+def test_what_no_reader_takes_is_told_with_all_that_they_take(points, tunekit):
+    points("--epochs", "1")
+    Path("notes.docx").write_text("words")
+    [fault] = json.loads(tunekit("predict", RUN, "notes.docx", "--json").out)["faults"]
+    named = fault.rpartition("by its name: ")[2]
+    assert sorted(re.findall(r"\.\w+", named)) == sorted((*ENDINGS, *TABLES, *ARRAYS))
+    for ending in (*TABLES, *ARRAYS):
+        Path(f"new{ending}").write_bytes(b"")
+        [fault] = json.loads(tunekit("predict", RUN, f"new{ending}", "--json").out)["faults"]
+        assert "by its name" not in fault
 
 
 def test_a_file_alone_runs_no_code_unless_its_folder_is_given(tmp_path):

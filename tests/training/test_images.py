@@ -73,8 +73,8 @@ def test_what_is_no_image_of_a_class_is_told(pets):
     assert parts.classes == ("cats", "dogs")
     assert parts.notes == (
         f"{pets}: no images in 'empty': no class of their own",
-        f"{pets}: 1 hidden files are left out",
-        f"{pets}: 1 files are no images by their names: left out",
+        f"{pets}: left out: 1 hidden file",
+        f"{pets}: left out: 1 file that is no image by the name",
     )
 
 
@@ -83,7 +83,7 @@ def test_pictures_beside_the_folders_of_classes_are_told(pets):
     (pets / "readme.md").touch()
     parts = splits(pets.parent)
     assert len(parts.train) + len(parts.val) == 20
-    assert parts.notes == (f"{pets}: 1 images lie in no class's folder, the first a.PNG: left out",)
+    assert parts.notes == (f"{pets}: left out: 1 image in no class's folder, the first a.PNG",)
 
 
 def test_what_lies_beside_the_splits_and_a_test_split_without_classes_are_told(tmp_path):
@@ -96,23 +96,23 @@ def test_what_lies_beside_the_splits_and_a_test_split_without_classes_are_told(t
     assert (len(parts.train), len(parts.val), parts.test, parts.classes) == (2, 2, None, ("ants", "bees"))
     beside, test = parts.notes
     assert beside == f"{tmp_path / 'pets'}: 'extra' beside its splits: left out"
-    assert test.startswith(f"no test split: {tmp_path / 'pets' / 'test'}: its 1 images (1.png, ...) lie in no class's")
+    assert test.startswith(f"no test split: {tmp_path / 'pets' / 'test'}: 1 image (1.png, ...) in no class's")
 
 
 def test_a_folder_without_images_of_a_class_is_refused_by_what_lies_there(tmp_path):
     picture(tmp_path / "pets" / "1.png", 0)
-    with pytest.raises(UserError, match=r"pets: its 1 images \(1\.png, \.\.\.\) lie in no class's folder: a folder of"):
+    with pytest.raises(UserError, match=r"pets: 1 image \(1\.png, \.\.\.\) in no class's folder: a folder of"):
         splits(tmp_path)
     (tmp_path / "pets" / "1.png").unlink()
     (tmp_path / "pets" / "cats").mkdir()
     with pytest.raises(UserError, match="pets: no images in it: a folder of images is needed for each class"):
         splits(tmp_path)
     (tmp_path / "pets" / "cats" / "1.heic").touch()
-    with pytest.raises(UserError, match=r"no images in it but 1 other files \(1\.heic, \.\.\.\)"):
+    with pytest.raises(UserError, match=r"no images in it but 1 other file \(1\.heic, \.\.\.\)"):
         splits(tmp_path)
     picture(tmp_path / "pets" / "train" / "cats" / "1.png", 0)
     picture(tmp_path / "pets" / "val" / "1.png", 0)
-    with pytest.raises(UserError, match="val: its 1 images"):
+    with pytest.raises(UserError, match="val: 1 image"):
         splits(tmp_path)
 
 
@@ -180,7 +180,7 @@ def test_a_photo_is_turned_as_its_camera_says(way, tmp_path):
     image.save(tmp_path / "a.png", **more)
     read, changes = images.read_image(str(tmp_path / "a.png"))
     assert (read.size, read.getpixel((0, 0)), read.getpixel((3, 0))) == ((4, 2), (255, 0, 0), (0, 0, 255))
-    assert changes == ("are turned as their camera says (EXIF)",)
+    assert changes == ("turned as the camera says (EXIF)",)
 
 
 @pytest.mark.parametrize(
@@ -188,19 +188,19 @@ def test_a_photo_is_turned_as_its_camera_says(way, tmp_path):
     [
         ("grey.png", Image.new("L", (4, 4), 7), {}, (7, 7, 7), ()),
         ("bits.png", Image.new("1", (4, 4), 1), {}, (255, 255, 255), ()),
-        ("deep.png", *in_16_bits(), (128, 128, 128), ("have 16 bits a value: the upper eight are read",)),
-        ("deep.tif", *in_16_bits(), (128, 128, 128), ("have 16 bits a value: the upper eight are read",)),
+        ("deep.png", *in_16_bits(), (128, 128, 128), ("with 16 bits a value: the upper eight are read",)),
+        ("deep.tif", *in_16_bits(), (128, 128, 128), ("with 16 bits a value: the upper eight are read",)),
         ("palette.png", upright().quantize(2), {}, (0, 0, 255), ()),
         ("print.jpg", Image.new("CMYK", (8, 8), (0, 255, 255, 0)), {"quality": 100}, (254, 0, 0), ()),
-        ("clear.png", see_through(), {}, (255, 255, 255), ("are transparent in places: these are white",)),
-        ("clear.gif", see_through(), {}, (255, 255, 255), ("are transparent in places: these are white",)),
+        ("clear.png", see_through(), {}, (255, 255, 255), ("transparent in places: these are white",)),
+        ("clear.gif", see_through(), {}, (255, 255, 255), ("transparent in places: these are white",)),
         ("opaque.png", upright().convert("RGBA"), {}, (0, 0, 255), ()),
         (
             "moves.gif",
             upright(),
             {"save_all": True, "append_images": [Image.new("RGB", (4, 2))]},
             (0, 0, 255),
-            ("have several frames: the first is read",),
+            ("with several frames: the first is read",),
         ),
     ],
 )
@@ -224,7 +224,7 @@ def test_what_was_done_to_images_is_told_by_kind(pets):
     in_16_bits()[0].save(pets / "dogs" / "b.png")
     parts = splits(pets.parent)
     assert parts.notes == (
-        f"2 images have 16 bits a value: the upper eight are read, the first {pets / 'dogs' / 'a.png'}",
+        f"2 images with 16 bits a value: the upper eight are read, the first {pets / 'dogs' / 'a.png'}",
     )
 
 

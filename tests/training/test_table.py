@@ -96,7 +96,7 @@ class TestFiles:
         ("text", "told"),
         [
             ("a,y\n1,2\n1,2,3\n", "line 3 has 3 cells and the header 2; a cell with commas in it stands in quotes"),
-            ("a,y\n1,0\n\n1\n", "line 4 has 1 cells and the header 2"),
+            ("a,y\n1,0\n\n1\n", "line 4 has 1 cell and the header 2"),
             ("a,y\n" + '1,"x\n' + "2,3\n" * 9, "a quote opens in line 2 and never closes"),
             ("a,y\n", "is empty"),
             ("", "is empty"),
@@ -252,7 +252,7 @@ class TestCells:
         parts = splits(tmp_path, "a,y\n" + "".join(f"{cell if i == 3 else i},{i % 2}\n" for i in range(20)))
         assert any(f"'a' has 1 cell that is no number, first {cell!r} in row 4" in note for note in parts.notes)
         assert bool(parts.train.stored.args[0].isfinite().all())
-        with pytest.raises(UserError, match="holds no number in 1 rows, first in row 4"):
+        with pytest.raises(UserError, match="holds no number in 1 row, first in row 4"):
             splits(tmp_path, "y,a\n" + "".join(f"{cell if i == 3 else i},{i % 2}\n" for i in range(20)))
 
     @given(
@@ -541,7 +541,7 @@ class TestTargets:
         assert sorted(torch.cat([parts.train.stored.args[0], parts.val.stored.args[0]])[:, 0].tolist()) == [
             i for i in range(20) if i % 5 != 1
         ]
-        assert "4 rows have no target: left out" in parts.notes
+        assert "left out: 4 rows without a target" in parts.notes
 
     @pytest.mark.parametrize(
         ("args", "message"),
@@ -552,12 +552,12 @@ class TestTargets:
             ({"target": []}, r"data\.args\.target: names no column"),
             ({"target": "yy"}, r"has no column 'yy'; it has x, y, z, d \(did you mean 'y'\?\)"),
             ({"target": "d"}, r"'d' of .* holds dates; a target is a number or a class"),
-            ({"target": "z"}, r"column 'z' of .*t\.csv holds no number in 1 rows, first in row 2 below"),
+            ({"target": "z"}, r"column 'z' of .*t\.csv holds no number in 1 row, first in row 2 below"),
             ({"features": ["y"]}, r"data\.args\.features: 'y' is the target"),
             ({"features": ["q"]}, r"data\.args\.features: .* has no column 'q'"),
             ({"features": True}, r"data\.args\.features: the name of a column, or a list of such, not true"),
             ({"target": [["y"]]}, r"data\.args\.target: the name of a column"),
-            ({"groups": "z"}, r"data\.args\.groups: column 'z' of .* is empty in 1 rows, first in row 2"),
+            ({"groups": "z"}, r"data\.args\.groups: column 'z' of .* is empty in 1 row, first in row 2"),
             ({"missing_target": "no"}, r"data\.args\.missing_target: error or drop, not 'no'"),
             ({"decimal": ";"}, r"data\.args\.decimal: '\.' or ','"),
             ({"separator": ", "}, r"data\.args\.separator: one letter"),

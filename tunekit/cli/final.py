@@ -90,7 +90,9 @@ def predict(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run that `tunekit train` has finished.")],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILES]...", help="Pictures, folders of them, .csv tables, .npz arrays of x."),
+        typer.Argument(
+            metavar="[FILES]...", help="Pictures or folders of them, tables (.csv, .parquet), arrays (.npz, .npy)."
+        ),
     ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="train|val|test", help="The run's own samples instead of files.")

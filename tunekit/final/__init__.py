@@ -19,6 +19,7 @@ from tunekit.final.candidates import (
     with_asked,
 )
 from tunekit.final.result import FinalModel, Looks, found, summary, told, weights
+from tunekit.final.unsaid import unsaid
 from tunekit.jsondata import plain
 from tunekit.layout import FINAL, MODEL, RESULT, SCORED
 from tunekit.measured import Package, PackageArgs, SplitArgs, SplitScored
@@ -67,6 +68,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
             scored=scored,
             looks=looks,
             faults=faults,
+            unsaid=unsaid(scored, recipe, shown),
             share=facts.share,
             test_time=recipe.train.test_time,
         )

@@ -41,18 +41,21 @@ class FinalModel:
     looks: Looks
     test_time: str = "single"
     faults: tuple[str, ...] = ()
+    unsaid: str = ""  # of classes that it never says
     share: bool = False  # the metric is one, and told in per cent
 
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it and final/result.json holds it."""
         scored = self.scored
         own: dict[str, Any] = {"from": self.origin, "metric": self.metric, "value": self.value, "epoch": self.epoch}
-        own |= {"epochs": self.epochs, "weights": self.weights, "model": self.model, "notes": list(self.told)}
+        notes = [*self.told, *([self.unsaid] if self.unsaid else [])]
+        own |= {"epochs": self.epochs, "weights": self.weights, "model": self.model, "notes": notes}
         own["faults"] = list(self.faults)
         own["test"] = self._test() if self.on == "test" else None
         own["scored_on"] = {"test": "test", "val": "validation"}[self.on] if scored.samples else None
         if scored.confusion:
             own["confusion"] = {"classes": list(scored.classes), "counts": [list(row) for row in scored.confusion]}
+        own["never_predicted"] = {one.name: one.count for one in scored.missed}
         own["worst"] = [_without_picture(one.to_json()) for one in scored.worst]
         return own
 
@@ -107,7 +110,7 @@ def found(final: FinalModel) -> list[str]:
         lines += final.faults or [none]
         if final.scored.samples:
             lines.append(f"validation, by which it was chosen: {text}")
-    return lines
+    return [*lines, *([f"note: {final.unsaid}"] if final.unsaid else [])]
 
 
 def _told_of_looks(looks: Looks) -> list[str]:

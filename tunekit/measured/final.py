@@ -55,6 +55,14 @@ class Mistake(JsonData):
 
 
 @dataclass(frozen=True)
+class Missed(JsonData):
+    """A class (or label) that occurs `count` times, and that the model never says."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
 class SplitScored(JsonData):
     """The model on all samples of a split (probe `split`); `samples` 0: there is no such split.
 
@@ -77,6 +85,7 @@ class SplitScored(JsonData):
     true: tuple[float, ...] = ()
     predicted: tuple[float, ...] = ()
     worst: tuple[Mistake, ...] = ()
+    missed: tuple[Missed, ...] = ()
 
 
 @dataclass(frozen=True)

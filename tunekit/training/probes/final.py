@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunekit.measured import Input, Mistake, Package, PackageArgs, Scaling, SplitArgs, SplitScored
+from tunekit.measured import Input, Missed, Mistake, Package, PackageArgs, Scaling, SplitArgs, SplitScored
 from tunekit.telling import raised
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.decisions import Form, decide, form_of
@@ -74,6 +74,7 @@ def measure_split(subject: Subject) -> SplitScored:
         true=decided.true,
         predicted=decided.predicted,
         worst=_worst(session, split, tally, decided, args.split),
+        missed=seen.missed(session.splits),
     )
 
 
@@ -161,6 +162,7 @@ class _Seen:
     errors: int | None = None
     count: int | None = None
     parts: list[tuple[Tensor, Tensor, Tensor | None]] = field(default_factory=list)
+    counts: Tensor | None = None  # [2, classes]: how often each occurs, and is said
     apart: bool = False  # some samples have several answers, or none that can be compared
 
     def add(self, session: Session, outputs: Any, batch: Batch) -> None:
@@ -190,10 +192,32 @@ class _Seen:
         if metric.counts or not metric.is_loss or self.form.answers in ("classes", "decision"):
             self.errors = (self.errors or 0) + int((wrong & known).sum())
             self.count = (self.count or 0) + int(known.sum())
+        self._count(wanted, decided.predicted, known, main.shape)
         if wanted.dim() != 1:
             self.apart = True
         else:
             self.parts.append((wanted, decided.predicted, decided.probability))
+
+    def _count(self, wanted: Tensor, said: Tensor, known: Tensor, shape: Sequence[int]) -> None:
+        assert self.form is not None
+        both = torch.stack([(wanted > 0.5).long() if self.form.answers != "classes" else wanted.long(), said])
+        if self.form.answers == "labels":
+            counts = (both * known).transpose(1, 2).flatten(2).sum(2)
+        else:
+            width = 2 if self.form.answers == "decision" else shape[self.form.axis]
+            known = known & (wanted < width)
+            counts = torch.stack([torch.bincount(one[known], minlength=width) for one in both])
+        self.counts = counts.cpu() if self.counts is None else self.counts + counts.cpu()
+
+    def missed(self, splits: Splits) -> tuple[Missed, ...]:
+        """Classes that occur and are never said; none is told of among more than a table has."""
+        if self.counts is None or self.counts.shape[1] > MOST_CLASSES:
+            return ()
+        occurs, said = self.counts
+        unsaid = ((occurs > 0) & (said == 0)).nonzero().flatten().tolist()
+        names = class_names(splits, len(occurs))
+        names = names[1:] if len(occurs) == 1 else names  # one decision: what may be missed is yes
+        return tuple(Missed(names[k], int(occurs[k])) for k in unsaid)
 
     def single(self, splits: Splits) -> _Decided:
         """The answers of all samples, where each has one."""

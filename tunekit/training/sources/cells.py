@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tunekit.telling import counted
 from tunekit.training.sources.dates import (
     MOST,
     THEN,
@@ -110,7 +111,7 @@ def _strays(values: Values, filled: npt.NDArray[np.bool_], form: Form) -> npt.ND
 def told_strays(name: str, cells: Series[Any], column: Column) -> str:
     row = int(column.strays[0])
     what = "neither yes nor no" if column.form.kind == "truth" else f"no {column.form.kind}"
-    several = "1 cell that is" if len(column.strays) == 1 else f"{len(column.strays):,} cells that are"
+    several = counted(len(column.strays), "cell that is", "cells that are")
     return (
         f"{name!r} has {several} {what}, first {str(cells.iloc[row])!r} in row {row + 1:,} below the "
         "header: taken as missing"

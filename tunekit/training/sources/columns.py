@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tunekit.recipe.text import nearest
+from tunekit.telling import counted
 from tunekit.training.sources.cells import COMMA, POINT, Column, Form, Values, read_as, told_strays
 from tunekit.training.sources.reading import Frame
 from tunekit.vocabulary import UserError
@@ -93,8 +94,7 @@ class Encoding:
         if not strange:
             return ""
         count, (first, _) = strange.total(), strange.most_common(1)[0]
-        rows = "1 row" if count == 1 else f"{count:,} rows"
-        return f"{self.name!r} has texts in {rows}{where} that training has not, as {first!r}"
+        return f"{self.name!r} has texts in {counted(count, 'row')}{where} that training has not, as {first!r}"
 
     def told(self, cells: Series[Any], column: Column) -> list[str]:
         """What another file has in this column that the training rows had not: a line each."""
@@ -113,7 +113,7 @@ class Encoding:
         gaps = column.values == None if self.form.kind == "text" else np.isnan(column.values)  # noqa: E711 - of each
         if gaps.sum() > len(column.strays) and not self.flagged:
             gaps[column.strays] = False
-            rows = "1 row" if gaps.sum() == 1 else f"{gaps.sum():,} rows"
+            rows = counted(gaps.sum(), "row")
             stands_in = "none of its texts" if self.form.kind == "text" else f"training's {MIDDLE[self.form.kind]}"
             notes.append(
                 f"{self.name!r} is empty in {rows}, first in row {int(gaps.argmax()) + 1:,} below the header, and in "

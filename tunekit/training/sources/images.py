@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from tunekit.files import open_regular
 from tunekit.measured import Unreadable
+from tunekit.telling import counted
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.memory import MEMORY_LIMIT
 from tunekit.training.sources.parts import Parts, why
@@ -80,7 +81,7 @@ def _changes(parts: Iterable[_Images]) -> list[str]:
     by_change: dict[str, list[str]] = {}
     for change, file in sorted(pair for part in parts for pair in part.changed):
         by_change.setdefault(change, []).append(file)
-    return [f"{len(files):,} images {change}, the first {files[0]}" for change, files in by_change.items()]
+    return [f"{counted(len(files), 'image')} {change}, the first {files[0]}" for change, files in by_change.items()]
 
 
 def _told(split: str, error: UserError) -> Unreadable:
@@ -134,9 +135,9 @@ class _Listing:
             return ""
         why = "no images in it"
         if self.loose:
-            why = f"its {len(self.loose):,} images ({self.loose[0]}, ...) lie in no class's folder"
+            why = f"{counted(len(self.loose), 'image')} ({', '.join(self.loose[:1])}, ...) in no class's folder"
         elif self.others:
-            why = f"{why} but {len(self.others):,} other files ({self.others[0]}, ...)"
+            why = f"{why} but {counted(len(self.others), 'other file')} ({self.others[0]}, ...)"
         return f"{self.folder}: {why}: a folder of images is needed for each class ({', '.join(ENDINGS)})"
 
     def samples(self, classes: Sequence[str]) -> tuple[list[str], Tensor]:
@@ -169,9 +170,9 @@ def _listing(folder: Path) -> _Listing:
     empty = [name for name, files in by_class.items() if not files]
     told = (
         (len(empty), f"no images in {', '.join(map(repr, empty[:SHOWN]))}{_more(empty)}: no class of their own"),
-        (hidden, f"{hidden:,} hidden files are left out"),
-        (len(others), f"{len(others):,} files are no images by their names: left out"),
-        (len(loose), f"{len(loose):,} images lie in no class's folder, the first {''.join(loose[:1])}: left out"),
+        (hidden, f"left out: {counted(hidden, 'hidden file')}"),
+        (len(others), f"left out: {counted(len(others), 'file that is', 'files that are')} no image by the name"),
+        (len(loose), f"left out: {counted(len(loose), 'image')} in no class's folder, the first {''.join(loose[:1])}"),
     )
     return _Listing(folder, by_class, loose, others, tuple(f"{folder}: {note}" for count, note in told if count))
 
@@ -270,9 +271,9 @@ def in_colours(image: Any) -> tuple[Any, tuple[str, ...]]:
 
     changes = []
     if getattr(image, "n_frames", 1) > 1:
-        changes.append("have several frames: the first is read")
+        changes.append("with several frames: the first is read")
     if image.getexif().get(ORIENTATION, 1) in TURNED:
-        changes.append("are turned as their camera says (EXIF)")
+        changes.append("turned as the camera says (EXIF)")
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         values = np.asarray(image)
@@ -280,14 +281,14 @@ def in_colours(image: Any) -> tuple[Any, tuple[str, ...]]:
             raise ValueError(
                 f"its values are no colours: {values.min()} to {values.max()}; give them as an .npz (arrays)"
             )
-        changes.append("have 16 bits a value: the upper eight are read")
+        changes.append("with 16 bits a value: the upper eight are read")
         image = Image.fromarray((values >> 8).astype(np.uint8))
     elif image.mode == "F":
         raise ValueError("its values are fractions (mode F), no colours; give them as an .npz (arrays)")
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getextrema()[3][0] < OPAQUE:
-            changes.append("are transparent in places: these are white")
+            changes.append("transparent in places: these are white")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB"), tuple(changes)
 

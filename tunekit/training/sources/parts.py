@@ -12,6 +12,7 @@ import torch
 
 from tunekit.measured import Unreadable
 from tunekit.mending import advice
+from tunekit.telling import counted
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.order import Groups
 from tunekit.vocabulary import UserError
@@ -47,7 +48,7 @@ def tensors(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> TensorSplit:
             how = "; class_names, y = np.unique(y, return_inverse=True) numbers words" if words else ""
             raise UserError(f"data: the {name} must be numbers, one row a sample, not {array.dtype}{array.shape}{how}")
     if len(x) != len(y):
-        raise UserError(f"data: {len(x)} inputs and {len(y)} targets")
+        raise UserError(f"data: {counted(len(x), 'input')} and {counted(len(y), 'target')}")
     if len(x) == 0:
         raise UserError("data: the dataset is empty (its length is 0)")
     labels = as_tensor("targets", y)

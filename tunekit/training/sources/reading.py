@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.files import open_regular
+from tunekit.telling import counted
 from tunekit.training.sources.parts import why
 from tunekit.vocabulary import UserError
 
@@ -141,7 +142,9 @@ def _rows(path: Path, text: str, separator: str) -> tuple[list[str], list[list[s
                 if len(row) != len(header):
                     more = f"; a cell with {NAMES.get(separator, 'separators')} in it stands in quotes"
                     hint = more if len(row) > len(header) else ""
-                    raise _unreadable(path, f"line {line} has {len(row)} cells and the header {len(header)}{hint}")
+                    raise _unreadable(
+                        path, f"line {line} has {counted(len(row), 'cell')} and the header {len(header)}{hint}"
+                    )
                 rows.append(row)
         line = reader.line_num + 1
     return header, rows

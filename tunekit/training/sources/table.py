@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunekit.recipe.text import kind_of, nearest
+from tunekit.telling import counted
 from tunekit.training.sources.cells import (
     COMMA,
     MISSING,
@@ -109,7 +110,7 @@ def _groups(frame: Frame, name: str, decimal: str | None) -> Values:
     gaps = known == None if known.dtype == object else np.isnan(known)  # noqa: E711 - of each element
     if gaps.any():
         raise UserError(
-            f"data.args.groups: column {name!r} of {frame.path} is empty in {gaps.sum():,} rows, first in row "
+            f"data.args.groups: column {name!r} of {frame.path} is empty in {counted(gaps.sum(), 'row')}, first in row "
             f"{int(gaps.argmax()) + 1:,} below the header"
         )
     return known
@@ -236,12 +237,12 @@ def _targets(frame: Frame, names: list[str], numbered: bool, decimal: str | None
             raise UserError(f"data.args.target: column {name!r} of {frame.path} is empty")
         if gaps.any() and not drop:
             raise UserError(
-                f"data.args.target: column {name!r} of {frame.path} holds no {kind} in {gaps.sum():,} rows, first in "
-                f"row {int(gaps.argmax()) + 1:,} below the header; fill them in, or leave them out with "
-                "data.args.missing_target: drop"
+                f"data.args.target: column {name!r} of {frame.path} holds no {kind} in "
+                f"{counted(gaps.sum(), 'row')}, first in row {int(gaps.argmax()) + 1:,} below the header; fill them "
+                "in, or leave them out with data.args.missing_target: drop"
             )
         missing |= gaps
-    left = (f"{missing.sum():,} rows have no target: left out",) if missing.any() else ()
+    left = (f"left out: {counted(missing.sum(), 'row')} without a target",) if missing.any() else ()
     notes = (*_told(frame, columns), *left)
     if len(names) == 1:
         values, classes, _ = read[0]

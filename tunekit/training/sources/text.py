@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunekit.files import open_regular
+from tunekit.telling import counted
 from tunekit.training.sources.parts import Parts, tensors, why
 from tunekit.vocabulary import UserError
 
@@ -31,7 +32,7 @@ def text(path: Path | None = None, length: int = 64, characters: int | None = No
     count = (len(whole) - 1) // length
     if count < 2:
         raise UserError(
-            f"data.args: the text has {len(whole):,} characters: too few for samples of {length:,}; "
+            f"data.args: the text has {counted(len(whole), 'character')}: too few for samples of {length:,}; "
             "a longer text or a smaller data.args.length is needed"
         )
     different, numbers = np.unique(code_points(whole), return_inverse=True)
