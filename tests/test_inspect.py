@@ -10,6 +10,7 @@ import torch
 from tunekit.charts import Figure, Panel, Picture, Tiles
 from tunekit.pipeline import read_recipe
 from tunekit.report.figures import draw, mosaic_of
+from tunekit.steps.check_init_loss import OF_DATA
 from tunekit.training.pictures import Scale, before_and_after
 from tunekit.training.sources import read_splits
 from tunekit.vocabulary import UNKNOWN
@@ -189,7 +190,7 @@ def test_damaged_files_are_named_and_the_rest_is_told(tunekit, tmp_path):
     assert "next: tunekit run" not in text
     assert "a run stops at what cannot be read: data.args.corrupt: skip leaves them out" in text
     assert text.count("cat/0.png") == 1
-    assert "note" not in text
+    assert "note: " not in text
     text = tunekit("inspect", "pets.yaml", "--set", "data.args.corrupt=skip").out
     assert "a run leaves out what cannot be read" in text
     assert "a run stops" not in text
@@ -381,3 +382,32 @@ def test_of_numbers_without_classes_there_are_no_pictures_and_the_report_comes(t
     assert "own: 64 training, 16 validation samples" in done.out
     assert "no pictures: the training data hold neither pictures nor classes" in done.out
     assert not (tmp_path / "own.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "targets", "code"),
+    [
+        ("regression", lambda draw, x: 249 + 40 * draw.normal(size=len(x)), "targets_not_standardized"),
+        ("regression", lambda draw, x: np.full(len(x), 3.0), "single_class"),
+        ("regression", lambda draw, x: np.where(x[:, 0] > 1.5, np.nan, draw.normal(size=len(x))), "input_not_finite"),
+        ("classification", lambda draw, x: 1 + np.arange(len(x)) % 4, "class_count_mismatch"),
+        ("classification", lambda draw, x: np.arange(len(x)) % 40 == 0, "class_imbalance"),
+        ("classification", lambda draw, x: draw.normal(size=len(x)), "labels_out_of_range"),
+        ("binary", lambda draw, x: np.arange(len(x)) % 2 * 2 - 1, "labels_out_of_range"),
+    ],
+)
+def test_what_step_1_finds_in_the_data_is_told_before_any_run(tunekit, tmp_path, task, targets, code):
+    """All of it, and nothing else: the same measurements, judged by the same rules."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(400, 6)).astype(np.float32)
+    np.savez(tmp_path / "own.npz", x=x, y=targets(draw, x).astype(np.float32 if task == "regression" else None))
+    (tmp_path / "own.yaml").write_text(
+        f"name: own\ntask: {task}\ndata: {{target: arrays, args: {{path: own.npz}}}}\nmodel: {{target: mlp}}\n"
+    )
+    before = [(one["code"], one["severity"], one["message"]) for one in told(tunekit, "own.yaml")["findings"]]
+    step = json.loads(tunekit("check-init-loss", "own.yaml", "--json").out)
+    after = [(one["code"], one["severity"], one["message"]) for one in step["findings"] if one["code"] in OF_DATA]
+    assert before == after
+    assert code in [one[0] for one in before]
+    accepted = json.loads(tunekit("inspect", "own.yaml", "--json", "--set", f"accept=[{code}]").out)["findings"]
+    assert {one["severity"] for one in accepted if one["code"] == code} == {"note"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import pytest
 import yaml
 
 from tests.reference import README, with_tables
+from tunekit.advice.remarks import CODES as REMARKS
 from tunekit.pipeline import schema
 from tunekit.recipe.optimizers import OPTIMIZERS
 from tunekit.recipe.schedules import AUTO, SCHEDULES
 from tunekit.recipe.schema import check
+from tunekit.steps import codes
 from tunekit.techniques import KINDS, TECHNIQUES
+from tunekit.techniques.aliases import ALIASES, find
 from tunekit.training.augmentations import AUGMENTATIONS, links_of
 from tunekit.training.losses import LOSSES
 from tunekit.training.metrics import LABEL_METRICS, METRICS
@@ -72,3 +76,53 @@ def test_the_line_of_the_recipe_is_one(name):
 def test_the_line_of_an_augmentation_is_one_that_is_built(name):
     line = yaml.safe_load(f"{{{TECHNIQUES[name].recipe}}}")
     assert [link.name for link in links_of(line["data"]["augment"])] == [name]
+
+
+KINDS_OF_ALL = {**dict.fromkeys((*codes(), *(code.name for code in REMARKS)), "code")} | {
+    technique.name: technique.kind for technique in TECHNIQUES.values()
+}
+
+
+@pytest.mark.parametrize("name", KINDS_OF_ALL)
+def test_an_entry_is_found_by_its_name_however_it_is_typed(name):
+    for typed in (name, name.upper(), name.replace("_", " "), name.replace("_", "-")):
+        assert find(typed, KINDS_OF_ALL) == [name]
+
+
+@pytest.mark.parametrize("words", [*ALIASES, *KINDS])
+def test_plain_words_find_entries_that_there_are(words):
+    found = find(words, KINDS_OF_ALL)
+    assert found
+    assert set(found) <= set(KINDS_OF_ALL)
+    for one in ALIASES.get(words, ()):
+        assert one in found or set(find(one, KINDS_OF_ALL)) <= set(found)
+        assert one in KINDS_OF_ALL or one in KINDS or one in ALIASES
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("weight_decay", {"l2", "decoupled", "weight_decay_high"}),
+        ("Learning-Rate Schedules", {"cosine", "warmup", "plateau"}),
+        ("regularization", {"dropout", "l2", "early_stopping"}),
+        ("initializations", {"he", "xavier"}),
+        ("warm-up", {"warmup"}),
+        ("early stopping", {"early_stopping"}),
+        ("gradients", {"vanishing_gradients", "exploding_gradients"}),
+        ("class weight", {"balanced", "class_imbalance"}),
+        ("overfitting", {"overfit"}),
+    ],
+)
+def test_words_of_the_field_find_what_they_stand_for(words, wanted):
+    assert wanted <= set(find(words, KINDS_OF_ALL))
+
+
+def test_what_stands_for_nothing_finds_nothing():
+    assert find("overfitt", KINDS_OF_ALL) == find("", KINDS_OF_ALL) == find("of the", KINDS_OF_ALL) == []
+
+
+def test_one_entry_is_explained_and_several_are_listed(tunekit):
+    assert tunekit("explain", "dropout rate").out == tunekit("explain", "dropout").out
+    listed = json.loads(tunekit("explain", "batch size", "--json").out)
+    assert list(listed) == ["batch_is_everything", "normalized_by_few", "noisy_train"]
+    assert all(f"\n{name} " in tunekit("explain", "batch size").out for name in listed)

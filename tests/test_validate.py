@@ -1,5 +1,6 @@
 """A recipe that `validate` calls sound has gone through data, model, loss, metric and optimizer once."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -343,3 +344,53 @@ def test_a_type_that_a_model_does_not_take_is_told_in_a_line(written, tmp_path, 
     )
     with pytest.raises(UserError, match=told):
         validate(written(data=f'{{target: "typed:data", args: {{name: {dtype}}}}}', model=f'{{target: "{model}"}}'))
+
+
+def linear(outputs: int) -> dict[str, str]:
+    return {"model": f"{{target: 'torch.nn:Linear', args: {{in_features: 4, out_features: {outputs}}}}}"}
+
+
+TARGETS = {
+    "ten classes": lambda n: n % 10,
+    "one and two": lambda n: 1 + n % 2,
+    "ten classes from 1": lambda n: 1 + n % 10,
+    "numbers": lambda n: np.sin(n).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize(
+    ("targets", "said", "advice"),
+    [
+        ("numbers", {"task": "regression", "loss": "cross_entropy"}, "one of mse, l1, huber, smooth_l1$"),
+        ("ten classes", {"task": "regression", "loss": "focal"}, "smooth_l1, or say `task: classification`"),
+        ("ten classes", {"task": "binary", "loss": "cross_entropy"}, "bce, focal, or say `task: classification`"),
+        ("ten classes", {"task": "binary"}, "say `task: classification`: there are 10 classes$"),
+        ("ten classes", {"task": "multilabel"}, "say `task: classification` if a sample has one class"),
+        ("one and two", {"task": "binary"}, r"make every target 0 \(no\) or 1 \(yes\)$"),
+        ("numbers", {"task": "binary"}, "say `task: regression`"),
+        ("numbers", {"task": "multilabel"}, "say `task: regression`"),
+        ("numbers", {"task": "classification"}, "say `task: regression`"),
+        (
+            "ten classes",
+            linear(4),
+            "; give the",
+        ),
+        (
+            "ten classes",
+            linear(1),
+            "; give the model an output for each class, or say `task: regression`",
+        ),
+        (
+            "ten classes from 1",
+            linear(10),
+            "; number the classes from 0$",
+        ),
+    ],
+)
+def test_advice_on_targets_is_not_what_the_recipe_says_already(tmp_path, targets, said, advice):
+    n = np.arange(200)
+    np.savez(tmp_path / "own.npz", x=np.random.default_rng(0).normal(size=(200, 4)).astype("f4"), y=TARGETS[targets](n))
+    own = {"data": "{target: arrays, args: {path: own.npz}}", "model": "{target: mlp}", **said}
+    with pytest.raises(UserError, match=advice) as raised:
+        validate(read_recipe(recipe(tmp_path, **own)))
+    assert f"say `task: {said.get('task', 'classification')}`" not in str(raised.value)

@@ -19,6 +19,9 @@ FORMAT = 3
 TINY_VALIDATION = 16
 """Passes between validations on a frozen subset, whose epoch is a single iteration."""
 
+LONGER = 2
+"""Times as long that a training is to be, which was still getting better when it ended."""
+
 
 @dataclass(frozen=True)
 class LossSpec:

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 from tunekit.advice import advise, situation_of
 from tunekit.guest import take_notes
 from tunekit.inspection import as_guest, described, outlook_of
-from tunekit.measured import DataReport, ModelReport
+from tunekit.measured import DataMeasured, DataReport, ModelReport
 from tunekit.recipe import Loaded
 from tunekit.report.inspected import Inspected, Pictures
-from tunekit.steps import Context
-from tunekit.vocabulary import UNKNOWN, Facts, UserError
+from tunekit.steps import Context, conclude
+from tunekit.steps.step import Judgement
+from tunekit.vocabulary import UNKNOWN, Facts, Finding, Interrupted, Measurement, Record, UserError
 
 if TYPE_CHECKING:
+    from tunekit.steps.check_init_loss.settings import CheckInitLoss
+    from tunekit.training.probes import Subject
     from tunekit.training.unreadable import Readable
     from tunekit.training.workbench import Workbench
+
+BATCH = 8  # samples on which the model is asked: it is the data that are looked at
 
 
 def inspect(loaded: Loaded, pictures: bool = False) -> Inspected:
@@ -30,20 +35,24 @@ def inspect(loaded: Loaded, pictures: bool = False) -> Inspected:
         shown = _pictures(loaded, readable, report) if pictures else Pictures()
     notes = [*readable.splits.notes, *take_notes()]
     facts, model, outlook, broken = _fallback(report), None, None, ""
+    findings = None
     try:
         with as_guest():
             bench = _bench(loaded, readable)
             facts = described(loaded, bench)
             model = _model(Context(STEP, recipe, facts), bench)
             outlook = outlook_of(Context(STEP, recipe, facts), bench)
+            findings = _findings(Context(STEP, recipe, facts), bench, report)
     except UserError as error:
         broken = " ".join(str(error).removeprefix("model: ").split())
     notes += [*facts.notes, *take_notes()]
     context = Context(STEP, recipe, facts)
+    if findings is None:
+        findings = data.judge(DataMeasured(report.samples), context)
     return Inspected(
         name=recipe.name,
         report=report,
-        findings=data.judge_report(report, context),
+        findings=conclude(context, Judgement("", [*findings, *data.judge_shared(report)])).findings,
         advice=advise(situation_of(report, recipe.task, recipe.model.comes_trained, model)),
         model=model,
         broken=broken,
@@ -91,6 +100,37 @@ def _model(context: Context[Any], bench: Workbench) -> ModelReport:
     config = context.config()
     with threads(config.threads):
         return measure_model(Session(config, bench))
+
+
+def _findings(context: Context[CheckInitLoss], bench: Workbench, report: DataReport) -> list[Finding] | None:
+    """What step 1 says of the data, by one initialisation of the model; None where the model does not take its
+    questions."""
+    from tunekit.steps.check_init_loss import OF_DATA, THE_DATA, judge, plan
+    from tunekit.training.device import threads
+    from tunekit.training.indices import checked_indices
+    from tunekit.training.probes import PROBES
+
+    known = {THE_DATA: DataMeasured(report.samples)}
+    every = (one for one in reversed(plan(context, [])) if isinstance(one, Measurement))
+    requests = {one.purpose: one for one in every}.values()  # one initialisation
+    try:
+        with threads(context.facts.threads), checked_indices(bench.device):
+            records = [
+                Record(one, values=(known.get(one.purpose) or PROBES[one.probe](_subject(one, bench))).to_json())
+                for one in requests
+            ]
+        return [finding for finding in judge(context, records).findings if finding.code in OF_DATA]
+    except (Interrupted, MemoryError):
+        raise
+    except Exception:  # of the person's model, which the step itself tells
+        return None
+
+
+def _subject(request: Measurement, bench: Workbench) -> Subject:
+    from tunekit.training.probes import Subject
+
+    few = min(request.config.batch_size, BATCH)
+    return Subject(replace(request.config, batch_size=few), bench, args=request.args)
 
 
 def _pictures(loaded: Loaded, readable: Readable, report: DataReport) -> Pictures:

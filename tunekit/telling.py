@@ -44,6 +44,15 @@ def counted(count: int, what: str, more: str = "") -> str:
     return f"{count:,} {what if count == 1 else more or f'{what}s'}"
 
 
+def span(lowest: str, highest: str) -> str:
+    """From where to where, of ends as they are shown: a single one where both are the same.
+
+    >>> span("1e-4", "1e-2"), span("1e-3", "1e-3")
+    ('1e-4 to 1e-2', '1e-3')
+    """
+    return lowest if lowest == highest else f"{lowest} to {highest}"
+
+
 HINTS = {
     "device-side assert": "an index pointed at nothing on the GPU, most often a class that there is no output for or a "
     "token that there is no row for: `tunekit check-init-loss` names it, and `device: cpu` shows the line",

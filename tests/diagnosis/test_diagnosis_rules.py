@@ -400,6 +400,8 @@ class TestOwnRuns:
         assert diagnosis.code == "not_converged"
         assert diagnosis.remedies == (Remedy("fine-run", {"steps.fine-run.epochs": 40}),)
         assert diagnosis.as_dict()["advice"] == list(codes()["not_converged"].advice)
+        assert judge(log_of(not_converged(80))).advice == diagnosis.advice
+        assert f"train {40 // 20} times as long" in diagnosis.advice[0]
 
     def test_another_tools_log_gets_words_alone(self) -> None:
         diagnosis = judge(log_of(overfit_turn(200)))

@@ -5,14 +5,17 @@ import math
 import numpy as np
 import pytest
 from hand_made import carry_out, codes, context_of, falling, found, judged, trained
+from inline_run import CPU, HERE, recipe_of
 from inline_run import carry_out as run_inline
 from inline_run import context_of as inline_context
-from inline_run import recipe_of
 
 from tunekit.halves import half_means
 from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
 from tunekit.steps import coarse_grid, fine_run
 from tunekit.steps.metric_direction import contradiction
+from tunekit.training.probes import Subject
+from tunekit.training.probes.chance import measure_chance
+from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import Record, Training
 
 SWEPT = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}}
@@ -59,6 +62,8 @@ class TestChance:
         assert "no_better_than_chance" not in codes(result)
         (row,) = [row for row in result.table if row["lr"] == "guessing"]
         assert row["val_accuracy"] == 0.5
+        named = "always the most frequent class"
+        assert row["verdict"] == (f"{named} (loss: prior)" if "val_loss" in row else named)
 
     def test_a_loss_that_learned_what_the_metric_does_not_see_warns(self, step):
         chance = ChanceMeasured(Guess(0.9, "majority"), Guess(0.325, "prior"), SAMPLES)
@@ -210,3 +215,26 @@ def test_planted(model, data, changes, at_chance):
     recipe = recipe_of(target, f"planted_chance:{data}", optimizer={"lr": 3e-3}, **changes)
     result = run_inline(inline_context("coarse-grid", recipe))
     assert ("no_better_than_chance" in codes(result)) == at_chance, result.findings
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "score_how", "loss_how"),
+    [
+        ("classification", "auto", "always the most frequent class", "how often each target occurs"),
+        ("binary", "auto", "always the most frequent class", "how often each target occurs"),
+        ("classification", "loss", "how often each target occurs", "how often each target occurs"),
+    ],
+)
+def test_each_number_of_guessing_is_that_of_the_guess_that_is_named(task, metric, score_how, loss_how):
+    """The loss of shares of classes is their entropy; a sure answer that is wrong at times has one without bound."""
+    recipe = recipe_of("mlp", "planted_chance:imbalanced", task=task, metric={"target": metric})
+    context = inline_context("coarse-grid", recipe)
+    bench = Workbench(HERE, CPU)
+    chance = measure_chance(Subject(context.config(), bench))
+    assert (chance.score.how, chance.loss.how) == (score_how, loss_how)
+    splits = bench.splits(context.config())
+    train, val = splits.train.targets().double(), splits.val.targets().double()
+    share, rare = float(train.mean()), float(val.mean())
+    entropy = -rare * math.log(share) - (1 - rare) * math.log(1 - share)
+    assert chance.loss.value == pytest.approx(entropy, rel=1e-4)
+    assert chance.score.value == pytest.approx(entropy if metric == "loss" else 1 - rare, rel=1e-4)

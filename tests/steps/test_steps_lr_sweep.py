@@ -8,6 +8,7 @@ from hand_made import carry_out, codes, context_of, exploding, failed, falling, 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunekit.configuration import short
 from tunekit.pipeline import read_recipe
 from tunekit.steps import lr_sweep
 from tunekit.steps.lr_sweep import rates_of
@@ -126,6 +127,16 @@ class TestPick:
         drop = {rate: 2.3 - usual_end(rate) for rate in LADDER}
         low, high = result.handoff["range"]
         assert all((drop[rate] >= 0.79 * drop[1e-2]) == (low <= rate <= high) for rate in LADDER)
+
+    def test_a_single_rate_that_works_is_told_as_one(self):
+        def losses_of(rate, count):
+            return falling(2.3, 0.5, count, 0.01) if rate == 1e-3 else [2.3] * count
+
+        result = run(losses_of)
+        assert result.handoff["range"] == [1e-3, 1e-3]
+        assert "; 1e-3 alone works over so many" in result.summary
+        low, high = map(short, run(usual).handoff["range"])
+        assert f"; {low} to {high} works over so many" in run(usual).summary
 
     def test_case_1_a_noisy_curve_does_not_pick_the_bottom_of_the_range(self):
         for seed in range(20):

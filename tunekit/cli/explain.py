@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def explain(
     name: Annotated[
         str | None,
-        typer.Argument(help="A code (initial_loss_high) or a technique (adam); otherwise all are listed."),
+        typer.Argument(
+            help="A code (initial_loss_high), a technique (adam) or a plain word (overfitting); without: all."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -37,14 +39,23 @@ def explain(
     from tunekit.recipe.text import nearest
     from tunekit.steps import codes
     from tunekit.techniques import TECHNIQUES
+    from tunekit.techniques.aliases import ALIASES, find
 
     known = {**codes(), **{code.name: (code, ["inspect"]) for code in CODES}}
     told = {code: {"kind": "code", **asdict(entry), "steps": said} for code, (entry, said) in known.items()}
     told |= {technique.name: asdict(technique) for technique in TECHNIQUES.values()}
-    if name is not None and name not in told:
-        raise UserError(f"{name}: no such code or technique{nearest(name, told)}; `tunekit explain` lists them")
+    entries = find(name, {entry: str(values["kind"]) for entry, values in told.items()}) if name is not None else []
+    if name is not None and not entries:
+        near = nearest(name, [*told, *ALIASES])
+        raise UserError(f"{name}: no such code or technique{near}; `tunekit explain` lists them")
+    if len(entries) == 1:
+        name = entries[0]
     if as_json:
-        print_json(told if name is None else {"code": name, **told[name]} if name in known else told[name])
+        several = told if name is None else {entry: told[entry] for entry in entries}
+        print_json({"code": name, **told[name]} if name in known else told.get(name or "", several))
+    elif len(entries) > 1:
+        rows = [{"name": one, "kind": told[one]["kind"], "what": _what(told[one])} for one in entries]
+        show_table(rows, limit=len(rows))
     elif name is None:
         rows = [
             {"code": code, "severity": entry.severity, "step": said[0], "meaning": entry.meaning}
@@ -58,6 +69,10 @@ def explain(
         _show_code(*known[name])
     else:
         _show_technique(TECHNIQUES[name])
+
+
+def _what(entry: Mapping[str, object]) -> object:
+    return entry["meaning"] if entry["kind"] == "code" else entry["what"]
 
 
 def _show_code(entry: Code, said: Sequence[str]) -> None:

@@ -39,8 +39,12 @@ def diagnose(
     format_: Annotated[
         str | None, typer.Option("--format", help="The log's format, where it is not recognised.")
     ] = None,
-    train: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of the training loss.")] = None,
-    val: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of the validation loss.")] = None,
+    train: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of the training loss or score.")
+    ] = None,
+    val: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The same of validation; 'min COLUMN': less is better.")
+    ] = None,
     figure: Annotated[bool, typer.Option("--figure", help="Draw the curves beside the log.")] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow a running training; tell when the verdict changes.")

@@ -34,7 +34,7 @@ BOUNDED = word_set(
     "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 "
     "ssim aupr prauc wa uar war map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
 )
-SCORES = BOUNDED | word_set("bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider")
+SCORES = BOUNDED | word_set("loglik bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider")
 MEASURES = LOSS | ERRORS | SCORES
 RATE = word_set("lr learningrate lr0 lr1 lr2 pg0 pg1 pg2")
 STEP_NAMES = _words(
@@ -107,6 +107,7 @@ _ONE_WORD |= {
 _SAMPLE = re.compile(r"\b(?:(in)|out[ _-]of)[ _-]sample")
 _OF_A_SET = re.compile(r"'s (?=l[12]$)")
 CROSS_ENTROPY = re.compile(r"cross.?entropy", re.IGNORECASE)
+_LIKELIHOOD = re.compile(r"(neg(?:ative)?[ _-]?)?log[ _-]?(?:likelihood|lik)", re.IGNORECASE)
 _BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[-_:.](?=[0-9])|(?<=0\.5):0\.")
 _AVERAGE_PRECISION = re.compile(r"(map|ap|AP)[_@-]?(?=[0-9])")
 _CAMEL = re.compile(r"([a-z0-9])([A-Z])")
@@ -180,6 +181,8 @@ def _split(name: str) -> tuple[str, ...]:
         text = _LEARNING_RATE.sub("lr", text)
     if "cross" in lowered:
         text = CROSS_ENTROPY.sub("xent", text)
+    if "lik" in lowered:
+        text = _LIKELIHOOD.sub(lambda match: "nll" if match[1] else "loglik", text)
     if "sample" in lowered:
         text = _SAMPLE.sub(lambda match: "train" if match[1] else "test", text.lower())
     if ".95" in text:
@@ -233,6 +236,9 @@ def _kind(words: list[str]) -> str:
     last = max((place for place, word in enumerate(words) if word in LOSS), default=len(words))
     if SETTINGS.intersection(words[last + 1 :]) or ("cost" in distinct and PAID & distinct):
         return ""
+    own = [word for word in words if word not in TRAIN | VAL | TEST]
+    if own[:1] == ["neg"] and (own[1:] == ["log", "loss"] or (ERRORS & distinct and not LOSS & distinct)):
+        return "score"  # of scikit-learn: `neg_mean_squared_error`
     if LOSS & distinct == {"objective"} and not EMPTY_WORDS.issuperset(words[words.index("objective") + 1 :]):
         return ""  # `objective/kl`
     if {"err", "error"} & distinct and COUNTED & distinct:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tunekit.logs.asked import ask
 from tunekit.logs.evaluations import EVALUATION, mixes_units, of_cases
 from tunekit.logs.log import Array, Log, Metric, curve, finite, floats
 from tunekit.logs.names import (
     ADVERSARIAL,
     BOUNDED,
     OPPONENTS,
-    SCORES,
     SQUARES,
     Part,
     part,
@@ -27,7 +27,7 @@ from tunekit.logs.objectives import objective_of
 from tunekit.logs.owners import of_its_file, spelled_out
 from tunekit.logs.table import Series
 from tunekit.logs.wholes import whole
-from tunekit.vocabulary import Curve, UserError
+from tunekit.vocabulary import Curve
 
 ENOUGH = 8
 """Points from which an epoch's mean is preferred to the losses of single steps."""
@@ -36,16 +36,9 @@ LEVELS = {"epoch": 0, "": 1, "step": 2}
 """Means of epochs are looked at before the losses of single steps."""
 
 _NUMBERED_SET = re.compile(r"(validation_)(\d+)(.*)$", re.DOTALL)
-SHOWN = 80
-"""Characters of a column's name that a message shows, by which it may be chosen too."""
-
 
 METRICS = 12
 """A log may hold hundreds of metrics (per class, per size); the first few by preference are kept."""
-
-
-class NoColumn(UserError):
-    """A column that was asked for and is not in a log."""
 
 
 def assemble(
@@ -57,7 +50,8 @@ def assemble(
     train: str | None = None,
     val: str | None = None,
 ) -> Log:
-    """The log of these curves. `train` and `val` force columns by name; NoColumn where there is no such one."""
+    """The log of these curves. `train` and `val` name columns, of a loss or a score; NoColumn where there is no such
+    one."""
     every = {key: value for key, value in series.curves.items() if len(value.x)}
     notes = list(series.notes)
     where = str(files[0]) if files else name
@@ -65,19 +59,24 @@ def assemble(
     blank = _never_computed(spelled, notes)
     curves = _told_apart({key: value for key, value in spelled.items() if key not in blank}, notes)
     objective = objective_of(curves, format, name)
-    train_loss = _forced(train, every, where) if train else _loss(curves, ("train", ""), notes)
-    val_loss = _forced(val, every, where) if val else _val_loss(curves, train_loss, notes)
-    if train and not val and train_loss and val_loss and val_loss.name == train_loss.name:
+    asked = {side: ask(text, side, every, where, notes) for side, text in (("train", train), ("val", val)) if text}
+    scores = {side: one.key for side, one in asked.items() if one.score}
+    losses = {side: one.curve for side, one in asked.items() if not one.score}
+    others = {key: value for key, value in curves.items() if key not in scores.values()}
+    train_loss = losses.get("train") or _loss(others, ("train", ""), notes)
+    val_loss = losses.get("val") or _val_loss(others, train_loss, notes)
+    if "train" in losses and "val" not in losses and train_loss and val_loss and val_loss.name == train_loss.name:
         val_loss = None
-    if not (train or val) and train_loss is None and val_loss is None:
+    if not asked and train_loss is None and val_loss is None:
         train_loss, val_loss = _bare(curves, notes)
         if train_loss is None and val_loss is None:
             train_loss, val_loss = _error_as_loss(curves, notes)
-    if val_loss is None and train_loss is not None and not train:
+    if val_loss is None and train_loss is not None and "train" not in losses:
         val_loss = _from_perplexity(curves, train_loss, notes)
     train_loss, val_loss = _own_clock(train_loss, val_loss)
     metrics = _metrics(curves, {item.name for item in (train_loss, val_loss) if item}, notes)
     metrics += _unnamed_score(curves) if train_loss is not None else ()
+    metrics = _named_first(scores, metrics, {**curves, **every})
     metrics = tuple(replace(item, val=_own_clock(train_loss, item.val)[1]) for item in metrics)
     if train_loss is None and val_loss is None and not objective and metrics and of_cases(metrics):
         notes.append(EVALUATION)
@@ -97,24 +96,6 @@ def assemble(
         unfed=_unfed(curves),
         blank=next(iter(blank.values()), None) if val_loss is None else None,
     )
-
-
-def _forced(name: str, curves: Mapping[str, Curve], where: str) -> Curve:
-    wanted = name.strip().lower()
-    for key, value in curves.items():
-        if wanted in (key.strip().lower(), key[:SHOWN].strip().lower()):
-            return value
-    alike = [key for key in curves if _letters(key) == _letters(name)]
-    if len(alike) == 1:
-        return curves[alike[0]]
-    known = ", ".join(repr(key[:SHOWN]) for key in list(curves)[:20]) or "none with numbers"
-    known += f" and {len(curves) - 20:,} more" if len(curves) > 20 else ""
-    raise NoColumn(f"{where}: no column {name!r}; the columns are {known}; name one of them with --train or --val")
-
-
-def _letters(name: str) -> str:
-    """A name as it is told from others when it is typed: without case, blanks and what joins its words."""
-    return "".join(char for char in name.lower() if char.isalnum())
 
 
 def _never_computed(curves: Mapping[str, Curve], notes: list[str]) -> dict[str, Curve]:
@@ -359,6 +340,21 @@ def _metrics(curves: Mapping[str, Curve], used: set[str], notes: list[str]) -> t
     return tuple(_metric(core, train, val, curves) for core, train, val in pairs[:METRICS])
 
 
+def _named_first(
+    scores: Mapping[str, str], metrics: tuple[Metric, ...], curves: Mapping[str, Curve]
+) -> tuple[Metric, ...]:
+    """The metrics, those of the columns that were named as scores of a split in front, with the other split's twin."""
+    for core in dict.fromkeys(part(key).core for key in scores.values()):
+        named = {side: key for side, key in scores.items() if part(key).core == core}
+        known = next((item for item in metrics if item.name == _called(core)), None)
+        for side, twin in (("train", known.train), ("val", known.val)) if known is not None else ():
+            if twin is not None and twin.name not in named.values():
+                named.setdefault(side, twin.name)
+        first = replace(_metric(core, named.get("train"), named.get("val"), curves), maximize=True)
+        metrics = (first, *(item for item in metrics if item is not known))
+    return metrics
+
+
 def _is_of_evaluations(metric: Curve, losses: Sequence[Curve]) -> bool:
     """Whether a metric that names no split is told at half of the epochs at most that have a training loss."""
     whole = [loss for loss in losses if part(loss.name).level != "step" and loss.unit == "epoch"]
@@ -381,5 +377,9 @@ def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: M
         None if key is None else curve(key, curves[key].x, floats(curves[key].y) * scale, curves[key].unit)
         for key in (train, val)
     ]
-    maximize = bool(SCORES & set(core)) and not {"err", "error"} & set(core)
-    return Metric("_".join(core) or "metric", maximize, pair[0], pair[1], bounded)
+    maximize = any(part(key).kind == "score" for key in (train, val) if key)
+    return Metric(_called(core), maximize, pair[0], pair[1], bounded)
+
+
+def _called(core: tuple[str, ...]) -> str:
+    return "_".join(core) or "metric"

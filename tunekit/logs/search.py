@@ -14,12 +14,12 @@ import numpy as np
 from tunekit.files import leads_out
 from tunekit.layout import MANIFEST, TRAININGS
 from tunekit.logs import printed, source, strangers, stream
+from tunekit.logs.asked import NoColumn
 from tunekit.logs.claims import Claim, Readers, best, natural, ranked_claims, read_with
 from tunekit.logs.halves import joined, without_results
 from tunekit.logs.log import Log
 from tunekit.logs.ranking import rank, told_apart
 from tunekit.logs.readers import FAINT, Reader, printed_readers, readers
-from tunekit.logs.roles import NoColumn
 from tunekit.logs.settings import with_classes
 from tunekit.vocabulary import UserError
 

@@ -9,12 +9,13 @@ from typing import TypeVar
 import numpy as np
 
 from tunekit.logs import delimited, longtable, source
+from tunekit.logs.asked import SHOWN, column_of
 from tunekit.logs.columns import Column, Columns
 from tunekit.logs.delimited import SIDES, Cells
 from tunekit.logs.heading import VALUES, heading
 from tunekit.logs.log import Log
 from tunekit.logs.names import part
-from tunekit.logs.roles import SHOWN, assemble
+from tunekit.logs.roles import assemble
 from tunekit.logs.table import COLUMNS, Series, from_records, to_series
 from tunekit.logs.trials import are_trials
 from tunekit.vocabulary import UserError
@@ -49,7 +50,7 @@ def table_logs(  # noqa: PLR0913 - all in which formats of tables differ
 
     `strict`: a table without a loss or a metric is a UserError, not an empty log.
     """
-    forced = {item.strip().lower() for item in (train, val) if item}
+    forced = {name.strip().lower() for item in (train, val) if item for name in (item, column_of(item))}
 
     def wanted(column: str) -> bool:
         seen = part(rename(column))

@@ -14,7 +14,7 @@ from tunekit.charts import Bars, Figure, Panel, Picture, Tiles
 from tunekit.jsondata import plain
 from tunekit.measured import DataReport, Files, InputReport, ModelReport, SharedReport
 from tunekit.report.console import COLOURS, as_table, line, show_finding
-from tunekit.telling import counted
+from tunekit.telling import counted, span
 from tunekit.vocabulary import Finding
 
 ROWS = 20  # of a table
@@ -152,12 +152,14 @@ def input_line(one: InputReport) -> str:
     what = {"table": "features", "other": "values"}.get(one.kind, one.kind)
     text = f"{one.name}: {what}{f' {shape}' if shape else ''}, {one.dtype}"
     if one.lowest is not None and one.highest is not None and one.kind != "table":  # of columns each has its own
-        text += f", from {one.lowest:.6g} to {one.highest:.6g}"
+        low, high = f"{one.lowest:.6g}", f"{one.highest:.6g}"
+        text += f", all {low}" if low == high else f", from {low} to {high}"
     if one.missing:
         text += f", {one.missing:,} missing"
     lengths = one.lengths
     if lengths is not None:
-        text += f"; {lengths.shortest} to {lengths.longest} steps (median {lengths.median:g})"
+        median = f" (median {lengths.median:g})" if lengths.shortest < lengths.longest else ""
+        text += f"; {span(str(lengths.shortest), str(lengths.longest))} steps{median}"
         text += f", {100 * lengths.padding:.0f} % padding"
         if lengths.vocabulary is not None and lengths.vocabulary < 3:
             return f"{text.partition(';')[0]}: zeros and ones"

@@ -133,8 +133,8 @@ def read(records: Sequence[Record]) -> Baselines:
     )
 
 
-def rows(context: Context[Any], baselines: Baselines) -> list[Values]:
-    """Their rows of a table: what stands in `lr` for trainings is the name."""
+def rows(context: Context[Any], baselines: Baselines, losses: bool = True) -> list[Values]:
+    """Their rows of a table, with `losses` or without: what stands in `lr` for trainings is the name."""
     lines: list[Values] = []
     if baselines.untouched is not None:
         untouched = baselines.untouched
@@ -143,9 +143,16 @@ def rows(context: Context[Any], baselines: Baselines) -> list[Values]:
     chance = baselines.chance
     if chance is not None and (chance.score or chance.loss):
         values = {context.metric: chance.score and chance.score.value, "val_loss": chance.loss and chance.loss.value}
-        how = (chance.score or chance.loss or Guess(0.0, "")).how
-        lines.append({"lr": CHANCE, **values, "verdict": how})
-    return [{name: _finite(value) for name, value in line.items()} for line in lines]
+        lines.append({"lr": CHANCE, **values, "verdict": _how(chance, losses)})
+    unwanted = set() if losses or context.metric == "val_loss" else {"val_loss"}
+    return [{name: _finite(value) for name, value in line.items() if name not in unwanted} for line in lines]
+
+
+def _how(chance: ChanceMeasured, losses: bool) -> str:
+    """The guess by the metric and, where that is another, the one by the loss."""
+    if chance.score is None or chance.loss is None or not losses or chance.score.how == chance.loss.how:
+        return (chance.score or chance.loss or Guess(0.0, "")).how
+    return f"{chance.score.how} (loss: {chance.loss.how})"
 
 
 def _finite(value: Any) -> Any:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from tunekit.configuration import Values
 from tunekit.recipe import call, check_arguments
+from tunekit.recipe.tasks import LOSSES as BY_TASK
+from tunekit.recipe.tasks import of_loss
 from tunekit.telling import refused
 from tunekit.training.balance import Balanced
 from tunekit.training.structure import tensors
@@ -133,7 +135,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 """Built-in losses: outputs, targets, reduction and arguments of the recipe's `loss.args`."""
 
-OF_CLASSES = ("cross_entropy", "focal", "nll", "multi_margin")
+OF_CLASSES = BY_TASK["classification"]
 """Those that take outputs [B, C, ...] with classes [B, ...]."""
 
 
@@ -204,9 +206,9 @@ def check_shares(outputs: Tensor, targets: Any) -> None:
         )
 
 
-def comparable(outputs: Tensor, targets: Any, of_classes: bool, in_shape: bool) -> tuple[Tensor, Any]:
-    """Outputs and targets as a built-in loss takes them. `of_classes`: it takes a score for each class; `in_shape`: it
-    compares both in one shape. Errors: UserError where their shapes do not fit."""
+def comparable(outputs: Tensor, targets: Any, task: str, of_classes: bool, in_shape: bool) -> tuple[Tensor, Any]:
+    """Outputs and targets of a task as a built-in loss takes them. `of_classes`: it takes a score for each class;
+    `in_shape`: it compares both in one shape. Errors: UserError where their shapes do not fit."""
     if not isinstance(targets, Tensor):
         raise UserError(
             f"loss: targets that are a {type(targets).__name__} need a loss of your own: "
@@ -224,7 +226,11 @@ def comparable(outputs: Tensor, targets: Any, of_classes: bool, in_shape: bool) 
                 f"targets {list(targets.shape)}; mend the model's last layer, the task or the loss"
             )
         return outputs, targets
-    if of_classes and outputs.shape[1] == 1 and targets.is_floating_point():
+    unfit = of_classes and targets.is_floating_point() and (outputs.shape[1] == 1 or outputs.shape != targets.shape)
+    if unfit and task != "classification":
+        advice = of_loss(task, whole=bool((targets == targets.round()).all()))
+        raise UserError(f"loss: takes a score for each class, and the task is {task}; {advice}")
+    if unfit and outputs.shape[1] == 1:
         raise UserError(
             f"loss: the model gives {list(outputs.shape)}, one score a sample, for targets that are numbers; say "
             "`task: regression` (or `task: binary`): a recipe that names no task is a classification"

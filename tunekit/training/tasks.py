@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tunekit.recipe.tasks import LOSSES, of_classes_in_words
 from tunekit.training.axes import Reading, any_label_will_do, counts_beyond, find_reading, left_out
 from tunekit.training.losses import are_shares, check_shares, comparable
 from tunekit.training.meaning import (
@@ -43,10 +44,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "classification": Kind("cross_entropy", "accuracy"),
-    "binary": Kind("bce", "accuracy"),
-    "multilabel": Kind("bce", "accuracy"),
-    "regression": Kind("mse", "mae"),
+    task: Kind(losses[0], "mae" if task == "regression" else "accuracy") for task, losses in LOSSES.items()
 }
 
 
@@ -125,11 +123,11 @@ class Task:
             low, high = (int(value) for value in torch.aminmax(compared[1]))
             raise UserError(
                 f"data: the labels of a batch reach from {low} to {high}, and the model gives {list(main.shape)}; "
-                "number the classes from 0, and give the model an output for each"
+                + of_classes_in_words(low, high, compared[0].shape[1])
             ) from error
 
     def _compared(self, outputs: Tensor, targets: Any) -> tuple[Tensor, Any]:
-        return comparable(outputs, targets, self.of_classes, self.in_shape)
+        return comparable(outputs, targets, self.kind, self.of_classes, self.in_shape)
 
     def sample_losses(self, outputs: Outputs, targets: object) -> Tensor:
         """The loss of every sample by itself, [B]; the batch's for each where outputs or targets have no rows by

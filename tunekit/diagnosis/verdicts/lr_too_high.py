@@ -20,6 +20,7 @@ from tunekit.diagnosis.verdict import (
     unasked,
 )
 from tunekit.diagnosis.verdicts.underfit import SETTLED_SLOPE
+from tunekit.telling import span
 from tunekit.vocabulary import Code
 
 ROUGH = 0.2  # noise over level of an epoch's mean loss that speaks of a rate too high
@@ -60,7 +61,7 @@ def note(m: Measures) -> Outcome:
     swept = m.working_range
     if swept is not None and swept[0] > 1.01 * swept[2]:
         rate, low, high = swept
-        text = f"the rate {shown(rate)} lies above the range that works ({shown(low)} to {shown(high)})"
+        text = f"the rate {shown(rate)} lies above the range that works ({span(shown(low), shown(high))})"
         return Outcome(True, text, {"lr": rate, "range": [low, high]}, rate / high)
     return FOREIGN
 

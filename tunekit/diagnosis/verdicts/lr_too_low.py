@@ -17,6 +17,7 @@ from tunekit.diagnosis.verdict import (
     silent,
     unasked,
 )
+from tunekit.telling import span
 from tunekit.vocabulary import Code, Remedy
 
 STRAIGHT = 0.90  # R^2 of a line through the whole curve (NOTES: a low rate gives a line; noise costs some)
@@ -36,16 +37,16 @@ def judge(m: Measures) -> Outcome:
         rate, low, high = swept
         if rate >= 0.99 * low:
             return silent(f"the rate {shown(rate)} lies within the range that works")
-        text = f"the rate {shown(rate)} lies below the range that works ({shown(low)} to {shown(high)})"
+        text = f"the rate {shown(rate)} lies below the range that works ({span(shown(low), shown(high))})"
         return Outcome(True, text, {"lr": rate, "range": [low, high]}, low / rate)
     if not m.begins:
         return unasked(late_start(train))
     if m.score is not None and m.score.moved:
         return silent(f"{m.score.name} got far: {course(m.score.log)}")
     straight = curves.linearity(train.place, train.smoothed)
-    span = float(train.smoothed[0] - train.smoothed[-1])
+    fallen = float(train.smoothed[0] - train.smoothed[-1])
     middle = float(np.interp((train.place[0] + train.place[-1]) / 2, train.place, train.smoothed))
-    first = (float(train.smoothed[0]) - middle) / span if span > 0 else 0.0
+    first = (float(train.smoothed[0]) - middle) / fallen if fallen > 0 else 0.0
     change, z, _ = movement(train.place, train.y, REST)
     evidence = {"r_squared": straight, "drop": m.drop, "first_half": first}
     slow = SLOW_LEAST < m.drop < SLOW_DROP

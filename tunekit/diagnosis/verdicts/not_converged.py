@@ -3,6 +3,7 @@
 import numpy as np
 
 from tunekit.citations import PLAYBOOK, SURVEY
+from tunekit.configuration import LONGER
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
@@ -108,11 +109,11 @@ MOST_EPOCHS = 1e6
 
 
 def remedies(m: Measures, _known: Procedure) -> tuple[Remedy, ...]:
-    """The same run twice as long."""
+    """The same run, longer."""
     _, epochs = finite(m.log.epochs)
     if not len(epochs) or epochs[-1] > MOST_EPOCHS:
         return ()
-    return (Remedy("fine-run", {"steps.fine-run.epochs": max(2, round(2 * float(epochs[-1])))}),)
+    return (Remedy("fine-run", {"steps.fine-run.epochs": max(2, round(LONGER * float(epochs[-1])))}),)
 
 
 VERDICT = Verdict(
@@ -124,7 +125,7 @@ VERDICT = Verdict(
         f"whole fall in the last quarter) and of validation (above {percent(-VAL_FALLING)}).",
         causes="The run was short.",
         advice=(
-            "go on: train about half as long again, then look at the curves once more",
+            f"go on: train {LONGER} times as long, then look at the curves once more",
             "a schedule that decays the rate to its end, once the loss falls slowly",
         ),
         source=f"{PLAYBOOK} (still improving at the end); {SURVEY}",

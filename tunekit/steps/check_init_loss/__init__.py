@@ -65,6 +65,11 @@ CODES: tuple[Code, ...] = (
     *tokens.CODES,
 )
 
+OF_DATA = frozenset(
+    code.name for part in (labels, data, reading, mirrors, splits, agreement, targets, giveaways) for code in part.CODES
+)
+"""What is said of the data, though it may take the model to see it."""
+
 THE_DATA = "the data"
 INITIALISATION = "an initialisation"
 USAGE = "what model, loss and metric make of a batch"

@@ -142,9 +142,9 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
     ]
 
 
-def judge_report(report: DataReport, context: Here) -> list[Finding]:
-    """The same of a report, and what splits share that `judge` does not look at: the test split, and streams."""
-    findings = judge(DataMeasured(report.samples), context)
+def judge_shared(report: DataReport) -> list[Finding]:
+    """What splits share that `judge` does not look at: the test split, and streams."""
+    findings = []
     common = report.samples is not None and _coincide(report.samples)
     for one in report.shared:
         told = report.samples is not None and one.second == "val"  # by `judge`

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tunekit.citations import NOTES
 from tunekit.configuration import Values
 from tunekit.measured import InitialMeasured, Labels, Samples
+from tunekit.recipe.tasks import FROM_ZERO, NAMELESS, YES_OR_NO, of_classes, of_decisions
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.vocabulary import Code, Finding, Remedy, Severity
 
@@ -15,6 +16,7 @@ PIXEL_IMBALANCE = 100.0  # the same of pixels: background is ten times the rest 
 WEIGHING = frozenset(["weight", "pos_weight", "alpha"])  # arguments of losses
 FEW_TOKENS = 50  # classes of tokens that are tags; words are as frequent as they are
 FAR_MORE = 1.5  # outputs over classes; below, a class may just not occur in these data
+MASKED = "remove or mask samples without a label"
 
 CLASS_COUNT_MISMATCH = fault(
     "class_count_mismatch",
@@ -32,14 +34,10 @@ LABELS_OUT_OF_RANGE = fault(
     "Labels lie outside what the loss can take.",
     "Smallest and largest label against the outputs; binary and multi-label targets against [0, 1].",
     "Labels counted from 1, or a marker such as -1 or 255 for 'unknown'.",
-    ("number the classes from 0", "remove or mask samples without a label"),
+    (FROM_ZERO, MASKED),
     "torch.nn.CrossEntropyLoss",
 )
-NUMBERS = (
-    "say `task: regression` if they are numbers to be predicted: a recipe that names no task is a classification",
-    "number the classes from 0",
-)
-NUMBERED = ("say `classes: true` under `data.args`: the target's numbers are then classes, numbered from 0",)
+NUMBERED = "say `classes: true` under `data.args`: the target's numbers are then classes, numbered from 0"
 """Of a table."""
 CLASS_IMBALANCE = Code(
     "class_imbalance",
@@ -72,9 +70,7 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
             return [CLASS_COUNT_MISMATCH.finding(message, {"outputs": outputs, "classes": classes})]
         message = f"labels reach from {low:g} to {high:g}; the model's {outputs} outputs take 0 to {outputs - 1}"
         evidence = {"outputs": outputs, "classes": classes, "min": low, "max": high}
-        if outputs == 1:
-            return [LABELS_OUT_OF_RANGE.finding(message, evidence, advice=NUMBERS)]
-        return [_out_of_range(message, evidence, context)]
+        return [_out_of_range(message, evidence, context, (*of_classes(low, high, outputs), MASKED))]
     if context.facts.metric == "loss" and context.recipe.metric.target == "auto":
         return []  # outputs that are embeddings or distances have no class each
     if outputs > classes:
@@ -86,7 +82,7 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
         counted = low > 0 and outputs == high + 1  # one output idles for each number that no label has
         severity: Severity = "fail" if outputs >= FAR_MORE * classes and not counted else "note"
         evidence = {"outputs": outputs, "classes": classes}
-        advice = ("number the classes from 0",) if low > 0 else None
+        advice = (FROM_ZERO,) if low > 0 else None
         return [CLASS_COUNT_MISMATCH.finding(message, evidence, severity=severity, advice=advice)]
     return []
 
@@ -106,7 +102,8 @@ def _unfit(first: InitialMeasured, outputs: int) -> list[Finding]:
         f"shape {list(first.outputs.shape)}"
     )
     evidence = {"outputs": outputs, "min": targets.lowest, "max": targets.highest}
-    return [LABELS_OUT_OF_RANGE.finding(message, evidence)]
+    advice = (*of_classes(targets.lowest, targets.highest, outputs), MASKED)
+    return [LABELS_OUT_OF_RANGE.finding(message, evidence, advice=advice)]
 
 
 def broken(labels: Labels | None, context: Here) -> list[Finding]:
@@ -115,7 +112,8 @@ def broken(labels: Labels | None, context: Here) -> list[Finding]:
         return []
     message = f"{labels.broken} targets are no whole numbers, and a classification has classes"
     severity: Severity | None = "note" if ":" in context.recipe.loss.target else None
-    return [LABELS_OUT_OF_RANGE.finding(message, {"broken": labels.broken}, severity=severity, advice=NUMBERS)]
+    advice = (NAMELESS, FROM_ZERO)
+    return [LABELS_OUT_OF_RANGE.finding(message, {"broken": labels.broken}, severity=severity, advice=advice)]
 
 
 def shares(labels: Labels | None, context: Here) -> list[Finding]:
@@ -128,14 +126,18 @@ def shares(labels: Labels | None, context: Here) -> list[Finding]:
     if low is None or high is None or (low >= 0 and high <= 1):
         return []
     message = f"the targets reach from {low:g} to {high:g}; the loss takes 0 to 1"
-    return [_out_of_range(message, {"min": low, "max": high}, context)]
+    kinds = None if labels.train is None else len({*labels.train, *(labels.val or ())})
+    advice = of_decisions(kinds, whole=low.is_integer() and high.is_integer())
+    return [_out_of_range(message, {"min": low, "max": high}, context, advice)]
 
 
-def _out_of_range(message: str, evidence: Values, context: Here) -> Finding:
-    if context.recipe.data.target != "table" or context.recipe.data.args.get("classes"):
-        return LABELS_OUT_OF_RANGE.finding(message, evidence)
+def _out_of_range(message: str, evidence: Values, context: Here, advice: tuple[str, ...]) -> Finding:
+    """A table can number its classes by itself."""
+    table = context.recipe.data.target == "table" and not context.recipe.data.args.get("classes")
+    if not table or not {FROM_ZERO, YES_OR_NO} & {advice[0]}:
+        return LABELS_OUT_OF_RANGE.finding(message, evidence, advice=advice)
     remedy = Remedy("check-init-loss", {"data.args.classes": True})
-    return LABELS_OUT_OF_RANGE.finding(message, evidence, advice=NUMBERED, remedies=(remedy,))
+    return LABELS_OUT_OF_RANGE.finding(message, evidence, advice=(NUMBERED,), remedies=(remedy,))
 
 
 def imbalance(samples: Samples, context: Here) -> list[Finding]:

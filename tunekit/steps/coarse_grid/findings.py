@@ -26,7 +26,7 @@ from tunekit.steps.context import Context, described, same_values
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
 from tunekit.steps.metric_direction import METRIC_DIRECTION, contradiction
 from tunekit.steps.noise import ERRORS, Difference, diverged, share_loss
-from tunekit.telling import counted
+from tunekit.telling import counted, span
 from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity
 
 NAME = "coarse-grid"
@@ -230,9 +230,9 @@ def beside_the_sweep(context: Context[CoarseGrid], best: Record, records: Sequen
     rate = best.params["lr"]
     if swept is None or swept.range[0] <= rate <= swept.range[1]:
         return []
-    low, high = map(short, swept.range)
+    works = span(*map(short, swept.range))
     message = (
-        f"the best rate, {short(rate)}, lies {'above' if rate > swept.range[1] else 'below'} {low} to {high}, what the "
+        f"the best rate, {short(rate)}, lies {'above' if rate > swept.range[1] else 'below'} {works}, what the "
         "sweep saw work over its shorter runs: validation decides"
     )
     return [SWEEP_OVERRULED.finding(message, {"lr": rate, "range": list(swept.range)})]

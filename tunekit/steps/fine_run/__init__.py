@@ -73,10 +73,7 @@ def judge(context: Context[FineRun], records: Sequence[Record]) -> Judgement:
         raise UserError(errors[0])
     ranked = ranked_runs(context, runs)
     table = [_row(context, record, ranked) for record in [*ranked, *[r for r in runs if r not in ranked]]]
-    table[1:1] = [
-        {name: v for name, v in row.items() if name != "val_loss" or name == context.metric}
-        for row in baselines.rows(context, beside)
-    ]
+    table[1:1] = baselines.rows(context, beside, losses=False)
     findings = findings_on_step(context)
     reached, candidates = value_of(context, ranked[0]) if ranked else None, chosen(context, records)
     if reached is None or candidates is None:

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from tunekit import citations
-from tunekit.configuration import Values, short
+from tunekit.configuration import LONGER, Values, short
 from tunekit.steps.baselines import NO_BETTER_THAN_CHANCE, NO_BETTER_THAN_PRETRAINED
 from tunekit.steps.check_init_loss.data import NOT_REPEATABLE
 from tunekit.steps.coarse_grid import STEP as coarse_grid
@@ -53,7 +53,7 @@ STILL_IMPROVING = Code(
     f"The best validation value lies behind {LATE:.0%} of the run, and the validation loss of its last quarter is more "
     f"than {STILL_FALLS:.0%} below that of the quarter before.",
     "The run was short.",
-    ("train longer",),
+    (f"train {LONGER} times as long",),
     f"{citations.PLAYBOOK} (is the run still improving at its end?)",
 )
 FINE_RUN_LENGTHENED = Code(
@@ -133,7 +133,7 @@ def findings_on_runs(
         message = (
             f"the best value lies at iteration {iteration} of {best.iterations} and the validation loss still falls"
         )
-        longer = Remedy(NAME, {f"steps.{NAME}.epochs": 2 * epochs_of(context)})
+        longer = Remedy(NAME, {f"steps.{NAME}.epochs": LONGER * epochs_of(context)})
         evidence = {"iteration": iteration, "iterations": best.iterations}
         findings.append(STILL_IMPROVING.finding(message, evidence, remedies=(longer,)))
     return findings

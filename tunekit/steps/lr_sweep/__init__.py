@@ -47,7 +47,7 @@ from tunekit.steps.noise import ERRORS, diverged, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
 from tunekit.steps.regime import comes_trained, few_train, frozen_epochs, is_fine_tuning, passes
 from tunekit.steps.step import Count, Handoff, Judgement, NonNegative, Positive, Settings, Step
-from tunekit.telling import counted
+from tunekit.telling import counted, span
 from tunekit.vocabulary import (
     Finding,
     Measurement,
@@ -241,7 +241,7 @@ def _judge_curves(context: Context[LrSweep], records: Sequence[Record]) -> Judge
     chosen = curves[rate]
     summary = (
         f"Rate {short(rate)}: loss {chosen.start:.3g} to {chosen.end:.3g} in "
-        f"{counted(len(chosen.losses), 'iteration')}; {short(works[0])} to {short(works[1])} works over so many."
+        f"{counted(len(chosen.losses), 'iteration')}; {_work(works)} over so many."
     )
     findings = [*_findings(curves, works), *_at_chance(context, chosen), *_few(context)]
     return Judgement(summary, findings, SweptRates(rate, works), rows, context.formats)
@@ -255,6 +255,18 @@ def _at_chance(context: Context[LrSweep], chosen: RateCurve) -> list[Finding]:
     text = f"even {short(chosen.rate)} ends at {chosen.end:.4g}, and outputs without knowledge have {expected:.4g}"
     longer = Remedy(NAME, {f"steps.{NAME}.iterations": 4 * context.settings.iterations})
     return [ENDS_AT_CHANCE.finding(text, {"end": chosen.end, "expected": expected}, remedies=(longer,))]
+
+
+def _work(works: tuple[float, float]) -> str:
+    """The rates that work, with their verb."""
+    told = span(*map(short, works))
+    return f"{told} {'works' if works[0] < works[1] else 'alone works'}"
+
+
+def _all(rates: Collection[float]) -> str:
+    """The rates that were tried, as a subject."""
+    told = span(short(min(rates)), short(max(rates)))
+    return f"the only rate, {told}," if len(rates) == 1 else f"all {len(rates)} rates from {told}"
 
 
 def _few(context: Context[LrSweep]) -> list[Finding]:
@@ -273,7 +285,7 @@ def _judge_held_out(context: Context[LrSweep], records: Sequence[Record]) -> Jud
     table = [*held_out.table(context, rates, untouched), *baselines.rows(context, baselines.read(records))]
     formats = context.formats
     if best is None:
-        message = f"all {len(rates)} rates from {short(min(rates))} to {short(max(rates))} diverge"
+        message = f"{_all(rates)} {'diverges' if len(rates) == 1 else 'diverge'}"
         finding = ALL_DIVERGED.finding(message, {"rates": list(rates)})
         return Judgement(f"No learning rate works: {message}.", [finding], table=table, formats=formats)
     works = held_out.working_range(rates, best)
@@ -281,7 +293,7 @@ def _judge_held_out(context: Context[LrSweep], records: Sequence[Record]) -> Jud
     epochs = counted(swept[0].request.until // context.iterations_per_epoch(), "epoch")  # type: ignore[union-attr]
     summary = (
         f"Rate {short(best)}: validation loss{start} to {rates[best].val_loss:.3g} in {epochs} of fine-tuning; "
-        f"{short(works[0])} to {short(works[1])} works over so many."
+        f"{_work(works)} over so many."
     )
     findings = []
     side = held_out.edge(context, rates, untouched)
@@ -328,7 +340,7 @@ def _none_works(context: Context[LrSweep], curves: Mapping[float, RateCurve]) ->
     said = "" if tiny is None else " (step 2 passed)" if learned else " (step 2 failed too)"
     if all(curve.diverged for curve in curves.values()):
         first = min(curve.diverged or 0 for curve in curves.values())
-        message = f"all {len(curves)} rates from {short(min(curves))} to {short(max(curves))} diverge{said}"
+        message = f"{_all(curves)} {'diverges' if len(curves) == 1 else 'diverge'}{said}"
         return ALL_DIVERGED.finding(message, {"rates": list(curves), "first_iteration": first})
     best = max(curves.values(), key=lambda curve: curve.drop)
     drop = f"{best.drop:.2g} (noise {best.error:.2g})"

@@ -108,7 +108,7 @@ def _guess(  # noqa: PLR0913 - what is asked, of what, and by what
     guesses: list[Guess] = []
     whole = len(batch) == len(session.splits.val)
     if name == "auto" or name in known or name.startswith("torch.") or is_foreign(name.split(" ")[-1]):
-        for how, constant in _constants(session, answer, batch.targets):
+        for how, constant in _constants(session, answer, batch.targets, decides=known is METRICS):
             value = _value(measure, constant, batch.targets)
             if value is not None:
                 parts = _over_halves(measure, constant, batch.targets) if whole else ()
@@ -125,8 +125,9 @@ def _value(measure: Score, answer: Any, targets: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _constants(session: Session, answer: Any, targets: Any) -> Iterator[tuple[str, Tensor]]:
-    """Constant answers for targets that the outputs look like, each with its name in HOW."""
+def _constants(session: Session, answer: Any, targets: Any, decides: bool) -> Iterator[tuple[str, Tensor]]:
+    """Constant answers for targets that the outputs look like, each with its name in HOW. `decides`: they are scored by
+    a metric, for which the classes' shares are an answer, the most frequent one."""
     if not isinstance(answer, Tensor) or not isinstance(targets, Tensor):
         return
     train = session.splits.train
@@ -138,7 +139,8 @@ def _constants(session: Session, answer: Any, targets: Any) -> Iterator[tuple[st
         constants = dict(session.task.constant_outputs(some, seen.to(answer.device)))
     except Exception:  # targets that no constant stands for
         constants = {}
-    names = {"regression": "mean", "classification": "majority", "binary": "majority", "multilabel": "majority"}
+    shares = "majority" if decides else "prior"
+    names = {"regression": "mean", "classification": shares, "binary": shares, "multilabel": shares}
     for name, constant in sorted(constants.items(), key=lambda item: item[0] == "zero"):  # the last to be named
         how = names.get(session.task.kind, name) if name == "prior" else name
         one = constant if constant.shape == answer.shape else constant[:1].expand_as(answer)

@@ -13,6 +13,7 @@ from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import local_modules
 from tunekit.recipe.optimizers import states
+from tunekit.recipe.tasks import of_classes_in_words
 from tunekit.training.data import Batch, LoaderSplit, Splits, TensorSplit
 from tunekit.training.device import pick_precision, pick_threads
 from tunekit.training.indices import checked_indices
@@ -99,7 +100,7 @@ def _strange_labels(session: Session, outputs: Tensor) -> list[str]:
             continue
         line = (
             f"data: the labels of the {name} split reach from {reach.lowest:g} to {reach.highest:g}, and the model "
-            f"gives {list(outputs.shape)}: number the classes from 0, and give the model an output for each"
+            f"gives {list(outputs.shape)}: {of_classes_in_words(reach.lowest, reach.highest, outputs.shape[1])}"
         )
         if name == "validation":
             raise UserError(line)

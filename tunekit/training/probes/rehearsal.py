@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tunekit.configuration import digest
 from tunekit.measured import Rehearsed
+from tunekit.recipe.tasks import FROM_ZERO, of_classes_in_words
 from tunekit.training.evaluation import Tally
 from tunekit.training.loop import Session
 from tunekit.training.outputs import any_tensor
@@ -21,16 +22,16 @@ from tunekit.vocabulary import UserError
 def rehearse(subject: Subject) -> Rehearsed:
     """Model, loss and optimizer on a batch of training, model, loss and metric on one of validation. Errors: UserError
     for labels that the outputs do not fit; what else does not fit raises as it would in a run."""
-    session = Session(subject.config, subject.bench)
+    session, data = Session(subject.config, subject.bench), subject.config.data
     batch = session.batch(0)
     outputs = any_tensor(session.answer(session.model, batch))
     if not labels_fit(session.task, outputs, batch.targets):
         known = target_range(batch.targets)
         reach = f" from {known.lowest:g} to {known.highest:g}" if known else ""
-        how = " (`classes: true` under `data.args` does)" if session.config.data.target == "table" else ""
+        how = f"{FROM_ZERO} (`classes: true` under `data.args` does)" if data.target == "table" else FROM_ZERO
+        advice = of_classes_in_words(known.lowest, known.highest, outputs.shape[1], how) if known else how
         raise UserError(
-            f"data: the loss does not take labels{reach} with outputs of shape {list(outputs.shape)}; number the "
-            f"classes from 0{how} and give the model as many outputs, or say `task: regression` for numbers"
+            f"data: the loss does not take labels{reach} with outputs of shape {list(outputs.shape)}; {advice}"
         )
     losses = [row.train_loss for chunk in session.run(1) for row in chunk.rows]
     model = session.model
