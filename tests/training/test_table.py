@@ -271,7 +271,9 @@ class TestCells:
 
     @given(
         st.lists(st.dates(pd.Timestamp("1970-01-01").date(), pd.Timestamp("2060-01-01").date()), min_size=3),
-        st.permutations(["%Y-%m-%d", "%d.%m.%Y", "%d %b %Y", "%B %d, %Y", "%m/%d/%Y"]),
+        st.sampled_from(["%d.%m.%Y", "%m/%d/%Y"]).flatmap(
+            lambda form: st.permutations(["%Y-%m-%d", "%d %b %Y", "%B %d, %Y", form])
+        ),
     )
     def test_dates_in_several_forms_are_read_by_each(self, dates, forms):
         cells = [date.strftime(forms[i % 3]) for i, date in enumerate(dates)]
@@ -281,6 +283,20 @@ class TestCells:
         assert read.form.kind == "date"
         assert read.values[: len(dates)].tolist() == wanted
         assert read.how == "dates in 3 forms"
+
+    @pytest.mark.parametrize("others", ["%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d.%m.%Y %H:%M"])
+    def test_marks_that_fit_both_orders_follow_those_that_fit_one(self, others):
+        days = pd.date_range("2023-01-01", periods=12)  # with slashes they all may be months
+        cells = [day.strftime("%d/%m/%Y") for day in days]
+        read = column(*cells, pd.Timestamp("2021-12-31").strftime(others))
+        assert read.form.style.split("|") == ["%d/%m/%Y", others]
+        assert read.values[1] - read.values[0] == 1
+
+    def test_slashes_with_the_month_first_beside_points_with_the_day_first_are_texts(self):
+        read = column("01/02/2024", "12/31/2023", "10.12.2023")
+        assert read.form.kind == "text"
+        assert "in both orders" in read.how
+        assert column("01/02/2024", "05/06/2023", "10.12.2023").form.style == "%d/%m/%Y|%d.%m.%Y"
 
     def test_dates_in_both_orders_of_day_and_month_are_texts_and_told(self):
         both = column("25/12/2020", "12/24/2020", "03/04/2020")
