@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -319,6 +320,28 @@ class TestCells:
         assert "'y' has 'Cat' and 'cat': write them alike if they are one" in notes
         apart = "a,y\n" + "".join(f"{['1-2', '12', 'C++', 'C'][i % 4]},{'uv'[i % 2]}\n" for i in range(40))
         assert not any("alike" in note for note in splits(tmp_path, apart).notes)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            [f"{10**20 + n}" for n in range(20)],  # one float64, and names of their own
+            ["1e5", "10E4", "100000"],  # a code may have an E
+            [f"{'Aa'[n % 2]}nna {n // 2}" for n in range(60)],  # a column that is left out
+        ],
+    )
+    def test_words_that_are_not_one_are_not_told(self, tmp_path, words):
+        text = "a,b,y\n" + "".join(f"{words[i % len(words)]},{i % 3},{i % 2}\n" for i in range(60))
+        assert not any("alike" in note for note in splits(tmp_path, text, categories=["a"]).notes)
+
+    def test_of_words_that_may_be_one_a_few_are_listed(self, tmp_path):
+        words = ["1", "1.0", *("".join(case) for case in product("aA", "bB", "cC", "dD", "eE"))]
+        text = "a,y\n" + "".join(f"{words[i % len(words)]},{i % 2}\n" for i in range(200))
+        (note,) = (one for one in splits(tmp_path, text).notes if "alike" in one)
+        assert note == "'a' has '1' and '1.0' (and 1 more such group): write them alike if they are one"
+        text = "a,y\n" + "".join(f"{words[2 + i % 32]},{i % 2}\n" for i in range(200))
+        (note,) = (one for one in splits(tmp_path, text).notes if "alike" in one)
+        assert note.count("'") == 2 * (1 + 20)
+        assert note.endswith(" and 12 more: write them alike if they are one")
 
     def test_few_numbers_among_words_are_words(self):
         assert column("1", "2", "A").form.kind == "text"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunekit.recipe.text import kind_of, nearest
+from tunekit.telling import counted
 from tunekit.training.sources.cells import (
     COMMA,
     MISSING,
@@ -22,7 +23,7 @@ from tunekit.training.sources.cells import (
     told_strays,
     variants,
 )
-from tunekit.training.sources.columns import Rows
+from tunekit.training.sources.columns import Rows, are_identities
 from tunekit.training.sources.parts import Parts, tensors
 from tunekit.training.sources.reading import Frame, read_frame
 from tunekit.vocabulary import UserError
@@ -204,17 +205,20 @@ def _told(frame: Frame, read: Mapping[str, Column]) -> list[str]:
         if len(column.strays):
             notes.append(told_strays(name, frame.cells[name], column))
         if column.form.kind == "text":
-            notes += _told_variants(name, (word for word in set(column.values) if word is not None))
+            notes += _told_variants(name, [word for word in column.values if word is not None])
     return notes
 
 
-def _told_variants(name: str, words: Iterable[str]) -> list[str]:
-    """What is told of words that may be one; none of names that most rows have to themselves."""
-    alike = variants(words)
+def _told_variants(name: str, words: Sequence[str]) -> list[str]:
+    """What is told of words that may be one; nothing of names that most rows have to themselves."""
+    different = set(words)
+    alike = () if are_identities(len(different), len(words)) else variants(different)
     if not alike:
         return []
-    more = f" and {len(alike) - 1:,} more" if len(alike) > 1 else ""
-    return [f"{name!r} has {' and '.join(map(repr, alike[0]))}{more}: write them alike if they are one"]
+    first, groups = alike[0], len(alike) - 1
+    more = f" and {len(first) - SHOWN:,} more" if len(first) > SHOWN else ""
+    such = f" (and {counted(groups, 'more such group')})" if groups else ""
+    return [f"{name!r} has {' and '.join(map(repr, first[:SHOWN]))}{more}{such}: write them alike if they are one"]
 
 
 @dataclass(frozen=True)
