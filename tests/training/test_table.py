@@ -435,6 +435,33 @@ class TestInputs:
         text = "id,y\n" + "".join(f"{number},{i % 2}\n" for i, number in enumerate(numbers))
         assert splits(tmp_path, text).columns.names == ("id",)
 
+    @pytest.mark.parametrize("numbers", [range(100, 180), range(80), np.random.default_rng(0).permutation(80) + 7])
+    def test_what_numbers_the_rows_is_no_input_under_whatever_name(self, tmp_path, numbers):
+        text = "parcel,b,y\n" + "".join(f"{number},{i % 3},{i % 2}\n" for i, number in enumerate(numbers))
+        parts = splits(tmp_path, text)
+        assert parts.columns.names == ("b",)
+        assert "left out: 'parcel', which numbers the rows; data.args.features keeps what it names" in parts.notes
+        assert splits(tmp_path, text, features=["parcel", "b"]).columns.names == ("parcel", "b")
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            range(1950, 2030),  # years
+            [2 * i + i // 7 for i in range(80)],  # sorted, with gaps
+            [i // 2 for i in range(80)],
+            [f"${1000 + i:,}" for i in range(80)],
+            [i / 4 for i in range(80)],
+            range(1, 32),  # days of a month
+        ],
+    )
+    def test_a_quantity_that_is_sorted_in_the_file_stays_an_input(self, tmp_path, numbers):
+        text = "a,b,y\n" + "".join(f'"{number}",{i % 3},{i % 2}\n' for i, number in enumerate(numbers))
+        assert splits(tmp_path, text).columns.names == ("a", "b")
+
+    def test_what_alone_there_is_to_learn_from_stays_an_input(self, tmp_path):
+        text = "x,y\n" + "".join(f"{i},{i * i}\n" for i in range(80))
+        assert splits(tmp_path, text).columns.names == ("x",)
+
     def test_numbers_too_long_for_a_float_are_not_called_the_same(self, tmp_path):
         text = "a,b,y\n" + "".join(f"{9007199254740993000 + i % 5},{i},{i % 2}\n" for i in range(40))
         assert any(
