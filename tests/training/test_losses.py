@@ -13,7 +13,7 @@ from tunekit.recipe import call
 from tunekit.training.balance import balanced
 from tunekit.training.building import build_task
 from tunekit.training.loop import Session
-from tunekit.training.losses import LOSSES, focal, focal_of_decisions
+from tunekit.training.losses import LOSSES, OF_CLASSES, focal, focal_of_decisions
 from tunekit.training.meaning import takes_logits, takes_probabilities
 from tunekit.training.outputs import refusable
 from tunekit.training.probes.asking import asked
@@ -268,6 +268,24 @@ def test_labels_of_a_whole_split_are_asked_about_a_batch_at_a_time():
     assert set(sizes) == {(4, 5, 3, 3)}
     targets[63, 1, 1] = 7
     assert unfit_labels(task, outputs, targets).highest == 255
+
+
+@pytest.mark.parametrize("loss", OF_CLASSES)
+@pytest.mark.parametrize(
+    ("shape", "classes", "told"),
+    [
+        ((4, 3), 3, r"y\.argmax\(1\)"),
+        ((4, 3), 2, r"y\.float\(\)"),
+        ((4, 3, 5, 5), 3, "one-hot"),
+        ((4, 1, 5, 5), 3, "leave out the dimension of 1"),
+    ],
+)
+def test_whole_numbers_in_the_shape_of_the_outputs_are_told_in_one_line(loss, shape, classes, told):
+    task = build_task(config_of(loss={"target": loss}), Path())
+    outputs = torch.randn(shape[0], classes, *shape[2:])
+    for targets in (torch.ones(shape, dtype=torch.long), torch.ones(shape, dtype=torch.bool)):
+        with pytest.raises(UserError, match=told):
+            task.loss(outputs, targets)
 
 
 FULL = [torch.OutOfMemoryError("CUDA out of memory"), torch.AcceleratorError("lost"), MemoryError()]
