@@ -350,8 +350,10 @@ def test_a_measured_metric_is_judged_by_what_it_gives_and_not_by_its_name():
 
 
 def test_a_mask_that_is_not_passed_on_explains_that_padding_acts():
-    padded = Padded(share=0.4, effect=0.5, told=True, in_loss=0.0)
-    assert codes(judge(usage={"padded": padded})) == ["padding_not_masked"]
+    padded = Padded(share=0.4, effect=0.5, told=True, in_loss=0.0, token=3)
+    (finding,) = judge(usage={"padded": padded}).findings
+    assert finding.code == "padding_not_masked"
+    assert "of the positions are padding, token 3)" in finding.message
     uses = (InputUse("words", True, masks=False), InputUse("mask", False, masks=True))
     assert codes(judge(usage={"padded": padded, "inputs": uses})) == ["input_unused"]
 

@@ -268,15 +268,26 @@ class TestLoaders:
         with pytest.raises(UserError, match=r"no validation can be held out: return \(train, val\)"):
             read_splits(DataSpec(target="flow:data"), tmp_path)
 
-    def test_a_validation_without_an_end_is_told(self, monkeypatch):
+    @pytest.mark.parametrize(
+        ("name", "most", "told"), [("MOST_KEPT", 50, "50 samples"), ("MEMORY_LIMIT", 2**10, "0 GiB")]
+    )
+    def test_a_validation_without_an_end_is_told(self, monkeypatch, name, most, told):
         class Endless(IterableDataset):
             def __iter__(self):
                 while True:
                     yield torch.zeros(3, 2), torch.tensor([0, 1, 2])
 
         monkeypatch.setattr(splits, "ENDLESS", 5)
-        with pytest.raises(UserError, match="validation gives more than 5 batches, or has no end"):
+        monkeypatch.setattr(splits, name, most)
+        with pytest.raises(UserError, match=f"validation gives more than {told}, or has no end"):
             splits.splits_of(Parts(Endless(), Endless()), DataSpec(target="own:data"))
+
+    def test_a_validation_of_many_small_batches_is_kept(self):
+        class Singles(IterableDataset):
+            def __iter__(self):
+                return ((torch.zeros(1, 2), torch.tensor([n % 2])) for n in range(10_500))
+
+        assert len(splits.splits_of(Parts(Singles(), Singles()), DataSpec(target="own:data")).val) == 10_500
 
     def test_loaders_as_a_whole_source(self, tmp_path):
         (tmp_path / "loaders_d.py").write_text(

@@ -90,7 +90,9 @@ def test_what_lies_beside_the_splits_and_a_test_split_without_classes_are_told(t
     for name in ("ants", "bees"):
         picture(tmp_path / "pets" / "Train" / name / "1.png", 0)
         picture(tmp_path / "pets" / "Valid" / name / "1.png", 50)
-    picture(tmp_path / "pets" / "extra" / "1.png", 0)
+    picture(tmp_path / "pets" / "extra" / "deep" / "1.png", 0)
+    (tmp_path / "pets" / "notes").mkdir()
+    (tmp_path / "pets" / "notes" / "readme.md").touch()
     picture(tmp_path / "pets" / "test" / "1.png", 0)
     parts = splits(tmp_path)
     assert (len(parts.train), len(parts.val), parts.test, parts.classes) == (2, 2, None, ("ants", "bees"))

@@ -9,10 +9,15 @@ import torch
 import torch.nn.functional as F
 
 from tests.conftest import config_of
+from tunekit.recipe import call
 from tunekit.training.balance import balanced
 from tunekit.training.building import build_task
 from tunekit.training.loop import Session
-from tunekit.training.losses import LOSSES, focal, focal_of_decisions
+from tunekit.training.losses import LOSSES, OF_CLASSES, focal, focal_of_decisions
+from tunekit.training.meaning import takes_logits, takes_probabilities
+from tunekit.training.outputs import refusable
+from tunekit.training.probes.asking import asked
+from tunekit.training.probes.losses import labels_fit, unfit_labels
 from tunekit.training.workbench import Workbench
 from tunekit.vocabulary import UserError
 
@@ -248,3 +253,66 @@ def test_focal_of_what_is_surely_right_has_no_slope_and_no_nan(gamma):
     decisions = torch.tensor([[200.0], [0.5]], requires_grad=True)
     focal_of_decisions(decisions, torch.tensor([[1.0], [0.0]]), gamma=gamma).backward()
     assert torch.isfinite(decisions.grad).all()
+
+
+def test_labels_of_a_whole_split_are_asked_about_a_batch_at_a_time():
+    """Of maps with void at 255: a sample that is all void has no mean, and says nothing."""
+    task = build_task(config_of(loss={"args": {"ignore_index": 255}}), Path())
+    loss, sizes = task.loss, []
+    task.loss = lambda outputs, targets: sizes.append(outputs.shape) or loss(outputs, targets)
+    targets = torch.randint(0, 5, (70, 3, 3))
+    targets[:, 0] = 255
+    targets[:8] = 255
+    outputs = torch.randn(4, 5, 3, 3)
+    assert unfit_labels(task, outputs, targets) is None
+    assert set(sizes) == {(4, 5, 3, 3)}
+    targets[63, 1, 1] = 7
+    assert unfit_labels(task, outputs, targets).highest == 255
+
+
+@pytest.mark.parametrize("loss", OF_CLASSES)
+@pytest.mark.parametrize(
+    ("shape", "classes", "told"),
+    [
+        ((4, 3), 3, r"y\.argmax\(1\)"),
+        ((4, 3), 2, r"y\.float\(\)"),
+        ((4, 3, 5, 5), 3, "one-hot"),
+        ((4, 1, 5, 5), 3, "leave out the dimension of 1"),
+    ],
+)
+def test_whole_numbers_in_the_shape_of_the_outputs_are_told_in_one_line(loss, shape, classes, told):
+    task = build_task(config_of(loss={"target": loss}), Path())
+    outputs = torch.randn(shape[0], classes, *shape[2:])
+    for targets in (torch.ones(shape, dtype=torch.long), torch.ones(shape, dtype=torch.bool)):
+        with pytest.raises(UserError, match=told):
+            task.loss(outputs, targets)
+
+
+FULL = [torch.OutOfMemoryError("CUDA out of memory"), torch.AcceleratorError("lost"), MemoryError()]
+
+
+@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda task, outputs: labels_fit(task, outputs, torch.full((4,), 9)),
+        lambda task, outputs: takes_logits(task.loss, "classification", outputs, torch.zeros(4)),
+        lambda task, outputs: takes_probabilities(task.loss, outputs, torch.zeros(4)),
+        lambda task, outputs: asked(lambda: task.loss(outputs, torch.zeros(4))),
+    ],
+)
+def test_a_machine_that_is_full_says_nothing_of_the_targets(ask, own, error):
+    def loss(_outputs, _targets):
+        raise error
+
+    task = build_task(config_of(), Path())
+    task.loss = (lambda o, t: call(loss, "loss", "own:loss", o, t)) if own else loss
+    with pytest.raises(UserError if own else type(error)):
+        ask(task, torch.randn(4, 3))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, IndexError, AssertionError, UserError])
+def test_what_a_loss_refuses_is_the_targets(error):
+    with refusable():
+        raise error("no such label")

@@ -278,6 +278,33 @@ class TestTransformer:
         model, _ = self.built(torch.zeros(20, 6, dtype=torch.long), 7, causal=False)
         assert (model.eval()(changed) != model(x)).any(2).all()
 
+    @pytest.mark.parametrize("each_place", [False, True])
+    @pytest.mark.parametrize("causal", [False, True])
+    @pytest.mark.parametrize("left", [False, True])
+    def test_padding_changes_nothing_of_what_is_real(self, each_place, causal, left):
+        """A sequence of padding alone has numbers too, and slopes."""
+        torch.manual_seed(0)
+        model = transformer((6,), 3, 9, each_place, causal=causal, padding=0)
+        x = torch.randint(1, 9, (4, 6))
+        real = torch.arange(6) >= 2 if left else torch.arange(6) < 4
+        x[:, ~real] = 0
+        out = model(x)
+        with torch.no_grad():
+            model.tokens.weight[0] += 5.0
+        again = model(x)
+        picks = (slice(None), real) if each_place else ()
+        torch.testing.assert_close(out[picks], again[picks])
+        x[0] = 0
+        loss = model(x).square().mean()
+        loss.backward()
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+        if not left:
+            torch.testing.assert_close(again[1:, :4] if each_place else again[1:], model(x[:, :4])[1:])
+
+    def test_a_padding_that_is_no_token_is_told(self):
+        with pytest.raises(ValueError, match="padding is one of the tokens, from 0 to 8, not 9"):
+            transformer((6,), 3, 9, padding=9)
+
     def test_parameters_are_those_counted_by_hand(self):
         block = (64 * 192 + 192) + (64 * 64 + 64) + (64 * 256 + 256) + (256 * 64 + 64) + 4 * 64
         model, _ = self.built(torch.zeros(20, 6, dtype=torch.long), 7)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -271,7 +272,9 @@ class TestCells:
 
     @given(
         st.lists(st.dates(pd.Timestamp("1970-01-01").date(), pd.Timestamp("2060-01-01").date()), min_size=3),
-        st.permutations(["%Y-%m-%d", "%d.%m.%Y", "%d %b %Y", "%B %d, %Y", "%m/%d/%Y"]),
+        st.sampled_from(["%d.%m.%Y", "%m/%d/%Y"]).flatmap(
+            lambda form: st.permutations(["%Y-%m-%d", "%d %b %Y", "%B %d, %Y", form])
+        ),
     )
     def test_dates_in_several_forms_are_read_by_each(self, dates, forms):
         cells = [date.strftime(forms[i % 3]) for i, date in enumerate(dates)]
@@ -281,6 +284,20 @@ class TestCells:
         assert read.form.kind == "date"
         assert read.values[: len(dates)].tolist() == wanted
         assert read.how == "dates in 3 forms"
+
+    @pytest.mark.parametrize("others", ["%d.%m.%Y", "%d-%m-%Y", "%d.%m.%y", "%d.%m.%Y %H:%M"])
+    def test_marks_that_fit_both_orders_follow_those_that_fit_one(self, others):
+        days = pd.date_range("2023-01-01", periods=12)  # with slashes they all may be months
+        cells = [day.strftime("%d/%m/%Y") for day in days]
+        read = column(*cells, pd.Timestamp("2021-12-31").strftime(others))
+        assert read.form.style.split("|") == ["%d/%m/%Y", others]
+        assert read.values[1] - read.values[0] == 1
+
+    def test_slashes_with_the_month_first_beside_points_with_the_day_first_are_texts(self):
+        read = column("01/02/2024", "12/31/2023", "10.12.2023")
+        assert read.form.kind == "text"
+        assert "in both orders" in read.how
+        assert column("01/02/2024", "05/06/2023", "10.12.2023").form.style == "%d/%m/%Y|%d.%m.%Y"
 
     def test_dates_in_both_orders_of_day_and_month_are_texts_and_told(self):
         both = column("25/12/2020", "12/24/2020", "03/04/2020")
@@ -303,6 +320,28 @@ class TestCells:
         assert "'y' has 'Cat' and 'cat': write them alike if they are one" in notes
         apart = "a,y\n" + "".join(f"{['1-2', '12', 'C++', 'C'][i % 4]},{'uv'[i % 2]}\n" for i in range(40))
         assert not any("alike" in note for note in splits(tmp_path, apart).notes)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            [f"{10**20 + n}" for n in range(20)],  # one float64, and names of their own
+            ["1e5", "10E4", "100000"],  # a code may have an E
+            [f"{'Aa'[n % 2]}nna {n // 2}" for n in range(60)],  # a column that is left out
+        ],
+    )
+    def test_words_that_are_not_one_are_not_told(self, tmp_path, words):
+        text = "a,b,y\n" + "".join(f"{words[i % len(words)]},{i % 3},{i % 2}\n" for i in range(60))
+        assert not any("alike" in note for note in splits(tmp_path, text, categories=["a"]).notes)
+
+    def test_of_words_that_may_be_one_a_few_are_listed(self, tmp_path):
+        words = ["1", "1.0", *("".join(case) for case in product("aA", "bB", "cC", "dD", "eE"))]
+        text = "a,y\n" + "".join(f"{words[i % len(words)]},{i % 2}\n" for i in range(200))
+        (note,) = (one for one in splits(tmp_path, text).notes if "alike" in one)
+        assert note == "'a' has '1' and '1.0' (and 1 more such group): write them alike if they are one"
+        text = "a,y\n" + "".join(f"{words[2 + i % 32]},{i % 2}\n" for i in range(200))
+        (note,) = (one for one in splits(tmp_path, text).notes if "alike" in one)
+        assert note.count("'") == 2 * (1 + 20)
+        assert note.endswith(" and 12 more: write them alike if they are one")
 
     def test_few_numbers_among_words_are_words(self):
         assert column("1", "2", "A").form.kind == "text"
@@ -395,6 +434,33 @@ class TestInputs:
     def test_other_numbers_of_that_name_are_inputs(self, tmp_path, numbers):
         text = "id,y\n" + "".join(f"{number},{i % 2}\n" for i, number in enumerate(numbers))
         assert splits(tmp_path, text).columns.names == ("id",)
+
+    @pytest.mark.parametrize("numbers", [range(100, 180), range(80), np.random.default_rng(0).permutation(80) + 7])
+    def test_what_numbers_the_rows_is_no_input_under_whatever_name(self, tmp_path, numbers):
+        text = "parcel,b,y\n" + "".join(f"{number},{i % 3},{i % 2}\n" for i, number in enumerate(numbers))
+        parts = splits(tmp_path, text)
+        assert parts.columns.names == ("b",)
+        assert "left out: 'parcel', which numbers the rows; data.args.features keeps what it names" in parts.notes
+        assert splits(tmp_path, text, features=["parcel", "b"]).columns.names == ("parcel", "b")
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            range(1950, 2030),  # years
+            [2 * i + i // 7 for i in range(80)],  # sorted, with gaps
+            [i // 2 for i in range(80)],
+            [f"${1000 + i:,}" for i in range(80)],
+            [i / 4 for i in range(80)],
+            range(1, 32),  # days of a month
+        ],
+    )
+    def test_a_quantity_that_is_sorted_in_the_file_stays_an_input(self, tmp_path, numbers):
+        text = "a,b,y\n" + "".join(f'"{number}",{i % 3},{i % 2}\n' for i, number in enumerate(numbers))
+        assert splits(tmp_path, text).columns.names == ("a", "b")
+
+    def test_what_alone_there_is_to_learn_from_stays_an_input(self, tmp_path):
+        text = "x,y\n" + "".join(f"{i},{i * i}\n" for i in range(80))
+        assert splits(tmp_path, text).columns.names == ("x",)
 
     def test_numbers_too_long_for_a_float_are_not_called_the_same(self, tmp_path):
         text = "a,b,y\n" + "".join(f"{9007199254740993000 + i % 5},{i},{i % 2}\n" for i in range(40))

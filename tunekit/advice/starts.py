@@ -161,14 +161,16 @@ STARTS: tuple[Entry, ...] = (
         lambda seen: seen.kind == "tokens" and not seen.axes,
         "word counts in a linear model as the yardstick; a small transformer, or a pretrained one of your own",
         "a bag of words with a linear layer comes near deep networks on many texts, in seconds; a pretrained encoder "
-        "(pretrained: true, module:callable) is fine-tuned in 2 to 4 epochs at rates of 2e-5 to 5e-5",
+        "(pretrained: true, module:callable) is fine-tuned in 2 to 4 epochs at rates of 2e-5 to 5e-5; where sequences "
+        "are padded, the transformer's args say with which token (padding: TOKEN)",
         f"{JOULIN}; {DEVLIN}",
         TRANSFORMER,
     ),
     Entry(
         lambda seen: seen.kind == "tokens" and seen.axes == 1,
         "a small transformer: 2 to 4 layers, 64 to 256 wide, 4 heads",
-        "a class a token is what attention was made for; a warm-up keeps its first iterations stable",
+        "a class a token is what attention was made for; a warm-up keeps its first iterations stable; where sequences "
+        "are padded, the transformer's args say with which token (padding: TOKEN)",
         VASWANI,
         TRANSFORMER,
     ),

@@ -48,6 +48,7 @@ class Padded(JsonData):
     effect: float | None  # of less padding on outputs at real positions, in standard deviations of these; None: unknown
     told: bool  # another input is their mask, or their lengths
     in_loss: float  # share of padding among the positions that the loss counts; 0 where outputs have no positions
+    token: int | None = None  # that it is; None: steps are no tokens
 
 
 @dataclass(frozen=True)

@@ -235,5 +235,16 @@ def comparable(outputs: Tensor, targets: Any, task: str, of_classes: bool, in_sh
             f"loss: the model gives {list(outputs.shape)}, one score a sample, for targets that are numbers; say "
             "`task: regression` (or `task: binary`): a recipe that names no task is a classification"
         )
+    if of_classes and targets.dim() == outputs.dim() and not targets.is_floating_point():
+        how = "leave out the dimension of 1"
+        if targets.shape[1] > 1:
+            how = (
+                "of one-hot targets give the class (`y.argmax(1)`), or shares of classes as floats (`y.float()`); "
+                "where several may be 1 at once, say `task: multilabel`"
+            )
+        raise UserError(
+            f"data: the targets are whole numbers {list(targets.shape)}, and the loss takes the number of one class "
+            f"for each of the model's outputs {list(outputs.shape)}: {how}"
+        )
     last = outputs.dim() > 2 and outputs.shape[:-1] == targets.shape and outputs.shape[2:] != targets.shape[1:]
     return outputs.movedim(-1, 1) if last else outputs, targets

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tunekit.training.outputs import REFUSALS, any_tensor, with_main
+from tunekit.training.outputs import any_tensor, refusable, with_main
 from tunekit.training.structure import by_rows, changed, joined, rows, tensors
 
 Loss = Callable[[Any, Any], Tensor]
@@ -158,11 +158,10 @@ def takes_logits(loss: Loss, kind: str, outputs: Any, targets: object) -> bool:
         return False
     main = any_tensor(outputs)
     if kind == "classification" and main.dim() >= 2 and max(main.shape[1:]) > 1:
-        try:
+        with refusable():
             here, there = (float(loss(with_main(outputs, main + shift), targets).detach()) for shift in (0.0, 3.0))
-        except REFUSALS:
-            return False
-        return math.isfinite(there) and abs(here - there) <= 1e-3 * (1 + abs(here))
+            return math.isfinite(there) and abs(here - there) <= 1e-3 * (1 + abs(here))
+        return False
     return all(gain > 0 for gain in _gains(loss, main, targets))
 
 
@@ -178,9 +177,8 @@ def _gains(loss: Loss, outputs: Tensor, targets: Tensor) -> list[float]:
     gains = []
     for label, inside, outside in ((1.0, 1.0, 4.0), (0.0, 0.0, -4.0)):
         labels = torch.full_like(targets, label)
-        try:
+        near = far = math.nan
+        with refusable():
             near, far = (float(loss(torch.full_like(outputs, value), labels).detach()) for value in (inside, outside))
-        except REFUSALS:
-            far = math.nan
         gains.append(near - far if math.isfinite(far) else -math.inf)
     return gains

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tunekit.training.structure import changed, tensors
@@ -12,8 +13,25 @@ from tunekit.vocabulary import UserError
 
 Outputs = Any
 """What a model gives of a batch: a tensor or, for a loss of the person's own that takes them, several parts."""
-REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
-"""What a loss raises for outputs or targets that it does not take (a person's own comes as UserError)."""
+_REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
+_OF_MACHINES = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
+
+
+class refusable:
+    """Within it a loss or a metric may refuse outputs or targets (a person's own does by UserError): what follows is
+    done then. What is of the machine is raised."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        return isinstance(error, _REFUSALS) and not of_machine(error)
+
+
+def of_machine(error: BaseException) -> bool:
+    """Whether an error, or what a person's function raised behind it, says nothing of what was asked: there is no
+    memory, or the GPU answers no more."""
+    return isinstance(error, _OF_MACHINES) or isinstance(error.__cause__, _OF_MACHINES)
 
 
 def main_tensor(outputs: Outputs) -> Tensor:

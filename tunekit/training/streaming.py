@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tunekit.halves import halves
-from tunekit.training.outputs import REFUSALS
+from tunekit.training.outputs import refusable
 from tunekit.vocabulary import SPLITS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class State(Protocol):
 @dataclass(frozen=True)
 class Streamed:
     """A metric that is fed batch by batch. `read`: outputs and targets as it takes them; `start`: its state, by the
-    shape of the first outputs. Both raise what is in REFUSALS for those that they do not take."""
+    shape of the first outputs. Both raise what is `refusable` for those that they do not take."""
 
     read: Callable[[Tensor, Any], Answers]
     start: Callable[[Tensor], State]
@@ -165,10 +165,8 @@ class Running:
         else:
             asked = [half.compute for half in self.halves]
         for place, value in enumerate(asked):
-            try:
+            with refusable():  # a half that the metric does not take
                 found[place] = value()
-            except REFUSALS:  # of a half that the metric does not take
-                continue
         return whole, found
 
 

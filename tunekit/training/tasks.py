@@ -23,7 +23,7 @@ from tunekit.training.meaning import (
     takes_probabilities,
 )
 from tunekit.training.metrics import METRICS, Metric, Shares
-from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, has_logits, main_tensor, with_main
+from tunekit.training.outputs import Outputs, any_tensor, has_logits, main_tensor, of_machine, refusable, with_main
 from tunekit.training.streaming import Streamed
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.training.untaught import untaught
@@ -227,13 +227,15 @@ class Task:
         """None where the built-in metric is of such targets, and takes them; else why not, where it says so."""
         if self._is_of_others() or any_tensor(outputs).is_complex():
             return ""
-        try:
-            self.score(outputs, targets)
-        except UserError as error:
-            return str(error)
-        except REFUSALS:
-            return ""
-        return None
+        with refusable():
+            try:
+                self.score(outputs, targets)
+            except UserError as error:
+                if of_machine(error):
+                    raise
+                return str(error)
+            return None
+        return ""
 
     def _means(self, outputs: Outputs, main: Tensor, targets: Any) -> bool:
         """Whether a loss of the person's own takes outputs for what the task's metric takes them for. Distances,

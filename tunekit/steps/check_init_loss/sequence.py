@@ -50,8 +50,9 @@ PADDING_NOT_MASKED = fault(
     f"positions, above {PADDING_ACTS:g} standard deviations of the outputs (a note above {PADDING_SHOWS:g}).",
     "Attention, a mean or a recurrent layer's last state that takes padding for tokens.",
     (
-        "pass a mask (`key_padding_mask`), pack the sequences (`pack_padded_sequence`), or average over real positions "
-        "alone",
+        "of the built-in transformer say which token it is: `model: {target: transformer, args: {padding: TOKEN}}`",
+        "in a model of your own pass a mask (`key_padding_mask`), pack the sequences (`pack_padded_sequence`), or "
+        "average over real positions alone",
     ),
     "torch.nn.MultiheadAttention (key_padding_mask); torch.nn.utils.rnn.pack_padded_sequence",
 )
@@ -125,9 +126,10 @@ def _unused(uses: tuple[InputUse, ...]) -> list[Finding]:
 def _padding(padded: Padded | None) -> list[Finding]:
     if padded is None or padded.effect is None or not padded.effect > PADDING_SHOWS:
         return []
+    token = "" if padded.token is None else f", token {padded.token}"
     message = (
         f"with less padding the outputs at real positions change by {padded.effect:.2g} of their standard deviation "
-        f"({percent(padded.share)} of the positions are padding)"
+        f"({percent(padded.share)} of the positions are padding{token})"
     )
     if padded.told:
         message += ", though a mask or lengths are among the inputs"

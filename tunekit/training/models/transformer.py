@@ -23,18 +23,22 @@ STD = 0.02  # of the embeddings' and layers' first weights (Radford et al., 2019
 
 
 class Attention(nn.Module):
-    """Softmax(Q K^T / sqrt(d)) V by heads of size d: [B, T, width] to the same. Vaswani et al., 2017."""
+    """Softmax(Q K^T / sqrt(d)) V by heads of size d: [B, T, width] to the same. Vaswani et al., 2017. `seen_by`: which
+    places each place sees, [B, 1, T, T]; all without it, and never those after it where it is `causal`."""
 
     def __init__(self, width: int, heads: int, rate: float, causal: bool) -> None:
         super().__init__()
         self.heads, self.causal, self.dropout = heads, causal, rate
         self.mixed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, seen_by: Tensor | None = None) -> Tensor:
         batch, time, width = x.shape
         query, key, value = self.mixed(x).view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         rate = self.dropout if self.training else 0.0
-        seen = F.scaled_dot_product_attention(query, key, value, dropout_p=rate, is_causal=self.causal)
+        causal = self.causal and seen_by is None
+        if self.causal and seen_by is not None:
+            seen_by = seen_by & torch.ones(time, time, dtype=torch.bool, device=x.device).tril()
+        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=seen_by, dropout_p=rate, is_causal=causal)
         out: Tensor = self.out(seen.transpose(1, 2).reshape(batch, time, width))
         return out
 
@@ -49,17 +53,21 @@ class Block(nn.Module):
         self.layers = nn.Sequential(nn.Linear(width, 4 * width), activation_of(activation), nn.Linear(4 * width, width))
         self.drop = nn.Sequential(*dropped(rate))
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop(self.attention(self.norm1(x)))
+    def forward(self, x: Tensor, seen_by: Tensor | None = None) -> Tensor:
+        x = x + self.drop(self.attention(self.norm1(x), seen_by))
         out: Tensor = x + self.drop(self.layers(self.norm2(x)))
         return out
 
 
 class Transformer(nn.Module):
-    """Tokens [B, T] to [B, T, outputs], or, `pooled`, to [B, outputs] by the mean over the places."""
+    """Tokens [B, T] to [B, T, outputs], or, `pooled`, to [B, outputs] by the mean over the places. No other place sees
+    one of the token `padding`, and none of them is in the mean."""
 
-    def __init__(self, vocab: int, length: int, width: int, blocks: Sequence[Block], pooled: bool) -> None:
+    def __init__(
+        self, vocab: int, length: int, width: int, blocks: Sequence[Block], pooled: bool, padding: int | None
+    ) -> None:
         super().__init__()
+        self.padding = padding
         self.tokens, self.places = nn.Embedding(vocab, width), nn.Embedding(length, width)
         self.blocks, self.norm, self.pooled = nn.Sequential(*blocks), nn.LayerNorm(width), pooled
         self.head: nn.Module = nn.Identity()
@@ -77,9 +85,24 @@ class Transformer(nn.Module):
             raise UserError(
                 f"model.args: transformer: tokens from {low} to {high}, and {known} are known; say how many: vocab"
             ) from None
-        x = self.norm(self.blocks(tokens + self.places(torch.arange(x.shape[1], device=x.device))))
-        out: Tensor = self.head(x.mean(1) if self.pooled else x)
+        hidden = tokens + self.places(torch.arange(x.shape[1], device=x.device))
+        real = None if self.padding is None else x != self.padding
+        # Padding sees itself, or a softmax over nothing would be NaN.
+        itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+        seen_by = None if real is None else real[:, None, None, :] | itself
+        for block in self.blocks:
+            hidden = block(hidden, seen_by)
+        hidden = self.norm(hidden)
+        out: Tensor = self.head(_mean(hidden, real) if self.pooled else hidden)
         return out
+
+
+def _mean(hidden: Tensor, real: Tensor | None) -> Tensor:
+    """[B, width] of the places that are real."""
+    if real is None:
+        return hidden.mean(1)
+    weights = real.unsqueeze(2).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
 def transformer(  # noqa: PLR0913 - the recipe's `model.args`
@@ -95,11 +118,13 @@ def transformer(  # noqa: PLR0913 - the recipe's `model.args`
     activation: str = "gelu",
     init: InitSetting | None = None,
     causal: bool | None = None,
+    padding: int | None = None,
 ) -> nn.Module:
     """A transformer over tokens [B, T]: to [B, T, outputs] where a target stands at each place (`each_place`; then no
     place sees those after it, unless `causal: false`), else to [B, outputs].
 
     `vocab` is the number of tokens, by default as many as the data have; `length` the most places, by default T.
+    `padding` is the token that fills shorter sequences: no other place sees it, and the mean leaves it out.
     `dropout` is the probability of dropping in the attention and behind each half of a block. `init` is of standard
     deviation 0.02 unless another is given. Errors: UserError, ValueError.
     """
@@ -113,7 +138,9 @@ def transformer(  # noqa: PLR0913 - the recipe's `model.args`
     looks_back = each_place if causal is None else causal
     blocks = [Block(width, heads, rate, looks_back, activation) for _ in range(whole("depth", depth))]
     places = shape[0] if length is None else whole("length", length, shape[0])
-    model = Transformer(whole("vocab", vocab), places, width, blocks, not each_place)
+    if padding is not None and whole("padding", padding, 0) >= whole("vocab", vocab):
+        raise ValueError(f"padding is one of the tokens, from 0 to {vocab - 1}, not {padding}")
+    model = Transformer(whole("vocab", vocab), places, width, blocks, not each_place, padding)
     for table in (model.tokens, model.places):
         nn.init.normal_(table.weight, std=STD)
     draw_weights(model.modules(), {"normal": STD} if init is None else init)

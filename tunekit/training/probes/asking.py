@@ -11,6 +11,8 @@ from typing import ParamSpec, TypeVar, overload
 import numpy as np
 import torch
 
+from tunekit.training.outputs import of_machine
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Otherwise = TypeVar("Otherwise")
@@ -24,9 +26,9 @@ def asked(question: Callable[[], T], otherwise: Otherwise | None = None) -> T | 
     """The answer, or `otherwise` where the model, the loss or the optimizer does not take the question."""
     try:
         return question()
-    except (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError):
-        raise  # of this machine, not of the model, or of a GPU that answers no more
-    except Exception:  # whatever a model, a loss or a data set has for what it never meets in a training
+    except Exception as error:  # whatever a model, a loss or a data set has for what it never meets in a training
+        if of_machine(error):
+            raise
         return otherwise
 
 

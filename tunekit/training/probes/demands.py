@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.outputs import REFUSALS
+from tunekit.training.outputs import refusable
 from tunekit.training.structure import changed
 
 LINEAR = 1e-3  # how far a change twice as large may be from twice the change, as a share
@@ -61,15 +61,13 @@ def _gradient(session: Session, answer: Any, batch: Batch) -> float | None:
             leaves.append(part.requires_grad_())
         return part
 
-    try:
-        with torch.enable_grad():
-            loss = session.task.loss(changed(answer, leaf), batch.targets)
-            if not loss.requires_grad or not leaves:
-                return 0.0 if leaves else None
-            grads = torch.autograd.grad(loss, leaves, allow_unused=True)
-    except REFUSALS:
-        return None
-    return math.sqrt(sum(float(grad.double().square().sum()) for grad in grads if grad is not None))
+    with refusable(), torch.enable_grad():
+        loss = session.task.loss(changed(answer, leaf), batch.targets)
+        if not loss.requires_grad or not leaves:
+            return 0.0 if leaves else None
+        grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        return math.sqrt(sum(float(grad.double().square().sum()) for grad in grads if grad is not None))
+    return None
 
 
 def _drawn(answer: Any, scale: float, draw: torch.Generator) -> Any:
@@ -89,11 +87,9 @@ def _slope(session: Session, answer: Any, batch: Batch) -> float | None:
     log-likelihood of what should be log-probabilities. None: no such loss."""
     if session.task.kind != "classification" or not isinstance(answer, Tensor):
         return None
-    try:
-        with torch.no_grad():
-            base, one, two = (float(session.task.loss(answer + shift, batch.targets)) for shift in (0.0, 1.0, 2.0))
-    except REFUSALS:
-        return None
-    change = one - base
-    straight = math.isfinite(two) and abs(two - base - 2 * change) <= LINEAR * abs(change)
-    return change if straight and abs(change) > LINEAR * (1 + abs(base)) else None
+    with refusable(), torch.no_grad():
+        base, one, two = (float(session.task.loss(answer + shift, batch.targets)) for shift in (0.0, 1.0, 2.0))
+        change = one - base
+        straight = math.isfinite(two) and abs(two - base - 2 * change) <= LINEAR * abs(change)
+        return change if straight and abs(change) > LINEAR * (1 + abs(base)) else None
+    return None

@@ -13,7 +13,7 @@ from tunekit.training.data import Batch
 from tunekit.training.indices import checked_indices
 from tunekit.training.loop import Session
 from tunekit.training.meaning import prefers_wrong, takes_logits
-from tunekit.training.outputs import REFUSALS, Outputs, any_tensor, with_main
+from tunekit.training.outputs import Outputs, any_tensor, refusable, with_main
 from tunekit.training.probes.floor import constant_floor
 from tunekit.training.structure import by_rows, changed, rows
 from tunekit.training.tasks import Task
@@ -27,7 +27,8 @@ LOWER = 0.02  # share of a loss by which they must lie below what is known of it
 def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
     """Whether a classification loss takes these labels with these outputs, [B, C, ...] or [B, ..., C].
 
-    Labels outside 0 to C - 1 may be a marker that the loss leaves out.
+    Labels outside 0 to C - 1 may be a marker that the loss leaves out. Of more targets than outputs it is asked in
+    parts, which takes no more memory than a batch.
     """
     if task.kind != "classification" or outputs.dim() < 2 or not isinstance(targets, Tensor):
         return True
@@ -36,11 +37,11 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
     known, axis = targets[targets != IGNORED], _axis(task)
     if not len(known) or (float(known.min()) >= 0 and float(known.max()) < outputs.shape[axis]):
         return True
-    try:
-        with checked_indices(outputs.device):
-            return math.isfinite(float(task.loss(outputs.detach(), targets)))
-    except REFUSALS:
-        return False
+    losses: list[float] = []
+    with refusable(), checked_indices(outputs.device):
+        parts = targets.split(len(outputs))
+        losses = [float(task.loss(outputs[: len(part)].detach(), part)) for part in parts]
+    return any(map(math.isfinite, losses))  # a part may be of nothing but markers
 
 
 def unfit_labels(task: Task, outputs: Tensor, targets: object) -> Targets | None:
@@ -50,9 +51,8 @@ def unfit_labels(task: Task, outputs: Tensor, targets: object) -> Targets | None
     if not isinstance(targets, Tensor) or outputs.dim() < 2 or targets.shape[1:] != positions:
         return None
     beyond = ((targets < 0) | (targets >= outputs.shape[axis])).reshape(len(targets), -1).any(1)
-    some = targets[beyond][:UNFIT].to(outputs.device)
-    fits = labels_fit(task, outputs[:1].expand(len(some), *outputs.shape[1:]), some)
-    return None if fits else target_range(targets)
+    some = targets[beyond.nonzero()[:UNFIT, 0]].to(outputs.device)
+    return None if labels_fit(task, outputs, some) else target_range(targets)
 
 
 def target_range(targets: object) -> Targets | None:
@@ -111,11 +111,9 @@ def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) ->
         main, targets = any_tensor(out), batch.targets if every is None else every
         shaped = main if every is None else main[:1].expand(len(every), *main.shape[1:])
         for name, constant in task.untaught_outputs(shaped, targets).items():
-            try:
+            with refusable():
                 loss = float(task.loss(with_main(out, _as(form, constant, axis)[: len(main)]), batch.targets))
-            except REFUSALS:
-                continue
-            losses.setdefault(name, []).append(loss)
+                losses.setdefault(name, []).append(loss)
     known = [Expectation(name, mean(losses[name])) for name in get_args(Knowledge) if name in losses]
     best = _best_constant(task, batches, outputs) if task.own_loss else None
     if best is not None and all(best < one.loss - LOWER * abs(one.loss) for one in known):

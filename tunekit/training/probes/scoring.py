@@ -11,9 +11,8 @@ from torch import Tensor
 from tunekit.measured import Column, Columns, Direction
 from tunekit.training.data import Batch
 from tunekit.training.loop import Session
-from tunekit.training.outputs import REFUSALS, Outputs
+from tunekit.training.outputs import Outputs, refusable
 from tunekit.training.probes.parts import detached, real, with_real
-from tunekit.vocabulary import UserError
 
 SURE = 6.0  # logit of a right answer; minus this of a wrong one
 DESCENT = 80  # steps by which free outputs follow the loss
@@ -31,11 +30,10 @@ def measure_direction(session: Session, batch: Batch) -> Direction | None:
     outputs = session.answer(session.model.eval(), batch)
     for right in _right(session, outputs, batch.targets) if isinstance(outputs, Tensor) else ():
         wrong = right.roll(max(1, len(right) // 2), 0)
-        try:
+        losses: list[float] = []
+        with refusable():
             losses = [float(task.loss(answer, batch.targets)) for answer in (right, wrong, outputs)]
-        except (*REFUSALS, UserError):
-            continue
-        if all(map(math.isfinite, losses)) and losses[0] < min(losses[1:]):
+        if losses and all(map(math.isfinite, losses)) and losses[0] < min(losses[1:]):
             return _direction(session, batch, right, wrong, made=True)
     lower = _downhill(session, batch, outputs)
     return None if lower is None else _direction(session, batch, lower, outputs, made=False)

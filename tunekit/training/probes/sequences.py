@@ -242,11 +242,12 @@ def measure_padded(session: Session, batch: Batch) -> Padded | None:
             counts, real = pairing.counts[:, :width], padding.real[:, :width]
             in_loss = float((counts & ~real).sum() / counts.sum().clamp_min(1))
         effect = None if padding.left else _effect(session, batch, place, padding, pairing)
-        padded.append((float((~padding.real).float().mean()), effect, told, in_loss))
+        token = None if value.is_floating_point() else padding.token
+        padded.append((float((~padding.real).float().mean()), effect, told, in_loss, token))
     if not padded:
         return None
-    share, effect, told, _ = max(padded, key=lambda one: one[1] or 0.0)
-    return Padded(share, effect, told, min((one[3] for one in padded if one[3] is not None), default=0.0))
+    share, effect, told, _, token = max(padded, key=lambda one: one[1] or 0.0)
+    return Padded(share, effect, told, min((one[3] for one in padded if one[3] is not None), default=0.0), token)
 
 
 def tells(value: object, padding: Padding) -> bool:

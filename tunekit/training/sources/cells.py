@@ -52,6 +52,8 @@ _BEFORE = re.compile(rf"([+-]?)\s*({_SIGN})\s*(?=[+\-.,\d])")
 _BEHIND = re.compile(rf"(?<=[.,\d])\s*({_SIGN})$")
 _IN_BRACKETS = re.compile(r"\(([^()+-]*\d[^()]*)\)")
 _AMOUNT = re.compile(r"[+-]?\d[\d.,'\u2019 \u00a0\u202f]*|[+-]?[.,]\d+")
+_DECIMAL = re.compile(r"[+-]?\d+(?:\.\d*)?")
+EXACT_DIGITS = 15  # of a decimal number, that a float64 tells apart from all others
 _CODE = re.compile(r"0*[1-9]\d*|0+")
 
 
@@ -127,10 +129,9 @@ def variants(words: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def _levelled(word: str) -> str:
-    try:
-        return f"{float(word):.15g}"
-    except ValueError:
-        return re.sub(r"[\s_-]+", " ", word.casefold())
+    if _DECIMAL.fullmatch(word) and sum(map(str.isdigit, word)) <= EXACT_DIGITS:
+        return f"{float(word):.{EXACT_DIGITS}g}"
+    return re.sub(r"[\s_-]+", " ", word.casefold())
 
 
 def _how(different: Sequence[str], values: Values, form: Form) -> str:
@@ -290,6 +291,6 @@ def _written(cells: Series[Any]) -> Series[Any]:
     """Cells of such a column as a .csv would have them."""
     from pandas.api import types
 
-    plain = str if types.is_integer_dtype(cells.dtype) or not types.is_float_dtype(cells.dtype) else "{:.15g}".format
+    plain = str if not types.is_float_dtype(cells.dtype) else "{:.15g}".format
     written = [plain(cell) if known else "" for cell, known in zip(cells, cells.notna(), strict=True)]
     return type(cells)(written, dtype=object)

@@ -233,12 +233,17 @@ EXACT = 2**53  # up to which a float64 is every whole number
 TOO_LONG = "differs, if at all, beyond a number's 16 digits: named under data.args.categories it is read as names"
 
 
+def are_identities(different: int, filled: int) -> bool:
+    """Whether so many different texts in so many cells name the rows."""
+    return different > max(FEW, IDENTITIES * filled)
+
+
 def _says_nothing(form: Form, values: Values) -> str:
     """Why a column is left out; nothing where it is not."""
     if form.kind == "text":
         counts = Counter(value for value in values if value is not None)
         count = sum(counts.values())
-        if len(counts) > max(FEW, IDENTITIES * count):
+        if are_identities(len(counts), count):
             return f"holds texts of which most differ, as names and numbers of rows do ({len(counts):,} in {count:,})"
         return CONSTANT if len(counts) + (count < len(values)) <= 1 else ""
     known = values[np.isfinite(values)]

@@ -115,9 +115,8 @@ def _fitting(cells: Sequence[str], forms: Sequence[str]) -> tuple[str, ...]:
 
 
 def _orders_differ(forms: Sequence[str]) -> bool:
-    """Whether two of them are the same but for the places of day and month."""
-    days = {form.split(" %H")[0].split(" %I")[0].replace("%y", "%Y") for form in forms}
-    return len({day.replace("%m", "%d") for day in days}) < len(days)
+    """Whether some have the day before the month and some behind it, of dates in numbers alone."""
+    return {"%d", "%m"} <= {form[:2] for form in forms if "%b" not in form.lower()}
 
 
 def days_of(different: Sequence[str], style: str) -> npt.NDArray[np.float64]:

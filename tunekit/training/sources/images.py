@@ -106,7 +106,9 @@ def _listings(path: Path) -> tuple[dict[str, _Listing], list[str]]:
 
 
 def _holds_images(entry: Path) -> bool:
-    return entry.is_dir() or _is_image(entry.name)
+    if not entry.is_dir():
+        return _is_image(entry.name)
+    return any(_is_image(name) for _, _, names in os.walk(entry) for name in names)
 
 
 def _of_one_class(train: _Listing, name: str) -> str:

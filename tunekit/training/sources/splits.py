@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,20 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 from tunekit.configuration import DataSpec
 from tunekit.training.control import BlankLoader, blanked
 from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
-from tunekit.training.memory import in_memory
+from tunekit.training.memory import MEMORY_LIMIT, in_memory
 from tunekit.training.order import first_samples, split_indices, tiny_subset
 from tunekit.training.sources.columns import Rows
 from tunekit.training.sources.entries import load_parts
 from tunekit.training.sources.grouping import divided_groups, given_groups, shared_groups
 from tunekit.training.sources.parts import Parts
-from tunekit.training.structure import by_rows
+from tunekit.training.structure import by_rows, tensors
 from tunekit.vocabulary import UserError
 
 SHOWN = 5  # files that a note names
 ENDLESS = 10_000
-"""Batches after which an iterable counts as a stream without an end."""
+"""Batches of training after which an iterable counts as a stream without an end."""
+MOST_KEPT = 1_000_000
+"""Samples of validation after which it does, as after more bytes than are kept in memory."""
 
 
 def read_splits(data: DataSpec, folder: Path) -> Splits:
@@ -230,11 +231,15 @@ def _collected(split: Split | LoaderSplit) -> Split:
     """Validation from a loader: one pass, kept. Errors: UserError where it has no end."""
     if not isinstance(split, LoaderSplit):
         return split
-    batches = list(islice(split.batches(), ENDLESS + 1))
-    if len(batches) > ENDLESS:
-        raise UserError(
-            f"data: validation gives more than {ENDLESS:,} batches, or has no end: it is kept in memory, give fewer"
-        )
+    batches: list[Batch] = []
+    count = size = 0
+    for batch in split.batches():
+        batches.append(batch)
+        count += len(batch)
+        size += sum(value.nbytes for value in tensors(batch.values))
+        if count > MOST_KEPT or size > MEMORY_LIMIT:
+            most = f"{MOST_KEPT:,} samples" if count > MOST_KEPT else f"{MEMORY_LIMIT / 2**30:.0f} GiB"
+            raise UserError(f"data: validation gives more than {most}, or has no end: it is kept in memory, give fewer")
     whole = all(by_rows([batch.inputs, batch.targets], len(batch)) for batch in batches)
     try:
         return TensorSplit(Batch.joined(batches)) if whole else BatchesSplit(tuple(batches))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,18 @@ from tunekit.training.sources.cells import (
     told_strays,
     variants,
 )
-from tunekit.training.sources.columns import Rows
+from tunekit.training.sources.columns import Rows, are_identities
 from tunekit.training.sources.parts import Parts, tensors
 from tunekit.training.sources.reading import Frame, read_frame
 from tunekit.vocabulary import UserError
 
 SHOWN = 20  # columns that a message lists
-COUNTERS = ("", "id", "index", "idx", "no", "nr", "row", "number", "unnamed: 0", "column 1")
+COUNTERS = ("", "#", "id", "index", "idx", "no", "nr", "row", "number", "serial", "record", "unnamed: 0", "column 1")
 """What a column is called that only numbers the rows."""
+YEARS = (1700, 2100)
+FEWEST = 50
+"""Under another name numbers that follow one another are no numbers of rows where they may be years, or are so few
+that they may be days of a month, hours or doses."""
 SPARSE = 2  # times as many numbers as rows, up to which those that are missing are rows of other files
 
 
@@ -62,13 +66,16 @@ def table(  # noqa: PLR0913 - the keys of a recipe
     for name in texts:
         _column(frame, name, "data.args.categories")
     read = {name: read_column(frame.cells[name], frame.comma, decimal, name in texts) for name in chosen}
-    counters = [name for name in chosen if not asked and _counts_rows(name, read[name], sizes)]
+    counters = [] if asked else [name for name in chosen if _counts_rows(name, read[name], sizes)]
+    if len(counters) == len(chosen):  # there is nothing else to learn from
+        counters = [name for name in counters if name.lower() in COUNTERS]
     chosen = [name for name in chosen if name not in counters]
     answers = _targets(frame, names, classes, decimal, missing_target == "drop")
     known = _groups(frame, by[0], decimal) if by else None
     notes = [*frame.notes, *_told(frame, {name: read[name] for name in chosen}), *answers.notes]
     if counters:
-        notes.append(f"left out: {', '.join(map(repr, counters))}, which numbers the rows")
+        hint = "" if all(name.lower() in COUNTERS for name in counters) else "; data.args.features keeps what it names"
+        notes.append(f"left out: {', '.join(map(repr, counters))}, which numbers the rows{hint}")
     rows = Rows(
         {name: read[name].form for name in chosen},
         {name: read[name].values for name in chosen},
@@ -180,15 +187,19 @@ def _chosen(frame: Frame, targets: list[str], features: list[str], groups: list[
 
 def _counts_rows(name: str, column: Column, sizes: Sequence[int]) -> bool:
     """Whether it numbers the rows: of each file one after the other, or of all in any order, as files have them that
-    were shuffled and then divided."""
+    were shuffled and then divided. Under another name than COUNTERS no number may be missing."""
     values = column.values
-    if column.form.kind != "number" or name.lower() not in COUNTERS or len(values) < 3 or (values % 1 != 0).any():
+    if column.form.kind != "number" or len(values) < 3 or (values % 1 != 0).any():
         return False
     files = np.split(values, np.cumsum(sizes)[:-1])
     each = np.unique(values)
-    return all((np.diff(file) == 1).all() for file in files) or (
-        len(each) == len(values) and each[-1] - each[0] < SPARSE * len(values)
-    )
+    span = each[-1] - each[0] + 1
+    in_order = all((np.diff(file) == 1).all() for file in files)
+    if name.lower() in COUNTERS:
+        return in_order or (len(each) == len(values) and span <= SPARSE * len(values))
+    years = YEARS[0] <= each[0] and each[-1] <= YEARS[1]
+    many = len(values) >= FEWEST and not years and not column.how
+    return many and (in_order or len(each) == len(values) == span)
 
 
 def _told(frame: Frame, read: Mapping[str, Column]) -> list[str]:
@@ -205,17 +216,20 @@ def _told(frame: Frame, read: Mapping[str, Column]) -> list[str]:
         if len(column.strays):
             notes.append(told_strays(name, frame.cells[name], column))
         if column.form.kind == "text":
-            notes += _told_variants(name, (word for word in set(column.values) if word is not None))
+            notes += _told_variants(name, [word for word in column.values if word is not None])
     return notes
 
 
-def _told_variants(name: str, words: Iterable[str]) -> list[str]:
-    """What is told of words that may be one; none of names that most rows have to themselves."""
-    alike = variants(words)
+def _told_variants(name: str, words: Sequence[str]) -> list[str]:
+    """What is told of words that may be one; nothing of names that most rows have to themselves."""
+    different = set(words)
+    alike = () if are_identities(len(different), len(words)) else variants(different)
     if not alike:
         return []
-    more = f" and {len(alike) - 1:,} more" if len(alike) > 1 else ""
-    return [f"{name!r} has {' and '.join(map(repr, alike[0]))}{more}: write them alike if they are one"]
+    first, groups = alike[0], len(alike) - 1
+    more = f" and {len(first) - SHOWN:,} more" if len(first) > SHOWN else ""
+    such = f" (and {counted(groups, 'more such group')})" if groups else ""
+    return [f"{name!r} has {' and '.join(map(repr, first[:SHOWN]))}{more}{such}: write them alike if they are one"]
 
 
 @dataclass(frozen=True)
