@@ -107,7 +107,7 @@ def _create(path: Path, loaded: Loaded) -> RunDir:
         raise _no_folder(path.parent) from None
     except OSError as error:
         raise disk_error(path, error) from None
-    run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
+    run = RunDir(path.resolve(), loaded.recipe, loaded.folder, is_new=True)
     source = str(loaded.path) if loaded.path else "a recipe"
     run.write_recipe(RECIPE, loaded.recipe.as_dict(), f"from {Path(source).name}")
     # Last: only with its manifest is the folder a run.

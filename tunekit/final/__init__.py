@@ -39,13 +39,14 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
     on the test split and write it into the run. Errors: UserError, Interrupted."""
     with owned(run, options, emit, shown) as supervisor:
         recipe, earlier = tuned_recipe(run, supervisor.studies, step_names())
-        recipe = with_asked(recipe, asked)
-        facts = facts_of(supervisor)
+        with run.gone_if_refused():
+            recipe = with_asked(recipe, asked)
+            facts = facts_of(supervisor)
+            if recipe.train.with_validation and not facts.shareable:
+                raise UserError(
+                    "train.with_validation: an iterable, or a sampler of its own, cannot be joined; leave it false"
+                )
         context = Context(steps()[-1], recipe, facts, earlier)
-        if recipe.train.with_validation and not facts.shareable:
-            raise UserError(
-                "train.with_validation: an iterable, or a sampler of its own, cannot be joined; leave it false"
-            )
         fine = of_fine_run(run, supervisor, context)
         tell_outlasting(supervisor, context, final_alone=True)
         if best_run(earlier) is None:
