@@ -1,5 +1,6 @@
 """Run folders: which one a command means, what a lock and a kill leave, what is refused."""
 
+import contextlib
 import errno
 import json
 import os
@@ -10,12 +11,13 @@ import shutil
 import pytest
 
 from tunekit import rundir
-from tunekit.pipeline import open_run, read_recipe, schema
+from tunekit.layout import FACTS
+from tunekit.pipeline import Options, open_run, read_recipe, run_steps, schema
 from tunekit.recipe.schema import Loaded
-from tunekit.rundir import read_run, with_commands
+from tunekit.rundir import RunFolder, is_run, read_run, with_commands
 from tunekit.runs import find_run
 from tunekit.steps import step_names
-from tunekit.vocabulary import Finding, Remedy, StepResult, StorageError, UserError
+from tunekit.vocabulary import Finding, Interrupted, Remedy, StepResult, StorageError, UserError
 
 
 @pytest.fixture
@@ -40,6 +42,63 @@ def test_an_unfinished_run_of_an_equal_recipe_is_continued_and_a_finished_one_is
     assert find_run(changed(loaded, seed=1), tmp_path / "runs").name == "small-002"
     first.write_result(result(step_names()[-1]))
     assert find_run(loaded, tmp_path / "runs").name == "small-003"
+
+
+def end_with(run, error, work=lambda _run: None):
+    """A command on a run that ends so before its first step."""
+    with contextlib.suppress(type(error)), run.lock(), run.gone_if_refused():
+        run.note(decided={})
+        (run.path / FACTS / "some").mkdir(parents=True, exist_ok=True)
+        work(run)
+        raise error
+
+
+@pytest.mark.parametrize("name", [None, "mine"])
+@pytest.mark.parametrize("error", [UserError("a wrong column"), StorageError("full")])
+def test_a_new_run_that_is_refused_before_its_first_step_leaves_nothing(loaded, tmp_path, name, error):
+    run = find_run(loaded, tmp_path / "runs", name)
+    end_with(run, error)
+    assert list((tmp_path / "runs").iterdir()) == []
+    assert find_run(changed(loaded, seed=1), tmp_path / "runs", name).name == run.name
+    with pytest.raises(UserError, match="is gone"), RunFolder(tmp_path / "runs" / "other").lock():
+        pass
+    assert not (tmp_path / "runs" / "other").exists()
+
+
+def test_an_empty_folder_that_a_person_made_is_not_removed(loaded, tmp_path):
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    end_with(find_run(loaded, tmp_path / "runs", "mine"), UserError("refused"))
+    assert (tmp_path / "runs" / "mine").is_dir()
+
+
+def test_a_run_stays_that_was_there_before_or_interrupted_or_has_something(loaded, tmp_path):
+    run = find_run(loaded, tmp_path / "runs")
+    end_with(run, Interrupted("Ctrl-C"))
+    end_with(find_run(loaded, tmp_path / "runs"), UserError("refused"))
+    assert find_run(loaded, tmp_path / "runs") == run
+    for number, work in enumerate(
+        (lambda one: (one.trainings / "some").mkdir(), lambda one: one.write_result(result("lr-sweep")))
+    ):
+        other = find_run(changed(loaded, seed=number + 1), tmp_path / "runs")
+        end_with(other, UserError("found by another command"), work)
+        assert is_run(other.path)
+
+
+def run_refused(loaded, path, *names, **options):
+    with pytest.raises(UserError) as caught:
+        run_steps(find_run(loaded, path), names, Options(executor="inline", **options), lambda _event: None, "r")
+    return str(caught.value)
+
+
+def test_what_a_command_refuses_leaves_nothing_but_a_step_that_is_wanting_can_be_made_up(loaded, tmp_path):
+    runs = tmp_path / "runs"
+    searched = Loaded(changed(loaded).recipe.model_copy(update={"search": {"model.args.hidden": [[4], [0]]}}), tmp_path)
+    assert "search.model.args.hidden: [0]" in run_refused(searched, runs, "check-init-loss", "coarse-grid")
+    assert "hidden" in run_refused(changed(loaded, **{"model.args.hidden": [0]}), runs, "check-init-loss")
+    assert "storage" in run_refused(loaded, runs, "check-init-loss", storage="nothing://of/it")
+    assert list(runs.iterdir()) == []
+    assert "`tunekit lr-sweep r` first" in run_refused(loaded, runs, "coarse-grid")
+    assert is_run(runs / "small-001")
 
 
 def test_a_run_works_from_where_it_lies(loaded, tmp_path):

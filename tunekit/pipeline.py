@@ -108,12 +108,13 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
         trains = any(step.work == "trains" for step in walked)
         options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
     with owned(run, options, emit, shown) as supervisor:
-        facts = facts_of(supervisor)
-        for step in walked:
-            step.check(run.recipe, facts)
-        tell_outlasting(supervisor, Context(walked[0], run.recipe, facts))
-        for step in walked:
-            _rehearse(supervisor, Context(step, run.recipe, facts), options.keep_going)
+        with run.gone_if_refused():
+            facts = facts_of(supervisor)
+            for step in walked:
+                step.check(run.recipe, facts)
+            tell_outlasting(supervisor, Context(walked[0], run.recipe, facts))
+            for step in walked:
+                _rehearse(supervisor, Context(step, run.recipe, facts), options.keep_going)
         run.keep_settings()
         results = []
         for step in walked:
@@ -173,8 +174,9 @@ def owned(run: RunDir, options: Options, emit: Emit, shown: str) -> Iterator[Sup
         Store(run.trainings).sweep()
         shared = run.path / SHARED
         shutil.rmtree(shared, ignore_errors=True)
-        studies = open_studies(run, options.storage, lambda text: emit(Noted(text)))
-        executor = make_executor(options.executor, options.jobs, options.ray_address)
+        with run.gone_if_refused():
+            studies = open_studies(run, options.storage, lambda text: emit(Noted(text)))
+            executor = make_executor(options.executor, options.jobs, options.ray_address)
         device = options.device or run.recipe.device
         workspace = Workspace(str(run.trainings), str(run.folder), device, _readers(options))
         try:

@@ -6,15 +6,16 @@ import contextlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from tunekit.files import leads_out, read_json, read_regular
-from tunekit.layout import FINAL, JOURNAL, LOCK, MANIFEST, OWNER, RECIPE, RESULT, TRAININGS
+from tunekit.layout import FACTS, FINAL, JOURNAL, LOCK, LOCKS, MANIFEST, OWNER, RECIPE, RESULT, SHARED, TRAININGS
 from tunekit.mending import advice
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
 from tunekit.telling import as_path, command, pasted
@@ -25,6 +26,9 @@ RUN_FORMAT = 3
 
 OWN_KEYS = ("steps", "train", "search", "accept")  # of a recipe, on which no training hangs
 """Keys of a recipe that may change on a run: its trainings hang on all others."""
+
+BEFORE_WORK = {RECIPE, MANIFEST, JOURNAL, TRAININGS, FACTS, SHARED, LOCK, OWNER, LOCKS}
+"""What lies in a run's folder before its first step."""
 
 MOST_BYTES = 500_000_000
 """Of a manifest or a result that is read: more is none of ours."""
@@ -152,6 +156,8 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """The run, owned by this process. Errors: UserError where another one owns it."""
         lock = FileLock(self.path / LOCK, timeout=0)
+        if not self.path.is_dir():
+            raise UserError(f"{self.path}: is gone; give the command again with the recipe")
         try:
             lock.acquire()
         except Timeout:
@@ -173,16 +179,29 @@ class RunFolder:
 @dataclass(frozen=True)
 class RunDir(RunFolder):
     """A run to work on; `recipe` as it was given, `folder` where its code lies; `changed`: by settings that are not
-    kept before they have proved sound."""
+    kept before they have proved sound; `is_new`: this command made it."""
 
     recipe: Recipe
     folder: Path
     changed: bool = False
+    is_new: bool = field(default=False, compare=False)
 
     def keep_settings(self) -> None:
         """What was changed holds from now on."""
         if self.changed:
             self.write_recipe(RECIPE, self.recipe.as_dict(), "changed with --set")
+
+    @contextlib.contextmanager
+    def gone_if_refused(self) -> Iterator[None]:
+        """A new run that is refused before its first step leaves no folder, and its number is free."""
+        try:
+            yield
+        except UserError:
+            with contextlib.suppress(OSError):
+                names = {path.name for path in self.path.iterdir()}
+                if self.is_new and names <= BEFORE_WORK and not any(self.trainings.iterdir()):
+                    shutil.rmtree(self.path)
+            raise
 
     def write_result(self, result: StepResult) -> None:
         folder = self.step_folder(result.step)

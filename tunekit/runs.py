@@ -46,7 +46,7 @@ def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
             )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"--name {name}: {path} exists and is no run of tunekit; choose another name")
-        return _create(path, loaded)
+        return _create(path, loaded, is_new=not path.exists())
     for path in _numbered(runs_dir, loaded.recipe.name):
         there = RunFolder(path)
         if is_run(path) and there.format == RUN_FORMAT and _equal(there, loaded) and not there.finished():
@@ -92,14 +92,14 @@ def _create_numbered(runs_dir: Path, loaded: Loaded) -> RunDir:
             raise _no_folder(runs_dir) from None
         except OSError as error:
             raise disk_error(path, error) from None
-        return _create(path, loaded)
+        return _create(path, loaded, is_new=True)
 
 
 def _no_folder(path: Path) -> UserError:
     return UserError(f"{path}: is not a folder; choose another place with --runs-dir")
 
 
-def _create(path: Path, loaded: Loaded) -> RunDir:
+def _create(path: Path, loaded: Loaded, is_new: bool) -> RunDir:
     try:
         path.mkdir(parents=True, exist_ok=True)
         (path / TRAININGS).mkdir(exist_ok=True)
@@ -107,7 +107,7 @@ def _create(path: Path, loaded: Loaded) -> RunDir:
         raise _no_folder(path.parent) from None
     except OSError as error:
         raise disk_error(path, error) from None
-    run = RunDir(path.resolve(), loaded.recipe, loaded.folder)
+    run = RunDir(path.resolve(), loaded.recipe, loaded.folder, is_new=is_new)
     source = str(loaded.path) if loaded.path else "a recipe"
     run.write_recipe(RECIPE, loaded.recipe.as_dict(), f"from {Path(source).name}")
     # Last: only with its manifest is the folder a run.

@@ -40,8 +40,9 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
     on the test split and write it into the run. Errors: UserError, Interrupted."""
     with owned(run, options, emit, shown) as supervisor:
         recipe, earlier = tuned_recipe(run, supervisor.studies, step_names())
-        recipe = with_asked(recipe, asked)
-        facts = facts_of(supervisor, with_asked(run.recipe, asked))
+        with run.gone_if_refused():
+            recipe = with_asked(recipe, asked)
+            facts = facts_of(supervisor, with_asked(run.recipe, asked))
         run.keep_settings()
         context = Context(steps()[-1], recipe, facts, earlier)
         fine = of_fine_run(run, supervisor, context)
