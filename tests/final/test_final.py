@@ -100,6 +100,19 @@ def test_a_look_counts_also_where_what_follows_fails(points, tunekit, monkeypatc
     assert points("--epochs", "1", target=RUN)["test"]["looks"] == 2
 
 
+def test_what_is_cut_off_behind_the_model_leaves_no_result_of_another(points, tunekit, tmp_path, monkeypatch):
+    points("--epochs", "1")
+
+    def cut(*_):
+        raise UserError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tunekit.final._scored", cut)
+        assert "no space left" in tunekit("train", RUN, "--epochs", "2").err
+    assert sorted(path.name for path in (tmp_path / RUN / "final").glob("*.json")) == []
+    assert load_model(tmp_path / RUN, folder=tmp_path)(torch.zeros(2, 2)).shape == (2, 3)
+
+
 @pytest.mark.usefixtures("points")
 def test_a_fine_run_of_code_that_changed_since_is_told_and_not_denied(tunekit, tmp_path):
     recipe = tmp_path / "points.yaml"

@@ -147,6 +147,8 @@ def _written(
     except UserError as error:
         before = f"; {FINAL}/{MODEL} is still that of a `train` before" if (folder / MODEL).is_file() else ""
         return None, (f"not written as safetensors: {error}{before}",)
+    for name in (RESULT, SCORED):  # of a model before: a kill from here on leaves no figures of another one
+        (folder / name).unlink(missing_ok=True)
     write_atomically(folder / MODEL, data)
     return folder / MODEL, ()
 
