@@ -23,6 +23,7 @@ from tunekit.vocabulary import Measurement, Training, UserError
 from tunekit.worker import SAVING, Worker, Workspace
 
 GREETING = "ready"
+LEAVING = "leaving"  # what follows is its last: another one takes its place
 HEARD = "stopping"  # a worker's answer to the end: it saves what it does, which is waited for
 LISTEN_S = 0.2  # how often a worker that saves looks whether it shall stop
 KILL_S = 2.0  # what a worker that was told to end by SIGTERM has, until it is killed
@@ -37,6 +38,7 @@ class _Worker:
     done: int = 0  # iterations, as far as it told
     greeted: bool = False  # it has imported what it needs
     heard: bool = False  # it knows that it shall stop
+    leaves: bool = False  # it takes no more requests
     terminated: float | None = None  # when it was told to end by SIGTERM
 
 
@@ -72,7 +74,7 @@ class ProcessExecutor:
 
     def _feed(self) -> None:
         for worker in self._workers:
-            if worker.handle is None and self._waiting:
+            if worker.handle is None and not worker.leaves and self._waiting:
                 item = self._waiting.popleft()
                 try:
                     worker.pipe.send(item)
@@ -105,6 +107,7 @@ class ProcessExecutor:
                 if not isinstance(event, Event):
                     worker.greeted = worker.greeted or event == GREETING
                     worker.heard = worker.heard or event == HEARD
+                    worker.leaves = worker.leaves or event == LEAVING
                     continue
                 if event.handle != worker.handle:
                     continue  # of a request that was cancelled
@@ -225,9 +228,12 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
                 continue  # what was to be stopped has ended by itself
             handle, request, workspace = item
             for event in carry_out(worker, handle, request, workspace, partial(_is_stopped, news)):
+                ends = event.is_last and event.kind != "done" and worker.is_spent
+                if ends:
+                    news.send(LEAVING)  # before the event, upon which it would be given another request
                 _tell(news, event)
-                if event.is_last and event.kind != "done" and worker.is_spent:
-                    _leave()  # another one takes its place
+                if ends:
+                    _leave()
     except Stop:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # what was whole is saved; who asks why it ended learns it
