@@ -43,6 +43,67 @@ def test_images_and_their_class_names(library, tmp_path):
     assert splits(tmp_path, path="set", size=3).train.stored.args[0].shape == (20, 1, 3, 3)
 
 
+def picture(mode="RGB", size=(6, 6)):
+    return Image.new(mode, size, "white")
+
+
+def saved(library, folder, **pictures):
+    features = library.Features({"image": library.Image(), "label": library.ClassLabel(names=["cat", "dog"])})
+    sets = {
+        name: library.Dataset.from_dict({"image": images, "label": [0, 1] * (len(images) // 2)}, features=features)
+        for name, images in pictures.items()
+    }
+    library.DatasetDict(sets).save_to_disk(str(folder / "set"))
+
+
+@pytest.mark.parametrize("odd", range(3))
+def test_one_colour_image_of_any_split_makes_all_of_three_channels(library, tmp_path, odd):
+    pictures = [picture("L") for _ in range(12)]
+    pictures[4 * odd + 3] = Image.new("RGB", (6, 6), "red")
+    saved(library, tmp_path, train=pictures[:4], validation=pictures[4:8], test=pictures[8:])
+    parts = splits(tmp_path, path="set")
+    stored = [part.stored.args[0] for part in (parts.train, parts.val, parts.test)]
+    assert [part.shape for part in stored] == [(4, 3, 6, 6)] * 3
+    assert stored[odd][3, :, 0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("odd", range(3))
+def test_one_image_of_another_size_in_any_split_brings_all_to_one(library, tmp_path, odd):
+    pictures = [picture() for _ in range(360)]
+    pictures[120 * odd + 119] = picture(size=(6, 9))
+    saved(library, tmp_path, train=pictures[:120], validation=pictures[120:240], test=pictures[240:])
+    parts = splits(tmp_path, path="set")
+    assert [part.stored.args[0].shape for part in (parts.train, parts.val, parts.test)] == [(120, 3, 64, 64)] * 3
+
+
+def test_a_size_that_no_header_told_is_told_by_the_sample(library, tmp_path, monkeypatch):
+    monkeypatch.setattr("tunekit.training.sources.huggingface.HEADERS", 2)
+    saved(library, tmp_path, train=[picture(), picture(size=(6, 9)), picture(), picture()])
+    with pytest.raises(UserError) as caught:
+        splits(tmp_path, path="set")
+    assert str(caught.value) == (
+        "data: sample 1 of train is 6 x 9 pixels and others are 6 x 6; data.args.size: 64 brings all to as many a side"
+    )
+    assert splits(tmp_path, path="set", size=5).train.stored.args[0].shape[1:] == (3, 5, 5)
+
+
+def test_images_that_a_camera_turned_are_of_the_size_that_a_person_sees(library, tmp_path):
+    turned = picture(size=(9, 6))
+    turned.getexif()[0x0112] = 6
+    files = []
+    for at, one in enumerate([picture(size=(6, 9)), turned] * 2):
+        one.save(tmp_path / f"{at}.jpg", exif=one.getexif())
+        files.append(str(tmp_path / f"{at}.jpg"))
+    saved(library, tmp_path, train=files)
+    assert splits(tmp_path, path="set").train.stored.args[0].shape[1:] == (3, 9, 6)
+
+
+def test_an_image_that_is_missing_is_told(library, tmp_path):
+    saved(library, tmp_path, train=[picture(), picture(), None, picture()])
+    with pytest.raises(UserError, match=r"column 'image' of train has no image in sample 2$"):
+        splits(tmp_path, path="set")
+
+
 def test_texts_are_characters_of_the_training_texts(library, tmp_path):
     train = ["good film", "bad", "", "a good one"] * 5
     rows = {"text": train, "label": [1, 0, 0, 1] * 5}
@@ -92,6 +153,7 @@ def test_columns_of_numbers_and_a_target_of_texts(library, tmp_path):
         ({"target": "a", "input": ["who", "note"]}, "who, note: a text is read alone; name one of them"),
         ({"target": "who", "input": ["a", "note"]}, "a, note are no numbers of one shape"),
         ({"target": "a", "input": "who", "length": 0}, r"data\.args\.length: 1 to 65,536 characters a sample, not 0"),
+        ({"target": "a", "input": "who", "size": 0}, r"data\.args\.size: 1 to 8,192 pixels a side, not 0"),
         ({}, r"data\.args\.target: name the column of targets, one of a, who, note"),
         ({"target": "who", "val": "other"}, r"data\.args\.val: datasets:parquet has no split 'other'; it has train"),
         ({"path": "none.parquet"}, r"none\.parquet: no such file or folder"),

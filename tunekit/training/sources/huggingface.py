@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from torch.utils.data import Dataset
 from tunekit.mending import NETWORK
 from tunekit.recipe.text import nearest
 from tunekit.training.sources.cache import cache_folder
-from tunekit.training.sources.images import GRAY, in_colours, sized
+from tunekit.training.sources.images import check_size, header_of, in_colours, sized
 from tunekit.training.sources.parts import Parts, tensors
 from tunekit.training.sources.text import LONGEST, as_tokens, code_points
 from tunekit.vocabulary import UserError
 
+SIDE = 64  # pixels of both sides of images of several sizes, where the recipe does not say
+HEADERS = 50_000  # of a split's images that are looked at
 TEXT = 256  # characters of a text, where the recipe does not say
 VALIDATION = ("validation", "valid", "val", "dev")
 TARGETS = ("label", "labels", "target", "targets", "class", "y", "fine_label")
@@ -45,6 +49,7 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
     `save_to_disk` wrote there (`disk`). `train`, `val`, `test`: its splits by name. Inputs are one column of images or
     of texts (their characters: int64 [length], by default as long as the longest, TEXT at most), or columns
     of numbers; targets classes, numbers or texts."""
+    check_size(size)
     splits = _loaded(name, path, config)
     if train not in splits and len(splits) == 1:
         train = next(iter(splits))
@@ -63,10 +68,11 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
         chosen[2], notes = None, ("the test split has no labels: left out",)
     parts: list[Any]
     if type(features[columns[0]]).__name__ == "Image":
-        side = size or _side(chosen[0], columns[0])
+        column = columns[0]
+        seen = _seen([rows for rows in chosen if rows is not None], column)
         parts = [
-            None if rows is None or known is None else _Pictures(rows, columns[0], torch.from_numpy(known), side)
-            for rows, known in zip(chosen, labels, strict=True)
+            None if rows is None or labelled is None else _Pictures(split, rows, column, labelled, size, seen)
+            for split, rows, labelled in zip((train, val, test), chosen, labels, strict=True)
         ]
     elif _is_text(features[columns[0]]):
         standardize = False
@@ -226,25 +232,60 @@ def _numbers(name: str, rows: Any, columns: Sequence[str]) -> npt.NDArray[Any]:
     return whole.astype(np.float32)
 
 
-def _side(rows: Any, column: str) -> int | None:
-    """Pixels a side that images are brought to: none where the first hundred are of one size."""
-    sizes = {rows[at][column].size for at in range(min(100, len(rows)))}
-    return None if len(sizes) == 1 else 64
+@dataclass(frozen=True)
+class _Seen:
+    """What the headers of pictures say. `sides`: width and height where all have the same."""
+
+    sides: tuple[int, int] | None
+    gray: bool
+
+
+def _seen(parts: Iterable[Any], column: str) -> _Seen:
+    """Of all splits together, evenly taken where they are large. What cannot be read is told where it is read."""
+    import datasets
+    from PIL import Image
+
+    sizes, grays = set(), set()
+    for rows in parts:
+        stored = rows.select_columns(column).cast_column(column, datasets.Image(decode=False))
+        for at in np.linspace(0, len(rows) - 1, min(HEADERS, len(rows))).astype(int).tolist():
+            picture = stored[at][column]
+            try:
+                with Image.open(BytesIO(picture["bytes"]) if picture["bytes"] else picture["path"]) as image:
+                    size, gray = header_of(image)
+            except (OSError, ValueError, TypeError, Image.DecompressionBombError):
+                continue
+            sizes.add(size)
+            grays.add(gray)
+    return _Seen(sizes.pop() if len(sizes) == 1 else None, grays == {True})
 
 
 class _Pictures(Dataset[tuple[Tensor, Tensor]]):
-    """Images of a column: uint8 [channels, height, width]."""
+    """Images of a column: uint8 [channels, height, width]. `split`: its name, for a message."""
 
-    def __init__(self, rows: Any, column: str, labels: Tensor, size: int | None) -> None:
-        self.rows = rows
+    def __init__(
+        self, split: str | None, rows: Any, column: str, labels: npt.NDArray[Any], size: int | None, seen: _Seen
+    ) -> None:
+        self.split = split
+        self.rows = rows.select_columns(column)
         self.column = column
-        self.known_targets = labels
-        self.gray = rows[0][column].mode in GRAY
-        self._transform = sized(size, self.gray)
+        self.known_targets = torch.from_numpy(labels)
+        self.size = size or (None if seen.sides else SIDE)
+        self.seen = seen
+        self._transform = sized(self.size, seen.gray)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = in_colours(self.rows[index][self.column])[0].convert("L" if self.gray else "RGB")
+        picture = self.rows[index][self.column]
+        if picture is None:
+            raise UserError(f"data.args.input: column {self.column!r} of {self.split} has no image in sample {index:,}")
+        if self.size is None and picture.size != self.seen.sides:
+            one, usual = (f"{width:,} x {height:,}" for width, height in (picture.size, self.seen.sides or (0, 0)))
+            raise UserError(
+                f"data: sample {index:,} of {self.split} is {one} pixels and others are {usual}; data.args.size: "
+                f"{SIDE} brings all to as many a side"
+            )
+        image = in_colours(picture)[0].convert("L" if self.seen.gray else "RGB")
         return self._transform(image).as_subclass(Tensor), self.known_targets[index]

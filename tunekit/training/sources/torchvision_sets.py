@@ -13,7 +13,7 @@ from tunekit.mending import NETWORK, advice
 from tunekit.recipe.text import nearest
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.sources.cache import downloaded
-from tunekit.training.sources.images import image_transform
+from tunekit.training.sources.images import check_size, image_transform
 from tunekit.training.sources.parts import Parts, why
 from tunekit.vocabulary import UserError
 
@@ -36,6 +36,7 @@ def torchvision_set(
     """
     import torchvision.datasets as known
 
+    check_size(size)
     dataset_class = getattr(known, name, None)
     if dataset_class is None:
         near = nearest(name, known.__all__) or "; for example torchvision:CIFAR10"
