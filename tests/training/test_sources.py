@@ -85,6 +85,16 @@ class TestText:
         assert ["".join(splits.classes[i] for i in row) for row in splits.val.targets().tolist()] == ["abr"]
         assert splits.files == {"train": ["characters from 1", "characters from 4"], "val": ["characters from 7"]}
 
+    @pytest.mark.parametrize("length", range(1, 5))
+    @pytest.mark.parametrize("split", ["random", "time"])
+    def test_each_sample_of_any_length_is_told_by_its_place(self, tmp_path, length, split):
+        (tmp_path / "t.txt").write_text("abcdefghi")
+        splits = read_splits(spec(target="text", args={"path": "t.txt", "length": length}, split=split), tmp_path)
+        for name, part in (("train", splits.train), ("val", splits.val)):
+            first = part.stored.args[0][:, 0] + 1
+            assert splits.files[name] == [f"characters from {place}" for place in first.tolist()]
+        assert len(splits.train) + len(splits.val) == 8 // length
+
     def test_every_python_has_a_text(self, tmp_path):
         splits = read_splits(spec(target="text", args={"characters": 64_001}), tmp_path)
         assert len(splits.train) + len(splits.val) == 1000

@@ -39,7 +39,7 @@ def text(path: Path | None = None, length: int = 64, characters: int | None = No
     inputs = numbers[: count * length].reshape(count, length)
     targets = numbers[1 : count * length + 1].reshape(count, length)
     classes = tuple(chr(code) for code in different.tolist())
-    files = {"train": [f"characters from {start:,}" for start in range(1, count * length, length)]}
+    files = {"train": [f"characters from {start:,}" for start in range(1, count * length + 1, length)]}
     samples = tensors(inputs, targets)
     return Parts(samples, groups=np.arange(count), grouped=False, classes=classes, files=files, notes=notes)
 
