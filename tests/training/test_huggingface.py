@@ -1,6 +1,7 @@
 """Sets of the library `datasets`, made here and read from the disk; what is not to be had is told in one line."""
 
 import sys
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -98,6 +99,20 @@ def test_images_that_a_camera_turned_are_of_the_size_that_a_person_sees(library,
     assert splits(tmp_path, path="set").train.stored.args[0].shape[1:] == (3, 9, 6)
 
 
+def test_columns_beside_the_images_or_the_texts_are_told(library, tmp_path):
+    rows = {"label": [0, 1] * 2, "when": [datetime(2020, 1, 1)] * 4, "age": [1, 2, 3, 4]}
+    features = library.Dataset.from_dict(rows).features
+    images = library.Dataset.from_dict(
+        {**rows, "image": [picture()] * 4}, features=library.Features({**features, "image": library.Image()})
+    )
+    images.save_to_disk(str(tmp_path / "images"))
+    texts = library.Dataset.from_dict({**rows, "text": list("abcd")}).remove_columns("age")
+    texts.save_to_disk(str(tmp_path / "texts"))
+    another = "data.args.input names another column"
+    assert splits(tmp_path, path="images").notes == (f"left out beside the images: 'when', 'age'; {another}",)
+    assert splits(tmp_path, path="texts").notes[0] == f"left out beside the texts: 'when'; {another}"
+
+
 def test_an_image_that_is_missing_is_told(library, tmp_path):
     saved(library, tmp_path, train=[picture(), picture(), None, picture()])
     with pytest.raises(UserError, match=r"column 'image' of train has no image in sample 2$"):
@@ -135,8 +150,13 @@ def test_columns_of_numbers_and_a_target_of_texts(library, tmp_path):
         range(10)
     )
     assert parts.train.stored.args[0][:, 1].tolist() == (-parts.train.stored.args[0][:, 0]).tolist()
+    assert parts.notes == (
+        "left out beside the numbers: 'note'; `data.target: table` with data.args.path reads columns of all kinds of a "
+        ".csv or .parquet",
+    )
     parts = splits(tmp_path, "parquet", path="t.parquet", target="a", input="b")
     assert parts.classes is None
+    assert not parts.notes
     assert parts.train.targets().dtype == torch.float32
 
 

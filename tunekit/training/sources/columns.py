@@ -210,9 +210,9 @@ class Rows:
             encodings.append(encoding)
             if encoding.flagged:
                 filled.append(name)
-        notes = [f"left out: {_listed(names)}, which {reason}" for reason, names in left.items()]
+        notes = [f"left out: {listed(names)}, which {reason}" for reason, names in left.items()]
         if filled:
-            notes.append(f"missing cells are filled in, and an input says where: {_listed(filled)}")
+            notes.append(f"missing cells are filled in, and an input says where: {listed(filled)}")
         if not encodings:
             raise UserError(f"data: no column says anything: {'; '.join(notes)}")
         return Columns(tuple(encodings)), tuple(notes)
@@ -275,7 +275,7 @@ def _fitted(name: str, form: Form, values: Values, standardize: bool) -> Encodin
     return encoding
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """The first few names of many."""
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return ", ".join(map(repr, names[:5])) + more

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from tunekit.mending import NETWORK
 from tunekit.recipe.text import nearest
 from tunekit.training.sources.cache import cache_folder
+from tunekit.training.sources.columns import listed
 from tunekit.training.sources.images import check_size, header_of, in_colours, sized
 from tunekit.training.sources.parts import Parts, tensors
 from tunekit.training.sources.text import LONGEST, as_tokens, code_points
@@ -63,9 +64,9 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
     columns = _inputs(name, features, input, answer)
     chosen = [None if split is None else splits[split] for split in (train, val, test)]
     labels, classes = _labels(name, [None if rows is None else rows[answer] for rows in chosen], features[answer])
-    notes: tuple[str, ...] = ()
+    notes = () if input else _unread(features, [*columns, answer])
     if labels[2] is not None and classes and bool((labels[2] < 0).any()):
-        chosen[2], notes = None, ("the test split has no labels: left out",)
+        chosen[2], notes = None, (*notes, "the test split has no labels: left out")
     parts: list[Any]
     if type(features[columns[0]]).__name__ == "Image":
         column = columns[0]
@@ -160,6 +161,17 @@ def _inputs(name: str, features: Mapping[str, Any], given: str | list[str] | Non
         several = f"several of texts ({', '.join(texts)}); name one" if texts else f"but {', '.join(features)}"
         raise UserError(f"data.args.input: datasets:{name} has no column of images or numbers, {several}")
     return images[:1] or numbers or texts
+
+
+def _unread(features: Mapping[str, Any], read: Sequence[str]) -> tuple[str, ...]:
+    """What is told of columns that are neither inputs nor targets, where nobody chose."""
+    left, kind = [column for column in features if column not in read], features[read[0]]
+    if not left:
+        return ()
+    what, how = "numbers", "`data.target: table` with data.args.path reads columns of all kinds of a .csv or .parquet"
+    if not _is_number(kind):
+        what, how = "texts" if _is_text(kind) else "images", "data.args.input names another column"
+    return (f"left out beside the {what}: {listed(left)}; {how}",)
 
 
 def _is_text(kind: Any) -> bool:
