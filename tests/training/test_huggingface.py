@@ -160,6 +160,16 @@ def test_columns_of_numbers_and_a_target_of_texts(library, tmp_path):
     assert parts.train.targets().dtype == torch.float32
 
 
+def test_numbers_that_float32_does_not_hold_are_standardised_in_double_precision(library, tmp_path):
+    when = [1_700_000_000_000.0 + i for i in range(50)]
+    library.Dataset.from_dict({"when": when, "then": when}).to_parquet(str(tmp_path / "t.parquet"))
+    parts = splits(tmp_path, "parquet", path="t.parquet", target="then", standardize_target=True)
+    batch = parts.train.batch(torch.arange(40))
+    assert batch.args[0][:, 0].numpy() == pytest.approx(batch.targets.numpy(), abs=1e-6)
+    assert len(batch.targets.unique()) == 40
+    assert "data.args.standardize_target: true" in splits(tmp_path, "parquet", path="t.parquet", target="then").notes[0]
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [

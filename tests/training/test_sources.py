@@ -207,6 +207,69 @@ class TestArrays:
             read_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
 
 
+class TestDoublePrecision:
+    """Milliseconds since 1970 are 1.7e12, where neighbours among float32 are 131,072 apart."""
+
+    MS = 1_700_000_000_000 + np.arange(50)
+
+    def saved(self, folder, x, y, **more):
+        np.savez(folder / "a.npz", x=x, y=y, **more)
+
+    def splits(self, folder, **args):
+        return read_splits(spec(target="arrays", args={"path": "a.npz", **args}), folder)
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.int64])
+    def test_what_is_standardised_is_so_before_it_becomes_float32(self, tmp_path, dtype):
+        x = np.stack([self.MS, self.MS % 7], 1).astype(dtype)
+        self.saved(tmp_path, x, self.MS.astype(dtype), x_val=x[:1], y_val=x[:1, 0], x_test=x[40:], y_test=x[40:, 0])
+        splits = self.splits(tmp_path, standardize=True, standardize_target=True)
+        mean, std = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+        for part, rows in ((splits.train, x), (splits.val, x[:1]), (splits.test, x[40:])):
+            batch = part.batch(torch.arange(len(part)))
+            assert batch.args[0].dtype == batch.targets.dtype == torch.float32
+            assert batch.args[0].numpy() == pytest.approx((rows - mean) / std, abs=1e-6)
+            assert batch.targets.numpy() == pytest.approx((rows[:, 0] - mean[0]) / std[0], abs=1e-6)
+        assert len(splits.notes) == 1
+
+    def test_what_is_not_standardised_is_told(self, tmp_path):
+        self.saved(tmp_path, np.stack([np.ones(50), self.MS.astype(float)], 1), self.MS)
+        notes = self.splits(tmp_path).notes
+        told = "loses differences (mean 1.7e+12, standard deviation 14.43): data.args."
+        assert notes == (
+            f"in float32 input feature 1 {told}standardize: true keeps them",
+            f"in float32 the target {told}standardize_target: true keeps them",
+        )
+
+    @pytest.mark.parametrize("x", [np.random.rand(50, 2), np.full((50, 1), 1.7e12), np.random.rand(50, 1, 4, 4) * 255])
+    @pytest.mark.parametrize("standardize", [True, False])
+    def test_what_float32_holds_is_kept_in_it(self, tmp_path, x, standardize):
+        self.saved(tmp_path, x, np.arange(50) % 2)
+        splits = self.splits(tmp_path, standardize=standardize)
+        assert splits.train.stored.args[0].dtype == torch.float32
+        assert not splits.notes
+
+    def test_of_a_table_it_is_told_too(self, tmp_path):
+        rows = "\n".join(f"{ms},{ms % 7},{ms}" for ms in self.MS)
+        (tmp_path / "t.csv").write_text(f"when,b,y\n{rows}\n")
+        args = {"path": "t.csv", "target": "y", "features": ["when", "b"]}
+        notes = read_splits(spec(target="table", args={**args, "standardize": False}), tmp_path).notes
+        assert [note.partition(" loses")[0] for note in notes] == ["in float32 the target", "in float32 'when'"]
+        splits = read_splits(spec(target="table", args={**args, "standardize_target": True}), tmp_path)
+        assert splits.train.targets().numpy() == pytest.approx(splits.train.stored.args[0][:, 0].numpy(), abs=1e-6)
+
+    def test_a_value_that_is_missing_takes_no_other_with_it(self, tmp_path):
+        x = np.arange(100.0).reshape(50, 2)
+        x[7, 1] = np.nan
+        self.saved(tmp_path, x, np.arange(50) % 2, x_val=x[:2], y_val=np.arange(2))
+        train = self.splits(tmp_path, standardize=True).train
+        values = train.batch(torch.arange(50)).args[0].numpy()
+        assert np.argwhere(np.isnan(values)).tolist() == [[7, 1]]
+        assert (np.nanmean(values, 0), np.nanstd(values, 0)) == (
+            pytest.approx([0, 0], abs=1e-6),
+            pytest.approx([1, 1], abs=1e-6),
+        )
+
+
 class TestImageFolder:
     def test_images_by_class_in_the_asked_size(self, tmp_path):
         from PIL import Image

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from tunekit.recipe.text import nearest
 from tunekit.telling import counted
+from tunekit.training.data import moments, needs_double
 from tunekit.training.sources.cells import COMMA, POINT, Column, Form, Values, read_as, told_strays
+from tunekit.training.sources.parts import told_lost
 from tunekit.training.sources.reading import Frame
 from tunekit.vocabulary import UserError
 
@@ -198,6 +200,7 @@ class Rows:
         encodings: list[Encoding] = []
         left: dict[str, list[str]] = {}
         filled: list[str] = []
+        lost: list[str] = []
         for name, form in self.forms.items():
             values = self.values[name][rows.numpy()]
             reason = _says_nothing(form, values)
@@ -208,6 +211,8 @@ class Rows:
                 continue
             encoding = _fitted(name, form, values, self.standardize)
             encodings.append(encoding)
+            if not self.standardize and form.kind in ("number", "date"):
+                lost += _lost(name, values)
             if encoding.flagged:
                 filled.append(name)
         notes = [f"left out: {listed(names)}, which {reason}" for reason, names in left.items()]
@@ -215,7 +220,7 @@ class Rows:
             notes.append(f"missing cells are filled in, and an input says where: {listed(filled)}")
         if not encodings:
             raise UserError(f"data: no column says anything: {'; '.join(notes)}")
-        return Columns(tuple(encodings)), tuple(notes)
+        return Columns(tuple(encodings)), (*notes, *lost)
 
     def inputs(self, columns: Columns, rows: Tensor) -> Tensor:
         """float32 [rows, inputs]."""
@@ -273,6 +278,12 @@ def _fitted(name: str, form: Form, values: Values, standardize: bool) -> Encodin
         if spread > 1e-12 * max(1.0, abs(encoding.fill)):  # what does not vary stays as it is
             encoding = replace(encoding, mean=float(filled.mean()), scale=1.0 / spread)
     return encoding
+
+
+def _lost(name: str, values: Values) -> list[str]:
+    """What is told of a column that stays in its own units and has differences that float32 does not hold."""
+    mean, std = moments(torch.from_numpy(values))
+    return [told_lost(repr(name), float(mean), float(std), "standardize")] if needs_double(mean, std) else []
 
 
 def listed(names: Sequence[str]) -> str:

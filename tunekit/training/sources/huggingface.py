@@ -45,6 +45,7 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
     size: int | None = None,
     length: int | None = None,
     standardize: bool = True,
+    standardize_target: bool = False,
 ) -> Parts:
     """A set of the hub, or files at `path` read as `name` says (parquet, csv, json, arrow, imagefolder), or what
     `save_to_disk` wrote there (`disk`). `train`, `val`, `test`: its splits by name. Inputs are one column of images or
@@ -89,7 +90,15 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
             for rows, known in zip(chosen, labels, strict=True)
         ]
     first, second, third = parts
-    return Parts(first, second, third, standardize=standardize, classes=classes, notes=notes)
+    return Parts(
+        first,
+        second,
+        third,
+        standardize=standardize,
+        standardize_target=standardize_target,
+        classes=classes,
+        notes=notes,
+    )
 
 
 def _loaded(name: str, path: Path | None, config: str | None) -> Mapping[str, Any]:
@@ -241,7 +250,7 @@ def _numbers(name: str, rows: Any, columns: Sequence[str]) -> npt.NDArray[Any]:
         raise UserError(
             f"data.args.input: datasets:{name}: {', '.join(columns)} are no numbers of one shape; name columns that are"
         ) from None
-    return whole.astype(np.float32)
+    return whole
 
 
 @dataclass(frozen=True)
