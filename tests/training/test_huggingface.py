@@ -132,10 +132,13 @@ def test_texts_are_characters_of_the_training_texts(library, tmp_path):
     assert tokens.shape == (20, 10)
     assert ["".join(letters[k] for k in row) for row in tokens.tolist()] == train
     assert parts.val.stored.args[0][:, :3].tolist() == [[letters.index("b"), 0, letters.index("d")], [0, 0, 0]]
-    assert parts.notes == (f"'text' is read as texts, character by character ({len(letters) - 1} different)",)
+    assert parts.notes == (
+        f"'text' is read as texts, character by character ({len(letters) - 1} different); in 5 samples it is empty, "
+        "first in sample 2",
+    )
     cut = splits(tmp_path, path="set", length=4)
     assert torch.equal(cut.train.stored.args[0], tokens[:, :4])
-    assert cut.notes[0].endswith("of which 10 are longer than 4 and cut")
+    assert "of which 10 are longer than 4 and cut; in 5 samples" in cut.notes[0]
     sample = Batch((tokens[:2],), {}, parts.train.targets()[:2])
     model = build_model(ModelSpec("transformer", {"width": 8, "heads": 2}), tmp_path, sample, 2, 0, lambda: parts)
     assert model(parts.val.stored.args[0]).shape == (2, 2)
@@ -203,6 +206,26 @@ def test_a_file_that_is_none_is_told(library, tmp_path):
     with pytest.raises(UserError, match=r"t\.parquet cannot be read as datasets:parquet: ") as caught:
         splits(tmp_path, "parquet", path="t.parquet")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
+@pytest.mark.parametrize("header", [False, True])
+def test_a_file_without_rows_is_told(library, tmp_path, kind, header):
+    file = tmp_path / f"t.{kind}"
+    file.write_bytes({"csv": b"a,y\n", "json": b"[]"}.get(kind, b"") if header else b"")
+    if header and kind == "parquet":
+        library.Dataset.from_dict({"a": [1], "y": [0]}).select([]).to_parquet(str(file))
+    with pytest.raises(UserError) as caught:
+        splits(tmp_path, kind, path=file.name, target="y")
+    assert str(caught.value) == f"data.args.path: {file} cannot be read as datasets:{kind}: it holds no rows"
+
+
+def test_a_split_without_rows_is_told(library, tmp_path, monkeypatch):
+    whole = library.Dataset.from_dict({"a": [1.0, 2.0], "y": [0, 1]})
+    sets = library.DatasetDict({"train": whole, "validation": whole.select([])})
+    monkeypatch.setattr(library, "load_dataset", lambda *_args, **_options: sets)
+    with pytest.raises(UserError, match=r"^data\.args\.val: the split 'validation' of datasets:some is empty$"):
+        splits(tmp_path, "some")
 
 
 def test_without_a_network_it_is_said_what_would_do_instead(library, tmp_path, monkeypatch):

@@ -314,3 +314,16 @@ def test_a_table_is_told_as_it_was_before_its_gaps_were_filled(tmp_path):
     assert height.std == pytest.approx(350**0.5, rel=1e-5)
     assert (height.lowest, height.highest) == (pytest.approx(10, rel=1e-5), pytest.approx(60, rel=1e-5))
     assert one.missing == 8
+
+
+@pytest.mark.parametrize("empty", [0, 1, 30])
+@pytest.mark.parametrize("left", [False, True])
+def test_an_empty_sequence_is_padding_alone(empty, left):
+    generator = torch.Generator().manual_seed(0)
+    wanted = torch.randint(3, 11, (200,), generator=generator)
+    wanted[:empty] = 0
+    tokens = torch.randint(1, 30, (200, 10), generator=generator)
+    tokens[torch.arange(10) >= wanted[:, None]] = 0
+    lengths = measure_input("text", [tokens.flip(1) if left else tokens], None).lengths
+    assert (lengths.shortest, lengths.longest, lengths.vocabulary) == (0 if empty else 3, 10, 29)
+    assert lengths.padding == pytest.approx(1 - float(wanted.sum()) / 2000)

@@ -85,6 +85,24 @@ class TestText:
         assert ["".join(splits.classes[i] for i in row) for row in splits.val.targets().tolist()] == ["abr"]
         assert splits.files == {"train": ["characters from 1", "characters from 4"], "val": ["characters from 7"]}
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
+    @pytest.mark.parametrize("source", ["text", "table"])
+    def test_it_is_read_in_any_encoding_that_says_itself(self, tmp_path, encoding, source):
+        words = "size,y\n" + "\n".join(f"grün {i % 3},{i}" for i in range(12))
+        (tmp_path / "t.csv").write_text(words, encoding)
+        args = {"text": {"length": 4}, "table": {"target": "y"}}[source]
+        splits = read_splits(spec(target=source, args={"path": "t.csv", **args}), tmp_path)
+        names = splits.classes if source == "text" else splits.columns.names
+        assert "grün 1" in str(names) if source == "table" else names == tuple(sorted(set(words)))
+        assert any("is not UTF-8 (line 2)" in note for note in splits.notes) is (encoding == "latin-1")
+
+    @pytest.mark.parametrize("source", ["text", "table"])
+    def test_utf_16_without_its_mark_is_told(self, tmp_path, source):
+        (tmp_path / "t.csv").write_text("a,y\n1,2\n" * 9, "utf-16-le")
+        args = {"text": {}, "table": {"target": "y"}}[source]
+        with pytest.raises(UserError, match=r"it is no text, or in UTF-16 without its mark; save it as UTF-8$"):
+            read_splits(spec(target=source, args={"path": "t.csv", **args}), tmp_path)
+
     @pytest.mark.parametrize("length", range(1, 5))
     @pytest.mark.parametrize("split", ["random", "time"])
     def test_each_sample_of_any_length_is_told_by_its_place(self, tmp_path, length, split):
@@ -105,7 +123,7 @@ class TestText:
         ("content", "args", "told"),
         [
             (b"short", {}, "the text has 5 characters: too few for samples of 64"),
-            (b"\0\1", {}, "is no text"),
+            (b"\0\1", {}, "it is no text"),
             (None, {}, "cannot be read: No such file"),
             (b"long enough", {"length": 0}, r"data\.args\.length: 1 to 65,536"),
             (b"long enough", {"characters": 0}, r"data\.args\.characters: at least 1"),

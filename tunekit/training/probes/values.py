@@ -149,14 +149,12 @@ def _lengths(parts: Sequence[Tensor], kind: InputKind) -> Lengths | None:
     tokens: set[int] = set()
     padded = False
     for batch in batches:
-        padding = find_padding(batch)
-        padded = padded or padding is not None
-        width = batch.shape[1]
-        lengths.append(torch.full((len(batch),), width) if padding is None else padding.lengths)
-        steps += width * len(batch)
+        real = _real(batch)
+        padded = padded or not bool(real.all())
+        lengths.append(real.sum(1))
+        steps += real.numel()
         if kind == "tokens":
-            own = batch if padding is None else batch[padding.real]
-            tokens.update(own.unique().tolist())
+            tokens.update(batch[real].unique().tolist())
     every = torch.cat(lengths)
     if not len(every) or (kind == "series" and alike and not padded):
         return None
@@ -168,3 +166,15 @@ def _lengths(parts: Sequence[Tensor], kind: InputKind) -> Lengths | None:
         vocabulary=len(tokens) if kind == "tokens" else None,
         highest=max(tokens, default=None) if kind == "tokens" else None,
     )
+
+
+def _real(batch: Tensor) -> Tensor:
+    """Which steps [B, L] are a sequence's own: none of an empty one, which is padding alone."""
+    real = torch.ones(batch.shape[:2], dtype=torch.bool)
+    first = batch.flatten(1)[:, :1]
+    one = (batch.flatten(1) == first).all(1)
+    padding = find_padding(batch[~one])
+    if padding is not None:
+        real[~one] = padding.real
+        real[one & (first[:, 0] == padding.token)] = False
+    return real

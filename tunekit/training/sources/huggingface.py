@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from tunekit.mending import NETWORK
 from tunekit.recipe.text import nearest
+from tunekit.telling import counted
 from tunekit.training.sources.cache import cache_folder
 from tunekit.training.sources.columns import listed
 from tunekit.training.sources.images import check_size, header_of, in_colours, sized
@@ -27,6 +28,14 @@ SIDE = 64  # pixels of both sides of images of several sizes, where the recipe d
 HEADERS = 50_000  # of a split's images that are looked at
 TEXT = 256  # characters of a text, where the recipe does not say
 VALIDATION = ("validation", "valid", "val", "dev")
+NO_ROWS = (
+    "EmptyDataError",
+    "StopIteration",
+    "file size is 0 bytes",
+    "corresponds to no data",
+    "BatchSize must be greater than 0",
+)
+"""How the library and those below it say that a file is empty, or has a header alone."""
 TARGETS = ("label", "labels", "target", "targets", "class", "y", "fine_label")
 """What a column of targets is called, where none is of the type that has names of classes."""
 SAVED = ("dataset_dict.json", "state.json")
@@ -60,6 +69,8 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
     for key, split in (("train", train), ("val", val), ("test", test)):
         if split is not None and split not in splits:
             raise UserError(f"data.args.{key}: datasets:{name} has no split {split!r}; it has {', '.join(splits)}")
+        if split is not None and not len(splits[split]):
+            raise UserError(f"data.args.{key}: the split {split!r} of datasets:{name} is empty")
     features = splits[train].features
     answer = _target(name, features, target)
     columns = _inputs(name, features, input, answer)
@@ -123,9 +134,12 @@ def _loaded(name: str, path: Path | None, config: str | None) -> Mapping[str, An
             files = {"data_dir": str(path)} if path.is_dir() else {"data_files": str(path)}
             whole = datasets.load_dataset(name, config, cache_dir=cache, **files)
     except Exception as error:  # of the library, the hub, the network and the files, which have many
+        while error.__cause__ is not None and isinstance(error, datasets.exceptions.DatasetGenerationError):
+            error = error.__cause__  # type: ignore[assignment]
         lines = str(error).strip().splitlines()
         text = " ".join((lines[0] if lines else type(error).__name__).split()).rstrip(".:")
         if path is not None:
+            text = "it holds no rows" if any(words in f"{type(error).__name__} {error}" for words in NO_ROWS) else text
             raise UserError(f"data.args.path: {path} cannot be read as datasets:{name}: {text}") from None
         offline = isinstance(error, ConnectionError) or "offline" in text.lower()
         hint = f"; {NETWORK}" if offline else ""
@@ -206,6 +220,8 @@ def _tokens(
     length = length or min(longest, TEXT)
     cut = sum(len(text) > length for text in train)
     more = f", of which {cut:,} are longer than {length:,} and cut" if cut else ""
+    if empty := [at for at, text in enumerate(train) if not text.strip()]:
+        more += f"; in {counted(len(empty), 'sample')} it is empty, first in sample {empty[0]:,}"
     told = f"{columns[0]!r} is read as texts, character by character ({len(different):,} different){more}"
     return [None if texts is None else as_tokens(texts, different, length) for texts in lists], told
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tunekit.files import open_regular
 from tunekit.telling import counted
 from tunekit.training.sources.parts import Parts, tensors, why
+from tunekit.training.sources.reading import decoded
 from tunekit.vocabulary import UserError
 
 LONGEST = 1 << 16  # characters of a sample
@@ -75,9 +76,8 @@ def _read(path: Path) -> tuple[str, tuple[str, ...]]:
             data = file.read()
     except OSError as error:
         raise UserError(f"data.args.path: {path} cannot be read: {why(error)}") from None
-    if b"\0" in data[: 1 << 16]:
-        raise UserError(f"data.args.path: {path} is no text")
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n"), ()
-    except UnicodeDecodeError:
-        return data.decode("latin-1").replace("\r\n", "\n"), (f"{path.name} is not UTF-8: read as Latin-1",)
+        whole, notes = decoded(path, data)
+    except ValueError as error:
+        raise UserError(f"data.args.path: {path} cannot be read: {why(error)}") from None
+    return whole.replace("\r\n", "\n"), notes
