@@ -28,6 +28,7 @@ MOST_CATEGORIES = 50
 """Inputs that one column of text becomes at most; rarer texts share one more, `other`."""
 IDENTITIES = 0.5
 """Share of a column's filled cells that differ, above which it names its rows and tells nothing of others."""
+SENTENCE = 6  # words, from which texts that differ are no names
 FEW = 20  # different texts are never too many
 YEAR, WEEK = 365.2425, 7.0  # days
 MIDDLE = {"number": "median", "date": "median", "time": "median", "truth": "commoner answer"}
@@ -249,6 +250,11 @@ def _says_nothing(form: Form, values: Values) -> str:
         counts = Counter(value for value in values if value is not None)
         count = sum(counts.values())
         if are_identities(len(counts), count):
+            if np.median([len(word.split()) for word in counts]) >= SENTENCE:
+                return (
+                    f"holds sentences ({len(counts):,} different in {count:,}): data.target: datasets:csv (parquet) "
+                    "with data.args.input reads one such column alone"
+                )
             return f"holds texts of which most differ, as names and numbers of rows do ({len(counts):,} in {count:,})"
         return CONSTANT if len(counts) + (count < len(values)) <= 1 else ""
     known = values[np.isfinite(values)]
