@@ -117,7 +117,12 @@ def _built(package: Package, state: Mapping[str, Tensor], folder: Path) -> Deplo
 def _tensors(scaling: Scaling | None) -> tuple[Tensor, Tensor] | None:
     import torch
 
+    from tunekit.training.data import needs_double
+
     if scaling is None:
         return None
-    mean, scale = (torch.tensor(values).reshape(scaling.shape) for values in (scaling.mean, scaling.scale))
-    return mean, scale
+    mean, scale = (
+        torch.tensor(values, dtype=torch.float64).reshape(scaling.shape) for values in (scaling.mean, scaling.scale)
+    )
+    double = bool(needs_double(mean, 1 / scale).any())
+    return (mean, scale) if double else (mean.float(), scale.float())

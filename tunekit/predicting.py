@@ -223,7 +223,7 @@ def _table(file: Path, package: Package) -> _Samples:
     if len(frame.names) != given.shape[0]:
         raise UserError(f"{file}: has {counted(len(frame.names), 'column')}; the model takes {given.shape[0]}")
     try:
-        values = np.array(frame.cells, np.float32)
+        values = np.array(frame.cells, np.float32 if package.normalize is None else np.float64)
     except ValueError as error:
         raise UserError(f"{file}: {_why(error)}") from None
     if not np.isfinite(values).all():

@@ -259,6 +259,22 @@ def test_a_run_runs_no_code_either_and_its_folder_is_told(points, tmp_path):
             load_model(path)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64])
+def test_numbers_that_float32_does_not_hold_go_in_and_come_out_in_double_precision(tmp_path, dtype):
+    file = tmp_path / "model.safetensors"
+    ms = 1_700_000_000_000 + torch.arange(50)
+    scaling = Scaling((1,), (float(ms[0] + 25),), (1 / 15,))
+    given = (Input("", (1,), str(dtype).partition(".")[2]),)
+    package = Package("mlp", {"hidden": []}, 1, 0, given, "values", "arrays", normalize=scaling, units=scaling)
+    network = build_model(
+        ModelSpec("mlp", package.args), tmp_path, Batch((torch.zeros(2, 1),), {}, torch.zeros(2)), 1, 0
+    )
+    same = {name: torch.full_like(value, float(value.dim() > 1)) for name, value in network.state_dict().items()}
+    save_file(same, file, {"tunekit": json.dumps(package.to_json())})
+    answers = load_model(file)(ms[:, None].to(dtype))
+    assert answers.flatten().tolist() == pytest.approx(ms.tolist(), abs=1e-3)
+
+
 @pytest.mark.parametrize("name", ["float99", "nn", "__name__", ""])
 @pytest.mark.parametrize("given", ["", "mask"])
 def test_a_type_of_numbers_that_torch_lacks_is_one_line(tmp_path, name, given):

@@ -386,6 +386,11 @@ def test_classes_that_are_numbered_from_1_have_the_line_that_mends_it(classes, l
     assert finding.advice == ("number the classes from 0",)
 
 
+def test_a_sample_that_is_not_finite_hides_no_scale():
+    told = judge({"train__not_finite": NotFinite(1, (5,)), "train__inputs__std": 96.0})
+    assert {"input_not_finite", "input_not_normalized"} <= set(codes(told))
+
+
 def test_targets_that_are_not_finite_are_named():
     finding = found(judge({"train__targets_not_finite": 2, "train__bad_targets": (3, 13)}), "input_not_finite")
     assert finding.message == "2 training targets are NaN or infinite (sample 3, 13)"

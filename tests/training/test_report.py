@@ -11,6 +11,7 @@ from tunekit.measured import DataReport, FileSize, Sides
 from tunekit.training.data import LoaderSplit
 from tunekit.training.probes.report import measure_report
 from tunekit.training.probes.values import kind_of, measure_input, measure_near_constant
+from tunekit.training.sources import load_parts
 from tunekit.training.sources.parts import Parts
 from tunekit.training.sources.splits import splits_of
 from tunekit.training.unreadable import Readable, without_unreadable
@@ -314,3 +315,39 @@ def test_a_table_is_told_as_it_was_before_its_gaps_were_filled(tmp_path):
     assert height.std == pytest.approx(350**0.5, rel=1e-5)
     assert (height.lowest, height.highest) == (pytest.approx(10, rel=1e-5), pytest.approx(60, rel=1e-5))
     assert one.missing == 8
+
+
+@pytest.mark.parametrize("empty", [0, 1, 30])
+@pytest.mark.parametrize("left", [False, True])
+def test_an_empty_sequence_is_padding_alone(empty, left):
+    generator = torch.Generator().manual_seed(0)
+    wanted = torch.randint(3, 11, (200,), generator=generator)
+    wanted[:empty] = 0
+    tokens = torch.randint(1, 30, (200, 10), generator=generator)
+    tokens[torch.arange(10) >= wanted[:, None]] = 0
+    lengths = measure_input("text", [tokens.flip(1) if left else tokens], None).lengths
+    assert (lengths.shortest, lengths.longest, lengths.vocabulary) == (0 if empty else 3, 10, 29)
+    assert lengths.padding == pytest.approx(1 - float(wanted.sum()) / 2000)
+
+
+def test_a_column_without_any_number_is_missing_and_not_constant():
+    values = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)) * 100 + 500
+    values[:, 0] = torch.nan
+    values[:, 1] = 7.0
+    values[5, 2] = torch.nan
+    told = reported(pair(values, torch.arange(60) % 2))
+    train = told.split("train")
+    assert (train.features, train.constant_features) == (3, 1)
+    assert [(one.count, one.missing) for one in told.inputs[0].channels] == [(0, 44), (44, 0), (43, 1)]
+    known = told.inputs[0].channels[2]
+    assert train.mean == pytest.approx((7 + known.mean) / 2)
+    assert train.std == pytest.approx((known.std**2 / 2 + ((known.mean - 7) / 2) ** 2) ** 0.5)
+
+
+def test_a_near_constant_column_of_a_table_is_told_in_its_own_units(tmp_path):
+    rows = "\n".join(f"{20 if i % 400 else 1000 + i},{i % 7},{i % 2}" for i in range(4000))
+    (tmp_path / "t.csv").write_text(f"wage,b,y\n{rows}\n")
+    data = DataSpec(target="table", args={"path": "t.csv", "target": "y"})
+    parts = load_parts(data, tmp_path)
+    told = measure_report(Readable(parts, splits_of(parts, data)), config_of(task="classification"))
+    assert [(one.name, one.value) for one in told.near_constant] == [("wage", pytest.approx(20, rel=1e-4))]

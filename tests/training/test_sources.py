@@ -85,6 +85,34 @@ class TestText:
         assert ["".join(splits.classes[i] for i in row) for row in splits.val.targets().tolist()] == ["abr"]
         assert splits.files == {"train": ["characters from 1", "characters from 4"], "val": ["characters from 7"]}
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
+    @pytest.mark.parametrize("source", ["text", "table"])
+    def test_it_is_read_in_any_encoding_that_says_itself(self, tmp_path, encoding, source):
+        words = "size,y\n" + "\n".join(f"grün {i % 3},{i}" for i in range(12))
+        (tmp_path / "t.csv").write_text(words, encoding)
+        args = {"text": {"length": 4}, "table": {"target": "y"}}[source]
+        splits = read_splits(spec(target=source, args={"path": "t.csv", **args}), tmp_path)
+        names = splits.classes if source == "text" else splits.columns.names
+        assert "grün 1" in str(names) if source == "table" else names == tuple(sorted(set(words)))
+        assert any("is not UTF-8 (line 2)" in note for note in splits.notes) is (encoding == "latin-1")
+
+    @pytest.mark.parametrize("source", ["text", "table"])
+    def test_utf_16_without_its_mark_is_told(self, tmp_path, source):
+        (tmp_path / "t.csv").write_text("a,y\n1,2\n" * 9, "utf-16-le")
+        args = {"text": {}, "table": {"target": "y"}}[source]
+        with pytest.raises(UserError, match=r"it is no text, or in UTF-16 without its mark; save it as UTF-8$"):
+            read_splits(spec(target=source, args={"path": "t.csv", **args}), tmp_path)
+
+    @pytest.mark.parametrize("length", range(1, 5))
+    @pytest.mark.parametrize("split", ["random", "time"])
+    def test_each_sample_of_any_length_is_told_by_its_place(self, tmp_path, length, split):
+        (tmp_path / "t.txt").write_text("abcdefghi")
+        splits = read_splits(spec(target="text", args={"path": "t.txt", "length": length}, split=split), tmp_path)
+        for name, part in (("train", splits.train), ("val", splits.val)):
+            first = part.stored.args[0][:, 0] + 1
+            assert splits.files[name] == [f"characters from {place}" for place in first.tolist()]
+        assert len(splits.train) + len(splits.val) == 8 // length
+
     def test_every_python_has_a_text(self, tmp_path):
         splits = read_splits(spec(target="text", args={"characters": 64_001}), tmp_path)
         assert len(splits.train) + len(splits.val) == 1000
@@ -95,7 +123,7 @@ class TestText:
         ("content", "args", "told"),
         [
             (b"short", {}, "the text has 5 characters: too few for samples of 64"),
-            (b"\0\1", {}, "is no text"),
+            (b"\0\1", {}, "it is no text"),
             (None, {}, "cannot be read: No such file"),
             (b"long enough", {"length": 0}, r"data\.args\.length: 1 to 65,536"),
             (b"long enough", {"characters": 0}, r"data\.args\.characters: at least 1"),
@@ -195,6 +223,69 @@ class TestArrays:
             (tmp_path / "a.npz").write_bytes(content)
         with pytest.raises(UserError, match=r"a\.npz cannot be read as \.npz"):
             read_splits(spec(target="arrays", args={"path": "a.npz"}), tmp_path)
+
+
+class TestDoublePrecision:
+    """Milliseconds since 1970 are 1.7e12, where neighbours among float32 are 131,072 apart."""
+
+    MS = 1_700_000_000_000 + np.arange(50)
+
+    def saved(self, folder, x, y, **more):
+        np.savez(folder / "a.npz", x=x, y=y, **more)
+
+    def splits(self, folder, **args):
+        return read_splits(spec(target="arrays", args={"path": "a.npz", **args}), folder)
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.int64])
+    def test_what_is_standardised_is_so_before_it_becomes_float32(self, tmp_path, dtype):
+        x = np.stack([self.MS, self.MS % 7], 1).astype(dtype)
+        self.saved(tmp_path, x, self.MS.astype(dtype), x_val=x[:1], y_val=x[:1, 0], x_test=x[40:], y_test=x[40:, 0])
+        splits = self.splits(tmp_path, standardize=True, standardize_target=True)
+        mean, std = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+        for part, rows in ((splits.train, x), (splits.val, x[:1]), (splits.test, x[40:])):
+            batch = part.batch(torch.arange(len(part)))
+            assert batch.args[0].dtype == batch.targets.dtype == torch.float32
+            assert batch.args[0].numpy() == pytest.approx((rows - mean) / std, abs=1e-6)
+            assert batch.targets.numpy() == pytest.approx((rows[:, 0] - mean[0]) / std[0], abs=1e-6)
+        assert len(splits.notes) == 1
+
+    def test_what_is_not_standardised_is_told(self, tmp_path):
+        self.saved(tmp_path, np.stack([np.ones(50), self.MS.astype(float)], 1), self.MS)
+        notes = self.splits(tmp_path).notes
+        told = "loses differences (mean 1.7e+12, standard deviation 14.43): data.args."
+        assert notes == (
+            f"in float32 input feature 1 {told}standardize: true keeps them",
+            f"in float32 the target {told}standardize_target: true keeps them",
+        )
+
+    @pytest.mark.parametrize("x", [np.random.rand(50, 2), np.full((50, 1), 1.7e12), np.random.rand(50, 1, 4, 4) * 255])
+    @pytest.mark.parametrize("standardize", [True, False])
+    def test_what_float32_holds_is_kept_in_it(self, tmp_path, x, standardize):
+        self.saved(tmp_path, x, np.arange(50) % 2)
+        splits = self.splits(tmp_path, standardize=standardize)
+        assert splits.train.stored.args[0].dtype == torch.float32
+        assert not splits.notes
+
+    def test_of_a_table_it_is_told_too(self, tmp_path):
+        rows = "\n".join(f"{ms},{ms % 7},{ms}" for ms in self.MS)
+        (tmp_path / "t.csv").write_text(f"when,b,y\n{rows}\n")
+        args = {"path": "t.csv", "target": "y", "features": ["when", "b"]}
+        notes = read_splits(spec(target="table", args={**args, "standardize": False}), tmp_path).notes
+        assert [note.partition(" loses")[0] for note in notes] == ["in float32 the target", "in float32 'when'"]
+        splits = read_splits(spec(target="table", args={**args, "standardize_target": True}), tmp_path)
+        assert splits.train.targets().numpy() == pytest.approx(splits.train.stored.args[0][:, 0].numpy(), abs=1e-6)
+
+    def test_a_value_that_is_missing_takes_no_other_with_it(self, tmp_path):
+        x = np.arange(100.0).reshape(50, 2)
+        x[7, 1] = np.nan
+        self.saved(tmp_path, x, np.arange(50) % 2, x_val=x[:2], y_val=np.arange(2))
+        train = self.splits(tmp_path, standardize=True).train
+        values = train.batch(torch.arange(50)).args[0].numpy()
+        assert np.argwhere(np.isnan(values)).tolist() == [[7, 1]]
+        assert (np.nanmean(values, 0), np.nanstd(values, 0)) == (
+            pytest.approx([0, 0], abs=1e-6),
+            pytest.approx([1, 1], abs=1e-6),
+        )
 
 
 class TestImageFolder:

@@ -654,3 +654,11 @@ def test_real_tables_of_scikit_learn_are_read_whole(tmp_path):
     text = "\n".join(["a,b,c,d,y", *lines[1:]])
     parts = splits(tmp_path, text, standardize=False)
     assert whole(parts).mean(0).tolist() == pytest.approx([5.843, 3.057, 3.758, 1.199], abs=1e-3)  # as UCI has them
+
+
+def test_sentences_are_called_so_and_names_are_names(tmp_path):
+    rows = "\n".join(f'"Doe, Mr. John {i}",it came late and broke {i} times,{i % 5},{i % 2}' for i in range(60))
+    (tmp_path / "t.csv").write_text(f"who,review,a,y\n{rows}\n")
+    notes = read_splits(DataSpec(target="table", args={"path": "t.csv", "target": "y"}), tmp_path).notes
+    assert sum("'who', which holds texts of which most differ, as names" in note for note in notes) == 1
+    assert sum("'review', which holds sentences (48 different in 48)" in note for note in notes) == 1

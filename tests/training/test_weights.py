@@ -49,6 +49,30 @@ FORMS = {
 
 
 class TestLoading:
+    @pytest.mark.parametrize(
+        ("name", "value", "others"),
+        [
+            ("0.weight", float("nan"), ""),
+            ("3.bias", float("-inf"), ""),
+            ("1.running_mean", float("nan"), ""),
+            ("0.bias", float("nan"), r" \(and 1 other tensor\)"),
+        ],
+    )
+    def test_a_tensor_that_is_not_finite_is_named(self, tmp_path, name, value, others):
+        state = copy.deepcopy(STATE)
+        state[name].view(-1)[0] = value
+        if others:
+            state["3.weight"][0, 0] = value
+        torch.save(prefixed(state, "module."), tmp_path / "w.pt")
+        with pytest.raises(UserError, match=rf"^model\.weights: w\.pt: '{name}'{others} holds NaN or infinity: "):
+            load_weights(net(), "w.pt", tmp_path)
+
+    def test_a_mask_among_the_buffers_may_be_infinite(self, tmp_path):
+        model = net()
+        model.register_buffer("mask", torch.full((2, 2), -torch.inf).triu(1))
+        torch.save(model.state_dict(), tmp_path / "w.pt")
+        assert len(load_weights(model, "w.pt", tmp_path)) == 1
+
     @pytest.mark.parametrize("form", FORMS)
     @pytest.mark.parametrize("wrapped", [False, True])
     def test_every_form_of_a_checkpoint_is_read(self, tmp_path, form, wrapped):

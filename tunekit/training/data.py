@@ -104,16 +104,45 @@ def as_batch(sample: object) -> Batch:
     )
 
 
+SINGLE = 1e-3 * 2**24
+"""Standard deviations from zero to the mean, beyond which rounding to float32 moves values by a thousandth of one."""
+
+
+def needs_double(mean: Tensor, std: Tensor) -> Tensor:
+    """Which columns lose differences in float32."""
+    return (std > 0) & (mean.abs() > SINGLE * std)
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation in float64, per channel of images [N, C, H, W], as [C, 1, 1], or per feature. Over
+    finite values, about the first sample: a constant feature deviates by exactly zero."""
+    images = x.dim() == 4
+    dims = (0, 2, 3) if images else (0,)
+    first = (x[0, :, :1, :1] if images else x[0]).to(torch.float64)
+    base = torch.where(torch.isfinite(first), first, 0.0)
+    total, square, count = (torch.zeros_like(base) for _ in range(3))
+    for part in torch.split(x, 4096):
+        off = part.to(torch.float64) - base
+        finite = torch.isfinite(off)
+        off.masked_fill_(~finite, 0.0)
+        total += off.sum(dims).view(base.shape)
+        count += finite.sum(dims).view(base.shape)
+        square += off.square_().sum(dims).view(base.shape)
+    shift = total / count.clamp_min(1)
+    return base + shift, (square / count.clamp_min(1) - shift.square()).clamp_min(0).sqrt()
+
+
 @dataclass(frozen=True)
 class Normalize:
-    """Per-channel standardisation applied on the fly to the first input, so that bytes stay bytes in memory."""
+    """Per-channel standardisation applied on the fly to the first input, so that bytes stay bytes in memory. It is
+    computed in the type of `mean`, and gives float32."""
 
     mean: Tensor  # [C, 1, 1] or [F]
     scale: Tensor  # 1 / standard deviation, same shape
 
     def __call__(self, x: Tensor) -> Tensor:
-        floats = x.to(torch.float32)
-        return (x - self.mean if floats is x else floats.sub_(self.mean)).mul_(self.scale)
+        floats = x.to(self.mean.dtype)
+        return (x - self.mean if floats is x else floats.sub_(self.mean)).mul_(self.scale).to(torch.float32)
 
     def to(self, device: torch.device) -> Normalize:
         return Normalize(self.mean.to(device), self.scale.to(device))
@@ -121,19 +150,10 @@ class Normalize:
     @classmethod
     def fit(cls, x: Tensor) -> Normalize:
         """Mean and standard deviation per channel (images [N, C, H, W]) or per feature ([N, F])."""
-        dims = (0, 2, 3) if x.dim() == 4 else (0,)
-        shape = (-1, 1, 1) if x.dim() == 4 else tuple(x.shape[1:])
-        total = torch.zeros(x.shape[1] if x.dim() == 4 else x.shape[1:], dtype=torch.float64)
-        square, count = torch.zeros_like(total), 0
-        for part in torch.split(x, 4096):
-            values = part.to(torch.float64)
-            total += values.sum(dims)
-            square += (values * values).sum(dims)
-            count += values.numel() // total.numel()
-        mean = total / count
-        std = (square / count - mean * mean).clamp_min(0).sqrt()
+        mean, std = moments(x)
+        dtype = torch.float64 if bool(needs_double(mean, std).any()) else torch.float32
         std[std < 1e-12] = 1.0  # a constant feature stays constant instead of becoming NaN
-        return cls(mean.view(shape).float(), (1.0 / std).view(shape).float())
+        return cls(mean.to(dtype), (1.0 / std).to(dtype))
 
 
 class Split(Protocol):

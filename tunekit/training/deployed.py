@@ -45,7 +45,8 @@ class Deployed(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Scores, or numbers in the targets' units: of the inputs [B, ...] as the data give them."""
         if self._input is not None:
-            args = ((args[0].float() - self._input.mean) * self._input.scale, *args[1:])
+            mean, scale = self._input.mean, self._input.scale
+            args = (((args[0].to(mean.dtype) - mean) * scale).float(), *args[1:])
         if self.views is None:
             outputs = self.network(*args, **kwargs)
         else:

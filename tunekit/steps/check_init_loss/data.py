@@ -189,7 +189,7 @@ def _constant(samples: Samples) -> list[Finding]:
 
 
 def _scale(train: Split) -> list[Finding]:
-    if train.inputs is None or train.not_finite.count:
+    if train.inputs is None:
         return []
     mean, std = train.inputs.mean, train.inputs.std
     if not (std > SCALE_HIGH or 0 < std < SCALE_LOW or (std > 0 and abs(mean) > MEAN_HIGH * std)):

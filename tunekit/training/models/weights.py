@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.recipe.text import shortened
-from tunekit.telling import raised, visible
+from tunekit.telling import counted, raised, visible
 from tunekit.vocabulary import UserError
 
 KEY = "model.weights"
@@ -42,11 +42,23 @@ def load_weights(model: nn.Module, file: str | None, folder: Path) -> tuple[str,
             f"{KEY}: {file}: nothing of it fits the model: the file has {_shapes(held, held)}, "
             f"the model has {_shapes(own, own)}"
         )
+    learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    bad = [name for name, value in fitting.items() if _is_damaged(value, name in learned)]
+    if bad:
+        more = f" (and {counted(len(bad) - 1, 'other tensor')})" if len(bad) > 1 else ""
+        raise UserError(f"{KEY}: {file}: {bad[0]!r}{more} holds NaN or infinity: no model learns from that")
     try:
         model.load_state_dict(fitting, strict=False)
     except (RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"{KEY}: {file}: cannot be loaded: {raised(error)}") from None
     return (_told(file, off, before, renamed, own, fitting),)
+
+
+def _is_damaged(value: Tensor, learned: bool) -> bool:
+    """Masks among the buffers hold infinities."""
+    if not value.is_floating_point() and not value.is_complex():
+        return False
+    return not bool(torch.isfinite(value).all()) if learned else bool(torch.isnan(value).any())
 
 
 def read_state(path: Path, file: str) -> dict[str, Tensor]:

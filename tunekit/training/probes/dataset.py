@@ -68,7 +68,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, config: Training
 
 def _giveaway(train: Looked, task: str) -> Giveaway | None:
     """Of tables; of pictures a single value says nothing."""
-    if train.targets is None or not 0 < train.total.size <= WIDE:
+    if train.targets is None or not 0 < train.features <= WIDE:
         return None
     every = max(1, len(train.picks) // SAMPLE)
     targets = torch.cat([part[::every] for part in train.targets_by_batch()])
@@ -90,14 +90,15 @@ def _neighbours(train: Looked, val: Looked, task: str) -> Neighbours | None:
 
 def _shift(train: Looked, val: Looked) -> Shift | None:
     """How far the validation inputs are from the training inputs, overall and for the feature that moved most."""
-    if not train.count or not val.count or train.total.size != val.total.size:
+    if not train.moments.count.any() or not val.moments.count.any() or train.features != val.features:
         return None
     before, after = train.inputs(), val.inputs()
     scale = max(before.std, 1e-12)
-    scales = np.maximum(train.stds, 1e-12)
-    moved = np.abs(val.means - train.means)
-    known = train.stds > 1e-6 * (1 + np.abs(train.means))
-    error = scales * np.sqrt(1 / train.count + 1 / val.count)
+    first, second = train.moments, val.moments
+    scales = np.maximum(first.stds, 1e-12)
+    moved = np.abs(second.means - first.means)
+    known = (first.stds > 1e-6 * (1 + np.abs(first.means))) & (second.count > 0)
+    error = scales * np.sqrt(1 / np.maximum(1, first.count) + 1 / np.maximum(1, second.count))
     units = np.where(known, moved / scales, 0.0)
     worst = int(units.argmax())
     return Shift(

@@ -259,7 +259,7 @@ def in_own_units(values: Tensor, splits: Splits) -> Tensor:
     units = splits.units
     if units is None or units.mean.numel() != 1:
         return values
-    return values / units.scale.cpu().reshape(()) + units.mean.cpu().reshape(())
+    return values.double() / units.scale.cpu().reshape(()) + units.mean.cpu().reshape(())
 
 
 def _worst(session: Session, split: Split, tally: Tally, decided: _Decided, name: str) -> tuple[Mistake, ...]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from tunekit import measured
 from tunekit.measured import Inputs, NotFinite
 from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Split, TensorSplit
+from tunekit.training.probes.moments import Moments
 from tunekit.training.probes.neighbours import AMONG, Points
 
 WHOLE = 200_000  # samples of a split in memory that are all looked at
@@ -34,8 +35,8 @@ class Looked:
         targets = [batch.targets for batch in self.batches]
         self.targets = _joined(targets)
         self.measurement = find_measurement(self.batches[0]) if self.batches else None
-        self.count, self.highest, self.bytes = 0, -np.inf, True
-        self.base = self.total = self.square = np.zeros(0)
+        self.count, self.bytes = 0, True
+        self.moments = Moments(0)
         self.bad: list[int] = []
         self._scan()
 
@@ -52,20 +53,22 @@ class Looked:
                     self.bad += [int(self.picks[position + i]) for i in (~finite).nonzero().flatten().tolist()]
             first = self.first(batch)
             if first is not None:
-                self._add(torch.nan_to_num(first.reshape(len(first), -1).double(), 0.0, 0.0, 0.0).numpy())
+                self._add(first.reshape(len(first), -1).double().numpy())
             position += len(batch)
 
     def _add(self, flat: npt.NDArray[np.float64]) -> None:
-        """Sums of [n, F] about the first sample: a constant feature then has a standard deviation of exactly zero."""
-        if self.total.size == 0:
-            self.base, self.total, self.square = flat[0], np.zeros(flat.shape[1]), np.zeros(flat.shape[1])
-        if flat.shape[1] == self.total.size:
-            off = flat - self.base
-            self.total = self.total + off.sum(0)
-            self.square = self.square + (off * off).sum(0)
+        """[n, F]."""
+        if not self.features:
+            self.moments = Moments(flat.shape[1])
+        if flat.shape[1] == self.features and len(flat):
+            self.moments.add(flat)
             self.count += len(flat)
-            self.highest = max(self.highest, float(flat.max()))
-            self.bytes = self.bytes and float(flat.min()) >= 0 and self.highest <= 255 and not (flat % 1).any()
+            known = flat[np.isfinite(flat)]
+            self.bytes = self.bytes and not ((known < 0) | (known > 255) | (known % 1 != 0)).any()
+
+    @property
+    def features(self) -> int:
+        return len(self.moments.count)
 
     def stored(self) -> list[list[Tensor]]:
         """The inputs of each batch as stored where they are in memory, else as the model gets them."""
@@ -92,14 +95,6 @@ class Looked:
         """The input that is a measurement."""
         return None if self.measurement is None else inputs_of(batch)[self.measurement]
 
-    @property
-    def means(self) -> npt.NDArray[np.float64]:
-        return self.base + self.total / max(1, self.count)
-
-    @property
-    def stds(self) -> npt.NDArray[np.float64]:
-        return np.sqrt(np.maximum(self.square / max(1, self.count) - (self.total / max(1, self.count)) ** 2, 0.0))
-
     def numbers(self) -> measured.Split:
         targets = self.targets
         bad = None if targets is None else ~torch.isfinite(targets.reshape(len(targets), -1))
@@ -108,17 +103,19 @@ class Looked:
             seen=len(self.picks),
             not_finite=NotFinite(len(self.bad), tuple(sorted(set(self.bad))[:EXAMPLES])),
             targets_not_finite=0 if bad is None else int(bad.sum()),
-            inputs=self.inputs() if self.count else None,
+            inputs=self.inputs() if self.moments.count.any() else None,
             bad_targets=() if bad is None else tuple(self.picks[bad.any(1)][:EXAMPLES].tolist()),
         )
 
     def inputs(self) -> Inputs:
+        known = self.moments.count > 0
+        means, stds = self.moments.means[known], self.moments.stds[known]
         return Inputs(
-            mean=float(self.means.mean()),
-            std=float(np.sqrt((self.stds**2).mean() + self.means.var())),
-            features=int(self.total.size),
-            constant_features=int((self.stds <= 1e-12 * (1 + np.abs(self.means))).sum()),
-            highest=self.highest,
+            mean=float(means.mean()),
+            std=float(np.sqrt((stds**2).mean() + means.var())),
+            features=self.features,
+            constant_features=int((stds <= 1e-12 * (1 + np.abs(means))).sum()),
+            highest=float(self.moments.high.max()),
             bytes=self.bytes,
         )
 
@@ -143,7 +140,7 @@ class Looked:
     def diversity(self, rows: int) -> float | None:
         """Distinct values of the most diverse feature over the number of distinct rows; None for wide inputs. Near 1,
         rows do not coincide by chance: they are copies."""
-        if not 0 < self.total.size <= NARROW:
+        if not 0 < self.features <= NARROW:
             return None
         return max(len(column.unique()) for column in self.table().T) / max(1, rows)
 

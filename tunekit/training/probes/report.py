@@ -60,7 +60,7 @@ def measure_report(readable: Readable, config: TrainingConfig) -> DataReport:
         splits=tuple(_split(name, one, digests.get(name, []), task) for name, one in looked.items()),
         class_names=_class_names(readable),
         inputs=inputs,
-        near_constant=_near_constant(train, inputs, features),
+        near_constant=_near_constant(train, inputs, splits.columns),
         targets=_numbers(train) if task == "regression" else (),
         shared=_shared(looked, digests),
         unreadable=readable.unreadable,
@@ -157,13 +157,19 @@ def _unfilled(channel: Channel, encoding: Encoding, missing: int) -> Channel:
     )
 
 
-def _near_constant(
-    train: Looked, inputs: Sequence[InputReport], features: Sequence[str] | None
-) -> tuple[NearConstant, ...]:
+def _near_constant(train: Looked, inputs: Sequence[InputReport], columns: Columns | None) -> tuple[NearConstant, ...]:
+    """With the values of a table's columns in their own units."""
     place = next((place for place, one in enumerate(inputs) if one.kind == "table" and one.dtype != "bool"), None)
     if place is None:
         return ()
-    return measure_near_constant([batch[place] for batch in train.stored()], features)
+    found = measure_near_constant(
+        [batch[place] for batch in train.stored()], None if columns is None else columns.names
+    )
+    units = {} if columns is None else {one.name: one for one in columns.encodings}
+    return tuple(
+        replace(one, value=one.value / units[one.name].scale + units[one.name].mean) if one.name in units else one
+        for one in found
+    )
 
 
 def _numbers(train: Looked) -> tuple[Numbers, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from tunekit.measured import Channel, InputKind, InputReport, Lengths, NearConstant
 from tunekit.training.probes.looked import WIDE, is_additive_mask
+from tunekit.training.probes.moments import Moments
 from tunekit.training.probes.padding import find_padding
 
 COLOURS = 4  # channels that pictures have at most ...
@@ -46,42 +46,12 @@ def channel_axis(shape: Sequence[int]) -> int | None:
     return None
 
 
-class _Moments:
-    """Sums of [n, C] about each column's first finite value, so that a constant column deviates by exactly zero."""
-
-    def __init__(self, columns: int) -> None:
-        self.base = np.full(columns, np.nan)
-        self.count, self.missing = np.zeros(columns, dtype=np.int64), np.zeros(columns, dtype=np.int64)
-        self.total, self.square = np.zeros(columns), np.zeros(columns)
-        self.low, self.high = np.full(columns, np.inf), np.full(columns, -np.inf)
-
-    def add(self, rows: npt.NDArray[np.float64]) -> None:
-        finite = np.isfinite(rows)
-        first = np.take_along_axis(rows, finite.argmax(0)[None], 0)[0]
-        self.base = np.where(np.isnan(self.base) & finite.any(0), first, self.base)
-        off = np.where(finite, rows - np.where(np.isnan(self.base), 0.0, self.base), 0.0)
-        self.count += finite.sum(0)
-        self.missing += np.isnan(rows).sum(0)
-        self.total, self.square = self.total + off.sum(0), self.square + (off * off).sum(0)
-        self.low = np.minimum(self.low, np.where(finite, rows, np.inf).min(0))
-        self.high = np.maximum(self.high, np.where(finite, rows, -np.inf).max(0))
-
-    def channel(self, column: int, name: str) -> Channel:
-        count = int(self.count[column])
-        if not count:
-            return Channel(name, 0, None, None, None, None, int(self.missing[column]))
-        shift = self.total[column] / count
-        std = max(self.square[column] / count - shift**2, 0.0) ** 0.5
-        mean, low, high = float(self.base[column] + shift), float(self.low[column]), float(self.high[column])
-        return Channel(name, count, mean, float(std), low, high, int(self.missing[column]))
-
-
 def measure_input(name: str, parts: Sequence[Tensor], features: Sequence[str] | None) -> InputReport:
     """An input by its batches [B, ...]; `features` are the names of a table's columns."""
     kind, shapes = kind_of(parts[0]), {tuple(part.shape[1:]) for part in parts}
     shape = shapes.pop() if len(shapes) == 1 else tuple(0 for _ in parts[0].shape[1:])
-    moments = _Moments(1)
-    by_channel = _Moments(_channels(kind, parts[0])) if kind in ("images", "table") and 0 not in shape else None
+    moments = Moments(1)
+    by_channel = Moments(_channels(kind, parts[0])) if kind in ("images", "table") and 0 not in shape else None
     for part in _pieces(parts):
         flat = part.reshape(-1, 1).double().numpy()
         if len(flat):
@@ -115,7 +85,7 @@ def _by_channel(kind: InputKind, part: Tensor) -> Tensor:
     return last.reshape(-1, last.shape[-1])
 
 
-def _named(kind: InputKind, moments: _Moments, features: Sequence[str] | None) -> tuple[Channel, ...]:
+def _named(kind: InputKind, moments: Moments, features: Sequence[str] | None) -> tuple[Channel, ...]:
     count = len(moments.count)
     if count > WIDE:
         return ()
@@ -149,14 +119,12 @@ def _lengths(parts: Sequence[Tensor], kind: InputKind) -> Lengths | None:
     tokens: set[int] = set()
     padded = False
     for batch in batches:
-        padding = find_padding(batch)
-        padded = padded or padding is not None
-        width = batch.shape[1]
-        lengths.append(torch.full((len(batch),), width) if padding is None else padding.lengths)
-        steps += width * len(batch)
+        real = _real(batch)
+        padded = padded or not bool(real.all())
+        lengths.append(real.sum(1))
+        steps += real.numel()
         if kind == "tokens":
-            own = batch if padding is None else batch[padding.real]
-            tokens.update(own.unique().tolist())
+            tokens.update(batch[real].unique().tolist())
     every = torch.cat(lengths)
     if not len(every) or (kind == "series" and alike and not padded):
         return None
@@ -168,3 +136,15 @@ def _lengths(parts: Sequence[Tensor], kind: InputKind) -> Lengths | None:
         vocabulary=len(tokens) if kind == "tokens" else None,
         highest=max(tokens, default=None) if kind == "tokens" else None,
     )
+
+
+def _real(batch: Tensor) -> Tensor:
+    """Which steps [B, L] are a sequence's own: none of an empty one, which is padding alone."""
+    real = torch.ones(batch.shape[:2], dtype=torch.bool)
+    first = batch.flatten(1)[:, :1]
+    one = (batch.flatten(1) == first).all(1)
+    padding = find_padding(batch[~one])
+    if padding is not None:
+        real[~one] = padding.real
+        real[one & (first[:, 0] == padding.token)] = False
+    return real

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from tunekit.recipe.text import nearest
 from tunekit.telling import counted
+from tunekit.training.data import moments, needs_double
 from tunekit.training.sources.cells import COMMA, POINT, Column, Form, Values, read_as, told_strays
+from tunekit.training.sources.parts import told_lost
 from tunekit.training.sources.reading import Frame
 from tunekit.vocabulary import UserError
 
@@ -26,6 +28,7 @@ MOST_CATEGORIES = 50
 """Inputs that one column of text becomes at most; rarer texts share one more, `other`."""
 IDENTITIES = 0.5
 """Share of a column's filled cells that differ, above which it names its rows and tells nothing of others."""
+SENTENCE = 6  # words, from which texts that differ are no names
 FEW = 20  # different texts are never too many
 YEAR, WEEK = 365.2425, 7.0  # days
 MIDDLE = {"number": "median", "date": "median", "time": "median", "truth": "commoner answer"}
@@ -198,6 +201,7 @@ class Rows:
         encodings: list[Encoding] = []
         left: dict[str, list[str]] = {}
         filled: list[str] = []
+        lost: list[str] = []
         for name, form in self.forms.items():
             values = self.values[name][rows.numpy()]
             reason = _says_nothing(form, values)
@@ -208,14 +212,16 @@ class Rows:
                 continue
             encoding = _fitted(name, form, values, self.standardize)
             encodings.append(encoding)
+            if not self.standardize and form.kind in ("number", "date"):
+                lost += _lost(name, values)
             if encoding.flagged:
                 filled.append(name)
-        notes = [f"left out: {_listed(names)}, which {reason}" for reason, names in left.items()]
+        notes = [f"left out: {listed(names)}, which {reason}" for reason, names in left.items()]
         if filled:
-            notes.append(f"missing cells are filled in, and an input says where: {_listed(filled)}")
+            notes.append(f"missing cells are filled in, and an input says where: {listed(filled)}")
         if not encodings:
             raise UserError(f"data: no column says anything: {'; '.join(notes)}")
-        return Columns(tuple(encodings)), tuple(notes)
+        return Columns(tuple(encodings)), (*notes, *lost)
 
     def inputs(self, columns: Columns, rows: Tensor) -> Tensor:
         """float32 [rows, inputs]."""
@@ -244,6 +250,11 @@ def _says_nothing(form: Form, values: Values) -> str:
         counts = Counter(value for value in values if value is not None)
         count = sum(counts.values())
         if are_identities(len(counts), count):
+            if np.median([len(word.split()) for word in counts]) >= SENTENCE:
+                return (
+                    f"holds sentences ({len(counts):,} different in {count:,}): data.target: datasets:csv (parquet) "
+                    "with data.args.input reads one such column alone"
+                )
             return f"holds texts of which most differ, as names and numbers of rows do ({len(counts):,} in {count:,})"
         return CONSTANT if len(counts) + (count < len(values)) <= 1 else ""
     known = values[np.isfinite(values)]
@@ -275,7 +286,13 @@ def _fitted(name: str, form: Form, values: Values, standardize: bool) -> Encodin
     return encoding
 
 
-def _listed(names: Sequence[str]) -> str:
+def _lost(name: str, values: Values) -> list[str]:
+    """What is told of a column that stays in its own units and has differences that float32 does not hold."""
+    mean, std = moments(torch.from_numpy(values))
+    return [told_lost(repr(name), float(mean), float(std), "standardize")] if needs_double(mean, std) else []
+
+
+def listed(names: Sequence[str]) -> str:
     """The first few names of many."""
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return ", ".join(map(repr, names[:5])) + more

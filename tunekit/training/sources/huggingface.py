@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,26 @@ from torch.utils.data import Dataset
 
 from tunekit.mending import NETWORK
 from tunekit.recipe.text import nearest
+from tunekit.telling import counted
 from tunekit.training.sources.cache import cache_folder
-from tunekit.training.sources.images import GRAY, in_colours, sized
+from tunekit.training.sources.columns import listed
+from tunekit.training.sources.images import check_size, header_of, in_colours, sized
 from tunekit.training.sources.parts import Parts, tensors
 from tunekit.training.sources.text import LONGEST, as_tokens, code_points
 from tunekit.vocabulary import UserError
 
+SIDE = 64  # pixels of both sides of images of several sizes, where the recipe does not say
+HEADERS = 50_000  # of a split's images that are looked at
 TEXT = 256  # characters of a text, where the recipe does not say
 VALIDATION = ("validation", "valid", "val", "dev")
+NO_ROWS = (
+    "EmptyDataError",
+    "StopIteration",
+    "file size is 0 bytes",
+    "corresponds to no data",
+    "BatchSize must be greater than 0",
+)
+"""How the library and those below it say that a file is empty, or has a header alone."""
 TARGETS = ("label", "labels", "target", "targets", "class", "y", "fine_label")
 """What a column of targets is called, where none is of the type that has names of classes."""
 SAVED = ("dataset_dict.json", "state.json")
@@ -40,11 +54,13 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
     size: int | None = None,
     length: int | None = None,
     standardize: bool = True,
+    standardize_target: bool = False,
 ) -> Parts:
     """A set of the hub, or files at `path` read as `name` says (parquet, csv, json, arrow, imagefolder), or what
     `save_to_disk` wrote there (`disk`). `train`, `val`, `test`: its splits by name. Inputs are one column of images or
     of texts (their characters: int64 [length], by default as long as the longest, TEXT at most), or columns
     of numbers; targets classes, numbers or texts."""
+    check_size(size)
     splits = _loaded(name, path, config)
     if train not in splits and len(splits) == 1:
         train = next(iter(splits))
@@ -53,20 +69,23 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
     for key, split in (("train", train), ("val", val), ("test", test)):
         if split is not None and split not in splits:
             raise UserError(f"data.args.{key}: datasets:{name} has no split {split!r}; it has {', '.join(splits)}")
+        if split is not None and not len(splits[split]):
+            raise UserError(f"data.args.{key}: the split {split!r} of datasets:{name} is empty")
     features = splits[train].features
     answer = _target(name, features, target)
     columns = _inputs(name, features, input, answer)
     chosen = [None if split is None else splits[split] for split in (train, val, test)]
     labels, classes = _labels(name, [None if rows is None else rows[answer] for rows in chosen], features[answer])
-    notes: tuple[str, ...] = ()
+    notes = () if input else _unread(features, [*columns, answer])
     if labels[2] is not None and classes and bool((labels[2] < 0).any()):
-        chosen[2], notes = None, ("the test split has no labels: left out",)
+        chosen[2], notes = None, (*notes, "the test split has no labels: left out")
     parts: list[Any]
     if type(features[columns[0]]).__name__ == "Image":
-        side = size or _side(chosen[0], columns[0])
+        column = columns[0]
+        seen = _seen([rows for rows in chosen if rows is not None], column)
         parts = [
-            None if rows is None or known is None else _Pictures(rows, columns[0], torch.from_numpy(known), side)
-            for rows, known in zip(chosen, labels, strict=True)
+            None if rows is None or labelled is None else _Pictures(split, rows, column, labelled, size, seen)
+            for split, rows, labelled in zip((train, val, test), chosen, labels, strict=True)
         ]
     elif _is_text(features[columns[0]]):
         standardize = False
@@ -82,7 +101,15 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
             for rows, known in zip(chosen, labels, strict=True)
         ]
     first, second, third = parts
-    return Parts(first, second, third, standardize=standardize, classes=classes, notes=notes)
+    return Parts(
+        first,
+        second,
+        third,
+        standardize=standardize,
+        standardize_target=standardize_target,
+        classes=classes,
+        notes=notes,
+    )
 
 
 def _loaded(name: str, path: Path | None, config: str | None) -> Mapping[str, Any]:
@@ -107,9 +134,12 @@ def _loaded(name: str, path: Path | None, config: str | None) -> Mapping[str, An
             files = {"data_dir": str(path)} if path.is_dir() else {"data_files": str(path)}
             whole = datasets.load_dataset(name, config, cache_dir=cache, **files)
     except Exception as error:  # of the library, the hub, the network and the files, which have many
+        while error.__cause__ is not None and isinstance(error, datasets.exceptions.DatasetGenerationError):
+            error = error.__cause__  # type: ignore[assignment]
         lines = str(error).strip().splitlines()
         text = " ".join((lines[0] if lines else type(error).__name__).split()).rstrip(".:")
         if path is not None:
+            text = "it holds no rows" if any(words in f"{type(error).__name__} {error}" for words in NO_ROWS) else text
             raise UserError(f"data.args.path: {path} cannot be read as datasets:{name}: {text}") from None
         offline = isinstance(error, ConnectionError) or "offline" in text.lower()
         hint = f"; {NETWORK}" if offline else ""
@@ -156,6 +186,17 @@ def _inputs(name: str, features: Mapping[str, Any], given: str | list[str] | Non
     return images[:1] or numbers or texts
 
 
+def _unread(features: Mapping[str, Any], read: Sequence[str]) -> tuple[str, ...]:
+    """What is told of columns that are neither inputs nor targets, where nobody chose."""
+    left, kind = [column for column in features if column not in read], features[read[0]]
+    if not left:
+        return ()
+    what, how = "numbers", "`data.target: table` with data.args.path reads columns of all kinds of a .csv or .parquet"
+    if not _is_number(kind):
+        what, how = "texts" if _is_text(kind) else "images", "data.args.input names another column"
+    return (f"left out beside the {what}: {listed(left)}; {how}",)
+
+
 def _is_text(kind: Any) -> bool:
     return str(getattr(kind, "dtype", "")) in ("string", "large_string") and type(kind).__name__ == "Value"
 
@@ -179,6 +220,8 @@ def _tokens(
     length = length or min(longest, TEXT)
     cut = sum(len(text) > length for text in train)
     more = f", of which {cut:,} are longer than {length:,} and cut" if cut else ""
+    if empty := [at for at, text in enumerate(train) if not text.strip()]:
+        more += f"; in {counted(len(empty), 'sample')} it is empty, first in sample {empty[0]:,}"
     told = f"{columns[0]!r} is read as texts, character by character ({len(different):,} different){more}"
     return [None if texts is None else as_tokens(texts, different, length) for texts in lists], told
 
@@ -223,28 +266,63 @@ def _numbers(name: str, rows: Any, columns: Sequence[str]) -> npt.NDArray[Any]:
         raise UserError(
             f"data.args.input: datasets:{name}: {', '.join(columns)} are no numbers of one shape; name columns that are"
         ) from None
-    return whole.astype(np.float32)
+    return whole
 
 
-def _side(rows: Any, column: str) -> int | None:
-    """Pixels a side that images are brought to: none where the first hundred are of one size."""
-    sizes = {rows[at][column].size for at in range(min(100, len(rows)))}
-    return None if len(sizes) == 1 else 64
+@dataclass(frozen=True)
+class _Seen:
+    """What the headers of pictures say. `sides`: width and height where all have the same."""
+
+    sides: tuple[int, int] | None
+    gray: bool
+
+
+def _seen(parts: Iterable[Any], column: str) -> _Seen:
+    """Of all splits together, evenly taken where they are large. What cannot be read is told where it is read."""
+    import datasets
+    from PIL import Image
+
+    sizes, grays = set(), set()
+    for rows in parts:
+        stored = rows.select_columns(column).cast_column(column, datasets.Image(decode=False))
+        for at in np.linspace(0, len(rows) - 1, min(HEADERS, len(rows))).astype(int).tolist():
+            picture = stored[at][column]
+            try:
+                with Image.open(BytesIO(picture["bytes"]) if picture["bytes"] else picture["path"]) as image:
+                    size, gray = header_of(image)
+            except (OSError, ValueError, TypeError, Image.DecompressionBombError):
+                continue
+            sizes.add(size)
+            grays.add(gray)
+    return _Seen(sizes.pop() if len(sizes) == 1 else None, grays == {True})
 
 
 class _Pictures(Dataset[tuple[Tensor, Tensor]]):
-    """Images of a column: uint8 [channels, height, width]."""
+    """Images of a column: uint8 [channels, height, width]. `split`: its name, for a message."""
 
-    def __init__(self, rows: Any, column: str, labels: Tensor, size: int | None) -> None:
-        self.rows = rows
+    def __init__(
+        self, split: str | None, rows: Any, column: str, labels: npt.NDArray[Any], size: int | None, seen: _Seen
+    ) -> None:
+        self.split = split
+        self.rows = rows.select_columns(column)
         self.column = column
-        self.known_targets = labels
-        self.gray = rows[0][column].mode in GRAY
-        self._transform = sized(size, self.gray)
+        self.known_targets = torch.from_numpy(labels)
+        self.size = size or (None if seen.sides else SIDE)
+        self.seen = seen
+        self._transform = sized(self.size, seen.gray)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = in_colours(self.rows[index][self.column])[0].convert("L" if self.gray else "RGB")
+        picture = self.rows[index][self.column]
+        if picture is None:
+            raise UserError(f"data.args.input: column {self.column!r} of {self.split} has no image in sample {index:,}")
+        if self.size is None and picture.size != self.seen.sides:
+            one, usual = (f"{width:,} x {height:,}" for width, height in (picture.size, self.seen.sides or (0, 0)))
+            raise UserError(
+                f"data: sample {index:,} of {self.split} is {one} pixels and others are {usual}; data.args.size: "
+                f"{SIDE} brings all to as many a side"
+            )
+        image = in_colours(picture)[0].convert("L" if self.seen.gray else "RGB")
         return self._transform(image).as_subclass(Tensor), self.known_targets[index]

@@ -34,6 +34,7 @@ SPLITS = {
 ORIENTATION = 0x0112
 """Of EXIF: how an image is to be turned; 1 is upright."""
 TURNED = range(2, 9)
+LYING = range(5, 9)  # of those by a quarter turn
 OPAQUE = 255
 GRAY = ("1", "L", "I", "I;16", "I;16B")
 """Pillow's modes of one channel that are read."""
@@ -45,8 +46,7 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
 
     `corrupt`: error names the files that cannot be read, all of them counted; skip leaves them out and tells.
     """
-    if not 0 < size <= LARGEST_SIDE:
-        raise UserError(f"data.args.size: 1 to {LARGEST_SIDE:,} pixels a side, not {size:,}")
+    check_size(size)
     if corrupt not in ("error", "skip"):
         raise UserError(f"data.args.corrupt: error or skip, not {corrupt!r}")
     if not path.is_dir():
@@ -74,6 +74,12 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     unreadable = tuple(_told(name, error) for name, errors in by_split.items() for error in errors)
     told = tuple(notes)
     return Parts(train, val, test, standardize=True, classes=classes, files=files, notes=told, unreadable=unreadable)
+
+
+def check_size(size: int | None) -> None:
+    """Errors: UserError of a size that no image is brought to."""
+    if size is not None and not 0 < size <= LARGEST_SIDE:
+        raise UserError(f"data.args.size: 1 to {LARGEST_SIDE:,} pixels a side, not {size:,}")
 
 
 def _changes(parts: Iterable[_Images]) -> list[str]:
@@ -293,6 +299,14 @@ def in_colours(image: Any) -> tuple[Any, tuple[str, ...]]:
             changes.append("transparent in places: these are white")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB"), tuple(changes)
+
+
+def header_of(image: Any) -> tuple[tuple[int, int], bool]:
+    """Width and height of Pillow's image once it is turned as its camera says, and whether it is grey; by its header
+    alone."""
+    width, height = image.size
+    lying = "exif" in image.info and image.getexif().get(ORIENTATION, 1) in LYING
+    return ((height, width) if lying else (width, height)), image.mode in GRAY
 
 
 def image_transform(size: int) -> Any:

@@ -56,16 +56,25 @@ def tensors(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> TensorSplit:
 
 
 def as_tensor(name: str, array: npt.NDArray[Any]) -> torch.Tensor:
-    """In a type that torch computes with: fractions as float32, whole numbers beyond a byte as they are signed."""
+    """In a type that torch computes with: fractions as float32 or float64, whole numbers beyond a byte as they are
+    signed."""
     kind, dtype = array.dtype.kind, array.dtype
     if kind == "f":
-        dtype = np.dtype(np.float32)
+        dtype = np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
     elif kind == "u" and dtype.itemsize > 1:
         if array.size and array.max() > np.iinfo(np.int64).max:
             raise UserError(f"data: the {name} reach {array.max()}, beyond int64; give them as floats")
         dtype = np.dtype(np.int64)
     with np.errstate(over="ignore"):  # what becomes infinite is found as such
         return torch.from_numpy(np.ascontiguousarray(array, dtype.newbyteorder("=")))
+
+
+def told_lost(what: str, mean: float, std: float, key: str) -> str:
+    """What is told of numbers that float32 does not tell apart."""
+    return (
+        f"in float32 {what} loses differences (mean {mean:.6g}, standard deviation {std:.4g}): data.args.{key}: true "
+        "keeps them"
+    )
 
 
 def why(error: Exception) -> str:

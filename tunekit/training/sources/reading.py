@@ -52,7 +52,10 @@ def read_frame(path: Path, separator: str | None = None) -> Frame:
         return _parquet(path, data)
     if data[:2] == b"PK" or path.suffix in (".xlsx", ".xls"):
         raise _unreadable(path, "it is a spreadsheet or an archive; save its sheet as .csv")
-    text, notes = _decoded(path, data)
+    try:
+        text, notes = decoded(path, data)
+    except ValueError as error:
+        raise _unreadable(path, why(error)) from None
     return _csv(path, text, separator, notes)
 
 
@@ -60,15 +63,17 @@ def _unreadable(path: Path, reason: str) -> UserError:
     return UserError(f"data.args.path: {path} cannot be read as a table: {reason}")
 
 
-def _decoded(path: Path, data: bytes) -> tuple[str, tuple[str, ...]]:
-    """The text of a file, and what is told of how it was read."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            return data.decode("utf-16"), ()
-        except UnicodeDecodeError as error:
-            raise _unreadable(path, why(error)) from None
+BOMS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""How texts begin that are in none of the encodings of bytes; the longer first."""
+
+
+def decoded(path: Path, data: bytes) -> tuple[str, tuple[str, ...]]:
+    """The text of a file, and what is told of how it was read. Errors: ValueError of what is none."""
+    for mark, encoding in BOMS.items():
+        if data.startswith(mark):
+            return data.decode(encoding), ()
     if b"\0" in data[: 1 << 16]:
-        raise _unreadable(path, "it is no text")
+        raise ValueError("it is no text, or in UTF-16 without its mark; save it as UTF-8")
     try:
         return data.decode("utf-8-sig"), ()
     except UnicodeDecodeError as error:

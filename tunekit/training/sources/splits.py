@@ -13,13 +13,24 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 
 from tunekit.configuration import DataSpec
 from tunekit.training.control import BlankLoader, blanked
-from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
+from tunekit.training.data import (
+    SINGLE,
+    Batch,
+    BatchesSplit,
+    LoaderSplit,
+    Normalize,
+    Split,
+    Splits,
+    TensorSplit,
+    moments,
+    needs_double,
+)
 from tunekit.training.memory import MEMORY_LIMIT, in_memory
 from tunekit.training.order import first_samples, split_indices, tiny_subset
 from tunekit.training.sources.columns import Rows
 from tunekit.training.sources.entries import load_parts
 from tunekit.training.sources.grouping import divided_groups, given_groups, shared_groups
-from tunekit.training.sources.parts import Parts
+from tunekit.training.sources.parts import Parts, told_lost
 from tunekit.training.structure import by_rows, tensors
 from tunekit.vocabulary import UserError
 
@@ -37,6 +48,7 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
 
 def splits_of(parts: Parts, data: DataSpec) -> Splits:
     """What a source gave as splits, samples in memory where they fit. Errors: UserError, or what a dataset raised."""
+    parts = _narrowed(parts)
     notes = (*parts.notes, *_left_out(parts), *_unshuffled(parts.train))
     train = _split_of(parts.train)
     val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))
@@ -69,6 +81,45 @@ def splits_of(parts: Parts, data: DataSpec) -> Splits:
     splits = _standardized(splits) if parts.standardize else splits
     splits = _in_units(splits) if parts.standardize_target else splits
     return replace(splits, notes=(*splits.notes, *_unlearned(splits)))
+
+
+def _narrowed(parts: Parts) -> Parts:
+    """A source's fractions of double precision as float32; where that would take their differences they stay until
+    they are standardised, or what is lost is told."""
+    if not isinstance(parts.train, TensorSplit):
+        return parts
+    stored = parts.train.stored
+    inputs = _lost("input feature {}", stored.args[0], "standardize")
+    targets = _lost("target {}" if stored.targets.dim() > 1 else "the target", stored.targets, "standardize_target")
+    wide = (bool(inputs) and parts.standardize, bool(targets) and parts.standardize_target)
+
+    def narrowed(part: Any) -> Any:
+        if not isinstance(part, TensorSplit):
+            return part
+        (first, *others), targets = part.stored.args, part.stored.targets
+        first, targets = (x if keep else _single(x) for x, keep in zip((first, targets), wide, strict=True))
+        return replace(part, stored=replace(part.stored, args=(first, *others), targets=targets))
+
+    told = [note for note, kept in zip((inputs, targets), wide, strict=True) if not kept]
+    train, val, test = map(narrowed, (parts.train, parts.val, parts.test))
+    return replace(parts, train=train, val=val, test=test, notes=(*parts.notes, *filter(None, told)))
+
+
+def _single(x: Tensor) -> Tensor:
+    return x.float() if x.dtype == torch.float64 else x
+
+
+def _lost(name: str, x: Tensor, key: str) -> str:
+    """What is told of the first column that float32 does not hold; nothing where it holds all."""
+    whole = not x.is_floating_point() and not x.is_complex() and x.dtype != torch.uint8
+    if not x.numel() or not (x.dtype == torch.float64 or (whole and max(map(abs, map(int, x.aminmax()))) > SINGLE)):
+        return ""
+    mean, std = (value.flatten() for value in moments(x))
+    lost = needs_double(mean, std)
+    if not bool(lost.any()):
+        return ""
+    at = int(lost.int().argmax())
+    return told_lost(name.format(at), float(mean[at]), float(std[at]), key)
 
 
 def _encoded(splits: Splits, rows: Rows) -> Splits:
@@ -253,4 +304,7 @@ def _told_units(units: Normalize) -> str:
 
 
 def _moved(split: Split, device: torch.device) -> Split:
-    return split.to(device) if isinstance(split, TensorSplit) else split
+    if not isinstance(split, TensorSplit):
+        return split
+    double = split.normalize is not None and split.normalize.mean.dtype == torch.float64
+    return split if double and device.type == "mps" else split.to(device)  # which has no double precision

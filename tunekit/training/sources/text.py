@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tunekit.files import open_regular
 from tunekit.telling import counted
 from tunekit.training.sources.parts import Parts, tensors, why
+from tunekit.training.sources.reading import decoded
 from tunekit.vocabulary import UserError
 
 LONGEST = 1 << 16  # characters of a sample
@@ -39,7 +40,7 @@ def text(path: Path | None = None, length: int = 64, characters: int | None = No
     inputs = numbers[: count * length].reshape(count, length)
     targets = numbers[1 : count * length + 1].reshape(count, length)
     classes = tuple(chr(code) for code in different.tolist())
-    files = {"train": [f"characters from {start:,}" for start in range(1, count * length, length)]}
+    files = {"train": [f"characters from {start:,}" for start in range(1, count * length + 1, length)]}
     samples = tensors(inputs, targets)
     return Parts(samples, groups=np.arange(count), grouped=False, classes=classes, files=files, notes=notes)
 
@@ -75,9 +76,8 @@ def _read(path: Path) -> tuple[str, tuple[str, ...]]:
             data = file.read()
     except OSError as error:
         raise UserError(f"data.args.path: {path} cannot be read: {why(error)}") from None
-    if b"\0" in data[: 1 << 16]:
-        raise UserError(f"data.args.path: {path} is no text")
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n"), ()
-    except UnicodeDecodeError:
-        return data.decode("latin-1").replace("\r\n", "\n"), (f"{path.name} is not UTF-8: read as Latin-1",)
+        whole, notes = decoded(path, data)
+    except ValueError as error:
+        raise UserError(f"data.args.path: {path} cannot be read: {why(error)}") from None
+    return whole.replace("\r\n", "\n"), notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tunekit.mending import NETWORK, advice
 from tunekit.recipe.text import nearest
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.sources.cache import downloaded
-from tunekit.training.sources.images import image_transform
+from tunekit.training.sources.images import check_size, image_transform
 from tunekit.training.sources.parts import Parts, why
 from tunekit.vocabulary import UserError
 
@@ -26,6 +27,8 @@ SPLITS: tuple[dict[str, Any], ...] = (
 )
 """How sets are asked for their splits: each in one of two ways."""
 
+CHECK = "; check data.args.root, or set data.args.download: true"
+
 
 def torchvision_set(
     name: str, root: Path | None = None, size: int | None = None, download: bool = False, **args: Any
@@ -36,6 +39,7 @@ def torchvision_set(
     """
     import torchvision.datasets as known
 
+    check_size(size)
     dataset_class = getattr(known, name, None)
     if dataset_class is None:
         near = nearest(name, known.__all__) or "; for example torchvision:CIFAR10"
@@ -46,6 +50,7 @@ def torchvision_set(
         raise UserError(
             f"data.args: torchvision:{name} has no argument {strange[0]!r}{nearest(strange[0], parameters)}"
         )
+    kept = root is None
     if root is None:
         folder = "-".join([name, *(f"{key}={value}" for key, value in sorted(args.items()))]).replace("/", "_")
         try:
@@ -53,7 +58,12 @@ def torchvision_set(
         except UserError as error:
             told = str(error).replace(f".{folder}.part", folder)
             raise UserError(f"{told}; {_by_hand(dataset_class, name)}") from None
-    sets = _sets(dataset_class, name, root, download, args)
+    try:
+        sets = _sets(dataset_class, name, root, download, args)
+    except UserError as error:
+        if not kept or not str(error).endswith(CHECK):
+            raise
+        raise UserError(f"{str(error).removesuffix(CHECK)}; delete {root}, and it is downloaded anew") from None
     by_split = {str(next(iter(split.values()))): dataset for split, dataset in sets}
     train = by_split.get("True", by_split.get("train"))
     test = by_split.get("False", by_split.get("test"))
@@ -96,9 +106,22 @@ def _told(error: Exception, name: str, root: Path, download: bool) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"data: torchvision:{name} at {root}: {place}{why(error)}"
     text = " ".join(str(error).strip().partition("\n")[0].split()).rstrip(".:") or type(error).__name__
-    hint = "check data.args.root" if download else "check data.args.root, or set data.args.download: true"
-    hint = NETWORK if unreachable else hint
-    return f"data: torchvision:{name} at {root}: {text}; {hint}"
+    file = _read_last(error, root)
+    if file is not None:
+        size = file.stat().st_size
+        text = f"{file}: {f'its {size:,} bytes are cut or none of the set ({text})' if size else 'it is empty'}"
+    hint = "; check data.args.root" if download else CHECK
+    return f"data: torchvision:{name} at {root}: {text}{f'; {NETWORK}' if unreachable else hint}"
+
+
+def _read_last(error: Exception, root: Path) -> Path | None:
+    """The file below `root` that was read when an error was raised, by the calls that led to it."""
+    file = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        for value in list(frame.f_locals.values()):
+            if isinstance(value, str | Path) and str(value).startswith(str(root)) and Path(value).is_file():
+                file = Path(value)
+    return file
 
 
 def _by_hand(dataset_class: Any, name: str) -> str:
