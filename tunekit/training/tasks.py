@@ -119,8 +119,12 @@ class Task:
         compared = self._compared(main, wanted)
         try:
             return self.criterion(*compared)
-        except IndexError as error:  # of a class that there is no output for
+        except (IndexError, RuntimeError) as error:  # of a class that there is no output for
+            if not self.of_classes or compared[1].is_floating_point():
+                raise
             low, high = (int(value) for value in torch.aminmax(compared[1]))
+            if low >= 0 and high < compared[0].shape[1]:
+                raise
             raise UserError(
                 f"data: the labels of a batch reach from {low} to {high}, and the model gives {list(main.shape)}; "
                 + of_classes_in_words(low, high, compared[0].shape[1])
