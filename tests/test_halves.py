@@ -1,7 +1,10 @@
+import warnings
+
 import numpy as np
 import pytest
 
 from tunekit.halves import by_batch, half_means, halves
+from tunekit.steps.noise import paired
 from tunekit.vocabulary import SPLITS
 
 
@@ -48,3 +51,21 @@ def test_losses_of_samples_stay_as_they_are(columns):
     values[0, : columns // 2] = 0.0  # a hinge that half of them satisfy, at one validation
     assert by_batch(values) is values
     assert by_batch(np.zeros((0, 0))).shape == (0, 0)
+
+
+def test_what_is_not_finite_is_in_the_half_of_its_sample_alone():
+    values = np.ones((3, 6))
+    values[1, 2], values[2, 4] = np.inf, np.nan
+    with warnings.catch_warnings(action="error"):
+        means = half_means(values).reshape(3, -1, 2)
+    assert np.array_equal(means[0], np.ones_like(means[0]))
+    for split, first in enumerate(halves(6)):
+        assert means[1, split].tolist() == ([np.inf, 1.0] if first[2] else [1.0, np.inf])
+        assert np.isnan(means[2, split]).tolist() == [first[4], not first[4]]
+
+
+def test_pairs_are_those_of_which_both_are_finite():
+    with warnings.catch_warnings(action="error"):
+        difference = paired([np.inf, np.inf, 1.0, 2.0], [np.inf, 1.0, 0.0, 1.5])
+        assert paired([np.inf] * 4, [np.inf] * 4).pairs == 0
+    assert (difference.mean, difference.pairs) == (0.75, 2)

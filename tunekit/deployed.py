@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tunekit.jsondata import plain
 from tunekit.layout import FINAL, MODEL
 from tunekit.measured import Input, Package, Scaling
+from tunekit.recipe import module_digests
 from tunekit.rundir import code_folder
 from tunekit.telling import refused
 from tunekit.vocabulary import UserError
@@ -56,8 +58,26 @@ def load_model(path: str | Path, folder: str | Path | None = None) -> Deployed:
     in as many passes as `tunekit train` scored it with (`train.test_time`; `model.views = None` makes it a single one).
     `classes` names the classes, `package` says what it takes. `folder`: where the module of a model of one's own lies;
     loading such a model runs that code, and none is run unless the folder is given, whatever the run says: it may be a
-    stranger's. Errors: UserError.
+    stranger's. Where the code is another than the model was trained with, a warning says so. Errors: UserError.
     """
+    model = read_model(path, folder)
+    for line in changes(model):
+        warnings.warn(line, stacklevel=2)
+    return model
+
+
+def changes(model: Deployed) -> list[str]:
+    """What is told of code that is another than the model was trained with."""
+    if not model.changed:
+        return []
+    return [
+        f"{', '.join(model.changed)} changed since `tunekit train`: the trained weights run in other code; train "
+        "again, or take the file back"
+    ]
+
+
+def read_model(path: str | Path, folder: str | Path | None = None) -> Deployed:
+    """The same without a warning. Errors: UserError."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
@@ -111,6 +131,8 @@ def _built(package: Package, state: Mapping[str, Tensor], folder: Path) -> Deplo
     except RuntimeError as error:
         raise UserError(f"model.target: {package.target}: {str(error).splitlines()[0]}; its code has changed") from None
     model = Deployed(network, package, _tensors(package.normalize), _tensors(package.units))
+    used = module_digests(folder)
+    model.changed = tuple(name for name in used if package.sources.get(name, used[name]) != used[name])
     return model.eval()
 
 

@@ -5,6 +5,7 @@ All trainings of a run have the same splits: they follow from the number of samp
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,12 @@ def half_means(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     results = np.where(counted, results, 0.0)
     first = halves(results.shape[1]).T
     members = (first & counted[:, None], ~first & counted[:, None])
-    both = np.stack([results @ (half / np.maximum(1, half.sum(axis=0))) for half in members], axis=2)
+    finite = np.isfinite(results)
+    plain = np.where(finite, results, 0.0)
+    both = np.stack([plain @ (half / np.maximum(1, half.sum(axis=0))) for half in members], axis=2)
+    if not finite.all():  # which makes no mean of the half without it
+        for strange, value in ((np.isinf(results), math.inf), (np.isnan(results), math.nan)):
+            both[np.stack([strange @ half for half in members], axis=2)] = value
     return both.reshape(len(results), both.shape[1] * 2)
 
 

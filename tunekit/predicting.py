@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.configuration import TrainingConfig
-from tunekit.deployed import load_model
+from tunekit.deployed import changes, read_model
 from tunekit.files import open_regular
 from tunekit.measured import Package
 from tunekit.rundir import RunDir
@@ -32,7 +32,7 @@ AT_ONCE = 256  # samples in a batch
 class Predictions:
     """`rows`: of each sample its file, its place there (`row` of a table, the first below the header is 1; `sample` of
     arrays and splits, from 0), and what the model says; `faults`: a line for each file that cannot be read; `notes`:
-    what is told of cells that training had not."""
+    what is told of cells that training had not, and of code that changed since."""
 
     rows: tuple[dict[str, Any], ...]
     faults: tuple[str, ...]
@@ -56,10 +56,10 @@ def predict(run: RunDir, files: Sequence[Path], device: str = "cpu") -> Predicti
     from tunekit.training.device import pick_device
 
     place = pick_device(device)
-    model = load_model(run.path, run.folder).to(place)
+    model = read_model(run.path, run.folder).to(place)
     rows: list[dict[str, Any]] = []
     faults: list[str] = []
-    notes: list[str] = []
+    notes = changes(model)
     for file in _every(files, faults):
         try:
             samples = _read(file, model.package)
@@ -84,7 +84,7 @@ def of_split(run: RunDir, split: str, device: str = "cpu") -> Predictions:
     from tunekit.training.workbench import Workbench
 
     place = pick_device(device)
-    model = load_model(run.path, run.folder).to(place)
+    model = read_model(run.path, run.folder).to(place)
     whole = Workbench(run.folder, torch.device("cpu")).splits(config_of_final(run))
     samples = getattr(whole, split)
     if samples is None:
@@ -104,7 +104,7 @@ def of_split(run: RunDir, split: str, device: str = "cpu") -> Predictions:
     called = whole.files.get(split, ())
     for row, name in zip(rows, called if len(called) == len(rows) else (), strict=False):
         row["file"] = name
-    return Predictions(tuple(rows), ())
+    return Predictions(tuple(rows), (), tuple(changes(model)))
 
 
 def config_of_final(run: RunDir) -> TrainingConfig:

@@ -54,6 +54,8 @@ def span(lowest: str, highest: str) -> str:
 
 
 HINTS = {
+    "more than 1 value per channel": "BatchNorm has nothing to normalise by in a training batch of one sample: a "
+    "`batch_size` of 2 or more, with drop_last=True in a DataLoader of your own; GroupNorm and LayerNorm take one",
     "device-side assert": "an index pointed at nothing on the GPU, most often a class that there is no output for or a "
     "token that there is no row for: `tunekit check-init-loss` names it, and `device: cpu` shows the line",
     "tensors to be on the same device": "a tensor made on the CPU belongs into the model (register_buffer), or where "

@@ -113,6 +113,19 @@ class TestLoaded:
         loaded.views = None
         assert not torch.allclose(loaded(torch.from_numpy(x[100:])), said, atol=1e-3)
 
+    def test_code_that_changed_since_training_is_told(self, points, tunekit, tmp_path):
+        points("--epochs", "2")
+        asked = ("predict", RUN, "--split", "val", "--json")
+        assert not json.loads(tunekit(*asked).out)["notes"]
+        code = tmp_path / "points.py"
+        code.write_text(f"{code.read_text()}\n# edited\n")
+        done = tunekit(*asked)
+        told = "points.py changed since `tunekit train`"
+        assert (done.code, json.loads(done.out)["notes"][0][: len(told)]) == (0, told)
+        assert told in done.err
+        with pytest.warns(UserWarning, match="points.py changed since"):
+            load_model(RUN, folder=tmp_path)
+
     def test_what_is_no_model_is_refused_in_a_line(self, tmp_path):
         with pytest.raises(UserError, match="tunekit train"):
             load_model(tmp_path)

@@ -34,6 +34,19 @@ NEVER = "the rate is never reached"
             ["schedule.args.every: 200, and train has 200 iterations: the rate never falls"],
         ),
         ({"schedule": {"name": "step", "args": {"every": 100}}}, []),
+        (
+            {"schedule": "step", "train": {"epochs": 50}},
+            ["schedule.args.every: 1,000, and train has 1,000 iterations: the rate never falls"],
+        ),
+        (
+            {"schedule": {"name": "step", "args": {"every": 150}, "warmup": 50}},
+            ["schedule.args.every: 150 behind a warm-up of 50, and train has 200 iterations: the rate never falls"],
+        ),
+        (
+            {"schedule": {"name": "exponential", "args": {"gamma": 0.9999}}},
+            ["schedule.args.gamma: 0.9999 leaves 98.0 % of the rate after 200 iterations of train"],
+        ),
+        ({"schedule": "exponential"}, []),
         ({"schedule": "plateau"}, []),
         (
             {"schedule": "plateau", "train": {"epochs": 6}},

@@ -164,6 +164,8 @@ class TestLossesOfTwoFunctions:
         assert "val_loss" not in told.message
         if context == "coarse-grid":
             assert found(result, "within_noise").message.startswith("7 cells are")
+            [row] = [row for row in result.table if row["lr"] == "guessing"]
+            assert "val_loss" not in row  # it would stand beside losses of another function
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tests.conftest import config_of
 from tunekit.halves import halves
 from tunekit.training.building import build_task
 from tunekit.training.evaluation import Tally
+from tunekit.training.losses import LOSSES
 from tunekit.training.metrics import METRICS
 from tunekit.training.probes.final import _interval
 
@@ -204,6 +205,55 @@ def test_what_samples_give_to_the_loss_has_the_loss_for_its_mean(tmp_path, case)
     (low, high), how = _interval(tally, tally.evaluation(), [])
     assert low < found.loss < high
     assert how == "normal"
+
+
+LAWS = {
+    "plain": ("cross_entropy", {}, ()),
+    "weighted": ("cross_entropy", {"weight": [1.0, 90.0, 0.5, 2.0]}, ()),
+    "weighted likelihoods": ("nll", {"weight": [1.0, 90.0, 0.5, 2.0]}, ()),
+    "a class left out": ("cross_entropy", {"ignore_index": 2}, ()),
+    "both": ("cross_entropy", {"weight": [1.0, 90.0, 0.5, 2.0], "ignore_index": 2}, ()),
+    "smoothed": ("cross_entropy", {"weight": [1.0, 90.0, 0.5, 2.0], "label_smoothing": 0.2}, ()),
+    "a class without weight": ("cross_entropy", {"weight": [1.0, 0.0, 0.0, 0.0]}, ()),
+    "words": ("cross_entropy", {}, (6,)),
+    "weighted words": ("cross_entropy", {"weight": [1.0, 90.0, 0.5, 2.0], "label_smoothing": 0.1}, (6,)),
+    "likelihoods of words": ("nll", {}, (6,)),
+    "focal": ("focal", {"alpha": [1.0, 9.0, 0.5, 2.0]}, (6,)),
+    "weighted margins": ("multi_margin", {"weight": [1.0, 90.0, 0.5, 2.0]}, ()),
+}
+
+
+@pytest.mark.parametrize("case", LAWS)
+def test_the_loss_of_a_split_is_that_of_all_at_once_in_any_order_and_any_batches(case):
+    loss, args, positions = LAWS[case]
+    task = build_task(config_of(metric="loss", loss={"target": loss, "args": args}), None)
+    outputs = torch.randn(N, 4, *positions, generator=DRAW)
+    targets = SEQUENCES if positions else CASES["accuracy"][2]
+    wanted = float(LOSSES[loss](outputs, targets, **args))
+    for seed in range(3):
+        order = torch.randperm(N, generator=torch.Generator().manual_seed(seed))
+        for sizes, batch_size in (((N,), N), ((16, 37), 8), ((1,) * N, 1), ((40, 13), 5)):
+            found = in_stream(task, outputs[order], targets[order], sizes, batch_size)
+            assert found.loss == pytest.approx(wanted, rel=1e-5)
+            assert np.nanmean(found.sample_losses) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_batch_of_which_nothing_counts_has_no_part_in_the_loss():
+    task, outputs = task_of(), torch.randn(8, 4, generator=DRAW)
+    targets = torch.tensor([-100, -100, 1, -100, 0, 2, -100, -100])
+    assert in_stream(task, outputs, targets, (2, 2, 2, 2), 2).loss == pytest.approx(
+        float(F.cross_entropy(outputs, targets)), rel=1e-6
+    )
+    assert math.isnan(in_stream(task, outputs, torch.full((8,), -100), (8,), 2).loss)
+
+
+def test_a_sum_is_the_mean_of_the_sums_of_batches():
+    task = build_task(config_of(metric="loss", loss={"target": "cross_entropy", "args": {"reduction": "sum"}}), None)
+    _, outputs, targets = CASES["accuracy"]
+    batches = [slice(start, start + 8) for start in range(0, N, 8)]
+    sums = [float(F.cross_entropy(outputs[b], targets[b], reduction="sum")) * len(targets[b]) for b in batches]
+    wanted = sum(sums) / N
+    assert in_stream(task, outputs, targets, (N,)).loss == pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_loss_of_batches_has_an_interval_by_batches_or_none(tmp_path):

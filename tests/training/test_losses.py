@@ -125,6 +125,17 @@ def test_shares_along_the_last_dimension_are_told(loss):
     task_of(loss=loss).settle(torch.zeros(6, 3, 5), shares.movedim(2, 1))
 
 
+@pytest.mark.parametrize("args", [{}, {"alpha": [0.2, 3.0, 1.0]}])
+@pytest.mark.parametrize("shape", [(6, 3), (6, 3, 4)])
+def test_focal_is_a_mean_over_what_is_not_left_out(shape, args):
+    outputs = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    targets = torch.randint(0, 3, (shape[0], *shape[2:]), generator=torch.Generator().manual_seed(1))
+    whole = focal(outputs[:4], targets[:4], **args)
+    targets[4:] = -100
+    assert focal(outputs, targets, **args) == pytest.approx(float(whole))
+    assert bool(focal(outputs[4:], targets[4:], **args).isnan())
+
+
 @pytest.mark.parametrize("shape", [(6, 3), (6, 3, 5), (6, 3, 4, 5)])
 @pytest.mark.parametrize("kind", ["binary", "multilabel"])
 def test_focal_of_soft_decisions_takes_each_by_itself(kind, shape):

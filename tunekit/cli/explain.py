@@ -84,10 +84,8 @@ def _show_code(entry: Code, said: Sequence[str]) -> None:
 
 
 def _show_technique(technique: Technique) -> None:
-    from tunekit.techniques.technique import SYMBOLS
-
     say(f"{technique.name} ({technique.kind})", technique.what, "")
-    formula = f"{technique.formula} ({SYMBOLS})" if technique.formula else ""
+    formula = technique.formula + (f" ({technique.symbols})" if technique.symbols else "")
     _show_parts({"Formula": formula, "Helps": technique.helps, "Costs": technique.costs, "Source": technique.source})
     say(f"In a recipe: {technique.recipe}")
 

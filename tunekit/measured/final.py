@@ -110,7 +110,8 @@ class Input(JsonData):
 class Package(JsonData):
     """What a model must be built with (probe `package`). `inputs` as the data give them, before standardisation;
     `columns`: how a table's cells become inputs; `axis`: along which classes lie; `probabilities`: outputs are some
-    already, and no scores; `views` of an image that are asked about, None for a single pass."""
+    already, and no scores; `views` of an image that are asked about, None for a single pass; `sources`: the person's
+    modules, by digest."""
 
     target: str
     args: Values
@@ -128,3 +129,4 @@ class Package(JsonData):
     units: Scaling | None = None
     columns: tuple[Values, ...] | None = None
     views: Views | None = None
+    sources: Values = field(default_factory=dict)

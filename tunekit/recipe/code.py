@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tunekit.configuration import digest
 from tunekit.guest import Visit, ended
 from tunekit.recipe.text import nearest
 from tunekit.stopping import is_request
@@ -96,6 +97,12 @@ def local_modules(folder: Path) -> list[Path]:
     """Source files of the modules loaded from a recipe's folder, installed packages left out."""
     files = {Path(str(sys.modules[name].__file__)) for name in list(sys.modules) if _is_local(name, folder)}
     return sorted(path for path in files if path.suffix == ".py")
+
+
+def module_digests(folder: Path) -> dict[str, str]:
+    """Of each of them, by its path from the folder."""
+    paths = local_modules(folder)
+    return {str(path.relative_to(folder)): digest(path.read_text(errors="replace")) for path in paths}
 
 
 def _is_local(name: str, folder: Path) -> bool:

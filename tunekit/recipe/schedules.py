@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tunekit.configuration import ScheduleSpec, Values
 from tunekit.recipe.arguments import check_arguments
@@ -219,6 +220,11 @@ def resolved(name: str, args: Values, per_epoch: int, total: int) -> ScheduleSpe
 
 LENGTHS = ("total", "warmup", "every")
 """Arguments that are iterations."""
+
+
+def default(name: str, args: Values, argument: str) -> Any:
+    """An argument of a schedule as a recipe says it, or else as it stands in its signature."""
+    return args.get(argument, inspect.signature(SCHEDULES[name].factor).parameters[argument].default)
 
 
 def stretched(spec: ScheduleSpec, times: float) -> ScheduleSpec:

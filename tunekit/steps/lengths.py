@@ -9,13 +9,15 @@ from typing import Any
 
 from tunekit.configuration import ScheduleSpec, Values
 from tunekit.recipe import Recipe
-from tunekit.recipe.schedules import PATIENCE
+from tunekit.recipe.schedules import default
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid.plan import budget
 from tunekit.steps.context import Context, percent
 from tunekit.steps.fine_run import STEP as fine_run
 from tunekit.telling import counted, spelled
 
+HARDLY_FALLEN = 0.9
+"""Share of the rate above which a schedule that falls at each iteration has left it as it was."""
 FIRST_WEIGHTS = 0.5
 """Share of an average that the weights after the first iteration may still have at the end of a training."""
 
@@ -81,13 +83,21 @@ def _outlasting(recipe: Recipe, lengths: Sequence[Length]) -> Iterator[str]:
 
 
 def _of_schedule(name: str, args: Values, last: Length) -> Iterator[str]:
-    total, every, patience = (args.get(key) for key in ("total", "every", "patience"))
+    total = args.get("total")
+    warmup = args.get("warmup", 0)
     length = counted(last.iterations, "iteration")
     if total is not None and total > last.iterations:
         yield f"schedule.args.total: {total:,}, and {last.name} has {length}: the rate does not fall to its end"
     if total is not None and total < last.iterations:
         yield f"schedule.args.total: {total:,}, and {last.name} has {length}: the rest trains at the last rate"
-    if every is not None and every >= last.iterations:
-        yield f"schedule.args.every: {every:,}, and {last.name} has {length}: the rate never falls"
-    if name == "plateau" and (patience or PATIENCE) + 1 >= last.epochs:
-        yield f"schedule.args.patience: {patience or PATIENCE} of {counted(last.epochs, 'epoch')}: the rate never falls"
+    behind = f" behind a warm-up of {warmup:,}" if warmup else ""
+    if name == "step" and (every := default(name, args, "every")) + warmup >= last.iterations:
+        yield f"schedule.args.every: {every:,}{behind}, and {last.name} has {length}: the rate never falls"
+    if name == "exponential":
+        gamma = default(name, args, "gamma")
+        left = gamma ** max(0, last.iterations - warmup)
+        if left > HARDLY_FALLEN:
+            shown = f"{gamma:g}{behind}"
+            yield f"schedule.args.gamma: {shown} leaves {percent(left)} of the rate after {length} of {last.name}"
+    if name == "plateau" and (patience := default(name, args, "patience")) + 1 >= last.epochs:
+        yield f"schedule.args.patience: {patience} of {counted(last.epochs, 'epoch')}: the rate never falls"

@@ -37,11 +37,14 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     import numpy as np
 
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    differences = a - b if a.shape == b.shape else np.zeros(0)
-    finite = differences[np.isfinite(differences)]
-    if finite.size < 2:
+    if a.shape != b.shape:
         return Difference(math.nan, math.inf, 0)
-    return Difference(float(finite.mean()), float(finite.std(ddof=1) / math.sqrt(finite.size)), int(finite.size))
+    both = np.isfinite(a) & np.isfinite(b)
+    differences = a[both] - b[both]
+    size = differences.size
+    if size < 2:
+        return Difference(math.nan, math.inf, 0)
+    return Difference(float(differences.mean()), float(differences.std(ddof=1) / math.sqrt(size)), int(size))
 
 
 def share_loss(facts: Facts, first: TrainingConfig, *others: TrainingConfig) -> bool:

@@ -6,11 +6,13 @@ from tunekit.techniques.technique import Technique
 
 NOTES = "CS231n course notes, neural-networks-2 (regularization)"
 
+
 REGULARISATION = (
     Technique(
         "l2",
         "regularisation",
-        "Weight decay as part of the loss's gradient: sgd, momentum, nesterov, adagrad, rmsprop and adam.",
+        "Weight decay as part of the loss's gradient: sgd, momentum, nesterov, adagrad, rmsprop, adam and "
+        "schedule-free-sgd.",
         "optimizer: {target: sgd, weight_decay: 1.0e-4}",
         "tests/training/test_l1.py::test_weight_decay_of_sgd_in_the_loss_and_beside_it_are_one",
         "loss + lambda/2 |w|^2: g = g + lambda w. For sgd the same as w = (1 - eta lambda) w - eta g",
@@ -21,7 +23,7 @@ REGULARISATION = (
     Technique(
         "decoupled",
         "regularisation",
-        "Weight decay beside the gradient: adamw.",
+        "Weight decay beside the gradient: adamw, muon, prodigy and schedule-free.",
         "optimizer: {target: adamw, weight_decay: 1.0e-2}",
         "tests/training/test_optimizers.py::test_the_first_updates_follow_the_published_formula",
         "w = w - eta lambda w, then the step without decay",

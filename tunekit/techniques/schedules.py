@@ -75,8 +75,8 @@ SCHEDULES = (
     ),
     _schedule(
         "one-cycle",
-        "The rate rises from `start` along a cosine for a share `rise` of the training, and falls to `final` (the rate "
-        "alone: momentum stays).",
+        "The rate rises from `start` along a cosine for a share `rise` of what follows the warm-up, and falls to "
+        "`final` (the rate alone: momentum stays).",
         "factor = start + (1 - start) * (1 - cos(pi*k / (rise*T))) / 2, then a cosine down to final",
         "Short trainings at a high rate.",
         "The rate that the sweep found is its peak, at which it stays for a moment only.",
@@ -84,8 +84,8 @@ SCHEDULES = (
     ),
     _schedule(
         "wsd",
-        "Warm-up, stable, decay: the rate stays and falls in a line to `final` over the last share `decay` of the "
-        "training.",
+        "Warm-up, stable, decay: the rate stays and falls in a line to `final` over the last share `decay` of "
+        "what follows the warm-up.",
         "factor = 1, then 1 + (final - 1) * (k/T - (1 - decay)) / decay",
         "Trainings whose length is decided late: the decay can begin from any checkpoint of the constant part.",
         "One more number; 0.1 to 0.2 is usual.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 KINDS = (
@@ -33,6 +34,24 @@ class Technique:
     costs: str = ""
     source: str = ""
 
+    @property
+    def symbols(self) -> str:
+        """What the letters mean that the formula has."""
+        words = set(re.findall("[A-Za-z]+", self.formula))
+        return ", ".join(f"{letter} {what}" for letter, what in SYMBOLS.get(self.kind, {}).items() if letter in words)
 
-SYMBOLS = "w weights, g gradient, eta learning rate, v velocity, c squared gradients, m first moment, t step from 1"
-"""What the letters of formulas mean."""
+
+_SCORES = {"s": "score", "t": "target", "p": "probability", "C": "number of classes"}
+_WEIGHTS = {"w": "weights", "g": "gradient", "eta": "learning rate", "lambda": "weight decay"}
+SYMBOLS = {
+    "optimizer": _WEIGHTS | {"v": "velocity", "c": "squared gradients", "m": "first moment", "t": "step from 1"},
+    "schedule": {
+        "k": "iteration from 0",
+        "T": "iterations of the training, behind a warm-up",
+        "w": "those of a warm-up",
+    },
+    "loss": _SCORES,
+    "metric": _SCORES,
+    "regularisation": _WEIGHTS,
+}
+"""What the letters of formulas mean, by the kind of technique."""

@@ -16,7 +16,19 @@ from tunekit.recipe.text import nearest
 from tunekit.training.balance import balanced
 from tunekit.training.data import LoaderSplit, Split, Splits
 from tunekit.training.foreign import foreign_metric, is_foreign
-from tunekit.training.losses import LOSSES, OF_CLASSES, WEIGHTS, Own, check_loss, focal_of_decisions, with_tensors
+from tunekit.training.losses import (
+    LEAVE_OUT,
+    LEFT_OUT,
+    LOSSES,
+    OF_CLASSES,
+    WEIGHTS,
+    Own,
+    check_loss,
+    counted,
+    counted_alike,
+    focal_of_decisions,
+    with_tensors,
+)
 from tunekit.training.metrics import LABEL_METRICS, METRICS, Metric
 from tunekit.training.outputs import main_tensor
 from tunekit.training.tasks import KINDS, Task, named
@@ -42,8 +54,8 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
     kind = KINDS[name]
     metric = build_metric(config.metric, name, folder)
     loss = kind.loss if loss == "auto" else loss
-    counted, told = balanced(args, name, targets)
-    args = dict(counted)
+    with_weights, told = balanced(args, name, targets)
+    args = dict(with_weights)
     if loss in LOSSES:
         _check_alpha(loss, args, name)
         if not config.regularize:
@@ -57,8 +69,11 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
         task.class_weights = _class_weights(loss, args, decisions)
         task.notes = tuple(told)
         task.in_shape = not task.of_classes
-        task.ignored = args.get("ignore_index", -100) if loss in ("cross_entropy", "nll") else None
-        task.unscored = () if task.ignored is None or task.ignored < 0 else (task.ignored,)
+        leaves_out = loss in LEAVE_OUT and not decisions
+        if args.get("reduction", "mean") == "mean":
+            task.counted = (lambda o, t: counted(o, t, **args)) if leaves_out else counted_alike
+        ignored = args.get("ignore_index", LEFT_OUT)
+        task.unscored = (ignored,) if leaves_out and ignored >= 0 else ()
         return task
     if ":" not in loss:
         known = f"{nearest(loss, LOSSES)}; one of {', '.join(LOSSES)} or module:callable(outputs, targets)"

@@ -31,7 +31,9 @@ class Deployed(nn.Module):
     """`network`: the person's model. `normalize` and `units`: (mean, 1 / standard deviation) of the first input and of
     the targets, None where they stay as they are. `classes`: their names, in the order of the scores. `views`: of an
     image that are asked about, their answers averaged, as `tunekit train` scored the model (`train.test_time`); None is
-    a single pass, and may be set."""
+    a single pass, and may be set. `changed`: modules of the person's that are no longer those it was trained with."""
+
+    changed: tuple[str, ...] = ()
 
     def __init__(self, network: nn.Module, package: Package, normalize: Pair | None, units: Pair | None) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ EMPTY: Numbers = np.empty(0, np.float32)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The model over a split: mean loss, metric (NaN where the metric is the loss), and by sample what it gives to the
+    """The model over a split: its loss, metric (NaN where the metric is the loss), and by sample what it gives to the
     loss, whose mean that is, and to a metric that is a mean over samples, [n] or empty; the metric over halves,
     [2 * SPLITS] or empty."""
 
@@ -45,14 +45,15 @@ class Evaluation:
 class Tally:
     """An evaluation in the making. `batch_size`: the recipe's, over which a loss is taken, so that one that depends on
     the batch means the same in training and validation. `size`: samples of the split, without which a metric that is
-    fed batch by batch has no halves. `losses`: of batches of `counts` samples; `sample_losses`: of each
-    sample by itself."""
+    fed batch by batch has no halves. `losses`: of batches of `sizes` samples, which count `counts` in the loss of the
+    split; `sample_losses`: of each sample by itself."""
 
     task: Task
     batch_size: int
     size: int | None = None
     losses: list[Tensor] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    counts: list[Tensor] = field(default_factory=list)
     sample_losses: list[Tensor] = field(default_factory=list)
     of_batches: bool = False  # some losses are of batches alone
     shares: list[tuple[Tensor, Tensor]] = field(default_factory=list)
@@ -67,8 +68,10 @@ class Tally:
         step = self.batch_size if apart else count
         for start in range(0, count, step):
             part = slice(start, min(start + step, count))
-            loss = task.loss(rows(outputs, part), rows(targets, part)) if apart else task.loss(outputs, targets)
-            self.counts.append(part.stop - start)
+            batch = (rows(outputs, part), rows(targets, part)) if apart else (outputs, targets)
+            loss = task.loss(*batch)
+            self.sizes.append(part.stop - start)
+            self.counts.append(task.counts(*batch, part.stop - start))
             self.losses.append(loss)
             if by_sample is None:
                 self.sample_losses.append(loss.float().expand(part.stop - start))
@@ -88,9 +91,10 @@ class Tally:
     def evaluation(self) -> Evaluation:
         """What was gathered."""
         samples, losses = torch.cat(self.sample_losses), torch.stack(self.losses)
-        counts = torch.tensor(self.counts, device=losses.device)
-        loss = float((losses * counts).sum()) / len(samples)
-        gathered = _numbers(_given(samples, losses, counts))
+        loss = mean_loss(losses, torch.stack(self.counts))
+        of_whole = self.task.counted is not None
+        means = (torch.tensor([loss]), [len(samples)]) if of_whole else (losses, self.sizes)
+        gathered = _numbers(_given(samples.cpu().double(), means[0].cpu().double(), torch.tensor(means[1])))
         if self.running is not None:
             value, over_halves = self.running.values()
             return Evaluation(loss, value, gathered, halves=over_halves)
@@ -141,16 +145,22 @@ class Tally:
         return score, losses, EMPTY, found
 
 
+def mean_loss(losses: Tensor, counts: Tensor) -> float:
+    """The loss of a split by those of its batches and what each counts in it. A batch that counts nothing, of which all
+    targets are left out, has none: NaN."""
+    return float((losses * counts).where(counts != 0, 0.0).sum()) / (float(counts.sum()) or math.nan)
+
+
 def _given(samples: Tensor, losses: Tensor, counts: Tensor) -> Tensor:
-    """What samples [n] give to the losses of their batches, [b] of `counts` samples, which are then their means. By
-    themselves they do not add up to them where classes are weighed, where targets that are left out make some samples
-    shorter, and in a sum. A sample without a loss is NaN."""
+    """What samples [n] give to the losses of their split, or of its batches, [b] of `counts` samples, which are then
+    their means. By themselves they do not add up to them where classes are weighed, where targets that are left out
+    make some samples shorter, and in a sum. A sample without a loss is NaN."""
     batch = torch.repeat_interleave(counts)
     known = ~samples.isnan()
-    sums, sizes = torch.zeros(2, len(counts), device=samples.device).unbind()
+    sums, sizes = torch.zeros(2, len(counts), dtype=samples.dtype).unbind()
     sums.index_add_(0, batch, samples.nan_to_num(0.0, math.inf, -math.inf))
-    means = (sums / sizes.index_add_(0, batch, known.float()))[batch]
-    wanted = losses.float()[batch]
+    means = (sums / sizes.index_add_(0, batch, known.to(samples.dtype)))[batch]
+    wanted = losses[batch]
     factor = wanted / means
     scaled = torch.where(factor.isfinite() & (factor > 0), samples * factor, samples + (wanted - means))
     return torch.where(torch.isclose(means, wanted, rtol=1e-5), samples, scaled)

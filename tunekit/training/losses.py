@@ -22,6 +22,8 @@ from tunekit.vocabulary import UserError
 
 WEIGHTS = ("weight", "pos_weight")
 """Arguments of losses that are lists in a recipe and tensors for torch."""
+LEFT_OUT = -100
+"""The target that a loss of classes leaves out, as torch has it."""
 SHAPED = (*WEIGHTS, "alpha")
 """Those that must fit the outputs, so they cannot be tried before there are any."""
 
@@ -30,7 +32,7 @@ def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str =
     """Focal loss alpha * (1 - p)^gamma * -ln p, p being the probability of what is right (Lin et al., ICCV 2017).
 
     Of logits [B, C, ...] and classes [B, ...], or shares of classes [B, C, ...], of whose losses it is the mean by
-    shares. `alpha`: a weight for each class. The mean is plain: over all, not over weights.
+    shares. `alpha`: a weight for each class. The mean is plain: over all that is not LEFT_OUT, not over weights.
     """
     weights = None if alpha is None else of_each_class("alpha", alpha, outputs)
     if targets.is_floating_point():
@@ -41,7 +43,11 @@ def focal(outputs: Tensor, targets: Tensor, gamma: float = 2.0, reduction: str =
         return _reduced((targets * each).sum(1), reduction)
     cross = F.cross_entropy(outputs, targets, reduction="none")
     losses = _focus(1 - torch.exp(-cross), gamma) * cross
-    return _reduced(losses if weights is None else losses * weights[targets.clamp_min(0)], reduction)
+    if weights is not None:
+        losses = losses * weights[targets.clamp_min(0)]
+    if reduction != "mean":
+        return _reduced(losses, reduction)
+    return losses.sum() / (targets != LEFT_OUT).sum()
 
 
 def focal_of_decisions(
@@ -77,6 +83,22 @@ def of_each_class(name: str, values: Any, outputs: Tensor) -> Tensor:
         given = len(weights) if weights.dim() == 1 else "no list of"
         raise UserError(f"loss.args.{name}: {given} weights for {classes} classes; give one for each, or `balanced`")
     return weights
+
+
+def counted(outputs: Tensor, targets: Tensor, weight: Any = None, ignore_index: int = LEFT_OUT, **_args: Any) -> Tensor:
+    """What each target counts in the mean of a loss of classes, [B, ...]: the weight of its class, 0 where it is left
+    out, and 1 where it is shares of classes [B, C, ...]."""
+    ones = torch.ones((), device=outputs.device)
+    if targets.is_floating_point():
+        return ones.expand(len(targets), *targets.shape[2:])
+    weights = None if weight is None else of_each_class("weight", weight, ones.expand(outputs.shape))
+    each = (-ones).expand(outputs.shape)
+    return F.nll_loss(each, targets, weights, ignore_index=ignore_index, reduction="none")
+
+
+def counted_alike(_outputs: Tensor, targets: Tensor) -> Tensor:
+    """The same of a loss whose mean is plain."""
+    return torch.ones_like(targets, dtype=torch.float32)
 
 
 def with_tensors(args: Values, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Values:
@@ -134,6 +156,9 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "multi_margin": _of_classes(F.multi_margin_loss),
 }
 """Built-in losses: outputs, targets, reduction and arguments of the recipe's `loss.args`."""
+
+LEAVE_OUT = ("cross_entropy", "nll", "focal")
+"""Those of classes whose mean is over what counts in it: a target that is left out does not."""
 
 OF_CLASSES = BY_TASK["classification"]
 """Those that take outputs [B, C, ...] with classes [B, ...]."""

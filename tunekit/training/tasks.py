@@ -64,7 +64,7 @@ class Task:
     sample_loss: Loss | None = None  # the same loss with reduction="none", where it is built in
     class_weights: Any = None  # what the loss weighs each class by, or 1 against 0
     weighted = False  # a built-in loss weighs classes: its mean over positions is none that is plain
-    ignored: int | None = None  # the target that a built-in loss leaves out
+    counted: Loss | None = None  # what each target counts in a built-in loss that is a mean
     unscored: tuple[int, ...] = ()  # classes that the loss leaves out: they are in no score
     of_samples = True  # the loss of a batch comes of its samples one by one
     averages = False  # a metric of the person's own is a mean over samples
@@ -119,8 +119,12 @@ class Task:
         compared = self._compared(main, wanted)
         try:
             return self.criterion(*compared)
-        except IndexError as error:  # of a class that there is no output for
+        except (IndexError, RuntimeError) as error:  # of a class that there is no output for
+            if not self.of_classes or compared[1].is_floating_point():
+                raise
             low, high = (int(value) for value in torch.aminmax(compared[1]))
+            if low >= 0 and high < compared[0].shape[1]:
+                raise
             raise UserError(
                 f"data: the labels of a batch reach from {low} to {high}, and the model gives {list(main.shape)}; "
                 + of_classes_in_words(low, high, compared[0].shape[1])
@@ -137,11 +141,10 @@ class Task:
         wanted = self.given(targets, main)
         if self.sample_loss is not None and isinstance(wanted, Tensor):
             compared = self._compared(main, wanted)
-            if main.dim() == 2 or not self.weighted:
-                values = self.sample_loss(*compared).reshape(size, -1)
-                if main.dim() == 2 or self.ignored is None or wanted.is_floating_point():
-                    return values.mean(1)
-                return values.sum(1) / (wanted.reshape(size, -1) != self.ignored).sum(1)
+            values = self.sample_loss(*compared).reshape(size, -1)
+            if main.dim() == 2 or self.counted is None:
+                return values.mean(1)
+            return values.sum(1) / self.counted(*compared).reshape(size, -1).sum(1)
         if not (self.of_samples and by_rows(outputs, size) and by_rows(wanted, size)):
             return self.loss(outputs, targets).detach().expand(size)
         own = self.criterion if self.own_loss else lambda o, t: self.criterion(*self._compared(o, t))
@@ -155,6 +158,15 @@ class Task:
                 self._vectorized = False
         parts = (slice(k, k + 1) for k in range(size))
         return torch.stack([own(rows(outputs, part), rows(wanted, part)) for part in parts])
+
+    def counts(self, outputs: Outputs, targets: object, count: int) -> Tensor:
+        """What a batch of `count` samples counts in the loss of a split, a scalar: where the loss is a weighted mean,
+        the sum of its weights."""
+        main = any_tensor(outputs)
+        wanted = self.given(targets, main)
+        if self.counted is None or type(self).loss is not Task.loss or not isinstance(wanted, Tensor):
+            return torch.tensor(float(count), device=main.device)
+        return self.counted(*self._compared(main, wanted)).sum()
 
     def settle(self, outputs: Outputs, targets: object) -> None:
         """Learn from a first batch how outputs are read, and whether the metric applies to them. Where it does not, the

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tunekit.citations import NOTES
 from tunekit.configuration import Values
 from tunekit.measured import InitialMeasured, Labels, Samples
-from tunekit.recipe.tasks import FROM_ZERO, NAMELESS, YES_OR_NO, of_classes, of_decisions
+from tunekit.recipe.tasks import FROM_ZERO, LOSSES, NAMELESS, YES_OR_NO, of_classes, of_decisions
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.vocabulary import Code, Finding, Remedy, Severity
 
@@ -119,15 +119,18 @@ def broken(labels: Labels | None, context: Here) -> list[Finding]:
 def shares(labels: Labels | None, context: Here) -> list[Finding]:
     """Targets of binary and multi-label losses are shares: within 0 and 1. (A loss of the person's own may differ.)"""
     loss = context.recipe.loss.target
-    known = loss in ("auto", "bce") or "BCE" in loss
+    known = loss in ("auto", *LOSSES["binary"]) or "BCE" in loss
     if context.recipe.task not in ("binary", "multilabel") or not known or labels is None:
         return []
     low, high = labels.lowest, labels.highest
     if low is None or high is None or (low >= 0 and high <= 1):
         return []
     message = f"the targets reach from {low:g} to {high:g}; the loss takes 0 to 1"
-    kinds = None if labels.train is None else len({*labels.train, *(labels.val or ())})
+    numbers = None if labels.train is None else {*labels.train, *(labels.val or ())}
+    kinds = None if numbers is None else sum(number >= 0 for number in numbers)
     advice = of_decisions(kinds, whole=low.is_integer() and high.is_integer())
+    if low < 0 and kinds is not None and kinds <= 2:
+        advice = (MASKED, *advice)
     return [_out_of_range(message, {"min": low, "max": high}, context, advice)]
 
 

@@ -39,7 +39,7 @@ from tunekit.steps.coarse_grid.rehearsal import rehearsal_of
 from tunekit.steps.context import Context, described
 from tunekit.steps.estimate import Shortlist, shortlist
 from tunekit.steps.lr_sweep import STEP as lr_sweep
-from tunekit.steps.noise import diverged, finite, last_validation
+from tunekit.steps.noise import diverged, finite, last_validation, share_loss
 from tunekit.steps.step import Judgement, Step
 from tunekit.steps.winner import Winner
 from tunekit.telling import counted
@@ -68,7 +68,8 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
         raise UserError(failed[0].error or "")
     scored, beside = scored_cells(context, records), baselines.read(records)
     table, formats = _table(context, cells, scored), context.formats
-    table[1:1] = baselines.rows(context, beside)
+    one_loss = share_loss(context.facts, context.config(), *(cell.request.config for cell in cells))
+    table[1:1] = baselines.rows(context, beside, losses=one_loss)
     findings = [*left_out(context, records, bool(scored)), *findings_on_cells(context, cells, scored)]
     if not scored:
         summary = f"None of {counted(len(cells), 'cell')} gave a value: none is finite, or all failed."

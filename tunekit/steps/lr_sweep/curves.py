@@ -83,7 +83,7 @@ def read_curves(records: Sequence[Record]) -> Mapping[float, RateCurve]:
         losses = runs[rate].column("train_loss")
         base = np.asarray(lowest[: len(losses)], dtype=np.float64)
         window = tail(losses)
-        points, beside = len(window), len(base) == len(losses)
+        points, beside = len(window), len(base) == len(losses) and bool(np.isfinite(base).all())
         if beside:
             window = window - base[-points:]  # noise of batches that both saw; what is left is this rate's own path
         start = tail_mean(lowest) if beside and still else first
@@ -93,9 +93,14 @@ def read_curves(records: Sequence[Record]) -> Mapping[float, RateCurve]:
 
 
 def _error(*windows: npt.NDArray[np.float64]) -> float:
-    """The standard error of a mean, or of the difference of two; infinite for single points."""
+    """The standard error of a mean, or of the difference of two; infinite for single points,
+    NaN for what is not finite."""
+    import numpy as np
+
     if min(map(len, windows)) < 2:
         return math.inf
+    if not all(np.isfinite(window).all() for window in windows):
+        return math.nan
     return math.sqrt(sum(float(window.var(ddof=1)) / len(window) for window in windows))
 
 

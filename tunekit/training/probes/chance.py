@@ -18,6 +18,7 @@ from torch import Tensor
 from tunekit.halves import by_batch, half_means, halves
 from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
 from tunekit.training.data import Batch, TensorSplit
+from tunekit.training.evaluation import mean_loss
 from tunekit.training.foreign import is_foreign
 from tunekit.training.loop import Session
 from tunekit.training.losses import LOSSES
@@ -88,11 +89,10 @@ def _loss(session: Session) -> Score:
     def loss(answer: Any, targets: Any) -> float:
         count = len(next(tensors(targets)))
         parts = [slice(start, start + size) for start in range(0, count, size)]
-        losses = [
-            float(session.task.loss(rows(answer, part), rows(targets, part))) * min(size, count - part.start)
-            for part in parts
-        ]
-        return sum(losses) / max(1, count)
+        batches = [(rows(answer, part), rows(targets, part)) for part in parts]
+        losses = [session.task.loss(*batch) for batch in batches]
+        counts = [session.task.counts(*batch, len(next(tensors(batch[1])))) for batch in batches]
+        return mean_loss(torch.stack(losses), torch.stack(counts))
 
     return loss
 

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tunekit.configuration import digest
 from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
-from tunekit.recipe import local_modules
+from tunekit.recipe import module_digests
 from tunekit.recipe.optimizers import states
 from tunekit.recipe.tasks import of_classes_in_words
 from tunekit.training.data import Batch, LoaderSplit, Splits, TensorSplit
@@ -51,10 +50,6 @@ def describe(subject: Subject) -> Facts:
         loss_of_batches = follows_batch_size(session.task.loss, outputs, batch.targets)
     session.augment(batch)
     targets = session.splits.val.targets() if isinstance(train, LoaderSplit) else train.targets()
-    modules = {
-        str(path.relative_to(bench.folder)): digest(path.read_text(errors="replace"))
-        for path in local_modules(bench.folder)
-    }
     weights = weights_digests((config.model.weights, *asked.weights), bench.folder)
     sizes = _sizes(session)
     check_views(session, batch, asked.test_time)
@@ -72,7 +67,7 @@ def describe(subject: Subject) -> Facts:
         threads=pick_threads(asked.threads, bench.device, parameters),
         precision=pick_precision(asked.precision, bench.device, parameters, has_convolutions(session.model)),
         device=str(bench.device),
-        sources={**modules, **data_digests(config.data, bench.folder), **weights},
+        sources={**module_digests(bench.folder), **data_digests(config.data, bench.folder), **weights},
         shareable=session.splits.shareable,
         notes=(
             *session.splits.notes,

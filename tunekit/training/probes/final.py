@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tunekit.measured import Input, Missed, Mistake, Package, PackageArgs, Scaling, SplitArgs, SplitScored
+from tunekit.recipe import module_digests
 from tunekit.telling import raised
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
 from tunekit.training.decisions import Form, decide, form_of
@@ -352,6 +353,7 @@ def measure_package(subject: Subject) -> Package:
         units=_scaling(splits.units),
         columns=None if columns is None else tuple(columns.to_json()),
         views=views_at(args.test_time, session.task, mirrors(config.data)),
+        sources=module_digests(subject.bench.folder),
     )
 
 
