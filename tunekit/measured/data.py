@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tunekit.jsondata import JsonData
+
+NAMED = 5  # labels in a sentence
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ class Shift(JsonData):
 
 
 @dataclass(frozen=True)
+class Decisions(JsonData):
+    """Samples in which each of several labels is on, and in which it is off; of masks those with any such pixel."""
+
+    on: tuple[int, ...]
+    off: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Labels(JsonData):
     """Targets of both splits. Negative classes are markers, and are not counted where a sample has several."""
 
@@ -83,6 +93,7 @@ class Labels(JsonData):
     tokens: bool = False  # classes occur as often as tokens of the same numbers do in the inputs
     same: bool = False  # all training targets are equal
     broken: int = 0  # training targets of a classification that are no whole numbers
+    decided: tuple[Decisions, Decisions] | None = None  # of training and validation, where a sample has several labels
 
 
 @dataclass(frozen=True)
@@ -236,6 +247,12 @@ class Samples(JsonData):
 
     def class_name(self, label: int) -> str:
         return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)
+
+    def labels_are(self, labels: Sequence[int]) -> str:
+        """The subject of a sentence: `label 'red' is`, `labels 0, 3 are`."""
+        names = ", ".join(map(self.class_name, labels[:NAMED]))
+        more = f" and {len(labels) - NAMED:,} more" if len(labels) > NAMED else ""
+        return f"label {names} is" if len(labels) == 1 else f"labels {names}{more} are"
 
 
 @dataclass(frozen=True)

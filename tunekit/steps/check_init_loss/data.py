@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.citations import KARPATHY
-from tunekit.measured import DataMeasured, DataReport, Samples, Split
+from tunekit.measured import DataMeasured, DataReport, Decisions, Samples, Split
 from tunekit.steps.check_init_loss import agreement, giveaways, labels, mirrors, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
@@ -88,7 +88,7 @@ SPLIT_MISMATCH = fault(
     "Training and validation inputs are not prepared alike.",
     f"Mean and scale of the inputs of both splits: a shift above {SHIFT:g} standard deviations, or scales more than "
     f"{SCALE_RATIO:g} times apart (a warning where a single feature moved, by more than {SHIFT_Z:g} standard errors "
-    "too); or classes of one split that the other lacks.",
+    "too); or classes, or labels that are on, in validation that training lacks.",
     "Normalisation applied to one split only, or other transforms for validation.",
     ("apply the same deterministic transforms, with the training split's statistics, to both splits",),
     "CS231n course notes, neural-networks-2 (data preprocessing, common pitfall)",
@@ -130,6 +130,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *moved,
         *agreement.judge(samples, context, inputs_moved=bool(moved)),
         *targets.single(samples, context),
+        *targets.decided(samples, context),
         *_unseen(samples),
         *labels.shares(samples.labels, context),
         *labels.broken(samples.labels, context),
@@ -229,6 +230,8 @@ def _shift(samples: Samples, context: Here) -> list[Finding]:
 
 def _unseen(samples: Samples) -> list[Finding]:
     both = samples.labels
+    if both is not None and both.decided is not None:
+        return _unseen_decisions(samples, *both.decided)
     if both is None or both.train is None or both.val is None:
         return []
     if both.axes == 1 and len(both.train) > labels.FEW_TOKENS:
@@ -242,6 +245,23 @@ def _unseen(samples: Samples) -> list[Finding]:
     rare = few and all((held / (seen + held)) ** both.val[label] > UNLIKELY for label in unseen)
     severity: Severity | None = "note" if both.axes == 1 or both.tokens or rare else "warn" if both.axes else None
     return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]}, severity=severity)]
+
+
+def _unseen_decisions(samples: Samples, train: Decisions, val: Decisions) -> list[Finding]:
+    """Of several labels a sample: what training never has them be."""
+    findings = []
+    seen, held = samples.train.seen, samples.val.seen
+    for how, known, asked in (("on", train.on, val.on), ("off", train.off, val.off)):
+        unseen = [label for label, count in enumerate(asked) if count and not known[label]]
+        if unseen:
+            rare = all(
+                asked[label] < FEW_UNSEEN * held and (held / (seen + held)) ** asked[label] > UNLIKELY
+                for label in unseen
+            )
+            message = f"{samples.labels_are(unseen)} {how} in validation but never in training"
+            evidence = {"unseen_classes": unseen[:20], "how": how}
+            findings.append(SPLIT_MISMATCH.finding(message, evidence, severity="note" if rare else None))
+    return findings
 
 
 def _duplicates(samples: Samples) -> list[Finding]:

@@ -12,6 +12,7 @@ from tunekit.configuration import TrainingConfig
 from tunekit.measured import (
     Conflicts,
     DataMeasured,
+    Decisions,
     Duplicates,
     Giveaway,
     Labels,
@@ -35,6 +36,7 @@ from tunekit.training.probes.windows import measure_windows
 from tunekit.training.tasks import KINDS
 
 VOID = 255  # the usual marker of pixels without a class
+MOST_LABELS = 10_000  # of a sample
 MOST_CLASSES = 256  # of tokens or pixels, that are counted one by one
 
 
@@ -134,7 +136,19 @@ def _labels(looked: Looked, held: Looked, task: str) -> Labels | None:
         tokens=len(counts) == 2 and bool(answered(are_tokens, counts[0], looked.batches)),
         same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
         broken=int((finite != finite.round()).sum()) if as_classes else 0,
+        decided=(_decisions(train), _decisions(val)) if task == "multilabel" and _of_labels(train, val) else None,
     )
+
+
+def _of_labels(train: Tensor, val: Tensor) -> bool:
+    return train.dim() > 1 and val.dim() > 1 and train.shape[1] == val.shape[1] <= MOST_LABELS
+
+
+def _decisions(targets: Tensor) -> Decisions:
+    """Of targets [N, labels, ...]; what is negative or NaN is neither."""
+    each = targets.reshape(*targets.shape[:2], -1)
+    on, off = each > 0.5, (each >= 0) & (each <= 0.5)
+    return Decisions(*(tuple(kind.any(2).sum(0).tolist()) for kind in (on, off)))
 
 
 def class_numbers(targets: Tensor, task: str) -> Tensor | None:
