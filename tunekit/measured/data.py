@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tunekit.jsondata import JsonData
 
@@ -160,13 +161,18 @@ class GroupsShared(JsonData):
     examples: tuple[str, ...]
 
 
+Says = Literal["class", "order", "line"]
+"""How a feature says a target: each class by values of its own, numbers in its order, or as a linear function of it."""
+
+
 @dataclass(frozen=True)
 class Giveaway(JsonData):
-    """A feature that says the target of every training sample looked at exactly."""
+    """A feature that says a target of every training sample looked at exactly."""
 
     feature: int
     samples: int  # looked at
-    classes: bool  # the targets are classes, of which each has a value of its own
+    says: Says
+    target: int | None = None  # of several a sample
 
 
 @dataclass(frozen=True)
@@ -244,9 +250,13 @@ class Samples(JsonData):
     neighbours: Neighbours | None = None  # None: inputs that are no measurement, or few samples
     mirrored: tuple[Mirrored, ...] = ()  # for each flip of the recipe of which it can be told
     classes: tuple[str, ...] = ()  # their names, where the data have some
+    features: tuple[str, ...] = ()  # the names of a table's columns, where they have some
 
     def class_name(self, label: int) -> str:
         return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)
+
+    def feature_name(self, feature: int) -> str:
+        return f"column {self.features[feature]!r}" if self.features else f"feature {feature} (counted from 0)"
 
     def labels_are(self, labels: Sequence[int]) -> str:
         """The subject of a sentence: `label 'red' is`, `labels 0, 3 are`."""

@@ -136,7 +136,7 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *labels.broken(samples.labels, context),
         *labels.imbalance(samples, context),
         *_duplicates(samples),
-        *giveaways.of_columns(samples.giveaway),
+        *giveaways.of_columns(samples),
         *splits.judge(samples.windows, samples.groups, copies),
         *reading.judge(samples.reading),
         *mirrors.judge(samples.mirrored, samples.classes, context),
@@ -222,7 +222,7 @@ def _shift(samples: Samples, context: Here) -> list[Finding]:
     if not feature:
         return []
     message = (
-        f"feature {shift.feature} of the validation inputs lies {shift.feature_shift:.1f} standard "
+        f"{samples.feature_name(shift.feature)} of the validation inputs lies {shift.feature_shift:.1f} standard "
         "deviations from where it lies in training"
     )
     return [SPLIT_MISMATCH.finding(message, shift.to_json(), severity=severity or (None if overall else "warn"))]

@@ -51,6 +51,7 @@ def measure_data(subject: Subject) -> DataMeasured:
 def measure_samples(train: Looked, val: Looked, splits: Splits, config: TrainingConfig) -> Samples:
     """Both splits beside each other."""
     task = config.task
+    names = () if splits.columns is None else splits.columns.names
     return Samples(
         train=train.numbers(),
         val=val.numbers(),
@@ -65,6 +66,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, config: Training
         neighbours=answered(_neighbours, train, val, task),
         mirrored=answered(measure_mirrored, splits.train, config) or (),
         classes=splits.classes or (),
+        features=names if len(names) == train.total.size else (),
     )
 
 
@@ -74,9 +76,11 @@ def _giveaway(train: Looked, task: str) -> Giveaway | None:
         return None
     every = max(1, len(train.picks) // SAMPLE)
     targets = torch.cat([part[::every] for part in train.targets_by_batch()])
-    classes = task in ("classification", "binary")
-    feature = find_giveaway(train.table(every), targets, classes)
-    return None if feature is None else Giveaway(feature, len(targets), classes)
+    found = find_giveaway(train.table(every), targets, task in ("classification", "binary", "multilabel"))
+    if found is None:
+        return None
+    several = targets.numel() > len(targets)
+    return Giveaway(found.feature, len(targets), found.says, found.target if several else None)
 
 
 def _target_shift(train: Looked, val: Looked) -> TargetShift | None:
