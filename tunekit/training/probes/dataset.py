@@ -145,7 +145,9 @@ def _labels(looked: Looked, held: Looked, task: str) -> Labels | None:
 
 
 def _of_labels(train: Tensor, val: Tensor) -> bool:
-    return train.dim() > 1 and val.dim() > 1 and train.shape[1] == val.shape[1] <= MOST_LABELS
+    """Whether they are yes or no, of as many labels in both splits."""
+    fits = train.dim() > 1 and val.dim() > 1 and train.shape[1] == val.shape[1] <= MOST_LABELS
+    return fits and not bool((train > 1).any() or (val > 1).any())
 
 
 def _decisions(targets: Tensor) -> Decisions:
