@@ -86,3 +86,17 @@ def smooth_series() -> Pair:
     wave = torch.linspace(0, 25, 1200).sin()
     windows = wave.unfold(0, 9, 1)
     return _pair(windows[:, :8].clone(), windows[:, 8:].clone())
+
+
+def categories(rich: bool = False, columns: int = 7, n: int = 6000) -> Pair:
+    """Answers that vary beside columns of three kinds each, as inputs of 0 and 1 with one of measurements: equal rows
+    by chance. `rich`: 32 measurements, of which a tenth stand there twice, some with another class."""
+    draw = _draw(75)
+    kinds = torch.randint(3, (n, columns), generator=draw)
+    x = torch.nn.functional.one_hot(kinds, 3).flatten(1).float()
+    x = torch.cat([x, (3 * torch.randn(n, 1, generator=draw)).round()], 1)
+    if rich:
+        x = torch.randn(n, 32, generator=draw)
+        x[-n // 10 :] = x[: n // 10]
+        x[: n // 20] = x[n // 20 : n // 10]
+    return _pair(x, ((kinds[:, 0] == 1) ^ (torch.rand(n, generator=draw) < 0.2)).long())

@@ -91,3 +91,15 @@ def test_a_class_that_became_a_column_for_each_is_told():
 )
 def test_what_says_much_by_nature_is_no_answer(data, recipe):
     assert giveaways(of_table(data, **recipe)) == []
+
+
+def test_equal_rows_of_few_kinds_with_other_targets_are_no_fault():
+    result = of_table("categories", features=22)
+    assert spoken(result) == {}
+    assert "conflicting_labels" not in [item.code for item in result.findings]
+
+
+def test_equal_rows_of_many_measurements_are_told_with_their_other_targets():
+    findings = {item.code: item.message for item in of_table("categories", features=32, rich=True).findings}
+    assert {"conflicting_labels", "split_leak"} <= set(findings)
+    assert findings["split_leak"].endswith("of them with another target there")

@@ -112,6 +112,7 @@ class Shared(JsonData):
     share: float  # of the validation samples
     count: int
     examples: tuple[int, ...]  # indices in the validation split
+    conflicts: int = 0  # of them, that have another target than in training
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Duplicates(JsonData):
     kinds: int | None  # values a sample, where all are tokens or of few kinds; None: measurements
     conflicts: Conflicts | None  # None: the targets cannot be compared
     shared: Shared
+    by_chance: float = 0.0  # expected equals of a sample, if its values were drawn independently
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ COPIES = 0.9  # distinct values of one feature over distinct rows, above which e
 DIM = 100  # whole numbers within 0 and 255 that reach so far are bytes
 SHORT = 32  # tokens or values of few kinds a sample, up to which samples may be equal by chance ...
 BY_LUCK = 0.03  # of the validation samples: so many more of a hundred or two may be so
+EXPECTED = 0.1  # equals of a sample if its columns were independent, over the share of samples that have one
 BY_CHANCE = 2.0  # ... and then are so across the splits about as often as within one
 FEW_UNSEEN = 0.05  # share of the validation samples of classes that training lacks ...
 UNLIKELY = 1e-3  # ... and the chance that all samples of such a class fall into validation: rare classes do
@@ -65,7 +66,7 @@ CONFLICTING_LABELS = fault(
     "warn",
     "Identical inputs carry different labels.",
     f"Samples grouped by the hash of their input; groups whose labels differ, above {100 * CONFLICTS:g} % of the "
-    "samples.",
+    "samples, where rows of so many columns and values are not equal by chance.",
     "Labels shifted against the inputs, a join gone wrong, annotators who disagree.",
     ("look at the named pairs and mend the labels: no network can learn both",),
     KARPATHY,
@@ -266,15 +267,16 @@ def _unseen_decisions(samples: Samples, train: Decisions, val: Decisions) -> lis
 
 def _duplicates(samples: Samples) -> list[Finding]:
     shared, conflicts = samples.duplicates.shared, samples.duplicates.conflicts
-    severity: Severity | None = "note" if _coincide(samples) else None
+    by_nature = _coincide(samples)
+    severity: Severity | None = "note" if by_nature else None
     findings = []
-    if conflicts and conflicts.share > CONFLICTS:
+    if conflicts and conflicts.share > CONFLICTS and not by_nature:
         pairs = "; ".join(f"{a} and {b}" for a, b in conflicts.examples[:3])
         message = (
             f"{percent(conflicts.share)} of the training samples share their input with a sample of another "
             f"target (samples {pairs})"
         )
-        findings.append(CONFLICTING_LABELS.finding(message, conflicts.to_json(), severity=severity))
+        findings.append(CONFLICTING_LABELS.finding(message, conflicts.to_json()))
     if shared.share > LEAK:
         examples = ", ".join(map(str, shared.examples))
         message = (
@@ -282,6 +284,9 @@ def _duplicates(samples: Samples) -> list[Finding]:
             f"(validation sample {examples})"
         )
         evidence = {"share": shared.share, "count": shared.count}
+        if shared.conflicts and not by_nature:
+            message += f", {shared.conflicts} of them with another target there"
+            evidence["conflicts"] = shared.conflicts
         findings.append(SPLIT_LEAK.finding(message, evidence, severity=severity))
     return findings
 
@@ -292,5 +297,7 @@ def _coincide(samples: Samples) -> bool:
     inputs, duplicates = samples.train.inputs, samples.duplicates
     if duplicates.kinds is not None and duplicates.kinds <= SHORT:
         return duplicates.shared.share <= BY_CHANCE * duplicates.repeated + BY_LUCK
+    if duplicates.by_chance > EXPECTED * duplicates.repeated:
+        return True
     few = inputs is not None and inputs.features < FEW_FEATURES
     return few and duplicates.repeated > SOME_DUPLICATES and (duplicates.diversity or 0.0) < COPIES

@@ -205,8 +205,23 @@ def _duplicates(train: Looked, val: Looked) -> Duplicates:
             share=len(shared) / max(1, len(after)),
             count=len(shared),
             examples=tuple(int(val.picks[i]) for i in shared[:EXAMPLES]),
+            conflicts=_torn(train.targets, val.targets, before, after),
         ),
+        by_chance=train.by_chance(),
     )
+
+
+def _torn(train: Tensor | None, val: Tensor | None, before: list[bytes], after: list[bytes]) -> int:
+    """Validation samples whose input training has with another target only."""
+    if train is None or val is None or train.shape[1:] != val.shape[1:]:
+        return 0
+    places: dict[bytes, list[int]] = {name: [] for name in after}
+    for index, name in enumerate(before):
+        if name in places:
+            places[name].append(index)
+    targets = torch.cat([train, val]).reshape(len(train) + len(val), -1)
+    pairs = ((len(train) + i, places[name]) for i, name in enumerate(after) if places[name])
+    return sum(not any(_agree(targets[[own, other]]) for other in others[:EXAMPLES]) for own, others in pairs)
 
 
 def _agree(targets: Tensor) -> bool:
