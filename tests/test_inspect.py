@@ -411,3 +411,15 @@ def test_what_step_1_finds_in_the_data_is_told_before_any_run(tunekit, tmp_path,
     assert code in [one[0] for one in before]
     accepted = json.loads(tunekit("inspect", "own.yaml", "--json", "--set", f"accept=[{code}]").out)["findings"]
     assert {one["severity"] for one in accepted if one["code"] == code} == {"note"}
+
+
+def test_a_column_that_says_the_target_goes_by_its_name(tmp_path, tunekit):
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(400, 3))
+    lines = [f"{a:.4f},{b:.4f},{c:.4f},{'yes' if c > 0 else 'no'}" for a, b, c in rows]
+    (tmp_path / "t.csv").write_text("\n".join(["age,income,paid back,buys", *lines]))
+    data = "{target: table, args: {path: t.csv, target: buys}}"
+    (tmp_path / "own.yaml").write_text(f"name: own\ntask: binary\ndata: {data}\nmodel: {{target: mlp}}\n")
+    [finding] = told(tunekit, "own.yaml")["findings"]
+    assert finding["code"] == "target_among_inputs"
+    assert finding["message"].startswith("column 'paid back' of the inputs alone says the target of all 320 samples")

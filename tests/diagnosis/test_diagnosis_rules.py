@@ -408,6 +408,23 @@ class TestOwnRuns:
         assert diagnosis.advice
         assert diagnosis.remedies == ()
 
+    def test_what_tunekit_logs_anyway_is_not_asked_of_its_own_runs(self) -> None:
+        def asked(advice: tuple[str, ...]) -> set[str]:
+            return {line for line in advice if "log " in line.replace("the log of", "")}
+
+        said: set[str] = set()
+        for name in SHAPES:
+            for points in (3, 12, 200):
+                shape = SHAPES[name][1](points)
+                if shape.val is None:
+                    continue
+                rows = self.rows(shape)
+                ours = judge(from_record(rows, "accuracy", True, True))
+                theirs = judge(replace(from_record(rows, "accuracy", True, True), procedure=None))
+                assert not asked(ours.advice), (name, ours.advice)
+                said |= asked(theirs.advice)
+        assert said
+
     def test_no_remedy_changes_what_a_run_takes_from_its_sweep(self) -> None:
         """`optimizer.lr` is refused on a run, and the sweep finds another one in the next."""
         for name in SHAPES:
@@ -421,6 +438,15 @@ class TestOwnRuns:
         diagnosis = judge(from_record(rows, "accuracy", True, True, Procedure(classes=10)))
         assert diagnosis.code == "not_learning"
         assert "guessing" in diagnosis.summary
+
+
+def test_a_run_that_blew_up_to_what_is_not_finite_is_not_called_a_break_besides() -> None:
+    losses = np.concatenate([2.0 * np.exp(-np.arange(60) / 20), np.full(20, 9.0)])
+    assert "discontinuity" in said(Log("a", train=curve("loss", np.arange(80.0), losses, "iteration")))
+    losses[-4:] = np.nan
+    diagnosis = judge(Log("a", train=curve("loss", np.arange(80.0), losses, "iteration")))
+    assert diagnosis.code == "diverged"
+    assert "discontinuity" not in [note.code for note in diagnosis.notes]
 
 
 def test_many_points_of_one_place_may_jump() -> None:

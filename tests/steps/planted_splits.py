@@ -104,5 +104,5 @@ def copied(how: str = "") -> Pair:
         return _two(*_cut(x, places % 3))
     if how == "a plane":
         x = torch.randn(1000, 2, generator=draw)
-        return _two(*_cut(torch.cat([x, x @ torch.randn(2, 10, generator=draw)], 1), (x[:, 0] > 0).long()))
+        return _two(*_cut(torch.cat([x, x @ torch.randn(2, 10, generator=draw)], 1), (x.sum(1) > 0).long()))
     return _two(*_cut(x, y))

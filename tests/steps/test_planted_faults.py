@@ -278,7 +278,7 @@ MESSAGES = {
     "softmax at the end": "every row sums to 1",
     "labels counted from one": "labels reach from 1 to 4; the model's 4 outputs take 0 to 3",
     "infinity in a column": "(sample 33)",
-    "one column of validation in other units": "feature 3 of the validation inputs",
+    "one column of validation in other units": "feature 3 (counted from 0) of the validation inputs",
     "a class that training lacks": "classes 2 occur in validation but never in training",
     "detach()": "body.weight, body.bias",
     "a frozen layer": "1.weight, 1.bias",

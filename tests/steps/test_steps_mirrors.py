@@ -113,3 +113,18 @@ def test_top_and_bottom_are_for_the_other_flip_and_pairs_are_told_by_their_names
 def test_flips_are_found_with_and_without_arguments():
     assert flips_in(["crop", {"vertical_flip": {"p": 0.1}}, "flip"]) == ["flip", "vertical_flip"]
     assert flips_in([{"crop": None}]) == []
+    turns = [{"affine": {"degrees": 180}}, {"rotate": {"degrees": 90}}, "flip"]
+    assert flips_in(turns) == ["flip", "rotate", "affine"]
+    assert flips_in(turns, 0.5) == ["flip", "affine"]
+    assert flips_in(["rotate", {"affine": {"degrees": 15}}]) == []
+
+
+def test_a_large_turn_is_as_good_as_a_flip():
+    half = [{"rotate": {"degrees": 180}}]
+    lost, kept = replace(LOST, name="rotate"), replace(KEPT, name="rotate")
+    assert "rotate: 62.0 % of the turned images lie nearest to images of another class" in said(half, [lost])[0].message
+    assert "turned they are others" in said(half, target="digits")[0].message
+    assert "'turn left' and 'turn right'" in said(half, names=["turn left", "turn right"])[0].message
+    assert said(half, [kept], LETTERS) == []
+    assert said([{"rotate": {"degrees": 15}}], [lost], LETTERS, target="digits") == []
+    assert said(half, names=["cat", "dog"]) == []

@@ -228,6 +228,11 @@ class Measures:
         return self.val.log.lowest_x, self.epoch_at(self.val.unit, self.val.log.lowest_x)
 
     @property
+    def foreign(self) -> bool:
+        """Whether another tool wrote the log: tunekit's own runs hold all that there is to log."""
+        return self.log.procedure is None
+
+    @property
     def working_range(self) -> tuple[float, float, float] | None:
         """The rate of a tunekit run and the lowest and highest that its sweep found to work; None for other logs."""
         known = self.log.procedure

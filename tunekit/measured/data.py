@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tunekit.jsondata import JsonData
+
+NAMED = 5  # labels in a sentence
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,14 @@ class Shift(JsonData):
 
 
 @dataclass(frozen=True)
+class Decisions(JsonData):
+    """Samples in which each of several labels is on, and in which it is off; of masks those with any such pixel."""
+
+    on: tuple[int, ...]
+    off: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Labels(JsonData):
     """Targets of both splits. Negative classes are markers, and are not counted where a sample has several."""
 
@@ -83,6 +94,7 @@ class Labels(JsonData):
     tokens: bool = False  # classes occur as often as tokens of the same numbers do in the inputs
     same: bool = False  # all training targets are equal
     broken: int = 0  # training targets of a classification that are no whole numbers
+    decided: tuple[Decisions, Decisions] | None = None  # of training and validation, where a sample has several labels
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,7 @@ class Shared(JsonData):
     share: float  # of the validation samples
     count: int
     examples: tuple[int, ...]  # indices in the validation split
+    conflicts: int = 0  # of them, that have another target than in training
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,7 @@ class Duplicates(JsonData):
     kinds: int | None  # values a sample, where all are tokens or of few kinds; None: measurements
     conflicts: Conflicts | None  # None: the targets cannot be compared
     shared: Shared
+    by_chance: float = 0.0  # expected equals of a sample, if its values were drawn independently
 
 
 @dataclass(frozen=True)
@@ -149,13 +163,18 @@ class GroupsShared(JsonData):
     examples: tuple[str, ...]
 
 
+Says = Literal["class", "order", "line"]
+"""How a feature says a target: each class by values of its own, numbers in its order, or as a linear function of it."""
+
+
 @dataclass(frozen=True)
 class Giveaway(JsonData):
-    """A feature that says the target of every training sample looked at exactly."""
+    """A feature that says a target of every training sample looked at exactly."""
 
     feature: int
     samples: int  # looked at
-    classes: bool  # the targets are classes, of which each has a value of its own
+    says: Says
+    target: int | None = None  # of several a sample
 
 
 @dataclass(frozen=True)
@@ -233,9 +252,19 @@ class Samples(JsonData):
     neighbours: Neighbours | None = None  # None: inputs that are no measurement, or few samples
     mirrored: tuple[Mirrored, ...] = ()  # for each flip of the recipe of which it can be told
     classes: tuple[str, ...] = ()  # their names, where the data have some
+    features: tuple[str, ...] = ()  # the names of a table's columns, where they have some
 
     def class_name(self, label: int) -> str:
         return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)
+
+    def feature_name(self, feature: int) -> str:
+        return f"column {self.features[feature]!r}" if self.features else f"feature {feature} (counted from 0)"
+
+    def labels_are(self, labels: Sequence[int]) -> str:
+        """The subject of a sentence: `label 'red' is`, `labels 0, 3 are`."""
+        names = ", ".join(map(self.class_name, labels[:NAMED]))
+        more = f" and {len(labels) - NAMED:,} more" if len(labels) > NAMED else ""
+        return f"label {names} is" if len(labels) == 1 else f"labels {names}{more} are"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from tunekit.citations import PLAYBOOK
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict
-from tunekit.diagnosis.verdicts.good_fit import missing
+from tunekit.diagnosis.verdicts.good_fit import ANOTHER, missing
 from tunekit.vocabulary import Code
 
 
@@ -14,7 +14,7 @@ def judge(m: Measures) -> Outcome:
 
 
 def advice(m: Measures) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(what for _, what in missing(m))) or VERDICT.code.advice
+    return tuple(dict.fromkeys(what for _, what in missing(m))) or (VERDICT.code.advice if m.foreign else (ANOTHER,))
 
 
 VERDICT = Verdict(

@@ -9,6 +9,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import END, Measures
 from tunekit.diagnosis.verdict import Outcome, Verdict, losses_lacking, percent, place, shown, silent, unasked
+from tunekit.diagnosis.verdicts.diverged import BAD_POINTS
 from tunekit.vocabulary import Code
 
 STEP = 2.0  # times the level before, in one step, that makes a break (SURVEY)
@@ -25,6 +26,8 @@ def judge(m: Measures) -> Outcome:
     lacks = losses_lacking(train, FEW_POINTS, positive=True)
     if train is None or lacks:
         return unasked(lacks)
+    if train.bad_end or train.bad >= BAD_POINTS:
+        return silent("the losses that are not finite say more")
     y, window = train.y, max(3, len(train.y) // 20)
     noise = curves.step_noise(np.log(y))
     largest, at = 0.0, -1

@@ -54,6 +54,8 @@ TWICE = 2.0  # times the training loss above which validation's ends with a gap 
 BEHIND_TWICE = 0.25  # ... the same, where validation ends at more than twice training
 BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
 
+ANOTHER = "train longer, or at another rate"
+
 
 def missing(m: Measures) -> Iterator[tuple[str, str]]:
     """What speaks against calling the run good, with what to log or do, the weightiest first."""
@@ -81,16 +83,18 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         told = f"went {course_by_tenths(train.log)}, as of a finished model that goes on, or of one that learns nothing"
         if train.positive and train.low < BETWEEN * min(train.start, train.end):
             told = f"does not end below its start, and lay lower between: {course_by_lowest(train.log)}"
-        yield f"the training loss {told}{late}", "log a metric besides, and the loss before the first iteration"
+        logged = "log a metric besides, and the loss before the first iteration"
+        yield f"the training loss {told}{late}", logged if m.foreign else ANOTHER
     elif not gained and val is not None and _took_no_part(m, val):
         yield (
             f"the validation loss went {course(val.log)}: it took no part in what training gained after its first "
             f"point, and {_no_better(score)}",
-            "log validation from before the first iteration on, and a metric besides",
+            "log validation from before the first iteration on, and a metric besides" if m.foreign else ANOTHER,
         )
     stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
     if _moves(train, MOVES_ALONE if stands and val is not None and not _moves(val) else MOVES):
-        yield "the training loss has not settled", "train on, or log the learning rate: a decay may still settle it"
+        rate = ", or log the learning rate: a decay may still settle it" if m.foreign else ""
+        yield "the training loss has not settled", f"train on{rate}"
     yield from _of_one_value(m.val, m.score)
     if m.val is not None:
         yield from _of_validation(m, train, m.val)
@@ -152,7 +156,9 @@ def _of_validation(m: Measures, train: Side, val: Side) -> Iterator[tuple[str, s
         yield (
             f"there is a gap of more than {much} of what training lost: {shown(val.log.ending)} in validation and "
             f"{shown(train.log.ending)} in training over the last tenth",
-            "log the training loss in eval mode, over the same mean as validation's",
+            "log the training loss in eval mode, over the same mean as validation's"
+            if m.foreign
+            else "regularise more, or add data",
         )
 
 
@@ -164,7 +170,9 @@ def _of_the_metric(m: Measures, train: Side, score: Score) -> Iterator[tuple[str
         if little or not _gained(score):
             yield (
                 f"the {words} loss went {course(side.log)}, and {score.name} is poor: {course(score.log)}",
-                "log validation from before the first iteration on: it may be at what guessing gives",
+                "log validation from before the first iteration on: it may be at what guessing gives"
+                if m.foreign
+                else "compare with the baselines of step 3: it may be at what guessing gives",
             )
     if score.is_accuracy or val is None:
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
@@ -180,7 +188,7 @@ def _of_the_metric(m: Measures, train: Side, score: Score) -> Iterator[tuple[str
     if val is None and score.bounded and score.jitter > WOBBLES:
         yield (
             f"{score.name} jumps {jumps_of(score.log)}",
-            "validate on more samples, and log the validation loss besides",
+            "validate on more samples" + (", and log the validation loss besides" if m.foreign else ""),
         )
     if val is None and still_rises(score):
         yield f"{score.name} has not settled: {eighths(score.log)}", "train on until validation stands still"

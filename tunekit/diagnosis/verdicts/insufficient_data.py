@@ -31,6 +31,9 @@ def judge(m: Measures) -> Outcome:
     return FOREIGN
 
 
+MORE_OFTEN = "log more often, or come back later"
+
+
 VERDICT = Verdict(
     Code(
         name="insufficient_data",
@@ -38,10 +41,11 @@ VERDICT = Verdict(
         meaning="There are too few points to judge.",
         measured=f"Fewer than {FEW_TRAIN} training and {FEW_VAL} validation points.",
         causes="A run that has just begun, or a log that keeps only the last value.",
-        advice=("log more often, or come back later",),
+        advice=(MORE_OFTEN,),
         source=SURVEY,
     ),
     judge,
+    advice=lambda m: (MORE_OFTEN if m.foreign else "train longer, or come back later",),
     changed_by=f"{FEW_TRAIN} training points or more, or a validation curve of {FEW_VAL}",
     alone=True,
     final=True,

@@ -29,6 +29,13 @@ def judge(m: Measures) -> Outcome:
     return Outcome(True, text, {"zero_losses": len(known), "points": len(losses)}, 10.0)
 
 
+ADVICE = (
+    "count the labels of one batch that are not masked: a response marker may match nothing",
+    "see that the prompt is not cut off at the length where its answer begins",
+)
+GRADIENT = "log the norm of the gradient besides: it is zero where nothing is learnt"
+
+
 VERDICT = Verdict(
     Code(
         name="nothing_to_learn",
@@ -36,14 +43,11 @@ VERDICT = Verdict(
         meaning="The training loss is exactly zero from the first point on: no target reaches it.",
         measured=f"Every finite training loss is 0, of {FEW} or more, and no gradient has a norm above 0.",
         causes="Every label is masked (-100), an empty target, a loss multiplied by zero or summed over nothing.",
-        advice=(
-            "count the labels of one batch that are not masked: a response marker may match nothing",
-            "see that the prompt is not cut off at the length where its answer begins",
-            "log the norm of the gradient besides: it is zero where nothing is learnt",
-        ),
+        advice=(*ADVICE, GRADIENT),
         source=DEEP_LOCALIZE,
     ),
     judge,
+    advice=lambda m: (*ADVICE, GRADIENT) if m.foreign else ADVICE,
     changed_by="a training loss above zero, or a gradient whose norm is",
     remedies=(Remedy("inspect"),),
     alone=True,

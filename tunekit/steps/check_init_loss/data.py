@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.citations import KARPATHY
-from tunekit.measured import DataMeasured, DataReport, Samples, Split
+from tunekit.measured import DataMeasured, DataReport, Decisions, Samples, Split
 from tunekit.steps.check_init_loss import agreement, giveaways, labels, mirrors, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
 from tunekit.steps.context import percent
@@ -24,6 +24,7 @@ COPIES = 0.9  # distinct values of one feature over distinct rows, above which e
 DIM = 100  # whole numbers within 0 and 255 that reach so far are bytes
 SHORT = 32  # tokens or values of few kinds a sample, up to which samples may be equal by chance ...
 BY_LUCK = 0.03  # of the validation samples: so many more of a hundred or two may be so
+EXPECTED = 0.1  # equals of a sample if its columns were independent, over the share of samples that have one
 BY_CHANCE = 2.0  # ... and then are so across the splits about as often as within one
 FEW_UNSEEN = 0.05  # share of the validation samples of classes that training lacks ...
 UNLIKELY = 1e-3  # ... and the chance that all samples of such a class fall into validation: rare classes do
@@ -65,7 +66,7 @@ CONFLICTING_LABELS = fault(
     "warn",
     "Identical inputs carry different labels.",
     f"Samples grouped by the hash of their input; groups whose labels differ, above {100 * CONFLICTS:g} % of the "
-    "samples.",
+    "samples, where rows of so many columns and values are not equal by chance.",
     "Labels shifted against the inputs, a join gone wrong, annotators who disagree.",
     ("look at the named pairs and mend the labels: no network can learn both",),
     KARPATHY,
@@ -88,7 +89,7 @@ SPLIT_MISMATCH = fault(
     "Training and validation inputs are not prepared alike.",
     f"Mean and scale of the inputs of both splits: a shift above {SHIFT:g} standard deviations, or scales more than "
     f"{SCALE_RATIO:g} times apart (a warning where a single feature moved, by more than {SHIFT_Z:g} standard errors "
-    "too); or classes of one split that the other lacks.",
+    "too); or classes, or labels that are on, in validation that training lacks.",
     "Normalisation applied to one split only, or other transforms for validation.",
     ("apply the same deterministic transforms, with the training split's statistics, to both splits",),
     "CS231n course notes, neural-networks-2 (data preprocessing, common pitfall)",
@@ -130,12 +131,13 @@ def judge(data: DataMeasured, context: Here) -> list[Finding]:
         *moved,
         *agreement.judge(samples, context, inputs_moved=bool(moved)),
         *targets.single(samples, context),
+        *targets.decided(samples, context),
         *_unseen(samples),
         *labels.shares(samples.labels, context),
         *labels.broken(samples.labels, context),
         *labels.imbalance(samples, context),
         *_duplicates(samples),
-        *giveaways.of_columns(samples.giveaway),
+        *giveaways.of_columns(samples),
         *splits.judge(samples.windows, samples.groups, copies),
         *reading.judge(samples.reading),
         *mirrors.judge(samples.mirrored, samples.classes, context),
@@ -221,7 +223,7 @@ def _shift(samples: Samples, context: Here) -> list[Finding]:
     if not feature:
         return []
     message = (
-        f"feature {shift.feature} of the validation inputs lies {shift.feature_shift:.1f} standard "
+        f"{samples.feature_name(shift.feature)} of the validation inputs lies {shift.feature_shift:.1f} standard "
         "deviations from where it lies in training"
     )
     return [SPLIT_MISMATCH.finding(message, shift.to_json(), severity=severity or (None if overall else "warn"))]
@@ -229,6 +231,8 @@ def _shift(samples: Samples, context: Here) -> list[Finding]:
 
 def _unseen(samples: Samples) -> list[Finding]:
     both = samples.labels
+    if both is not None and both.decided is not None:
+        return _unseen_decisions(samples, *both.decided)
     if both is None or both.train is None or both.val is None:
         return []
     if both.axes == 1 and len(both.train) > labels.FEW_TOKENS:
@@ -244,17 +248,35 @@ def _unseen(samples: Samples) -> list[Finding]:
     return [SPLIT_MISMATCH.finding(message, {"unseen_classes": unseen[:20]}, severity=severity)]
 
 
+def _unseen_decisions(samples: Samples, train: Decisions, val: Decisions) -> list[Finding]:
+    """Of several labels a sample: what training never has them be."""
+    findings = []
+    seen, held = samples.train.seen, samples.val.seen
+    for how, known, asked in (("on", train.on, val.on), ("off", train.off, val.off)):
+        unseen = [label for label, count in enumerate(asked) if count and not known[label]]
+        if unseen:
+            rare = all(
+                asked[label] < FEW_UNSEEN * held and (held / (seen + held)) ** asked[label] > UNLIKELY
+                for label in unseen
+            )
+            message = f"{samples.labels_are(unseen)} {how} in validation but never in training"
+            evidence = {"unseen_classes": unseen[:20], "how": how}
+            findings.append(SPLIT_MISMATCH.finding(message, evidence, severity="note" if rare else None))
+    return findings
+
+
 def _duplicates(samples: Samples) -> list[Finding]:
     shared, conflicts = samples.duplicates.shared, samples.duplicates.conflicts
-    severity: Severity | None = "note" if _coincide(samples) else None
+    by_nature = _coincide(samples)
+    severity: Severity | None = "note" if by_nature else None
     findings = []
-    if conflicts and conflicts.share > CONFLICTS:
+    if conflicts and conflicts.share > CONFLICTS and not by_nature:
         pairs = "; ".join(f"{a} and {b}" for a, b in conflicts.examples[:3])
         message = (
             f"{percent(conflicts.share)} of the training samples share their input with a sample of another "
             f"target (samples {pairs})"
         )
-        findings.append(CONFLICTING_LABELS.finding(message, conflicts.to_json(), severity=severity))
+        findings.append(CONFLICTING_LABELS.finding(message, conflicts.to_json()))
     if shared.share > LEAK:
         examples = ", ".join(map(str, shared.examples))
         message = (
@@ -262,6 +284,9 @@ def _duplicates(samples: Samples) -> list[Finding]:
             f"(validation sample {examples})"
         )
         evidence = {"share": shared.share, "count": shared.count}
+        if shared.conflicts and not by_nature:
+            message += f", {shared.conflicts} of them with another target there"
+            evidence["conflicts"] = shared.conflicts
         findings.append(SPLIT_LEAK.finding(message, evidence, severity=severity))
     return findings
 
@@ -272,5 +297,7 @@ def _coincide(samples: Samples) -> bool:
     inputs, duplicates = samples.train.inputs, samples.duplicates
     if duplicates.kinds is not None and duplicates.kinds <= SHORT:
         return duplicates.shared.share <= BY_CHANCE * duplicates.repeated + BY_LUCK
+    if duplicates.by_chance > EXPECTED * duplicates.repeated:
+        return True
     few = inputs is not None and inputs.features < FEW_FEATURES
     return few and duplicates.repeated > SOME_DUPLICATES and (duplicates.diversity or 0.0) < COPIES

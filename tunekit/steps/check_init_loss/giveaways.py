@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunekit.measured import Copied, Giveaway
+from tunekit.measured import Copied, Samples, Says
 from tunekit.steps.check_init_loss.settings import SEEN, fault
 from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
@@ -12,8 +12,9 @@ TARGET_AMONG_INPUTS = fault(
     "warn",
     "What the model is to predict stands among its inputs.",
     "Tokens: the loss holds each output against the token of its own position, for a model that sees no later ones. "
-    "Tables: one column of several that says the class of every sample looked at (a note where the target is a "
-    "linear function of it: a small example may be made so).",
+    "Tables: one column of several that says the target of every sample looked at: classes by values of their own, or "
+    "cut off where samples lie close on both sides, numbers in its order (a note where the target is a linear function "
+    "of it: a small example may be made so).",
     "Targets that are not shifted by one token; a decoder that is given its targets; a table whose target was not "
     "taken out of the inputs, or stands there a second time in other units.",
     (
@@ -23,6 +24,8 @@ TARGET_AMONG_INPUTS = fault(
     "Kaufman et al., 2012, 'Leakage in data mining', section 2",
 )
 CODES = (TARGET_AMONG_INPUTS,)
+
+MANNER: dict[Says, str] = {"class": "", "order": ", which rises or falls with it", "line": ", as a linear function"}
 
 
 def of_tokens(copied: Copied | None) -> list[Finding]:
@@ -36,10 +39,15 @@ def of_tokens(copied: Copied | None) -> list[Finding]:
     return [TARGET_AMONG_INPUTS.finding(message, copied.to_json(), advice=TARGET_AMONG_INPUTS.advice[:1])]
 
 
-def of_columns(giveaway: Giveaway | None) -> list[Finding]:
+def of_columns(samples: Samples) -> list[Finding]:
+    giveaway = samples.giveaway
     if giveaway is None:
         return []
-    message = f"feature {giveaway.feature} of the inputs says the target of all {giveaway.samples} samples looked at"
-    severity: Severity | None = None if giveaway.classes else "note"
+    of = "" if giveaway.target is None else f" {samples.class_name(giveaway.target)}"
+    message = (
+        f"{samples.feature_name(giveaway.feature)} of the inputs alone says the target{of} of all {giveaway.samples:,} "
+        f"samples looked at{MANNER[giveaway.says]}: it is perhaps the answer itself"
+    )
+    severity: Severity | None = "note" if giveaway.says == "line" else None
     advice = TARGET_AMONG_INPUTS.advice[1:]
     return [TARGET_AMONG_INPUTS.finding(message, giveaway.to_json(), advice=advice, severity=severity)]

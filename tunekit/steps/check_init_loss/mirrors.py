@@ -1,4 +1,4 @@
-"""Flips of what is another thing mirrored: digits, letters, signs."""
+"""Flips and half turns of what is another thing so: digits, letters, signs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ SIGNS = ("digits", "MNIST", "QMNIST", "EMNIST", "KMNIST", "USPS", "SVHN", "Omnig
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 KINDS = ("digit", "number", "letter", "character", "char", "upper", "lower", "uppercase", "lowercase", "capital")
 """What stands beside a digit or a letter in a class's name: `letter_a`, `upper B`."""
+QUARTER = 90.0  # degrees, from which a turn is no small one
+TURNS = ("rotate", "affine")
 SIDES = {
     "flip": (("left", "right"), ("l", "r")),
     "vertical_flip": (("up", "down"), ("top", "bottom"), ("upper", "lower")),
 }
-"""Words of which a flip makes one the other."""
+SIDES |= dict.fromkeys(TURNS, (*SIDES["flip"], *SIDES["vertical_flip"]))
+"""Words of which a flip or a half turn makes one the other."""
 LAST = 9  # of the digits
 MOST_NAMES = 0.8  # of the class names, that are a digit, a letter or a digit's name
 FLIPS = ("flip", "vertical_flip")
@@ -31,14 +34,15 @@ FLIPS = ("flip", "vertical_flip")
 AUGMENTATION_CHANGES_CLASS = fault(
     "augmentation_changes_class",
     "warn",
-    "A flip makes images of one class look like another, or like nothing in the world.",
-    "For each flip of `data.augment`, what the nearest training samples say of images and of their mirror images: "
+    "A flip or a large turn makes images of one class look like another, or like nothing in the world.",
+    f"For each flip of `data.augment`, and each turn of {QUARTER:g} degrees or more, what the nearest "
+    "training samples say of images and of their mirror images (for half a turn, of the turned ones): "
     f"agreement beyond chance falls below {LOST:g} times what it was (where it was above {LEARNABLE:g}). Or the source "
     "is one of digits, letters or signs by its name, or the classes are by theirs (`3` and `7`, `letter_a`), or two "
     "differ in the side alone (`turn left`, `turn right`), and the neighbours do not say otherwise.",
     "Digits, letters, signs and arrows; things that always face one way.",
     (
-        "leave this flip out of `data.augment`; shifts, small turns and scales keep the class: "
+        "leave it out of `data.augment`, or turn by less; shifts, small turns and scales keep the class: "
         "`augment: [{affine: {degrees: 10, translate: 0.1}}]`",
         "look at a batch before and after it: would this image occur in the world? `tunekit inspect`",
     ),
@@ -49,9 +53,9 @@ CODES = (AUGMENTATION_CHANGES_CLASS,)
 
 
 def judge(measured: Sequence[Mirrored], names: Sequence[str], context: Here) -> list[Finding]:
-    """One finding for all flips of the recipe. `names`: of the classes, where the data have some."""
+    """One finding for all flips and large turns of the recipe. `names`: of the classes, where the data have some."""
     data = context.recipe.data
-    flips = flips_in(data.augment) if data.augment_strength else []
+    flips = flips_in(data.augment, data.augment_strength)
     message = flips_of_signs(flips, measured, data.target, names)
     if message is None:
         return []
@@ -59,10 +63,14 @@ def judge(measured: Sequence[Mirrored], names: Sequence[str], context: Here) -> 
     return [AUGMENTATION_CHANGES_CLASS.finding(message, evidence)]
 
 
-def flips_in(augment: Sequence[object]) -> list[str]:
-    """The flips among a recipe's augmentations, in order."""
-    names = [next(iter(entry), "") if isinstance(entry, dict) else entry for entry in augment]
-    return [name for name in FLIPS if name in names]
+def flips_in(augment: Sequence[object], strength: float = 1.0) -> list[str]:
+    """The flips among a recipe's augmentations, in order, and behind them turns that are as good as flips."""
+    if not strength:
+        return []
+    entries = [next(iter(entry.items()), ("", None)) if isinstance(entry, dict) else (entry, None) for entry in augment]
+    args = {name: values or {} for name, values in entries}
+    turns = [name for name in TURNS if args.get(name, {}).get("degrees", 0.0) * strength >= QUARTER]
+    return [*(name for name in FLIPS if name in args), *turns]
 
 
 def flips_of_signs(
@@ -77,21 +85,30 @@ def flips_of_signs(
         if one.name in flips and _is_lost(one):
             pairs = ", ".join(f"{_called(a, names)} like {_called(b, names)}" for a, b in one.pairs[:NAMED])
             return (
-                f"{one.name}: {percent(one.other)} of the mirror images lie nearest to images of another class"
+                f"{one.name}: {percent(one.other)} of the {_images(one.name)} lie nearest to images of another class"
                 f"{f' ({pairs})' if pairs else ''}: agreement with the class falls from {one.as_they_are:.2f} to "
                 f"{one.mirrored:.2f} (0 is chance, 1 exact)"
             )
     if flips and source.removeprefix("torchvision:") in SIGNS:
-        return f"{flips[0]}: {source} holds digits, letters or signs: a mirror image is another one, or none"
+        return f"{flips[0]}: {source} holds digits, letters or signs: {_made(flips[0])} they are others, or none"
     sound = [one.name for one in measured if one.as_they_are > LEARNABLE]
     unsure = [flip for flip in flips if flip not in sound]
     for flip in unsure:
         if pair := _sides(flip, names):
-            return f"{flip}: the classes {pair[0]!r} and {pair[1]!r} are each other's mirror images by their names"
+            return f"{flip}: the classes {pair[0]!r} and {pair[1]!r} are each other's {_images(flip)} by their names"
     if unsure and _are_signs(names):
         told = ", ".join(names[:NAMED])
-        return f"{unsure[0]}: the classes are digits or letters by their names ({told}, ...): mirrored they are others"
+        made = f"{_made(unsure[0])} they are others"
+        return f"{unsure[0]}: the classes are digits or letters by their names ({told}, ...): {made}"
     return None
+
+
+def _made(name: str) -> str:
+    return "turned" if name in TURNS else "mirrored"
+
+
+def _images(name: str) -> str:
+    return "turned images" if name in TURNS else "mirror images"
 
 
 def _called(number: int, names: Sequence[str]) -> str:

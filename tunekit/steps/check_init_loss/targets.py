@@ -48,7 +48,8 @@ SINGLE_CLASS = fault(
     "single_class",
     "fail",
     "All training targets are the same.",
-    "The training targets: a single class, or a single value (a note where the loss is the person's own).",
+    "The training targets: a single class, or a single value (a note where the loss is the person's own); of several "
+    "labels a sample, one that is never on or never off (a warning).",
     "A filter or a folder that left one class, a column that is constant.",
     ("look at how targets are read: there is nothing to learn",),
     f"{KARPATHY} (become one with the data)",
@@ -64,6 +65,7 @@ BATCH_IS_EVERYTHING = Code(
 )
 CODES = (TARGETS_NOT_STANDARDIZED, METRIC_DIRECTION, METRIC_NOT_FINITE, SINGLE_CLASS, BATCH_IS_EVERYTHING)
 
+OF_LABELS = ("look at how targets are read, and leave out labels that never change: nothing is to be learnt of them",)
 ASKED = ("say `standardize_target: true` under `data.args`: the training targets then have mean 0 and deviation 1",)
 
 ERRORS = frozenset(
@@ -178,6 +180,32 @@ def single(samples: Samples, context: Here) -> list[Finding]:
         message = f"all training targets are of class {samples.class_name(next(iter(labels.train)))}"
     severity: Severity | None = "note" if ":" in context.recipe.loss.target else None
     return [SINGLE_CLASS.finding(message, {"value": value}, severity=severity)]
+
+
+def decided(samples: Samples, context: Here) -> list[Finding]:
+    """Labels, of several a sample, that training never has on, or always; where validation differs, that is told."""
+    labels = samples.labels
+    if labels is None or labels.decided is None or labels.same:
+        return []
+    train, val = labels.decided
+    findings, constant = [], 0
+    for how, turned, told in (("on", val.on, train.on), ("off", val.off, train.off)):
+        lacking = [label for label, count in enumerate(told) if not count]
+        constant += len(lacking)
+        alone = [label for label in lacking if not turned[label]]
+        if alone:
+            message = (
+                f"{samples.labels_are(alone)} {how} in none of the {samples.train.seen:,} training samples"
+                f"{'' if samples.train.seen == samples.train.size else ' looked at'}"
+            )
+            findings.append((message, {"labels": alone[:20], "how": how}))
+    whole = samples.train.seen == samples.train.size
+    severity: Severity = "fail" if constant >= len(train.on) and whole else "warn" if whole else "note"
+    if ":" in context.recipe.loss.target:
+        severity = "note"
+    return [
+        SINGLE_CLASS.finding(message, evidence, severity=severity, advice=OF_LABELS) for message, evidence in findings
+    ]
 
 
 def batches(context: Here) -> list[Finding]:

@@ -12,6 +12,7 @@ from tunekit.configuration import TrainingConfig
 from tunekit.measured import (
     Conflicts,
     DataMeasured,
+    Decisions,
     Duplicates,
     Giveaway,
     Labels,
@@ -35,6 +36,7 @@ from tunekit.training.probes.windows import measure_windows
 from tunekit.training.tasks import KINDS
 
 VOID = 255  # the usual marker of pixels without a class
+MOST_LABELS = 10_000  # of a sample
 MOST_CLASSES = 256  # of tokens or pixels, that are counted one by one
 
 
@@ -49,6 +51,7 @@ def measure_data(subject: Subject) -> DataMeasured:
 def measure_samples(train: Looked, val: Looked, splits: Splits, config: TrainingConfig) -> Samples:
     """Both splits beside each other."""
     task = config.task
+    names = () if splits.columns is None else splits.columns.names
     return Samples(
         train=train.numbers(),
         val=val.numbers(),
@@ -63,6 +66,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, config: Training
         neighbours=answered(_neighbours, train, val, task),
         mirrored=answered(measure_mirrored, splits.train, config) or (),
         classes=splits.classes or (),
+        features=names if len(names) == train.total.size else (),
     )
 
 
@@ -72,9 +76,11 @@ def _giveaway(train: Looked, task: str) -> Giveaway | None:
         return None
     every = max(1, len(train.picks) // SAMPLE)
     targets = torch.cat([part[::every] for part in train.targets_by_batch()])
-    classes = task in ("classification", "binary")
-    feature = find_giveaway(train.table(every), targets, classes)
-    return None if feature is None else Giveaway(feature, len(targets), classes)
+    found = find_giveaway(train.table(every), targets, task in ("classification", "binary", "multilabel"))
+    if found is None:
+        return None
+    several = targets.numel() > len(targets)
+    return Giveaway(found.feature, len(targets), found.says, found.target if several else None)
 
 
 def _target_shift(train: Looked, val: Looked) -> TargetShift | None:
@@ -135,7 +141,21 @@ def _labels(looked: Looked, held: Looked, task: str) -> Labels | None:
         tokens=len(counts) == 2 and bool(answered(are_tokens, counts[0], looked.batches)),
         same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
         broken=int((finite != finite.round()).sum()) if as_classes else 0,
+        decided=(_decisions(train), _decisions(val)) if task == "multilabel" and _of_labels(train, val) else None,
     )
+
+
+def _of_labels(train: Tensor, val: Tensor) -> bool:
+    """Whether they are yes or no, of as many labels in both splits."""
+    fits = train.dim() > 1 and val.dim() > 1 and train.shape[1] == val.shape[1] <= MOST_LABELS
+    return fits and not bool((train > 1).any() or (val > 1).any())
+
+
+def _decisions(targets: Tensor) -> Decisions:
+    """Of targets [N, labels, ...]; what is negative or NaN is neither."""
+    each = targets.reshape(*targets.shape[:2], -1)
+    on, off = each > 0.5, (each >= 0) & (each <= 0.5)
+    return Decisions(*(tuple(kind.any(2).sum(0).tolist()) for kind in (on, off)))
 
 
 def class_numbers(targets: Tensor, task: str) -> Tensor | None:
@@ -186,8 +206,23 @@ def _duplicates(train: Looked, val: Looked) -> Duplicates:
             share=len(shared) / max(1, len(after)),
             count=len(shared),
             examples=tuple(int(val.picks[i]) for i in shared[:EXAMPLES]),
+            conflicts=_torn(train.targets, val.targets, before, after),
         ),
+        by_chance=train.by_chance(),
     )
+
+
+def _torn(train: Tensor | None, val: Tensor | None, before: list[bytes], after: list[bytes]) -> int:
+    """Validation samples whose input training has with another target only."""
+    if train is None or val is None or train.shape[1:] != val.shape[1:]:
+        return 0
+    places: dict[bytes, list[int]] = {name: [] for name in after}
+    for index, name in enumerate(before):
+        if name in places:
+            places[name].append(index)
+    targets = torch.cat([train, val]).reshape(len(train) + len(val), -1)
+    pairs = ((len(train) + i, places[name]) for i, name in enumerate(after) if places[name])
+    return sum(not any(_agree(targets[[own, other]]) for other in others[:EXAMPLES]) for own, others in pairs)
 
 
 def _agree(targets: Tensor) -> bool:

@@ -22,6 +22,7 @@ SAMPLE = 1_000  # samples read of a split that is not in memory
 EXAMPLES = 5  # indices named
 FEW_KINDS = 32  # values of an input of floats that are no measurement
 WIDE = 2_000  # features, above which inputs are no table
+UNLIKELY = 1e-6  # equals of a sample, expected by chance: none
 NARROW = 64  # features, above which equal rows are no coincidence anyway
 
 
@@ -143,6 +144,18 @@ class Looked:
         if not 0 < self.features <= NARROW:
             return None
         return max(len(column.unique()) for column in self.table().T) / max(1, rows)
+
+    def by_chance(self) -> float:
+        """How many equals a sample of a table would have, were each column drawn by itself; 0 for other inputs."""
+        if not 0 < self.total.size <= WIDE or not self.count:
+            return 0.0
+        expected = float(self.count)
+        for column in self.table(max(1, self.count // SAMPLE)).T:
+            counts = column.unique(return_counts=True)[1].double()
+            expected *= float((counts * (counts - 1)).sum() / (len(column) * max(1, len(column) - 1)))
+            if expected < UNLIKELY:
+                return 0.0
+        return expected
 
     def kinds(self) -> int | None:
         """Values a sample of inputs that are whole numbers or take few values; None where others are among them."""

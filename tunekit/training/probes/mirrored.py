@@ -6,12 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tunekit.configuration import TrainingConfig
+from tunekit.configuration import TrainingConfig, Values
 from tunekit.measured import Mirrored
 from tunekit.training.augmentations import links_of
 from tunekit.training.data import LoaderSplit, Split
 
-AXES = {"flip": -1, "vertical_flip": -2}
+AXES = {"flip": (-1,), "vertical_flip": (-2,), "rotate": (-1, -2), "affine": (-1, -2)}
+"""That are mirrored: both of them for half a turn, as the largest that is drawn of turns."""
+HALF_TURN = 180.0  # degrees
 AMONG, QUERIES = 5_000, 500  # training samples, evenly taken; of them mirrored
 READ = 1_000  # of a dataset that is read sample by sample
 WIDEST = 1_024  # values of an image: larger ones are averaged down to SIDE pixels a side
@@ -24,16 +26,22 @@ MOST = 0.3  # of a class's mirror images, that lie nearest to one other: a pair 
 
 
 def measure_mirrored(split: Split | LoaderSplit, config: TrainingConfig) -> tuple[Mirrored, ...]:
-    """For each flip that the recipe has."""
-    asked = [link.name for link in links_of(config.data.augment, config.data.augment_strength) if link.name in AXES]
+    """For each flip and half turn that the recipe has."""
+    links = links_of(config.data.augment, config.data.augment_strength)
+    whole = [link for link in links if link.name in ("flip", "vertical_flip") or _turns(link.args)]
+    asked = [link.name for link in whole if link.name in AXES]
     if not asked or config.task != "classification" or isinstance(split, LoaderSplit):
         return ()
     found = (mirrored(split, name) for name in dict.fromkeys(asked))
     return tuple(one for one in found if one is not None)
 
 
+def _turns(args: Values) -> bool:
+    return bool(args.get("degrees", 0.0) >= HALF_TURN)
+
+
 def mirrored(split: Split, name: str) -> Mirrored | None:
-    """`name`: flip or vertical_flip. None: no images with one class each, or too few."""
+    """`name`: one of AXES. None: no images with one class each, or too few."""
     most = AMONG if getattr(split, "stored", None) is not None else READ
     parts = []
     for picks in torch.linspace(0, len(split) - 1, min(most, len(split))).long().split(AT_ONCE):
