@@ -66,7 +66,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, config: Training
         neighbours=answered(_neighbours, train, val, task),
         mirrored=answered(measure_mirrored, splits.train, config) or (),
         classes=splits.classes or (),
-        features=names if len(names) == train.total.size else (),
+        features=names if len(names) == train.features else (),
     )
 
 

@@ -147,7 +147,7 @@ class Looked:
 
     def by_chance(self) -> float:
         """How many equals a sample of a table would have, were each column drawn by itself; 0 for other inputs."""
-        if not 0 < self.total.size <= WIDE or not self.count:
+        if not 0 < self.features <= WIDE or not self.count:
             return 0.0
         expected = float(self.count)
         for column in self.table(max(1, self.count // SAMPLE)).T:
