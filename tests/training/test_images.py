@@ -8,7 +8,7 @@ from PIL import Image
 from tunekit.configuration import DataSpec
 from tunekit.training.memory import pack, unpack
 from tunekit.training.sources import images, read_splits
-from tunekit.training.sources.huggingface import _Pictures
+from tunekit.training.sources.huggingface import _Pictures, _Seen
 from tunekit.vocabulary import UserError
 
 
@@ -231,7 +231,9 @@ def test_what_was_done_to_images_is_told_by_kind(pets):
 
 
 def test_a_hub_set_reads_pictures_alike():
+    datasets = pytest.importorskip("datasets")
     image, _ = in_16_bits()
-    pictures = _Pictures([{"image": image}, {"image": see_through()}], "image", torch.zeros(2), None)
+    rows = datasets.Dataset.from_dict({"image": [image, see_through()]}, datasets.Features({"image": datasets.Image()}))
+    pictures = _Pictures("train", rows, "image", np.zeros(2), 4, _Seen(None, gray=False))
     assert pictures[0][0].unique().tolist() == [128]
     assert pictures[1][0][0, :, 3].unique().tolist() == [255]

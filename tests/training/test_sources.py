@@ -266,6 +266,12 @@ class TestDoublePrecision:
         assert splits.train.stored.args[0].dtype == torch.float32
         assert not splits.notes
 
+    def test_numbers_of_tokens_lose_nothing(self, tmp_path):
+        tokens = np.full((50, 3), 128_001, np.int64)
+        tokens[::2, 1] += 3
+        self.saved(tmp_path, tokens, np.arange(50) % 2)
+        assert not self.splits(tmp_path).notes
+
     def test_of_a_table_it_is_told_too(self, tmp_path):
         rows = "\n".join(f"{ms},{ms % 7},{ms}" for ms in self.MS)
         (tmp_path / "t.csv").write_text(f"when,b,y\n{rows}\n")

@@ -458,6 +458,11 @@ class TestInputs:
         text = "a,b,y\n" + "".join(f'"{number}",{i % 3},{i % 2}\n' for i, number in enumerate(numbers))
         assert splits(tmp_path, text).columns.names == ("a", "b")
 
+    @pytest.mark.parametrize("name", ["month_index", "day of record", "T", "time"])
+    def test_what_is_called_like_a_time_stays_an_input(self, tmp_path, name):
+        text = f"{name},b,y\n" + "".join(f"{i},{i % 3},{i % 2}\n" for i in range(80))
+        assert splits(tmp_path, text).columns.names == (name, "b")
+
     def test_what_alone_there_is_to_learn_from_stays_an_input(self, tmp_path):
         text = "x,y\n" + "".join(f"{i},{i * i}\n" for i in range(80))
         assert splits(tmp_path, text).columns.names == ("x",)

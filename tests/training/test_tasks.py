@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -455,3 +457,31 @@ def test_class_weights_of_a_loss_that_is_a_module_follow_the_outputs():
         loss = task.loss(torch.zeros(4, 2, device="meta"), torch.zeros(4, dtype=torch.long, device="meta"))
     assert loss.device.type == "meta"
     assert not task.criterion.function.weight.is_inference()
+
+
+class TestWhatALossRefuses:
+    def task(self, error=None):
+        task = build_task(config_of(), Path())
+        if error is not None:
+
+            def refuse(*_):
+                raise error
+
+            task.criterion = refuse
+        return task
+
+    def test_labels_out_of_range_are_told_without_those_that_are_left_out(self):
+        with pytest.raises(
+            UserError, match=r"reach from 1 to 3, and the model gives \[3, 3\]; number the classes from 0"
+        ):
+            self.task().loss(torch.zeros(3, 3), torch.tensor([1, 3, -100]))
+
+    @pytest.mark.parametrize("labels", [[1, 2, -100], [-100, -100, -100]])
+    @pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), RuntimeError("Expected target size [3]")])
+    def test_what_labels_did_not_cause_is_no_fault_of_theirs(self, labels, error):
+        with pytest.raises(RuntimeError, match=re.escape(str(error))):
+            self.task(error).loss(torch.zeros(3, 3), torch.tensor(labels))
+
+    def test_a_full_machine_is_told_beside_wrong_labels(self):
+        with pytest.raises(torch.OutOfMemoryError):
+            self.task(torch.OutOfMemoryError("full")).loss(torch.zeros(3, 3), torch.tensor([1, 7, 0]))

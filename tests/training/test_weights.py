@@ -73,6 +73,12 @@ class TestLoading:
         torch.save(model.state_dict(), tmp_path / "w.pt")
         assert len(load_weights(model, "w.pt", tmp_path)) == 1
 
+    def test_tensors_of_eight_bits_are_read(self, tmp_path):
+        model = net()
+        model.register_buffer("scale", torch.ones(2, dtype=torch.float8_e4m3fn))
+        torch.save(model.state_dict(), tmp_path / "w.pt")
+        assert len(load_weights(model, "w.pt", tmp_path)) == 1
+
     @pytest.mark.parametrize("form", FORMS)
     @pytest.mark.parametrize("wrapped", [False, True])
     def test_every_form_of_a_checkpoint_is_read(self, tmp_path, form, wrapped):

@@ -12,6 +12,7 @@ LOSSES: Mapping[str, Sequence[str]] = {
 }
 """The built-in losses of each task; the first is its own."""
 
+BYTE = 255  # what marks no class in masks of a byte
 FROM_ZERO = "number the classes from 0"
 EACH = "give the model an output for each class"
 YES_OR_NO = "make every target 0 (no) or 1 (yes)"
@@ -24,20 +25,26 @@ def of_classes(low: float, high: float, outputs: int, numbered: str = FROM_ZERO)
 
     >>> of_classes(1, 3, 3), of_classes(0, 9, 4)
     (('number the classes from 0',), ('give the model an output for each class',))
+    >>> of_classes(-1, 9, 10)[-1]
+    'say `loss: {target: cross_entropy, args: {ignore_index: -1}}` if -1 marks what has no class'
     """
     advice = [NAMELESS] if outputs == 1 else []
     if low != 0:
         advice.append(numbered)
     if high - low >= outputs:
         advice.append(EACH)
+    marker = low if low < 0 else high if high == BYTE else None
+    if marker is not None:
+        loss = f"{{target: cross_entropy, args: {{ignore_index: {marker:g}}}}}"
+        advice.append(f"say `loss: {loss}` if {marker:g} marks what has no class")
     return tuple(advice)
 
 
 def of_classes_in_words(low: float, high: float, outputs: int, numbered: str = FROM_ZERO) -> str:
     """The same in one sentence."""
     advice = of_classes(low, high, outputs, numbered)
-    mended = " and ".join(one for one in advice if one != NAMELESS)
-    return ", or ".join(filter(None, [mended, NAMELESS if NAMELESS in advice else ""]))
+    mended = " and ".join(one for one in advice if one in (numbered, EACH))
+    return ", or ".join(filter(None, [mended, *(one for one in advice if one not in (numbered, EACH))]))
 
 
 def of_decisions(kinds: int | None, whole: bool) -> tuple[str, ...]:

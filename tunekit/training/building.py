@@ -73,6 +73,7 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
         if args.get("reduction", "mean") == "mean":
             task.counted = (lambda o, t: counted(o, t, **args)) if leaves_out else counted_alike
         ignored = args.get("ignore_index", LEFT_OUT)
+        task.ignored = ignored if leaves_out else None
         task.unscored = (ignored,) if leaves_out and ignored >= 0 else ()
         return task
     if ":" not in loss:

@@ -91,9 +91,10 @@ def counted(outputs: Tensor, targets: Tensor, weight: Any = None, ignore_index: 
     ones = torch.ones((), device=outputs.device)
     if targets.is_floating_point():
         return ones.expand(len(targets), *targets.shape[2:])
-    weights = None if weight is None else of_each_class("weight", weight, ones.expand(outputs.shape))
-    each = (-ones).expand(outputs.shape)
-    return F.nll_loss(each, targets, weights, ignore_index=ignore_index, reduction="none")
+    counts = targets != ignore_index
+    if weight is None:
+        return counts.float()
+    return counts * of_each_class("weight", weight, ones.expand(outputs.shape))[targets.where(counts, 0)]
 
 
 def counted_alike(_outputs: Tensor, targets: Tensor) -> Tensor:

@@ -63,6 +63,7 @@ class Task:
     in_shape = False  # the loss compares outputs and targets of one shape
     sample_loss: Loss | None = None  # the same loss with reduction="none", where it is built in
     class_weights: Any = None  # what the loss weighs each class by, or 1 against 0
+    ignored: int | None = None  # the label of what the loss leaves out
     weighted = False  # a built-in loss weighs classes: its mean over positions is none that is plain
     counted: Loss | None = None  # what each target counts in a built-in loss that is a mean
     unscored: tuple[int, ...] = ()  # classes that the loss leaves out: they are in no score
@@ -120,9 +121,10 @@ class Task:
         try:
             return self.criterion(*compared)
         except (IndexError, RuntimeError) as error:  # of a class that there is no output for
-            if not self.of_classes or compared[1].is_floating_point():
+            if of_machine(error) or not self.of_classes or compared[1].is_floating_point():
                 raise
-            low, high = (int(value) for value in torch.aminmax(compared[1]))
+            labels = compared[1][compared[1] != self.ignored] if self.ignored is not None else compared[1]
+            low, high = (int(value) for value in torch.aminmax(labels)) if len(labels) else (0, 0)
             if low >= 0 and high < compared[0].shape[1]:
                 raise
             raise UserError(

@@ -129,7 +129,7 @@ def shares(labels: Labels | None, context: Here) -> list[Finding]:
     numbers = None if labels.train is None else {*labels.train, *(labels.val or ())}
     kinds = None if numbers is None else sum(number >= 0 for number in numbers)
     advice = of_decisions(kinds, whole=low.is_integer() and high.is_integer())
-    if low < 0 and kinds is not None and kinds <= 2:
+    if low < 0 and kinds == 2:  # and a marker beside them
         advice = (MASKED, *advice)
     return [_out_of_range(message, {"min": low, "max": high}, context, advice)]
 

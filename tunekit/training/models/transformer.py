@@ -87,9 +87,9 @@ class Transformer(nn.Module):
             ) from None
         hidden = tokens + self.places(torch.arange(x.shape[1], device=x.device))
         real = None if self.padding is None else x != self.padding
-        # Padding sees itself, or a softmax over nothing would be NaN.
-        itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-        seen_by = None if real is None else real[:, None, None, :] | itself
+        seen_by = None
+        if real is not None:  # padding sees itself, or a softmax over nothing would be NaN
+            seen_by = real[:, None, None, :] | torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
         for block in self.blocks:
             hidden = block(hidden, seen_by)
         hidden = self.norm(hidden)

@@ -58,6 +58,7 @@ def _is_damaged(value: Tensor, learned: bool) -> bool:
     """Masks among the buffers hold infinities."""
     if not value.is_floating_point() and not value.is_complex():
         return False
+    value = value.float() if value.itemsize == 1 else value  # of eight bits torch asks nothing
     return not bool(torch.isfinite(value).all()) if learned else bool(torch.isnan(value).any())
 
 

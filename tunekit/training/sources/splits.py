@@ -34,10 +34,11 @@ from tunekit.training.sources.parts import Parts, told_lost
 from tunekit.training.structure import by_rows, tensors
 from tunekit.vocabulary import UserError
 
+EXACT = 2**24  # up to which float32 holds every whole number
 SHOWN = 5  # files that a note names
 ENDLESS = 10_000
 """Batches of training after which an iterable counts as a stream without an end."""
-MOST_KEPT = 1_000_000
+MOST_KEPT = 20_000_000
 """Samples of validation after which it does, as after more bytes than are kept in memory."""
 
 
@@ -89,8 +90,9 @@ def _narrowed(parts: Parts) -> Parts:
     if not isinstance(parts.train, TensorSplit):
         return parts
     stored = parts.train.stored
-    inputs = _lost("input feature {}", stored.args[0], "standardize")
-    targets = _lost("target {}" if stored.targets.dim() > 1 else "the target", stored.targets, "standardize_target")
+    of_targets = "target {}" if stored.targets.dim() > 1 else "the target"
+    inputs = _lost("input feature {}", stored.args[0], "standardize", parts.standardize)
+    targets = _lost(of_targets, stored.targets, "standardize_target", parts.standardize_target)
     wide = (bool(inputs) and parts.standardize, bool(targets) and parts.standardize_target)
 
     def narrowed(part: Any) -> Any:
@@ -109,10 +111,12 @@ def _single(x: Tensor) -> Tensor:
     return x.float() if x.dtype == torch.float64 else x
 
 
-def _lost(name: str, x: Tensor, key: str) -> str:
-    """What is told of the first column that float32 does not hold; nothing where it holds all."""
+def _lost(name: str, x: Tensor, key: str, scaled: bool) -> str:
+    """What is told of the first column that float32 does not hold; nothing where it holds all, as it does whole numbers
+    of EXACT and less that are not `scaled`."""
     whole = not x.is_floating_point() and not x.is_complex() and x.dtype != torch.uint8
-    if not x.numel() or not (x.dtype == torch.float64 or (whole and max(map(abs, map(int, x.aminmax()))) > SINGLE)):
+    large = whole and max(map(abs, map(int, x.aminmax()))) > (SINGLE if scaled else EXACT) if x.numel() else False
+    if not x.numel() or not (x.dtype == torch.float64 or large):
         return ""
     mean, std = (value.flatten() for value in moments(x))
     lost = needs_double(mean, std)

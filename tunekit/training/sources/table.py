@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +33,12 @@ SHOWN = 20  # columns that a message lists
 COUNTERS = ("", "#", "id", "index", "idx", "no", "nr", "row", "number", "serial", "record", "unnamed: 0", "column 1")
 """What a column is called that only numbers the rows."""
 YEARS = (1700, 2100)
+TIMES = re.compile(
+    r"(?i)(?<![a-z])(years?|quarters?|months?|weeks?|days?|hours?|minutes?|seconds?|time|date|period|step|tick|t)(?![a-z])"
+)
 FEWEST = 50
-"""Under another name numbers that follow one another are no numbers of rows where they may be years, or are so few
-that they may be days of a month, hours or doses."""
+"""Under another name numbers that follow one another are no numbers of rows where they may be years or are called like
+a time, or are so few that they may be days of a month, hours or doses."""
 SPARSE = 2  # times as many numbers as rows, up to which those that are missing are rows of other files
 
 
@@ -197,8 +201,8 @@ def _counts_rows(name: str, column: Column, sizes: Sequence[int]) -> bool:
     in_order = all((np.diff(file) == 1).all() for file in files)
     if name.lower() in COUNTERS:
         return in_order or (len(each) == len(values) and span <= SPARSE * len(values))
-    years = YEARS[0] <= each[0] and each[-1] <= YEARS[1]
-    many = len(values) >= FEWEST and not years and not column.how
+    times = (YEARS[0] <= each[0] and each[-1] <= YEARS[1]) or TIMES.search(name.replace("_", " "))
+    many = len(values) >= FEWEST and not times and not column.how
     return many and (in_order or len(each) == len(values) == span)
 
 

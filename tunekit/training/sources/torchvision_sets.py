@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -106,22 +105,10 @@ def _told(error: Exception, name: str, root: Path, download: bool) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"data: torchvision:{name} at {root}: {place}{why(error)}"
     text = " ".join(str(error).strip().partition("\n")[0].split()).rstrip(".:") or type(error).__name__
-    file = _read_last(error, root)
-    if file is not None:
-        size = file.stat().st_size
-        text = f"{file}: {f'its {size:,} bytes are cut or none of the set ({text})' if size else 'it is empty'}"
+    empty = next((file for file in root.rglob("*") if file.is_file() and not file.stat().st_size), None)
+    text = text if empty is None else f"{empty}: it is empty"
     hint = "; check data.args.root" if download else CHECK
     return f"data: torchvision:{name} at {root}: {text}{f'; {NETWORK}' if unreachable else hint}"
-
-
-def _read_last(error: Exception, root: Path) -> Path | None:
-    """The file below `root` that was read when an error was raised, by the calls that led to it."""
-    file = None
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        for value in list(frame.f_locals.values()):
-            if isinstance(value, str | Path) and str(value).startswith(str(root)) and Path(value).is_file():
-                file = Path(value)
-    return file
 
 
 def _by_hand(dataset_class: Any, name: str) -> str:
