@@ -220,6 +220,11 @@ def _table(file: Path, package: Package) -> _Samples:
     if package.columns is not None:
         inputs, notes = Columns.from_json(package.columns).apply(frame)
         return _Samples(str(file), range(1, len(inputs) + 1), (inputs,), (), "row", notes)
+    if not given.dtype.startswith("float"):
+        raise UserError(
+            f"{file}: the model takes the numbers of {given.shape[0]} tokens a sample, as its own data have them: give "
+            f"them as an .npz with x [n, {given.shape[0]}]"
+        )
     if len(frame.names) != given.shape[0]:
         raise UserError(f"{file}: has {counted(len(frame.names), 'column')}; the model takes {given.shape[0]}")
     try:

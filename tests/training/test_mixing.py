@@ -67,6 +67,15 @@ def test_shares_are_drawn_from_beta_one_a_sample(alpha):
     assert len(share.unique()) > 10_000
 
 
+@pytest.mark.parametrize("alpha", [1e-2, 1e-4])
+def test_a_small_alpha_mixes_little(alpha):
+    """Of Beta(alpha, alpha) the mean of share * (1 - share) is alpha / (2 (2 alpha + 1))."""
+    torch.manual_seed(0)
+    share = mixup(torch.zeros(50_000, 1), True, alpha=alpha)[1].share.double()
+    assert (share * (1 - share)).mean().item() == pytest.approx(alpha / (2 * (2 * alpha + 1)), rel=0.2, abs=4e-5)
+    assert share.mean().item() == pytest.approx(0.5, abs=0.02)
+
+
 def test_a_batch_may_have_one_share_and_one_box():
     torch.manual_seed(0)
     x = torch.rand(8, 3, 6, 6)
@@ -147,6 +156,30 @@ def test_focal_loss_is_shared_out_sample_by_sample(task):
     each = -((1 - p) ** 2) * p.log()
     wanted = (soft(batch.targets) * each).sum(1).mean()
     torch.testing.assert_close(training_loss(focal, outputs, batch.targets), wanted)
+
+
+@pytest.mark.parametrize("loss", [{}, {"target": "focal"}, {"args": {"label_smoothing": 0.1}}])
+@pytest.mark.parametrize("shape", [(12,), (12, 3)])
+def test_what_a_loss_leaves_out_counts_in_no_share(loss, shape, task):
+    torch.manual_seed(0)
+    told = task(**loss)
+    outputs, labels = torch.randn(12, CLASSES, *shape[1:]), torch.randint(0, CLASSES, shape)
+    labels[:4] = -100
+    batch = mixed_batch(["mixup"], torch.rand(12, 4), labels, told)
+    top = bottom = 0.0
+    for targets, share in batch.targets.parts:
+        each, known = (value.reshape(12, -1) for value in (told.sample_loss(outputs, targets), targets != -100))
+        top, bottom = top + (share[:, None] * each * known).sum(), bottom + (share[:, None] * known).sum()
+    torch.testing.assert_close(training_loss(told, outputs, batch.targets), top / bottom)
+
+
+@pytest.mark.parametrize("args", [{"reduction": "sum"}, {"reduction": "sum", "label_smoothing": 0.1}, {}])
+def test_mixup_that_mixes_nothing_changes_no_loss(args, task):
+    torch.manual_seed(0)
+    told = task(args=args)
+    outputs, labels = torch.randn(12, CLASSES), torch.randint(0, CLASSES, (12,))
+    batch = mixed_batch([{"mixup": {"p": 0.0}}], torch.rand(12, 4), labels, told)
+    torch.testing.assert_close(training_loss(told, outputs, batch.targets), told.loss(outputs, labels))
 
 
 @pytest.mark.parametrize("loss", [{"args": {"weight": [1.0, 2.0, 1.0, 3.0, 1.0]}}, {"target": "mine:sharp"}])

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tunekit.measured import Answers
 from tunekit.training.axes import Reading
+from tunekit.training.losses import are_last
 from tunekit.training.outputs import any_tensor
 from tunekit.training.tasks import KINDS, Task
 
@@ -42,7 +43,8 @@ def form_of(task: Task, outputs: Any, targets: Any, metric: str) -> Form:
     if kind not in KINDS or kind == "regression" or main.is_complex() or unknown:
         return Form("values")
     if kind == "classification":
-        axis = task.reading.axis if task.reading is not None else 1
+        unread = main.dim() - 1 if isinstance(targets, Tensor) and are_last(main, targets) else 1
+        axis = task.reading.axis if task.reading is not None else unread
         if main.dim() >= 2 and main.shape[axis] > 1:
             return Form("classes", axis, _are_distributions(main, axis))
     middle = _middle(task, outputs, targets)

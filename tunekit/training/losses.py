@@ -272,5 +272,9 @@ def comparable(outputs: Tensor, targets: Any, task: str, of_classes: bool, in_sh
             f"data: the targets are whole numbers {list(targets.shape)}, and the loss takes the number of one class "
             f"for each of the model's outputs {list(outputs.shape)}: {how}"
         )
-    last = outputs.dim() > 2 and outputs.shape[:-1] == targets.shape and outputs.shape[2:] != targets.shape[1:]
-    return outputs.movedim(-1, 1) if last else outputs, targets
+    return outputs.movedim(-1, 1) if are_last(outputs, targets) else outputs, targets
+
+
+def are_last(outputs: Tensor, targets: Tensor) -> bool:
+    """Whether the classes of outputs [N, ..., C] stand last, by the shape of their targets [N, ...]."""
+    return outputs.dim() > 2 and outputs.shape[:-1] == targets.shape and outputs.shape[2:] != targets.shape[1:]

@@ -142,11 +142,10 @@ class Task:
         size = len(main)
         wanted = self.given(targets, main)
         if self.sample_loss is not None and isinstance(wanted, Tensor):
-            compared = self._compared(main, wanted)
-            values = self.sample_loss(*compared).reshape(size, -1)
             if main.dim() == 2 or self.counted is None:
-                return values.mean(1)
-            return values.sum(1) / self.counted(*compared).reshape(size, -1).sum(1)
+                return self.sample_loss(*self._compared(main, wanted)).reshape(size, -1).mean(1)
+            losses, counts = self.sums(outputs, targets)
+            return losses / counts
         if not (self.of_samples and by_rows(outputs, size) and by_rows(wanted, size)):
             return self.loss(outputs, targets).detach().expand(size)
         own = self.criterion if self.own_loss else lambda o, t: self.criterion(*self._compared(o, t))
@@ -160,6 +159,15 @@ class Task:
                 self._vectorized = False
         parts = (slice(k, k + 1) for k in range(size))
         return torch.stack([own(rows(outputs, part), rows(wanted, part)) for part in parts])
+
+    def sums(self, outputs: Outputs, targets: object) -> tuple[Tensor, Tensor]:
+        """Of a built-in loss that is a mean (`counted`): what each sample adds to it, and what it counts, [B] each."""
+        assert self.sample_loss is not None
+        assert self.counted is not None
+        main = any_tensor(outputs)
+        compared = self._compared(main, self.given(targets, main))
+        losses, counts = (part(*compared).reshape(len(main), -1).sum(1) for part in (self.sample_loss, self.counted))
+        return losses, counts
 
     def counts(self, outputs: Outputs, targets: object, count: int) -> Tensor:
         """What a batch of `count` samples counts in the loss of a split, a scalar: where the loss is a weighted mean,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Beta
+from torch.distributions import Gamma
 
 from tunekit.training.augmentations.drawing import Boxes, chosen
 from tunekit.training.outputs import Outputs
@@ -62,15 +62,18 @@ def _shares(x: Tensor, alpha: float, p: float, each: bool) -> Tensor:
         raise ValueError(f"alpha: above 0, not {alpha}")
     among = x if each else x[:1]
     drawn = among.device if among.device.type != "mps" else torch.device("cpu")  # which has no such draw
-    both = torch.full((len(among),), float(alpha), device=drawn)
-    share = Beta(both, both, validate_args=False).sample().to(x.device)
+    # Logarithms of two gamma draws of `alpha`, by those of alpha + 1 (Marsaglia and Tsang, ACM TOMS 2000, section 8):
+    # the draws themselves are both zero where alpha is small.
+    one_more = Gamma(float(alpha) + 1, 1.0).sample((2, len(among))).to(drawn)
+    logs = one_more.log() - torch.empty_like(one_more).exponential_() / alpha
+    share = torch.sigmoid(logs[0] - logs[1]).to(x.device)
     return torch.where(chosen(among, p), share, 1.0).expand(len(x))
 
 
 def mixes_each(task: Task) -> bool:
-    """Whether samples of a batch may be mixed by shares of their own: the loss is built in and a plain mean over
-    samples. One that weighs classes is divided by the weights of the batch, and a person's own may do anything."""
-    return type(task).loss is Task.loss and task.sample_loss is not None and not task.weighted
+    """Whether samples of a batch may be mixed by shares of their own: the loss is built in and a plain mean over what
+    counts. One that weighs classes is divided by the weights of the batch, and a person's own may do anything."""
+    return type(task).loss is Task.loss and task.counted is not None and not task.weighted
 
 
 def mixes_targets(task: Task) -> bool:
@@ -93,14 +96,15 @@ def training_loss(task: Task, outputs: Outputs, targets: Any) -> Tensor:
     """The loss of a training batch, mixed or not: a scalar.
 
     Of mixed classes it is the mean of share * loss(own) + (1 - share) * loss(partner), which for cross-entropy is that
-    against soft targets [B, C]; focal loss and label smoothing go the same way, for each is a mean over samples. Where
+    against soft targets [B, C]; focal loss and label smoothing go the same way, for each is a mean over samples. What
+    the loss leaves out counts in no share. Where
     a batch has one share (class weights, a person's own loss), it is share * loss(own) + (1 - share) * loss(partner) of
     the whole batch, as both papers' code has it: every loss can be asked for that.
     """
     if not isinstance(targets, Mixed):
         return task.loss(outputs, targets)
     if mixes_each(task):
-        losses = [(task.sample_losses(outputs, part) * share).mean() for part, share in targets.parts]
-    else:
-        losses = [task.loss(outputs, part) * share.mean() for part, share in targets.parts]
-    return torch.stack(losses).sum()
+        sums = [[(share * each).sum() for each in task.sums(outputs, part)] for part, share in targets.parts]
+        losses, counts = (torch.stack(column).sum() for column in zip(*sums, strict=True))
+        return losses / counts
+    return torch.stack([task.loss(outputs, part) * share.mean() for part, share in targets.parts]).sum()

@@ -3,7 +3,7 @@
 One file a built-in family, its entry in `table`; `libraries` asks torchvision and timm.
 """
 
-from tunekit.training.models.build import build_model, check_inputs
+from tunekit.training.models.build import build_model, check_inputs, found_in_data
 from tunekit.training.models.freezing import Freezing
 from tunekit.training.models.hooks import has_convolutions, hookable
 from tunekit.training.models.layers import ACTIVATIONS
@@ -16,6 +16,7 @@ __all__ = [
     "Freezing",
     "build_model",
     "check_inputs",
+    "found_in_data",
     "has_convolutions",
     "hookable",
     "load_weights",

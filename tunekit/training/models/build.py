@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tunekit.configuration import ModelSpec
+from tunekit.configuration import ModelSpec, Values
 from tunekit.recipe import check_arguments, construct, resolve
 from tunekit.recipe.text import nearest
 from tunekit.training.data import Batch
@@ -81,6 +82,10 @@ def _built_in(
     build = MODELS[name]
     check_arguments(build, args, f"model.args: {name}")
     known = {"shape": tuple(sample.args[0].shape[1:]), "outputs": outputs or 1}
-    taken = inspect.signature(build).parameters
-    of_data = {key: find(sample, splits) for key, find in OF_DATA.items() if key in taken and key not in args}
-    return built(build, name, {**known, **of_data, **args})
+    return built(build, name, {**known, **found_in_data(name, args, sample, splits), **args})
+
+
+def found_in_data(name: str, args: Values, sample: Batch, splits: Whole | None) -> dict[str, Any]:
+    """The arguments of a built-in model that the recipe leaves to the data; of other models none."""
+    taken = inspect.signature(MODELS[name]).parameters if name in MODELS else {}
+    return {key: find(sample, splits) for key, find in OF_DATA.items() if key in taken and key not in args}

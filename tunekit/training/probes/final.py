@@ -20,7 +20,7 @@ from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, S
 from tunekit.training.decisions import Form, decide, form_of
 from tunekit.training.evaluation import Evaluation, Tally
 from tunekit.training.loop import Session
-from tunekit.training.models import has_convolutions
+from tunekit.training.models import found_in_data, has_convolutions
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked, undisturbed
 from tunekit.training.probes.intervals import Interval, of_mean, of_ratio, of_whole
@@ -333,9 +333,11 @@ def measure_package(subject: Subject) -> Package:
         raise UserError("the model's inputs are no tensors: it can be loaded by its own code alone, from best.pt")
     size = session.outputs
     columns = splits.columns
+    found = found_in_data(config.model.target, config.model.args, sample, lambda: splits)
     return Package(
         target=config.model.target,
-        args=dict(config.model.args),
+        # What it finds besides is in its state.
+        args={**{name: value for name, value in found.items() if isinstance(value, int)}, **config.model.args},
         outputs=size,
         seed=config.seed,
         inputs=tuple(
