@@ -103,3 +103,9 @@ def test_equal_rows_of_many_measurements_are_told_with_their_other_targets():
     findings = {item.code: item.message for item in of_table("categories", features=32, rich=True).findings}
     assert {"conflicting_labels", "split_leak"} <= set(findings)
     assert findings["split_leak"].endswith("of them with another target there")
+
+
+@pytest.mark.parametrize(("how", "features"), [("categories", 151), ("one left out", 148), ("measurement", 4)])
+def test_rows_that_stand_there_twice_are_no_chance(how, features):
+    findings = spoken(of_table("written_twice", features=features, how=how))
+    assert (findings["split_leak"], findings["conflicting_labels"]) == ("fail", "warn")

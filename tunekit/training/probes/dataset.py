@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -51,13 +52,13 @@ def measure_data(subject: Subject) -> DataMeasured:
 def measure_samples(train: Looked, val: Looked, splits: Splits, config: TrainingConfig) -> Samples:
     """Both splits beside each other."""
     task = config.task
-    names = () if splits.columns is None else splits.columns.names
+    names, widths = ((), ()) if splits.columns is None else (splits.columns.names, splits.columns.widths)
     return Samples(
         train=train.numbers(),
         val=val.numbers(),
         shift=_shift(train, val),
         labels=_labels(train, val, task) if task in KINDS else None,
-        duplicates=_duplicates(train, val),
+        duplicates=_duplicates(train, val, widths),
         reading=answered(measure_reading, splits.train),
         windows=answered(measure_windows, train.batches, val.batches) if train.whole and val.whole else None,
         groups=splits.groups,
@@ -190,7 +191,7 @@ def _counts(labels: Tensor) -> dict[int, int]:
     return {int(value): int(count) for value, count in zip(values.tolist(), counts.tolist(), strict=True)}
 
 
-def _duplicates(train: Looked, val: Looked) -> Duplicates:
+def _duplicates(train: Looked, val: Looked, widths: Sequence[int]) -> Duplicates:
     """Identical inputs: within the training split (with equal or different targets) and across the splits."""
     before, after = train.hashes(), val.hashes()
     counts = Counter(before)
@@ -208,7 +209,8 @@ def _duplicates(train: Looked, val: Looked) -> Duplicates:
             examples=tuple(int(val.picks[i]) for i in shared[:EXAMPLES]),
             conflicts=_torn(train.targets, val.targets, before, after),
         ),
-        by_chance=train.by_chance(),
+        by_chance=train.by_chance(widths),
+        equals=sum(count * (count - 1) for count in counts.values()) / max(1, len(before)),
     )
 
 
