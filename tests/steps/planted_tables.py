@@ -114,3 +114,16 @@ def written_twice(how: str = "categories", n: int = 2500) -> Pair:
     other = y ^ (torch.rand(n, generator=draw) < 0.3).long()
     order = torch.randperm(2 * n, generator=draw)
     return _pair(torch.cat([x, x])[order], torch.cat([y, other])[order])
+
+
+def growing() -> Pair:
+    """Windows of a count that only grows, and the next: all earlier values rise with it."""
+    count = torch.poisson(torch.full((600,), 20.0), generator=_draw(77)).cumsum(0) / 3000
+    windows = count.unfold(0, 9, 1)
+    return _pair(windows[:, :8].clone(), windows[:, 8:].clone())
+
+
+def powers() -> Pair:
+    """Powers of a number, and its exponential."""
+    x = torch.randn(400, 1, generator=_draw(78))
+    return _pair(x ** torch.arange(1, 9), x.exp())

@@ -30,7 +30,7 @@ class Found(NamedTuple):
 
 def find_giveaway(inputs: Tensor, targets: Tensor, classes: bool) -> Found | None:
     """The first feature of inputs [N, F], several, that says the targets [N] or [N, T] exactly: numbers as a linear
-    function of it or in its order, classes as one value each or cut off where its values lie close."""
+    function of it or alone in its order, classes as one value each or cut off where its values lie close."""
     wanted = targets.reshape(len(targets), -1).double()
     if len(inputs) < FEWEST or inputs.shape[1] < 2 or wanted.shape[1] > MOST_TARGETS:
         return None
@@ -50,8 +50,8 @@ def _says(columns: Tensor, wanted: Tensor, classes: bool) -> tuple[int, Says] | 
     if not classes and (found := _first(_linear(columns, wanted))) is not None:
         return found, "line"
     if not few:
-        found = _first(_in_order(columns, wanted))
-        return None if found is None else (found, "order")
+        rising = _in_order(columns, wanted)  # several are one another's transforms, or a growing series' earlier values
+        return (int(rising.int().argmax()), "order") if rising.sum() == 1 else None
     count = len(values)
     says = _one_value_each(columns, labels, count) | _flags(columns, labels, count) | _cut(columns, labels, count)
     found = _first(says)
