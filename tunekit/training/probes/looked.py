@@ -65,8 +65,13 @@ class Looked:
         if flat.shape[1] == self.features and len(flat):
             self.moments.add(flat)
             self.count += len(flat)
-            known = flat[np.isfinite(flat)]
-            self.bytes = self.bytes and not ((known < 0) | (known > 255) | (known % 1 != 0)).any()
+            self.bytes = self.bytes and self._are_bytes(flat)
+
+    def _are_bytes(self, flat: npt.NDArray[np.float64]) -> bool:
+        """Whether all that is finite is; of measurements the first few rows say no."""
+        if self.moments.low.min() < 0 or self.moments.high.max() > 255:
+            return False
+        return not any((part > np.floor(part)).any() for part in (flat[:8], flat))
 
     @property
     def features(self) -> int:
