@@ -12,6 +12,7 @@ from tunekit.pipeline import read_recipe
 from tunekit.report.figures import draw, mosaic_of
 from tunekit.steps.check_init_loss import OF_DATA
 from tunekit.training.pictures import Scale, before_and_after
+from tunekit.training.probes import PROBES
 from tunekit.training.sources import read_splits
 from tunekit.vocabulary import UNKNOWN
 
@@ -220,6 +221,15 @@ def test_the_data_are_told_where_the_model_cannot_be_built(tunekit, written, mod
     assert "own: 60 training" in done.out
     assert "to start from: a CNN of two convolutions" in done.out
     assert "disk:" not in done.out
+
+
+def test_data_judged_without_the_model_are_told_so(tunekit, written, monkeypatch):
+    def refuse(_subject):
+        raise ValueError("no questions")
+
+    monkeypatch.setitem(PROBES, "usage", refuse)
+    out = " ".join(tunekit("inspect", written()).out.split())
+    assert "the data are judged without the model, which step 1 could not be carried out on: ValueError: no que" in out
 
 
 def test_data_that_cannot_be_read_at_all_are_one_line(tunekit, written):

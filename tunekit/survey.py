@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunekit.advice import advise, situation_of
+from tunekit.executors.base import failure
 from tunekit.guest import take_notes
 from tunekit.inspection import as_guest, described, outlook_of
 from tunekit.measured import DataMeasured, DataReport, ModelReport
@@ -35,17 +36,18 @@ def inspect(loaded: Loaded, pictures: bool = False) -> Inspected:
         shown = _pictures(loaded, readable, report) if pictures else Pictures()
     notes = [*readable.splits.notes, *take_notes()]
     facts, model, outlook, broken = _fallback(report), None, None, ""
-    findings = None
+    findings: list[Finding] | None = None
+    untold: list[str] = []
     try:
         with as_guest():
             bench = _bench(loaded, readable)
             facts = described(loaded, bench)
             model = _model(Context(STEP, recipe, facts), bench)
             outlook = outlook_of(Context(STEP, recipe, facts), bench)
-            findings = _findings(Context(STEP, recipe, facts), bench, report)
+            findings, untold = _findings(Context(STEP, recipe, facts), bench, report)
     except UserError as error:
         broken = " ".join(str(error).removeprefix("model: ").split())
-    notes += [*facts.notes, *take_notes()]
+    notes += [*facts.notes, *untold, *take_notes()]
     context = Context(STEP, recipe, facts)
     if findings is None:
         findings = data.judge(DataMeasured(report.samples), context)
@@ -102,9 +104,11 @@ def _model(context: Context[Any], bench: Workbench) -> ModelReport:
         return measure_model(Session(config, bench))
 
 
-def _findings(context: Context[CheckInitLoss], bench: Workbench, report: DataReport) -> list[Finding] | None:
+def _findings(
+    context: Context[CheckInitLoss], bench: Workbench, report: DataReport
+) -> tuple[list[Finding] | None, list[str]]:
     """What step 1 says of the data, by one initialisation of the model; None where the model does not take its
-    questions."""
+    questions. And what is told of that."""
     from tunekit.steps.check_init_loss import OF_DATA, THE_DATA, judge, plan
     from tunekit.training.device import threads
     from tunekit.training.indices import checked_indices
@@ -119,11 +123,12 @@ def _findings(context: Context[CheckInitLoss], bench: Workbench, report: DataRep
                 Record(one, values=(known.get(one.purpose) or PROBES[one.probe](_subject(one, bench))).to_json())
                 for one in requests
             ]
-        return [finding for finding in judge(context, records).findings if finding.code in OF_DATA]
+        return [finding for finding in judge(context, records).findings if finding.code in OF_DATA], []
     except (Interrupted, MemoryError):
         raise
-    except Exception:  # of the person's model, which the step itself tells
-        return None
+    except Exception as error:
+        why = " ".join(failure(0, error).error.split())
+        return None, [f"the data are judged without the model, which step 1 could not be carried out on: {why}"]
 
 
 def _subject(request: Measurement, bench: Workbench) -> Subject:

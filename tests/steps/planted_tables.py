@@ -100,3 +100,30 @@ def categories(rich: bool = False, columns: int = 7, n: int = 6000) -> Pair:
         x[-n // 10 :] = x[: n // 10]
         x[: n // 20] = x[n // 20 : n // 10]
     return _pair(x, ((kinds[:, 0] == 1) ^ (torch.rand(n, generator=draw) < 0.2)).long())
+
+
+def written_twice(how: str = "categories", n: int = 2500) -> Pair:
+    """Rows that stand there twice, three in ten of the copies with the other label: three columns of 50 categories as
+    inputs of 0 and 1, with one of each left out or not, and a number; or a measurement beside three answers."""
+    draw = _draw(76)
+    kinds = torch.nn.functional.one_hot(torch.randint(50, (n, 3), generator=draw), 50).float()
+    x = torch.cat([kinds[:, :, how == "one left out" :].flatten(1), torch.randint(62, (n, 1), generator=draw) / 18], 1)
+    if how == "measurement":
+        x = torch.cat([torch.randn(n, 1, generator=draw), (torch.rand(n, 3, generator=draw) > 0.3).float()], 1)
+    y = torch.randint(2, (n,), generator=draw)
+    other = y ^ (torch.rand(n, generator=draw) < 0.3).long()
+    order = torch.randperm(2 * n, generator=draw)
+    return _pair(torch.cat([x, x])[order], torch.cat([y, other])[order])
+
+
+def growing() -> Pair:
+    """Windows of a count that only grows, and the next: all earlier values rise with it."""
+    count = torch.poisson(torch.full((600,), 20.0), generator=_draw(77)).cumsum(0) / 3000
+    windows = count.unfold(0, 9, 1)
+    return _pair(windows[:, :8].clone(), windows[:, 8:].clone())
+
+
+def powers() -> Pair:
+    """Powers of a number, and its exponential."""
+    x = torch.randn(400, 1, generator=_draw(78))
+    return _pair(x ** torch.arange(1, 9), x.exp())

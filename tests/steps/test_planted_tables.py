@@ -67,6 +67,12 @@ def test_a_column_that_says_the_target_by_itself_is_told(data, recipe):
     assert message.endswith("perhaps the answer itself")
 
 
+@pytest.mark.parametrize(("recipe", "severity"), [({"how": "sign"}, "warn"), ({"how": "root", **NUMBERS}, "note")])
+def test_an_order_is_told_no_louder_than_a_line(recipe, severity):
+    findings = {item.code: item.severity for item in of_table("leak", **recipe).findings}
+    assert findings["target_among_inputs"] == severity
+
+
 def test_a_class_that_became_a_column_for_each_is_told():
     assert len(giveaways(of_table("recoded", outputs=4, flags=True))) == 1
 
@@ -87,6 +93,8 @@ def test_a_class_that_became_a_column_for_each_is_told():
         ("flowers", {"features": 4, "outputs": 3}),
         ("a_flower", {"features": 4}),
         ("smooth_series", {"task": "regression", "outputs": 1}),
+        ("growing", {"task": "regression", "outputs": 1}),
+        ("powers", {"task": "regression", "outputs": 1}),
     ],
 )
 def test_what_says_much_by_nature_is_no_answer(data, recipe):
@@ -103,3 +111,9 @@ def test_equal_rows_of_many_measurements_are_told_with_their_other_targets():
     findings = {item.code: item.message for item in of_table("categories", features=32, rich=True).findings}
     assert {"conflicting_labels", "split_leak"} <= set(findings)
     assert findings["split_leak"].endswith("of them with another target there")
+
+
+@pytest.mark.parametrize(("how", "features"), [("categories", 151), ("one left out", 148), ("measurement", 4)])
+def test_rows_that_stand_there_twice_are_no_chance(how, features):
+    findings = spoken(of_table("written_twice", features=features, how=how))
+    assert (findings["split_leak"], findings["conflicting_labels"]) == ("fail", "warn")

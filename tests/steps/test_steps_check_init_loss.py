@@ -130,6 +130,11 @@ class TestSeverity:
         assert found(judge({**table, "duplicates__diversity": 0.1}), "split_leak").severity == "note"
         assert found(judge({**table, "duplicates__diversity": 1.0}), "split_leak").severity == "fail"
 
+    @pytest.mark.parametrize(("by_chance", "equals", "severity"), [(0.2, 0.22, "note"), (0.2, 1.2, "fail")])
+    def test_rows_far_oftener_equal_than_by_chance_are_copies(self, by_chance, equals, severity):
+        table = {"duplicates__repeated": 0.2, "duplicates__shared__share": 0.2, "duplicates__equals": equals}
+        assert found(judge({**table, "duplicates__by_chance": by_chance}), "split_leak").severity == severity
+
 
 class TestExplained:
     """What another finding explains is not said a second time."""

@@ -88,6 +88,18 @@ def test_a_size_that_no_header_told_is_told_by_the_sample(library, tmp_path, mon
     assert splits(tmp_path, path="set", size=5).train.stored.args[0].shape[1:] == (3, 5, 5)
 
 
+def test_a_colour_that_no_header_told_is_told_by_the_sample(library, tmp_path, monkeypatch):
+    monkeypatch.setattr("tunekit.training.sources.huggingface.HEADERS", 2)
+    saved(library, tmp_path, train=[picture("L"), picture("RGB"), picture("RGBA"), picture("L")])
+    assert splits(tmp_path, path="set").train.stored.args[0].shape[1:] == (1, 6, 6)
+    saved(library, tmp_path / "other", train=[picture("L"), Image.new("RGB", (6, 6), "red"), *[picture("L")] * 2])
+    with pytest.raises(UserError) as caught:
+        splits(tmp_path / "other", path="set")
+    assert str(caught.value) == (
+        "data: sample 1 of train is in colour and others are grey; make all of them one or the other"
+    )
+
+
 def test_images_that_a_camera_turned_are_of_the_size_that_a_person_sees(library, tmp_path):
     turned = picture(size=(9, 6))
     turned.getexif()[0x0112] = 6

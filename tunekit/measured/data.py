@@ -126,6 +126,7 @@ class Duplicates(JsonData):
     conflicts: Conflicts | None  # None: the targets cannot be compared
     shared: Shared
     by_chance: float = 0.0  # expected equals of a sample, if its values were drawn independently
+    equals: float = 0.0  # those that it has
 
 
 @dataclass(frozen=True)

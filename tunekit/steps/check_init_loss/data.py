@@ -24,7 +24,8 @@ COPIES = 0.9  # distinct values of one feature over distinct rows, above which e
 DIM = 100  # whole numbers within 0 and 255 that reach so far are bytes
 SHORT = 32  # tokens or values of few kinds a sample, up to which samples may be equal by chance ...
 BY_LUCK = 0.03  # of the validation samples: so many more of a hundred or two may be so
-EXPECTED = 0.1  # equals of a sample if its columns were independent, over the share of samples that have one
+FAR = 2.0  # equals of a sample over those that it had if its columns were independent, above which they are copies ...
+SCATTER = 3.0  # ... and standard errors of their number
 BY_CHANCE = 2.0  # ... and then are so across the splits about as often as within one
 FEW_UNSEEN = 0.05  # share of the validation samples of classes that training lacks ...
 UNLIKELY = 1e-3  # ... and the chance that all samples of such a class fall into validation: rare classes do
@@ -297,7 +298,11 @@ def _coincide(samples: Samples) -> bool:
     inputs, duplicates = samples.train.inputs, samples.duplicates
     if duplicates.kinds is not None and duplicates.kinds <= SHORT:
         return duplicates.shared.share <= BY_CHANCE * duplicates.repeated + BY_LUCK
-    if duplicates.by_chance > EXPECTED * duplicates.repeated:
+    features = 0 if inputs is None else inputs.features
+    if features > 1 and (duplicates.diversity or 0.0) >= COPIES:
+        return False
+    chance = duplicates.by_chance
+    scatter = (2 * chance / max(1, samples.train.seen)) ** 0.5
+    if chance and duplicates.equals <= FAR * chance + SCATTER * scatter:
         return True
-    few = inputs is not None and inputs.features < FEW_FEATURES
-    return few and duplicates.repeated > SOME_DUPLICATES and (duplicates.diversity or 0.0) < COPIES
+    return features < FEW_FEATURES and duplicates.repeated > SOME_DUPLICATES

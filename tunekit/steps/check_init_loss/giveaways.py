@@ -13,8 +13,8 @@ TARGET_AMONG_INPUTS = fault(
     "What the model is to predict stands among its inputs.",
     "Tokens: the loss holds each output against the token of its own position, for a model that sees no later ones. "
     "Tables: one column of several that says the target of every sample looked at: classes by values of their own, or "
-    "cut off where samples lie close on both sides, numbers in its order (a note where the target is a linear function "
-    "of it: a small example may be made so).",
+    "cut off where samples lie close on both sides, numbers as a linear function of it or in the order of no other "
+    "column (both notes: a small example may be made so).",
     "Targets that are not shifted by one token; a decoder that is given its targets; a table whose target was not "
     "taken out of the inputs, or stands there a second time in other units.",
     (
@@ -48,6 +48,6 @@ def of_columns(samples: Samples) -> list[Finding]:
         f"{samples.feature_name(giveaway.feature)} of the inputs alone says the target{of} of all {giveaway.samples:,} "
         f"samples looked at{MANNER[giveaway.says]}: it is perhaps the answer itself"
     )
-    severity: Severity | None = "note" if giveaway.says == "line" else None
+    severity: Severity | None = None if giveaway.says == "class" else "note"
     advice = TARGET_AMONG_INPUTS.advice[1:]
     return [TARGET_AMONG_INPUTS.finding(message, giveaway.to_json(), advice=advice, severity=severity)]

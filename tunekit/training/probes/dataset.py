@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from tunekit.training.tasks import KINDS
 
 VOID = 255  # the usual marker of pixels without a class
 MOST_LABELS = 10_000  # of a sample
+AT_ONCE = 2**22  # targets that are compared in one step
 MOST_CLASSES = 256  # of tokens or pixels, that are counted one by one
 
 
@@ -51,13 +53,13 @@ def measure_data(subject: Subject) -> DataMeasured:
 def measure_samples(train: Looked, val: Looked, splits: Splits, config: TrainingConfig) -> Samples:
     """Both splits beside each other."""
     task = config.task
-    names = () if splits.columns is None else splits.columns.names
+    names, widths = ((), ()) if splits.columns is None else (splits.columns.names, splits.columns.widths)
     return Samples(
         train=train.numbers(),
         val=val.numbers(),
         shift=_shift(train, val),
         labels=_labels(train, val, task) if task in KINDS else None,
-        duplicates=_duplicates(train, val),
+        duplicates=measure_duplicates(train, val, widths),
         reading=answered(measure_reading, splits.train),
         windows=answered(measure_windows, train.batches, val.batches) if train.whole and val.whole else None,
         groups=splits.groups,
@@ -190,7 +192,7 @@ def _counts(labels: Tensor) -> dict[int, int]:
     return {int(value): int(count) for value, count in zip(values.tolist(), counts.tolist(), strict=True)}
 
 
-def _duplicates(train: Looked, val: Looked) -> Duplicates:
+def measure_duplicates(train: Looked, val: Looked, widths: Sequence[int] = ()) -> Duplicates:
     """Identical inputs: within the training split (with equal or different targets) and across the splits."""
     before, after = train.hashes(), val.hashes()
     counts = Counter(before)
@@ -208,7 +210,8 @@ def _duplicates(train: Looked, val: Looked) -> Duplicates:
             examples=tuple(int(val.picks[i]) for i in shared[:EXAMPLES]),
             conflicts=_torn(train.targets, val.targets, before, after),
         ),
-        by_chance=train.by_chance(),
+        by_chance=train.by_chance(widths),
+        equals=sum(count * (count - 1) for count in counts.values()) / max(1, len(before)),
     )
 
 
@@ -218,29 +221,35 @@ def _torn(train: Tensor | None, val: Tensor | None, before: list[bytes], after: 
         return 0
     places: dict[bytes, list[int]] = {name: [] for name in after}
     for index, name in enumerate(before):
-        if name in places:
+        if name in places and len(places[name]) < EXAMPLES:
             places[name].append(index)
-    targets = torch.cat([train, val]).reshape(len(train) + len(val), -1)
-    pairs = ((len(train) + i, places[name]) for i, name in enumerate(after) if places[name])
-    return sum(not any(_agree(targets[[own, other]]) for other in others[:EXAMPLES]) for own, others in pairs)
-
-
-def _agree(targets: Tensor) -> bool:
-    """Whether targets [n, ...] of one input say the same; of several a sample a negative class is a marker."""
-    same = targets == targets[:1]
-    if targets.shape[1] > 1 and not targets.is_floating_point():
-        same |= (targets < 0) | (targets[:1] < 0)
-    return bool(same.all())
+    pairs = [(own, other) for own, name in enumerate(after) for other in places[name]]
+    alike = {own for (own, _), same in zip(pairs, _agree(val, train, pairs), strict=True) if same}
+    return len({own for own, _ in pairs}) - len(alike)
 
 
 def _conflicts(train: Looked, targets: Tensor, hashes: list[bytes], counts: Counter[bytes]) -> Conflicts:
-    targets = targets.reshape(len(targets), -1)
-    groups: dict[bytes, list[int]] = {}
-    for index, name in enumerate(hashes):
-        if counts[name] > 1:
-            groups.setdefault(name, []).append(index)
-    torn = [group for group in groups.values() if not _agree(targets[group])]
+    firsts: dict[bytes, int] = {}
+    pairs = [(firsts.setdefault(name, at), at) for at, name in enumerate(hashes) if counts[name] > 1]
+    torn: dict[int, int] = {}
+    for (first, other), same in zip(pairs, _agree(targets, targets, pairs), strict=True):
+        if not same:
+            torn.setdefault(first, other)
     return Conflicts(
-        share=sum(map(len, torn)) / max(1, len(hashes)),
-        examples=tuple((int(train.picks[first]), int(train.picks[second])) for first, second, *_ in torn[:EXAMPLES]),
+        share=sum(counts[hashes[first]] for first in torn) / max(1, len(hashes)),
+        examples=tuple((int(train.picks[a]), int(train.picks[b])) for a, b in sorted(torn.items())[:EXAMPLES]),
     )
+
+
+def _agree(ones: Tensor, others: Tensor, pairs: list[tuple[int, int]]) -> list[bool]:
+    """Whether the targets of a pair say the same; of several a sample a negative class is a marker."""
+    agree: list[bool] = []
+    step = max(1, AT_ONCE * len(ones) // max(1, ones.numel()))
+    for start in range(0, len(pairs), step):
+        first, second = torch.tensor(pairs[start : start + step]).T
+        one, other = ones[first].reshape(len(first), -1), others[second].reshape(len(first), -1)
+        same = one == other
+        if one.shape[1] > 1 and not one.is_floating_point():
+            same |= (one < 0) | (other < 0)
+        agree += same.all(1).tolist()
+    return agree

@@ -16,7 +16,7 @@ CLOSE = 1e-9  # share of the targets' variance that a column of the same numbers
 ROUNDED = 1e-5  # of the targets' range, by which rounding may turn an order round
 ONE_VALUE = 1e-3  # share of the targets' variance within equal values of a column that says them rounded
 FEW_VALUES = 10  # of targets that are numbers, up to which they are asked as classes are
-AT_BORDER = 6  # samples on either side of a border, or ...
+AT_BORDER = 6  # samples beside those of the commonest class; and on either side of a border, or ...
 SHARE = 0.015  # ... of all there, that lie ...
 NEAR = 0.35  # ... within so many standard deviations: what is apart by nature is sparse where it meets
 STEPS = 1.5  # or the next value of a column of few
@@ -30,7 +30,7 @@ class Found(NamedTuple):
 
 def find_giveaway(inputs: Tensor, targets: Tensor, classes: bool) -> Found | None:
     """The first feature of inputs [N, F], several, that says the targets [N] or [N, T] exactly: numbers as a linear
-    function of it or in its order, classes as one value each or cut off where its values lie close."""
+    function of it or alone in its order, classes as one value each or cut off where its values lie close."""
     wanted = targets.reshape(len(targets), -1).double()
     if len(inputs) < FEWEST or inputs.shape[1] < 2 or wanted.shape[1] > MOST_TARGETS:
         return None
@@ -50,9 +50,11 @@ def _says(columns: Tensor, wanted: Tensor, classes: bool) -> tuple[int, Says] | 
     if not classes and (found := _first(_linear(columns, wanted))) is not None:
         return found, "line"
     if not few:
-        found = _first(_in_order(columns, wanted))
-        return None if found is None else (found, "order")
+        rising = _in_order(columns, wanted)  # several are one another's transforms, or a growing series' earlier values
+        return (int(rising.int().argmax()), "order") if rising.sum() == 1 else None
     count = len(values)
+    if len(labels) - int(labels.bincount().max()) < AT_BORDER:
+        return None  # a flag that is raised as seldom is equal by chance
     says = _one_value_each(columns, labels, count) | _flags(columns, labels, count) | _cut(columns, labels, count)
     found = _first(says)
     return None if found is None else (found, "class")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -64,8 +65,13 @@ class Looked:
         if flat.shape[1] == self.features and len(flat):
             self.moments.add(flat)
             self.count += len(flat)
-            known = flat[np.isfinite(flat)]
-            self.bytes = self.bytes and not ((known < 0) | (known > 255) | (known % 1 != 0)).any()
+            self.bytes = self.bytes and self._are_bytes(flat)
+
+    def _are_bytes(self, flat: npt.NDArray[np.float64]) -> bool:
+        """Whether all that is finite is; of measurements the first few rows say no."""
+        if self.moments.low.min() < 0 or self.moments.high.max() > 255:
+            return False
+        return not any((part > np.floor(part)).any() for part in (flat[:8], flat))
 
     @property
     def features(self) -> int:
@@ -145,13 +151,15 @@ class Looked:
             return None
         return max(len(column.unique()) for column in self.table().T) / max(1, rows)
 
-    def by_chance(self) -> float:
-        """How many equals a sample of a table would have, were each column drawn by itself; 0 for other inputs."""
+    def by_chance(self, widths: Sequence[int] = ()) -> float:
+        """How many equals a sample of a table would have, were each column drawn by itself; 0 for other inputs.
+        `widths`: inputs that each column of the person's table became."""
         if not 0 < self.features <= WIDE or not self.count:
             return 0.0
         expected = float(self.count)
-        for column in self.table(max(1, self.count // SAMPLE)).T:
-            counts = column.unique(return_counts=True)[1].double()
+        table = self.table(max(1, self.count // SAMPLE))
+        for column in by_source(table, widths if sum(widths) == self.features else ()):
+            counts = column.unique(dim=0, return_counts=True)[1].double()
             expected *= float((counts * (counts - 1)).sum() / (len(column) * max(1, len(column) - 1)))
             if expected < UNLIKELY:
                 return 0.0
@@ -173,6 +181,23 @@ class Looked:
             rows = (b"|".join(part.tobytes() for part in row) for row in zip(*columns, strict=True))
             digests += [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
         return digests
+
+
+def by_source(table: Tensor, widths: Sequence[int]) -> tuple[Tensor, ...]:
+    """Inputs [n, F] apart by the column that they come of: as `widths` says, and flags beside each other of which never
+    two are raised are one column's categories."""
+    high, low = table.amax(0), table.amin(0)
+    raised = table == high
+    flags = (raised | (table == low)).all(0) & (high > low)
+    starts = set(accumulate(widths or [1] * len(high), initial=0))
+    begins, taken = [], torch.ones(len(table), dtype=torch.bool)
+    for column in range(len(high)):
+        own = raised[:, column] if flags[column] else torch.ones_like(taken)
+        if column in starts and bool((taken & own).any()):
+            begins.append(column)
+            taken = torch.zeros_like(own)
+        taken = taken | own
+    return table.tensor_split(begins[1:], dim=1)
 
 
 def _read(split: Split | LoaderSplit) -> tuple[Tensor, list[Batch]]:

@@ -19,6 +19,9 @@ class Moments:
 
     def add(self, rows: npt.NDArray[np.float64]) -> None:
         finite = np.isfinite(rows)
+        if finite.all():
+            self._add_finite(rows)
+            return
         first = np.take_along_axis(rows, finite.argmax(0)[None], 0)[0]
         self.base = np.where(np.isnan(self.base) & finite.any(0), first, self.base)
         off = np.where(finite, rows - np.where(np.isnan(self.base), 0.0, self.base), 0.0)
@@ -27,6 +30,13 @@ class Moments:
         self.total, self.square = self.total + off.sum(0), self.square + (off * off).sum(0)
         self.low = np.minimum(self.low, np.where(finite, rows, np.inf).min(0))
         self.high = np.maximum(self.high, np.where(finite, rows, -np.inf).max(0))
+
+    def _add_finite(self, rows: npt.NDArray[np.float64]) -> None:
+        self.base = np.where(np.isnan(self.base), rows[0], self.base)
+        off = rows - self.base
+        self.count += len(rows)
+        self.total, self.square = self.total + off.sum(0), self.square + np.einsum("nc,nc->c", off, off)
+        self.low, self.high = np.minimum(self.low, rows.min(0)), np.maximum(self.high, rows.max(0))
 
     def channel(self, column: int, name: str) -> Channel:
         count = int(self.count[column])

@@ -146,6 +146,11 @@ class Columns:
     def names(self) -> tuple[str, ...]:
         return tuple(name for encoding in self.encodings for name in encoding.names)
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many inputs each column of the table became."""
+        return tuple(len(encoding.names) for encoding in self.encodings)
+
     def apply(self, frame: Frame) -> tuple[Tensor, tuple[str, ...]]:
         """float32 [rows, inputs] of a file's cells, as training had them, and what is told of cells that it had not.
         Errors: UserError for a missing column."""

@@ -25,7 +25,8 @@ from tunekit.training.sources.text import LONGEST, as_tokens, code_points
 from tunekit.vocabulary import UserError
 
 SIDE = 64  # pixels of both sides of images of several sizes, where the recipe does not say
-HEADERS = 50_000  # of a split's images that are looked at
+HEADERS = 500  # of a split's images that are looked at; a sample of another size says so when it is read
+COLOURED = 16  # between red, green and blue of a pixel, from which it is no grey that was stored with losses
 TEXT = 256  # characters of a text, where the recipe does not say
 VALIDATION = ("validation", "valid", "val", "dev")
 NO_ROWS = (
@@ -324,5 +325,12 @@ class _Pictures(Dataset[tuple[Tensor, Tensor]]):
                 f"data: sample {index:,} of {self.split} is {one} pixels and others are {usual}; data.args.size: "
                 f"{SIDE} brings all to as many a side"
             )
-        image = in_colours(picture)[0].convert("L" if self.seen.gray else "RGB")
-        return self._transform(image).as_subclass(Tensor), self.known_targets[index]
+        image = in_colours(picture)[0].convert("RGB")
+        if self.seen.gray and np.ptp(np.asarray(image), axis=2).max() > COLOURED:
+            raise UserError(
+                f"data: sample {index:,} of {self.split} is in colour and others are grey; make all of them one or the "
+                "other"
+            )
+        return self._transform(image.convert("L") if self.seen.gray else image).as_subclass(Tensor), self.known_targets[
+            index
+        ]
