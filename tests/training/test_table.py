@@ -331,6 +331,17 @@ class TestCells:
         assert column("25/12/2020 10:00", "03/04/2020", "2020-01-05").form.kind == "date"
         assert column("123-45-6789", "987-65-4321").how == ""
 
+    @pytest.mark.parametrize("mark", [".", ","])
+    def test_a_per_cent_sign_in_some_cells_alone_is_told(self, mark):
+        cells = ["0", "5 %", f"7{mark}5%", "n/a"]
+        read = column(*cells, f"0{mark}10")
+        assert read.values.tolist() == pytest.approx([0, 5, 7.5, np.nan, 0.1], nan_ok=True)
+        assert read.how == (
+            f"numbers, some with a per cent sign and some without ('5 %' as 5, '0{mark}10' as 0.1): write them alike"
+        )
+        assert "some without" not in column(*cells).how
+        assert not column("1", "2.5").how
+
     def test_a_slip_among_dates_is_missing(self):
         days = [f"2024-01-{day:02d}" for day in range(1, 29)]
         assert column(*days, "2024-02-31").strays.tolist() == [28]

@@ -150,6 +150,8 @@ def _how(different: Sequence[str], values: Values, form: Form) -> str:
         return "names, for its numbers begin with zeros as codes do"
     if form.kind == "text" and len(units := _units(different)) > 1:
         return f"texts, for its amounts are in {', '.join(sorted(units))}"
+    if form.kind == "number" and (how := _how_per_cent(different, values)):
+        return how
     if form != Form("number", POINT):
         return ""
     dressed = ~_plain(different) & np.isfinite(values) if different else np.zeros(0, bool)
@@ -157,6 +159,16 @@ def _how(different: Sequence[str], values: Values, form: Form) -> str:
         return ""
     first = int(dressed.argmax())
     return f"numbers ({different[first]!r} as {values[first]:.15g})"
+
+
+def _how_per_cent(different: Sequence[str], values: Values) -> str:
+    """What is told where a per cent sign stands in some cells and not in others, which may be shares of one."""
+    amounts = [(cell, value) for cell, value in zip(different, values, strict=True) if value and np.isfinite(value)]
+    signed, plain = (next((one for one in amounts if ("%" in one[0]) is sign), None) for sign in (True, False))
+    if signed is None or plain is None:
+        return ""
+    told = ", ".join(f"{cell!r} as {value:.15g}" for cell, value in (signed, plain))
+    return f"numbers, some with a per cent sign and some without ({told}): write them alike"
 
 
 def _how_dates(different: Sequence[str], style: str) -> str:
