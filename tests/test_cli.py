@@ -412,7 +412,7 @@ def test_around_commands(tunekit, tmp_path):
     told = json.loads(tunekit("inspect", "digits.yaml", "--json").out)
     assert told["data"]["train"]["size"] == 1438
     assert json.loads(tunekit("explain", "overfit", "--json").out)["severity"] == "warn"
-    assert tunekit("explain", "overfitt").code == 2
+    assert tunekit("explain", "ovrfit").code == 2
     assert json.loads(tunekit("explain", "few_samples", "--json").out)["steps"] == ["inspect"]
     assert "no runs" in tunekit("status").out
     assert tunekit("--version").out.startswith("tunekit ")

@@ -111,14 +111,46 @@ def test_plain_words_find_entries_that_there_are(words):
         ("gradients", {"vanishing_gradients", "exploding_gradients"}),
         ("class weight", {"balanced", "class_imbalance"}),
         ("overfitting", {"overfit"}),
+        ("roc auc", {"auroc"}),
+        ("rate of learning, decayed", {"lr_too_high"}),
+        ("noise in a label", {"label_smoothing"}),
+        ("weight init", {"he", "xavier"}),
+        ("finetune", {"freeze"}),
+        ("transfer", {"pretrained"}),
+        ("data aug", {"flip"}),
     ],
 )
 def test_words_of_the_field_find_what_they_stand_for(words, wanted):
     assert wanted <= set(find(words, KINDS_OF_ALL))
 
 
+@pytest.mark.parametrize(
+    ("words", "only"),
+    [
+        ("learning rate warmup", "warmup"),
+        ("lr warm-up", "warmup"),
+        ("regularization with l2", "l2"),
+        ("l1 regularisation", "l1_penalty"),
+        ("early stop", "early_stopping"),
+        ("cosine annealing schedule", "cosine"),
+        ("the adam optimizer", "adam"),
+        ("cross entropy loss", "cross_entropy"),
+        ("he init", "he"),
+        ("random crops", "crop"),
+    ],
+)
+def test_more_words_than_a_name_has_find_it_alone(words, only):
+    assert find(words, KINDS_OF_ALL) == [only]
+
+
 def test_what_stands_for_nothing_finds_nothing():
-    assert find("overfitt", KINDS_OF_ALL) == find("", KINDS_OF_ALL) == find("of the", KINDS_OF_ALL) == []
+    assert (
+        find("ovrfit", KINDS_OF_ALL)
+        == find("a table-spoon of loss-less", {})
+        == find("", KINDS_OF_ALL)
+        == find("of the", KINDS_OF_ALL)
+        == []
+    )
 
 
 def test_a_formula_has_the_letters_that_stand_in_it_explained_and_no_others(tunekit):

@@ -218,7 +218,7 @@ def _table(file: Path, package: Package) -> _Samples:
         raise UserError(f"{file}: is a table, and the model takes {list(given.shape)} a sample")
     frame = read_frame(file, package.source_args.get("separator"))
     if package.columns is not None:
-        inputs, notes = Columns.from_json(package.columns).apply(frame)
+        inputs, notes = Columns.from_json(package.columns).apply(frame, given.dtype)
         return _Samples(str(file), range(1, len(inputs) + 1), (inputs,), (), "row", notes)
     if not given.dtype.startswith("float"):
         raise UserError(

@@ -1,5 +1,6 @@
 """Which of two models is kept, on candidates made by hand."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -82,3 +83,18 @@ def test_raw_weights_that_are_better_than_what_is_handed_on_are_told_with_the_co
     lower = {"metric": "mae", "maximize": False, "share": False}
     assert "raw weights were better" in kept(0.8, 0.9, raw=0.7, **lower).told[-1]
     assert "raw" not in kept(0.8, 0.9, raw=0.85, **lower).told[-1]
+
+
+@pytest.mark.parametrize(
+    ("losses", "at", "data", "rate"),
+    [
+        ([math.nan, math.nan], 1, True, False),
+        ([2.3, 2.4, 2.2, math.nan], 4, True, True),  # a row of the fourth batch, or a rate that is far too large
+        ([2.3, 9.0, 800.0, math.inf], 4, False, True),
+        ([2.3, 9.0, 800.0], 3, False, True),
+        ([2.3, 2.2], None, True, False),
+    ],
+)
+def test_losses_that_never_rose_before_they_were_not_finite_point_to_the_data(losses, at, data, rate):
+    told = candidates._of_no_value(losses, at, "tunekit check-init-loss r.yaml")
+    assert ("tunekit check-init-loss r.yaml" in told, "a smaller rate" in told) == (data, rate)

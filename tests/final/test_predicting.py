@@ -242,6 +242,27 @@ class TestPredict:
         )
         assert f"note: {note}" in tunekit("predict", "runs/table-001", "new.csv").err
 
+    def test_columns_of_a_datasets_file_are_read_by_their_names(self, tunekit, tmp_path):
+        pytest.importorskip("datasets")
+        draw = np.random.default_rng(0)
+        lines = [f"{x},{draw.normal():.4f},{x > 0},{'no' if x < 0 else 'yes'}" for x in draw.normal(size=100).round(4)]
+        Path("signs.csv").write_text("\n".join(["a,b,up,label", *lines]) + "\n")
+        Path("signs.yaml").write_text(
+            "name: signs\ntask: classification\ndata: {target: 'datasets:csv', args: {path: signs.csv}}\n"
+            "model: {target: mlp}\nbatch_size: 16\noptimizer: {lr: 1e-2}\n"
+        )
+        assert tunekit("train", "signs.yaml", "--epochs", "8").code == 0
+        rows = [line.split(",") for line in lines]
+        Path("turned.csv").write_text("\n".join(["note,up,b,a", *(f"x,{up},{b},{a}" for a, b, up, _ in rows)]) + "\n")
+        Path("other.csv").write_text("foo,b,up\n1,2,True\n")
+        done = tunekit("predict", "runs/signs-001", "signs.csv", "turned.csv", "other.csv", "--json")
+        found = json.loads(done.out)
+        same, turned = found["predictions"][:100], found["predictions"][100:]
+        assert [row["probability"] for row in same] == [row["probability"] for row in turned]
+        assert np.mean([row["class"] == label for row, (*_, label) in zip(same, rows, strict=True)]) > 0.9
+        assert done.code == 2
+        assert [fault.partition(",")[0] for fault in found["faults"]] == ["other.csv has no column 'a'"]
+
 
 def test_what_no_reader_takes_is_told_with_all_that_they_take(points, tunekit):
     points("--epochs", "1")

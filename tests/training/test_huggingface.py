@@ -12,6 +12,7 @@ from tunekit.configuration import DataSpec, ModelSpec
 from tunekit.training.data import Batch
 from tunekit.training.models import build_model
 from tunekit.training.sources import read_splits
+from tunekit.training.sources.reading import read_frame
 from tunekit.vocabulary import UserError
 
 IMAGES = np.arange(20, dtype=np.uint8)[:, None, None].repeat(6, 1).repeat(6, 2)
@@ -182,6 +183,9 @@ def test_numbers_that_float32_does_not_hold_are_standardised_in_double_precision
     batch = parts.train.batch(torch.arange(40))
     assert batch.args[0][:, 0].numpy() == pytest.approx(batch.targets.numpy(), abs=1e-6)
     assert len(batch.targets.unique()) == 40
+    frame = read_frame(tmp_path / "t.parquet")
+    inputs, _ = parts.columns.apply(frame, "float64")
+    assert inputs[:, 0].tolist() == when
     assert "data.args.standardize_target: true" in splits(tmp_path, "parquet", path="t.parquet", target="then").notes[0]
 
 

@@ -1,5 +1,7 @@
 """Folders of images as people have them: corrupt and hidden files, empty classes, splits of different classes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -166,8 +168,8 @@ def as_turned(way):
     return upright().transpose(back), {"exif": marks}
 
 
-def in_16_bits():
-    return Image.fromarray(np.full((4, 4), 0x80FF, np.uint16)), {}
+def in_16_bits(value=0x80FF):
+    return Image.fromarray(np.full((4, 4), value, np.uint16)), {}
 
 
 def see_through():
@@ -192,6 +194,11 @@ def test_a_photo_is_turned_as_its_camera_says(way, tmp_path):
         ("bits.png", Image.new("1", (4, 4), 1), {}, (255, 255, 255), ()),
         ("deep.png", *in_16_bits(), (128, 128, 128), ("with 16 bits a value: the upper eight are read",)),
         ("deep.tif", *in_16_bits(), (128, 128, 128), ("with 16 bits a value: the upper eight are read",)),
+        ("deep.pgm", *in_16_bits(), (128, 128, 128), (images.DEEP,)),
+        ("dark.pgm", *in_16_bits(0x00FF), (0, 0, 0), (images.DEEP,)),
+        ("dark.tif", *in_16_bits(0x00FF), (0, 0, 0), (images.DEEP,)),
+        ("bytes.tif", Image.fromarray(np.full((4, 4), 200, np.int32)), {}, (200, 200, 200), (images.BYTES,)),
+        ("wide.tif", Image.fromarray(np.full((4, 4), 0x80FF, np.int32)), {}, (128, 128, 128), (images.WIDE,)),
         ("palette.png", upright().quantize(2), {}, (0, 0, 255), ()),
         ("print.jpg", Image.new("CMYK", (8, 8), (0, 255, 255, 0)), {"quality": 100}, (254, 0, 0), ()),
         ("clear.png", see_through(), {}, (255, 255, 255), ("transparent in places: these are white",)),
@@ -228,6 +235,19 @@ def test_what_was_done_to_images_is_told_by_kind(pets):
     assert parts.notes == (
         f"2 images with 16 bits a value: the upper eight are read, the first {pets / 'dogs' / 'a.png'}",
     )
+
+
+def test_a_dark_image_of_32_bits_is_on_the_scale_of_the_others(pets):
+    for name, value in (("a", 0xFF), ("b", 0xFFFF)):
+        Image.fromarray(np.full((4, 4), value, np.int32)).save(pets / "dogs" / f"{name}.tif")
+    parts = splits(pets.parent)
+    assert parts.notes == (f"2 images {images.WIDE}, the first {pets / 'dogs' / 'a.tif'}",)
+    by_file = {
+        Path(file).name: int(x.max())
+        for split, name in ((parts.train, "train"), (parts.val, "val"))
+        for file, x in zip(parts.files[name], split.stored.args[0], strict=True)
+    }
+    assert (by_file["a.tif"], by_file["b.tif"]) == (0, 255)
 
 
 def test_a_hub_set_reads_pictures_alike():

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from datetime import date
 from itertools import product
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tunekit.training.sources.cells import Form, read_as, read_column
 from tunekit.training.sources.columns import MOST_CATEGORIES, Columns
 from tunekit.training.sources.reading import read_frame
 from tunekit.vocabulary import UserError
+
+THIS_YEAR = date.today().year
 
 
 def splits(folder, text, name="t.csv", spec=None, **args):
@@ -290,8 +293,30 @@ class TestCells:
         days = pd.date_range("2023-01-01", periods=12)  # with slashes they all may be months
         cells = [day.strftime("%d/%m/%Y") for day in days]
         read = column(*cells, pd.Timestamp("2021-12-31").strftime(others))
-        assert read.form.style.split("|") == ["%d/%m/%Y", others]
+        assert read.form.style.partition("@")[0].split("|") == ["%d/%m/%Y", others]
         assert read.values[1] - read.values[0] == 1
+        assert read.values[-1] == (pd.Timestamp("2021-12-31") - pd.Timestamp("1970-01-01")).days
+
+    @pytest.mark.parametrize("form", ["%d.%m.%y", "%m/%d/%y", "%d-%b-%y", "%d/%m/%y %H:%M"])
+    @pytest.mark.parametrize(
+        ("first", "last"),
+        [
+            ("1955-03-01", "1989-12-30"),  # born
+            (f"{THIS_YEAR - 95}-03-01", f"{THIS_YEAR - 7}-06-30"),
+            ("2001-01-01", "2024-05-31"),
+            (f"{THIS_YEAR - 3}-02-01", f"{THIS_YEAR + 4}-02-01"),  # contracts that end
+        ],
+    )
+    def test_years_of_two_digits_are_of_one_century_that_is_told_and_stays(self, form, first, last):
+        days = pd.date_range(first, last, periods=60).floor("min")
+        read = column(*(day.strftime(form) for day in days))
+        exact = days if "%H" in form else days.floor("D")
+        wanted = (exact - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
+        assert read.values == pytest.approx(wanted.to_numpy())
+        assert read.how == f"dates, years of two digits as {first[:4]} to {last[:4]}"
+        earlier = days[0] - pd.Timedelta(days=500)
+        again = read_as(pd.Series([earlier.strftime(form)], dtype=object), read.form)
+        assert read.values[0] - again.values[0] == 500
 
     def test_slashes_with_the_month_first_beside_points_with_the_day_first_are_texts(self):
         read = column("01/02/2024", "12/31/2023", "10.12.2023")
@@ -305,6 +330,17 @@ class TestCells:
         assert "in both orders" in both.how
         assert column("25/12/2020 10:00", "03/04/2020", "2020-01-05").form.kind == "date"
         assert column("123-45-6789", "987-65-4321").how == ""
+
+    @pytest.mark.parametrize("mark", [".", ","])
+    def test_a_per_cent_sign_in_some_cells_alone_is_told(self, mark):
+        cells = ["0", "5 %", f"7{mark}5%", "n/a"]
+        read = column(*cells, f"0{mark}10")
+        assert read.values.tolist() == pytest.approx([0, 5, 7.5, np.nan, 0.1], nan_ok=True)
+        assert read.how == (
+            f"numbers, some with a per cent sign and some without ('5 %' as 5, '0{mark}10' as 0.1): write them alike"
+        )
+        assert "some without" not in column(*cells).how
+        assert not column("1", "2.5").how
 
     def test_a_slip_among_dates_is_missing(self):
         days = [f"2024-01-{day:02d}" for day in range(1, 29)]

@@ -3,7 +3,8 @@ better of both trained on validation's samples too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from tunekit.vocabulary import Noted, Record, Remedy, StopRule, Training, UserEr
 
 if TYPE_CHECKING:
     from tunekit.recipe import Recipe
+
+ROSE = 2.0  # times the first loss, above which the training was diverging
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,20 @@ def _better(context: Context[Any], own: Candidate, fine: Candidate | None) -> Ca
     return replace(fine, told=(*own.told, f"{context.metric} {values}: {name} {verb} better and kept"))
 
 
+def _of_no_value(losses: Sequence[float], at: int | None, look: str) -> str:
+    """What is told of a training of which no validation has a finite value. `at`: the iteration, from 1, from which on
+    it counts as diverged; `look`: the command that looks at the data."""
+    data = f"`{look}` names what is not finite in the data"
+    if at is None:
+        return f"no validation has a finite value, though the training's losses have: {data}"
+    before = losses[: at - 1]
+    if math.isfinite(losses[at - 1]) or any(loss > ROSE * abs(losses[0]) for loss in before):
+        return f"the training diverged (at iteration {at}); take a smaller rate"
+    if not before:
+        return f"the loss is not finite from the first iteration on, whatever the rate: {data}"
+    return f"the loss did not rise and was not finite at iteration {at}: {data}; if nothing is, take a smaller rate"
+
+
 def _trained(supervisor: Supervisor, context: Context[Any], may_fail: bool) -> Candidate | None:
     """The final training. None where it diverged and that may be. Errors: UserError."""
     request = final_training(context)
@@ -145,9 +162,8 @@ def _trained(supervisor: Supervisor, context: Context[Any], may_fail: bool) -> C
     if best is None:
         if may_fail:
             return None
-        why = diverged(record)
-        told = "no validation has a finite value" if why is None else f"at iteration {why}"
-        raise UserError(f"the training diverged ({told}); take a smaller rate")
+        look = command(Remedy("check-init-loss"), supervisor.shown, OWN_KEYS, RECIPE)
+        raise UserError(_of_no_value(record.column("train_loss"), diverged(record), look))
     per_epoch = context.iterations_per_epoch()
     raw = best_raw(context, record)
     averaged = [] if raw is None else [f"averaged, {averaging_told(context, best[2], raw)}"]

@@ -122,7 +122,7 @@ def _in_own_units(one: InputReport, columns: Columns) -> InputReport:
     """The inputs that a table became, as numbers of its columns before gaps were filled and they were standardised;
     dates are days since 1970."""
     by_name = {channel.name: channel for channel in one.channels}
-    if tuple(by_name) != columns.names:
+    if one.missing or tuple(by_name) != columns.names:  # what a table became has no gaps
         return one
     gaps = 0
     for encoding in columns.encodings:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tunekit.telling import counted
 from tunekit.training.sources.dates import (
     MOST,
+    SINCE,
     THEN,
     are_times,
     as_days,
@@ -22,6 +23,7 @@ from tunekit.training.sources.dates import (
     no_dates,
     some,
     times,
+    years_of,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ _CODE = re.compile(r"0*[1-9]\d*|0+")
 @dataclass(frozen=True)
 class Form:
     """How the cells of a column are written. `kind`: number, truth, date, time or text. `style`: of numbers POINT or
-    COMMA, of dates what strptime takes (of several forms, one after the other), of truth the word for true."""
+    COMMA, of dates what strptime takes (of several forms, one after the other; behind `@` from when on the hundred
+    years lie that two digits name), of truth the word for true."""
 
     kind: str
     style: str = ""
@@ -139,14 +142,16 @@ def _how(different: Sequence[str], values: Values, form: Form) -> str:
         return "times of day"
     if form.kind == "truth" and not any({cell.lower() for cell in different} <= set(pair) for pair in TRUTHS):
         return f"yes or no ({', '.join(map(repr, sorted(different)))})"
-    if form.kind == "date" and THEN in form.style:
-        return f"dates in {form.style.count(THEN) + 1} forms"
+    if form.kind == "date":
+        return _how_dates(different, form.style)
     if form.kind == "text" and (why := no_dates(different)):
         return f"texts, for {why}"
     if form.kind == "text" and are_codes(different):
         return "names, for its numbers begin with zeros as codes do"
     if form.kind == "text" and len(units := _units(different)) > 1:
         return f"texts, for its amounts are in {', '.join(sorted(units))}"
+    if form.kind == "number" and (how := _how_per_cent(different, values)):
+        return how
     if form != Form("number", POINT):
         return ""
     dressed = ~_plain(different) & np.isfinite(values) if different else np.zeros(0, bool)
@@ -154,6 +159,25 @@ def _how(different: Sequence[str], values: Values, form: Form) -> str:
         return ""
     first = int(dressed.argmax())
     return f"numbers ({different[first]!r} as {values[first]:.15g})"
+
+
+def _how_per_cent(different: Sequence[str], values: Values) -> str:
+    """What is told where a per cent sign stands in some cells and not in others, which may be shares of one."""
+    amounts = [(cell, value) for cell, value in zip(different, values, strict=True) if value and np.isfinite(value)]
+    signed, plain = (next((one for one in amounts if ("%" in one[0]) is sign), None) for sign in (True, False))
+    if signed is None or plain is None:
+        return ""
+    told = ", ".join(f"{cell!r} as {value:.15g}" for cell, value in (signed, plain))
+    return f"numbers, some with a per cent sign and some without ({told}): write them alike"
+
+
+def _how_dates(different: Sequence[str], style: str) -> str:
+    forms = style.split(THEN)
+    told = f"dates in {len(forms)} forms" if len(forms) > 1 else ""
+    if short := [form for form in forms if SINCE in form]:
+        years = years_of(days_of(different, THEN.join(short)))
+        told = f"{told or 'dates'}, years of two digits as {years.min()} to {years.max()}"
+    return told
 
 
 def are_codes(different: Sequence[str]) -> bool:

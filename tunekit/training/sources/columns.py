@@ -65,7 +65,7 @@ class Encoding:
             own = (self.name, f"{self.name} sine of day", f"{self.name} cosine of day")
         return (*own, f"{self.name} missing") if self.flagged else own
 
-    def encode(self, values: Values) -> npt.NDArray[np.float32]:
+    def encode(self, values: Values, dtype: str = "float32") -> npt.NDArray[Any]:
         """[rows, inputs]."""
         if self.form.kind == "text":
             columns, missing = self._categories(values)
@@ -80,7 +80,7 @@ class Encoding:
                 columns += _waves([filled])
         if self.flagged:
             columns.append(missing)
-        return np.stack(columns, 1).astype(np.float32)
+        return np.stack(columns, 1).astype(dtype)
 
     def _categories(self, values: Values) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.bool_]]:
         place = {category: at for at, category in enumerate(self.categories)}
@@ -151,8 +151,17 @@ class Columns:
         """How many inputs each column of the table became."""
         return tuple(len(encoding.names) for encoding in self.encodings)
 
-    def apply(self, frame: Frame) -> tuple[Tensor, tuple[str, ...]]:
-        """float32 [rows, inputs] of a file's cells, as training had them, and what is told of cells that it had not.
+    @classmethod
+    def plain(cls, forms: Mapping[str, Form], inputs: Tensor) -> Columns:
+        """Columns of numbers that are inputs as they are, [rows, inputs] of the training split."""
+        every = zip(forms.items(), inputs.double().numpy().T, strict=True)
+        known = [(name, form, values[np.isfinite(values)]) for (name, form), values in every]
+        return cls(
+            tuple(_fitted(name, form, values if len(values) else np.zeros(1), False) for name, form, values in known)
+        )
+
+    def apply(self, frame: Frame, dtype: str = "float32") -> tuple[Tensor, tuple[str, ...]]:
+        """[rows, inputs] of a file's cells, as training had them, and what is told of cells that it had not.
         Errors: UserError for a missing column."""
         missing = [encoding.name for encoding in self.encodings if encoding.name not in frame.cells]
         if missing:
@@ -160,11 +169,11 @@ class Columns:
             raise UserError(f"{frame.path} has no column {missing[0]!r}, which the model was trained on{near}")
         columns = _read(frame, {one.name: one.form for one in self.encodings})
         notes = [note for one in self.encodings for note in one.told(frame.cells[one.name], columns[one.name])]
-        return self.encode({name: column.values for name, column in columns.items()}), tuple(notes)
+        return self.encode({name: column.values for name, column in columns.items()}, dtype), tuple(notes)
 
-    def encode(self, values: Mapping[str, Values]) -> Tensor:
-        """float32 [rows, inputs] of cells that were read."""
-        return torch.from_numpy(np.concatenate([one.encode(values[one.name]) for one in self.encodings], 1))
+    def encode(self, values: Mapping[str, Values], dtype: str = "float32") -> Tensor:
+        """[rows, inputs] of cells that were read."""
+        return torch.from_numpy(np.concatenate([one.encode(values[one.name], dtype) for one in self.encodings], 1))
 
     def to_json(self) -> list[dict[str, Any]]:
         return [encoding.to_json() for encoding in self.encodings]

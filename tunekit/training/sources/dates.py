@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ MOST = 0.9  # share of a column's cells that a form reads, from which on the oth
 DIFFERENT = 20  # different cells of the form that such a column has at least: few of them may be names of classes
 TRIED = 200  # different cells by which a form is found
 THEN = "|"  # between the forms of dates that one column has
+SINCE = "@"  # between a form with years of two digits and the first of the hundred years that they are of
+CENTURY = 100  # years
 
 _TIME = re.compile(
     r"(?P<hour>\d{1,2})(?:[:h](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d(?:\.\d+)?))?)?\s*(?:(?P<half>[ap])\.?m\.?|(?P<word>uhr))?",
@@ -77,8 +80,33 @@ def date_form(different: Sequence[str], counts: npt.NDArray[np.int64]) -> str | 
             continue
         known = ~np.isnan(days_of(different, THEN.join(fitting)))
         if known.all() or (forms is FORMS and nearly_all(known, counts)):
-            return THEN.join(fitting)
+            return THEN.join(_in_a_century(fitting, different))
     return None
+
+
+def _in_a_century(forms: Sequence[str], different: Sequence[str]) -> Sequence[str]:
+    """The forms, those with years of two digits with the hundred years that they are of."""
+    short = [form for form in forms if "%y" in form]
+    if not short:
+        return forms
+    full = years_of(days_of(different, THEN.join(form for form in forms if form not in short)))
+    first = _first_year(years_of(days_of(different, THEN.join(short))), full, date.today().year)
+    return [f"{form}{SINCE}{first}" if form in short else form for form in forms]
+
+
+def _first_year(years: npt.NDArray[np.int64], full: npt.NDArray[np.int64], now: int) -> int:
+    """The first of the hundred years that years of two digits are of: around the column's years of four digits; or
+    else up to now, but for years on both sides of now that lie close together. `years`: of whichever century."""
+    if len(full):
+        return int(full.min() + full.max()) // 2 - CENTURY // 2
+    first = now + 1 - CENTURY
+    past = np.unique(first + (years - first) % CENTURY)
+    gaps = np.diff(past, append=past[0] + CENTURY)
+    widest = int(gaps.argmax())
+    span = CENTURY - int(gaps[widest])
+    if widest == len(past) - 1 or span >= CENTURY // 2:
+        return first
+    return int(past[widest + 1]) + span // 2 - CENTURY // 2
 
 
 def no_dates(different: Sequence[str]) -> str:
@@ -131,11 +159,32 @@ def days_of(different: Sequence[str], style: str) -> npt.NDArray[np.float64]:
 def _parsed(cells: Sequence[str], form: str) -> npt.NDArray[np.float64]:
     import pandas as pd
 
+    form, _, first = form.partition(SINCE)
     try:
         series = pd.Series(cells, dtype=object)
-        return as_days(pd.to_datetime(series, format=form, errors="coerce", utc=form == "ISO8601"))
+        days = as_days(pd.to_datetime(series, format=form, errors="coerce", utc=form == "ISO8601"))
     except (ValueError, OverflowError):
         return np.full(len(cells), np.nan)
+    return _from(int(first), days) if first else days
+
+
+def _from(first: int, days: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The same days of the year, of the hundred years from `first` on."""
+    known = np.isfinite(days)
+    whole = np.floor(days[known])
+    dates = whole.astype(np.int64).astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    years = years_of(whole)
+    moved = months + 12 * (first + (years - first) % CENTURY - years)
+    there = moved.astype("datetime64[D]") + (dates - months.astype("datetime64[D]"))
+    days[known] += there.astype(np.int64) - whole
+    return days
+
+
+def years_of(days: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """The years of days since 1970 that are known."""
+    dates = np.floor(days[np.isfinite(days)]).astype(np.int64).astype("datetime64[D]")
+    return dates.astype("datetime64[Y]").astype(np.int64) + 1970
 
 
 def as_days(stamped: Series[Any]) -> npt.NDArray[np.float64]:

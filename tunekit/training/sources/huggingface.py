@@ -18,6 +18,7 @@ from tunekit.mending import NETWORK
 from tunekit.recipe.text import nearest
 from tunekit.telling import counted
 from tunekit.training.sources.cache import cache_folder
+from tunekit.training.sources.cells import POINT, Form
 from tunekit.training.sources.columns import listed
 from tunekit.training.sources.images import check_size, header_of, in_colours, sized
 from tunekit.training.sources.parts import Parts, tensors
@@ -77,6 +78,7 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
     columns = _inputs(name, features, input, answer)
     chosen = [None if split is None else splits[split] for split in (train, val, test)]
     labels, classes = _labels(name, [None if rows is None else rows[answer] for rows in chosen], features[answer])
+    forms: Mapping[str, Form] = {}
     notes = () if input else _unread(features, [*columns, answer])
     if labels[2] is not None and classes and bool((labels[2] < 0).any()):
         chosen[2], notes = None, (*notes, "the test split has no labels: left out")
@@ -97,6 +99,8 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
             for inputs, known in zip(tokens, labels, strict=True)
         ]
     else:
+        if all(type(features[column]).__name__ == "Value" for column in columns):
+            forms = {column: _form(features[column]) for column in columns}
         parts = [
             None if rows is None or known is None else tensors(_numbers(name, rows, columns), known)
             for rows, known in zip(chosen, labels, strict=True)
@@ -110,6 +114,7 @@ def huggingface_set(  # noqa: PLR0913 - the keys of a recipe
         standardize_target=standardize_target,
         classes=classes,
         notes=notes,
+        forms=forms,
     )
 
 
@@ -231,6 +236,10 @@ def _is_number(kind: Any) -> bool:
     """Whether a column holds numbers, or arrays of them."""
     inner = getattr(kind, "feature", kind)
     return str(getattr(inner, "dtype", "")).startswith(("int", "uint", "float", "bool")) and not isinstance(kind, dict)
+
+
+def _form(kind: Any) -> Form:
+    return Form("truth", "true") if str(kind.dtype) == "bool" else Form("number", POINT)
 
 
 def _labels(

@@ -38,6 +38,11 @@ LYING = range(5, 9)  # of those by a quarter turn
 OPAQUE = 255
 GRAY = ("1", "L", "I", "I;16", "I;16B")
 """Pillow's modes of one channel that are read."""
+DEEP = "with 16 bits a value: the upper eight are read"
+DEEP_FORMATS = ("PNG", "PPM")
+"""Of which Pillow may give 16 bits in its mode of 32."""
+WIDE = "with 32 bits a value, of which 16 are in use: the upper eight of these are read"
+BYTES = "with 32 bits a value, none above 255: read as bytes"
 SHOWN = 5  # files that a message names
 
 
@@ -63,6 +68,10 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     by_split: dict[str, list[UserError]] = {name: [] for name in listings}
     images = {name: _Images(*one.samples(classes), size) for name, one in listings.items()}
     parts = {name: _part(images[name], by_split[name]) for name in listings}
+    if {WIDE, BYTES} <= {change for one in images.values() for change, _ in one.changed}:  # the latter are dark
+        for one in images.values():
+            one.wide, one.changed = True, set()
+        parts = {name: _part(images[name], by_split[name]) for name in listings}
     notes += _changes(images.values())
     broken = [error for errors in by_split.values() for error in errors]
     if broken and corrupt == "error":
@@ -197,6 +206,7 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
         self.changed: set[tuple[str, str]] = set()  # what had to be done to a file, by the file
         self.known_targets = labels
         self.size = size
+        self.wide = False  # values of 32 bits are of 16
         self._transform: Callable[[Any], Tensor] | None = None
 
     def __len__(self) -> int:
@@ -210,7 +220,7 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
         if self._transform is None:
             self._transform = image_transform(self.size)
         file = self.files[index]
-        image, changes = read_image(file)
+        image, changes = read_image(file, self.wide)
         self.changed.update((change, file) for change in changes)
         return self._transform(image).as_subclass(Tensor)
 
@@ -255,13 +265,14 @@ def _more(names: Sequence[object], shown: int = SHOWN) -> str:
     return f" and {len(names) - shown:,} more" if len(names) > shown else ""
 
 
-def read_image(path: str) -> tuple[Any, tuple[str, ...]]:
-    """An image in RGB as a person sees it, and what had to be done to it. Errors: UserError that names the file."""
+def read_image(path: str, wide: bool = False) -> tuple[Any, tuple[str, ...]]:
+    """An image in RGB as a person sees it, and what had to be done to it. `wide`: its 32 bits a value are 16, however
+    dark it is. Errors: UserError that names the file."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with open_regular(Path(path)) as file:
-            return in_colours(Image.open(file))
+            return in_colours(Image.open(file), wide)
     except MemoryError:
         raise
     except UnidentifiedImageError:
@@ -272,12 +283,14 @@ def read_image(path: str) -> tuple[Any, tuple[str, ...]]:
         raise UserError(f"data: {path}: cannot be read as an image: {why(error)}") from None
 
 
-def in_colours(image: Any) -> tuple[Any, tuple[str, ...]]:
+def in_colours(image: Any, wide: bool = False) -> tuple[Any, tuple[str, ...]]:
     """Pillow's image in RGB, turned as its camera says, its transparent parts on white, its first frame; of 16 bits the
-    upper eight, so that all images stay on one scale. And each of these that changed something. Errors: ValueError."""
+    upper eight, so that all images stay on one scale, as of 32 where any value needs them (or `wide`). And each of
+    these that changed something. Errors: ValueError."""
     from PIL import Image, ImageOps
 
     changes = []
+    deep = image.mode != "I" or image.format in DEEP_FORMATS
     if getattr(image, "n_frames", 1) > 1:
         changes.append("with several frames: the first is read")
     if image.getexif().get(ORIENTATION, 1) in TURNED:
@@ -289,8 +302,9 @@ def in_colours(image: Any) -> tuple[Any, tuple[str, ...]]:
             raise ValueError(
                 f"its values are no colours: {values.min()} to {values.max()}; give them as an .npz (arrays)"
             )
-        changes.append("with 16 bits a value: the upper eight are read")
-        image = Image.fromarray((values >> 8).astype(np.uint8))
+        fits = not (deep or wide) and values.max() <= OPAQUE
+        changes.append(DEEP if deep else BYTES if fits else WIDE)
+        image = Image.fromarray((values if fits else values >> 8).astype(np.uint8))
     elif image.mode == "F":
         raise ValueError("its values are fractions (mode F), no colours; give them as an .npz (arrays)")
     elif image.has_transparency_data:

@@ -18,6 +18,7 @@ from tunekit.training.order import Groups
 from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:
+    from tunekit.training.sources.cells import Form
     from tunekit.training.sources.columns import Rows
 
 
@@ -37,6 +38,7 @@ class Parts:
     notes: tuple[str, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()  # samples that were left out since they cannot be read
     rows: Rows | None = None  # a table: the inputs of the splits are numbers of its rows
+    forms: Mapping[str, Form] = field(default_factory=dict)  # of the columns that the inputs are, by their names
 
 
 def tensors(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> TensorSplit:

@@ -27,7 +27,7 @@ from tunekit.training.data import (
 )
 from tunekit.training.memory import MEMORY_LIMIT, in_memory
 from tunekit.training.order import first_samples, split_indices, tiny_subset
-from tunekit.training.sources.columns import Rows
+from tunekit.training.sources.columns import Columns, Rows
 from tunekit.training.sources.entries import load_parts
 from tunekit.training.sources.grouping import divided_groups, given_groups, shared_groups
 from tunekit.training.sources.parts import Parts, told_lost
@@ -79,6 +79,8 @@ def splits_of(parts: Parts, data: DataSpec) -> Splits:
             raise UserError(f"data: the {name} split is empty")
     splits = Splits(train, val, test, notes, shared, parts.classes, files)
     splits = splits if parts.rows is None else _encoded(splits, parts.rows)
+    if parts.forms and isinstance(train, TensorSplit):
+        splits = replace(splits, columns=Columns.plain(parts.forms, train.stored.args[0]))
     splits = _standardized(splits) if parts.standardize else splits
     splits = _in_units(splits) if parts.standardize_target else splits
     return replace(splits, notes=(*splits.notes, *_unlearned(splits)))
