@@ -3,6 +3,7 @@ its direction, which its class says."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -15,8 +16,9 @@ from torch import Tensor
 from tunekit.configuration import Values
 from tunekit.recipe.text import nearest
 from tunekit.telling import refused
-from tunekit.training.answers import of_classes, of_labels, of_quantities
+from tunekit.training.answers import of_classes, of_labels, of_quantities, ranks
 from tunekit.training.metrics import Metric
+from tunekit.training.occurring import Occurring, goes_by_order
 from tunekit.training.streaming import Answers, Kept, State, Streamed, Sums, quiet
 from tunekit.vocabulary import UserError
 
@@ -34,6 +36,7 @@ FORMS = {
     "regression": ("quantities",),
 }
 """What outputs of a task can be read as."""
+OF_CLASSES = ("multiclass", "binary", "multilabel")
 TRIED = 16  # classes, labels and samples of the outputs on which a metric is tried before there are any
 
 
@@ -65,7 +68,7 @@ def foreign_metric(target: str, args: Values, kind: str, direction: str) -> Metr
         target.rpartition(":")[2],
         bool(better),
         streamed=Streamed(read, lambda outputs: _state(build, form, filled(outputs))),
-        chances=kind != "regression",
+        chances=kind != "regression" and not (goes_by_order(metric) and kind != "classification"),
         classes=form not in ("quantities", "anything"),
     )
 
@@ -93,7 +96,7 @@ def _form(build: Callable[..., torchmetrics.Metric], args: Values) -> str:
     if "task" in args:
         return str(args["task"])
     name = build.__name__
-    for form in ("binary", "multiclass", "multilabel"):
+    for form in OF_CLASSES:
         if name.lower().startswith(form):
             return form
     return "quantities" if build.__module__.startswith(f"{LIBRARY}.regression") else "anything"
@@ -143,14 +146,20 @@ def _state(build: Callable[..., torchmetrics.Metric], form: str, args: Values) -
         metric = build(**args)
         return metric.set_dtype(torch.float64) if form == "quantities" else metric
 
-    metric = fresh()
-    if not any(isinstance(default, list) for default in metric._defaults.values()):
-        return Sums(metric, _mean)
+    def summed() -> Sums:
+        return Occurring(fresh(), form) if form in OF_CLASSES else Sums(fresh(), _mean)
+
+    state = summed()
+    if not any(isinstance(default, list) for default in state.metric._defaults.values()):
+        return state
+    ordered = goes_by_order(state.metric)
 
     def over(predictions: Tensor, targets: Tensor) -> float:
-        state = Sums(fresh(), _mean)
-        state.update(predictions, targets)
-        return state.compute()
+        if ordered and not bool(torch.isfinite(predictions).all()):
+            return math.nan
+        again = summed()
+        again.update(ranks(predictions) if ordered else predictions, targets)
+        return again.compute()
 
     return Kept(over)
 

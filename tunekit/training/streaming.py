@@ -107,7 +107,7 @@ class Kept:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """What torchmetrics warns of (no positives, few samples) is told by the value, which is NaN then."""
+    """What torchmetrics warns of: a class without positives is no part of a mean (see `Occurring`)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
