@@ -330,8 +330,9 @@ class Task:
             return None
         whole = targets.dim() > 1 and not targets.is_floating_point()
         if self.kind == "classification" and (targets.dim() == 1 or whole):
-            finite = targets[torch.isfinite(targets)] if targets.is_floating_point() else targets
-            return int(finite.max()) + 1 if len(finite) else None
+            classes = targets[torch.isfinite(targets)] if targets.is_floating_point() else targets
+            classes = classes if self.ignored is None else classes[classes != self.ignored]
+            return int(classes.max()) + 1 if len(classes) else None
         return 1 if targets.dim() == 1 else int(targets.shape[1])
 
     def constant_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:
