@@ -291,6 +291,18 @@ def test_arguments_reach_it_and_sizes_follow_from_the_outputs():
         ),
         (
             "classification",
+            "max torchmetrics:ConfusionMatrix",
+            "metric: torchmetrics:ConfusionMatrix gives a table [16, 16], and validation is judged by one number",
+        ),
+        ("binary", "torchmetrics:ConfusionMatrix", "metric: torchmetrics:ConfusionMatrix gives a table [2, 2], and"),
+        ("multilabel", "max torchmetrics:StatScores", "metric: torchmetrics:StatScores gives 5 numbers, and"),
+        (
+            "classification",
+            "torchmetrics.retrieval:RetrievalMAP",
+            "metric.args: torchmetrics.retrieval:RetrievalMAP: missing a required argument: 'indexes'",
+        ),
+        (
+            "classification",
             {"target": "torchmetrics:F1Score", "args": {"averag": "macro"}},
             "metric.args: torchmetrics:F1Score: ",
         ),
@@ -303,6 +315,31 @@ def test_what_is_wrong_with_a_metric_is_told_in_one_line(kind, metric, told):
         task_of(kind, metric)
     assert str(caught.value).startswith(told)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "args", "told"),
+    [
+        ("classification", "F1Score", {"num_classes": 3}, "metric.args.num_classes: 3, and the model gives 4 outputs"),
+        ("classification", "AUROC", {"num_classes": 9}, "metric.args.num_classes: 9, and the model gives 4 outputs"),
+        ("multilabel", "F1Score", {"num_labels": 3}, "metric.args.num_labels: 3, and the model gives 4 outputs"),
+        ("regression", "MeanSquaredError", {"num_outputs": 2}, "metric.args.num_outputs: 2, and the model gives 4"),
+        ("classification", "Accuracy", {"top_k": 9}, "metric.args: torchmetrics:Accuracy: Expected argument `top_k`"),
+    ],
+)
+def test_an_argument_that_the_outputs_do_not_take_is_an_error_and_not_the_loss(kind, name, args, told):
+    task = task_of(kind, {"target": f"torchmetrics:{name}", "args": args})
+    targets = torch.arange(8) % 4 if kind == "classification" else torch.ones(8, 4)
+    with pytest.raises(UserError) as caught:
+        task.settle(torch.randn(8, 4), targets)
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize("kind", ["classification", "binary", "multilabel"])
+def test_logauc_is_tried_and_is_no_number_of_one_class(kind):
+    outputs = {"binary": torch.randn(20)}.get(kind, torch.randn(20, 3))
+    targets = torch.zeros(20).long() if kind == "classification" else torch.ones_like(outputs)
+    assert math.isnan(in_stream(task_of(kind, "torchmetrics:LogAUC"), outputs, targets, 8).score)
 
 
 def test_top5_of_five_classes_says_nothing():

@@ -60,8 +60,11 @@ class Occurring(Sums):
     def compute(self) -> float:
         if self.empty:
             return math.nan
-        with quiet():
-            value = torch.as_tensor(self.metric.compute()).double()
+        try:
+            with quiet():
+                value = torch.as_tensor(self.metric.compute()).double()
+        except IndexError:  # LogAUC's, of a class without negatives
+            return math.nan
         return float(self._of_each(value) if value.dim() else self._of_all(value))
 
     def _of_each(self, values: Tensor) -> Tensor:

@@ -67,8 +67,11 @@ class Sums:
 
     def update(self, predictions: Tensor, targets: Tensor) -> None:
         if len(targets):
-            with quiet():
-                self.metric.update(predictions, targets)
+            try:
+                with quiet():
+                    self.metric.update(predictions, targets)
+            except TypeError as error:  # one of texts, say
+                raise ValueError(str(error)) from error
             self.empty = False
 
     def compute(self) -> float:

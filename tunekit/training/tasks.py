@@ -23,7 +23,16 @@ from tunekit.training.meaning import (
     takes_probabilities,
 )
 from tunekit.training.metrics import METRICS, Metric, Shares
-from tunekit.training.outputs import Outputs, any_tensor, has_logits, main_tensor, of_machine, refusable, with_main
+from tunekit.training.outputs import (
+    Outputs,
+    Unfit,
+    any_tensor,
+    has_logits,
+    main_tensor,
+    of_machine,
+    refusable,
+    with_main,
+)
 from tunekit.training.streaming import Streamed
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.training.untaught import untaught
@@ -245,7 +254,7 @@ class Task:
             try:
                 self.score(outputs, targets)
             except UserError as error:
-                if of_machine(error):
+                if of_machine(error) or isinstance(error, Unfit):
                     raise
                 return str(error)
             return None
