@@ -202,6 +202,17 @@ def test_the_prior_as_weights_bend_it_is_the_best_constant():
     assert plain.argmax(1).tolist() == [0] * 10  # guessing still says the most frequent class
 
 
+@pytest.mark.parametrize("marker", [255, -1, -100, 0, 3])
+@pytest.mark.parametrize("loss", ["auto", "torch.nn:CrossEntropyLoss"])
+def test_what_the_loss_leaves_out_is_no_class_of_balanced_nor_of_the_outputs(marker, loss):
+    targets = torch.tensor([1, 1, 1, 2, marker, marker, marker])
+    task = task_of(loss=loss, targets=targets, weight="balanced", ignore_index=marker)
+    outputs = torch.randn(len(targets), 3)
+    by_hand = F.cross_entropy(outputs[:4], targets[:4], torch.tensor([1.0, 2 / 3, 2.0]))
+    assert task.loss(outputs, targets) == pytest.approx(float(by_hand))
+    assert task.output_size(targets) == 3
+
+
 def test_a_loss_class_of_torch_takes_balanced_too():
     task = task_of(loss="torch.nn:CrossEntropyLoss", targets=IMBALANCED, weight="balanced")
     assert task.criterion.function.weight.tolist() == pytest.approx([10 / 18, 10 / 9, 10 / 3])

@@ -1,6 +1,7 @@
 """Metrics in a stream are what scikit-learn says of all at once; what nothing can be said of is NaN, and never best."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -146,6 +147,56 @@ def test_what_cannot_be_said_is_not_a_number_and_no_crash(kind, metric, outputs,
     assert np.isnan(found.halves).all()
 
 
+MISSING = {
+    "AUROC": ovr(softmax, reference.roc_auc_score),
+    "AveragePrecision": ovr(softmax, reference.average_precision_score),
+    "Recall": lambda out, y: reference.balanced_accuracy_score(y, out.argmax(1)),
+    "Accuracy": lambda out, y: reference.balanced_accuracy_score(y, out.argmax(1)),
+    "F1Score": lambda out, y: reference.f1_score(y, out.argmax(1), average="macro"),
+    "Precision": lambda out, y: reference.precision_score(y, out.argmax(1), average="macro"),
+    "JaccardIndex": lambda out, y: reference.jaccard_score(y, out.argmax(1), average="macro"),
+}
+
+
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize("average", ["macro", "none"])
+@pytest.mark.parametrize("name", MISSING)
+def test_a_mean_over_classes_is_over_those_that_occur(name, average, said):
+    outputs, targets = drawn("classification", 0)
+    kept = targets < 5
+    outputs, targets = outputs[kept], targets[kept]
+    outputs[:, 5:] += 0 if said else -50
+    metric = {"target": f"torchmetrics:{name}", "args": {"average": average}}
+    found = in_stream(task_of("classification", metric), outputs, targets, 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn's, of just this
+        assert found.score == pytest.approx(MISSING[name](outputs, targets.numpy()), rel=1e-5)
+
+
+def test_labels_that_do_not_occur_are_in_no_mean():
+    outputs, targets = drawn("multilabel", 0)
+    targets[:, 1], outputs[:, 1] = 0, -1.0
+    for name, own in (("AUROC", "auroc"), ("AveragePrecision", "average_precision"), ("F1Score", "f1")):
+        metric = {"target": f"torchmetrics:{name}", "args": {"average": "macro"}}
+        theirs = in_stream(task_of("multilabel", metric), outputs, targets, 16)
+        ours = in_stream(task_of("multilabel", own), outputs, targets, 16)
+        assert theirs.score == pytest.approx(ours.score)
+        assert theirs.halves.tolist() == pytest.approx(ours.halves.tolist(), nan_ok=True)
+
+
+@pytest.mark.parametrize("name", ["AUROC", "AveragePrecision", "Recall", "MatthewsCorrCoef"])
+@pytest.mark.parametrize("thresholds", [False, True])
+def test_without_positives_there_is_no_value(name, thresholds):
+    args = {"thresholds": 20} if thresholds and name in ("AUROC", "AveragePrecision") else {}
+    metric = {"target": f"torchmetrics:{name}", "args": args}
+    assert math.isnan(in_stream(task_of("binary", metric), torch.randn(20), torch.zeros(20), 8).score)
+
+
+def test_what_occurs_and_is_never_said_counts_as_zero():
+    targets = torch.tensor([1.0, 0.0])
+    assert in_stream(task_of("binary", "torchmetrics:Precision"), torch.tensor([-1.0, -1.0]), targets, 2).score == 0
+
+
 def test_guessing_reaches_half_of_the_area_and_the_share_of_positives():
     targets = torch.tensor([1.0, 0.0, 0.0, 0.0])
     for metric, value in (("auroc", 0.5), ("average_precision", 0.25)):
@@ -154,7 +205,8 @@ def test_guessing_reaches_half_of_the_area_and_the_share_of_positives():
 
 def test_sure_outputs_keep_their_order():
     outputs = torch.tensor([50.0, 51.0, 52.0, 53.0])  # a sigmoid makes all of them 1 in single precision
-    assert in_stream(task_of("binary", "auroc"), outputs, torch.tensor([0.0, 0.0, 1.0, 1.0]), 4).score == 1.0
+    for metric in ("auroc", "torchmetrics:AUROC", "torchmetrics:AveragePrecision"):
+        assert in_stream(task_of("binary", metric), outputs, torch.tensor([0.0, 0.0, 1.0, 1.0]), 4).score == 1.0
 
 
 def test_r2_of_targets_far_from_zero():
@@ -239,6 +291,18 @@ def test_arguments_reach_it_and_sizes_follow_from_the_outputs():
         ),
         (
             "classification",
+            "max torchmetrics:ConfusionMatrix",
+            "metric: torchmetrics:ConfusionMatrix gives a table [16, 16], and validation is judged by one number",
+        ),
+        ("binary", "torchmetrics:ConfusionMatrix", "metric: torchmetrics:ConfusionMatrix gives a table [2, 2], and"),
+        ("multilabel", "max torchmetrics:StatScores", "metric: torchmetrics:StatScores gives 5 numbers, and"),
+        (
+            "classification",
+            "torchmetrics.retrieval:RetrievalMAP",
+            "metric.args: torchmetrics.retrieval:RetrievalMAP: missing a required argument: 'indexes'",
+        ),
+        (
+            "classification",
             {"target": "torchmetrics:F1Score", "args": {"averag": "macro"}},
             "metric.args: torchmetrics:F1Score: ",
         ),
@@ -251,6 +315,31 @@ def test_what_is_wrong_with_a_metric_is_told_in_one_line(kind, metric, told):
         task_of(kind, metric)
     assert str(caught.value).startswith(told)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "args", "told"),
+    [
+        ("classification", "F1Score", {"num_classes": 3}, "metric.args.num_classes: 3, and the model gives 4 outputs"),
+        ("classification", "AUROC", {"num_classes": 9}, "metric.args.num_classes: 9, and the model gives 4 outputs"),
+        ("multilabel", "F1Score", {"num_labels": 3}, "metric.args.num_labels: 3, and the model gives 4 outputs"),
+        ("regression", "MeanSquaredError", {"num_outputs": 2}, "metric.args.num_outputs: 2, and the model gives 4"),
+        ("classification", "Accuracy", {"top_k": 9}, "metric.args: torchmetrics:Accuracy: Expected argument `top_k`"),
+    ],
+)
+def test_an_argument_that_the_outputs_do_not_take_is_an_error_and_not_the_loss(kind, name, args, told):
+    task = task_of(kind, {"target": f"torchmetrics:{name}", "args": args})
+    targets = torch.arange(8) % 4 if kind == "classification" else torch.ones(8, 4)
+    with pytest.raises(UserError) as caught:
+        task.settle(torch.randn(8, 4), targets)
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize("kind", ["classification", "binary", "multilabel"])
+def test_logauc_is_tried_and_is_no_number_of_one_class(kind):
+    outputs = {"binary": torch.randn(20)}.get(kind, torch.randn(20, 3))
+    targets = torch.zeros(20).long() if kind == "classification" else torch.ones_like(outputs)
+    assert math.isnan(in_stream(task_of(kind, "torchmetrics:LogAUC"), outputs, targets, 8).score)
 
 
 def test_top5_of_five_classes_says_nothing():

@@ -149,9 +149,9 @@ def _ranked(of_one: Callable[[Tensor, Tensor], float], predictions: Tensor, targ
     return sum(known) / len(known) if known else math.nan
 
 
-def _ranks(scores: Tensor) -> Tensor:
-    """Scores as numbers in 0 to 1 of the same order, ties included: torchmetrics would squash others by a sigmoid,
-    which makes large ones equal."""
+def ranks(scores: Tensor) -> Tensor:
+    """Scores, of one column or of several, as numbers in 0 to 1 of the same order, ties included: torchmetrics would
+    squash others by a sigmoid, which makes large ones equal."""
     places: Tensor = torch.unique(scores, return_inverse=True)[1].double()
     return places / max(1.0, float(places.max()))
 
@@ -163,7 +163,7 @@ def area(scores: Tensor, true: Tensor) -> float:
 
     if not 0 < int(true.sum()) < len(true) or not bool(torch.isfinite(scores).all()):
         return math.nan
-    return float(binary_auroc(_ranks(scores), true, validate_args=False))
+    return float(binary_auroc(ranks(scores), true, validate_args=False))
 
 
 def precision(scores: Tensor, true: Tensor) -> float:
@@ -172,7 +172,7 @@ def precision(scores: Tensor, true: Tensor) -> float:
 
     if not int(true.sum()) or not bool(torch.isfinite(scores).all()):
         return math.nan
-    return float(binary_average_precision(_ranks(scores), true, validate_args=False))
+    return float(binary_average_precision(ranks(scores), true, validate_args=False))
 
 
 def _keeping(of_one: Callable[[Tensor, Tensor], float], _outputs: Tensor) -> State:

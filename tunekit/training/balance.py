@@ -18,6 +18,7 @@ from tunekit.vocabulary import UserError
 
 BALANCED = "balanced"
 TAKES = ("weight", "pos_weight", "alpha")
+NONE = -1  # a label that is no class anyway
 SHOWN = 10  # weights that a note lists
 
 
@@ -36,7 +37,7 @@ def balanced(args: Values, kind: str, targets: Callable[[], object]) -> tuple[Va
     if not asking:
         return args, []
     counted = _numbers(targets())
-    values = {name: _weights(name, kind, counted) for name in asking}
+    values = {name: _weights(name, kind, counted, args.get("ignore_index", NONE)) for name in asking}
     told = [f"loss.args.{name}: {BALANCED} is {_shown(value)} by the training split" for name, value in values.items()]
     return {**args, **values}, told
 
@@ -58,9 +59,9 @@ def _numbers(targets: object) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat([part.reshape(-1) for part in parts])
 
 
-def _weights(name: str, kind: str, targets: Tensor) -> Any:
+def _weights(name: str, kind: str, targets: Tensor, ignored: int) -> Any:
     if kind == "classification":
-        return Balanced(_by_class(targets))
+        return Balanced(_by_class(targets, ignored))
     table = targets.double().reshape(len(targets), -1) if kind == "multilabel" else targets.double().reshape(-1, 1)
     if kind == "multilabel" and targets.dim() > 2:
         table = targets.double().movedim(1, -1).reshape(-1, targets.shape[1])
@@ -71,14 +72,14 @@ def _weights(name: str, kind: str, targets: Tensor) -> Any:
     return Balanced(torch.where(ratio > 0, ratio, 1.0).tolist())
 
 
-def _by_class(targets: Tensor) -> list[float]:
+def _by_class(targets: Tensor, ignored: int) -> list[float]:
     """n / (classes * n of the class), over the classes that occur: the mean weight of a sample is 1. Others weigh 1.
-    Markers below zero are no class; of shares [N, C] the sums are counted."""
+    Markers below zero, and what the loss leaves out, are no class; of shares [N, C] the sums are counted."""
     if targets.is_floating_point() and targets.dim() > 1 and targets.shape[1] > 1:
         counts = targets.double().movedim(1, -1).reshape(-1, targets.shape[1]).sum(0)
     else:
         labels = targets.long().reshape(-1)
-        counts = torch.bincount(labels[labels >= 0]).double()
+        counts = torch.bincount(labels[(labels >= 0) & (labels != ignored)]).double()
     occurring = counts > 0
     weights = counts.sum() / (int(occurring.sum()) * counts.clamp_min(1e-12))
     return torch.where(occurring, weights, 1.0).tolist()

@@ -86,6 +86,7 @@ def build_task(config: TrainingConfig, folder: Path, targets: Callable[[], objec
             own.label_smoothing = 0.0
     task = Task(name, Own(own, f"loss: {loss}", args, main_tensor), metric)
     task.notes = tuple(told)
+    task.ignored = getattr(own, "ignore_index", args.get("ignore_index"))
     task.own_loss, task.asks_metric = True, config.metric.target != "auto"
     return task
 

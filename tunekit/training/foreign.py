@@ -3,6 +3,7 @@ its direction, which its class says."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -15,8 +16,10 @@ from torch import Tensor
 from tunekit.configuration import Values
 from tunekit.recipe.text import nearest
 from tunekit.telling import refused
-from tunekit.training.answers import of_classes, of_labels, of_quantities
+from tunekit.training.answers import of_classes, of_labels, of_quantities, ranks
 from tunekit.training.metrics import Metric
+from tunekit.training.occurring import Occurring, goes_by_order
+from tunekit.training.outputs import Unfit
 from tunekit.training.streaming import Answers, Kept, State, Streamed, Sums, quiet
 from tunekit.vocabulary import UserError
 
@@ -34,6 +37,9 @@ FORMS = {
     "regression": ("quantities",),
 }
 """What outputs of a task can be read as."""
+OF_CLASSES = ("multiclass", "binary", "multilabel")
+SIZES = {"num_classes": "multiclass", "num_labels": "multilabel", "num_outputs": ""}
+"""What follows from the outputs, of which task of torchmetrics."""
 TRIED = 16  # classes, labels and samples of the outputs on which a metric is tried before there are any
 
 
@@ -54,7 +60,7 @@ def foreign_metric(target: str, args: Values, kind: str, direction: str) -> Metr
     if form not in (*FORMS[kind], "anything"):
         raise UserError(f"metric: {target} is of {form} outputs, and the task is {kind}")
     filled = partial(_filled, takes, args)
-    metric = _tried(target, build, form, filled)
+    metric = _tried(target, build, form, filled, args)
     better = {"max": True, "min": False}.get(direction, metric.higher_is_better)
     if better is None:
         raise UserError(
@@ -64,8 +70,8 @@ def foreign_metric(target: str, args: Values, kind: str, direction: str) -> Metr
     return Metric(
         target.rpartition(":")[2],
         bool(better),
-        streamed=Streamed(read, lambda outputs: _state(build, form, filled(outputs))),
-        chances=kind != "regression",
+        streamed=Streamed(read, lambda outputs: _state(target, build, form, filled(outputs))),
+        chances=kind != "regression" and not (goes_by_order(metric) and kind != "classification"),
         classes=form not in ("quantities", "anything"),
     )
 
@@ -93,7 +99,7 @@ def _form(build: Callable[..., torchmetrics.Metric], args: Values) -> str:
     if "task" in args:
         return str(args["task"])
     name = build.__name__
-    for form in ("binary", "multiclass", "multilabel"):
+    for form in OF_CLASSES:
         if name.lower().startswith(form):
             return form
     return "quantities" if build.__module__.startswith(f"{LIBRARY}.regression") else "anything"
@@ -103,25 +109,29 @@ def _filled(takes: Values, args: Values, outputs: Tensor) -> Values:
     """The recipe's arguments, and the sizes that follow from outputs [B, C, ...]."""
     size = outputs.shape[1] if outputs.dim() > 1 else 1
     task = args.get("task", "")
-    sizes = {"num_classes": "multiclass", "num_labels": "multilabel", "num_outputs": ""}
-    wanted = {name: size for name, of in sizes.items() if name in takes and (not task or task == of)}
+    wanted = {name: size for name, of in SIZES.items() if name in takes and (not task or task == of)}
+    for name in wanted.keys() & args.keys():
+        if args[name] not in (size, 1 if name == "num_outputs" else size):
+            raise Unfit(f"metric.args.{name}: {args[name]!r}, and the model gives {size} outputs: leave it out")
     return {**wanted, **args}
 
 
 def _tried(
-    target: str, build: Callable[..., torchmetrics.Metric], form: str, filled: Callable[[Tensor], Values]
+    target: str, build: Callable[..., torchmetrics.Metric], form: str, filled: Callable[[Tensor], Values], args: Values
 ) -> torchmetrics.Metric:
     """The metric, on answers that are made up where it is known what they look like. Errors: UserError for arguments
     that it does not take, and where it gives more than numbers."""
-    sizes = filled(torch.zeros(TRIED, TRIED))
-    count = next((int(sizes[name]) for name in ("num_classes", "num_labels", "num_outputs") if name in sizes), 1)
+    given = next((args[name] for name in SIZES if name in args), TRIED)
+    sizes = filled(torch.zeros(TRIED, given if isinstance(given, int) and given > 0 else TRIED))
+    count = next((int(sizes[name]) for name in SIZES if name in sizes), 1)
     try:
         metric = build(**sizes)
+        signature(metric.update).bind(None, None)
         if form == "anything":
             return metric
         draw = torch.Generator().manual_seed(0)
         said = torch.rand(TRIED, count, generator=draw).double()
-        true = torch.arange(TRIED * count).reshape(TRIED, count)
+        true = torch.arange(TRIED)[:, None] + torch.arange(count)  # each class, and both answers of each label
         answers = {
             "multiclass": (said / said.sum(1, keepdim=True), true[:, 0] % count),
             "multilabel": (said, true % 2),
@@ -131,32 +141,51 @@ def _tried(
             fresh = build(**sizes) if form != "quantities" else build(**sizes).set_dtype(torch.float64)
             fresh.update(*answers)
             value = fresh.compute()
-    except (TypeError, ValueError, RuntimeError, ImportError) as error:
+    except (TypeError, ValueError, LookupError, RuntimeError, ImportError) as error:
         raise UserError(f"metric.args: {target}: {refused(error)}") from None
-    if not isinstance(value, Tensor):
-        raise UserError(f"metric: {target} gives a {type(value).__name__}, and validation is judged by one number")
+    if isinstance(value, Tensor) and value.dim() == 1 and len(value) not in (1, count):
+        raise UserError(f"metric: {target} gives {len(value)} numbers, and validation is judged by one")
+    _one_number(target, value)
     return metric
 
 
-def _state(build: Callable[..., torchmetrics.Metric], form: str, args: Values) -> State:
+def _one_number(target: str, value: object) -> None:
+    """Errors: UserError where a value is more than a number, or one for each class or column."""
+    if isinstance(value, Tensor) and value.dim() < 2:
+        return
+    what = f"a table {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    raise Unfit(f"metric: {target} gives {what}, and validation is judged by one number")
+
+
+def _state(target: str, build: Callable[..., torchmetrics.Metric], form: str, args: Values) -> State:
     def fresh() -> torchmetrics.Metric:
-        metric = build(**args)
+        try:
+            metric = build(**args)
+        except (TypeError, ValueError) as error:
+            raise Unfit(f"metric.args: {target}: {refused(error)}") from None
         return metric.set_dtype(torch.float64) if form == "quantities" else metric
 
-    metric = fresh()
-    if not any(isinstance(default, list) for default in metric._defaults.values()):
-        return Sums(metric, _mean)
+    def summed() -> Sums:
+        return Occurring(fresh(), form) if form in OF_CLASSES else Sums(fresh(), partial(_mean, target))
+
+    state = summed()
+    if not any(isinstance(default, list) for default in state.metric._defaults.values()):
+        return state
+    ordered = goes_by_order(state.metric)
 
     def over(predictions: Tensor, targets: Tensor) -> float:
-        state = Sums(fresh(), _mean)
-        state.update(predictions, targets)
-        return state.compute()
+        if ordered and not bool(torch.isfinite(predictions).all()):
+            return math.nan
+        again = summed()
+        again.update(ranks(predictions) if ordered else predictions, targets)
+        return again.compute()
 
     return Kept(over)
 
 
-def _mean(value: Any) -> Tensor:
+def _mean(target: str, value: Any) -> Tensor:
     """One number of a metric's value: of one for each class or column the mean of those that are numbers."""
+    _one_number(target, value)
     return torch.as_tensor(value).double().nanmean()
 
 

@@ -17,15 +17,19 @@ _REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, UserError)
 _OF_MACHINES = (MemoryError, torch.OutOfMemoryError, torch.AcceleratorError)
 
 
+class Unfit(UserError):
+    """What the recipe asks of a metric in so many words, and these outputs do not take."""
+
+
 class refusable:
     """Within it a loss or a metric may refuse outputs or targets (a person's own does by UserError): what follows is
-    done then. What is of the machine is raised."""
+    done then. What is of the machine, or asked for by the recipe, is raised."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        return isinstance(error, _REFUSALS) and not of_machine(error)
+        return isinstance(error, _REFUSALS) and not isinstance(error, Unfit) and not of_machine(error)
 
 
 def of_machine(error: BaseException) -> bool:

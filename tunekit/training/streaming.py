@@ -67,8 +67,11 @@ class Sums:
 
     def update(self, predictions: Tensor, targets: Tensor) -> None:
         if len(targets):
-            with quiet():
-                self.metric.update(predictions, targets)
+            try:
+                with quiet():
+                    self.metric.update(predictions, targets)
+            except TypeError as error:  # one of texts, say
+                raise ValueError(str(error)) from error
             self.empty = False
 
     def compute(self) -> float:
@@ -107,7 +110,7 @@ class Kept:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """What torchmetrics warns of (no positives, few samples) is told by the value, which is NaN then."""
+    """What torchmetrics warns of: a class without positives is no part of a mean (see `Occurring`)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

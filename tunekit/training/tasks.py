@@ -23,7 +23,16 @@ from tunekit.training.meaning import (
     takes_probabilities,
 )
 from tunekit.training.metrics import METRICS, Metric, Shares
-from tunekit.training.outputs import Outputs, any_tensor, has_logits, main_tensor, of_machine, refusable, with_main
+from tunekit.training.outputs import (
+    Outputs,
+    Unfit,
+    any_tensor,
+    has_logits,
+    main_tensor,
+    of_machine,
+    refusable,
+    with_main,
+)
 from tunekit.training.streaming import Streamed
 from tunekit.training.structure import by_rows, changed, rows, tensors
 from tunekit.training.untaught import untaught
@@ -253,7 +262,7 @@ class Task:
             try:
                 self.score(outputs, targets)
             except UserError as error:
-                if of_machine(error):
+                if of_machine(error) or isinstance(error, Unfit):
                     raise
                 return str(error)
             return None
@@ -338,8 +347,9 @@ class Task:
             return None
         whole = targets.dim() > 1 and not targets.is_floating_point()
         if self.kind == "classification" and (targets.dim() == 1 or whole):
-            finite = targets[torch.isfinite(targets)] if targets.is_floating_point() else targets
-            return int(finite.max()) + 1 if len(finite) else None
+            classes = targets[torch.isfinite(targets)] if targets.is_floating_point() else targets
+            classes = classes if self.ignored is None else classes[classes != self.ignored]
+            return int(classes.max()) + 1 if len(classes) else None
         return 1 if targets.dim() == 1 else int(targets.shape[1])
 
     def constant_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:

@@ -28,6 +28,7 @@ from tunekit.training.probes.final import check_views
 from tunekit.training.probes.losses import labels_fit, unfit_labels
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
+from tunekit.training.tasks import Task
 from tunekit.vocabulary import Facts, UserError
 
 ASKED = 100_000  # validation samples on which it is asked whether a metric is a number there
@@ -62,7 +63,7 @@ def describe(subject: Subject) -> Facts:
         metric=session.task.metric.name,
         maximize=session.task.metric.maximize,
         share=session.task.metric.share,
-        classes=_classes(session.task.kind, [targets, *session.splits.known_targets().values()]),
+        classes=_classes(session.task, [targets, *session.splits.known_targets().values()]),
         parameters=parameters,
         threads=pick_threads(asked.threads, bench.device, parameters),
         precision=pick_precision(asked.precision, bench.device, parameters, has_convolutions(session.model)),
@@ -174,9 +175,10 @@ def _sizes(session: Session) -> Sizes:
     return sizes_of(numbers, len(tensors), states(session.config.optimizer), session.averaged is not None)
 
 
-def _classes(kind: str, known: Sequence[object]) -> int | None:
-    """The classes of all splits."""
+def _classes(task: Task, known: Sequence[object]) -> int | None:
+    """The classes of all splits, without what the loss leaves out."""
     labels = [part for part in known if isinstance(part, Tensor) and part.dim() == 1]
-    if kind != "classification" or not labels or labels[0] is not known[0]:
+    if task.kind != "classification" or not labels or labels[0] is not known[0]:
         return None
-    return len(torch.cat([part.unique() for part in labels]).unique())
+    occurring = torch.cat([part.unique() for part in labels]).tolist()
+    return len(set(occurring) - {getattr(task, "ignored", None)})
