@@ -350,9 +350,10 @@ def test_closed_standard_streams_are_no_error_and_lead_nothing_astray(tmp_path, 
 
 LOOP = "Path('hung').write_text('')\nwhile True: pass"
 DEAF = """
-Path('hung').write_text('')
 while True:
-    try: time.sleep(1e6)
+    try:
+        Path('hung').write_text('')  # in here: the signal may come as soon as the file is seen
+        time.sleep(1e6)
     except BaseException as error: Path('caught').write_text(type(error).__name__)
 """
 
