@@ -9,8 +9,8 @@ import torch
 
 from tests.commands import spawn
 from tunekit.deployed import load_model
+from tunekit.shares import wilson
 from tunekit.store import Store
-from tunekit.training.probes.intervals import wilson
 from tunekit.vocabulary import UserError
 
 RUN = "runs/points-001"

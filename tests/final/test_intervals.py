@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
+from tunekit.shares import wilson
 from tunekit.training.metrics import METRICS
-from tunekit.training.probes.intervals import of_mean, of_ratio, of_whole, wilson
+from tunekit.training.probes.intervals import of_mean, of_ratio, of_whole
 
 
 @pytest.mark.parametrize(("right", "count"), [(9897, 10000), (0, 20), (20, 20), (1, 2), (341, 359)])

@@ -9,22 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tunekit.shares import Z, wilson
 from tunekit.training.metrics import Metric
 
-Z = 1.959964  # of the normal distribution, 95 % within
 RESAMPLES = 200  # of the samples, for a metric that needs all of them at once
 Interval = tuple[float, float]
-
-
-def wilson(right: int, count: int) -> Interval:
-    """Of a share of independent answers; sensible also where none or all of them are right.
-
-    Source: E. B. Wilson, 'Probable inference, the law of succession, and statistical inference', JASA 1927.
-    """
-    share, square = right / count, Z * Z / count
-    middle = (share + square / 2) / (1 + square)
-    half = Z * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def of_mean(values: Tensor, mean: float | None = None) -> Interval | None:
