@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.corpus.farm import PLACE, farm
-from tests.corpus.score import enter, odds, of_half, totals
-from tests.corpus.truth import tabulate
+from tests.corpus.score import enter, of_half, publish, table, totals, worths
+from tests.corpus.truth import networks, tabulate
 
 
 def main() -> None:
@@ -28,11 +28,12 @@ def main() -> None:
         print(tabulate(given.place))
     else:
         cases = of_half(given.final)
-        figures = totals(cases)
+        figures, verdicts = totals(cases), worths(cases)
         if given.final:
             enter(figures)
+            publish(verdicts, networks())
         console = Console(width=160)
-        console.print(odds(cases))
+        console.print(table(verdicts))
         for name, figure in figures.items():
             console.print(f"{name}: {figure}", highlight=False)
 

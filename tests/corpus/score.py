@@ -4,46 +4,32 @@ what it really did."""
 from __future__ import annotations
 
 import csv
+import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 
 from rich.table import Table
-from scipy.stats import binomtest
 
 from tests.corpus.forms import write_log
-from tests.corpus.settings import subject
-from tests.corpus.truth import HERE, Effect, curves, effects, is_seen
-from tunekit.diagnosis import judge
+from tests.corpus.settings import INTERVENTIONS, subject
+from tests.corpus.truth import HERE, Effect, Word, curves, effects, is_seen
+from tunekit import diagnosis
+from tunekit.diagnosis.odds import Odds, Worth
 from tunekit.logs import read
+from tunekit.shares import wilson
 
 LEDGER = HERE / "ledger.csv"
-
-FIRST: Mapping[str, str] = MappingProxyType(
-    {
-        "diverged": "lower_rate",
-        "lr_too_high": "lower_rate",
-        "unstable": "lower_rate",
-        "lr_too_low": "higher_rate",
-        "not_converged": "longer",
-        "underfit": "wider",
-        "overfit": "regularised",
-        "metric_loss_disagree": "earlier_stop",
-        "noisy_val": "larger_validation",
-        "noisy_train": "larger_batch",
-        "not_learning": "mended",
-        "train_val_mismatch": "mended",
-        "val_suspicious": "mended",
-    }
-)
-"""The intervention that a verdict's first advice names, where it names one."""
+ODDS = Path(diagnosis.__file__).parent / "odds.json"
 
 HEALTHY = ("good_fit", "cannot_tell", "insufficient_data", "no_validation")
 """What may be said of a training that nothing helps: that it is well, or that the log cannot tell."""
+
+Said = tuple[str, str]
+"""What was said of a log, and the intervention that its first advice is; none where it advises none of them."""
 
 
 @dataclass(frozen=True)
@@ -52,68 +38,96 @@ class Judged:
 
     subject: int
     said: str
+    first: str
     effects: Mapping[str, Effect]
+
+    def word(self, name: str) -> Word:
+        """What an intervention did. One that could not be carried out, as there was no fault to mend or gradients were
+        clipped already, did nothing."""
+        return self.effects[name].word if name in self.effects else "nothing"
 
     @property
     def helping(self) -> list[str]:
         return [name for name, effect in self.effects.items() if effect.word == "helps"]
 
 
-def judged(numbers: Iterable[int]) -> list[Judged]:
-    """The subjects of these numbers that have curves and effects, by tunekit's verdict on the log alone."""
+def ours(path: Path) -> Said:
+    """tunekit's verdict on a log alone."""
+    judged = diagnosis.judge(read(path)[0])
+    return judged.code, next(iter(judged.counsel.tries), "")
+
+
+def judged(numbers: Iterable[int], judge: Callable[[Path], Said] = ours) -> list[Judged]:
+    """The subjects of these numbers that have curves and effects, by the verdict on their logs."""
     logs, done = curves(), effects()
     found = []
     for number in numbers:
         if number not in logs or number not in done:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            log = read(write_log(subject(number), logs[number], Path(folder)))[0]
-        found.append(Judged(number, judge(log).code, done[number]))
+            said = judge(write_log(subject(number), logs[number], Path(folder)))
+        found.append(Judged(number, *said, done[number]))
     return found
 
 
-def of_half(final: bool) -> list[Judged]:
-    return judged(number for number in curves() if is_seen(number) != final)
+def of_half(final: bool, judge: Callable[[Path], Said] = ours) -> list[Judged]:
+    return judged((number for number in curves() if is_seen(number) != final), judge)
 
 
-def odds(cases: Sequence[Judged]) -> Table:
-    """By verdict: how often it speaks, what its first advice did, and what helps most often."""
-    table = Table("said", "n", "its first advice", "helps", "harms", "what helps most often", box=None)
-    for said, count in Counter(case.said for case in cases).most_common():
-        these = [case for case in cases if case.said == said]
-        first = FIRST.get(said)
-        asked = [case.effects[first].word for case in these if first in case.effects] if first else []
-        helping = Counter(name for case in these for name in case.helping)
-        helping["nothing"] = sum(not case.helping for case in these)
-        best = ", ".join(f"{name} {number}" for name, number in helping.most_common(4))
-        shares = [_share(asked.count(word), len(asked)) for word in ("helps", "harms")] if asked else ["", ""]
-        table.add_row(said, str(count), first or "", *shares, best)
-    return table
+def worths(cases: Sequence[Judged]) -> dict[str, Worth]:
+    """What each verdict was worth on these, the most frequent first."""
+    return {said: _worth(said, cases) for said, _ in Counter(case.said for case in cases).most_common()}
+
+
+def _worth(said: str, cases: Sequence[Judged]) -> Worth:
+    these = [case for case in cases if case.said == said]
+    firsts = Counter(case.first for case in these if case.first)
+    helped = [case for case in cases if firsts and case.word(firsts.most_common(1)[0][0]) == "helps"]
+    return Worth(
+        logs=len(these),
+        healthy=sum(not case.helping for case in these),
+        first={name: _odds(name, [case for case in these if case.first == name]) for name in sorted(firsts)},
+        tried={name: _odds(name, these) for name in INTERVENTIONS},
+        missed=(sum(case.said != said for case in helped), len(helped)),
+    )
+
+
+def _odds(name: str, cases: Sequence[Judged]) -> Odds:
+    words = [case.word(name) for case in cases]
+    return Odds(words.count("helps"), words.count("harms"), len(words))
+
+
+def table(verdicts: Mapping[str, Worth]) -> Table:
+    """By verdict: how often it speaks, what its first advice did, where it was silent, and what helps most often."""
+    shown = Table("said", "n", "first advice", "helps", "harms", "silent", "what helps most often", box=None)
+    for said, worth in verdicts.items():
+        most = sorted(worth.tried.items(), key=lambda one: -one[1].helps)[:4]
+        best = ", ".join([*(f"{name} {odds.helps}/{odds.harms}" for name, odds in most), f"nothing {worth.healthy}"])
+        silent = "{} of {}".format(*worth.missed) if worth.missed[1] else ""
+        rows = [(name, share(odds.helps, odds.of), share(odds.harms, odds.of)) for name, odds in worth.first.items()]
+        for row in rows or [("", "", "")]:
+            shown.add_row(said, str(worth.logs), *row, silent, best)
+            said = silent = best = ""
+    return shown
 
 
 def totals(cases: Sequence[Judged]) -> dict[str, str]:
     """The figures that the corpus is made for."""
-    asked = [
-        (first, case.effects[first].word)
-        for case in cases
-        if (first := FIRST.get(case.said)) is not None and first in case.effects
-    ]
-    words = [word for _, word in asked]
+    asked = [case.word(case.first) for case in cases if case.first]
     healthy = [case for case in cases if not case.helping]
-    told = sum(case.said in HEALTHY for case in healthy)
     return {
         "subjects": str(len(cases)),
-        "first advice helps": _share(words.count("helps"), len(words)),
-        "first advice harms": _share(words.count("harms"), len(words)),
-        "healthy told so": _share(told, len(healthy)),
+        "first advice helps": share(asked.count("helps"), len(asked)),
+        "first advice harms": share(asked.count("harms"), len(asked)),
+        "healthy told so": share(sum(case.said in HEALTHY for case in healthy), len(healthy)),
     }
 
 
-def _share(count: int, of: int) -> str:
-    """A share with its interval (Wilson), in per cent."""
+def share(count: int, of: int) -> str:
+    """A share with its interval, in per cent."""
     if not of:
         return "none"
-    low, high = binomtest(count, of).proportion_ci(method="wilson")
+    low, high = wilson(count, of)
     return f"{count} of {of} ({100 * low:.0f} to {100 * high:.0f} %)"
 
 
@@ -124,3 +138,9 @@ def enter(figures: Mapping[str, str]) -> None:
         if not file.tell():
             writer.writerow(["when", *figures])
         writer.writerow([f"{datetime.now(UTC):%Y-%m-%d %H:%M}", *figures.values()])
+
+
+def publish(verdicts: Mapping[str, Worth], networks: int) -> None:
+    """What tunekit prints from now on."""
+    told = {"networks": networks, "verdicts": {said: worth.to_json() for said, worth in sorted(verdicts.items())}}
+    ODDS.write_text(json.dumps(told, indent=1) + "\n")

@@ -8,11 +8,9 @@ import pytest
 from tests.benchmarks.subjects import MNIST
 from tests.corpus import farm, problems
 from tests.corpus.forms import FORMS, write_log
-from tests.corpus.score import FIRST, HEALTHY, Judged, enter, totals
-from tests.corpus.settings import BESIDE, INTERVENTIONS, SUBJECTS, TRAINED, Subject, subject
+from tests.corpus.settings import BESIDE, SUBJECTS, TRAINED, Subject, subject
 from tests.corpus.training import Curves, Logging, rate_at, train
 from tests.corpus.truth import Effect, effects_of
-from tunekit.diagnosis import codes
 from tunekit.logs import read
 
 QUICK = next(
@@ -145,38 +143,3 @@ def test_a_log_is_read_as_it_was_written(tmp_path, form, by_iterations, tells):
     assert list(log.train.y) == pytest.approx(train_loss, rel=5e-4)
     assert list(log.val.y) == pytest.approx(val_loss, rel=5e-4)
     assert bool(log.metrics) == bool(tells)
-
-
-def effect(name, d_loss):
-    return Effect(0, name, 4, 1.0, 0.3, d_loss, 0.01, 0.0, 0.01)
-
-
-def test_figures_count_first_advice_and_healthy_trainings():
-    cases = [
-        Judged(0, "underfit", {"wider": effect("wider", -0.2)}),
-        Judged(1, "underfit", {"wider": effect("wider", 0.2), "longer": effect("longer", -0.2)}),
-        Judged(2, "underfit", {"wider": effect("wider", 0.0)}),
-        Judged(3, "good_fit", {"wider": effect("wider", 0.0)}),
-        Judged(4, "lr_too_low", {"wider": effect("wider", -0.2)}),  # its advice was not tried
-    ]
-    figures = totals(cases)
-    assert figures["first advice helps"].startswith("1 of 3 (")
-    assert figures["first advice harms"].startswith("1 of 3 (")
-    assert figures["healthy told so"].startswith("1 of 2 (")
-
-
-def test_the_ledger_keeps_every_look(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.corpus.score.LEDGER", tmp_path / "ledger.csv")
-    for subjects in ("1", "2"):
-        enter({"subjects": subjects})
-    assert [line.split(",")[-1] for line in (tmp_path / "ledger.csv").read_text().splitlines()] == [
-        "subjects",
-        "1",
-        "2",
-    ]
-
-
-def test_advice_is_of_verdicts_and_interventions_that_there_are():
-    assert FIRST.keys() <= codes().keys()
-    assert {*FIRST.values()} <= {*INTERVENTIONS}
-    assert {*HEALTHY} <= codes().keys()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from tests.corpus.farm import SUBJECT, file_of, read, variants
 from tests.corpus.forms import rounded
 from tests.corpus.problems import SEEN
-from tests.corpus.settings import BESIDE, SEEDS, SUBJECTS, subject
+from tests.corpus.settings import BESIDE, SEEDS, SUBJECTS, TRAINED, subject
 from tests.corpus.training import Curves, Trained
 
 HERE = Path(__file__).parent
@@ -135,6 +135,12 @@ def effects() -> dict[int, dict[str, Effect]]:
             effect = Effect(intervention=row["intervention"], **whole, **numbers)
             found.setdefault(effect.subject, {})[effect.intervention] = effect
     return found
+
+
+def networks() -> int:
+    """How many were trained for the committed effects: those of interventions, and the subjects' own."""
+    own = [max(effect.seeds for effect in of.values()) for of in effects().values()]
+    return sum(own) + sum(e.seeds for of in effects().values() for e in of.values() if e.intervention in TRAINED)
 
 
 def curves() -> dict[int, Curves]:

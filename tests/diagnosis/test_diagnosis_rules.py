@@ -299,10 +299,6 @@ class TestNumbers:
         shares = re.findall(r"([\d.]+) %", diagnosis.summary + " ".join(item.reason for item in diagnosis.dismissed))
         assert all(float(share) <= 100 for share in shares)
 
-    def test_few_points_lower_the_confidence(self) -> None:
-        assert judge(log_of(overfit_turn(9))).confidence == "low"
-        assert judge(log_of(overfit_turn(90))).confidence == "high"
-
 
 class TestOwnRuns:
     """tunekit's own rows, with what its steps found."""

@@ -15,11 +15,6 @@ from tunekit.jsondata import plain
 from tunekit.logs.log import Log
 from tunekit.vocabulary import Finding
 
-CLEAR, EDGE = 1.6, 1.15
-"""Margins (deciding number over its threshold) from which a verdict is clear, and below which it is close."""
-MANY, FEW = 20, 10
-"""Points from which curves carry a clear verdict, and below which they carry none."""
-
 Spoken = tuple[Verdict, Outcome]
 
 
@@ -40,9 +35,8 @@ def judge(log: Log) -> Diagnosis:
         summary=outcome.text[:1].upper() + outcome.text[1:] + ".",
         notes=notes,
         evidence={**outcome.evidence, **_levels(m)},
-        advice=verdict.advice_for(m),
+        counsel=verdict.counsel_for(m),
         remedies=verdict.remedies_for(m),
-        confidence=_confidence(verdict, outcome, m),
         dismissed=tuple(Dismissed(code, "; ".join(texts)) for code, texts in silences.items() if code not in said),
         unchecked=tuple(Dismissed(code, what) for code, what in lacking.items() if code not in said),
         change_if=(verdict.changed_by,),
@@ -117,13 +111,3 @@ def _levels(m: Measures) -> dict[str, object]:
     best_x, best_epoch = m.best
     places = {"best_x": best_x, "best_epoch": best_epoch}
     return levels | {name: value for name, value in places.items() if value is not None}
-
-
-def _confidence(verdict: Verdict, outcome: Outcome, m: Measures) -> str:
-    """high, medium or low: by how far the deciding number lies from its threshold and how many points there are."""
-    points = max((side.points for side in (m.train, m.val) if side is not None), default=0)
-    if verdict.certain or (m.train is not None and m.train.bad_end):
-        return "high"
-    if points < FEW or outcome.margin < EDGE or m.swapped:
-        return "low"
-    return "high" if outcome.margin >= CLEAR and points >= MANY else "medium"

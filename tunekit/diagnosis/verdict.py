@@ -11,6 +11,7 @@ from tunekit import vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import END, Measures, Points, Side
+from tunekit.diagnosis.odds import NO_COUNSEL, Counsel, counsel
 from tunekit.jsondata import plain
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Finding, Remedy
@@ -68,8 +69,9 @@ class Verdict:
     """Everything about one verdict. Each module of verdicts/ holds one, as VERDICT, under the name of its code.
 
     `judge` makes it the headline (the first of verdicts.ORDER that speaks), else a note; `note` is asked besides and
-    makes a note only. `advice` and `remedies` (for tunekit's own runs alone) meet the numbers of a log, the most useful
-    first; without `advice` that of the code is given. Near misses are runs of which it must not be said.
+    makes a note only. `advice` (lines of Advice where their odds may be known) and `remedies` (for tunekit's own runs
+    alone) meet the numbers of a log, the most useful first; without `advice` that of the code is given. Near misses are
+    runs of which it must not be said.
     """
 
     code: Code
@@ -99,6 +101,10 @@ class Verdict:
     def advice_for(self, m: Measures) -> tuple[str, ...]:
         return self.advice(m) if self.advice is not None else self.code.advice
 
+    def counsel_for(self, m: Measures) -> Counsel:
+        """The advice with its odds."""
+        return counsel(self.code.name, self.advice_for(m))
+
     def remedies_for(self, m: Measures) -> tuple[Remedy, ...]:
         if m.log.procedure is None:
             return ()
@@ -119,7 +125,7 @@ class Dismissed:
     reason: str
 
 
-SCHEMA = 1
+SCHEMA = 2
 """Of the object that `tunekit diagnose --json` prints: raised when a key of it changes its meaning or goes."""
 
 
@@ -132,9 +138,8 @@ class Diagnosis:
     summary: str
     notes: tuple[Finding, ...] = ()
     evidence: Values = field(default_factory=dict)
-    advice: tuple[str, ...] = ()
+    counsel: Counsel = NO_COUNSEL
     remedies: tuple[Remedy, ...] = ()
-    confidence: str = "medium"  # low | medium | high
     dismissed: tuple[Dismissed, ...] = ()
     unchecked: tuple[Dismissed, ...] = ()
     """Verdicts that could not be asked of this log, and what it lacks for them."""
@@ -142,6 +147,16 @@ class Diagnosis:
     best_epoch: float | None = None
     best_x: float | None = None
     source: Values = field(default_factory=dict)
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to do, the most useful first, with the odds."""
+        return self.counsel.lines
+
+    @property
+    def confidence(self) -> float | None:
+        """How often what it says came true, where that was measured: see Counsel."""
+        return self.counsel.confidence
 
     def as_dict(self) -> dict[str, object]:
         """The object that `tunekit diagnose --json` prints: plain JSON without NaN or Infinity."""
@@ -153,7 +168,8 @@ class Diagnosis:
             "notes": [note.code for note in self.notes],
             "evidence": plain(self.evidence),
             "advice": list(self.advice),
-            "confidence": self.confidence,
+            "confidence": plain(self.confidence),
+            **self.counsel.as_dict(),
             "dismissed": [{"code": item.code, "reason": item.reason} for item in self.dismissed],
             "not_checked": [{"code": item.code, "reason": item.reason} for item in self.unchecked],
             "change_if": list(self.change_if),

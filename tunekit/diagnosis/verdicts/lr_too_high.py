@@ -6,6 +6,7 @@ from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, movement
+from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import (
     FOREIGN,
     GENTLER,
@@ -74,7 +75,10 @@ VERDICT = Verdict(
         measured=f"Means of epochs that jump by {percent(ROUGH)} about a level reached fast, in both curves; "
         "or a rate above the range that the sweep found.",
         causes="The rate.",
-        advice=("divide the rate by 3 to 10, or decay it earlier", "`tunekit lr-sweep` finds the range that works"),
+        advice=(
+            Advice("divide the rate by 3 to 10, or decay it earlier", "lower_rate"),
+            "`tunekit lr-sweep` finds the range that works",
+        ),
         source=f"{NOTES} (effects of different learning rates); {SURVEY}",
     ),
     judge,

@@ -6,6 +6,7 @@ from tunekit.citations import GUO
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
+from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import NO_VALIDATION_LOSS, Outcome, Verdict, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of
 from tunekit.vocabulary import Code
@@ -52,7 +53,7 @@ VERDICT = Verdict(
         f"{METRIC_GAIN:g} since then and within {METRIC_HOLDS:g} of its best, no gap.",
         causes="Growing confidence: calibration suffers, the decisions do not.",
         advice=(
-            "choose the checkpoint by the metric",
+            Advice("choose the checkpoint by the metric", "earlier_stop"),
             "label smoothing or temperature scaling for calibrated outputs",
         ),
         source=GUO,

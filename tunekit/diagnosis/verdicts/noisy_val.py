@@ -6,6 +6,7 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
+from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import (
     NO_VALIDATION_LOSS,
     Outcome,
@@ -77,7 +78,9 @@ VERDICT = Verdict(
         measured=f"At least {SPIKES} spikes above {SPIKE:g} times the local median (or {TOWER:g} times the lowest) and "
         f"{percent(TALL)} of the start, behind the first {percent(SETTLED)}, that training does not share.",
         causes="A small validation split, BatchNorm statistics, a rate that is too high.",
-        advice=("a larger validation split, averaged weights (`ema: 0.999`) or a smaller rate",),
+        advice=(
+            Advice("a larger validation split, averaged weights (`ema: 0.999`) or a smaller rate", "larger_validation"),
+        ),
         source=f"{PLAYBOOK} (late step-to-step variance); {SURVEY}",
     ),
     judge,

@@ -7,6 +7,7 @@ from tunekit.configuration import LONGER
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
+from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
@@ -125,8 +126,8 @@ VERDICT = Verdict(
         f"whole fall in the last quarter) and of validation (above {percent(-VAL_FALLING)}).",
         causes="The run was short.",
         advice=(
-            f"go on: train {LONGER} times as long, then look at the curves once more",
-            "a schedule that decays the rate to its end, once the loss falls slowly",
+            Advice(f"go on: train {LONGER} times as long, then look at the curves once more", "longer"),
+            Advice("a schedule that decays the rate to its end, once the loss falls slowly", "decayed"),
         ),
         source=f"{PLAYBOOK} (still improving at the end); {SURVEY}",
     ),

@@ -9,6 +9,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import HALF, guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import EARLY, Measures, Side, warm_up_ends
+from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
@@ -177,9 +178,9 @@ VERDICT = Verdict(
         "and no further; or a metric that is the same number each time.",
         causes="No gradient, a rate far too small, wrong labels.",
         advice=(
-            "overfit 20 samples first: if that fails, the fault is in the pipeline",
+            Advice("overfit 20 samples first: if that fails, the fault is in the pipeline", "mended"),
             "see that gradients reach the weights, that the optimizer holds them, and that labels belong to inputs",
-            "raise the rate tenfold, and once lower it tenfold",
+            Advice("raise the rate tenfold, and once lower it tenfold", "higher_rate"),
             "no activation behind the last layer, inputs normalised",
         ),
         source=f"{NOTES}; {AUTOTRAINER} (0.01); {SURVEY}",

@@ -13,6 +13,7 @@ from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import END, REST, Measures, Score, Side, movement
+from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import (
     NO_VALIDATION_LOSS,
     Outcome,
@@ -217,9 +218,9 @@ def _gap_words(m: Measures) -> str:
 def _advice(best: str) -> tuple[str, ...]:
     return (
         "more augmentation: it is the cheapest new data",
-        "more regularisation: dropout, weight decay, label smoothing",
-        f"an earlier stop: keep the checkpoint of {best}",
-        "then more data or a smaller model",
+        Advice("more regularisation: dropout, weight decay, label smoothing", "regularised"),
+        Advice(f"an earlier stop: keep the checkpoint of {best}", "earlier_stop"),
+        Advice("then more data or a smaller model", "narrower"),
     )
 
 

@@ -9,6 +9,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import Measures, Side
+from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import (
     NO_VALIDATION_LOSS,
     Outcome,
@@ -178,7 +179,7 @@ VERDICT = Verdict(
         causes="Other transforms, normalisation or label order in validation; train mode left on; a loss summed over "
         "accumulation steps.",
         advice=(
-            "give both splits the same deterministic transforms and label map",
+            Advice("give both splits the same deterministic transforms and label map", "mended"),
             "call model.eval() in validation",
             "divide the logged training loss by the number of accumulation steps or devices if it is summed over them",
         ),

@@ -4,6 +4,7 @@ from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
+from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, losses_lacking, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, DEAD_DROP
@@ -86,8 +87,8 @@ VERDICT = Verdict(
         f"{UNDER_ACCURACY:g}; without an accuracy, less than {percent(UNDER_DROP_ALONE)} of the loss gone.",
         causes="Too little capacity, too much regularisation, or noise that nothing can learn.",
         advice=(
-            "more capacity: a wider or deeper model, or features that carry more",
-            "another rate: a sweep tells a poor rate from a small model",
+            Advice("more capacity: a wider or deeper model, or features that carry more", "wider"),
+            Advice("another rate: a sweep tells a poor rate from a small model", "higher_rate"),
             "less regularisation: weight decay, dropout and augmentation down",
             "if nothing helps, the labels may hold noise that nothing can learn",
         ),

@@ -1,0 +1,55 @@
+"""Advice with its odds: drawn counts, and what is told of them."""
+
+import math
+
+import pytest
+
+from tunekit.diagnosis import odds
+from tunekit.diagnosis.odds import Advice, Odds, Worth, counsel
+
+WORTH = Worth(
+    logs=20,
+    healthy=5,
+    first={"longer": Odds(8, 0, 10)},
+    tried={"longer": Odds(12, 2, 20), "decayed": Odds(6, 4, 20), "wider": Odds(14, 1, 20), "clipped": Odds(3, 3, 20)},
+    missed=(3, 30),
+)
+LINES = (Advice("go on", "longer"), Advice("decay the rate", "decayed"), "look at the data")
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    monkeypatch.setattr(odds, "worths", lambda: {"not_converged": WORTH})
+
+
+def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
+    told = counsel("not_converged", LINES)
+    assert told.lines == (
+        "go on (helped 8 of 10 (49 to 94 %), harmed 0)",  # where it came first
+        "decay the rate (helped 6 of 20 (15 to 52 %), harmed 4)",
+        "look at the data",
+        "four times the width helped 14 of 20 (48 to 85 %), harmed 1; what decides: five epochs at four times the "
+        "width beside the first five of this run",
+    )
+    assert told.confidence == 0.8
+    assert told.runner_up == "wider"
+    assert [one["does"] for one in told.as_dict()["odds"]] == ["longer", "decayed", "wider"]
+
+
+def test_a_verdict_that_advises_nothing_is_right_where_nothing_helped():
+    assert counsel("not_converged", ("stop here",)).confidence == 0.25
+
+
+def test_what_was_not_measured_has_no_odds():
+    told = counsel("reward_collapse", LINES)
+    assert told.lines == ("go on", "decay the rate", "look at the data")
+    assert told.confidence is None
+    assert counsel("not_converged", (Advice("average", "averaged"),)).confidence is None
+
+
+def test_odds_are_told_with_their_interval():
+    """Wilson's of 8 in 10, by hand: (0.8 + z2/20 -+ z sqrt(0.16/10 + z2/400)) / (1 + z2/10)."""
+    z = 1.959964
+    half = z * math.sqrt(0.16 / 10 + z * z / 400)
+    low, high = ((0.8 + z * z / 20 + sign * half) / (1 + z * z / 10) for sign in (-1, 1))
+    assert Odds(8, 0, 10).words == f"helped 8 of 10 ({100 * low:.0f} to {100 * high:.0f} %), harmed 0"

@@ -1,0 +1,183 @@
+"""What a verdict's advice is worth: how often it helped and harmed where it was carried out, on trainings that no rule
+was set on. The figures lie in odds.json; the trainings, and how to get the figures again, in tests/corpus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from tunekit.configuration import Values
+from tunekit.shares import wilson
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A change of a training that was carried out from the same start, in pairs over several seeds."""
+
+    name: str
+    words: str
+    decides: str
+    """The cheapest experiment that says whether it helps here."""
+
+
+INTERVENTIONS: Mapping[str, Intervention] = MappingProxyType(
+    {
+        name: Intervention(name, words, decides)
+        for name, words, decides in (
+            ("longer", "twice as many epochs", "go on for a fifth of the epochs: does validation improve?"),
+            ("lower_rate", "a third of the rate", "a fifth of the epochs at a third of the rate"),
+            ("higher_rate", "three times the rate", "a fifth of the epochs at three times the rate"),
+            ("wider", "four times the width", "five epochs at four times the width beside the first five of this run"),
+            ("narrower", "a quarter of the width", "the same epochs at a quarter of the width"),
+            ("regularised", "more dropout and weight decay", "the same epochs with dropout higher by 0.25"),
+            ("larger_batch", "four times the batch", "the same epochs with four times the batch"),
+            ("warm_up", "a warm-up over a tenth", "a fifth of the epochs with a warm-up"),
+            ("clipped", "gradients clipped at 1", "a fifth of the epochs with gradients clipped at 1"),
+            ("decayed", "a rate that decays to zero", "the same epochs with a rate that decays to zero"),
+            ("mended", "the fault in the pipeline mended", "20 samples: are they learnt by heart?"),
+            (
+                "earlier_stop",
+                "the weights of the best validation",
+                "their metric beside that of the last weights",
+            ),
+            ("averaged", "averaged weights", "their metric beside that of the last weights"),
+            ("larger_validation", "weights chosen on ten times the validation", "validation on ten times the samples"),
+        )
+    }
+)
+"""Those of the corpus by name."""
+
+
+@dataclass(frozen=True)
+class Odds:
+    """In how many trainings something helped and harmed, of how many; in the others it did neither."""
+
+    helps: int
+    harms: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """Of those that it helped."""
+        return self.helps / self.of
+
+    @property
+    def words(self) -> str:
+        low, high = wilson(self.helps, self.of)
+        return f"helped {self.helps} of {self.of} ({100 * low:.0f} to {100 * high:.0f} %), harmed {self.harms}"
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a verdict was worth on those logs of the corpus that no rule was set on.
+
+    `logs` of which it was said; `healthy`: those of them that nothing helped. By intervention what it did: `first`
+    where it was the first advice, `tried` wherever it could be carried out. `missed`: of the logs that the first advice
+    helps, those on which the verdict was silent, and all.
+    """
+
+    logs: int
+    healthy: int
+    first: Mapping[str, Odds]
+    tried: Mapping[str, Odds]
+    missed: tuple[int, int]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Worth:
+        of = {part: {name: Odds(*counts) for name, counts in data[part].items()} for part in ("first", "tried")}
+        return cls(data["logs"], data["healthy"], of["first"], of["tried"], tuple(data["missed"]))
+
+    def to_json(self) -> Values:
+        of = {
+            part: {name: [odds.helps, odds.harms, odds.of] for name, odds in sorted(counts.items())}
+            for part, counts in (("first", self.first), ("tried", self.tried))
+        }
+        return {"logs": self.logs, "healthy": self.healthy, **of, "missed": list(self.missed)}
+
+    @property
+    def words(self) -> list[str]:
+        """What `tunekit explain` says of the verdict beside its advice."""
+        if not self.logs:
+            return []
+        said = f"said of {self.logs} logs of the corpus, of which nothing that was tried helped {self.healthy}"
+        silent, helped = self.missed
+        return [said, f"silent in {silent} of {helped} logs that its first advice helps"] if helped else [said]
+
+
+UNMEASURED = Worth(0, 0, {}, {}, (0, 0))
+
+
+@cache
+def worths() -> Mapping[str, Worth]:
+    """Of each verdict that the corpus holds, by its code."""
+    data = json.loads((resources.files(__package__) / "odds.json").read_text())
+    return {code: Worth.from_json(one) for code, one in data["verdicts"].items()}
+
+
+class Advice(str):
+    """A line of advice, and the intervention of the corpus that it names."""
+
+    does: str
+
+    def __new__(cls, text: str, does: str = "") -> Advice:
+        line = super().__new__(cls, text)
+        line.does = does
+        return line
+
+
+@dataclass(frozen=True)
+class Counsel:
+    """Advice with its odds, as it is told of one log.
+
+    `confidence`: the share of such logs that the first advice helped; of a verdict that advises nothing that was
+    measured, of those that nothing helped; None where it was not measured. `runner_up` is what helped most besides.
+    """
+
+    lines: tuple[str, ...]
+    tries: tuple[str, ...]
+    confidence: float | None
+    runner_up: str
+    odds: Mapping[str, Odds]
+
+    def as_dict(self) -> Values:
+        """What `--json` prints of it beside the lines and the confidence."""
+        odds = [
+            {"does": name, "words": INTERVENTIONS[name].words, "helps": one.helps, "harms": one.harms, "of": one.of}
+            for name, one in self.odds.items()
+        ]
+        decides = INTERVENTIONS[self.runner_up].decides if self.runner_up else None
+        return {"tries": list(self.tries), "odds": odds, "runner_up": self.runner_up or None, "decides": decides}
+
+
+NO_COUNSEL = Counsel((), (), None, "", {})
+
+
+def counsel(code: str, advice: Sequence[str]) -> Counsel:
+    """The advice of a verdict with its odds."""
+    known = worths().get(code, UNMEASURED)
+    tries = tuple(line.does for line in advice if isinstance(line, Advice) and line.does)
+    odds = {**known.tried, **{name: known.first[name] for name in tries[:1] if name in known.first}}
+    others = [name for name, one in odds.items() if name not in tries and one.helps > one.harms]
+    runner_up = max(others, key=lambda name: odds[name].share - odds[name].harms / odds[name].of, default="")
+    confidence = None
+    if tries:
+        confidence = odds[tries[0]].share if tries[0] in odds else None
+    elif known.logs:
+        confidence = known.healthy / known.logs
+    lines = [told(line, odds) for line in advice]
+    if runner_up:
+        also = INTERVENTIONS[runner_up]
+        lines.append(f"{also.words} {odds[runner_up].words}; what decides: {also.decides}")
+    kept = {name: odds[name] for name in (*tries, runner_up) if name in odds}
+    return Counsel(tuple(lines), tries, confidence, runner_up, kept)
+
+
+def told(line: str, odds: Mapping[str, Odds]) -> str:
+    """A line of advice with its odds, where they are known."""
+    does = line.does if isinstance(line, Advice) else ""
+    return f"{line} ({odds[does].words})" if does in odds else str(line)
