@@ -76,4 +76,4 @@ def test_advice_is_of_verdicts_and_interventions_that_there_are():
 @pytest.mark.long
 def test_what_is_printed_was_measured_of_the_rules_as_they_are():
     """On the half that no rule was set on: after a change of a rule `score --final` is due."""
-    assert told.worths() == worths(of_half(final=True))
+    assert told.measured().verdicts == worths(of_half(final=True))

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tunekit.diagnosis import odds
-from tunekit.diagnosis.odds import Advice, Odds, Worth, counsel
+from tunekit.diagnosis.odds import Advice, Measured, Odds, Worth, counsel
 
 WORTH = Worth(
     logs=20,
@@ -19,7 +19,7 @@ LINES = (Advice("go on", "longer"), Advice("decay the rate", "decayed"), "look a
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
-    monkeypatch.setattr(odds, "worths", lambda: {"not_converged": WORTH})
+    monkeypatch.setattr(odds, "measured", lambda: Measured(100, {"not_converged": WORTH}))
 
 
 def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():

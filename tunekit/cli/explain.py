@@ -36,7 +36,7 @@ def explain(
     from dataclasses import asdict
 
     from tunekit.advice.remarks import CODES
-    from tunekit.diagnosis.odds import worths
+    from tunekit.diagnosis.odds import measured
     from tunekit.recipe.text import nearest
     from tunekit.steps import codes
     from tunekit.techniques import TECHNIQUES
@@ -44,7 +44,7 @@ def explain(
 
     known = {**codes(), **{code.name: (code, ["inspect"]) for code in CODES}}
     told = {code: {"kind": "code", **asdict(entry), "steps": said} for code, (entry, said) in known.items()}
-    for code, worth in worths().items():
+    for code, worth in measured().verdicts.items():
         told[code]["worth"] = worth.to_json()
     told |= {technique.name: asdict(technique) for technique in TECHNIQUES.values()}
     entries = find(name, {entry: str(values["kind"]) for entry, values in told.items()}) if name is not None else []
@@ -79,16 +79,16 @@ def _what(entry: Mapping[str, object]) -> object:
 
 
 def _show_code(entry: Code, said: Sequence[str]) -> None:
-    from tunekit.diagnosis.odds import UNMEASURED, told, worths
+    from tunekit.diagnosis.odds import told, worth
 
     say(f"{entry.name} ({entry.severity}; {', '.join(said)})", entry.meaning, "")
     _show_parts({"Measured": entry.measured, "Usual causes": entry.causes, "Source": entry.source})
-    worth = worths().get(entry.name, UNMEASURED)
-    for line in worth.words:
+    known = worth(entry.name)
+    for line in known.words:
         say(f"Measured on trainings: {line}")
     say("What to do:")
     for line in entry.advice:
-        say(f"  - {told(line, worth.tried)}")
+        say(f"  - {told(line, known.tried)}")
 
 
 def _show_technique(technique: Technique) -> None:

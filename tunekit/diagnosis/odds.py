@@ -112,11 +112,23 @@ class Worth:
 UNMEASURED = Worth(0, 0, {}, {}, (0, 0))
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The corpus: how many networks were trained for it, and what each verdict was worth, by its code."""
+
+    networks: int
+    verdicts: Mapping[str, Worth]
+
+
 @cache
-def worths() -> Mapping[str, Worth]:
-    """Of each verdict that the corpus holds, by its code."""
+def measured() -> Measured:
     data = json.loads((resources.files(__package__) / "odds.json").read_text())
-    return {code: Worth.from_json(one) for code, one in data["verdicts"].items()}
+    return Measured(data["networks"], {code: Worth.from_json(one) for code, one in data["verdicts"].items()})
+
+
+def worth(code: str) -> Worth:
+    """What a verdict was worth; one that the corpus does not hold is UNMEASURED."""
+    return measured().verdicts.get(code, UNMEASURED)
 
 
 class Advice(str):
@@ -159,7 +171,7 @@ NO_COUNSEL = Counsel((), (), None, "", {})
 
 def counsel(code: str, advice: Sequence[str]) -> Counsel:
     """The advice of a verdict with its odds."""
-    known = worths().get(code, UNMEASURED)
+    known = worth(code)
     tries = tuple(line.does for line in advice if isinstance(line, Advice) and line.does)
     odds = {**known.tried, **{name: known.first[name] for name in tries[:1] if name in known.first}}
     others = [name for name, one in odds.items() if name not in tries and one.helps > one.harms]
