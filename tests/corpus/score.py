@@ -7,8 +7,8 @@ import csv
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,21 +57,23 @@ def ours(path: Path) -> Said:
     return judged.code, next(iter(judged.counsel.tries), "")
 
 
-def judged(numbers: Iterable[int], judge: Callable[[Path], Said] = ours) -> list[Judged]:
-    """The subjects of these numbers that have curves and effects, by the verdict on their logs."""
+def judged(numbers: Iterable[int], judge: Callable[[Path], Said] = ours, form: str = "") -> list[Judged]:
+    """The subjects of these numbers that have curves and effects, by the verdict on their logs: in the form that each
+    was kept in, or all in one."""
     logs, done = curves(), effects()
     found = []
     for number in numbers:
         if number not in logs or number not in done:
             continue
+        one = subject(number)
         with tempfile.TemporaryDirectory() as folder:
-            said = judge(write_log(subject(number), logs[number], Path(folder)))
+            said = judge(write_log(replace(one, form=form or one.form), logs[number], Path(folder)))
         found.append(Judged(number, *said, done[number]))
     return found
 
 
-def of_half(final: bool, judge: Callable[[Path], Said] = ours) -> list[Judged]:
-    return judged((number for number in curves() if is_seen(number) != final), judge)
+def of_half(final: bool, judge: Callable[[Path], Said] = ours, form: str = "") -> list[Judged]:
+    return judged((number for number in curves() if is_seen(number) != final), judge, form)
 
 
 def worths(cases: Sequence[Judged]) -> dict[str, Worth]:
@@ -111,15 +113,15 @@ def table(verdicts: Mapping[str, Worth]) -> Table:
     return shown
 
 
-def totals(cases: Sequence[Judged]) -> dict[str, str]:
+def totals(cases: Sequence[Judged], healthy: Collection[str] = HEALTHY) -> dict[str, str]:
     """The figures that the corpus is made for."""
     asked = [case.word(case.first) for case in cases if case.first]
-    healthy = [case for case in cases if not case.helping]
+    unhelped = [case for case in cases if not case.helping]
     return {
         "subjects": str(len(cases)),
         "first advice helps": share(asked.count("helps"), len(asked)),
         "first advice harms": share(asked.count("harms"), len(asked)),
-        "healthy told so": share(sum(case.said in HEALTHY for case in healthy), len(healthy)),
+        "healthy told so": share(sum(case.said in healthy for case in unhelped), len(unhelped)),
     }
 
 
