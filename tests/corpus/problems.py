@@ -270,6 +270,17 @@ def pool_of(name: str) -> Pool:
     return _pool(name)
 
 
+@cache
+def guess_of(name: str) -> float:
+    """The test loss of the best answer that is the same for all samples: the entropy of the labels, or the variance."""
+    pool = _pool(name)
+    y = splits_of(name, min(PROBLEMS[name].sizes), 0).test[1]
+    if pool.classes is None:
+        return float(np.var(y))
+    shares = np.bincount(y.ravel(), minlength=pool.classes) / y.size
+    return float(-np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
+
+
 def splits_of(name: str, size: int, seed: int) -> Splits:
     """So many training samples of a problem, drawn by `seed`; the test set is the same for all."""
     pool, problem, draw = _pool(name), PROBLEMS[name], np.random.default_rng(seed)

@@ -28,6 +28,9 @@ ODDS = Path(diagnosis.__file__).parent / "odds.json"
 HEALTHY = ("good_fit", "cannot_tell", "insufficient_data", "no_validation")
 """What may be said of a training that nothing helps: that it is well, or that the log cannot tell."""
 
+LEARNT = 0.9
+"""Share of the loss of a constant answer, below which a network has learnt something."""
+
 Said = tuple[str, str]
 """What was said of a log, and the intervention that its first advice is; none where it advises none of them."""
 
@@ -47,6 +50,11 @@ class Judged:
         return self.effects[name].word if name in self.effects else "nothing"
 
     @property
+    def learnt(self) -> bool:
+        """Whether the network knows more than a constant answer does."""
+        return all(effect.loss < LEARNT * effect.guess for effect in self.effects.values())
+
+    @property
     def helping(self) -> list[str]:
         return [name for name, effect in self.effects.items() if effect.word == "helps"]
 
@@ -54,7 +62,7 @@ class Judged:
 def ours(path: Path) -> Said:
     """tunekit's verdict on a log alone."""
     judged = diagnosis.judge(read(path)[0])
-    return judged.code, next(iter(judged.counsel.tries), "")
+    return judged.code, judged.counsel.first
 
 
 def judged(numbers: Iterable[int], judge: Callable[[Path], Said] = ours, form: str = "") -> list[Judged]:
@@ -117,11 +125,13 @@ def totals(cases: Sequence[Judged], healthy: Collection[str] = HEALTHY) -> dict[
     """The figures that the corpus is made for."""
     asked = [case.word(case.first) for case in cases if case.first]
     unhelped = [case for case in cases if not case.helping]
+    learnt = [case for case in unhelped if case.learnt]
     return {
         "subjects": str(len(cases)),
         "first advice helps": share(asked.count("helps"), len(asked)),
         "first advice harms": share(asked.count("harms"), len(asked)),
-        "healthy told so": share(sum(case.said in healthy for case in unhelped), len(unhelped)),
+        "nothing helps, and told so": share(sum(case.said in healthy for case in unhelped), len(unhelped)),
+        "learnt, nothing helps, and told so": share(sum(case.said in healthy for case in learnt), len(learnt)),
     }
 
 

@@ -120,9 +120,9 @@ def test_a_training_without_a_log_is_the_same():
     ],
 )
 def test_an_effect_is_sure_and_large_enough(d_loss, d_error, word):
-    effect = Effect(0, "longer", 4, 1.0, 0.3, d_loss, 0.01, d_error, 0.004)
+    effect = Effect(0, "longer", 4, 1.2, 1.0, 0.3, d_loss, 0.01, d_error, 0.004)
     assert effect.word == word
-    assert Effect(0, "longer", 4, 1.0, 0.3, d_loss, 0.2, d_error, 0.1).word == "nothing"
+    assert Effect(0, "longer", 4, 1.2, 1.0, 0.3, d_loss, 0.2, d_error, 0.1).word == "nothing"
 
 
 @pytest.mark.parametrize("form", FORMS)

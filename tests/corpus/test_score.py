@@ -16,7 +16,7 @@ measured = pytest.mark.skipif(not truth.EFFECTS.exists(), reason="the corpus is 
 
 
 def effects(**differences):
-    return {name: Effect(0, name, 4, 1.0, 0.3, change, 0.01, 0.0, 0.01) for name, change in differences.items()}
+    return {name: Effect(0, name, 4, 1.2, 1.0, 0.3, change, 0.01, 0.0, 0.01) for name, change in differences.items()}
 
 
 CASES = [
@@ -32,7 +32,7 @@ def test_figures_count_first_advice_and_healthy_trainings():
     figures = totals(CASES)
     assert figures["first advice helps"].startswith("1 of 4 (")
     assert figures["first advice harms"].startswith("1 of 4 (")
-    assert figures["healthy told so"].startswith("1 of 2 (")
+    assert figures["nothing helps, and told so"].startswith("1 of 2 (")
 
 
 def test_a_verdict_is_worth_what_its_advice_did_and_what_it_left_unsaid():

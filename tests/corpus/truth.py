@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tests.corpus.farm import SUBJECT, file_of, read, variants
 from tests.corpus.forms import rounded
-from tests.corpus.problems import SEEN
+from tests.corpus.problems import SEEN, guess_of
 from tests.corpus.settings import BESIDE, SEEDS, SUBJECTS, TRAINED, subject
 from tests.corpus.training import Curves, Trained
 
@@ -35,11 +35,12 @@ Word = Literal["helps", "nothing", "harms"]
 @dataclass(frozen=True)
 class Effect:
     """What an intervention did to a subject: its test loss and error minus the subject's own, in pairs of one seed,
-    with standard errors over seeds and test samples."""
+    with standard errors over seeds and test samples. `guess` is the loss of the best constant answer."""
 
     subject: int
     intervention: str
     seeds: int
+    guess: float
     loss: float
     error: float
     d_loss: float
@@ -88,7 +89,10 @@ def _effect(number: int, name: str, pairs: Sequence[tuple[Trained, str, Trained,
         levels.append(float(before.mean()))
         differences.append(float((after - before).mean()))
         errors.append(_standard_error(after - before))
-    yield Effect(number, name, len(pairs), levels[0], levels[1], differences[0], errors[0], differences[1], errors[1])
+    guess = guess_of(subject(number).settings.problem)
+    yield Effect(
+        number, name, len(pairs), guess, levels[0], levels[1], differences[0], errors[0], differences[1], errors[1]
+    )
 
 
 def _standard_error(differences: npt.NDArray[Any]) -> float:

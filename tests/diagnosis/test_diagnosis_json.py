@@ -64,4 +64,4 @@ def test_the_schema_comes_first_of_the_log_and_of_each_run(tunekit, tmp_path):
         (tmp_path / name / "metrics.csv").write_text(f"epoch,train_loss,val_loss\n{rows}")
     one, two = (json.loads(tunekit("diagnose", path, "--json").out) for path in ("a", "."))
     assert next(iter(one.items())) == next(iter(two.items())) == ("schema", 2)
-    assert [run["schema"] for run in two["runs"]] == [1, 1]
+    assert [run["schema"] for run in two["runs"]] == [2, 2]

@@ -36,8 +36,11 @@ def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
     assert [one["does"] for one in told.as_dict()["odds"]] == ["longer", "decayed", "wider"]
 
 
-def test_a_verdict_that_advises_nothing_is_right_where_nothing_helped():
-    assert counsel("not_converged", ("stop here",)).confidence == 0.25
+def test_what_comes_first_is_what_the_first_line_names():
+    told = counsel("not_converged", ("look at the data", *LINES))
+    assert (told.first, told.confidence) == ("", None)
+    assert told.tries == ("longer", "decayed")
+    assert told.lines[1].startswith("go on (helped 12 of 20 (")  # wherever it was tried
 
 
 def test_what_was_not_measured_has_no_odds():

@@ -146,11 +146,12 @@ class Advice(str):
 class Counsel:
     """Advice with its odds, as it is told of one log.
 
-    `confidence`: the share of such logs that the first advice helped; of a verdict that advises nothing that was
-    measured, of those that nothing helped; None where it was not measured. `runner_up` is what helped most besides.
+    `first` is the intervention that the first line names, `tries` are all that lines name; `confidence` is the share of
+    such logs that the first helped, None where it was not measured. `runner_up` is what helped most besides.
     """
 
     lines: tuple[str, ...]
+    first: str
     tries: tuple[str, ...]
     confidence: float | None
     runner_up: str
@@ -163,33 +164,40 @@ class Counsel:
             for name, one in self.odds.items()
         ]
         decides = INTERVENTIONS[self.runner_up].decides if self.runner_up else None
-        return {"tries": list(self.tries), "odds": odds, "runner_up": self.runner_up or None, "decides": decides}
+        return {
+            "first": self.first or None,
+            "tries": list(self.tries),
+            "odds": odds,
+            "runner_up": self.runner_up or None,
+            "decides": decides,
+        }
 
 
-NO_COUNSEL = Counsel((), (), None, "", {})
+NO_COUNSEL = Counsel((), "", (), None, "", {})
 
 
 def counsel(code: str, advice: Sequence[str]) -> Counsel:
     """The advice of a verdict with its odds."""
     known = worth(code)
-    tries = tuple(line.does for line in advice if isinstance(line, Advice) and line.does)
-    odds = {**known.tried, **{name: known.first[name] for name in tries[:1] if name in known.first}}
+    tries = tuple(filter(None, map(_does, advice)))
+    first = _does(advice[0]) if advice else ""
+    odds = {**known.tried, **{name: known.first[name] for name in (first,) if name in known.first}}
     others = [name for name, one in odds.items() if name not in tries and one.helps > one.harms]
     runner_up = max(others, key=lambda name: odds[name].share - odds[name].harms / odds[name].of, default="")
-    confidence = None
-    if tries:
-        confidence = odds[tries[0]].share if tries[0] in odds else None
-    elif known.logs:
-        confidence = known.healthy / known.logs
+    confidence = odds[first].share if first in odds else None
     lines = [told(line, odds) for line in advice]
     if runner_up:
         also = INTERVENTIONS[runner_up]
         lines.append(f"{also.words} {odds[runner_up].words}; what decides: {also.decides}")
     kept = {name: odds[name] for name in (*tries, runner_up) if name in odds}
-    return Counsel(tuple(lines), tries, confidence, runner_up, kept)
+    return Counsel(tuple(lines), first, tries, confidence, runner_up, kept)
 
 
 def told(line: str, odds: Mapping[str, Odds]) -> str:
     """A line of advice with its odds, where they are known."""
-    does = line.does if isinstance(line, Advice) else ""
+    does = _does(line)
     return f"{line} ({odds[does].words})" if does in odds else str(line)
+
+
+def _does(line: str) -> str:
+    return line.does if isinstance(line, Advice) else ""
