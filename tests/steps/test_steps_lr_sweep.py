@@ -158,6 +158,7 @@ class TestPick:
 
         assert run(losses_of).handoff["lr"] == 1e-2
 
+    @pytest.mark.filterwarnings("error")
     def test_case_3_nan_in_the_tail_changes_nothing(self):
         def with_nan(rate, count):
             losses = usual(rate, count)
@@ -284,8 +285,10 @@ class TestNothingWorks:
         result = run(losses_of)
         assert result.handoff["lr"] == 3e-6
 
-    def test_a_loss_that_is_not_finite_from_the_first_iteration_on(self):
-        result = run(lambda rate, count: [math.nan] * count)
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("loss", [math.nan, math.inf])
+    def test_a_loss_that_is_not_finite_from_the_first_iteration_on(self, loss):
+        result = run(lambda rate, count: [loss] * count)
         assert codes(result) == ["all_diverged"]
         assert found(result, "all_diverged").evidence["first_iteration"] == 1
 

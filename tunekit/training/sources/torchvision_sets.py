@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from tunekit.training.sources.cache import downloaded
 from tunekit.training.sources.images import check_size, image_transform
 from tunekit.training.sources.parts import Parts, why
 from tunekit.vocabulary import UserError
+
+LOOKED_AT = 10_000
+"""Entries below a root that are looked at for the reason why a set cannot be read: the root may be a person's home."""
 
 SPLITS: tuple[dict[str, Any], ...] = (
     {"train": True},
@@ -105,7 +109,8 @@ def _told(error: Exception, name: str, root: Path, download: bool) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"data: torchvision:{name} at {root}: {place}{why(error)}"
     text = " ".join(str(error).strip().partition("\n")[0].split()).rstrip(".:") or type(error).__name__
-    empty = next((file for file in root.rglob("*") if file.is_file() and not file.stat().st_size), None)
+    entries = islice(root.rglob("*"), LOOKED_AT)
+    empty = next((file for file in entries if file.is_file() and not file.stat().st_size), None)
     text = text if empty is None else f"{empty}: it is empty"
     hint = "; check data.args.root" if download else CHECK
     return f"data: torchvision:{name} at {root}: {text}{f'; {NETWORK}' if unreachable else hint}"
