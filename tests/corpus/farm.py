@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,10 @@ from tests.corpus.training import Curves, Logging, Trained, train
 PLACE = Path("runs") / "corpus"
 SUBJECT = "subject"
 """The variant that is the subject itself."""
+
+
+Raise = Callable[[Path, int, float], int]
+"""Makes what a place has not of a subject, until a time; how many there were."""
 
 
 def variants(settings: Settings) -> Iterator[tuple[str, Settings]]:
@@ -33,15 +37,15 @@ def file_of(place: Path, number: int, variant: str, seed: int) -> Path:
     return place / f"{number:03d}" / f"{variant}-{seed}.npz"
 
 
-def farm(place: Path, jobs: int, hours: float) -> None:
-    """Train what is not there yet, subjects in an order that leaves a fair sample wherever it stops."""
+def farm(place: Path, jobs: int, hours: float, raise_one: Raise, what: str) -> None:
+    """Make what is not there yet, subjects in an order that leaves a fair sample wherever it stops."""
     until = time.monotonic() + 3600 * hours
     with ProcessPoolExecutor(jobs, initializer=_alone) as pool:
-        waiting = {pool.submit(raise_subject, place, number, until): number for number in range(SUBJECTS)}
+        waiting = {pool.submit(raise_one, place, number, until): number for number in range(SUBJECTS)}
         for ended in as_completed(waiting):
             made = ended.result()
             if made:
-                print(f"subject {waiting[ended]:03d}: {made} trainings", flush=True)
+                print(f"subject {waiting[ended]:03d}: {made} {what}", flush=True)
 
 
 def _alone() -> None:

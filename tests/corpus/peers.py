@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests.corpus.score import Judged, Said
+from tests.corpus.score import Judge, Judged, Said
 
 FORM = "csv"
 """Of the logs, among `forms.FORMS`."""
@@ -70,7 +70,7 @@ for path in sys.stdin:
 
 
 @contextmanager
-def judge_of(tool: str, environment: Path) -> Iterator[Callable[[Path], Said]]:
+def judge_of(tool: str, environment: Path) -> Iterator[Judge]:
     """The judge that a checker is, installed in a virtual environment."""
     command = [str(environment / "bin" / "python"), "-c", RUNNER, tool, *COMMANDS[tool]]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -78,7 +78,7 @@ def judge_of(tool: str, environment: Path) -> Iterator[Callable[[Path], Said]]:
         assert asks is not None
         assert answers is not None
 
-        def judge(path: Path) -> Said:
+        def judge(_number: int, path: Path) -> Said:
             print(path, file=asks, flush=True)
             return said_in(json.loads(answers.readline()))
 

@@ -19,7 +19,7 @@ from tests.corpus.settings import INTERVENTIONS, subject
 from tests.corpus.truth import HERE, Effect, Word, curves, effects, is_seen
 from tunekit import diagnosis
 from tunekit.diagnosis.odds import Odds, Worth
-from tunekit.logs import read
+from tunekit.logs import Log, read
 from tunekit.shares import wilson
 
 LEDGER = HERE / "ledger.csv"
@@ -33,6 +33,9 @@ LEARNT = 0.9
 
 Said = tuple[str, str]
 """What was said of a log, and the intervention that its first advice is; none where it advises none of them."""
+
+Judge = Callable[[int, Path], Said]
+"""What judges the log of the subject of a number."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,17 @@ class Judged:
         return [name for name, effect in self.effects.items() if effect.word == "helps"]
 
 
-def ours(path: Path) -> Said:
+def ours(_number: int, path: Path) -> Said:
     """tunekit's verdict on a log alone."""
-    judged = diagnosis.judge(read(path)[0])
+    return verdict(read(path)[0])
+
+
+def verdict(log: Log) -> Said:
+    judged = diagnosis.judge(log)
     return judged.code, judged.counsel.first
 
 
-def judged(numbers: Iterable[int], judge: Callable[[Path], Said] = ours, form: str = "") -> list[Judged]:
+def judged(numbers: Iterable[int], judge: Judge = ours, form: str = "") -> list[Judged]:
     """The subjects of these numbers that have curves and effects, by the verdict on their logs: in the form that each
     was kept in, or all in one."""
     logs, done = curves(), effects()
@@ -75,13 +82,17 @@ def judged(numbers: Iterable[int], judge: Callable[[Path], Said] = ours, form: s
             continue
         one = subject(number)
         with tempfile.TemporaryDirectory() as folder:
-            said = judge(write_log(replace(one, form=form or one.form), logs[number], Path(folder)))
+            said = judge(number, write_log(replace(one, form=form or one.form), logs[number], Path(folder)))
         found.append(Judged(number, *said, done[number]))
     return found
 
 
-def of_half(final: bool, judge: Callable[[Path], Said] = ours, form: str = "") -> list[Judged]:
-    return judged((number for number in curves() if is_seen(number) != final), judge, form)
+def half(final: bool) -> list[int]:
+    return [number for number in curves() if is_seen(number) != final]
+
+
+def of_half(final: bool, judge: Judge = ours, form: str = "") -> list[Judged]:
+    return judged(half(final), judge, form)
 
 
 def worths(cases: Sequence[Judged]) -> dict[str, Worth]:
@@ -143,13 +154,13 @@ def share(count: int, of: int) -> str:
     return f"{count} of {of} ({100 * low:.0f} to {100 * high:.0f} %)"
 
 
-def enter(figures: Mapping[str, str]) -> None:
-    """A line of the ledger: each look at the unseen half is one."""
+def enter(figures: Mapping[str, str], judge: str = "the log alone") -> None:
+    """A line of the ledger: each look at the unseen half is one. `judge`: by what tunekit judged."""
     with LEDGER.open("a", newline="") as file:
         writer = csv.writer(file)
         if not file.tell():
-            writer.writerow(["when", *figures])
-        writer.writerow([f"{datetime.now(UTC):%Y-%m-%d %H:%M}", *figures.values()])
+            writer.writerow(["when", "judged by", *figures])
+        writer.writerow([f"{datetime.now(UTC):%Y-%m-%d %H:%M}", judge, *figures.values()])
 
 
 def publish(verdicts: Mapping[str, Worth], networks: int) -> None:

@@ -104,5 +104,5 @@ def test_one_process_judges_all_logs_and_outlives_those_that_it_cannot_read(tmp_
     (tmp_path / "losslint" / "cli.py").write_text(CHECKER)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with judge_of("losslint", tmp_path) as judge:
-        said = [judge(tmp_path / name)[0] for name in ("one.csv", "broken.csv", "empty.csv", "two words.csv")]
+        said = [judge(0, tmp_path / name)[0] for name in ("one.csv", "broken.csv", "empty.csv", "two words.csv")]
     assert said == ["check --format json", UNREAD, UNREAD, "check --format json"]

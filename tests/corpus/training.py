@@ -67,29 +67,11 @@ class Run:
         torch.manual_seed(seed)
         self.settings = settings
         pool, splits = pool_of(settings.problem), splits_of(settings.problem, settings.size, settings.data)
-        self.classes, self.each = pool.classes, pool.y.ndim == 2
+        self.classes = pool.classes
         self.train, self.val, self.test = (_tensors(part) for part in (splits.train, splits.val, splits.test))
         self.large = None if splits.large is None else _tensors(splits.large)
         self._break(settings.fault, seed)
-        squashed = settings.fault == "squashed"
-        self.model = network(
-            settings.family,
-            self.train[0],
-            pool.classes or 1,
-            self.each,
-            pool.tokens,
-            width=settings.width,
-            depth=DEEP if squashed else settings.depth,
-            norm=settings.norm and not squashed,
-            dropout=settings.dropout,
-            squash=squashed,
-        )
-        if settings.fault == "zero_start":
-            for parameter in self.model.parameters():
-                nn.init.zeros_(parameter)
-        if settings.fault == "frozen_body":
-            for name, parameter in self.model.named_parameters():
-                parameter.requires_grad_(name.startswith("head"))
+        self.model = built(settings, self.train[0])
         self.guess = float(math.log(pool.classes)) if pool.classes else 1.0
         self.order = torch.Generator().manual_seed(seed + 1000)
 
@@ -145,6 +127,35 @@ class Run:
         )
 
 
+def built(settings: Settings, x: Tensor) -> nn.Module:
+    """A network for samples like `x`, with the fault that was planted in it; of torch's own draws."""
+    pool, squashed = pool_of(settings.problem), settings.fault == "squashed"
+    model = network(
+        settings.family,
+        x,
+        pool.classes or 1,
+        pool.y.ndim == 2,
+        pool.tokens,
+        width=settings.width,
+        depth=DEEP if squashed else settings.depth,
+        norm=settings.norm and not squashed,
+        dropout=settings.dropout,
+        squash=squashed,
+    )
+    if settings.fault == "zero_start":
+        for parameter in model.parameters():
+            nn.init.zeros_(parameter)
+    if settings.fault == "frozen_body":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.startswith("head"))
+    return model
+
+
+def decay_of(settings: Settings) -> float:
+    """The weight decay that the optimizer gets: SGD's is part of the gradient, and so a tenth."""
+    return settings.weight_decay * (0.1 if settings.optimizer == "sgd" else 1.0)
+
+
 def _tensors(part: tuple[Array, Array]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(part[0]), torch.from_numpy(part[1])
 
@@ -169,10 +180,10 @@ def train(settings: Settings, seed: int, logging: Logging | None = None) -> Trai
     model, trained = run.model, [p for p in run.model.parameters() if p.requires_grad]
     if settings.optimizer == "sgd":
         optimizer: torch.optim.Optimizer = torch.optim.SGD(
-            trained, settings.lr, momentum=0.9, weight_decay=settings.weight_decay * 0.1, fused=True
+            trained, settings.lr, momentum=0.9, weight_decay=decay_of(settings), fused=True
         )
     else:
-        optimizer = torch.optim.AdamW(trained, settings.lr, weight_decay=settings.weight_decay, fused=True)
+        optimizer = torch.optim.AdamW(trained, settings.lr, weight_decay=decay_of(settings), fused=True)
     x, y = run.train
     each_epoch = max(1, len(x) // settings.batch)
     total = settings.epochs * each_epoch
