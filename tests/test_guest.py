@@ -238,11 +238,15 @@ def test_standard_streams_that_are_closed_are_opened_again_to_say_so(tmp_path):
 def test_more_threads_than_leave_room_are_refused_in_however_many_visits_they_came(monkeypatch):
     monkeypatch.setattr(guest, "MOST_THREADS", 2)
     monkeypatch.setattr(guest, "_threads", [])
-    end = threading.Event()
+    end, other = threading.Event(), threading.Event()
     threads = [threading.Thread(target=end.wait, daemon=True) for _ in range(3)]
+    before = threading.Thread(target=other.wait, daemon=True)
+    before.start()
     for thread in threads[:2]:
         with Visit("m:Net"):
             thread.start()
+    other.set()
+    before.join()
     with pytest.raises(UserError, match="m:Net left 3 threads running; at most 2"), Visit("m:Net"):
         threads[2].start()
     end.set()

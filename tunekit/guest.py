@@ -30,8 +30,8 @@ Numbers = tuple[object, ...]
 
 _notes: list[str] = []
 _open: list[Visit] = []
-_threads: list[int] = []
-"""How many there were at the process's first visit."""
+_threads: list[set[threading.Thread]] = []
+"""Those that ran at the process's first visit: one of them that ends later makes no room."""
 
 
 def take_notes() -> list[str]:
@@ -315,7 +315,7 @@ class Visit:
         self.places = list(sys.path)
         self.numbers = numbers()
         if not _threads:
-            _threads.append(threading.active_count())
+            _threads.append(set(threading.enumerate()))
         self.streams = Kept()
         _open.append(self)
         if self.importing:
@@ -329,7 +329,7 @@ class Visit:
             put_back(self.numbers, self.who)
         except UserError as trouble:
             troubles.append(str(trouble))
-        more = threading.active_count() - _threads[0]
+        more = len(set(threading.enumerate()) - _threads[0])
         if more > MOST_THREADS:
             troubles.append(f"{self.who} left {more} threads running; at most {MOST_THREADS}")
         if error is None and troubles:
