@@ -19,16 +19,12 @@ from tunekit.vocabulary import Code, Finding, Remedy
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one rule says of a log: whether it speaks, the sentence with the deciding numbers, and how clearly.
-
-    `margin` is the deciding number as a multiple of its threshold: 1 is a case on the edge. `lacks` is what the log
-    would have to hold for the rule to be asked at all.
-    """
+    """What one rule says of a log: whether it speaks, and the sentence with the deciding numbers. `lacks` is what the
+    log would have to hold for the rule to be asked at all."""
 
     speaks: bool
     text: str
     evidence: Values = field(default_factory=dict)
-    margin: float = 2.0
     lacks: str = ""
 
 
@@ -90,8 +86,6 @@ class Verdict:
     beside: bool = False
     final: bool = False
     """Where it speaks nothing else is asked."""
-    certain: bool = False
-    """It says what the log holds, not what that means: the confidence is always high."""
     otherwise: bool = False
     """It is asked only where nothing else is the headline."""
     of_the_loss: bool = False

@@ -10,7 +10,7 @@ from tunekit.vocabulary import Code
 
 def judge(m: Measures) -> Outcome:
     reasons = [why for why, _ in missing(m)] or ["the loss is no measure of progress here"]
-    return Outcome(True, f"no fault shows, but whether the run went well cannot be told: {'; '.join(reasons)}", {}, 1.3)
+    return Outcome(True, f"no fault shows, but whether the run went well cannot be told: {'; '.join(reasons)}")
 
 
 def advice(m: Measures) -> tuple[str, ...]:

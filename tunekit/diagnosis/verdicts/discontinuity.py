@@ -51,7 +51,7 @@ def judge(m: Measures) -> Outcome:
         f"at {train.unit} {place(x)} the training loss steps up: its lowest value is "
         f"{shown(train.log.lowest_until(x))} before, and {shown(float(np.min(behind)))} from there on"
     )
-    return Outcome(True, text, {"ratio": largest, "x": x}, largest / SHIFT)
+    return Outcome(True, text, {"ratio": largest, "x": x})
 
 
 VERDICT = Verdict(

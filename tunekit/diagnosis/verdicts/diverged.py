@@ -43,7 +43,7 @@ def judge(m: Measures) -> Outcome:
         if train.bad > 1:
             many = "the last one among them" if train.bad_end else "and it went on"
             text = f"{train.bad} of {train.points} training losses are not finite, first at {where}, {many}"
-        return Outcome(True, text, evidence, 10.0)
+        return Outcome(True, text, evidence)
     if m.log.objective is not None:
         return silent("all finite, and a loss that grows is no fault here")
     finite = f"all but {train.bad} of {train.points}" if train.bad else "all"
@@ -55,10 +55,10 @@ def judge(m: Measures) -> Outcome:
     if m.derived and abs(rise) < GAINS:
         return silent(f"{finite} training losses are finite: {levels}")
     if len(train.y) >= FEW_TRAIN and times > GROWTH and train.end - train.start > 3 * train.sigma:
-        return Outcome(True, f"the training loss grew: {levels}", {"times_the_lowest": times}, times / GROWTH)
+        return Outcome(True, f"the training loss grew: {levels}", {"times_the_lowest": times})
     if train.positive and train.last > BLOW_UP * max(train.start, float(np.max(train.y[:-1], initial=0.0)) / 2):
         text = f"the last training loss is {shown(train.log.last)}: {levels}"
-        return Outcome(True, text, {"last": train.last}, 1.2)
+        return Outcome(True, text, {"last": train.last})
     low = float(np.sort(train.y)[1]) if FEW_TRAIN <= len(train.y) < SHORT else train.low
     fell = train.positive and low < train.start / GROWTH
     change, _, _ = movement(train.place, train.y, 0.10)
@@ -66,7 +66,7 @@ def judge(m: Measures) -> Outcome:
     last = train.y[-max(3, len(train.y) // 10) :]
     stays = float(np.min(last)) >= COLLAPSE * train.start or (flat and rise > NOISES * train.sigma)
     if fell and train.end >= COLLAPSE * train.start and stays:
-        return Outcome(True, f"the training loss fell, and rose again for good: {levels}", {"rise": rise}, 1.5)
+        return Outcome(True, f"the training loss fell, and rose again for good: {levels}", {"rise": rise})
     return silent(f"{finite} training losses are finite: {levels}")
 
 

@@ -255,7 +255,7 @@ def judge(m: Measures) -> Outcome:
         text = text.replace(
             "no fault shows", f"they show no fault beside what was warned of: {', '.join(known.warned)}"
         )
-    return Outcome(True, ", ".join(parts) + f"; {text}", {}, 1.3)
+    return Outcome(True, ", ".join(parts) + f"; {text}")
 
 
 def _at_its_best(val: Side) -> bool:

@@ -24,10 +24,10 @@ def judge(m: Measures) -> Outcome:
     if m.train is None and score >= FEW_VAL:
         return FOREIGN
     if m.train is None:
-        return Outcome(True, "the log holds no curve of a loss", counts, 10.0)
+        return Outcome(True, "the log holds no curve of a loss", counts)
     if train < FEW_TRAIN and max(val, score) < FEW_VAL:
         text = f"{train} training and {max(val, score)} validation points are too few to judge"
-        return Outcome(True, text, counts, FEW_TRAIN / max(train, 1))
+        return Outcome(True, text, counts)
     return FOREIGN
 
 
@@ -49,6 +49,5 @@ VERDICT = Verdict(
     changed_by=f"{FEW_TRAIN} training points or more, or a validation curve of {FEW_VAL}",
     alone=True,
     final=True,
-    certain=True,
     near_misses=(Drawn("a log of just enough points", fall(2.3, 0.3, 2), epochs=FEW_TRAIN),),
 )

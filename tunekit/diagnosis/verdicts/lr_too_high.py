@@ -50,7 +50,7 @@ def judge(m: Measures) -> Outcome:
     by_epoch = 2 * len(val.y) >= len(train.y)  # single batches are rough by nature; means of epochs are not
     if by_epoch and rough > ROUGH and rough_val > rough / 2 and settled and fast and high:
         text = f"after a fast start the training loss jumps {jumps_of(train.log)}"
-        return Outcome(True, text, {"noise": rough, "level": level}, rough / ROUGH)
+        return Outcome(True, text, {"noise": rough, "level": level})
     return silent(f"the training loss jumps {jumps_of(train.log)}")
 
 
@@ -63,7 +63,7 @@ def note(m: Measures) -> Outcome:
     if swept is not None and swept[0] > 1.01 * swept[2]:
         rate, low, high = swept
         text = f"the rate {shown(rate)} lies above the range that works ({span(shown(low), shown(high))})"
-        return Outcome(True, text, {"lr": rate, "range": [low, high]}, rate / high)
+        return Outcome(True, text, {"lr": rate, "range": [low, high]})
     return FOREIGN
 
 

@@ -39,7 +39,7 @@ def judge(m: Measures) -> Outcome:
         if rate >= 0.99 * low:
             return silent(f"the rate {shown(rate)} lies within the range that works")
         text = f"the rate {shown(rate)} lies below the range that works ({span(shown(low), shown(high))})"
-        return Outcome(True, text, {"lr": rate, "range": [low, high]}, low / rate)
+        return Outcome(True, text, {"lr": rate, "range": [low, high]})
     if not m.begins:
         return unasked(late_start(train))
     if m.score is not None and m.score.moved:
@@ -54,7 +54,7 @@ def judge(m: Measures) -> Outcome:
     even = HALVES[0] <= first <= HALVES[1]
     if straight > STRAIGHT and slow and even and change < 0 and curves.falls(z) and warm_up_ends(m) < 0.2:
         text = f"the training loss falls along a straight line, and has not got far: {course(train.log)}"
-        return Outcome(True, text, evidence, 1.5)
+        return Outcome(True, text, evidence)
     return silent(f"the training loss follows no straight line, or got far: {course(train.log)}")
 
 

@@ -39,7 +39,7 @@ def judge(m: Measures) -> Outcome:
             f"last tenth while {score.name} held: {shown(score.reached)} at best, {shown(score.log.ending)} over the "
             "last tenth"
         )
-        return Outcome(True, text, evidence, gain / METRIC_GAIN)
+        return Outcome(True, text, evidence)
     levels = f"{shown(score.reached)} at best, {shown(score.log.ending)} over the last tenth"
     return silent(f"the two do not disagree so: {score.name} is {levels}")
 

@@ -30,7 +30,7 @@ def judge(m: Measures) -> Outcome:
         each = " at each point" if rises and bool(np.all(np.diff(m.train.log.y) > 0)) else ""
         text += f"; the training loss {'rose' if rises else 'went'}{each}, {course(m.train.log)}"
         text = text.replace("went, ", "went ")
-    return Outcome(True, text, {"val_points": 0}, 10.0)
+    return Outcome(True, text, {"val_points": 0})
 
 
 def _rises(train: Side) -> bool:
@@ -70,7 +70,6 @@ VERDICT = Verdict(
     advice=advice,
     remedies=(Remedy("run", {"data.val_fraction": HELD_OUT}),),
     beside=True,
-    certain=True,
     near_misses=(
         Drawn(
             "validation by its metric alone", fall(2.3, 0.3, 9), val_accuracy=lambda done: 0.9 - 0.8 * (1 - done) ** 9

@@ -23,7 +23,7 @@ def judge(m: Measures) -> Outcome:
     level = float(np.median(train.smoothed[half:]))
     share = curves.sigma((train.y - train.smoothed)[half:]) / level if level > 0 else 0.0
     if share > NOISE:
-        return Outcome(True, f"the training loss jumps: {jumps_of(train.log)}", {"noise": share}, share / NOISE)
+        return Outcome(True, f"the training loss jumps: {jumps_of(train.log)}", {"noise": share})
     return silent(f"the training loss does not jump: {jumps_of(train.log)}")
 
 

@@ -54,7 +54,7 @@ def judge(m: Measures) -> Outcome:
         f"the validation loss has spikes, the highest at {val.unit} {place(x)}, to {shown(highest)}; its lowest value "
         f"is {shown(val.log.lowest)}"
     )
-    return Outcome(True, text, evidence, len(own) / SPIKES)
+    return Outcome(True, text, evidence)
 
 
 def _val_spikes(val: Side) -> list[int]:

@@ -45,7 +45,7 @@ def judge(m: Measures) -> Outcome:
     if train is None or lacks:
         return unasked(lacks)
     if m.log.procedure is not None and m.log.procedure.still_improving:
-        return Outcome(True, "validation was still improving when the run ended, as the fine run saw", {}, 1.0)
+        return Outcome(True, "validation was still improving when the run ended, as the fine run saw")
     if score is not None and score.bounded and score.end >= 1 - ROUNDING:
         return silent(f"{score.name} is at its highest")
     change, z, _ = movement(train.place, train.y, REST)
@@ -64,7 +64,7 @@ def judge(m: Measures) -> Outcome:
         text = (
             f"validation {score.name} still {better}, {eighths(score.log)}; the training loss went {course(train.log)}"
         )
-        return Outcome(True, text, {"metric_change": change}, change / SCORE_GAIN if score.bounded else 1.3)
+        return Outcome(True, text, {"metric_change": change})
     little = m.drop < LEARNT and z > SURE
     if relative >= FALLING or little or not curves.falls(z) or gain <= TO_GAIN:
         return silent(f"the training loss went {course(train.log)}, {eighths(train.log)}")
@@ -92,7 +92,7 @@ def judge(m: Measures) -> Outcome:
         if change < SCORE_RISING * (1.0 if score.bounded else abs(score.end)):
             return silent(f"{score.name} went {eighths(score.log)}")
         text += f", and {score.name} rose {eighths(score.log)}"
-    return Outcome(True, text, evidence, min(relative / FALLING, gain / TO_GAIN))
+    return Outcome(True, text, evidence)
 
 
 def still_rises(score: Score) -> bool:

@@ -93,7 +93,7 @@ def judge(m: Measures) -> Outcome:
     if score is not None and score.bounded:
         text += f", {score.name} at {shown(score.log.ending)} over the last tenth"
     text += _guessing(m, train.end)
-    return Outcome(True, text, evidence, DEAD_DROP / max(abs(late), 1e-3) if flat else 1.3)
+    return Outcome(True, text, evidence)
 
 
 def _guessing(m: Measures, loss: float) -> str:
@@ -117,7 +117,7 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
     text = f"validation {score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
     if not m.derived:
         text += f", and the {'validation' if m.swapped else 'training'} loss went {course(train.log)}"
-    return Outcome(True, text, {"points": len(score.y)}, 2.0)
+    return Outcome(True, text, {"points": len(score.y)})
 
 
 def _at_chance(m: Measures, train: Side) -> Outcome | None:
@@ -141,7 +141,7 @@ def _at_chance(m: Measures, train: Side) -> Outcome | None:
     if m.score is not None and m.score.bounded:
         text += f", {m.score.name} {shown(m.score.log.ending)} over the last tenth"
     evidence = {"guessing": guess.loss, "drop": m.drop}
-    return Outcome(True, f"{text} ({guess.words}{shown(guess.loss)})", evidence, 1.5)
+    return Outcome(True, f"{text} ({guess.words}{shown(guess.loss)})", evidence)
 
 
 def _still(m: Measures, train: Side) -> Outcome | None:
@@ -153,7 +153,7 @@ def _still(m: Measures, train: Side) -> Outcome | None:
     if float(np.ptp(rest)) > STILL * abs(train.end) or (m.score is not None and m.score.best >= DEAD_ACCURACY):
         return None
     text = f"the training loss stands still behind its first points: {course_by_lowest(train.log)}"
-    return Outcome(True, text, {"drop": m.drop}, 1.5)
+    return Outcome(True, text, {"drop": m.drop})
 
 
 def _at_half(train: Side) -> Outcome | None:
@@ -165,7 +165,7 @@ def _at_half(train: Side) -> Outcome | None:
         f"the training loss stands at {shown(train.log.ending)} over the last tenth, the squared error of a constant "
         "one half where targets are zero and one"
     )
-    return Outcome(True, text, {"guessing": HALF}, 1.3)
+    return Outcome(True, text, {"guessing": HALF})
 
 
 VERDICT = Verdict(

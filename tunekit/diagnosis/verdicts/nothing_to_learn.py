@@ -26,7 +26,7 @@ def judge(m: Measures) -> Outcome:
     text = "each finite training loss is exactly zero, from the first on"
     if len(norms):
         text += ", and the norm of the gradient is zero or not finite"
-    return Outcome(True, text, {"zero_losses": len(known), "points": len(losses)}, 10.0)
+    return Outcome(True, text, {"zero_losses": len(known), "points": len(losses)})
 
 
 ADVICE = (
@@ -52,7 +52,6 @@ VERDICT = Verdict(
     remedies=(Remedy("inspect"),),
     alone=True,
     final=True,
-    certain=True,
     near_misses=(
         Drawn("a loss that gets to zero", lambda done: np.maximum(0.0, 1 - 3 * done)),
         Drawn("a small loss that is level", level(1e-4)),

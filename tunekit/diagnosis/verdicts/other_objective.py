@@ -69,7 +69,7 @@ def _told(m: Measures) -> Outcome:
     text = KINDS[objective.kind]
     if words:
         text += f": {', '.join(words)}"
-    return Outcome(True, text, numbers, 2.0)
+    return Outcome(True, text, numbers)
 
 
 def advice(m: Measures) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def _turned(m: Measures, train: Side, val: Side) -> Outcome | None:
         text += f" while training fell on to {shown(train.log.ending)}"
     if _still_falls(val):
         text += "; it falls again at the end, so this holds so far"
-    return Outcome(True, text + _gap_words(m), evidence, rise / RISE)
+    return Outcome(True, text + _gap_words(m), evidence)
 
 
 def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
@@ -131,7 +131,7 @@ def _stalled(m: Measures, train: Side, val: Side) -> Outcome | None:
         f"the validation loss stands at {shown(val.log.ending)} over the last tenth, {shown(val.log.lowest)} at its "
         f"lowest, while training fell on to {shown(train.log.ending)}"
     )
-    return Outcome(True, text + _gap_words(m), evidence, min(fell / STALL_FELL_ON, ratio / STALL_RATIO))
+    return Outcome(True, text + _gap_words(m), evidence)
 
 
 def _rough(train: Side, val: Side) -> float:
@@ -155,7 +155,7 @@ def _left_behind(m: Measures, train: Side, val: Side) -> Outcome | None:
         "validation was left behind from a start alike: "
         f"{shown(val.log.ending)} in validation and {shown(train.log.ending)} in training over the last tenth"
     )
-    return Outcome(True, text + _gap_words(m), evidence, min(gap / LEFT_BEHIND, ratio / LEFT_RATIO))
+    return Outcome(True, text + _gap_words(m), evidence)
 
 
 def _apart(m: Measures) -> Outcome | None:
@@ -171,14 +171,14 @@ def _apart(m: Measures) -> Outcome | None:
         stalled = change < METRIC_GAIN and score.gap > METRIC_GAP and len(score.y) >= FEW_VALIDATIONS
         improves = m.val is not None and _still_falls(m.val)
         if score.gap >= WIDE_GAP or (stalled and not improves and m.drop > LEARNT):
-            return Outcome(True, _gap_words(m).removeprefix("; "), evidence, score.gap / GAP)
+            return Outcome(True, _gap_words(m).removeprefix("; "), evidence)
     far = fall_ > max(METRIC_FALL, METRIC_NOISES * score.jitter)
     if m.val is None and m.train is not None and m.drop > 0.1 and early_best and far and _fell_since(m, score):
         text = (
             f"validation {score.name} fell from {shown(score.reached)} at best to {shown(score.log.ending)} over the "
             "last tenth while training fell on"
         )
-        return Outcome(True, text, evidence, fall_ / METRIC_FALL)
+        return Outcome(True, text, evidence)
     return None
 
 

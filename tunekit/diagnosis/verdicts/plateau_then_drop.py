@@ -81,7 +81,7 @@ def judge(m: Measures) -> Outcome:
                 f"up to {train.unit} {place(until)} the training loss stood at {shown(stood)} (median), and fell then: "
                 f"{shown(train.log.lowest)} at its lowest"
             )
-            return Outcome(True, text, {"level": level, "share": share, "fall": fell}, share / least)
+            return Outcome(True, text, {"level": level, "share": share, "fall": fell})
     return silent("the training loss did not stand still at first and fall then")
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from tunekit.citations import SCHULMAN
-from tunekit.diagnosis import curves
 from tunekit.diagnosis.course import Course, course
 from tunekit.diagnosis.drawn import Drawn, level
 from tunekit.diagnosis.measures import END, Measures
@@ -35,12 +34,10 @@ def judge(m: Measures) -> Outcome:
     besides = _besides(m)
     if far and stays and fell > NOISES * reward.noise and reward.best_place < BEFORE and len(reward.log.y) >= 10:
         text = f"{reward.name} falls from {shown(best)}, the mean of its best tenth, to {shown(last)}, that of its last"
-        return Outcome(
-            True, "; ".join([text, *besides]), evidence, curves.ratio(fell, max(LOST * gained, NOISES * reward.noise))
-        )
+        return Outcome(True, "; ".join([text, *besides]), evidence)
     if besides and gained <= NOISES * reward.noise:
         text = f"{reward.name} does not rise, {reward.tenths}"
-        return Outcome(True, "; ".join([*besides, text]), evidence, 1.3)
+        return Outcome(True, "; ".join([*besides, text]), evidence)
     return silent(f"{reward.name} goes {reward.tenths}")
 
 

@@ -54,7 +54,7 @@ def judge(m: Measures) -> Outcome:
         return special
     if val.bad >= BAD_POINTS and val.bad_end and not train.bad:
         text = f"{val.bad} of {val.points} validation losses are not finite while training is"
-        return Outcome(True, text, {"val_not_finite": val.bad, "val_points": val.points}, 2.0)
+        return Outcome(True, text, {"val_not_finite": val.bad, "val_points": val.points})
     fell = val.relative(val.start - val.low, val.start)
     gained = None if score is None else score.best - score.start
     evidence = {"train_drop": m.drop, "val_drop": fell, "metric_gain": gained}
@@ -72,7 +72,7 @@ def judge(m: Measures) -> Outcome:
             return silent(f"{score.name} reaches {shown(score.reached)} in validation")
     elif val.end > (1 + UNMOVED) * val.start:
         return silent("validation rises: it follows training, the wrong way")
-    return Outcome(True, text + ": they are not the same task", evidence, m.drop / LEARNT)
+    return Outcome(True, text + ": they are not the same task", evidence)
 
 
 def _multiple(m: Measures) -> Outcome | None:
@@ -98,7 +98,7 @@ def _multiple(m: Measures) -> Outcome | None:
         f"accumulation steps or devices; over the last tenth the validation loss is {shown(val.log.ending)} and the "
         f"training loss {shown(train.log.ending)}, and their gap means nothing before it is divided"
     )
-    return Outcome(True, text, {"ratio": middle, "multiple": whole}, 1.3)
+    return Outcome(True, text, {"ratio": middle, "multiple": whole})
 
 
 def _unfed(m: Measures) -> Outcome | None:
@@ -111,7 +111,7 @@ def _unfed(m: Measures) -> Outcome | None:
         f"{names} {'is' if one else 'are'} zero at each point, and validation's {'is' if one else 'are'} not: no "
         f"target of {'it' if one else 'theirs'} reaches training"
     )
-    return Outcome(True, text, {"zero_losses": list(m.log.unfed)}, 3.0)
+    return Outcome(True, text, {"zero_losses": list(m.log.unfed)})
 
 
 def _unmoved(m: Measures, train: Side, val: Side) -> Outcome | None:
@@ -124,7 +124,7 @@ def _unmoved(m: Measures, train: Side, val: Side) -> Outcome | None:
         f"the validation loss is {shown(val.log.last)} at each of its {len(val.log.y)} points, while the training loss "
         f"went {course(train.log)}"
     )
-    return Outcome(True, text, {"val_loss": val.log.last, "train_drop": m.drop}, 1.5)
+    return Outcome(True, text, {"val_loss": val.log.last, "train_drop": m.drop})
 
 
 def _other_answers(m: Measures, train: Side, val: Side) -> Outcome | None:
@@ -143,7 +143,7 @@ def _other_answers(m: Measures, train: Side, val: Side) -> Outcome | None:
         f"{course(train.log)} and validation's {course(val.log)}, and training {score.name} rises: "
         "validation's labels or their order are others"
     )
-    return Outcome(True, text, {"metric_gain": score.best - score.start, "val_drop": m.drop}, rose / RISES)
+    return Outcome(True, text, {"metric_gain": score.best - score.start, "val_drop": m.drop})
 
 
 def _at_chance(m: Measures) -> Outcome | None:
@@ -163,7 +163,7 @@ def _at_chance(m: Measures) -> Outcome | None:
         f"{shown(score.log.ending)} over the last tenth: both are what guessing gives "
         f"({guess.words}{shown(guess.loss)})"
     )
-    return Outcome(True, text, {"train_drop": m.drop, "guessing": guess.loss}, 1.3)
+    return Outcome(True, text, {"train_drop": m.drop, "guessing": guess.loss})
 
 
 VERDICT = Verdict(

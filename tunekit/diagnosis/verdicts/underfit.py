@@ -62,7 +62,7 @@ def judge(m: Measures) -> Outcome:
     if drop >= limit:
         return silent(f"the training loss fell {course(train.log)}")
     text = words + (", with no gap to validation" if val is not None else "") + ": it may be too little capacity"
-    return Outcome(True, text, evidence, limit / max(drop, 0.05))
+    return Outcome(True, text, evidence)
 
 
 def same_task(m: Measures, score: Score) -> bool:

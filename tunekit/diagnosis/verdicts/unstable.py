@@ -33,7 +33,7 @@ def judge(m: Measures) -> Outcome:
     x, top = train.log.highest_about(train.x, worst)
     text = f"the training loss jumps and recovers; most of all at {train.unit} {place(x)}, to {shown(top)}"
     evidence = {"spikes": len(spikes), "highest": top, "x": x}
-    return Outcome(True, text, evidence, float(train.y[worst] / train.y[worst - 1]) / JUMP)
+    return Outcome(True, text, evidence)
 
 
 def _spikes(train: Side) -> list[int]:

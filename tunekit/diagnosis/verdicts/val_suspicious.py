@@ -50,7 +50,7 @@ def judge(m: Measures) -> Outcome:
             f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points; over the last tenth "
             f"the validation loss is {shown(val.log.ending)} and the training loss {shown(train.log.ending)}"
         )
-        return Outcome(True, text, evidence, share / PERFECT_SHARE + (1.0 if below and vanished else 0.0))
+        return Outcome(True, text, evidence)
     return silent(f"validation {score.name} is {PERFECT:g} or more in {percent(said)} of its points")
 
 
@@ -65,7 +65,7 @@ def _single(m: Measures) -> Outcome | None:
     if train.end > VANISHED * train.start:
         return None
     text = f"the only validation loss is {shown(float(values[0]))}, and the training loss went {course(train.log)}"
-    return Outcome(True, text, {"val_loss": float(values[0])}, 1.3)
+    return Outcome(True, text, {"val_loss": float(values[0])})
 
 
 VERDICT = Verdict(
