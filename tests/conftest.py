@@ -1,9 +1,11 @@
 """What several folders of tests share: small configurations, and the materials that lie beside the checkout."""
 
 import os
+import random
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -16,6 +18,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("tunekit", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("tunekit")
+
+
+@pytest.fixture(autouse=True)
+def draws_of_its_own(request: pytest.FixtureRequest) -> None:
+    """A test draws what it draws alone: with the tests before it on its process, its numbers would change."""
+    import torch  # after OMP_NUM_THREADS is set
+
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    for value in vars(request.module).values():
+        if isinstance(value, torch.Generator):
+            value.manual_seed(1)
 
 
 @pytest.fixture(scope="session")
