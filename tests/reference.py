@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
+from tests.corpus.score import LEDGER
 from tunekit.diagnosis.odds import INTERVENTIONS, measured
-from tunekit.shares import wilson
+from tunekit.shares import told
 from tunekit.techniques import KINDS, reference
 
 README = Path(__file__).parent.parent / "README.md"
@@ -24,18 +26,29 @@ def verdicts() -> str:
         silent = "{} of {}".format(*worth.missed) if worth.missed[1] else ""
         head, tail = f"| `{code}` | {worth.logs} |", f"| {silent} | {worth.healthy} |"
         for name, odds in sorted(worth.first.items(), key=lambda one: -one[1].of):
-            low, high = wilson(odds.helps, odds.of)
-            helped = f"{odds.helps} of {odds.of} ({100 * low:.0f} to {100 * high:.0f} %)"
-            rows.append(f"{head} {INTERVENTIONS[name].words} | {helped} | {odds.harms} {tail}")
+            rows.append(f"{head} {INTERVENTIONS[name].words} | {told(odds.helps, odds.of)} | {odds.harms} {tail}")
             head, tail = "| | |", "| | |"
-        if not worth.first:
-            rows.append(f"{head} none of those tried | | {tail}")
-    return HEAD.strip() + "\n" + "\n".join(rows)
+        if worth.others:
+            rows.append(f"{head} none of those tried, {worth.others} | | {tail}")
+    logs = sum(worth.logs for worth in measured().verdicts.values())
+    lead = f"Of {measured().networks:,} networks; the {logs} logs below are of the half that no rule was set on."
+    return f"{lead}\n{HEAD}" + "\n".join(rows)
+
+
+def looks() -> str:
+    """The last line of the ledger of each that judged, without when it was."""
+    if not LEDGER.exists():
+        return ""
+    with LEDGER.open(newline="") as file:
+        last = {row["judged by"]: row for row in csv.DictReader(file)}
+    names = [name for name in next(iter(last.values())) if name != "when"]
+    rows = [names, ["---"] * len(names), *([row[name] for name in names] for row in last.values())]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def with_tables(text: str) -> str:
     """README with each `<!-- KIND -->` block filled with its table."""
-    for kind, table in {**{kind: reference(kind) for kind in KINDS}, "verdicts": verdicts()}.items():
+    for kind, table in {**{kind: reference(kind) for kind in KINDS}, "verdicts": verdicts(), "looks": looks()}.items():
         block = re.compile(rf"(<!-- {kind} -->\n).*?(<!-- end -->)", re.S)
         text = block.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
     return text

@@ -8,6 +8,12 @@ Z = 1.959964
 """Of the normal distribution: standard deviations about the mean that hold 95 %."""
 
 
+def told(right: int, count: int) -> str:
+    """A share as it is told: `8 of 10, 49 to 94 %`."""
+    low, high = wilson(right, count)
+    return f"{right} of {count}, {100 * low:.0f} to {100 * high:.0f} %"
+
+
 def wilson(right: int, count: int) -> tuple[float, float]:
     """Of a share of independent answers; sensible also where none or all of them are right.
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tests.corpus import known, peers
 from tests.corpus.farm import PLACE, farm, raise_subject
-from tests.corpus.score import enter, half, judged, of_half, publish, table, totals, worths
+from tests.corpus.score import counted, enter, half, judged, of_half, publish, table, totals, worths
 from tests.corpus.truth import networks, tabulate
 
 
@@ -49,7 +49,7 @@ def main() -> None:
         figures, verdicts = totals(cases), worths(cases)
         if given.final:
             enter(figures)
-            publish(verdicts, networks())
+            publish(counted(cases, of_half(False)), networks())
         console.print(table(verdicts))
         for name, figure in figures.items():
             console.print(f"{name}: {figure}", highlight=False)
@@ -57,13 +57,15 @@ def main() -> None:
 
 def compare(environment: Path, final: bool, console: Console) -> None:
     """A table of each of the others, and the totals of all beside tunekit's, which on the unseen half are a look."""
-    figures = {"tunekit": totals(of_half(final))}
+    figures = {"tunekit": totals(of_half(final, form=peers.FORM))}
     if final:
-        enter(figures["tunekit"])
+        enter(figures["tunekit"], f"the log alone, as {peers.FORM}")
     for tool in peers.COMMANDS:
         with peers.judge_of(tool, environment) as judge:
             cases = of_half(final, judge, peers.FORM)
         figures[tool] = totals(cases, peers.healthy(cases))
+        if final:
+            enter(figures[tool], tool)
         console.print(f"\n{tool}", table(worths(cases)))
     beside(figures, console)
 

@@ -17,10 +17,9 @@ from rich.table import Table
 from tests.corpus.forms import write_log
 from tests.corpus.settings import INTERVENTIONS, subject
 from tests.corpus.truth import HERE, Effect, Word, curves, effects, is_seen
-from tunekit import diagnosis
+from tunekit import diagnosis, shares
 from tunekit.diagnosis.odds import Odds, Worth
 from tunekit.logs import Log, read
-from tunekit.shares import wilson
 
 LEDGER = HERE / "ledger.csv"
 ODDS = Path(diagnosis.__file__).parent / "odds.json"
@@ -52,6 +51,10 @@ class Judged:
         clipped already, did nothing."""
         return self.effects[name].word if name in self.effects else "nothing"
 
+    def carried_out(self, name: str) -> bool:
+        """Looking for a fault is always: where there is none, it does nothing."""
+        return name in self.effects or name == "mended"
+
     @property
     def learnt(self) -> bool:
         """Whether the network knows more than a constant answer does."""
@@ -59,7 +62,9 @@ class Judged:
 
     @property
     def helping(self) -> list[str]:
-        return [name for name, effect in self.effects.items() if effect.word == "helps"]
+        """What made a better network of it. A larger validation chooses among its weights, and is held against a
+        smaller one."""
+        return [name for name in self.effects if name != "larger_validation" and self.word(name) == "helps"]
 
 
 def ours(_number: int, path: Path) -> Said:
@@ -108,9 +113,17 @@ def _worth(said: str, cases: Sequence[Judged]) -> Worth:
         logs=len(these),
         healthy=sum(not case.helping for case in these),
         first={name: _odds(name, [case for case in these if case.first == name]) for name in sorted(firsts)},
-        tried={name: _odds(name, these) for name in INTERVENTIONS},
+        tried={name: _odds(name, [case for case in these if case.carried_out(name)]) for name in INTERVENTIONS},
         missed=(sum(case.said != said for case in helped), len(helped)),
+        order=_order(these),
     )
+
+
+def _order(cases: Sequence[Judged]) -> tuple[str, ...]:
+    """What helped more often than it harmed, by how much."""
+    counts = {name: _odds(name, [case for case in cases if case.carried_out(name)]) for name in INTERVENTIONS}
+    gains = {name: (odds.helps - odds.harms) / odds.of for name, odds in counts.items() if odds.of}
+    return tuple(sorted((name for name, gain in gains.items() if gain > 0), key=lambda name: -gains[name]))
 
 
 def _odds(name: str, cases: Sequence[Judged]) -> Odds:
@@ -126,32 +139,35 @@ def table(verdicts: Mapping[str, Worth]) -> Table:
         best = ", ".join([*(f"{name} {odds.helps}/{odds.harms}" for name, odds in most), f"nothing {worth.healthy}"])
         silent = "{} of {}".format(*worth.missed) if worth.missed[1] else ""
         rows = [(name, share(odds.helps, odds.of), share(odds.harms, odds.of)) for name, odds in worth.first.items()]
-        for row in rows or [("", "", "")]:
-            shown.add_row(said, str(worth.logs), *row, silent, best)
-            said = silent = best = ""
+        if worth.others:
+            rows.append((f"another, {worth.others}", "", ""))
+        logs = str(worth.logs)
+        for row in rows:
+            shown.add_row(said, logs, *row, silent, best)
+            said = logs = silent = best = ""
     return shown
 
 
 def totals(cases: Sequence[Judged], healthy: Collection[str] = HEALTHY) -> dict[str, str]:
-    """The figures that the corpus is made for."""
+    """The figures that the corpus is made for. A training is told that nothing helps where it is said to be well, or
+    the log not to tell, and no advice that was carried out comes first."""
     asked = [case.word(case.first) for case in cases if case.first]
     unhelped = [case for case in cases if not case.helping]
-    learnt = [case for case in unhelped if case.learnt]
+    well = [case.said in healthy and not case.first for case in unhelped]
+    well_learnt = [told for told, case in zip(well, unhelped, strict=True) if case.learnt]
     return {
         "subjects": str(len(cases)),
+        "first advice was carried out": share(len(asked), len(cases)),
         "first advice helps": share(asked.count("helps"), len(asked)),
         "first advice harms": share(asked.count("harms"), len(asked)),
-        "nothing helps, and told so": share(sum(case.said in healthy for case in unhelped), len(unhelped)),
-        "learnt, nothing helps, and told so": share(sum(case.said in healthy for case in learnt), len(learnt)),
+        "nothing helps, and told so": share(sum(well), len(well)),
+        "learnt, nothing helps, and told so": share(sum(well_learnt), len(well_learnt)),
     }
 
 
 def share(count: int, of: int) -> str:
     """A share with its interval, in per cent."""
-    if not of:
-        return "none"
-    low, high = wilson(count, of)
-    return f"{count} of {of} ({100 * low:.0f} to {100 * high:.0f} %)"
+    return shares.told(count, of) if of else "none"
 
 
 def enter(figures: Mapping[str, str], judge: str = "the log alone") -> None:
@@ -161,6 +177,13 @@ def enter(figures: Mapping[str, str], judge: str = "the log alone") -> None:
         if not file.tell():
             writer.writerow(["when", "judged by", *figures])
         writer.writerow([f"{datetime.now(UTC):%Y-%m-%d %H:%M}", judge, *figures.values()])
+
+
+def counted(unseen: Sequence[Judged], seen: Sequence[Judged]) -> dict[str, Worth]:
+    """What tunekit tells: counts of the half that is not seen, in the order that the other gives. The best of several
+    on the same logs would be the best by chance, too."""
+    orders = {said: worth.order for said, worth in worths(seen).items()}
+    return {said: replace(worth, order=orders.get(said, ())) for said, worth in worths(unseen).items()}
 
 
 def publish(verdicts: Mapping[str, Worth], networks: int) -> None:

@@ -1,6 +1,6 @@
 """The corpus: subjects that are the same always, pairs, and logs that are read as they were written."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -57,7 +57,19 @@ def test_an_intervention_changes_what_it_is_called_by(name):
         if other is not None
     ]
     assert differing
-    assert all(different <= changes[name] for different in differing)
+    assert all(different and different <= changes[name] for different in differing)
+
+
+def test_interventions_change_by_what_their_words_say():
+    one = subject(QUICK).settings
+    assert TRAINED["longer"](one).epochs == 2 * one.epochs
+    assert TRAINED["lower_rate"](one).lr == one.lr / 3
+    assert TRAINED["higher_rate"](one).lr == 3 * one.lr
+    assert TRAINED["wider"](one).width == 4 * one.width
+    assert TRAINED["narrower"](one).width == one.width // 4
+    assert TRAINED["regularised"](one).dropout > one.dropout
+    assert TRAINED["regularised"](one).weight_decay > one.weight_decay
+    assert TRAINED["larger_batch"](replace(one, batch=8, size=500)).batch == 32
 
 
 @pytest.mark.parametrize("name", sorted({*problems.PROBLEMS} - {"digits"}))
@@ -69,7 +81,9 @@ def test_no_test_sample_is_trained_on(name):
     tested = len(splits.test[0])
     assert tested >= 1000
     assert np.array_equal(splits.test[0], pool.x[-tested:])
-    assert not any(np.shares_memory(splits.test[0], part[0]) for part in (splits.train, splits.val))
+    before = {row.tobytes() for row in pool.x[:-tested]}
+    drawn = np.concatenate([splits.train[0], splits.val[0], *([splits.large[0]] if splits.large else [])])
+    assert all(row.tobytes() in before for row in drawn)
     assert len(splits.train[0]) == problems.PROBLEMS[name].sizes[-1]
     assert splits.large is None or np.array_equal(splits.large[0][: len(splits.val[0])], splits.val[0])
 
@@ -93,7 +107,7 @@ def test_the_farm_goes_on_where_it_was_stopped_and_pairs_have_one_seed(tmp_path,
     assert farm.raise_subject(tmp_path, QUICK, np.inf) == 1
     assert np.array_equal(farm.read(gone).losses["last"], before)
     effects = {one.intervention: one for one in effects_of(tmp_path, QUICK)}
-    assert effects.keys() == {*names - {"subject"}, *BESIDE} - {None}
+    assert effects.keys() == {*names - {"subject"}, *BESIDE}
     own, other = (
         np.stack([farm.read(farm.file_of(tmp_path, QUICK, name, seed)).losses["last"] for seed in (0, 1)])
         for name in ("subject", "longer")

@@ -81,7 +81,7 @@ def test_advice_names_interventions_that_there_are_in_words_that_are_found():
 
 def test_a_healthy_training_is_told_so_by_silence_or_a_note():
     cases = [Judged(n, said, "", {}) for n, said in enumerate([NOTHING, "stagnation (info)", "TP-FLAT", UNREAD])]
-    assert totals(cases, healthy(cases))["nothing helps, and told so"].startswith("2 of 4 (")
+    assert totals(cases, healthy(cases))["nothing helps, and told so"].startswith("2 of 4, ")
 
 
 CHECKER = """

@@ -237,7 +237,8 @@ class TestNumbers:
         assert "95." in diagnosis.summary or "94." in diagnosis.summary
         assert "70." in diagnosis.summary or "69." in diagnosis.summary
         text = " ".join(diagnosis.advice)
-        assert text.index("augmentation") < text.index("dropout") < text.index("earlier stop")
+        assert text.index("augmentation") < text.index("dropout")
+        assert "earlier stop" not in text  # the last weights are the best
 
     def test_metrics_alone_are_enough_for_it(self) -> None:
         log = replace(log_of(overfit_metrics(60)), train=None, val=None)
@@ -387,9 +388,8 @@ class TestOwnRuns:
     ) -> None:
         known = Procedure(dropout=dropout, sweep_range=(1e-3, 3e-2))
         diagnosis = judge(from_record(self.rows(overfit_turn(200)), "accuracy", True, True, known))
-        assert [remedy.set.get("model.args.dropout") for remedy in diagnosis.remedies[1:]] == (
-            [] if more is None else [more]
-        )
+        told = [remedy.set["model.args.dropout"] for remedy in diagnosis.remedies if "model.args.dropout" in remedy.set]
+        assert told == ([] if more is None else [more])
 
     def test_a_run_that_was_short_goes_on_for_twice_its_epochs(self) -> None:
         diagnosis = judge(from_record(self.rows(not_converged(80)), "accuracy", maximize=True, share=True))

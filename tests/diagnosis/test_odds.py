@@ -1,11 +1,12 @@
 """Advice with its odds: drawn counts, and what is told of them."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from tunekit.diagnosis import odds
-from tunekit.diagnosis.odds import Advice, Measured, Odds, Worth, counsel
+from tunekit.diagnosis.odds import Measured, Odds, Tried, Worth, counsel
 
 WORTH = Worth(
     logs=20,
@@ -13,8 +14,9 @@ WORTH = Worth(
     first={"longer": Odds(8, 0, 10)},
     tried={"longer": Odds(12, 2, 20), "decayed": Odds(6, 4, 20), "wider": Odds(14, 1, 20), "clipped": Odds(3, 3, 20)},
     missed=(3, 30),
+    order=("wider", "longer", "clipped"),
 )
-LINES = (Advice("go on", "longer"), Advice("decay the rate", "decayed"), "look at the data")
+LINES = (Tried("go on", "longer"), Tried("decay the rate", "decayed"), "look at the data")
 
 
 @pytest.fixture(autouse=True)
@@ -25,29 +27,40 @@ def known(monkeypatch):
 def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
     told = counsel("not_converged", LINES)
     assert told.lines == (
-        "go on (helped 8 of 10 (49 to 94 %), harmed 0)",  # where it came first
-        "decay the rate (helped 6 of 20 (15 to 52 %), harmed 4)",
+        "go on (twice as many epochs helped 8 of 10, 49 to 94 %, harmed 0)",  # where it came first
+        "decay the rate (a rate that decays to zero helped 6 of 20, 15 to 52 %, harmed 4)",
         "look at the data",
-        "four times the width helped 14 of 20 (48 to 85 %), harmed 1; what decides: five epochs at four times the "
-        "width beside the first five of this run",
+        "four times the width helped 14 of 20, 48 to 85 %, harmed 1; what decides: five epochs of it beside five as "
+        "it is (`--set model.args.width=...`)",
     )
     assert told.confidence == 0.8
     assert told.runner_up == "wider"
     assert [one["does"] for one in told.as_dict()["odds"]] == ["longer", "decayed", "wider"]
 
 
+def test_what_is_done_already_is_not_told_besides():
+    assert counsel("not_converged", LINES, {"wider"}).runner_up == "clipped"
+
+
 def test_what_comes_first_is_what_the_first_line_names():
     told = counsel("not_converged", ("look at the data", *LINES))
     assert (told.first, told.confidence) == ("", None)
     assert told.tries == ("longer", "decayed")
-    assert told.lines[1].startswith("go on (helped 12 of 20 (")  # wherever it was tried
+    assert told.lines[1].startswith("go on (twice as many epochs helped 12 of 20, ")  # wherever it was tried
 
 
 def test_what_was_not_measured_has_no_odds():
     told = counsel("reward_collapse", LINES)
     assert told.lines == ("go on", "decay the rate", "look at the data")
     assert told.confidence is None
-    assert counsel("not_converged", (Advice("average", "averaged"),)).confidence is None
+    assert counsel("not_converged", (Tried("average", "averaged"),)).confidence is None
+
+
+def test_few_trainings_have_no_odds(monkeypatch):
+    few = replace(WORTH, first={"longer": Odds(9, 0, 9)}, tried={"longer": Odds(9, 0, 9), "wider": Odds(9, 0, 9)})
+    monkeypatch.setattr(odds, "measured", lambda: Measured(100, {"not_converged": few}))
+    told = counsel("not_converged", LINES)
+    assert (told.lines[0], told.confidence, told.runner_up) == ("go on", None, "")
 
 
 def test_odds_are_told_with_their_interval():
@@ -55,4 +68,4 @@ def test_odds_are_told_with_their_interval():
     z = 1.959964
     half = z * math.sqrt(0.16 / 10 + z * z / 400)
     low, high = ((0.8 + z * z / 20 + sign * half) / (1 + z * z / 10) for sign in (-1, 1))
-    assert Odds(8, 0, 10).words == f"helped 8 of 10 ({100 * low:.0f} to {100 * high:.0f} %), harmed 0"
+    assert Odds(8, 0, 10).words == f"helped 8 of 10, {100 * low:.0f} to {100 * high:.0f} %, harmed 0"

@@ -44,7 +44,7 @@ def explain(
 
     known = {**codes(), **{code.name: (code, ["inspect"]) for code in CODES}}
     told = {code: {"kind": "code", **asdict(entry), "steps": said} for code, (entry, said) in known.items()}
-    for code, worth in measured().verdicts.items():
+    for code, worth in ((code, worth) for code, worth in measured().verdicts.items() if code in told):
         told[code]["worth"] = worth.to_json()
     told |= {technique.name: asdict(technique) for technique in TECHNIQUES.values()}
     entries = find(name, {entry: str(values["kind"]) for entry, values in told.items()}) if name is not None else []
@@ -79,7 +79,7 @@ def _what(entry: Mapping[str, object]) -> object:
 
 
 def _show_code(entry: Code, said: Sequence[str]) -> None:
-    from tunekit.diagnosis.odds import told, worth
+    from tunekit.diagnosis.odds import first_of, told, worth
 
     say(f"{entry.name} ({entry.severity}; {', '.join(said)})", entry.meaning, "")
     _show_parts({"Measured": entry.measured, "Usual causes": entry.causes, "Source": entry.source})
@@ -87,8 +87,9 @@ def _show_code(entry: Code, said: Sequence[str]) -> None:
     for line in known.words:
         say(f"Measured on trainings: {line}")
     say("What to do:")
+    odds = known.odds(first_of(entry.advice))
     for line in entry.advice:
-        say(f"  - {told(line, known.tried)}")
+        say(f"  - {told(line, odds)}")
 
 
 def _show_technique(technique: Technique) -> None:

@@ -4,15 +4,15 @@ was set on. The figures lie in odds.json; the trainings, and how to get the figu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
+from tunekit import shares
 from tunekit.configuration import Values
-from tunekit.shares import wilson
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,14 @@ INTERVENTIONS: Mapping[str, Intervention] = MappingProxyType(
     {
         name: Intervention(name, words, decides)
         for name, words, decides in (
-            ("longer", "twice as many epochs", "go on for a fifth of the epochs: does validation improve?"),
+            (
+                "longer",
+                "twice as many epochs",
+                "a fifth of the epochs more, at the rate of midway: does validation improve?",
+            ),
             ("lower_rate", "a third of the rate", "a fifth of the epochs at a third of the rate"),
             ("higher_rate", "three times the rate", "a fifth of the epochs at three times the rate"),
-            ("wider", "four times the width", "five epochs at four times the width beside the first five of this run"),
+            ("wider", "four times the width", "five epochs of it beside five as it is (`--set model.args.width=...`)"),
             ("narrower", "a quarter of the width", "the same epochs at a quarter of the width"),
             ("regularised", "more dropout and weight decay", "the same epochs with dropout higher by 0.25"),
             ("larger_batch", "four times the batch", "the same epochs with four times the batch"),
@@ -46,7 +50,11 @@ INTERVENTIONS: Mapping[str, Intervention] = MappingProxyType(
                 "their metric beside that of the last weights",
             ),
             ("averaged", "averaged weights", "their metric beside that of the last weights"),
-            ("larger_validation", "weights chosen on ten times the validation", "validation on ten times the samples"),
+            (
+                "larger_validation",
+                "weights chosen on more validation",
+                "validation on five times the samples",
+            ),
         )
     }
 )
@@ -68,8 +76,14 @@ class Odds:
 
     @property
     def words(self) -> str:
-        low, high = wilson(self.helps, self.of)
-        return f"helped {self.helps} of {self.of} ({100 * low:.0f} to {100 * high:.0f} %), harmed {self.harms}"
+        return f"helped {shares.told(self.helps, self.of)}, harmed {self.harms}"
+
+    def to_json(self) -> Values:
+        return asdict(self)
+
+
+ENOUGH = 10
+"""Trainings from which on odds are told."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,8 @@ class Worth:
 
     `logs` of which it was said; `healthy`: those of them that nothing helped. By intervention what it did: `first`
     where it was the first advice, `tried` wherever it could be carried out. `missed`: of the logs that the first advice
-    helps, those on which the verdict was silent, and all.
+    helps, those on which the verdict was silent, and all. `order`: what helped more often than it harmed on the other
+    half, on which rules are set, the most useful first.
     """
 
     logs: int
@@ -86,25 +101,45 @@ class Worth:
     first: Mapping[str, Odds]
     tried: Mapping[str, Odds]
     missed: tuple[int, int]
+    order: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Worth:
-        of = {part: {name: Odds(*counts) for name, counts in data[part].items()} for part in ("first", "tried")}
-        return cls(data["logs"], data["healthy"], of["first"], of["tried"], tuple(data["missed"]))
+        of = {part: {name: Odds(**counts) for name, counts in data[part].items()} for part in ("first", "tried")}
+        return cls(data["logs"], data["healthy"], of["first"], of["tried"], tuple(data["missed"]), tuple(data["order"]))
 
     def to_json(self) -> Values:
         of = {
-            part: {name: [odds.helps, odds.harms, odds.of] for name, odds in sorted(counts.items())}
+            part: {name: odds.to_json() for name, odds in sorted(counts.items())}
             for part, counts in (("first", self.first), ("tried", self.tried))
         }
-        return {"logs": self.logs, "healthy": self.healthy, **of, "missed": list(self.missed)}
+        return {
+            "logs": self.logs,
+            "healthy": self.healthy,
+            **of,
+            "missed": list(self.missed),
+            "order": list(self.order),
+        }
+
+    def odds(self, first: str) -> dict[str, Odds]:
+        """What is told of each intervention where `first` is the first advice: of trainings enough."""
+        told = {
+            **self.tried,
+            **{name: odds for name, odds in self.first.items() if name == first and odds.of >= ENOUGH},
+        }
+        return {name: odds for name, odds in told.items() if odds.of >= ENOUGH}
+
+    @property
+    def others(self) -> int:
+        """Logs of which the first advice was none that was carried out."""
+        return self.logs - sum(odds.of for odds in self.first.values())
 
     @property
     def words(self) -> list[str]:
         """What `tunekit explain` says of the verdict beside its advice."""
         if not self.logs:
             return []
-        said = f"said of {self.logs} logs of the corpus, of which nothing that was tried helped {self.healthy}"
+        said = f"said of {self.logs} logs of the corpus; nothing that was tried helped {self.healthy} of them"
         silent, helped = self.missed
         return [said, f"silent in {silent} of {helped} logs that its first advice helps"] if helped else [said]
 
@@ -131,12 +166,12 @@ def worth(code: str) -> Worth:
     return measured().verdicts.get(code, UNMEASURED)
 
 
-class Advice(str):
-    """A line of advice, and the intervention of the corpus that it names."""
+class Tried(str):
+    """A line of advice that names an intervention of the corpus."""
 
     does: str
 
-    def __new__(cls, text: str, does: str = "") -> Advice:
+    def __new__(cls, text: str, does: str = "") -> Tried:
         line = super().__new__(cls, text)
         line.does = does
         return line
@@ -147,7 +182,7 @@ class Counsel:
     """Advice with its odds, as it is told of one log.
 
     `first` is the intervention that the first line names, `tries` are all that lines name; `confidence` is the share of
-    such logs that the first helped, None where it was not measured. `runner_up` is what helped most besides.
+    such logs that the first helped, None where that was not measured. `runner_up` is what else helps most.
     """
 
     lines: tuple[str, ...]
@@ -159,10 +194,7 @@ class Counsel:
 
     def as_dict(self) -> Values:
         """What `--json` prints of it beside the lines and the confidence."""
-        odds = [
-            {"does": name, "words": INTERVENTIONS[name].words, "helps": one.helps, "harms": one.harms, "of": one.of}
-            for name, one in self.odds.items()
-        ]
+        odds = [{"does": name, "words": INTERVENTIONS[name].words, **one.to_json()} for name, one in self.odds.items()]
         decides = INTERVENTIONS[self.runner_up].decides if self.runner_up else None
         return {
             "first": self.first or None,
@@ -176,14 +208,13 @@ class Counsel:
 NO_COUNSEL = Counsel((), "", (), None, "", {})
 
 
-def counsel(code: str, advice: Sequence[str]) -> Counsel:
-    """The advice of a verdict with its odds."""
+def counsel(code: str, advice: Sequence[str], done: Collection[str] = ()) -> Counsel:
+    """The advice of a verdict with its odds. `done`: interventions that are not told besides, as the log shows them."""
     known = worth(code)
     tries = tuple(filter(None, map(_does, advice)))
-    first = _does(advice[0]) if advice else ""
-    odds = {**known.tried, **{name: known.first[name] for name in (first,) if name in known.first}}
-    others = [name for name, one in odds.items() if name not in tries and one.helps > one.harms]
-    runner_up = max(others, key=lambda name: odds[name].share - odds[name].harms / odds[name].of, default="")
+    first = first_of(advice)
+    odds = known.odds(first)
+    runner_up = next((name for name in known.order if name in odds and name not in (*tries, *done)), "")
     confidence = odds[first].share if first in odds else None
     lines = [told(line, odds) for line in advice]
     if runner_up:
@@ -193,11 +224,16 @@ def counsel(code: str, advice: Sequence[str]) -> Counsel:
     return Counsel(tuple(lines), first, tries, confidence, runner_up, kept)
 
 
+def first_of(advice: Sequence[str]) -> str:
+    """The intervention that the first line names."""
+    return _does(advice[0]) if advice else ""
+
+
 def told(line: str, odds: Mapping[str, Odds]) -> str:
-    """A line of advice with its odds, where they are known."""
+    """A line of advice with what was carried out and its odds, where they are known."""
     does = _does(line)
-    return f"{line} ({odds[does].words})" if does in odds else str(line)
+    return f"{line} ({INTERVENTIONS[does].words} {odds[does].words})" if does in odds else str(line)
 
 
 def _does(line: str) -> str:
-    return line.does if isinstance(line, Advice) else ""
+    return line.does if isinstance(line, Tried) else ""

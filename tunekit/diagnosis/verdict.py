@@ -12,6 +12,7 @@ from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import END, Measures, Points, Side
 from tunekit.diagnosis.odds import NO_COUNSEL, Counsel, counsel
+from tunekit.diagnosis.prospects import GO_ON, done, go_on, improves
 from tunekit.jsondata import plain
 from tunekit.logs.log import Procedure
 from tunekit.vocabulary import Code, Finding, Remedy
@@ -86,6 +87,8 @@ class Verdict:
     beside: bool = False
     final: bool = False
     """Where it speaks nothing else is asked."""
+    open: bool = False
+    """It leaves open whether to train on: that comes first where validation improves."""
     otherwise: bool = False
     """It is asked only where nothing else is the headline."""
     of_the_loss: bool = False
@@ -93,16 +96,18 @@ class Verdict:
     near_misses: tuple[Drawn, ...] = ()
 
     def advice_for(self, m: Measures) -> tuple[str, ...]:
-        return self.advice(m) if self.advice is not None else self.code.advice
+        lines = self.advice(m) if self.advice is not None else self.code.advice
+        return (GO_ON, *lines) if self.open and improves(m) else lines
 
     def counsel_for(self, m: Measures) -> Counsel:
         """The advice with its odds."""
-        return counsel(self.code.name, self.advice_for(m))
+        return counsel(self.code.name, self.advice_for(m), done(m))
 
     def remedies_for(self, m: Measures) -> tuple[Remedy, ...]:
         if m.log.procedure is None:
             return ()
-        return self.remedies(m, m.log.procedure) if callable(self.remedies) else self.remedies
+        own = self.remedies(m, m.log.procedure) if callable(self.remedies) else self.remedies
+        return (*go_on(m), *own) if self.open and improves(m) else own
 
     def finding(self, outcome: Outcome, m: Measures) -> Finding:
         """The verdict said of a log beside a headline."""
@@ -149,7 +154,7 @@ class Diagnosis:
 
     @property
     def confidence(self) -> float | None:
-        """How often what it says came true, where that was measured: see Counsel."""
+        """How often its first advice helped such trainings, where that was measured: see Counsel."""
         return self.counsel.confidence
 
     def as_dict(self) -> dict[str, object]:

@@ -25,7 +25,7 @@ def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None
     log, diagnosis = judged[0]
     colour = COLOURS[diagnosis.verdict]
     name = f"{log.name}: " if log.name else ""
-    sure = "" if diagnosis.confidence is None else f", confidence {100 * diagnosis.confidence:.0f} %"
+    sure = "" if diagnosis.confidence is None else f"; its first advice helps {100 * diagnosis.confidence:.0f} %"
     told = f" ({diagnosis.verdict}{sure})"
     console.print(line(name, (diagnosis.code, f"{colour} bold"), told))
     console.print(line(f"  {diagnosis.summary}"))

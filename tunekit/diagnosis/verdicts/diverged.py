@@ -6,7 +6,7 @@ from tunekit.citations import DEEP_CHECKER, DEEP_LOCALIZE, NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, Side, movement
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
 from tunekit.diagnosis.verdict import (
     GENTLER,
     Outcome,
@@ -72,8 +72,8 @@ def judge(m: Measures) -> Outcome:
 
 def _advice(first: str) -> tuple[str, ...]:
     return (
-        Advice("divide the rate by 10", "lower_rate"),
-        Advice("add a warm-up and clip gradients at 1.0", "clipped"),
+        Tried("divide the rate by 10", "lower_rate"),
+        Tried("add a warm-up and clip gradients at 1.0", "clipped"),
         f"look at the batch at {first}, the first that is not finite",
         "look for log, sqrt and division near zero, and for fp16 (bf16 does not overflow)",
     )

@@ -8,6 +8,7 @@ from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import END, REST, Measures, Points, Score, Side, movement
+from tunekit.diagnosis.prospects import GO_ON
 from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
@@ -55,6 +56,7 @@ BEHIND_TWICE = 0.25  # ... the same, where validation ends at more than twice tr
 BEHIND = 0.5  # gap between the losses at the end, as a share of what training lost, that is wide
 
 ANOTHER = "train longer, or at another rate"
+REFINE = "refine around this rate and weight decay, or stop here; evaluate on the test set once"
 
 
 def missing(m: Measures) -> Iterator[tuple[str, str]]:
@@ -93,7 +95,8 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         )
     stands = val is not None and len(val.y) >= FEW_POINTS and val.end - val.low <= NEAR_FALL * abs(val.low)
     if _moves(train, MOVES_ALONE if stands and val is not None and not _moves(val) else MOVES):
-        rate = ", or log the learning rate: a decay may still settle it" if m.foreign else ""
+        unknown = m.foreign and not len(m.lr[1])
+        rate = ", or log the learning rate: a decay may still settle it" if unknown else ""
         yield "the training loss has not settled", f"train on{rate}"
     yield from _of_one_value(m.val, m.score)
     if m.val is not None:
@@ -177,7 +180,8 @@ def _of_the_metric(m: Measures, train: Side, score: Score) -> Iterator[tuple[str
     if score.is_accuracy or val is None:
         allowed = METRIC_FALL if score.bounded else 0.2 * (score.best - score.start)
         end = _end(score.y)
-        falls = score.best - end > max(allowed, 2 * score.jitter)
+        by_chance = max(2.0, np.sqrt(2 * np.log(len(score.y)))) * score.jitter  # the best of many that jump
+        falls = score.best - end > max(allowed, by_chance)
         if falls or score.start - end > 2 * score.jitter:
             rises = score.sign > 0
             best = shown(score.reached) + (" at its highest" if rises else " at its lowest")
@@ -273,14 +277,11 @@ def _apart(m: Measures) -> bool:
 
 
 def advice(m: Measures) -> tuple[str, ...]:
-    refine, further = VERDICT.code.advice
     metrics = m.score is not None and m.score.gap is not None and m.score.gap > GAP
-    if m.val is None and (m.score is None or m.score.gap is None):
-        return refine, "to go further: a larger model, with the same measure of both splits logged to see the gap"
     if not metrics and not _apart(m):
-        return refine, further
+        return (REFINE,)
     of_what = "metrics" if metrics else "losses"
-    return refine, f"the gap between the {of_what} leaves room for augmentation and weight decay"
+    return REFINE, f"the gap between the {of_what} leaves room for augmentation and weight decay"
 
 
 VERDICT = Verdict(
@@ -292,16 +293,14 @@ VERDICT = Verdict(
         f"{GAINED:g}), both curves change by less than {percent(MOVES)} of their fall in the last quarter, validation "
         f"ends within {percent(NEAR)} of its best, the metric does not fall, and no other verdict speaks.",
         causes="A model, data and schedule that fit each other.",
-        advice=(
-            "refine around this rate and weight decay, or stop here; evaluate on the test set once",
-            "to go further: a larger model, as long as the gap stays small",
-        ),
+        advice=(GO_ON, REFINE),
         source=NOTES,
     ),
     judge,
     changed_by=f"a longer run in which validation rises by {percent(RISE)} or the loss falls on by {percent(TO_GAIN)}",
     advice=advice,
     otherwise=True,
+    open=True,
     of_the_loss=True,
     near_misses=(
         Drawn("curves that still fall", fall(2.3, 0.1, 1.6), fall(2.32, 0.15, 1.6)),

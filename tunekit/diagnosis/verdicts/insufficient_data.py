@@ -49,5 +49,6 @@ VERDICT = Verdict(
     changed_by=f"{FEW_TRAIN} training points or more, or a validation curve of {FEW_VAL}",
     alone=True,
     final=True,
+    open=True,
     near_misses=(Drawn("a log of just enough points", fall(2.3, 0.3, 2), epochs=FEW_TRAIN),),
 )

@@ -6,7 +6,7 @@ from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures, movement
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
 from tunekit.diagnosis.verdict import (
     FOREIGN,
     GENTLER,
@@ -76,7 +76,7 @@ VERDICT = Verdict(
         "or a rate above the range that the sweep found.",
         causes="The rate.",
         advice=(
-            Advice("divide the rate by 3 to 10, or decay it earlier", "lower_rate"),
+            Tried("divide the rate by 3 to 10, or decay it earlier", "lower_rate"),
             "`tunekit lr-sweep` finds the range that works",
         ),
         source=f"{NOTES} (effects of different learning rates); {SURVEY}",

@@ -6,7 +6,7 @@ from tunekit.citations import NOTES
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, movement, warm_up_ends
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
 from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
@@ -67,7 +67,7 @@ VERDICT = Verdict(
         f"the fall lie in its first half, less than {percent(SLOW_DROP)} of the loss is gone, still falling; or a rate "
         "below the range that the sweep found.",
         causes="The rate.",
-        advice=(Advice("multiply the rate by 3 to 10", "higher_rate"), "`tunekit lr-sweep` finds the range that works"),
+        advice=(Tried("multiply the rate by 3 to 10", "higher_rate"), "`tunekit lr-sweep` finds the range that works"),
         source=f"{NOTES} (effects of different learning rates)",
     ),
     judge,

@@ -6,12 +6,16 @@ from tunekit.citations import GUO
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.prospects import AVERAGE, average_helps, best_by_metric
 from tunekit.diagnosis.verdict import NO_VALIDATION_LOSS, Outcome, Verdict, percent, shown, silent, unasked
-from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of
+from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of, where
 from tunekit.vocabulary import Code
 
 METRIC_HOLDS = 0.005  # a metric within this of its best holds, whatever the loss does
+BY_METRIC = (
+    "choose the checkpoint by the metric",
+    "label smoothing or temperature scaling for calibrated outputs",
+)
 MILD_RISE = 0.5  # rise of the loss up to which the metric is believed over the loss
 
 
@@ -44,6 +48,13 @@ def judge(m: Measures) -> Outcome:
     return silent(f"the two do not disagree so: {score.name} is {levels}")
 
 
+def advice(m: Measures) -> tuple[str, ...]:
+    first, *others = BY_METRIC
+    best = best_by_metric(m)
+    lines = (first if best is None else f"{first}: that of {where(m, best)}", *others)
+    return (AVERAGE, *lines) if average_helps(m) else lines
+
+
 VERDICT = Verdict(
     Code(
         name="metric_loss_disagree",
@@ -52,13 +63,11 @@ VERDICT = Verdict(
         measured=f"Validation loss up by {percent(RISE)} to {percent(MILD_RISE)} from its best, metric up by "
         f"{METRIC_GAIN:g} since then and within {METRIC_HOLDS:g} of its best, no gap.",
         causes="Growing confidence: calibration suffers, the decisions do not.",
-        advice=(
-            Advice("choose the checkpoint by the metric", "earlier_stop"),
-            "label smoothing or temperature scaling for calibrated outputs",
-        ),
+        advice=(AVERAGE, *BY_METRIC),
         source=GUO,
     ),
     judge,
+    advice=advice,
     changed_by="a metric that falls as well, or a validation loss that falls again",
     explains=frozenset({"overfit", "underfit"}),
     near_misses=(

@@ -6,7 +6,7 @@ from tunekit.citations import NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
 from tunekit.diagnosis.verdict import Outcome, Verdict, jumps_of, losses_lacking, percent, silent, unasked
 from tunekit.vocabulary import Code
 
@@ -34,7 +34,7 @@ VERDICT = Verdict(
         meaning="The training loss is very noisy from step to step.",
         measured=f"Spread about the smoothed curve above {percent(NOISE)} of its level in the second half.",
         causes="Small batches; normal for a loss logged each iteration.",
-        advice=(Advice("a larger batch, if the noise stands in the way", "larger_batch"),),
+        advice=(Tried("a larger batch, if the noise stands in the way", "larger_batch"),),
         source=f"{NOTES} (the wiggle and the batch size); {SURVEY}",
     ),
     judge,

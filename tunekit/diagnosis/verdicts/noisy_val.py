@@ -6,7 +6,7 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
 from tunekit.diagnosis.verdict import (
     NO_VALIDATION_LOSS,
     Outcome,
@@ -79,7 +79,7 @@ VERDICT = Verdict(
         f"{percent(TALL)} of the start, behind the first {percent(SETTLED)}, that training does not share.",
         causes="A small validation split, BatchNorm statistics, a rate that is too high.",
         advice=(
-            Advice("a larger validation split, averaged weights (`ema: 0.999`) or a smaller rate", "larger_validation"),
+            Tried("a larger validation split, averaged weights (`ema: 0.999`) or a smaller rate", "larger_validation"),
         ),
         source=f"{PLAYBOOK} (late step-to-step variance); {SURVEY}",
     ),

@@ -3,11 +3,11 @@
 import numpy as np
 
 from tunekit.citations import PLAYBOOK, SURVEY
-from tunekit.configuration import LONGER
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
+from tunekit.diagnosis.prospects import GO_ON, go_on
 from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
@@ -21,8 +21,7 @@ from tunekit.diagnosis.verdict import (
     silent,
     unasked,
 )
-from tunekit.logs.log import Procedure, finite
-from tunekit.vocabulary import Code, Remedy
+from tunekit.vocabulary import Code
 
 FALLING = -0.02  # change of the training loss over the last quarter, relative, that is still a fall (SURVEY)
 VAL_FALLING = -0.01  # the same of validation over the last 30 %, or 10 % where it has 50 points (SURVEY)
@@ -105,18 +104,6 @@ def still_rises(score: Score) -> bool:
     return len(part) >= 4 and rises and at_best and seen
 
 
-MOST_EPOCHS = 1e6
-"""Epochs above which a log counts something else."""
-
-
-def remedies(m: Measures, _known: Procedure) -> tuple[Remedy, ...]:
-    """The same run, longer."""
-    _, epochs = finite(m.log.epochs)
-    if not len(epochs) or epochs[-1] > MOST_EPOCHS:
-        return ()
-    return (Remedy("fine-run", {"steps.fine-run.epochs": max(2, round(LONGER * float(epochs[-1])))}),)
-
-
 VERDICT = Verdict(
     Code(
         name="not_converged",
@@ -125,15 +112,12 @@ VERDICT = Verdict(
         measured=f"Significant downward slopes of training (above {percent(-FALLING)} and {percent(TO_GAIN)} of its "
         f"whole fall in the last quarter) and of validation (above {percent(-VAL_FALLING)}).",
         causes="The run was short.",
-        advice=(
-            Advice(f"go on: train {LONGER} times as long, then look at the curves once more", "longer"),
-            Advice("a schedule that decays the rate to its end, once the loss falls slowly", "decayed"),
-        ),
+        advice=(GO_ON, Tried("a higher rate gets there sooner: `tunekit lr-sweep`", "higher_rate")),
         source=f"{PLAYBOOK} (still improving at the end); {SURVEY}",
     ),
     judge,
     changed_by=f"a longer run whose last quarter brings less than {percent(TO_GAIN)} of the fall",
-    remedies=remedies,
+    remedies=lambda m, _known: go_on(m),
     of_the_loss=True,
     near_misses=(
         Drawn("curves that settled", fall(2.3, 0.3, 9), fall(2.3, 0.33, 9)),

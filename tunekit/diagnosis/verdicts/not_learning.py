@@ -9,7 +9,6 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import HALF, guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import EARLY, Measures, Side, warm_up_ends
-from tunekit.diagnosis.odds import Advice
 from tunekit.diagnosis.verdict import (
     Outcome,
     Verdict,
@@ -178,9 +177,9 @@ VERDICT = Verdict(
         "and no further; or a metric that is the same number each time.",
         causes="No gradient, a rate far too small, wrong labels.",
         advice=(
-            Advice("overfit 20 samples first: if that fails, the fault is in the pipeline", "mended"),
+            "overfit 20 samples first: if that fails, the fault is in the pipeline",
             "see that gradients reach the weights, that the optimizer holds them, and that labels belong to inputs",
-            Advice("raise the rate tenfold, and once lower it tenfold", "higher_rate"),
+            "raise the rate tenfold, and once lower it tenfold",
             "no activation behind the last layer, inputs normalised",
         ),
         source=f"{NOTES}; {AUTOTRAINER} (0.01); {SURVEY}",

@@ -13,7 +13,8 @@ from tunekit.configuration import decimal
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import END, REST, Measures, Score, Side, movement
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
+from tunekit.diagnosis.prospects import AVERAGE, AVERAGED_OVER, best_by_metric, better_weights
 from tunekit.diagnosis.verdict import (
     NO_VALIDATION_LOSS,
     Outcome,
@@ -215,37 +216,56 @@ def _gap_words(m: Measures) -> str:
     return f"; over the last tenth {score.name} is {ends}"
 
 
-def _advice(best: str) -> tuple[str, ...]:
-    return (
-        "more augmentation: it is the cheapest new data",
-        Advice("more regularisation: dropout, weight decay, label smoothing", "regularised"),
-        Advice(f"an earlier stop: keep the checkpoint of {best}", "earlier_stop"),
-        Advice("then more data or a smaller model", "narrower"),
-    )
+REGULARISE = Tried("more regularisation: dropout, weight decay, label smoothing", "regularised")
+AUGMENT = "more augmentation: it is the cheapest new data"
+UNTOLD = "which of these helps here, the curves do not tell"
+
+
+def _stop(best: str) -> Tried:
+    return Tried(f"an earlier stop: keep the checkpoint of {best}", "earlier_stop")
 
 
 def advice(m: Measures) -> tuple[str, ...]:
-    """With the best validation's epoch where the log has epochs, else its step or row."""
-    best_x, best_epoch = m.best
+    """With the best validation's epoch where the log has epochs, else its step or row.
+
+    Weights of it come first where they are better by the metric, averaged ones where the rate does not fall. Of what
+    else there is for it the curves do not tell which helps.
+    """
+    best_x, _ = m.best
     if best_x is None or m.val is None:
-        return VERDICT.code.advice
-    best = f"epoch {place(best_epoch)}" if best_epoch is not None else f"{m.val.unit} {place(best_x)}"
-    return _advice(f"{best}, the best in validation")
+        return AUGMENT, _stop("the best validation")
+    by_metric = best_by_metric(m)
+    besides = f"; by its {m.score.name} {where(m, by_metric)}" if m.score is not None and by_metric is not None else ""
+    stop = (_stop(f"{where(m, best_x)}, the best in validation{besides}"),) if best_x < m.val.log.x[-1] else ()
+    better = better_weights(m)
+    if better == "earlier_stop":
+        return *stop, REGULARISE, AUGMENT
+    return (AVERAGE, *stop, AUGMENT, REGULARISE) if better else (AUGMENT, *stop, REGULARISE, UNTOLD)
 
 
-def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
-    """A grid over stronger weight decays than the run's, as long as weights outlast a few iterations at twice its rate,
-    and more dropout where the model has it."""
+def where(m: Measures, x: float) -> str:
+    """A place of validation in words: its epoch where the log knows it, else its step or row."""
+    unit = m.val.unit if m.val is not None else ""
+    epoch = m.epoch_at(unit, x)
+    return f"epoch {place(epoch)}" if epoch is not None else f"{unit} {place(x)}"
+
+
+def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
+    """Averaged weights where they help; a grid over stronger weight decays than the run's, as long as weights outlast a
+    few iterations at twice its rate; and more dropout where the model has it."""
     decay = max(known.weight_decay or 0.0, 1e-4)
     most = MOST_SHRUNK / known.lr if known.lr else math.inf
     stronger = [decimal(factor * decay) for factor in (3, 10, 30, 100) if factor * decay <= most]
+    over = AVERAGED_OVER * (known.iterations or 0)
+    averages = over > 1 and better_weights(m) == "averaged"
+    average = (Remedy("run", {"ema": round(1 - decimal(1 / over), 9)}),) if averages else ()
     grid = (Remedy("coarse-grid", {"steps.coarse-grid.weight_decays": stronger}),) if stronger else ()
     rates = known.dropout or ()
     first = min(1, len(rates) - 1)  # of several the first is that of the inputs, which is left alone
     if all(rate >= MOST_DROPOUT for rate in rates[first:]):
-        return grid
+        return *average, *grid
     more = [decimal(rate if i < first else max(rate, min(MOST_DROPOUT, rate + 0.2))) for i, rate in enumerate(rates)]
-    return *grid, Remedy("run", {"model.args.dropout": more[0] if len(more) == 1 else more})
+    return *average, *grid, Remedy("run", {"model.args.dropout": more[0] if len(more) == 1 else more})
 
 
 VERDICT = Verdict(
@@ -258,7 +278,7 @@ VERDICT = Verdict(
         f"{percent(STALL_FELL_ON)}; or a gap of {percent(LEFT_BEHIND)} of what training gained; or accuracies "
         f"{WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
         causes="More capacity or more epochs than the data bear.",
-        advice=_advice("the best validation"),
+        advice=(AVERAGE, _stop("the best validation"), REGULARISE, AUGMENT),
         source=f"{NOTES}; {PRECHELT}; {AUTOTRAINER} (0.07 to 0.1); {SURVEY}",
     ),
     judge,

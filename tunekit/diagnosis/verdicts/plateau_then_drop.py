@@ -133,6 +133,7 @@ VERDICT = Verdict(
     changed_by="a start without a standstill under another initialisation or with a warm-up",
     remedies=(Remedy("check-init-loss"),),
     of_the_loss=True,
+    open=True,
     near_misses=(
         Drawn("a warm-up", _late, _late, lr=lambda done: np.minimum(done / 0.2, 1.0) + 1e-4, epochs=100),
         Drawn("the stairs of passes over few samples", _stairs, epochs=300),

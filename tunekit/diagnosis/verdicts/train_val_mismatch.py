@@ -9,7 +9,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.chance import guess_at
 from tunekit.diagnosis.drawn import Drawn, fall, level
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
 from tunekit.diagnosis.verdict import (
     NO_VALIDATION_LOSS,
     Outcome,
@@ -66,12 +66,11 @@ def judge(m: Measures) -> Outcome:
         fell = max(fell, val.relative(val.log.first - val.log.lowest, val.log.first))
     if m.drop <= LEARNT or fell >= UNMOVED or val.low < FAR * train.start:
         return silent(text)
-    if score is not None and score.bounded:
-        chance = score.best < 0.5 or (score.gap is not None and score.gap > 0.3)
-        if gained is None or gained >= UNMOVED_METRIC or not chance:
-            return silent(f"{score.name} reaches {shown(score.reached)} in validation")
-    elif val.end > (1 + UNMOVED) * val.start:
-        return silent("validation rises: it follows training, the wrong way")
+    if score is None or not score.bounded:
+        return silent(f"{text}, which a fall that was over before the log began looks like")
+    chance = score.best < 0.5 or (score.gap is not None and score.gap > 0.3)
+    if gained is None or gained >= UNMOVED_METRIC or not chance:
+        return silent(f"{score.name} reaches {shown(score.reached)} in validation")
     return Outcome(True, text + ": they are not the same task", evidence)
 
 
@@ -179,7 +178,7 @@ VERDICT = Verdict(
         causes="Other transforms, normalisation or label order in validation; train mode left on; a loss summed over "
         "accumulation steps.",
         advice=(
-            Advice("give both splits the same deterministic transforms and label map", "mended"),
+            Tried("give both splits the same deterministic transforms and label map", "mended"),
             "call model.eval() in validation",
             "divide the logged training loss by the number of accumulation steps or devices if it is summed over them",
         ),

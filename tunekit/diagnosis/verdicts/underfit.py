@@ -4,7 +4,8 @@ from tunekit.citations import AUTOTRAINER, NOTES, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
+from tunekit.diagnosis.prospects import GO_ON
 from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, losses_lacking, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, DEAD_DROP
@@ -87,8 +88,9 @@ VERDICT = Verdict(
         f"{UNDER_ACCURACY:g}; without an accuracy, less than {percent(UNDER_DROP_ALONE)} of the loss gone.",
         causes="Too little capacity, too much regularisation, or noise that nothing can learn.",
         advice=(
-            Advice("more capacity: a wider or deeper model, or features that carry more", "wider"),
-            Advice("another rate: a sweep tells a poor rate from a small model", "higher_rate"),
+            Tried("a higher rate: a sweep tells a poor rate from a small model", "higher_rate"),
+            GO_ON,
+            Tried("more capacity: a wider or deeper model, or features that carry more", "wider"),
             "less regularisation: weight decay, dropout and augmentation down",
             "if nothing helps, the labels may hold noise that nothing can learn",
         ),

@@ -6,7 +6,7 @@ from tunekit.citations import PLAYBOOK, SURVEY
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import Measures, Side
-from tunekit.diagnosis.odds import Advice
+from tunekit.diagnosis.odds import Tried
 from tunekit.diagnosis.verdict import GENTLER, Outcome, Verdict, losses_lacking, percent, place, shown, silent, unasked
 from tunekit.vocabulary import Code
 
@@ -65,7 +65,7 @@ VERDICT = Verdict(
         f"{percent(JUMP_SIZE)} of the start, which recover: {RARE[0][1]} in a log of up to {RARE[0][0]} points, "
         f"{RARE[1][1]} up to {RARE[1][0]}, else {RARE[2][1]}.",
         causes="A rate near the limit, bad samples, no clipping.",
-        advice=(Advice("a smaller rate, a warm-up, or gradients clipped at 1.0", "lower_rate"),),
+        advice=(Tried("a smaller rate, a warm-up, or gradients clipped at 1.0", "lower_rate"),),
         source=f"{PLAYBOOK} (training instability); {SURVEY}",
     ),
     judge,
