@@ -30,8 +30,8 @@ def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
         "go on (twice as many epochs helped 8 of 10, 49 to 94 %, harmed 0)",  # where it came first
         "decay the rate (a rate that decays to zero helped 6 of 20, 15 to 52 %, harmed 4)",
         "look at the data",
-        "four times the width helped 14 of 20, 48 to 85 %, harmed 1; what decides: five epochs of it beside five as "
-        "it is (`--set model.args.width=...`)",
+        "not seen in curves: four times the width helped 14 of 20, 48 to 85 %, harmed 1; what decides: five epochs of "
+        "it beside five as it is (`--set model.args.width=...`)",
     )
     assert told.confidence == 0.8
     assert told.runner_up == "wider"

@@ -219,7 +219,7 @@ def counsel(code: str, advice: Sequence[str], done: Collection[str] = ()) -> Cou
     lines = [told(line, odds) for line in advice]
     if runner_up:
         also = INTERVENTIONS[runner_up]
-        lines.append(f"{also.words} {odds[runner_up].words}; what decides: {also.decides}")
+        lines.append(f"not seen in curves: {also.words} {odds[runner_up].words}; what decides: {also.decides}")
     kept = {name: odds[name] for name in (*tries, runner_up) if name in odds}
     return Counsel(tuple(lines), first, tries, confidence, runner_up, kept)
 
