@@ -107,22 +107,28 @@ def worths(cases: Sequence[Judged]) -> dict[str, Worth]:
 
 def _worth(said: str, cases: Sequence[Judged]) -> Worth:
     these = [case for case in cases if case.said == said]
-    firsts = Counter(case.first for case in these if case.first)
-    helped = [case for case in cases if firsts and case.word(firsts.most_common(1)[0][0]) == "helps"]
+    firsts = Counter(case.first for case in these)
+    most = next((name for name, _ in firsts.most_common() if name), "")
+    helped = [case for case in cases if case.word(most) == "helps"]
     return Worth(
         logs=len(these),
         healthy=sum(not case.helping for case in these),
-        first={name: _odds(name, [case for case in these if case.first == name]) for name in sorted(firsts)},
-        tried={name: _odds(name, [case for case in these if case.carried_out(name)]) for name in INTERVENTIONS},
+        by_first={first: _group(first, [case for case in these if case.first == first]) for first in firsts},
         missed=(sum(case.said != said for case in helped), len(helped)),
         order=_order(these),
     )
 
 
-def _order(cases: Sequence[Judged]) -> tuple[str, ...]:
-    """What helped more often than it harmed, by how much."""
+def _group(first: str, cases: Sequence[Judged]) -> dict[str, Odds]:
+    """What each intervention did where it could be carried out: the first advice is asked of all."""
     counts = {name: _odds(name, [case for case in cases if case.carried_out(name)]) for name in INTERVENTIONS}
-    gains = {name: (odds.helps - odds.harms) / odds.of for name, odds in counts.items() if odds.of}
+    return counts | ({first: _odds(first, cases)} if first else {})
+
+
+def _order(cases: Sequence[Judged]) -> tuple[str, ...]:
+    """What helped more often than it harmed, by how much. Which faults there are is the corpus' alone."""
+    counts = {name: odds for name, odds in _group("", cases).items() if odds.of and name != "mended"}
+    gains = {name: (odds.helps - odds.harms) / odds.of for name, odds in counts.items()}
     return tuple(sorted((name for name, gain in gains.items() if gain > 0), key=lambda name: -gains[name]))
 
 

@@ -46,6 +46,7 @@ def test_a_verdict_is_worth_what_its_advice_did_and_what_it_left_unsaid():
     assert underfit.tried["longer"] == Odds(1, 0, 1)
     assert underfit.missed == (1, 2)  # of cases 0 and 4, which wider helps
     assert worths(CASES)["good_fit"].first == {}
+    assert (underfit.others, worths(CASES)["good_fit"].others) == (0, 1)
     assert Worth.from_json(json.loads(json.dumps(underfit.to_json()))) == underfit
 
 

@@ -11,10 +11,17 @@ from tunekit.diagnosis.odds import Measured, Odds, Tried, Worth, counsel
 WORTH = Worth(
     logs=20,
     healthy=5,
-    first={"longer": Odds(8, 0, 10)},
-    tried={"longer": Odds(12, 2, 20), "decayed": Odds(6, 4, 20), "wider": Odds(14, 1, 20), "clipped": Odds(3, 3, 20)},
+    by_first={
+        "longer": {
+            "longer": Odds(8, 0, 10),
+            "decayed": Odds(2, 1, 10),
+            "wider": Odds(7, 1, 10),
+            "clipped": Odds(1, 1, 4),
+        },
+        "": {"longer": Odds(4, 2, 10), "decayed": Odds(4, 3, 10), "wider": Odds(7, 0, 10)},
+    },
     missed=(3, 30),
-    order=("wider", "longer", "clipped"),
+    order=("wider", "longer", "decayed", "clipped"),
 )
 LINES = (Tried("go on", "longer"), Tried("decay the rate", "decayed"), "look at the data")
 
@@ -28,10 +35,10 @@ def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
     told = counsel("not_converged", LINES)
     assert told.lines == (
         "go on (twice as many epochs helped 8 of 10, 49 to 94 %, harmed 0)",  # where it came first
-        "decay the rate (a rate that decays to zero helped 6 of 20, 15 to 52 %, harmed 4)",
+        "decay the rate (a rate that decays to zero helped 2 of 10, 6 to 51 %, harmed 1)",
         "look at the data",
-        "not seen in curves: four times the width helped 14 of 20, 48 to 85 %, harmed 1; what decides: five epochs of "
-        "it beside five as it is (`--set model.args.width=...`)",
+        "not seen in curves: four times the width helped 7 of 10, 40 to 89 %, harmed 1; what decides: five epochs of "
+        "it beside five as it is (`--set model.args.width=...`, of a recipe)",
     )
     assert told.confidence == 0.8
     assert told.runner_up == "wider"
@@ -39,14 +46,14 @@ def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
 
 
 def test_what_is_done_already_is_not_told_besides():
-    assert counsel("not_converged", LINES, {"wider"}).runner_up == "clipped"
+    assert counsel("not_converged", LINES, {"wider"}).runner_up == ""
 
 
 def test_what_comes_first_is_what_the_first_line_names():
     told = counsel("not_converged", ("look at the data", *LINES))
     assert (told.first, told.confidence) == ("", None)
     assert told.tries == ("longer", "decayed")
-    assert told.lines[1].startswith("go on (twice as many epochs helped 12 of 20, ")  # wherever it was tried
+    assert told.lines[1].startswith("go on (twice as many epochs helped 4 of 10, ")  # of such logs
 
 
 def test_what_was_not_measured_has_no_odds():
@@ -57,10 +64,25 @@ def test_what_was_not_measured_has_no_odds():
 
 
 def test_few_trainings_have_no_odds(monkeypatch):
-    few = replace(WORTH, first={"longer": Odds(9, 0, 9)}, tried={"longer": Odds(9, 0, 9), "wider": Odds(9, 0, 9)})
+    few = replace(WORTH, by_first={"longer": {"longer": Odds(9, 0, 9), "wider": Odds(9, 0, 9)}})
     monkeypatch.setattr(odds, "measured", lambda: Measured(100, {"not_converged": few}))
     told = counsel("not_converged", LINES)
     assert (told.lines[0], told.confidence, told.runner_up) == ("go on", None, "")
+
+
+def test_where_few_had_this_first_advice_all_of_the_verdict_are_counted(monkeypatch):
+    groups = {"longer": {"longer": Odds(1, 0, 2)}, "": {"longer": Odds(8, 1, 10)}}
+    monkeypatch.setattr(odds, "measured", lambda: Measured(100, {"not_converged": replace(WORTH, by_first=groups)}))
+    assert counsel("not_converged", LINES).odds == {"longer": Odds(9, 1, 12)}
+
+
+def test_explain_counts_all_and_where_it_came_first():
+    assert WORTH.tried["longer"] == Odds(12, 2, 20)
+    assert WORTH.words == [
+        "said of 20 logs of the corpus; nothing that was tried helped 5 of them",
+        "where it came first, twice as many epochs helped 8 of 10, 49 to 94 %, harmed 0",
+        "silent in 3 of 30 logs that twice as many epochs helps",
+    ]
 
 
 def test_odds_are_told_with_their_interval():

@@ -8,7 +8,7 @@ import pytest
 from tests.diagnosis.diagnosis_shapes import Shape, log_of
 from tunekit.diagnosis import judge
 from tunekit.diagnosis.measuring import measure
-from tunekit.diagnosis.prospects import average_helps, best_is_early, done, improves, rate_falls
+from tunekit.diagnosis.prospects import best_is_early, done, improves
 from tunekit.logs.log import Procedure, curve
 from tunekit.vocabulary import Remedy
 
@@ -81,38 +81,6 @@ class TestImproves:
         assert diagnosis.remedies == (Remedy("fine-run", {"steps.fine-run.epochs": 80}),)
 
 
-class TestRates:
-    LEVEL = 0.5 + 2 * np.exp(-9 * T)
-
-    @pytest.mark.parametrize(("end", "falls"), [(0.1, False), (0.095, False), (0.06, None), (0.04, True), (0.0, True)])
-    def test_a_rate_that_is_logged_is_believed(self, end, falls):
-        rates = np.linspace(0.1, end, 40)
-        assert rate_falls(of(self.LEVEL, self.LEVEL + 0.02 * NOISE, rates=rates)) is falls
-
-    def test_a_rate_that_began_anew_or_is_written_as_zero_tells_nothing(self):
-        restarts = np.where(T < 0.5, 0.1 - 0.19 * T, 0.1)
-        assert rate_falls(of(self.LEVEL, self.LEVEL, rates=restarts)) is None
-        assert rate_falls(of(self.LEVEL, self.LEVEL, rates=np.zeros(40))) is None
-        assert rate_falls(of(self.LEVEL, self.LEVEL, rates=np.where(T < 0.7, 0.1, 0.04))) is True
-
-    def test_else_validation_that_stays_rough_tells_that_it_does_not_fall(self):
-        assert rate_falls(of(self.LEVEL, self.LEVEL + 0.02 * NOISE)) is False
-        assert rate_falls(of(self.LEVEL, self.LEVEL + 0.02 * NOISE * (1 - T) ** 2)) is True
-
-    def test_few_points_or_none_that_jump_tell_nothing(self):
-        assert rate_falls(of(self.LEVEL[:10], self.LEVEL[:10] + 0.02 * NOISE[:10])) is None
-        assert rate_falls(of(self.LEVEL, np.full(40, 0.7))) is None
-
-    def test_weights_of_a_run_that_were_averaged_are_not_averaged_again(self):
-        turned = 0.5 + 1.8 * np.exp(-12 * T) + 0.8 * np.maximum(T - 0.3, 0) + 0.01 * NOISE
-        log = made(2.3 * np.exp(-5 * T) + 0.02, turned)
-        known = replace(log, procedure=Procedure(averaged=True))
-        assert judge(log).counsel.first == "averaged"
-        assert judge(known).counsel.first != "averaged"
-        assert all("ema" not in remedy.set for remedy in judge(known).remedies)
-        assert judge(replace(log, procedure=Procedure(iterations=2000))).remedies[0].set == {"ema": 0.995}
-
-
 class TestOverfit:
     TRAIN = 2.3 * np.exp(-5 * T) + 0.02
     VAL = 0.5 + 1.8 * np.exp(-12 * T) + 0.8 * np.maximum(T - 0.3, 0)
@@ -148,26 +116,20 @@ class TestOverfit:
         falling = np.linspace(0.1, 0, 40)
         assert done(of(self.TRAIN, self.VAL, rates=falling)) == {"decayed", "averaged"}
         assert done(of(self.TRAIN, self.VAL, rates=np.full(40, 0.1))) == set()
+        assert done(of(self.TRAIN, self.VAL)) == set()
+        log = made(self.TRAIN, self.VAL)
+        assert done(measure(replace(log, procedure=Procedure(averaged=True)))) == {"averaged"}
+
+    @pytest.mark.parametrize(
+        ("name", "averaged"), [("val_loss", False), ("ema_val_loss", True), ("val/loss_ema", True)]
+    )
+    def test_averaged_weights_are_told_by_their_name(self, name, averaged):
+        log = made(self.TRAIN, self.VAL, self.RISES)
+        assert ("averaged" in done(measure(replace(log, val=replace(log.val, name=name))))) is averaged
 
     def test_losses_below_zero_have_no_shares(self):
         fell = np.where(T < 0.3, 2 - 10 * T, -1.0 - 0.5 * T)
-        assert not average_helps(of(fell, fell + 0.1, rates=np.full(40, 0.1)))
         assert not best_is_early(of(fell, fell + 0.1, 0.9 - 0.5 * np.exp(-9 * T)))
-
-    @pytest.mark.parametrize(("name", "helps"), [("val_loss", True), ("ema_val_loss", False), ("val/loss_ema", False)])
-    def test_averaged_weights_are_told_by_their_name(self, name, helps):
-        log = made(self.TRAIN, self.VAL, self.RISES)
-        constant = curve("lr", log.train.x, np.full(40, 0.1), "epoch")
-        assert average_helps(measure(replace(log, lr=constant, val=replace(log.val, name=name)))) is helps
-
-    def test_averaged_ones_where_a_rate_that_does_not_fall_shows(self):
-        constant, falling = np.full(40, 0.1), np.linspace(0.1, 0, 40)
-        flat = 0.7 + 1.6 * np.exp(-12 * T)
-        jumps = flat + 0.05 * np.sin(90 * T)
-        assert average_helps(of(self.TRAIN, self.VAL, self.RISES, constant))
-        assert average_helps(of(self.TRAIN, jumps, rates=constant))
-        assert not average_helps(of(self.TRAIN, flat, rates=constant))
-        assert not average_helps(of(self.TRAIN, self.VAL, self.RISES, falling))
 
     def test_else_nothing_that_was_measured_comes_first(self):
         level = 0.7 + 1.6 * np.exp(-12 * T)

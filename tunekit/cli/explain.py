@@ -79,7 +79,7 @@ def _what(entry: Mapping[str, object]) -> object:
 
 
 def _show_code(entry: Code, said: Sequence[str]) -> None:
-    from tunekit.diagnosis.odds import first_of, told, worth
+    from tunekit.diagnosis.odds import told, worth
 
     say(f"{entry.name} ({entry.severity}; {', '.join(said)})", entry.meaning, "")
     _show_parts({"Measured": entry.measured, "Usual causes": entry.causes, "Source": entry.source})
@@ -87,9 +87,8 @@ def _show_code(entry: Code, said: Sequence[str]) -> None:
     for line in known.words:
         say(f"Measured on trainings: {line}")
     say("What to do:")
-    odds = known.odds(first_of(entry.advice))
     for line in entry.advice:
-        say(f"  - {told(line, odds)}")
+        say(f"  - {told(line, known.tried)}")
 
 
 def _show_technique(technique: Technique) -> None:

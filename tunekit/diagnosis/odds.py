@@ -32,17 +32,25 @@ INTERVENTIONS: Mapping[str, Intervention] = MappingProxyType(
             (
                 "longer",
                 "twice as many epochs",
-                "a fifth of the epochs more, at the rate of midway: does validation improve?",
+                "a fifth of the epochs more, at half the highest rate: does validation improve?",
             ),
             ("lower_rate", "a third of the rate", "a fifth of the epochs at a third of the rate"),
             ("higher_rate", "three times the rate", "a fifth of the epochs at three times the rate"),
-            ("wider", "four times the width", "five epochs of it beside five as it is (`--set model.args.width=...`)"),
+            (
+                "wider",
+                "four times the width",
+                "five epochs of it beside five as it is (`--set model.args.width=...`, of a recipe)",
+            ),
             ("narrower", "a quarter of the width", "the same epochs at a quarter of the width"),
             ("regularised", "more dropout and weight decay", "the same epochs with dropout higher by 0.25"),
             ("larger_batch", "four times the batch", "the same epochs with four times the batch"),
             ("warm_up", "a warm-up over a tenth", "a fifth of the epochs with a warm-up"),
             ("clipped", "gradients clipped at 1", "a fifth of the epochs with gradients clipped at 1"),
-            ("decayed", "a rate that decays to zero", "the same epochs with a rate that decays to zero"),
+            (
+                "decayed",
+                "a rate that decays to zero",
+                "the last third of the epochs once more, the rate falling to zero",
+            ),
             ("mended", "the fault in the pipeline mended", "20 samples: are they learnt by heart?"),
             (
                 "earlier_stop",
@@ -78,10 +86,14 @@ class Odds:
     def words(self) -> str:
         return f"helped {shares.told(self.helps, self.of)}, harmed {self.harms}"
 
+    def __add__(self, other: Odds) -> Odds:
+        return Odds(self.helps + other.helps, self.harms + other.harms, self.of + other.of)
+
     def to_json(self) -> Values:
         return asdict(self)
 
 
+NONE = Odds(0, 0, 0)
 ENOUGH = 10
 """Trainings from which on odds are told."""
 
@@ -90,43 +102,50 @@ ENOUGH = 10
 class Worth:
     """What a verdict was worth on those logs of the corpus that no rule was set on.
 
-    `logs` of which it was said; `healthy`: those of them that nothing helped. By intervention what it did: `first`
-    where it was the first advice, `tried` wherever it could be carried out. `missed`: of the logs that the first advice
-    helps, those on which the verdict was silent, and all. `order`: what helped more often than it harmed on the other
-    half, on which rules are set, the most useful first.
+    `logs` of which it was said; `healthy`: those of them that nothing helped. `by_first`: by the intervention that was
+    its first advice, empty where that is none, what each intervention did to those logs where it could be carried out.
+    `missed`: of the logs that its most frequent first advice helps, those on which the verdict was silent, and all.
+    `order`: what helped more often than it harmed on the other half, on which rules are set, the most useful first.
     """
 
     logs: int
     healthy: int
-    first: Mapping[str, Odds]
-    tried: Mapping[str, Odds]
+    by_first: Mapping[str, Mapping[str, Odds]]
     missed: tuple[int, int]
     order: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Worth:
-        of = {part: {name: Odds(**counts) for name, counts in data[part].items()} for part in ("first", "tried")}
-        return cls(data["logs"], data["healthy"], of["first"], of["tried"], tuple(data["missed"]), tuple(data["order"]))
+        by_first = {
+            first: {name: Odds(**counts) for name, counts in group.items()} for first, group in data["by_first"].items()
+        }
+        return cls(data["logs"], data["healthy"], by_first, tuple(data["missed"]), tuple(data["order"]))
 
     def to_json(self) -> Values:
-        of = {
-            part: {name: odds.to_json() for name, odds in sorted(counts.items())}
-            for part, counts in (("first", self.first), ("tried", self.tried))
+        by_first = {
+            first: {name: odds.to_json() for name, odds in sorted(group.items())}
+            for first, group in sorted(self.by_first.items())
         }
-        return {
-            "logs": self.logs,
-            "healthy": self.healthy,
-            **of,
-            "missed": list(self.missed),
-            "order": list(self.order),
-        }
+        counts = {"logs": self.logs, "healthy": self.healthy, "by_first": by_first}
+        return {**counts, "missed": list(self.missed), "order": list(self.order)}
+
+    @property
+    def first(self) -> dict[str, Odds]:
+        """What first advice did, the most frequent first."""
+        counts = {name: group[name] for name, group in self.by_first.items() if name}
+        return dict(sorted(counts.items(), key=lambda one: -one[1].of))
+
+    @property
+    def tried(self) -> dict[str, Odds]:
+        """What each intervention did, whatever came first."""
+        names = {name: None for group in self.by_first.values() for name in group}
+        return {name: sum((group[name] for group in self.by_first.values() if name in group), NONE) for name in names}
 
     def odds(self, first: str) -> dict[str, Odds]:
-        """What is told of each intervention where `first` is the first advice: of trainings enough."""
-        told = {
-            **self.tried,
-            **{name: odds for name, odds in self.first.items() if name == first and odds.of >= ENOUGH},
-        }
+        """What is told of each intervention where `first` is the first advice: of such logs where they are enough, else
+        of all of which the verdict was said."""
+        group = self.by_first.get(first, {})
+        told = group if max((odds.of for odds in group.values()), default=0) >= ENOUGH else self.tried
         return {name: odds for name, odds in told.items() if odds.of >= ENOUGH}
 
     @property
@@ -139,12 +158,15 @@ class Worth:
         """What `tunekit explain` says of the verdict beside its advice."""
         if not self.logs:
             return []
-        said = f"said of {self.logs} logs of the corpus; nothing that was tried helped {self.healthy} of them"
+        lines = [f"said of {self.logs} logs of the corpus; nothing that was tried helped {self.healthy} of them"]
+        lines += [f"where it came first, {INTERVENTIONS[name].words} {odds.words}" for name, odds in self.first.items()]
         silent, helped = self.missed
-        return [said, f"silent in {silent} of {helped} logs that its first advice helps"] if helped else [said]
+        for name in [*self.first][: min(1, helped)]:
+            lines.append(f"silent in {silent} of {helped} logs that {INTERVENTIONS[name].words} helps")
+        return lines
 
 
-UNMEASURED = Worth(0, 0, {}, {}, (0, 0))
+UNMEASURED = Worth(0, 0, {}, (0, 0))
 
 
 @dataclass(frozen=True)
@@ -212,7 +234,7 @@ def counsel(code: str, advice: Sequence[str], done: Collection[str] = ()) -> Cou
     """The advice of a verdict with its odds. `done`: interventions that are not told besides, as the log shows them."""
     known = worth(code)
     tries = tuple(filter(None, map(_does, advice)))
-    first = first_of(advice)
+    first = _does(advice[0]) if advice else ""
     odds = known.odds(first)
     runner_up = next((name for name in known.order if name in odds and name not in (*tries, *done)), "")
     confidence = odds[first].share if first in odds else None
@@ -222,11 +244,6 @@ def counsel(code: str, advice: Sequence[str], done: Collection[str] = ()) -> Cou
         lines.append(f"not seen in curves: {also.words} {odds[runner_up].words}; what decides: {also.decides}")
     kept = {name: odds[name] for name in (*tries, runner_up) if name in odds}
     return Counsel(tuple(lines), first, tries, confidence, runner_up, kept)
-
-
-def first_of(advice: Sequence[str]) -> str:
-    """The intervention that the first line names."""
-    return _does(advice[0]) if advice else ""
 
 
 def told(line: str, odds: Mapping[str, Odds]) -> str:

@@ -9,7 +9,7 @@ from tunekit.configuration import LONGER
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.measures import END, Measures, Side, movement
 from tunekit.diagnosis.odds import Tried
-from tunekit.logs.log import Array, finite
+from tunekit.logs.log import finite
 from tunekit.vocabulary import Remedy
 
 OVER = 0.5  # share of the run over which validation is asked whether it improves
@@ -20,18 +20,12 @@ ALIKE = (0.85, 1.25)  # validation over training loss, between which validation 
 PERFECT = 0.999  # of a metric between 0 and 1, above which nothing is left to gain
 SMOOTHED = 8  # validations from which on the lowest of medians of three is asked besides the lowest
 VALIDATIONS = 5  # below which little can be seen
-FALLEN = 0.5  # of its highest, below which a rate has fallen at the end
-HELD = 0.9  # of its highest, to which a rate that does not fall keeps since then
-ENOUGH = 15  # validations, to tell a calm end from a rough middle
-CALM = 0.35  # roughness of validation at the end over that midway, below which the rate fell
+FALLEN = 0.5  # of its highest, below which a rate has fallen at the end, and an average is near the last weights
 ROSE = 0.02  # share of its lowest by which the validation loss ends higher
 ROSE_FAR = 0.1  # the same, where no metric says whether decisions, too, grew worse
-JUMPS = 0.04  # share of its end by which validation jumps from point to point
 LEVEL = 0.005  # of a metric between 0 and 1, that is no difference
 MOST_EPOCHS = 1e6  # above which a log counts something else
 
-AVERAGE = Tried("average the weights over a tenth of the iterations, unless the rate falls to the end", "averaged")
-AVERAGED_OVER = 0.1  # share of the iterations over which they are averaged, as in the corpus
 AVERAGED = re.compile(r"(^|[^a-z])(ema|swa|averaged)([^a-z]|$)")  # the name of a validation of averaged weights
 GO_ON = Tried(
     f"go on: train {LONGER} times as long, a schedule stretched with it, then look at the curves once more", "longer"
@@ -68,37 +62,6 @@ def go_on(m: Measures) -> tuple[Remedy, ...]:
     return (Remedy("fine-run", {"steps.fine-run.epochs": max(2, round(LONGER * float(epochs[-1])))}),)
 
 
-def rate_falls(m: Measures) -> bool | None:
-    """Whether the learning rate falls to the end: by the log, else by validation, which grows calm where it does. None
-    where neither tells."""
-    _, rates = m.lr
-    if len(rates) >= 2:
-        since = rates[int(np.argmax(rates)) :]
-        if rates[-1] < FALLEN * np.max(rates):
-            return True
-        return False if np.min(since) > HELD * np.max(rates) else None
-    if m.val is None or len(m.val.log.y) < ENOUGH:
-        return None
-    y = m.val.log.y
-    count = max(4, len(y) // 5)
-    begin = len(y) // 4
-    midway = _roughness(y[begin : begin + 2 * count])
-    return bool(_roughness(y[-count:]) < CALM * midway) if midway > 0 else None
-
-
-def average_helps(m: Measures) -> bool:
-    """Whether an average of the weights would be better than the last: they wander, as the rate does not fall, and it
-    shows, as validation jumps or rose. None was taken yet."""
-    val = m.val
-    if val is None or not val.positive or rate_falls(m) is not False or _averaged(m, val):
-        return False
-    return _rise(val) > ROSE or val.jitter > JUMPS * val.end
-
-
-def _averaged(m: Measures, val: Side) -> bool:
-    return AVERAGED.search(val.name.lower()) is not None or (m.log.procedure is not None and m.log.procedure.averaged)
-
-
 def best_is_early(m: Measures) -> bool:
     """Whether the weights of the lowest validation loss are better than the last: it rose since, and the metric was no
     worse then than it is at the end; without a metric, it rose far."""
@@ -114,18 +77,13 @@ def best_is_early(m: Measures) -> bool:
     return bool(np.min(np.interp(places, score.place, score.y)) >= score.end - (LEVEL if score.bounded else 0.0))
 
 
-def better_weights(m: Measures) -> str:
-    """The intervention that gives better weights than the last, without another training: those of the best validation
-    or averaged ones; empty where neither is seen to. Without a metric an average is the surer one."""
-    if best_is_early(m) and not (m.score is None and average_helps(m)):
-        return "earlier_stop"
-    return "averaged" if average_helps(m) else ""
-
-
 def done(m: Measures) -> frozenset[str]:
     """The interventions that a log shows to be carried out already."""
-    falls = frozenset({"decayed", "averaged"}) if rate_falls(m) else frozenset()
-    return falls | {"averaged"} if m.val is not None and _averaged(m, m.val) else falls
+    _, rates = m.lr
+    falls = len(rates) >= 2 and rates[-1] < FALLEN * np.max(rates)
+    named = m.val is not None and AVERAGED.search(m.val.name.lower()) is not None
+    averaged = named or (m.log.procedure is not None and m.log.procedure.averaged)
+    return frozenset({"decayed", "averaged"} if falls else {"averaged"} if averaged else ())
 
 
 def best_by_metric(m: Measures) -> float | None:
@@ -143,8 +101,3 @@ def best_by_metric(m: Measures) -> float | None:
 
 def _rise(val: Side) -> float:
     return val.relative(val.end - val.low, val.low)
-
-
-def _roughness(y: Array) -> float:
-    """How far points lie off the middle of their neighbours: the median of second differences."""
-    return float(np.median(np.abs(np.diff(y, 2))))

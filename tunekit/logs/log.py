@@ -35,7 +35,6 @@ class Procedure(JsonData):
     lr: float | None = None
     weight_decay: float | None = None
     dropout: tuple[float, ...] | None = None  # of the model: one, or inputs and hidden layers
-    iterations: int | None = None
     averaged: bool = False  # validation saw averaged weights
     sweep_range: tuple[float, float] | None = None  # the lowest and the highest rate that work
     expected_loss: float | None = None  # of a network without knowledge

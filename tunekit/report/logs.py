@@ -25,7 +25,8 @@ def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None
     log, diagnosis = judged[0]
     colour = COLOURS[diagnosis.verdict]
     name = f"{log.name}: " if log.name else ""
-    sure = "" if diagnosis.confidence is None else f"; its first advice helps {100 * diagnosis.confidence:.0f} %"
+    known = diagnosis.counsel.odds.get(diagnosis.counsel.first)
+    sure = "" if known is None else f"; its first advice helped {known.helps} of {known.of}"
     told = f" ({diagnosis.verdict}{sure})"
     console.print(line(name, (diagnosis.code, f"{colour} bold"), told))
     console.print(line(f"  {diagnosis.summary}"))

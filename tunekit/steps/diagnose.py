@@ -92,7 +92,7 @@ def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
     config = record.request.config
     known = {name: value for earlier in context.earlier.values() for name, value in earlier.result.known.items()}
     own = {"lr": config.lr, "weight_decay": config.weight_decay, "dropout": dropout_of(config.model.args)}
-    own |= {"iterations": record.iterations, "averaged": config.ema is not None}
+    own["averaged"] = config.ema is not None
     swept = known.get("sweep_range")
     if swept and context.handoff(fine_run) is not None:
         # Validation chose this rate over more epochs than the sweep's: the sweep's range does not speak against it.

@@ -25,6 +25,7 @@ STRAIGHT = 0.90  # R^2 of a line through the whole curve (NOTES: a low rate give
 HALVES = (0.40, 0.60)  # share of the fall that a straight line has in its first half
 SLOW_DROP = 0.5  # share of the loss that a slow run has lost at its end, at most
 SLOW_LEAST = 0.03  # ... and at least
+BELOW = 2.0  # times by which a rate lies below the sweep's range: its rates lie a third or half of a decade apart
 SLOW_POINTS = 15  # points below which a short log is straight by chance
 
 
@@ -36,8 +37,8 @@ def judge(m: Measures) -> Outcome:
     swept = m.working_range
     if swept is not None:
         rate, low, high = swept
-        if rate >= 0.99 * low:
-            return silent(f"the rate {shown(rate)} lies within the range that works")
+        if rate >= low / BELOW:
+            return silent(f"the rate {shown(rate)} lies within the range that works, or close below it")
         text = f"the rate {shown(rate)} lies below the range that works ({span(shown(low), shown(high))})"
         return Outcome(True, text, {"lr": rate, "range": [low, high]})
     if not m.begins:

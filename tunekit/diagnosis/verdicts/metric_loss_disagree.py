@@ -6,7 +6,7 @@ from tunekit.citations import GUO
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
-from tunekit.diagnosis.prospects import AVERAGE, average_helps, best_by_metric
+from tunekit.diagnosis.prospects import best_by_metric
 from tunekit.diagnosis.verdict import NO_VALIDATION_LOSS, Outcome, Verdict, percent, shown, silent, unasked
 from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of, where
 from tunekit.vocabulary import Code
@@ -51,8 +51,7 @@ def judge(m: Measures) -> Outcome:
 def advice(m: Measures) -> tuple[str, ...]:
     first, *others = BY_METRIC
     best = best_by_metric(m)
-    lines = (first if best is None else f"{first}: that of {where(m, best)}", *others)
-    return (AVERAGE, *lines) if average_helps(m) else lines
+    return (first if best is None else f"{first}: that of {where(m, best)}", *others)
 
 
 VERDICT = Verdict(
@@ -63,7 +62,7 @@ VERDICT = Verdict(
         measured=f"Validation loss up by {percent(RISE)} to {percent(MILD_RISE)} from its best, metric up by "
         f"{METRIC_GAIN:g} since then and within {METRIC_HOLDS:g} of its best, no gap.",
         causes="Growing confidence: calibration suffers, the decisions do not.",
-        advice=(AVERAGE, *BY_METRIC),
+        advice=BY_METRIC,
         source=GUO,
     ),
     judge,

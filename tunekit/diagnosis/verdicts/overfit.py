@@ -14,7 +14,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall, jumps
 from tunekit.diagnosis.measures import END, REST, Measures, Score, Side, movement
 from tunekit.diagnosis.odds import Tried
-from tunekit.diagnosis.prospects import AVERAGE, AVERAGED_OVER, best_by_metric, better_weights
+from tunekit.diagnosis.prospects import best_by_metric, best_is_early
 from tunekit.diagnosis.verdict import (
     NO_VALIDATION_LOSS,
     Outcome,
@@ -228,8 +228,8 @@ def _stop(best: str) -> Tried:
 def advice(m: Measures) -> tuple[str, ...]:
     """With the best validation's epoch where the log has epochs, else its step or row.
 
-    Weights of it come first where they are better by the metric, averaged ones where the rate does not fall. Of what
-    else there is for it the curves do not tell which helps.
+    Its weights come first where they are better by the metric. Of what else there is for it the curves do not tell
+    which helps.
     """
     best_x, _ = m.best
     if best_x is None or m.val is None:
@@ -237,10 +237,7 @@ def advice(m: Measures) -> tuple[str, ...]:
     by_metric = best_by_metric(m)
     besides = f"; by its {m.score.name} {where(m, by_metric)}" if m.score is not None and by_metric is not None else ""
     stop = (_stop(f"{where(m, best_x)}, the best in validation{besides}"),) if best_x < m.val.log.x[-1] else ()
-    better = better_weights(m)
-    if better == "earlier_stop":
-        return *stop, REGULARISE, AUGMENT
-    return (AVERAGE, *stop, AUGMENT, REGULARISE) if better else (AUGMENT, *stop, REGULARISE, UNTOLD)
+    return (*stop, REGULARISE, AUGMENT) if best_is_early(m) else (AUGMENT, *stop, REGULARISE, UNTOLD)
 
 
 def where(m: Measures, x: float) -> str:
@@ -250,22 +247,19 @@ def where(m: Measures, x: float) -> str:
     return f"epoch {place(epoch)}" if epoch is not None else f"{unit} {place(x)}"
 
 
-def remedies(m: Measures, known: Procedure) -> tuple[Remedy, ...]:
-    """Averaged weights where they help; a grid over stronger weight decays than the run's, as long as weights outlast a
-    few iterations at twice its rate; and more dropout where the model has it."""
+def remedies(_m: Measures, known: Procedure) -> tuple[Remedy, ...]:
+    """A grid over stronger weight decays than the run's, as long as weights outlast a few iterations at twice its rate,
+    and more dropout where the model has it."""
     decay = max(known.weight_decay or 0.0, 1e-4)
     most = MOST_SHRUNK / known.lr if known.lr else math.inf
     stronger = [decimal(factor * decay) for factor in (3, 10, 30, 100) if factor * decay <= most]
-    over = AVERAGED_OVER * (known.iterations or 0)
-    averages = over > 1 and better_weights(m) == "averaged"
-    average = (Remedy("run", {"ema": round(1 - decimal(1 / over), 9)}),) if averages else ()
     grid = (Remedy("coarse-grid", {"steps.coarse-grid.weight_decays": stronger}),) if stronger else ()
     rates = known.dropout or ()
     first = min(1, len(rates) - 1)  # of several the first is that of the inputs, which is left alone
     if all(rate >= MOST_DROPOUT for rate in rates[first:]):
-        return *average, *grid
+        return grid
     more = [decimal(rate if i < first else max(rate, min(MOST_DROPOUT, rate + 0.2))) for i, rate in enumerate(rates)]
-    return *average, *grid, Remedy("run", {"model.args.dropout": more[0] if len(more) == 1 else more})
+    return *grid, Remedy("run", {"model.args.dropout": more[0] if len(more) == 1 else more})
 
 
 VERDICT = Verdict(
@@ -278,7 +272,7 @@ VERDICT = Verdict(
         f"{percent(STALL_FELL_ON)}; or a gap of {percent(LEFT_BEHIND)} of what training gained; or accuracies "
         f"{WIDE_GAP:g} apart ({METRIC_GAP:g} where validation stalled).",
         causes="More capacity or more epochs than the data bear.",
-        advice=(AVERAGE, _stop("the best validation"), REGULARISE, AUGMENT),
+        advice=(_stop("the best validation"), REGULARISE, AUGMENT),
         source=f"{NOTES}; {PRECHELT}; {AUTOTRAINER} (0.07 to 0.1); {SURVEY}",
     ),
     judge,

@@ -103,11 +103,9 @@ def _log(file: Path, train: str | None, val: str | None) -> Log:
         lr=_number(config.get("lr")),
         weight_decay=_number(config.get("weight_decay")),
         dropout=dropout_of(model.get("args") if isinstance(model, dict) else None),
+        averaged=_number(config.get("ema")) is not None,
     )
-    log = table_log(file, NAME, train, val)
-    iterations = int(log.train.x[-1]) if log.train is not None and len(log.train.x) else None
-    averaged = _number(config.get("ema")) is not None
-    return replace(log, procedure=replace(procedure, iterations=iterations, averaged=averaged))
+    return replace(table_log(file, NAME, train, val), procedure=procedure)
 
 
 def procedure_of(run: Path) -> Procedure:
