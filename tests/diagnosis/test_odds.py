@@ -81,7 +81,7 @@ def test_explain_counts_all_and_where_it_came_first():
     assert WORTH.words == [
         "said of 20 logs of the corpus; nothing that was tried helped 5 of them",
         "where it came first, twice as many epochs helped 8 of 10, 49 to 94 %, harmed 0",
-        "silent in 3 of 30 logs that twice as many epochs helps",
+        "silent in 3 of the 30 logs that twice as many epochs helped",
     ]
 
 

@@ -162,7 +162,7 @@ class Worth:
         lines += [f"where it came first, {INTERVENTIONS[name].words} {odds.words}" for name, odds in self.first.items()]
         silent, helped = self.missed
         for name in [*self.first][: min(1, helped)]:
-            lines.append(f"silent in {silent} of {helped} logs that {INTERVENTIONS[name].words} helps")
+            lines.append(f"silent in {silent} of the {helped} logs that {INTERVENTIONS[name].words} helped")
         return lines
 
 
