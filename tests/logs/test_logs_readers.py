@@ -185,6 +185,17 @@ class TestTables:
         assert log.val is not None
         assert list(log.val.y) == [1.0] * 6
 
+    def test_a_document_that_is_cut_is_read_as_far_as_it_goes_and_this_is_told(self, tmp_path: Path) -> None:
+        rows = [{"epoch": k, "train_loss": 1 / k, "val_loss": 1.2 / k} for k in range(1, 21)]
+        text = json.dumps(rows, indent=1)
+        (tmp_path / "cut.json").write_text(text[: text.index("20") - 30])
+        (log,) = read(tmp_path / "cut.json")
+        assert log.train is not None
+        assert len(log.train.x) == 18
+        assert any("torn" in note for note in log.notes)
+        (tmp_path / "whole.json").write_text(text)
+        assert not any("torn" in note for note in read(tmp_path / "whole.json")[0].notes)
+
     def test_a_torn_last_line_is_read_as_far_as_it_goes(self, tmp_path: Path) -> None:
         path = table(tmp_path / "a.csv", "epoch,train_loss,val_loss", [f"{k},{1 / (k + 1)},0.5" for k in range(9)])
         path.write_text(path.read_text() + "9,0.0")

@@ -295,14 +295,16 @@ def parse_json(line: str) -> object:
         return None
 
 
-def json_objects(content: str) -> Iterator[dict[str, object]]:
-    """The objects that stand one after the other in a text, or in a list that is cut short, up to a torn one."""
+def json_objects(content: str, notes: list[str]) -> Iterator[dict[str, object]]:
+    """The objects that stand one after the other in a text, or in a list that is cut short, up to a torn one, which
+    `notes` takes."""
     decoder = json.JSONDecoder()
     place = 0
     while begun := _BETWEEN.match(content, place):
         try:
             value, place = decoder.raw_decode(content, begun.end())
         except (ValueError, RecursionError):
+            notes.append(f"the file is torn at character {begun.end():,}; what follows is left out")
             return
         if isinstance(value, dict):
             yield value

@@ -108,7 +108,7 @@ def _records(document: object, path: Path, notes: list[str]) -> Iterator[dict[st
         first = next(lines, None)
         if first is None and document is None:
             notes.clear()
-            lines = source.json_objects(source.text(path))
+            lines = source.json_objects(source.text(path), notes)
         yield from map(nested.flat, lines if first is None else chain([first], lines))
     elif len(document) <= MEASURES:
         yield nested.flat(document)
