@@ -1,5 +1,5 @@
 """What curves say of what would help, whatever their verdict. Thresholds were set on the half of the corpus that may be
-looked at (some 300 subjects, four seeds each): a few per cent up or down, they choose the same advice."""
+looked at, 300 subjects of four seeds each."""
 
 import re
 
@@ -70,10 +70,8 @@ def best_is_early(m: Measures) -> bool:
         return False
     if score is None:
         return _rise(val) > ROSE_FAR
-    lowest = float(
-        np.interp(val.log.lowest_x, val.x, val.place)
-    )  # the one that is named, and that of the smoothed loss
-    places = [lowest, val.place[val.low_at]] if len(val.y) >= SMOOTHED else [lowest]
+    named = float(np.interp(val.log.lowest_x, val.x, val.place))
+    places = [named, val.place[val.low_at]] if len(val.y) >= SMOOTHED else [named]
     return bool(np.min(np.interp(places, score.place, score.y)) >= score.end - (LEVEL if score.bounded else 0.0))
 
 
