@@ -49,6 +49,12 @@ def test_what_is_done_already_is_not_told_besides():
     assert counsel("not_converged", LINES, {"wider"}).runner_up == ""
 
 
+def test_what_seldom_helped_is_not_told_besides(monkeypatch):
+    groups = {"": {"longer": Odds(8, 0, 10), "wider": Odds(2, 0, 10)}}
+    monkeypatch.setattr(odds, "measured", lambda: Measured(100, {"not_converged": replace(WORTH, by_first=groups)}))
+    assert counsel("not_converged", LINES).runner_up == ""
+
+
 def test_what_comes_first_is_what_the_first_line_names():
     told = counsel("not_converged", ("look at the data", *LINES))
     assert (told.first, told.confidence) == ("", None)

@@ -96,6 +96,8 @@ class Odds:
 NONE = Odds(0, 0, 0)
 ENOUGH = 10
 """Trainings from which on odds are told."""
+SELDOM = 0.2
+"""Share of such trainings up to which what else helped is not worth a line."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,8 @@ def counsel(code: str, advice: Sequence[str], done: Collection[str] = ()) -> Cou
     tries = tuple(filter(None, map(_does, advice)))
     first = _does(advice[0]) if advice else ""
     odds = known.odds(first)
-    runner_up = next((name for name in known.order if name in odds and name not in (*tries, *done)), "")
+    others = (name for name in known.order if name in odds and name not in (*tries, *done))
+    runner_up = next((name for name in others if odds[name].share > SELDOM), "")
     confidence = odds[first].share if first in odds else None
     lines = [told(line, odds) for line in advice]
     if runner_up:
