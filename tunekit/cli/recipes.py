@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,23 +40,77 @@ def recipes(as_json: Json = False) -> None:
 
 @command(AROUND_PANEL, "reading")
 def init(
-    name: Annotated[str, typer.Argument(help="A recipe of `tunekit recipes`.")] = "digits",
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A recipe of `tunekit recipes`, or what you have: a folder of images by class, a table (.csv, "
+            ".parquet), arrays (.npz), a module of your own (.py). Without: three questions."
+        ),
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Argument(help="The file to write, or the folder (without an ending); otherwise NAME.yaml or NAME here."),
     ] = None,
+    target: Annotated[str | None, typer.Option(help="Of a table: the column to predict.", metavar="COLUMN")] = None,
+    model: Annotated[str | None, typer.Option(help="For example torchvision:resnet18.", metavar="TARGET")] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights that it begins with.", metavar="FILE")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
-    """Copy a recipe to start from, with its code where it has some."""
+    """Write a recipe to start from: a copy of one that comes with tunekit, or one for what you have."""
     from tunekit.recipe.shipped import by_name, shipped
     from tunekit.recipe.text import nearest
 
+    if name is None:
+        name, target, model = _asked(target, model)
     recipe = by_name(name)
+    if recipe is None and (Path(name).exists() or Path(name).suffix or "/" in name):
+        _draft(Path(name), to, target, model, weights, force)
+        return
     if recipe is None:
         near = nearest(name, [one.name for one in shipped()])
-        raise UserError(f"{name}: no such recipe{near}; `tunekit recipes` lists them")
+        raise UserError(f"{name}: no such recipe{near}, and no such file or folder; `tunekit recipes` lists them")
+    for option, given in (("--target", target), ("--model", model), ("--weights", weights)):
+        if given is not None:
+            raise UserError(f"{option}: of a recipe for what you have; {name} is copied as it is")
     written = recipe.copy(to, force)
     say(f"{written.parent if recipe.has_code else written} written; next: {pasted('tunekit', 'run', as_path(written))}")
+
+
+def _asked(target: str | None, model: str | None) -> tuple[str, str | None, str | None]:
+    """What the three questions are answered with; the digits where nobody is there to answer."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return "digits", target, model
+    name = typer.prompt("What do you have (a folder of images, .csv, .npz, .py, or the name of a recipe)", "digits")
+    path = Path(name)
+    if path.suffix in (".csv", ".tsv", ".parquet") and path.exists() and target is None:
+        target = typer.prompt("Which column is to be predicted")
+    if path.is_dir() and model is None:
+        model = typer.prompt("Which network (cnn from scratch, torchvision:resnet18 pretrained)", "cnn")
+    return name, target, None if model == "cnn" else model
+
+
+def _draft(
+    path: Path, to: Path | None, target: str | None, model: str | None, weights: str | None, force: bool
+) -> None:
+    from tunekit.drafting import draft, name_of
+    from tunekit.rundir import write_atomically
+
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder, and no recipe of that name; `tunekit recipes` lists them")
+    name = name_of(path)
+    goal = to or (path.parent if path.suffix == ".py" else Path()) / f"{name}.yaml"
+    goal = goal / f"{name}.yaml" if goal.is_dir() or not goal.suffix else goal
+    if not force and (goal.exists() or goal.is_symlink()):
+        raise UserError(f"{goal}: exists already; give another name, or --force to overwrite it")
+    made = draft(path, goal.parent, target, model, weights)
+    try:
+        goal.parent.mkdir(exist_ok=True)
+        write_atomically(goal, made.text(name).encode())
+    except OSError as error:
+        raise UserError(f"{goal}: cannot be written: {error.strerror}") from None
+    say(f"{goal} written: {made.about}")
+    next_ = "run" if made.runs else "validate"
+    say(f"next: {pasted('tunekit', next_, as_path(goal))}")
 
 
 @command(AROUND_PANEL, "running")

@@ -85,6 +85,31 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     return Parts(train, val, test, standardize=True, classes=classes, files=files, notes=told, unreadable=unreadable)
 
 
+def sizes_by_class(path: Path, looked: int = 60) -> tuple[dict[str, int], list[int]]:
+    """How many images each class has for training, and the shorter sides, in pixels, of some of them. Errors:
+    UserError where no folder of images is there."""
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    train = _listings(path)[0]["train"]
+    if train.lack():
+        raise UserError(train.lack())
+    files = [file for files in train.by_class.values() for file in files]
+    sides = [_shorter_side(file) for file in files[:: max(1, len(files) // looked)]]
+    counts = {name: len(files) for name, files in train.by_class.items() if files}
+    return counts, [side for side in sides if side]
+
+
+def _shorter_side(file: str) -> int:
+    """By its header; 0 where it has none that can be read."""
+    from PIL import Image
+
+    try:
+        with open_regular(Path(file)) as opened, Image.open(opened) as image:
+            return min(image.size)
+    except Exception:  # of Pillow's many readers
+        return 0
+
+
 def check_size(size: int | None) -> None:
     """Errors: UserError of a size that no image is brought to."""
     if size is not None and not 0 < size <= LARGEST_SIDE:

@@ -1,0 +1,193 @@
+"""`tunekit init` on what a person has: it looks, and the recipe that it writes is sound."""
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tunekit.drafting import draft, found_in
+
+DRAW = np.random.default_rng(0)
+
+MODULE = """
+import torch
+from torch import nn
+import lightning as L
+
+raise RuntimeError("nothing of it runs")
+
+class Block(nn.Module): ...
+
+class Net(Block):
+    def __init__(self, hidden, *, depth, width=3): ...
+
+class Lit(L.LightningModule): ...
+
+class Nobody: ...
+
+class Data(L.LightningDataModule): ...
+
+def get_dataloaders(root, batch=3): ...
+
+def load_data(): ...
+
+def focal_loss(outputs, targets): ...
+
+def make_model(): ...
+"""
+
+
+def photos(folder, sizes, side=(48, 64)):
+    for name, count in sizes.items():
+        (folder / name).mkdir(parents=True)
+        for k in range(count):
+            pixels = DRAW.integers(0, 255, (*side, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{k}.png")
+
+
+def table(path, rows):
+    path.write_text("age,plan,churn,spent\n" + "\n".join(rows) + "\n")
+
+
+def written(path):
+    return yaml.safe_load(path.read_text())
+
+
+def test_a_folder_of_images_by_class(tmp_path, tunekit):
+    photos(tmp_path / "my photos", {"cat": 6, "a: dog": 20})
+    done = tunekit("init", "my photos")
+    assert done.code == 0
+    assert "26 images of 2 classes: a: dog, cat" in done.out
+    recipe = written(tmp_path / "my-photos.yaml")
+    assert recipe["data"]["args"] == {"path": "my photos", "size": 64}
+    assert recipe["metric"] == "balanced_accuracy"
+    assert tunekit("validate", "my-photos.yaml").code == 0
+
+
+def test_small_images_stay_small_and_a_pretrained_network_wants_large_ones(tmp_path):
+    photos(tmp_path / "icons", {"a": 3, "b": 3}, (16, 16))
+    assert draft(tmp_path / "icons", tmp_path).keys["data"]["args"]["size"] == 32
+    pretrained = draft(tmp_path / "icons", tmp_path, model="torchvision:resnet18")
+    assert pretrained.keys["model"] == {"target": "torchvision:resnet18", "pretrained": True}
+    assert pretrained.keys["data"]["args"]["size"] == 224
+    own = draft(tmp_path / "icons", tmp_path, model="torchvision:resnet18", weights="w.pth")
+    assert own.keys["model"] == {"target": "torchvision:resnet18", "weights": "w.pth"}
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "metric"),
+    [
+        ("churn", "classification", "balanced_accuracy"),
+        ("spent", "regression", "r2"),
+        ("plan", "classification", "accuracy"),
+    ],
+)
+def test_a_table_is_told_by_its_target(tmp_path, tunekit, target, task, metric):
+    rows = [f"{20 + k % 50},{'ab'[k % 2]},{'yes' if k % 5 == 0 else 'no'},{k * 1.37}" for k in range(120)]
+    table(tmp_path / "churn.csv", rows)
+    assert tunekit("init", "churn.csv", "--target", target).code == 0
+    recipe = written(tmp_path / "churn.yaml")
+    assert (recipe["task"], recipe["metric"]) == (task, metric)
+    assert tunekit("validate", "churn.yaml").code == 0
+
+
+def test_a_table_without_a_target_lists_its_columns(tmp_path, tunekit):
+    table(tmp_path / "churn.csv", ["31,a,yes,1.5"] * 9)
+    done = tunekit("init", "churn.csv")
+    assert done.code == 2
+    assert "--target NAME, one of age, plan, churn, spent" in done.err
+    assert not (tmp_path / "churn.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "y", "task", "model"),
+    [
+        ((1, 8, 8), DRAW.integers(0, 3, 90), "classification", "cnn"),
+        ((5,), DRAW.normal(size=90), "regression", "mlp"),
+        ((5,), DRAW.integers(0, 900, 90), "regression", "mlp"),  # whole numbers that count nothing
+    ],
+)
+def test_arrays_are_told_by_their_shapes(tmp_path, tunekit, shape, y, task, model):
+    np.savez(tmp_path / "data.npz", x=DRAW.normal(size=(90, *shape)).astype(np.float32), y=y)
+    assert tunekit("init", "data.npz", "recipe.yaml").code == 0
+    recipe = written(tmp_path / "recipe.yaml")
+    assert (recipe["task"], recipe["model"]["target"]) == (task, model)
+    assert tunekit("validate", "recipe.yaml").code == 0
+
+
+def test_a_module_is_read_and_not_run(tmp_path, tunekit):
+    (tmp_path / "mine.py").write_text(MODULE)
+    found = found_in(tmp_path / "mine.py")
+    assert dict(found.models) == {"Block": [], "Net": ["hidden", "depth"], "Lit": []}
+    assert dict(found.data) == {"get_dataloaders": ["root"], "load_data": []}
+    assert list(found.losses) == ["focal_loss"]
+    done = tunekit("init", "mine.py")
+    assert done.code == 0
+    assert "tunekit validate mine.yaml" in done.out
+    text = (tmp_path / "mine.yaml").read_text()
+    assert "mine:focal_loss" in text
+    assert "Block, Net" in text
+
+
+def test_a_module_of_one_s_own_that_is_whole_runs(tmp_path, tunekit):
+    (tmp_path / "whole.py").write_text(
+        "import torch\nfrom torch import nn\nfrom torch.utils.data import TensorDataset\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.layer = nn.Linear(4, 3)\n"
+        "    def forward(self, x):\n        return self.layer(x)\n"
+        "def data():\n    return TensorDataset(torch.randn(80, 4), torch.arange(80) % 3)\n"
+    )
+    assert tunekit("init", "whole.py").code == 0
+    assert tunekit("validate", "whole.yaml").code == 0
+
+
+def test_a_module_has_its_recipe_beside_it(tmp_path, tunekit):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "mine.py").write_text(MODULE)
+    done = tunekit("init", "src/mine.py", "mine.yaml")
+    assert done.code == 2
+    assert "write it into src" in done.err
+    assert tunekit("init", "src/mine.py").code == 0
+    assert (tmp_path / "src" / "mine.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nowhere.csv",), "nowhere.csv: no such file or folder"),
+        (("digit",), "did you mean 'digits'?"),
+        (("digits", "--target", "y"), "--target"),
+        (("notes.md",), "no kind of data that is known"),
+        (("empty",), "a folder of images is needed for each class"),
+        (("bad.py",), "cannot be read as Python"),
+        (("plain.py",), "no network found"),
+        (("notes.md", "--target", "y"), "no kind of data"),
+        (("churn.csv", "--target", "chrun"), "churn"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line_and_nothing_is_written(tmp_path, tunekit, words, told):
+    (tmp_path / "notes.md").write_text("# notes")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.py").write_text("def (:")
+    (tmp_path / "plain.py").write_text("x = 1\n")
+    table(tmp_path / "churn.csv", ["31,a,yes,1.5"] * 9)
+    done = tunekit("init", *words)
+    assert done.code == 2
+    assert told in done.err
+    assert done.err.count("\n") == 1
+    assert not list(tmp_path.glob("*.yaml"))
+
+
+def test_what_is_there_stays_unless_forced(tmp_path, tunekit):
+    table(tmp_path / "churn.csv", [f"{k},a,{'yes' if k % 2 else 'no'},1.5" for k in range(40)])
+    (tmp_path / "churn.yaml").write_text("mine")
+    assert tunekit("init", "churn.csv", "--target", "churn").code == 2
+    assert (tmp_path / "churn.yaml").read_text() == "mine"
+    assert tunekit("init", "churn.csv", "--target", "churn", "--force").code == 0
+
+
+def test_a_path_is_written_as_the_recipe_sees_it(tmp_path, tunekit):
+    table(tmp_path / "churn.csv", [f"{k},a,{'yes' if k % 2 else 'no'},1.5" for k in range(40)])
+    assert tunekit("init", "churn.csv", "sub/mine.yaml", "--target", "churn").code == 0
+    assert written(tmp_path / "sub" / "mine.yaml")["data"]["args"]["path"] == "../churn.csv"
+    assert tunekit("validate", "sub/mine.yaml").code == 0
