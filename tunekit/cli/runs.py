@@ -23,7 +23,7 @@ from tunekit.vocabulary import Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.cleaning import Cleaning
-    from tunekit.vocabulary import StepResult
+    from tunekit.vocabulary import Format, StepResult
 
 
 @command(AROUND_PANEL, "reading")
@@ -50,6 +50,34 @@ def status(
         print_json(rows)
     else:
         show_table(rows)
+
+
+@command(AROUND_PANEL, "reading")
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN...", help="Two runs or more; others are held against the first.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Compare runs: what each found best, in which values they differ, and whether that is more than noise."""
+    from tunekit.comparing import compare as compared
+
+    if len(runs) < 2:
+        raise UserError(f"{runs[0]}: one run; give two or more: tunekit compare RUN RUN")
+    told = compared(runs)
+    if as_json:
+        print_json(told.as_dict())
+        return
+    for one in told.against:
+        say(one.told)
+    say("")
+    shares: dict[str, Format] = {run.facts.metric: "share" for run in told.runs if run.facts.share}
+    show_table([run.row() for run in told.runs], formats=shares)
+    if told.differing:
+        say("", "what differs:")
+        show_table(told.differing, limit=len(told.differing))
+    else:
+        say("", "their best trainings have the same values")
 
 
 def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:

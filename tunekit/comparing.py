@@ -1,0 +1,208 @@
+"""Runs side by side: what each found best, in which values they differ, and whether that is more than noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tunekit.configuration import TrainingConfig, Values
+from tunekit.jsondata import plain
+from tunekit.rundir import RunFolder, read_run
+from tunekit.steps.noise import ERRORS, Difference, best_validation, paired, share_loss
+from tunekit.store import Store
+from tunekit.telling import counted
+from tunekit.vocabulary import Facts, Record, Training, UserError
+
+OF_NO_OTHER = ("format", "threads", "sources")
+"""Keys of a configuration in which runs of equal recipes may differ."""
+SPLIT = ("target", "args", "val_fraction", "split", "seed")
+"""Keys of the data that decide which samples validate."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run by its best training: `place` is the best of its validations, `value` the metric there."""
+
+    name: str
+    facts: Facts
+    record: Record
+    place: int
+    iteration: int
+    value: float
+
+    @property
+    def config(self) -> TrainingConfig:
+        return self.record.request.config
+
+    @property
+    def epoch(self) -> int:
+        return self.place + 1
+
+    def row(self) -> dict[str, Any]:
+        """A line of the table of runs."""
+        values = {"run": self.name, self.facts.metric: self.value, "val_loss": self.loss, "epoch": self.epoch}
+        return {**values, "parameters": self.facts.parameters, "n_train": self.facts.n_train, "n_val": self.facts.n_val}
+
+    @property
+    def loss(self) -> float:
+        return self.record.validations("val_loss")[self.place][1]
+
+
+@dataclass(frozen=True)
+class Against:
+    """Two runs: by how much the second is better than the first, in the metric and in the loss, below zero where it is
+    worse; None where it cannot be said. `pairs`: the same samples validated both."""
+
+    first: str
+    second: str
+    metric: str
+    share: bool
+    by_metric: Difference | None
+    by_loss: Difference | None
+    pairs: bool
+
+    @property
+    def told(self) -> str:
+        """In one sentence."""
+        known = self.by_metric or self.by_loss
+        if known is None:
+            return f"{self.second} and {self.first}: not compared: they are judged by metrics or losses of their own"
+        how = (
+            f"in pairs over {counted(known.pairs, 'validation sample')}"
+            if self.pairs
+            else "by other validation samples"
+        )
+        low, high = (known.mean + sign * ERRORS * known.error for sign in (-1, 1))
+        if not known.clear:
+            span = self._span(low, high)
+            return f"{self.second} and {self.first}: no more than noise: {known.of} better by {span}, {how}"
+        word, ends = ("better", (low, high)) if known.mean > 0 else ("worse", (-high, -low))
+        return f"{self.second} is {word} than {self.first}: {known.of} by {self._span(*ends)}, {how}"
+
+    def _span(self, low: float, high: float) -> str:
+        if self.share and self.by_metric is not None:
+            return f"{100 * low:.2f} to {100 * high:.2f} points"
+        return f"{low:.3g} to {high:.3g}"
+
+    def as_dict(self) -> Values:
+        def of(known: Difference | None) -> Values | None:
+            if known is None:
+                return None
+            return {
+                "better_by": known.mean,
+                "standard_error": known.error,
+                "clear": known.clear,
+                "samples": known.pairs,
+            }
+
+        both = {"metric": of(self.by_metric), "loss": of(self.by_loss)}
+        return {"first": self.first, "second": self.second, "pairs": self.pairs, **both, "told": self.told}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs, the first of which the others are held against."""
+
+    runs: Sequence[Run]
+    differing: Sequence[Values]
+    against: Sequence[Against]
+
+    def as_dict(self) -> Values:
+        rows = [run.row() for run in self.runs]
+        told: Values = plain(
+            {"runs": rows, "differ": self.differing, "against": [one.as_dict() for one in self.against]}
+        )
+        return told
+
+
+def compare(paths: Sequence[Path]) -> Comparison:
+    """Errors: UserError where a run has no training that a step named its best."""
+    runs = [_read(read_run(path)) for path in paths]
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        runs = [replace(run, name=path.as_posix()) for run, path in zip(runs, paths, strict=True)]
+    first, *others = runs
+    return Comparison(runs, list(_differing(runs)), [_against(first, other) for other in others])
+
+
+def _read(run: RunFolder) -> Run:
+    handoffs = [result.handoff for step in run.steps() if (result := run.result(step)) is not None]
+    named = [
+        name for handoff in handoffs if isinstance(handoff, dict) and isinstance(name := handoff.get("training"), str)
+    ]
+    if not named:
+        raise UserError(f"{run.path}: no step has named its best training yet; next: tunekit run {run.path}")
+    try:
+        facts = Facts.from_json(run.manifest().get("facts"))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UserError(f"{run.path}: does not say what its data are; next: tunekit run {run.path}") from None
+    entry = Store(run.trainings).by_name(named[-1])
+    rows = entry.rows()
+    found = entry.validations(sum(value is not None for value in rows.get("val_loss", ())))
+    request = Training(entry.config, entry.iterations(), {}, purpose="compare")
+    record = Record(request, rows=rows, val_losses=found.losses, val_scores=found.scores, val_halves=found.halves)
+    column = "val_loss" if facts.metric == "loss" else f"val_{facts.metric}"
+    best = best_validation(record, column, facts.maximize)
+    if best is None:
+        raise UserError(f"{entry.path}: has no validation that is a number")
+    return Run(run.name, facts, record, *best)
+
+
+def _differing(runs: Sequence[Run]) -> Iterator[Values]:
+    """A row for each key in which the best trainings differ."""
+    flat = [dict(_flat(run.config.as_dict())) for run in runs]
+    for key in dict.fromkeys(key for one in flat for key in one):
+        values = [one.get(key, "-") for one in flat]
+        if any(value != values[0] for value in values) and key.partition(".")[0] not in OF_NO_OTHER:
+            yield {"key": key, **{run.name: _shown(value) for run, value in zip(runs, values, strict=True)}}
+
+
+def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            yield from _flat(inner, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", inner
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _against(first: Run, second: Run) -> Against:
+    alike = _same_samples(first, second)
+    metric, share = first.facts.metric, first.facts.share
+    one, other = first.record, second.record
+    by_metric = by_loss = None
+    if metric == second.facts.metric != "loss" and len(one.val_scores) and len(other.val_scores):
+        by_metric = _difference(alike, one.val_scores[first.place], other.val_scores[second.place], metric)
+    if by_metric is not None and not first.facts.maximize:
+        by_metric = replace(by_metric, mean=-by_metric.mean)
+    if share_loss(first.facts, first.config, second.config) and len(one.val_losses) and len(other.val_losses):
+        by_loss = _difference(alike, other.val_losses[second.place], one.val_losses[first.place], "loss")
+    return Against(first.name, second.name, metric, share, by_metric, by_loss, alike)
+
+
+def _difference(alike: bool, first: Sequence[float], second: Sequence[float], of: str) -> Difference | None:
+    """By how much the second are higher than the first, as means: in pairs where they are of the same samples."""
+    import numpy as np
+
+    if alike:
+        difference = paired(second, first)
+        return replace(difference, of=of) if difference.pairs else None
+    sides = [np.asarray(side, dtype=np.float64) for side in (first, second)]
+    sides = [side[np.isfinite(side)] for side in sides]
+    if min(len(side) for side in sides) < 2:
+        return None
+    error = math.sqrt(sum(float(side.var(ddof=1)) / len(side) for side in sides))
+    return Difference(float(sides[1].mean() - sides[0].mean()), error, min(map(len, sides)), of)
+
+
+def _same_samples(first: Run, second: Run) -> bool:
+    one, other = first.config, second.config
+    split = all(getattr(one.data, key) == getattr(other.data, key) for key in SPLIT)
+    files = all(one.sources[name] == other.sources[name] for name in one.sources.keys() & other.sources.keys())
+    return split and files and first.facts.n_val == second.facts.n_val
