@@ -8,7 +8,7 @@ import pytest
 import tunekit
 from tests.commands import FAST
 
-PRINTERS = {"line", "as_table", "Padding", "json"}
+PRINTERS = {"line", "as_table", "json"}
 """What makes a text safe before it is printed, and what holds nothing else."""
 
 NASTY = ["runs[old]", "on:x:off", "a[/b]", "[bold]", ":smile:", "x\x1b[31my", "r\u202eevil", "two\nlines", "tab\tbed"]

@@ -4,6 +4,7 @@ import io
 import math
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from tunekit.charts import Bars, Cells, Figure, Line, Panel, Rule
@@ -79,8 +80,8 @@ def test_without_a_terminal_there_are_plain_lines(monkeypatch):
 
 
 def test_a_table_takes_its_columns_from_all_rows():
-    table = as_table([{"a": 1}, {"a": 2, "b": "x"}])
-    assert [str(column.header) for column in table.columns] == ["a", "b"]
+    shown = text_of(lambda console: console.print(as_table([{"a": 1}, {"a": 2, "b": "x"}])))
+    assert [line.split() for line in shown.splitlines()] == [["a", "b"], ["1", "-"], ["2", "x"]]
 
 
 def test_smoothing_keeps_a_constant_and_the_mean_of_noise():
@@ -150,3 +151,62 @@ def test_a_table_with_long_names_keeps_its_last_column_on_a_narrow_screen(width)
     assert all(word in out.getvalue() for word in ("verdict", "within", "noise", "0.9"))
     header = out.getvalue().splitlines()[0]
     assert ("optimizer.args.momentum" in header) is (width == 200)
+
+
+def shown_table(rows, width: int, indent: int = 0) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width).print(as_table(rows, width=width, indent=indent), crop=False)
+    return out.getvalue().splitlines()
+
+
+WORDS = "a sentence of several words that says at length what there is to say of it, and then some more of the same"
+TABLES = {
+    "prose last": [{"name": f"{k}-{'n' * 30}", "kind": "source", "about": WORDS} for k in "ab"],
+    "prose between": [{"lr": f"1e-{k}", "verdict": WORDS, "at epoch": k, "seed": 1} for k in range(3)],
+    "two of prose": [{"of": f"lr1e-{k}_{'k' * 20}", "goes": WORDS, "size": "1.0 MB", "then": WORDS} for k in range(3)],
+    "many numbers": [{"lr": 3e-2, **{f"model.args.width_{n}": 1.234e-5 for n in range(14)}, "verdict": WORDS}],
+    "a long name": [{"run": f"runs/{'r' * 200}", "steps": "3/6", "step": "lr-sweep", "verdict": "pass", "text": WORDS}],
+    "a name of words": [{"run": "my runs/of a day", "n": 1, "summary": WORDS}],
+    "wide letters": [{"name": "数" * 20, "kind": "code", "about": WORDS}],
+}
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 110, 160])
+@pytest.mark.parametrize("indent", [0, 2])
+@pytest.mark.parametrize("rows", TABLES.values(), ids=TABLES)
+def test_keys_and_numbers_are_whole_and_prose_takes_lines(rows, indent, width):
+    lines = shown_table(rows, width, indent)
+    text = "\n".join(lines)
+    assert "…" not in text
+    keys = {cell(value) for row in rows for value in row.values()} - {WORDS}
+    assert [key for key in keys if key not in text] == []
+    said = [word for line in lines for word in line.split()]
+    assert all(said.count(word) >= len(rows) for word in WORDS.split())
+    fits = max(len(key) + key.count("数") for key in keys) + indent <= width
+    assert not fits or max(map(cell_len, map(str.rstrip, lines))) <= width
+    assert all(line.startswith(" " * indent) for line in lines if line)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_every_command_with_a_table_shows_its_keys_whole(width, tunekit, fast, tmp_path, monkeypatch):
+    from tunekit.recipe.shipped import shipped
+    from tunekit.steps import codes
+    from tunekit.techniques import TECHNIQUES
+
+    monkeypatch.setattr("tunekit.report.console.PLAIN_WIDTH", width)
+    folder = "runs/" + "-".join(["of-a-day"] * 8)
+    assert tunekit("check-init-loss", fast, "--runs-dir", folder).code == 0
+    keys = {
+        ("recipes",): {recipe.name for recipe in shipped()},
+        ("explain",): {*codes(), *TECHNIQUES},
+        ("explain", "overfitting"): {"overfit"},
+        ("status", "--runs-dir", folder): {f"{folder}/fast-001", "1/6", "check-init-loss", "pass"},
+        ("status", f"{folder}/fast-001"): {"check-init-loss", "pass", "fine-run", "diagnose"},
+        ("run", fast, "--dry-run"): {"overfit-tiny", "lr-sweep"},
+        ("inspect", fast): {"train", "val"},
+    }
+    for words, named in keys.items():
+        shown = tunekit(*words)
+        assert shown.code == 0, shown.err
+        assert "…" not in shown.out
+        assert named - set(shown.out.split()) == set(), words

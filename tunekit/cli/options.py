@@ -194,7 +194,7 @@ def show_table(
     from tunekit.report.console import as_table, make_console
 
     console = make_console()
-    console.print(as_table(rows, limit, formats, console.width))
+    console.print(as_table(rows, limit, formats, console.width), crop=False)
 
 
 def say(*lines: str, err: bool = False) -> None:

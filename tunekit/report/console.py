@@ -7,11 +7,12 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from rich.console import Console
-from rich.padding import Padding
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +25,7 @@ ROWS = 10  # of a step's table on the screen; the rest stands in result.json
 PLAIN_S = 10.0  # between progress lines where there is no terminal
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "note": "cyan"}
 PLAIN_WIDTH = 110
-GAP, LAST = 3, 12  # columns of the screen between those of a table, and for its last one at least
+GAP, PROSE = 3, 20  # columns of the screen between those of a table, and for a text of several words at least
 
 
 def make_console(stderr: bool = False) -> Console:
@@ -104,8 +105,7 @@ def show_result(console: Console, result: StepResult, reused: bool = False) -> N
     console.print(line((result.step, "bold"), " ", (result.verdict, colour), f"{again}{cost}"))
     console.print(line(f"  {result.summary}"))
     if result.table and not reused:
-        table = as_table(result.table, formats=result.formats, width=console.width - 2)
-        console.print(Padding(table, (0, 0, 0, 2), expand=False))
+        console.print(as_table(result.table, formats=result.formats, width=console.width, indent=2), crop=False)
         if len(result.table) > ROWS:
             console.print(line(f"  and {len(result.table) - ROWS} more in {result.step}/result.json"))
     for finding in result.findings:
@@ -124,27 +124,94 @@ def show_finding(console: Console, finding: Finding, repeat: bool = True) -> Non
         console.print(line(f"    - {advice}"))
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. A text of several words may take several lines where there is little room; the first column,
+    which says what a row is of, a number and a single word never do."""
+
+    name: str
+    cells: Sequence[Text]
+    numeric: bool
+    prose: bool
+
+    def title(self, narrow: bool) -> list[Text]:
+        """The name, where there is little room on a line a part."""
+        return [line(part) for part in re.findall(r"[^._]+[._]?|[._]", self.name)] if narrow else [line(self.name)]
+
+    def width(self, narrow: bool) -> int:
+        """What it takes of the screen at least, with the gap to the next."""
+        widest = max((cell.cell_len for cell in self.cells), default=0)
+        title = max((part.cell_len for part in self.title(narrow)), default=0)
+        return max(title, min(widest, PROSE) if self.prose else widest) + GAP
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables below each other, each as wide as it is: Padding would cut what is wider than the screen."""
+
+    parts: Sequence[Table]
+    indent: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for place, table in enumerate(self.parts):
+            if place:
+                yield Segment.line()
+            for text in Segment.split_lines(
+                console.render(table, options.update_width(options.max_width - self.indent))
+            ):
+                yield from (Segment(" " * self.indent), *text, Segment.line())
+
+
 def as_table(
     rows: Sequence[Mapping[str, object]],
     limit: int = ROWS,
     formats: Mapping[str, Format] | None = None,
     width: int = PLAIN_WIDTH,
-) -> Table:
-    """Rows of named cells as a table; columns in the order in which they first appear. `width`: of the screen."""
-    formats = formats or {}
+    indent: int = 0,
+) -> Tables:
+    """Rows of named cells as a table, to be printed without cropping; columns in the order in which they first appear.
+
+    What is too wide for the screen, `width` across, goes on below, each part with the first column. A single column
+    that is wider is left to the terminal.
+    """
+    formats, shown = formats or {}, rows[:limit]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_edge=False)
-    cells = [[cell(row.get(name), formats.get(name)) for name in names] for row in rows[:limit]]
-    widths = [max(map(len, column)) + GAP for column in zip(names, *cells, strict=True)]
-    wide = sum(widths[:-1]) + LAST > width
+    columns = []
     for name in names:
+        values = [row.get(name) for row in shown]
         numeric = any(isinstance(row.get(name), int | float) for row in rows)
-        # Where there is too little room names break, and the last column, the longest words as a rule, takes several
-        # lines.
-        title = Text("\n").join(map(line, re.findall(r"[^._]*[._]?", name)[:-1])) if wide else line(name)
-        table.add_column(title, justify="right" if numeric else "left", no_wrap=name != names[-1] and not wide)
-    for row in cells:
-        table.add_row(*map(line, row))
+        prose = name != names[0] and any(isinstance(value, str) and " " in value for value in values)
+        columns.append(Column(name, [line(cell(value, formats.get(name))) for value in values], numeric, prose))
+    room = width - indent + GAP
+    narrow = _width(columns, False) > room
+    return Tables([_table(part, room, narrow) for part in _parts(columns, room, narrow)], indent)
+
+
+def _width(columns: Sequence[Column], narrow: bool) -> int:
+    return sum(column.width(narrow) for column in columns)
+
+
+def _parts(columns: Sequence[Column], room: int, narrow: bool) -> list[list[Column]]:
+    """The columns in as many tables as it takes for each to fit."""
+    again = [column for column in columns[:1] if column.width(narrow) <= room / 2]
+    parts = [list(columns[:1])]
+    for column in columns[1:]:
+        if len(parts[-1]) > len(again) and _width([*parts[-1], column], narrow) > room:
+            parts.append([*again])
+        parts[-1].append(column)
+    return parts
+
+
+def _table(columns: Sequence[Column], room: int, narrow: bool) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_edge=False)
+    needed = _width(columns, narrow)
+    table.width = needed - GAP if needed > room else None
+    for column in columns:
+        side: JustifyMethod = "right" if column.numeric else "left"
+        title = Text("\n").join(column.title(narrow))
+        table.add_column(title, justify=side, no_wrap=not column.prose, overflow="fold")
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
     return table
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 
 from tunekit.advice import Advice, Start
 from tunekit.charts import Bars, Figure, Panel, Picture, Tiles
@@ -113,7 +112,7 @@ def show(console: Console, seen: Inspected) -> None:
 def _table(console: Console, rows: Sequence[Mapping[str, object]], of: int = 0) -> None:
     if not rows:
         return
-    console.print(Padding(as_table(rows, ROWS, width=console.width - 2), (0, 0, 0, 2), expand=False))
+    console.print(as_table(rows, ROWS, width=console.width, indent=2), crop=False)
     if max(of, len(rows)) > ROWS:
         console.print(line(f"  and {max(of, len(rows)) - ROWS:,} more with --json"))
 

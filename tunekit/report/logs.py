@@ -50,7 +50,7 @@ def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None
         console.print(line(f"  of the file: {remark}"))
     if len(judged) > 1:
         rows = [{"run": log.name, "verdict": d.code, "summary": d.summary} for log, d in judged]
-        console.print(as_table(rows, RUNS, width=console.width))
+        console.print(as_table(rows, RUNS, width=console.width), crop=False)
         if len(judged) > RUNS:
             console.print(line(f"  and {len(judged) - RUNS:,} more (--json lists all)"))
 
