@@ -276,7 +276,6 @@ class TestWholeRun:
         page = (run / "report.html").read_text()
         assert page.count("data:image/png;base64") == 8
         assert "no test split" in page
-        assert "http" not in page
 
     def test_the_studies_open_in_optuna(self, run):
         import optuna

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import FAST, Page, spawn
+from tunekit.report.interactive import kept
 from tunekit.report.page import told, write_page
 from tunekit.rundir import RunFolder
 from tunekit.steps import step_names
@@ -151,3 +152,110 @@ def test_names_and_messages_are_text(run, tmp_path):
 )
 def test_backticks_are_code_and_numbers_are_not_broken(message, html):
     assert told(message) == html
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="drives the browser")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs chromium on the PATH: apt-get install chromium")
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page as a browser shows it: what it complained of, and what it asked for besides itself."""
+
+    def __init__(self, browser, path: Path, width: int = 1400, **settings) -> None:
+        self.complaints, self.requests = [], []
+        context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
+        self.page = context.new_page()
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message) or dialog.dismiss())
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        self.requests = [url for url in self.requests if url != path.as_uri() and not url.startswith("data:")]
+
+    def drawn(self) -> int:
+        """Waits until the curves are; how many there are."""
+        self.page.wait_for_function("window.Bokeh && Bokeh.documents.length && Bokeh.documents.every(d => d.is_idle)")
+        return self.page.evaluate("Bokeh.documents.reduce((n, d) => n + d.roots().length, 0)")
+
+    def plot(self, expression: str):
+        """Of the first panel on the page: `view` in a JavaScript expression."""
+        first = "[...Bokeh.index.roots].find(one => document.querySelector('#summary .panel').contains(one.el))"
+        return self.page.evaluate(f"() => {{ const view = {first}; return {expression}; }}")
+
+    def range(self) -> list[float]:
+        return self.plot("[view.model.x_range.start, view.model.x_range.end]")
+
+    def wide(self) -> int:
+        return self.page.evaluate("document.documentElement.scrollWidth")
+
+    def shown(self, selector: str) -> int:
+        return self.page.locator(selector).locator("visible=true").count()
+
+
+class TestInABrowser:
+    @pytest.mark.parametrize("width", [360, 800, 1400])
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_nothing_is_fetched_nothing_fails_and_nothing_is_too_wide(self, run, browser, width, scheme):
+        visit = Visit(browser, write_page(run, "runs/fast-001"), width, color_scheme=scheme)
+        assert visit.drawn() >= 8
+        assert visit.wide() == width
+        assert (visit.complaints, visit.requests) == ([], [])
+        assert visit.shown("figure.drawn img") == 0
+        visit.page.emulate_media(media="print")
+        assert visit.shown(".panels") == 0
+        assert visit.shown("figure.drawn img") == len(step_names()) + 1  # and the confusion matrix
+
+    def test_curves_are_read_off_zoomed_and_reset(self, run, browser):
+        visit = Visit(browser, write_page(run, "runs/fast-001"))
+        visit.drawn()
+        place = visit.page.locator("#summary .panel").first
+        place.scroll_into_view_if_needed()
+        box, before = place.bounding_box(), visit.range()
+        middle = (box["x"] + 0.55 * box["width"], box["y"] + 0.4 * box["height"])
+        val = kept(run, "diagnose").panels[0].items[1]
+        x, y = val.x[val.best], val.y[val.best]
+        inside = visit.plot(f"[view.frame.x_scale.compute({x}), view.frame.y_scale.compute({y})]")
+        visit.page.mouse.move(box["x"] + inside[0], box["y"] + inside[1], steps=3)
+        tooltip = visit.page.locator(".bk-tooltip-content", has_text="best").inner_text()
+        assert tooltip.split() == ["best:", f"{y:.4g}", "iteration:", f"{x:.4g}"]
+        visit.page.mouse.move(*middle)
+        visit.page.mouse.down()
+        visit.page.mouse.move(middle[0] + 60, middle[1] + 60, steps=4)
+        visit.page.mouse.up()
+        low, high = visit.range()
+        assert before[0] < low < high < before[1]
+        place.locator(".bk-tool-icon-reset").click()
+        assert visit.range() == pytest.approx(before)
+        assert visit.complaints == []
+
+    def test_without_scripts_the_pictures_stand(self, run, browser):
+        visit = Visit(browser, write_page(run, "runs/fast-001"), java_script_enabled=False)
+        assert visit.shown("figure img") == visit.page.locator("figure img").count() > len(step_names())
+        assert visit.shown(".panels") == 0
+
+    @pytest.mark.parametrize("name", [HOSTILE, r"$$\frac{1}{2}$$ \(x\) \[y\]"])
+    def test_names_in_figures_are_text(self, run, browser, name):
+        text = (run.path / "diagnose/figure.json").read_text()
+        (run.path / "diagnose/figure.json").write_text(
+            text.replace('"train loss, smoothed"', json.dumps(name)).replace('"iteration"', json.dumps(name))
+        )
+        grid = json.loads((run.path / "coarse-grid/figure.json").read_text())
+        for panel in grid["panels"]:
+            panel |= {"title": name, "ticks": panel["ticks"] and [name] * len(panel["ticks"])}
+            for item in panel["items"]:
+                item |= {key: [name] * len(item[key]) for key in ("columns", "rows") if key in item}
+                item |= {"words": [[name] * len(row) for row in item["words"]]} if "words" in item else {}
+        (run.path / "coarse-grid/figure.json").write_text(json.dumps(grid))
+        change(run, "coarse-grid", summary=name)
+        visit = Visit(browser, write_page(run, "runs/fast-001"), 360)
+        assert visit.drawn() >= 8
+        assert visit.wide() == 360
+        assert (visit.complaints, visit.requests) == ([], [])

@@ -8,14 +8,16 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from tunekit.charts import Figure
 from tunekit.files import read_regular
 from tunekit.layout import BEST, FINAL, RECIPE, REPORT
 from tunekit.measured import SplitScored
 from tunekit.report.console import cell
-from tunekit.report.final import CONFUSION, RESIDUALS, WORST, mistakes
+from tunekit.report.final import CONFUSION, RESIDUALS, WORST, confusion, mistakes, residuals
 from tunekit.report.firstscreen import MOST_BYTES, first_screen, reproducing, scored_of
+from tunekit.report.interactive import kept, live
 from tunekit.rundir import RunFolder, with_commands, write_atomically
 from tunekit.telling import visible
 from tunekit.vocabulary import Finding, StepResult
@@ -42,12 +44,17 @@ def write_page(run: RunFolder, shown: str) -> Path:
     results = [with_commands(result, shown) for step in run.steps() if (result := run.result(step)) is not None]
     final, scored = run.final(), scored_of(run)
     images = {result.step: _image(run.figure(result.step)) for result in results}
+    figures: dict[str, Figure | None] = {result.step: kept(run, result.step) for result in results}
+    if final and scored is not None:
+        on: Literal["test", "val"] = "test" if final.get("scored_on") == "test" else "val"
+        figures |= {CONFUSION: confusion(scored, on), RESIDUALS: residuals(scored, on)}
     text = _template().render(
         run=run,
         shown=shown,
         first=first_screen(run, shown, results, final, scored),
         results=results,
         images=images,
+        live=live(figures),
         leading=next((result.step for result in reversed(results) if images[result.step]), ""),
         tables={result.step: _table(result) for result in results},
         final=_final(run, final, scored),
@@ -122,7 +129,7 @@ def _final(run: RunFolder, said: Mapping[str, Any], scored: SplitScored | None) 
     lines = said.get("found")
     if not (isinstance(lines, list) and lines):  # of an older run
         lines = [said.get("summary", "")]
-    images = {what: _image(run.path / FINAL / name) for name, what in DRAWN.items()}
+    images = {name: (what, _image(run.path / FINAL / name)) for name, what in DRAWN.items()}
     return {"lines": lines, "table": mistakes(scored) if scored else None, "images": images}
 
 
