@@ -15,7 +15,20 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tunekit.files import leads_out, read_json, read_regular
-from tunekit.layout import FACTS, FINAL, JOURNAL, LOCK, LOCKS, MANIFEST, OWNER, RECIPE, RESULT, SHARED, TRAININGS
+from tunekit.layout import (
+    FACTS,
+    FIGURE,
+    FINAL,
+    JOURNAL,
+    LOCK,
+    LOCKS,
+    MANIFEST,
+    OWNER,
+    RECIPE,
+    RESULT,
+    SHARED,
+    TRAININGS,
+)
 from tunekit.mending import advice
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
 from tunekit.telling import as_path, command, pasted
@@ -105,6 +118,9 @@ class RunFolder:
 
     def figure(self, step: str) -> Path:
         return self.step_folder(step) / f"{step}.png"
+
+    def figure_data(self, step: str) -> Path:
+        return self.step_folder(step) / FIGURE
 
     def result(self, step: str) -> StepResult | None:
         """What a step said, or None where it has not finished."""

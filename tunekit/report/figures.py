@@ -32,7 +32,7 @@ ROW = 0.55  # inches that a row of pictures is high
 GAP = 1  # pixels between pictures
 NAMED = 24  # letters of a row's name
 FEW = 60  # points of a curve that are marked one by one
-COLOURS: dict[Colour, str] = {"train": "tab:blue", "val": "tab:orange", "good": "green", "bad": "red", "plain": "black"}
+COLOURS: dict[Colour, str] = {"train": "#1f77b4", "val": "#ff7f0e", "good": "green", "bad": "red", "plain": "black"}
 
 
 class Painter:
@@ -46,8 +46,7 @@ class Painter:
     def emit(self, event: Event) -> None:
         if isinstance(event, StepFinished) and event.figure is not None:
             import_plainly()
-            path = self.run.figure(event.result.step)
-            self._drawn.append(self._pool.submit(_write, event.figure, event.result.step, path))
+            self._drawn.append(self._pool.submit(_write, self.run, event.figure, event.result.step))
 
     def close(self) -> None:
         """Wait for what is still being drawn; raise what went wrong."""
@@ -56,8 +55,12 @@ class Painter:
             drawn.result()
 
 
-def _write(figure: Callable[[], Figure], step: str, path: Path) -> None:
-    write_atomically(path, draw(figure(), step))
+def _write(run: RunFolder, figure: Callable[[], Figure], step: str) -> None:
+    from tunekit.report.interactive import keep
+
+    shown = figure()
+    write_atomically(run.figure(step), draw(shown, step))
+    keep(run, step, shown)
 
 
 @contextmanager
@@ -201,7 +204,7 @@ def _cells(axes: Axes, cells: Cells) -> None:
         axes.imshow(grid, aspect="auto", origin="lower", cmap="viridis")
     for i, line in enumerate(cells.words):
         for j, word in enumerate(line):
-            colour = "red" if not math.isfinite(grid[i, j]) else "black" if _is_bright(grid, i, j) else "white"
+            colour = "red" if not math.isfinite(grid[i, j]) else "black" if is_bright(grid, i, j) else "white"
             axes.text(j, i, word, ha="center", va="center", fontsize=8, color=colour)
     axes.set_xticks(range(len(cells.columns)), [literal(name) for name in cells.columns])
     axes.set_yticks(range(len(cells.rows)), [literal(name) for name in cells.rows])
@@ -240,7 +243,7 @@ def _pixels(picture: Picture) -> npt.NDArray[np.uint8]:
     return pixels.reshape(picture.height, picture.width, picture.channels)
 
 
-def _is_bright(grid: Array, i: int, j: int) -> bool:
+def is_bright(grid: Array, i: int, j: int) -> bool:
     """Whether a cell lies in the light half of the colours."""
     low, high = np.nanmin(grid), np.nanmax(grid)
     return bool(high > low and (grid[i, j] - low) / (high - low) > 0.6)

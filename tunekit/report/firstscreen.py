@@ -1,0 +1,157 @@
+"""What the first screen of report.html says of a run: the verdict, the weights, the estimate, sizes, what to do next.
+Computes nothing that a result would hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunekit.files import read_json
+from tunekit.layout import BEST_WEIGHTS, FINAL, MODEL, RECIPE, SCORED, TRAININGS
+from tunekit.measured import SplitScored
+from tunekit.report.console import cell
+from tunekit.report.final import NAMED
+from tunekit.rundir import OWN_KEYS, RunFolder
+from tunekit.steps import get_step
+from tunekit.steps.fine_run import BestRun
+from tunekit.steps.winner import Winner
+from tunekit.telling import FINAL as TRAIN
+from tunekit.telling import as_path, command, counted, pasted
+from tunekit.vocabulary import Facts, Format, Remedy, StepResult
+
+MOST_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """`facts`: names and what is said of them, in order; `load`: lines of Python that load the weights; `next`: one
+    command, "" where there is none."""
+
+    verdict: str
+    sentence: str
+    facts: tuple[tuple[str, str], ...]
+    load: str
+    next: str
+
+
+def first_screen(
+    run: RunFolder, shown: str, results: Sequence[StepResult], final: Mapping[str, Any], scored: SplitScored | None
+) -> FirstScreen:
+    """`final`: what `train` said of the final model, empty where there is none; `scored`: that model on a split."""
+    last, winner = results[-1] if results else None, _winner(results)
+    where, load = _weights(run, shown, winner, final)
+    facts = [*_tuned(winner), *where, *_estimates(winner, results, final, scored), *_sizes(run)]
+    return FirstScreen(
+        verdict=last.verdict if last else "",
+        sentence=str(final.get("summary", "")) or (last.summary if last else "No step has finished."),
+        facts=tuple(facts),
+        load=load,
+        next=_next(run, shown, last, final),
+    )
+
+
+def scored_of(run: RunFolder) -> SplitScored | None:
+    """The final model on a split; None where there is none, or what cannot be read."""
+    try:
+        return SplitScored.from_json(read_json(run.path / FINAL / SCORED, MOST_BYTES))
+    except (OSError, ValueError):
+        return None
+
+
+def reproducing(shown: str, final: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Commands, each with what it does, that make a run's results again."""
+    parent = str(Path(shown).parent)
+    beside = [] if parent == "runs" else ["--runs-dir", parent]
+    again = pasted("tunekit", "run", as_path(Path(shown) / RECIPE), *beside)
+    commands = [(again, "every step again, in a new run"), (pasted("tunekit", "status", as_path(shown)), "this run")]
+    if final:
+        commands.insert(1, (pasted("tunekit", TRAIN, as_path(shown)), "the final model"))
+    return commands
+
+
+def _winner(results: Sequence[StepResult]) -> Winner | None:
+    """The tuned values of the last step that ranked trainings."""
+    for result in reversed(results):
+        try:
+            handoff = get_step(result.step).read_handoff(result)
+        except ValueError:
+            continue  # of a version that had another
+        if isinstance(handoff, Winner):
+            return handoff
+    return None
+
+
+def _tuned(winner: Winner | None) -> list[tuple[str, str]]:
+    if winner is None:
+        return []
+    values = (f"{name} {cell(value, 'rate')}" for name, value in winner.values.items())
+    return [("tuned values", ", ".join(values))]
+
+
+def _weights(
+    run: RunFolder, shown: str, winner: Winner | None, final: Mapping[str, Any]
+) -> tuple[list[tuple[str, str]], str]:
+    """Where the weights lie, and how they are loaded."""
+    if final and (run.path / FINAL / MODEL).is_file():
+        load = f"from tunekit.deployed import load_model\n\nmodel = load_model({shown!r})"
+        return [("weights", f"{shown}/{FINAL}/{MODEL}")], load
+    if winner is None or not (run.trainings / winner.training / BEST_WEIGHTS).is_file():
+        return [], ""
+    file = f"{shown}/{TRAININGS}/{winner.training}/{BEST_WEIGHTS}"
+    return [("weights", file)], f"import torch\n\nstate = torch.load({file!r})['model']\nmodel.load_state_dict(state)"
+
+
+def _estimates(
+    winner: Winner | None, results: Sequence[StepResult], final: Mapping[str, Any], scored: SplitScored | None
+) -> list[tuple[str, str]]:
+    """What validation makes new samples expect, and what the final model came to on its split."""
+    told = []
+    if isinstance(winner, BestRun) and winner.expected is not None and winner.expected_of is not None:
+        forms = next((one.formats for one in results if winner.expected_of in one.formats), {})
+        value, *ends = (
+            cell(one, forms.get(winner.expected_of)) for one in (winner.expected, *(winner.expected_interval or ()))
+        )
+        within = f", between {ends[0]} and {ends[1]} (about 95 %)" if ends else ""
+        told.append(("new samples, by validation", f"{winner.expected_of} {value}{within}"))
+    elif winner is not None:
+        forms = next((one.formats for one in results if winner.metric in one.formats), {})
+        told.append(("validation", f"{winner.metric} {cell(winner.value, forms.get(winner.metric))}, no interval"))
+    if final and scored is not None and scored.samples:
+        form: Format | None = "share" if scored.share else None
+        value, *ends = (cell(one, form) for one in (scored.value, *(scored.interval or ())))
+        within = f", between {ends[0]} and {ends[1]} ({scored.how})" if ends else ""
+        on = NAMED["test" if final.get("scored_on") == "test" else "val"]
+        over = counted(scored.samples, "sample")
+        told.append((f"final model, {on}", f"{scored.metric} {value}{within}, over {over}"))
+    return told
+
+
+def _sizes(run: RunFolder) -> list[tuple[str, str]]:
+    """How much data and what model, and what they ran on."""
+    versions = run.noted("versions")
+    packages = [f"{name} {versions[name]}" for name in ("tunekit", "torch", "python") if name in versions]
+    try:
+        facts = Facts.from_json(run.noted("facts"))
+    except ValueError:  # of an older run
+        return [("versions", ", ".join(packages))] if packages else []
+    data = f"{facts.n_train:,} training and {facts.n_val:,} validation samples"
+    if facts.classes is not None:
+        data += f", {counted(facts.classes, 'class', 'classes')}"
+    return [
+        ("data", data),
+        ("model", counted(facts.parameters, "parameter")),
+        ("device", ", ".join([f"{facts.device}, {facts.precision}", counted(facts.threads, "thread"), *packages])),
+    ]
+
+
+def _next(run: RunFolder, shown: str, last: StepResult | None, final: Mapping[str, Any]) -> str:
+    """What the last step says; once it was to train the final model and there is one, to ask that."""
+    trains = last is None or not last.remedies or last.remedies[0].command == TRAIN
+    if final and trains:
+        asks = (run.path / FINAL / MODEL).is_file()
+        return f"{pasted('tunekit', 'predict', as_path(shown))} FILES" if asks else ""
+    if last is None:
+        return command(Remedy("run"), shown, OWN_KEYS, RECIPE)
+    return last.next
