@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tunekit import vocabulary
+from tunekit import shares, vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import END, Measures, Points, Side
@@ -192,21 +192,29 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
 
 
+def said(points: Points, value: float) -> str:
+    """A value of a curve as a sentence shows it: `0.0123`, or of shares of one `94.0 %`."""
+    return shares.percent(value) if points.share else shown(value)
+
+
 def course(points: Points) -> str:
     """A curve in words: its first value and the median of its last tenth."""
-    return f"from {shown(points.first)} at the start to {shown(points.ending)} over the last tenth"
+    return f"from {said(points, points.first)} at the start to {said(points, points.ending)} over the last tenth"
 
 
 def course_by_tenths(points: Points) -> str:
     """The same by medians alone, where the first value is another than what follows."""
-    return f"from {shown(points.median(0.0, END))} over its first tenth to {shown(points.ending)} over its last"
+    return (
+        f"from {said(points, points.median(0.0, END))} over its first tenth to "
+        f"{said(points, points.ending)} over its last"
+    )
 
 
 def course_by_lowest(points: Points) -> str:
     """The same with its lowest value between."""
     return (
-        f"{shown(points.first)} at the start, {shown(points.lowest)} at its lowest, {shown(points.ending)} over the "
-        "last tenth"
+        f"{said(points, points.first)} at the start, {said(points, points.lowest)} at its lowest, "
+        f"{said(points, points.ending)} over the last tenth"
     )
 
 
@@ -218,8 +226,9 @@ def jump_of(points: Points) -> tuple[float, float]:
 
 def jumps_of(points: Points) -> str:
     """How a curve jumps in words."""
-    step, level = jump_of(points)
-    return f"by {shown(step)} from point to point about {shown(level)} (medians of the second half)"
+    step, middle = jump_of(points)
+    by = f"{shown(100 * step)} points" if points.share else shown(step)
+    return f"by {by} from point to point about {said(points, middle)} (medians of the second half)"
 
 
 def halves(points: Points) -> tuple[float, float]:
@@ -230,7 +239,7 @@ def halves(points: Points) -> tuple[float, float]:
 def eighths(points: Points) -> str:
     """The last quarter of a curve in words: the medians of its two halves."""
     before, after = halves(points)
-    return f"from {shown(before)} to {shown(after)} in the last quarter (medians of its halves)"
+    return f"from {said(points, before)} to {said(points, after)} in the last quarter (medians of its halves)"
 
 
 def late_start(side: Side) -> str:

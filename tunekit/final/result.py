@@ -10,6 +10,7 @@ from tunekit.configuration import Values
 from tunekit.jsondata import JsonData
 from tunekit.layout import FINAL, MODEL
 from tunekit.measured import SplitScored
+from tunekit.shares import percent
 from tunekit.telling import counted
 
 Origin = Literal["train", "fine-run", "untouched", "train + validation"]
@@ -136,4 +137,4 @@ def _text(scored: SplitScored) -> str:
 
 
 def _number(value: float, share: bool) -> str:
-    return f"{100 * value:.2f} %" if share else f"{value:.4g}"
+    return percent(value) if share else f"{value:.4g}"
