@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,6 +20,9 @@ from tunekit.cli.options import (
 from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import UserError
 
+SCHEMA_FILE = "tunekit.schema.json"
+"""Beside a recipe that `init` writes."""
+
 if TYPE_CHECKING:
     from tunekit.charts import Figure
 
@@ -35,6 +38,18 @@ def recipes(as_json: Json = False) -> None:
         return
     show_table([{"name": recipe.name, "about": recipe.about} for recipe in known])
     say("", "next: tunekit init NAME")
+
+
+@command(AROUND_PANEL, "reading")
+def schema(
+    of: Annotated[Literal["recipe", "result", "diagnose"], typer.Argument(help="What to print the schema of.")] = (
+        "recipe"
+    ),
+) -> None:
+    """Print the JSON schema of a recipe, of a step's result.json (as --json prints it), or of diagnose --json."""
+    from tunekit.schemas import as_text
+
+    typer.echo(as_text(of), nl=False)
 
 
 @command(AROUND_PANEL, "reading")
@@ -55,7 +70,27 @@ def init(
         near = nearest(name, [one.name for one in shipped()])
         raise UserError(f"{name}: no such recipe{near}; `tunekit recipes` lists them")
     written = recipe.copy(to, force)
+    _for_editors(written)
     say(f"{written.parent if recipe.has_code else written} written; next: {pasted('tunekit', 'run', as_path(written))}")
+
+
+def _for_editors(recipe: Path) -> None:
+    """A line in the recipe by which an editor completes and checks its keys, and the schema beside it that it names.
+    Errors: UserError."""
+    from tunekit.schemas import as_text
+
+    about, end, rest = recipe.read_text(encoding="utf-8").partition("\n")
+    _write(recipe, f"{about}{end}# yaml-language-server: $schema={SCHEMA_FILE}\n{rest}")
+    _write(recipe.with_name(SCHEMA_FILE), as_text("recipe"))
+
+
+def _write(path: Path, text: str) -> None:
+    from tunekit.rundir import write_atomically
+
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 @command(AROUND_PANEL, "running")

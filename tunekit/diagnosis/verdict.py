@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -129,6 +129,30 @@ SCHEMA = 2
 
 
 @dataclass(frozen=True)
+class Printed:
+    """The object that `tunekit diagnose --json` prints of a log; with several logs also `runs`, such objects."""
+
+    schema: int
+    diagnosis: str
+    verdict: vocabulary.Verdict
+    summary: str
+    notes: tuple[str, ...]
+    evidence: Values
+    advice: tuple[str, ...]
+    confidence: float | None
+    first: str | None
+    tries: tuple[str, ...]
+    odds: tuple[Values, ...]
+    runner_up: str | None
+    decides: str | None
+    dismissed: tuple[Dismissed, ...]
+    not_checked: tuple[Dismissed, ...]
+    change_if: tuple[str, ...]
+    best_epoch: float | None
+    source: Values
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """The verdict on a log. `code` is the headline; `notes` what else is true of the run."""
 
@@ -159,22 +183,24 @@ class Diagnosis:
 
     def as_dict(self) -> dict[str, object]:
         """The object that `tunekit diagnose --json` prints: plain JSON without NaN or Infinity."""
-        return {
-            "schema": SCHEMA,
-            "diagnosis": self.code,
-            "verdict": self.verdict,
-            "summary": self.summary,
-            "notes": [note.code for note in self.notes],
-            "evidence": plain(self.evidence),
-            "advice": list(self.advice),
-            "confidence": plain(self.confidence),
+        printed = Printed(
+            schema=SCHEMA,
+            diagnosis=self.code,
+            verdict=self.verdict,
+            summary=self.summary,
+            notes=tuple(note.code for note in self.notes),
+            evidence=self.evidence,
+            advice=self.advice,
+            confidence=self.confidence,
             **self.counsel.as_dict(),
-            "dismissed": [{"code": item.code, "reason": item.reason} for item in self.dismissed],
-            "not_checked": [{"code": item.code, "reason": item.reason} for item in self.unchecked],
-            "change_if": list(self.change_if),
-            "best_epoch": plain(self.best_epoch),
-            "source": plain(self.source),
-        }
+            dismissed=self.dismissed,
+            not_checked=self.unchecked,
+            change_if=self.change_if,
+            best_epoch=self.best_epoch,
+            source=self.source,
+        )
+        data: dict[str, object] = plain(asdict(printed))
+        return data
 
 
 def shown(value: float) -> str:
