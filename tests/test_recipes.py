@@ -186,7 +186,11 @@ class TestOneWithCode:
     def test_is_a_folder_that_works_from_where_it_is_copied(self, tunekit, tmp_path):
         done = tunekit("init", "own-model", "my model")
         assert done.out == "my model written; next: tunekit run 'my model/own-model.yaml'\n"
-        assert {path.name for path in (tmp_path / "my model").iterdir()} == {"own-model.yaml", "own_model.py"}
+        assert {path.name for path in (tmp_path / "my model").iterdir()} == {
+            "own-model.yaml",
+            "own_model.py",
+            "tunekit.schema.json",
+        }
         code = tmp_path / "my model" / "own_model.py"
         code.write_text(code.read_text().replace("samples: int = 1500", "samples: int = 90"))
         words = ("validate", "my model/own-model.yaml", "--set", "data.args={}")

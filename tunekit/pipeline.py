@@ -309,7 +309,8 @@ def write_best(run: RunDir, context: Context[Any], result: StepResult) -> None:
     winner = context.step.read_handoff(result)
     assert isinstance(winner, Winner), "a step that decides hands on a winner"
     best = Store(run.trainings).by_name(winner.training)
-    comment = f"{run.name}: {winner.metric} {winner.value:.4g}; weights in {best.weights.relative_to(run.path)}"
+    value = context.metric_text(winner.value)
+    comment = f"{run.name}: {winner.metric} {value}; weights in {best.weights.relative_to(run.path)}"
     tuned = context.recipe.with_values(winner.tuned)
     # Of the model as it came the rate is zero: what a training would go by is what was tuned.
     config = replace(best.config, lr=tuned.optimizer.lr, weight_decay=tuned.optimizer.weight_decay)

@@ -1,4 +1,4 @@
-"""Between which values a share lies that was counted: about 95 %."""
+"""Shares of one: how a person reads them, and between which values one lies that was counted (about 95 %)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ import math
 
 Z = 1.959964
 """Of the normal distribution: standard deviations about the mean that hold 95 %."""
+
+
+MOST_DIGITS = 4
+"""Behind the point of a share in per cent."""
+
+
+def percent(share: float) -> str:
+    """A share as tables, sentences and figures show it; with more digits where it would be taken for none or all.
+
+    >>> percent(0.94), percent(1.0), percent(0.9997), percent(0.0), percent(0.0001)
+    ('94.0 %', '100.0 %', '99.97 %', '0.0 %', '0.01 %')
+    """
+    digits = 1
+    while digits < MOST_DIGITS and 0 < share < 1 and float(f"{100 * share:.{digits}f}") in (0, 100):
+        digits += 1
+    return f"{100 * share:.{digits}f} %"
 
 
 def told(right: int, count: int) -> str:

@@ -45,7 +45,7 @@ def log_of(shape: Shape, noise: float = 0.0, seed: int = 0, shift: float = 0.0, 
         rate("train_accuracy", shape.train_metric),
         rate("val_accuracy", shape.val_metric),
     )
-    metrics = (Metric(shape.metric, True, *pair, bounded=True),) if any(pair) else ()
+    metrics = (Metric(shape.metric, True, *pair, bounded=True, share=True),) if any(pair) else ()
     return Log(
         format="test",
         files=("hand-made",),

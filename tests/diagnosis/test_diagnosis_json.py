@@ -8,13 +8,14 @@ import pytest
 from tunekit.diagnosis import judge
 from tunekit.logs import Log, Metric
 from tunekit.logs.log import curve
+from tunekit.shares import percent
 
 
 def made(train, val=None, accuracy=None):
     def series(name, y):
         return None if y is None else curve(name, np.arange(1, 1 + len(y)), y, "epoch")
 
-    metrics = () if accuracy is None else (Metric("accuracy", True, None, series("val_acc", accuracy), bounded=True),)
+    metrics = () if accuracy is None else (Metric("accuracy", True, None, series("val_acc", accuracy), True, True),)
     return Log("test", train=series("loss", train), val=series("val_loss", val), metrics=metrics)
 
 
@@ -65,3 +66,10 @@ def test_the_schema_comes_first_of_the_log_and_of_each_run(tunekit, tmp_path):
     one, two = (json.loads(tunekit("diagnose", path, "--json").out) for path in ("a", "."))
     assert next(iter(one.items())) == next(iter(two.items())) == ("schema", 2)
     assert [run["schema"] for run in two["runs"]] == [2, 2]
+
+
+def test_a_share_is_told_in_per_cent_and_stays_a_plain_number_in_json():
+    diagnosis = judge(made(FALLS, FALLS[::20], 1 - FALLS[::20] / 3))
+    said = f"validation accuracy at {percent(diagnosis.evidence['metric_end'])} over the last tenth"
+    assert said in diagnosis.summary
+    assert 0.8 < diagnosis.as_dict()["evidence"]["metric_end"] < 0.9

@@ -62,6 +62,8 @@ class Sentence:
     """What a diagnosis says of one log: the numbers of a sentence are taken out of it as they are found right."""
 
     def __init__(self, log, text):
+        self.shares = set()
+        text = re.sub(r"(\d+\.\d+) %(?! of)|(?<=by )([\d.e-]+) points(?= from point)", self.as_logged, text)
         self.text, self.wrong = re.sub(r"'[^']*'", lambda found: "#" * len(found[0]), text), []
         self.named = text.lower()
         self.curves = {}
@@ -83,6 +85,16 @@ class Sentence:
         if self.metric is not None:
             self.names[self.metric.name.lower()] = "metric"
 
+    def as_logged(self, match):
+        """A share in per cent as the fraction that the log has."""
+        share = float(match[1] or match[2]) / 100
+        if match[1]:
+            self.shares.add(share)
+        return f"{share!r}"
+
+    def right(self, said, value):
+        return same(said, value) or (said in self.shares and abs(said - value) <= 0.00051)
+
     def subject(self, at):
         """The curve that the words before a place speak of: the last that they name, else the first behind it."""
         before = {self.named.rfind(word, 0, at): kind for word, kind in self.names.items()}
@@ -100,7 +112,7 @@ class Sentence:
             self.take(match, said, wanted)
 
     def take(self, match, said, wanted):
-        self.wrong += [(match[0], *pair) for pair in zip(said, wanted, strict=True) if not same(*pair)]
+        self.wrong += [(match[0], *pair) for pair in zip(said, wanted, strict=True) if not self.right(*pair)]
         self.text = self.text[: match.start()] + "#" * len(match[0]) + self.text[match.end() :]
 
     def of_several(self):
@@ -125,8 +137,8 @@ class Sentence:
             bad = ~np.isfinite(np.asarray(train.y, float))
             wanted = [len(bad), np.asarray(train.x, float)[-1] if bad.sum() == 1 and bad[-1] else np.nan]
             self.take(match, list(map(float, match.groups())), wanted)
-        if match := re.search(rf"(?i)over the last tenth \w+ is {N} % in training and {N} % in validation", self.text):
-            wanted = [round(100 * ending(*rows(curve)), 1) for curve in (metric.train, metric.val)]
+        if match := re.search(rf"(?i)over the last tenth \w+ is {N} in training and {N} in validation", self.text):
+            wanted = [ending(*rows(curve)) for curve in (metric.train, metric.val)]
             self.take(match, list(map(float, match.groups())), wanted)
         if match := re.search(rf"is {N} at each of its {N} points", self.text):
             y = self.subject(match.start(1))[1]

@@ -292,7 +292,7 @@ def test_the_page_shows_the_final_model_with_names_that_are_text(points, tunekit
     )
     told = points("--epochs", "1", data="named:splits")
     page = Path(RUN, "report.html").read_text()
-    low, high = (f"{100 * one:.2f} %" for one in told["test"]["interval"])
+    low, high = (f"{100 * one:.1f} %" for one in told["test"]["interval"])
     assert f"between {low} and {high} (Wilson), over 40 samples" in Page(Path(RUN, "report.html")).text
     assert "<script>alert" not in page
     assert page.count("data:image/png;base64") == 1  # points are no pictures

@@ -31,7 +31,7 @@ READING: dict[str, Callable[[Path], list[str]]] = {
 }
 """What reading commands are given of a run."""
 
-WITHOUT_RUNS = {"recipes", "init", "explain"}
+WITHOUT_RUNS = {"recipes", "schema", "init", "explain"}
 
 
 @pytest.fixture(scope="module")

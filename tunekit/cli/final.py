@@ -29,7 +29,7 @@ from tunekit.cli.options import (
     show_table,
 )
 from tunekit.telling import as_path, counted
-from tunekit.vocabulary import Interrupted, UserError
+from tunekit.vocabulary import Format, Interrupted, UserError
 
 
 @command(AROUND_PANEL, "running")
@@ -119,7 +119,10 @@ def predict(
     elif as_json:
         print_json({"predictions": found.rows, "faults": found.faults, "notes": found.notes})
     elif found.rows:
-        show_table(found.rows, SHOWN)
+        shares: dict[str, Format] = {
+            name: "share" for row in found.rows[:1] for name in row if name.startswith("probability")
+        }
+        show_table(found.rows, SHOWN, shares)
         if len(found.rows) > SHOWN:
             say(f"and {len(found.rows) - SHOWN:,} more; --out FILE.csv or --json gives them all")
     for note in found.notes:

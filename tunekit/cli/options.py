@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tunekit.telling import as_path, pasted, visible
-from tunekit.vocabulary import Format, Interrupted, UserError
+from tunekit.vocabulary import SCHEMA, Format, Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.pipeline import Options
@@ -204,10 +204,16 @@ def say(*lines: str, err: bool = False) -> None:
             typer.echo(visible(line), err=err)
 
 
-def print_json(data: Any) -> None:
+def print_json(data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    """An object, or a list of such, each with the version of its schema."""
     from tunekit.jsondata import plain
 
-    typer.echo(json.dumps(plain(data), indent=2, default=str))
+    versioned = _versioned(data) if isinstance(data, Mapping) else [_versioned(one) for one in data]
+    typer.echo(json.dumps(plain(versioned), indent=2, default=str))
+
+
+def _versioned(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    return data if "schema" in data else {"schema": SCHEMA, **data}
 
 
 def interrupted(why: Interrupted, context: typer.Context, shown: str) -> None:

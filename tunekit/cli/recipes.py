@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,6 +21,9 @@ from tunekit.cli.options import (
 from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import UserError
 
+SCHEMA_FILE = "tunekit.schema.json"
+"""Beside a recipe that `init` writes."""
+
 if TYPE_CHECKING:
     from tunekit.charts import Figure
 
@@ -36,6 +39,18 @@ def recipes(as_json: Json = False) -> None:
         return
     show_table([{"name": recipe.name, "about": recipe.about} for recipe in known])
     say("", "next: tunekit init NAME")
+
+
+@command(AROUND_PANEL, "reading")
+def schema(
+    of: Annotated[Literal["recipe", "result", "diagnose"], typer.Argument(help="What to print the schema of.")] = (
+        "recipe"
+    ),
+) -> None:
+    """Print the JSON schema of a recipe, of a step's result.json (as --json prints it), or of diagnose --json."""
+    from tunekit.schemas import as_text
+
+    typer.echo(as_text(of), nl=False)
 
 
 @command(AROUND_PANEL, "reading")
@@ -73,6 +88,7 @@ def init(
         if given is not None:
             raise UserError(f"{option}: of a recipe for what you have; {name} is copied as it is")
     written = recipe.copy(to, force)
+    _for_editors(written)
     say(f"{written.parent if recipe.has_code else written} written; next: {pasted('tunekit', 'run', as_path(written))}")
 
 
@@ -93,7 +109,6 @@ def _draft(
     path: Path, to: Path | None, target: str | None, model: str | None, weights: str | None, force: bool
 ) -> None:
     from tunekit.drafting import draft, name_of
-    from tunekit.rundir import write_atomically
 
     if not path.exists():
         raise UserError(f"{path}: no such file or folder, and no recipe of that name; `tunekit recipes` lists them")
@@ -103,14 +118,31 @@ def _draft(
     if not force and (goal.exists() or goal.is_symlink()):
         raise UserError(f"{goal}: exists already; give another name, or --force to overwrite it")
     made = draft(path, goal.parent, target, model, weights)
-    try:
-        goal.parent.mkdir(exist_ok=True)
-        write_atomically(goal, made.text(name).encode())
-    except OSError as error:
-        raise UserError(f"{goal}: cannot be written: {error.strerror}") from None
+    _write(goal, made.text(name))
+    _for_editors(goal)
     say(f"{goal} written: {made.about}")
     next_ = "run" if made.runs else "validate"
     say(f"next: {pasted('tunekit', next_, as_path(goal))}")
+
+
+def _for_editors(recipe: Path) -> None:
+    """A line in the recipe by which an editor completes and checks its keys, and the schema beside it that it names.
+    Errors: UserError."""
+    from tunekit.schemas import as_text
+
+    about, end, rest = recipe.read_text(encoding="utf-8").partition("\n")
+    _write(recipe, f"{about}{end}# yaml-language-server: $schema={SCHEMA_FILE}\n{rest}")
+    _write(recipe.with_name(SCHEMA_FILE), as_text("recipe"))
+
+
+def _write(path: Path, text: str) -> None:
+    from tunekit.rundir import write_atomically
+
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 @command(AROUND_PANEL, "running")

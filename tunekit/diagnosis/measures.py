@@ -42,6 +42,7 @@ class Points:
 
     x: Array
     y: Array
+    share: bool = False  # of one, told in per cent
 
     @property
     def first(self) -> float:

@@ -124,8 +124,8 @@ def _score(metrics: tuple[Metric, ...], train: Curve | None) -> Score | None:
         trained_x, trained = finite(metric.train)
         return Score(
             name=metric.name,
-            log=Points(x, logged),
-            trained=Points(trained_x, trained) if len(trained) else None,
+            log=Points(x, logged, metric.share),
+            trained=Points(trained_x, trained, metric.share) if len(trained) else None,
             bounded=metric.bounded,
             sign=sign,
             place=place[index],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from tunekit import vocabulary
+from tunekit import shares, vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import END, Measures, Points, Side
@@ -129,6 +129,30 @@ SCHEMA = 2
 
 
 @dataclass(frozen=True)
+class Printed:
+    """The object that `tunekit diagnose --json` prints of a log; with several logs also `runs`, such objects."""
+
+    schema: int
+    diagnosis: str
+    verdict: vocabulary.Verdict
+    summary: str
+    notes: tuple[str, ...]
+    evidence: Values
+    advice: tuple[str, ...]
+    confidence: float | None
+    first: str | None
+    tries: tuple[str, ...]
+    odds: tuple[Values, ...]
+    runner_up: str | None
+    decides: str | None
+    dismissed: tuple[Dismissed, ...]
+    not_checked: tuple[Dismissed, ...]
+    change_if: tuple[str, ...]
+    best_epoch: float | None
+    source: Values
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """The verdict on a log. `code` is the headline; `notes` what else is true of the run."""
 
@@ -159,22 +183,24 @@ class Diagnosis:
 
     def as_dict(self) -> dict[str, object]:
         """The object that `tunekit diagnose --json` prints: plain JSON without NaN or Infinity."""
-        return {
-            "schema": SCHEMA,
-            "diagnosis": self.code,
-            "verdict": self.verdict,
-            "summary": self.summary,
-            "notes": [note.code for note in self.notes],
-            "evidence": plain(self.evidence),
-            "advice": list(self.advice),
-            "confidence": plain(self.confidence),
+        printed = Printed(
+            schema=SCHEMA,
+            diagnosis=self.code,
+            verdict=self.verdict,
+            summary=self.summary,
+            notes=tuple(note.code for note in self.notes),
+            evidence=self.evidence,
+            advice=self.advice,
+            confidence=self.confidence,
             **self.counsel.as_dict(),
-            "dismissed": [{"code": item.code, "reason": item.reason} for item in self.dismissed],
-            "not_checked": [{"code": item.code, "reason": item.reason} for item in self.unchecked],
-            "change_if": list(self.change_if),
-            "best_epoch": plain(self.best_epoch),
-            "source": plain(self.source),
-        }
+            dismissed=self.dismissed,
+            not_checked=self.unchecked,
+            change_if=self.change_if,
+            best_epoch=self.best_epoch,
+            source=self.source,
+        )
+        data: dict[str, object] = plain(asdict(printed))
+        return data
 
 
 def shown(value: float) -> str:
@@ -192,21 +218,29 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.2g} %"
 
 
+def said(points: Points, value: float) -> str:
+    """A value of a curve as a sentence shows it: `0.0123`, or of shares of one `94.0 %`."""
+    return shares.percent(value) if points.share else shown(value)
+
+
 def course(points: Points) -> str:
     """A curve in words: its first value and the median of its last tenth."""
-    return f"from {shown(points.first)} at the start to {shown(points.ending)} over the last tenth"
+    return f"from {said(points, points.first)} at the start to {said(points, points.ending)} over the last tenth"
 
 
 def course_by_tenths(points: Points) -> str:
     """The same by medians alone, where the first value is another than what follows."""
-    return f"from {shown(points.median(0.0, END))} over its first tenth to {shown(points.ending)} over its last"
+    return (
+        f"from {said(points, points.median(0.0, END))} over its first tenth to "
+        f"{said(points, points.ending)} over its last"
+    )
 
 
 def course_by_lowest(points: Points) -> str:
     """The same with its lowest value between."""
     return (
-        f"{shown(points.first)} at the start, {shown(points.lowest)} at its lowest, {shown(points.ending)} over the "
-        "last tenth"
+        f"{said(points, points.first)} at the start, {said(points, points.lowest)} at its lowest, "
+        f"{said(points, points.ending)} over the last tenth"
     )
 
 
@@ -218,8 +252,9 @@ def jump_of(points: Points) -> tuple[float, float]:
 
 def jumps_of(points: Points) -> str:
     """How a curve jumps in words."""
-    step, level = jump_of(points)
-    return f"by {shown(step)} from point to point about {shown(level)} (medians of the second half)"
+    step, middle = jump_of(points)
+    by = f"{shown(100 * step)} points" if points.share else shown(step)
+    return f"by {by} from point to point about {said(points, middle)} (medians of the second half)"
 
 
 def halves(points: Points) -> tuple[float, float]:
@@ -230,7 +265,7 @@ def halves(points: Points) -> tuple[float, float]:
 def eighths(points: Points) -> str:
     """The last quarter of a curve in words: the medians of its two halves."""
     before, after = halves(points)
-    return f"from {shown(before)} to {shown(after)} in the last quarter (medians of its halves)"
+    return f"from {said(points, before)} to {said(points, after)} in the last quarter (medians of its halves)"
 
 
 def late_start(side: Side) -> str:

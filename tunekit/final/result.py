@@ -10,7 +10,9 @@ from tunekit.configuration import Values
 from tunekit.jsondata import JsonData
 from tunekit.layout import FINAL, MODEL
 from tunekit.measured import SplitScored
+from tunekit.shares import percent
 from tunekit.telling import counted
+from tunekit.vocabulary import SCHEMA
 
 Origin = Literal["train", "fine-run", "untouched", "train + validation"]
 
@@ -47,10 +49,10 @@ class FinalModel:
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it and final/result.json holds it."""
         scored = self.scored
-        own: dict[str, Any] = {"from": self.origin, "metric": self.metric, "value": self.value, "epoch": self.epoch}
+        own: dict[str, Any] = {"schema": SCHEMA, "from": self.origin, "metric": self.metric, "value": self.value}
         notes = [*self.told, *([self.unsaid] if self.unsaid else [])]
-        own |= {"epochs": self.epochs, "weights": self.weights, "model": self.model, "notes": notes}
-        own["faults"] = list(self.faults)
+        own |= {"epoch": self.epoch, "epochs": self.epochs, "weights": self.weights, "model": self.model}
+        own |= {"notes": notes, "faults": list(self.faults)}
         own["test"] = self._test() if self.on == "test" else None
         own["scored_on"] = {"test": "test", "val": "validation"}[self.on] if scored.samples else None
         if scored.confusion:
@@ -136,4 +138,4 @@ def _text(scored: SplitScored) -> str:
 
 
 def _number(value: float, share: bool) -> str:
-    return f"{100 * value:.2f} %" if share else f"{value:.4g}"
+    return percent(value) if share else f"{value:.4g}"

@@ -26,6 +26,8 @@ class Metric:
     val: Curve | None = None
     bounded: bool = False
     """It lies within 0 and 1 (accuracy, F1, AUC, mAP, ...), so that absolute gaps mean something."""
+    share: bool = False
+    """It is told in per cent."""
 
 
 @dataclass(frozen=True)

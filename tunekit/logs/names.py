@@ -34,6 +34,7 @@ BOUNDED = word_set(
     "precision recall mcc kappa sensitivity specificity pck ndcg mrr em rouge rouge1 rouge2 rougel rougelsum r2 "
     "ssim aupr prauc wa uar war map50 map75 map95 ap50 ap75 ap95 map5095 ap5095 aps apm apl hmean"
 )
+SHARES = BOUNDED - word_set("mcc kappa r2 ssim mrr")  # the others are no share of anything
 SCORES = BOUNDED | word_set("loglik bleu sacrebleu psnr score spearman pearson correlation spearmanr meteor cider")
 MEASURES = LOSS | ERRORS | SCORES
 RATE = word_set("lr learningrate lr0 lr1 lr2 pg0 pg1 pg2")

@@ -34,9 +34,8 @@ def from_record(rows: Rows, metric: str, maximize: bool, share: bool, procedure:
     if metric != "loss":
         pair = series(f"train_{metric}"), series(f"val_{metric}")
         if any(pair):
-            measured = (
-                Metric(metric, maximize, *pair, bounded=maximize and (share or bool(BOUNDED & set(split(metric))))),
-            )
+            bounded = maximize and (share or bool(BOUNDED & set(split(metric))))
+            measured = (Metric(metric, maximize, *pair, bounded=bounded, share=share),)
     return Log(
         format="tunekit",
         train=series("train_loss"),

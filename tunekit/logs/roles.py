@@ -17,6 +17,7 @@ from tunekit.logs.names import (
     ADVERSARIAL,
     BOUNDED,
     OPPONENTS,
+    SHARES,
     SQUARES,
     Part,
     part,
@@ -378,7 +379,8 @@ def _metric(core: tuple[str, ...], train: str | None, val: str | None, curves: M
         for key in (train, val)
     ]
     maximize = any(part(key).kind == "score" for key in (train, val) if key)
-    return Metric(_called(core), maximize, pair[0], pair[1], bounded)
+    share = bounded and bool(SHARES & set(core))
+    return Metric(_called(core), maximize, pair[0], pair[1], bounded, share)
 
 
 def _called(core: tuple[str, ...]) -> str:

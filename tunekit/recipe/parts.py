@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from tunekit.recipe.arguments import LARGEST
@@ -32,7 +41,20 @@ class Part(BaseModel):
         return only_numbers(source, handler)
 
 
-class Target(Part):
+class Named(Part):
+    """What a recipe may also give as a name alone."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, source: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        place = handler(source)
+        whole = handler.resolve_ref_schema(place)
+        parts = {**whole}
+        whole.clear()
+        whole["anyOf"] = [{"type": "string"}, parts]
+        return place
+
+
+class Target(Named):
     """Something to build: a built-in name or module:callable, and keyword arguments for it."""
 
     target: str
@@ -86,11 +108,17 @@ class Optimizer(Target):
         return {**data, "lr": OWN_RATE} if given and optimizer_of(data["target"]).finds_rate else data  # type: ignore[dict-item, index]
 
 
-class Schedule(Part):
+class Schedule(Named):
     """`auto` is a constant rate in steps 2 to 5 and decays in `tunekit train`. `warmup` may stand beside the name."""
 
     name: str = AUTO
     args: dict[str, Any] = {}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, source: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        place = super().__get_pydantic_json_schema__(source, handler)
+        handler.resolve_ref_schema(place)["anyOf"][1]["properties"]["warmup"] = {"type": ["number", "string"]}
+        return place
 
     @model_validator(mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
+    WithJsonSchema,
     create_model,
     field_serializer,
     field_validator,
@@ -54,6 +55,7 @@ MOST_TRIALS = 10_000
 
 
 _auto = BeforeValidator(lambda value: None if value == "auto" else value)
+_AUTO_TOO = WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_THREADS}, {"const": "auto"}]})
 
 
 class StepSettings(Part):
@@ -89,7 +91,9 @@ class Recipe(Part):
     l1: float = Field(0.0, ge=0, le=LARGEST)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
-    threads: Annotated[int | None, _auto] = Field(None, gt=0, le=MOST_THREADS)  # None: decided by the size of the model
+    threads: Annotated[int | None, _auto, _AUTO_TOO] = Field(
+        None, gt=0, le=MOST_THREADS
+    )  # None: decided by the size of the model
     seed: int = Field(0, ge=0, lt=2**31)
     steps: StepSettings = StepSettings()
     train: Train = Train()

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunekit.configuration import short
+from tunekit.shares import percent
 from tunekit.telling import visible
 from tunekit.vocabulary import Advanced, Event, Finding, Format, Noted, StepResult, StepStarted
 
@@ -225,7 +226,7 @@ def cell(value: object, form: Format | None = None) -> str:
     if form == "rate":
         return short(value)
     if form == "share":
-        return f"{100 * value:.2f} %"
+        return percent(value)
     return f"{value:,.0f}" if LONG <= abs(value) < VERY_LONG else f"{value:.4g}"
 
 

@@ -13,6 +13,7 @@ from tunekit.layout import FINAL
 from tunekit.measured import Mistake, SplitScored
 from tunekit.report.figures import DPI, draw, import_plainly, literal
 from tunekit.rundir import RunFolder, write_atomically
+from tunekit.shares import percent
 from tunekit.telling import counted
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def residuals(scored: SplitScored, on: str) -> Figure | None:
         Panel([Points(scored.true, scored.predicted), ideal], "true", "predicted"),
         Panel([Points(scored.predicted, off), Rule(y=0.0, dashed=True)], "predicted", "predicted - true"),
     ]
-    return Figure(f"{NAMED[on]}: {scored.metric} {scored.value:.4g} over {counted(scored.samples, 'sample')}", panels)
+    value = percent(scored.value) if scored.share else f"{scored.value:.4g}"
+    return Figure(f"{NAMED[on]}: {scored.metric} {value} over {counted(scored.samples, 'sample')}", panels)
 
 
 def worst(scored: SplitScored) -> bytes | None:
@@ -101,12 +103,12 @@ def _sheet(shown: list[Mistake], classes: tuple[str, ...]) -> Sheet:
 
 
 def caption(one: Mistake, classes: tuple[str, ...]) -> str:
-    """What a sample is and was taken for: `8, taken for 3 (97 %)`, with the name of its file or its place."""
+    """What a sample is and was taken for: `8, taken for 3 (97.0 %)`, with the name of its file or its place."""
     place = Path(one.name).name if one.name else f"sample {one.sample}"
     if one.true is None or one.predicted is None:
         return f"{place}\nloss {one.loss:.3g}"
     true, said = (_named(value, classes) for value in (one.true, one.predicted))
-    sure = "" if one.probability is None else f" ({100 * one.probability:.0f} %)"
+    sure = "" if one.probability is None else f" ({percent(one.probability)})"
     return f"{place}\n{true}, taken for {said}{sure}"
 
 
@@ -116,7 +118,7 @@ def mistakes(scored: SplitScored) -> tuple[list[str], list[list[str]]] | None:
         [
             one.name or f"sample {one.sample}",
             *("-" if value is None else _named(value, scored.classes) for value in (one.true, one.predicted)),
-            "-" if one.probability is None else f"{100 * one.probability:.0f} %",
+            "-" if one.probability is None else percent(one.probability),
             f"{one.loss:.3g}",
         ]
         for one in scored.worst

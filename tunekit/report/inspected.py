@@ -13,6 +13,7 @@ from tunekit.charts import Bars, Figure, Panel, Picture, Tiles
 from tunekit.jsondata import plain
 from tunekit.measured import DataReport, Files, InputReport, ModelReport, SharedReport
 from tunekit.report.console import COLOURS, as_table, line, show_finding
+from tunekit.shares import percent
 from tunekit.telling import counted, span
 from tunekit.vocabulary import Finding
 
@@ -159,7 +160,7 @@ def input_line(one: InputReport) -> str:
     if lengths is not None:
         median = f" (median {lengths.median:g})" if lengths.shortest < lengths.longest else ""
         text += f"; {span(str(lengths.shortest), str(lengths.longest))} steps{median}"
-        text += f", {100 * lengths.padding:.0f} % padding"
+        text += f", {percent(lengths.padding)} padding"
         if lengths.vocabulary is not None and lengths.vocabulary < 3:
             return f"{text.partition(';')[0]}: zeros and ones"
         if lengths.vocabulary is not None:
@@ -196,7 +197,7 @@ def _class_rows(report: DataReport) -> list[dict[str, object]]:
     for label in labels[:ROWS]:
         counts = {one.split: (one.classes or {}).get(label, 0) for one in report.splits}
         name: dict[str, object] = {"name": report.class_name(label)} if named else {}
-        share = f"{100 * counts['train'] / total:.1f} %" if total else "-"
+        share = percent(counts["train"] / total) if total else "-"
         rows.append({"class": label, **name, **counts, "share": share})
     return rows
 
@@ -219,7 +220,7 @@ def _target_rows(report: DataReport) -> list[dict[str, object]]:
 def _lines(report: DataReport) -> Iterator[str]:
     """What there is to say of samples and files besides."""
     if report.near_constant:
-        flat = [f"{one.name} ({one.value:.4g} in {100 * one.share:.1f} %)" for one in report.near_constant[:FEW]]
+        flat = [f"{one.name} ({one.value:.4g} in {percent(one.share)})" for one in report.near_constant[:FEW]]
         more = f" and {len(report.near_constant) - FEW:,} more" if len(report.near_constant) > FEW else ""
         yield f"near-constant features: {', '.join(flat)}{more}"
     if report.shared:

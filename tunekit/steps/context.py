@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from tunekit.configuration import ScheduleSpec, TrainingConfig, Values, short
 from tunekit.recipe.optimizers import Optimizer, optimizer_of
 from tunekit.recipe.schedules import warm_up
+from tunekit.shares import percent
 from tunekit.steps.step import H, S, Settings, Step
 from tunekit.vocabulary import Facts, Format, Importance, Record, StepResult
 
@@ -126,10 +127,6 @@ class Context(Generic[S]):
         """How a table shows rates and the metric."""
         formats: dict[str, Format] = {"lr": "rate", "weight_decay": "rate"}
         return {**formats, self.metric: "share"} if self.facts.share else formats
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def named_few(names: Sequence[str], most: int = 4) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from tunekit.configuration import ScheduleSpec, Values
 from tunekit.recipe import Recipe
 from tunekit.recipe.schedules import default
+from tunekit.shares import percent
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid.plan import budget
-from tunekit.steps.context import Context, percent
+from tunekit.steps.context import Context
 from tunekit.steps.fine_run import STEP as fine_run
 from tunekit.telling import counted, spelled
 

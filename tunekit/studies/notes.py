@@ -9,6 +9,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from tunekit.shares import percent
 from tunekit.telling import spelled
 from tunekit.vocabulary import StepResult
 
@@ -70,7 +71,7 @@ def study_note(name: str, result: StepResult) -> str:
         lines += [f"| {name} | {_cell(value)} |" for name, value in result.handoff.items()]
     shares, withheld = (result.details.get(name) for name in ("importance", "importance_note"))
     if shares or withheld:
-        told = ", ".join(f"{name} {share:.0%}" for name, share in (shares or {}).items())
+        told = ", ".join(f"{name} {percent(share)}" for name, share in (shares or {}).items())
         lines += ["", f"Importance: {told or withheld}"]
     if result.next:
         lines += ["", f"Next: `{result.next}`"]

@@ -15,7 +15,7 @@ Format = Literal["rate", "share"]
 
 
 SCHEMA = 2
-"""Of result.json: raised when a field of it changes its meaning."""
+"""Of result.json and of what `--json` prints: raised when a key of it changes its meaning or goes."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tunekit.diagnosis.verdict import (
     jumps_of,
     late_start,
     percent,
+    said,
     shown,
     silent,
 )
@@ -111,8 +112,8 @@ def _of_one_value(val: Side | None, score: Score | None) -> Iterator[tuple[str, 
     least = FEW_VALIDATIONS if stands else SAME_POINTS
     if score is not None and len(score.log.y) >= least and score.is_accuracy and _same(score.log) < PERFECT:
         yield (
-            f"{score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points, as that of one answer "
-            "to everything",
+            f"{score.name} is {said(score.log, score.log.last)} at each of its {len(score.log.y)} points, as that of "
+            "one answer to everything",
             "count the answers: one class alone tells nothing",
         )
     if val is not None and len(val.log.y) >= SAME_POINTS and _same(val.log) < np.inf:
@@ -184,7 +185,7 @@ def _of_the_metric(m: Measures, train: Side, score: Score) -> Iterator[tuple[str
         falls = score.best - end > max(allowed, by_chance)
         if falls or score.start - end > 2 * score.jitter:
             rises = score.sign > 0
-            best = shown(score.reached) + (" at its highest" if rises else " at its lowest")
+            best = said(score.log, score.reached) + (" at its highest" if rises else " at its lowest")
             yield (
                 f"{score.name} got worse: {course(score.log)}, {best}",
                 "look at the samples that the metric is measured on: it does not say what the loss says",
@@ -248,7 +249,7 @@ def judge(m: Measures) -> Outcome:
         if side is not None:
             parts.append(f"{label} loss {course(side.log)}")
     if m.score is not None:
-        parts.append(f"validation {m.score.name} at {shown(m.score.log.ending)} over the last tenth")
+        parts.append(f"validation {m.score.name} at {said(m.score.log, m.score.log.ending)} over the last tenth")
     known = m.log.procedure
     text = "the curves have settled and no fault shows"
     if m.val is not None and _at_its_best(m.val):

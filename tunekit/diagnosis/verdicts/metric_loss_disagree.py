@@ -7,7 +7,7 @@ from tunekit.diagnosis import curves
 from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import Measures
 from tunekit.diagnosis.prospects import best_by_metric
-from tunekit.diagnosis.verdict import NO_VALIDATION_LOSS, Outcome, Verdict, percent, shown, silent, unasked
+from tunekit.diagnosis.verdict import NO_VALIDATION_LOSS, Outcome, Verdict, percent, said, shown, silent, unasked
 from tunekit.diagnosis.verdicts.overfit import FEW_VALIDATIONS, GAP, METRIC_GAIN, RISE, rise_of, where
 from tunekit.vocabulary import Code
 
@@ -40,11 +40,12 @@ def judge(m: Measures) -> Outcome:
     if held and gain >= METRIC_GAIN and not wide and rise <= MILD_RISE and not far and score.bounded:
         text = (
             f"the validation loss rose from {shown(val.log.lowest)} at its lowest to {shown(val.log.ending)} over the "
-            f"last tenth while {score.name} held: {shown(score.reached)} at best, {shown(score.log.ending)} over the "
+            f"last tenth while {score.name} held: {said(score.log, score.reached)} at best, "
+            f"{said(score.log, score.log.ending)} over the "
             "last tenth"
         )
         return Outcome(True, text, evidence)
-    levels = f"{shown(score.reached)} at best, {shown(score.log.ending)} over the last tenth"
+    levels = f"{said(score.log, score.reached)} at best, {said(score.log, score.log.ending)} over the last tenth"
     return silent(f"the two do not disagree so: {score.name} is {levels}")
 
 

@@ -16,6 +16,7 @@ from tunekit.diagnosis.verdict import (
     course_by_lowest,
     losses_lacking,
     percent,
+    said,
     shown,
     silent,
     unasked,
@@ -71,8 +72,8 @@ def judge(m: Measures) -> Outcome:
             score.is_accuracy and score.best >= DEAD_ACCURACY
         ):
             return silent(
-                f"{score.name} moved: {shown(score.log.lowest)} at its lowest and {shown(score.log.highest)} at its "
-                "highest"
+                f"{score.name} moved: {said(score.log, score.log.lowest)} at its lowest and "
+                f"{said(score.log, score.log.highest)} at its highest"
             )
         evidence["metric_range"] = score.spread
     within_noise = late < noise and late < DEAD_NOISE_DROP and not curves.falls(trend)
@@ -90,7 +91,7 @@ def judge(m: Measures) -> Outcome:
     else:
         text = f"the training loss stands still behind its first points: {course_by_lowest(train.log)}"
     if score is not None and score.bounded:
-        text += f", {score.name} at {shown(score.log.ending)} over the last tenth"
+        text += f", {score.name} at {said(score.log, score.log.ending)} over the last tenth"
     text += _guessing(m, train.end)
     return Outcome(True, text, evidence)
 
@@ -113,7 +114,7 @@ def _constant(m: Measures, train: Side) -> Outcome | None:
         least = -score.end * math.log(score.end) - wrong * math.log(wrong)  # loss of one answer right so often
         if train.end < STUCK * least or (m.drop >= DEAD_DROP and train.end > ABOVE * least):
             return None
-    text = f"validation {score.name} is {shown(score.log.last)} at each of its {len(score.log.y)} points"
+    text = f"validation {score.name} is {said(score.log, score.log.last)} at each of its {len(score.log.y)} points"
     if not m.derived:
         text += f", and the {'validation' if m.swapped else 'training'} loss went {course(train.log)}"
     return Outcome(True, text, {"points": len(score.y)})
@@ -138,7 +139,7 @@ def _at_chance(m: Measures, train: Side) -> Outcome | None:
         return None
     text = f"the training loss comes to what guessing gives and no further: {course(train.log)}"
     if m.score is not None and m.score.bounded:
-        text += f", {m.score.name} {shown(m.score.log.ending)} over the last tenth"
+        text += f", {m.score.name} {said(m.score.log, m.score.log.ending)} over the last tenth"
     evidence = {"guessing": guess.loss, "drop": m.drop}
     return Outcome(True, f"{text} ({guess.words}{shown(guess.loss)})", evidence)
 

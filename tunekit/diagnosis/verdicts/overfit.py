@@ -22,6 +22,7 @@ from tunekit.diagnosis.verdict import (
     course_by_lowest,
     percent,
     place,
+    said,
     shown,
     silent,
     unasked,
@@ -176,7 +177,8 @@ def _apart(m: Measures) -> Outcome | None:
     far = fall_ > max(METRIC_FALL, METRIC_NOISES * score.jitter)
     if m.val is None and m.train is not None and m.drop > 0.1 and early_best and far and _fell_since(m, score):
         text = (
-            f"validation {score.name} fell from {shown(score.reached)} at best to {shown(score.log.ending)} over the "
+            f"validation {score.name} fell from {said(score.log, score.reached)} at best to "
+            f"{said(score.log, score.log.ending)} over the "
             "last tenth while training fell on"
         )
         return Outcome(True, text, evidence)
@@ -192,7 +194,8 @@ def _fell_since(m: Measures, score: Score) -> bool:
 
 
 def _metrics_alone(score: Score) -> str:
-    return f"{score.name} is {shown(score.reached)} at best, {shown(score.log.ending)} over the last tenth"
+    best, ending = (said(score.log, value) for value in (score.reached, score.log.ending))
+    return f"{score.name} is {best} at best, {ending} over the last tenth"
 
 
 def _still_falls(val: Side) -> bool:
@@ -212,8 +215,8 @@ def _gap_words(m: Measures) -> str:
     score = m.score
     if score is None or score.trained is None or not score.bounded or (score.gap or 0.0) <= 0:
         return ""
-    ends = f"{100 * score.trained.ending:.1f} % in training and {100 * score.log.ending:.1f} % in validation"
-    return f"; over the last tenth {score.name} is {ends}"
+    trained, held = (said(points, points.ending) for points in (score.trained, score.log))
+    return f"; over the last tenth {score.name} is {trained} in training and {held} in validation"
 
 
 REGULARISE = Tried("more regularisation: dropout, weight decay, label smoothing", "regularised")

@@ -17,6 +17,7 @@ from tunekit.diagnosis.verdict import (
     course,
     losses_lacking,
     percent,
+    said,
     shown,
     silent,
     unasked,
@@ -70,7 +71,7 @@ def judge(m: Measures) -> Outcome:
         return silent(f"{text}, which a fall that was over before the log began looks like")
     chance = score.best < 0.5 or (score.gap is not None and score.gap > 0.3)
     if gained is None or gained >= UNMOVED_METRIC or not chance:
-        return silent(f"{score.name} reaches {shown(score.reached)} in validation")
+        return silent(f"{score.name} reaches {said(score.log, score.reached)} in validation")
     return Outcome(True, text + ": they are not the same task", evidence)
 
 
@@ -159,7 +160,7 @@ def _at_chance(m: Measures) -> Outcome | None:
         return None
     text = (
         f"the training loss went {course(train.log)}, the validation loss {course(val.log)}, and {score.name} is "
-        f"{shown(score.log.ending)} over the last tenth: both are what guessing gives "
+        f"{said(score.log, score.log.ending)} over the last tenth: both are what guessing gives "
         f"({guess.words}{shown(guess.loss)})"
     )
     return Outcome(True, text, {"train_drop": m.drop, "guessing": guess.loss})

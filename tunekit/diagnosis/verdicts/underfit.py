@@ -6,7 +6,18 @@ from tunekit.diagnosis.drawn import Drawn, fall
 from tunekit.diagnosis.measures import REST, Measures, Score, movement
 from tunekit.diagnosis.odds import Tried
 from tunekit.diagnosis.prospects import GO_ON
-from tunekit.diagnosis.verdict import Outcome, Verdict, course, eighths, losses_lacking, percent, shown, silent, unasked
+from tunekit.diagnosis.verdict import (
+    Outcome,
+    Verdict,
+    course,
+    eighths,
+    losses_lacking,
+    percent,
+    said,
+    shown,
+    silent,
+    unasked,
+)
 from tunekit.diagnosis.verdicts.not_converged import FALLING
 from tunekit.diagnosis.verdicts.not_learning import DEAD_ACCURACY, DEAD_DROP
 from tunekit.logs.log import Procedure
@@ -51,13 +62,15 @@ def judge(m: Measures) -> Outcome:
     if score is not None and score.bounded:
         level = max(score.best, score.train_end or 0.0)
         if level >= UNDER_ACCURACY:
-            return silent(f"{score.name} reaches {shown(score.reached)} in validation, or as much in training")
+            return silent(
+                f"{score.name} reaches {said(score.log, score.reached)} in validation, or as much in training"
+            )
         if score.is_accuracy and same_task(m, score):
             limit = 0.9 if drop < 0.9 else 0.0
         elif not score.is_accuracy and level < POOR:
             limit = UNDER_DROP
         evidence["metric_level"] = level
-        words += f", {score.name} reaches {shown(score.reached)} in validation"
+        words += f", {score.name} reaches {said(score.log, score.reached)} in validation"
     elif score is not None and score.moved:
         return silent(f"{score.name} got far: {course(score.log)}")
     if drop >= limit:

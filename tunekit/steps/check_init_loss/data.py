@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tunekit.citations import KARPATHY
 from tunekit.measured import DataMeasured, DataReport, Decisions, Samples, Split
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss import agreement, giveaways, labels, mirrors, reading, splits, targets
 from tunekit.steps.check_init_loss.settings import Here, fault
-from tunekit.steps.context import percent
 from tunekit.vocabulary import Code, Finding, Severity
 
 SCALE_HIGH, SCALE_LOW = 10.0, 0.01  # standard deviation of the inputs; unit scale is meant (CS231n notes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tunekit.measured import Copied, Samples, Says
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss.settings import SEEN, fault
-from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
 
 TARGET_AMONG_INPUTS = fault(

@@ -8,9 +8,9 @@ from statistics import fmean
 
 from tunekit.citations import GLOROT
 from tunekit.measured import InitialMeasured
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss.finiteness import mending_gradient, named, placed
 from tunekit.steps.check_init_loss.settings import fault
-from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
 
 # Norm of the gradient at the first layer's outputs over that at the network's own. Of 36 networks trained for 150

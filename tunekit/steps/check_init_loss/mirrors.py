@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from tunekit.measured import Mirrored
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss.settings import Here, fault
-from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding
 
 LEARNABLE = 0.4  # agreement of the nearest samples with the class, above which they can say something of a mirror image

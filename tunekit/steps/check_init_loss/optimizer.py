@@ -7,8 +7,9 @@ from statistics import median
 
 from tunekit.citations import LECTURE
 from tunekit.measured import InitialMeasured, Optimizing
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss.settings import Here, fault
-from tunekit.steps.context import named_few, percent
+from tunekit.steps.context import named_few
 from tunekit.vocabulary import Finding, Severity
 
 MOST = 0.5  # share of the numbers that train, above which groups of a fixed rate decide the training

@@ -7,10 +7,10 @@ from statistics import fmean
 
 from tunekit.citations import GLOROT, KARPATHY
 from tunekit.measured import STRETCH, InitialMeasured
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss.data import INPUT_NOT_NORMALIZED
 from tunekit.steps.check_init_loss.loss import mean_loss, wants_log_probabilities
 from tunekit.steps.check_init_loss.settings import Here, fault
-from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
 
 LOGITS_LARGE = 2.0  # standard deviation; 3 costs 2.8 of loss at ten classes (measured)

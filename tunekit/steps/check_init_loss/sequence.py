@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tunekit.measured import Ignored, InputUse, Later, Padded, UsageMeasured
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss import giveaways, tokens
 from tunekit.steps.check_init_loss.settings import SEEN, fault
-from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
 
 PADDING_ACTS = 0.1  # standard deviations of the outputs; a mean or a last state over padding: 0.13 to 1.3, a recurrent

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tunekit.measured import GroupsShared, NearCopies, Windows
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss.settings import fault
-from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding, Severity
 
 OVERLAP = 0.5  # share of the validation windows; a cut in time without a gap has some too

@@ -4,8 +4,8 @@ order, and weighed by attention."""
 from __future__ import annotations
 
 from tunekit.measured import Hidden, Merged, OrderUse, UsageMeasured, Weighing
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss.settings import SEEN, fault
-from tunekit.steps.context import percent
 from tunekit.vocabulary import Finding
 
 HIDDEN = 1e-6  # gradient to real steps over that to padding: a mask leaves exactly none

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from tunekit.citations import KARPATHY
 from tunekit.measured import STRETCH, InitialMeasured
+from tunekit.shares import percent
 from tunekit.steps.check_init_loss.finiteness import placed
 from tunekit.steps.check_init_loss.settings import Here, fault
-from tunekit.steps.context import named_few, percent
+from tunekit.steps.context import named_few
 from tunekit.vocabulary import Finding, Severity
 
 LEAKED = 1e-6  # effect of another sample over a sample's own

@@ -223,7 +223,7 @@ def _map(context: Context[CoarseGrid], table: Sequence[Values]) -> Panel:
         value = row.get(context.metric)
         if value is not None:
             values[i][j] = value
-            words[i][j] = f"{100 * value:.1f}" if context.facts.share else f"{value:.3g}"
+            words[i][j] = context.metric_text(value).removesuffix(" %")
         elif not words[i][j]:
             words[i][j] = "x"
     cells = Cells([short(rate) for rate in rates], [short(decay) for decay in decays], values, words)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from tunekit.citations import KARPATHY, LECTURE
 from tunekit.configuration import Values
 from tunekit.measured import FEW, RESIDUAL, TinySet, TinyTrained
-from tunekit.steps.context import percent
+from tunekit.shares import percent
 from tunekit.steps.noise import diverged
 from tunekit.steps.overfit_tiny.learned import (
     DENSE,
@@ -366,7 +366,7 @@ def _flat(attempts: Sequence[Record], start: TinySet, trained: TinyTrained | Non
         return ""
     known = trained is not None and trained.gradient_norm >= DIED
     gradient = f"; the gradient's norm is {trained.gradient_norm:.1e}" if trained is not None and known else ""
-    return f"the loss moved by {100 * drop:.1f} % of the way to its floor at best{gradient}"
+    return f"the loss moved by {percent(drop)} of the way to its floor at best{gradient}"
 
 
 def far_targets(start: TinySet) -> str:

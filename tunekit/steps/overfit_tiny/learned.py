@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from tunekit.measured import RESIDUAL, Fit, TinySet
-from tunekit.steps.context import percent
+from tunekit.shares import percent
 from tunekit.vocabulary import Record, StopRule
 
 NEAR_FLOOR = 0.03  # of the way from the start down to the floor

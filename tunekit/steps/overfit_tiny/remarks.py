@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from tunekit.measured import TinySet, TinyTrained
-from tunekit.steps.context import percent
+from tunekit.shares import percent
 from tunekit.steps.overfit_tiny.causes import (
     CONTROL_FAILED,
     EVAL_MODE_DIFFERS,
