@@ -396,6 +396,17 @@ def test_budget_ends_with_130_and_the_same_command_goes_on(tunekit, fast):
     assert done.code == 0, done.err
 
 
+def test_alone_it_shows_the_six_steps_and_where_to_begin(tunekit, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = tunekit()
+    text = shown.out + shown.err
+    assert [f"{place}. " in text for place in range(1, 7)] == [True] * 6
+    begin = re.findall("`tunekit ([^`]+)`", text.partition("To begin: ")[2])
+    assert begin == ["init digits", "run digits.yaml", "init own-model"]
+    for words in begin:
+        assert tunekit(*words.split(), *(["--dry-run"] if words.startswith("run") else [])).code == 0
+
+
 def test_around_commands(tunekit, tmp_path):
     names = {item["name"] for item in json.loads(tunekit("recipes", "--json").out)}
     assert names == {path.stem for path in RECIPES.rglob("*.yaml")}

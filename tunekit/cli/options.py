@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="tunekit",
     help="Take your own PyTorch model and data through the tuning procedure of CS231n, step by step.",
+    epilog="To begin: `tunekit init digits`, then `tunekit run digits.yaml`. With your own model and data: "
+    "`tunekit init own-model`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
