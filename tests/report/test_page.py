@@ -11,6 +11,7 @@ from tests.commands import FAST, Page, spawn
 from tunekit.report.interactive import kept
 from tunekit.report.page import told, write_page
 from tunekit.rundir import RunFolder
+from tunekit.shares import percent
 from tunekit.steps import step_names
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e`code`" + "w" * 200
@@ -61,8 +62,8 @@ class TestFirstScreen:
         for step in step_names()[1:]:
             assert f"tunekit {step} runs/fast-001" not in page.text
         assert last["summary"] in page.text
-        low, high = (f"{100 * end:.2f} %" for end in fine["expected_interval"])
-        assert f"val_accuracy {100 * fine['expected']:.2f} %, between {low} and {high} (about 95 %)" in page.text
+        low, high = map(percent, fine["expected_interval"])
+        assert f"val_accuracy {percent(fine['expected'])}, between {low} and {high} (about 95 %)" in page.text
         assert f"torch.load('runs/fast-001/trainings/{fine['training']}/best.pt')['model']" in page.text
 
     def test_of_a_run_that_stopped_early(self, run):
