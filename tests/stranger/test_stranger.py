@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 
 READING: dict[str, Callable[[Path], list[str]]] = {
     "status": lambda run: ["status", str(run)],
+    "compare": lambda run: ["compare", str(run), str(run)],
     "status of all": lambda run: ["status", "--runs-dir", str(run.parent)],
     "report": lambda run: ["report", str(run)],
     "diagnose": lambda run: ["diagnose", str(run)],

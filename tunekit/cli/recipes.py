@@ -50,7 +50,7 @@ def schema(
     """Print the JSON schema of a recipe, of a step's result.json (as --json prints it), or of diagnose --json."""
     from tunekit.schemas import as_text
 
-    typer.echo(as_text(of), nl=False)
+    say(*as_text(of).splitlines())
 
 
 @command(AROUND_PANEL, "reading")
