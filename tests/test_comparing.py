@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunekit.comparing import Against, _difference, compare
+from tunekit.comparing import Against, _against, _difference, compare
 from tunekit.steps.noise import Difference
 from tunekit.vocabulary import UserError
 
@@ -26,6 +26,12 @@ def test_other_samples_have_errors_of_their_own():
     assert found == Difference(pytest.approx(0.25), pytest.approx(math.sqrt((15 / 56 + 1 / 8) / 8)), 8, "accuracy")
     assert _difference(True, FIRST, SECOND[:-1], "accuracy") is None  # no pairs
     assert _difference(False, FIRST, [math.nan, 1.0], "accuracy") is None
+
+
+def with_data(record, target):
+    config = record.request.config
+    changed = replace(config, data=replace(config.data, target=target))
+    return replace(record, request=replace(record.request, config=changed))
 
 
 def against(mean, error, pairs=True, share=True):
@@ -63,6 +69,8 @@ def test_two_runs_side_by_side(tmp_path, fast, tunekit):
     found = compare([tmp_path / "runs" / "one", tmp_path / "runs" / "two"])
     one, two = (run.record.val_scores[run.place] for run in found.runs)
     assert data["against"][0]["metric"]["better_by"] == pytest.approx(float(np.mean(two - one)), rel=1e-5)
+    other = replace(found.runs[1], record=with_data(found.runs[1].record, "wine"))
+    assert "not compared" in _against(found.runs[0], other).told
     itself = compare([tmp_path / "runs" / "one", tmp_path / "runs" / "one"])
     assert itself.differing == []
     assert "no more than noise" in itself.against[0].told

@@ -219,19 +219,13 @@ class TestCommand:
 
 
 @pytest.fixture
-def page():
+def page(browser):
     """A page of a browser without a window."""
     pytest.importorskip("optuna_dashboard", reason="what the browser shows")
-    playwright = pytest.importorskip("playwright.sync_api", reason="drives the browser")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs chromium on the PATH: apt-get install chromium")
-    with playwright.sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1800})
-        page.set_default_timeout(1000 * LIMIT_S)
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1400, "height": 1800})
+    page.set_default_timeout(1000 * LIMIT_S)
+    yield page
+    page.close()
 
 
 def plot(page, element: str, ready: str) -> dict:

@@ -69,7 +69,7 @@ class Against:
         """In one sentence."""
         known = self.by_metric or self.by_loss
         if known is None:
-            return f"{self.second} and {self.first}: not compared: they are judged by metrics or losses of their own"
+            return f"{self.second} and {self.first}: not compared: their data, or their metrics and losses, are others"
         how = (
             f"in pairs over {counted(known.pairs, 'validation sample')}"
             if self.pairs
@@ -177,7 +177,10 @@ def _against(first: Run, second: Run) -> Against:
     metric, share = first.facts.metric, first.facts.share
     one, other = first.record, second.record
     by_metric = by_loss = None
-    if metric == second.facts.metric != "loss" and len(one.val_scores) and len(other.val_scores):
+    if first.config.data.target != second.config.data.target:
+        return Against(first.name, second.name, metric, share, None, None, alike)
+    judged_alike = metric == second.facts.metric != "loss" and first.config.metric == second.config.metric
+    if judged_alike and len(one.val_scores) and len(other.val_scores):
         by_metric = _difference(alike, one.val_scores[first.place], other.val_scores[second.place], metric)
     if by_metric is not None and not first.facts.maximize:
         by_metric = replace(by_metric, mean=-by_metric.mean)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.corpus import score, truth
+from tests.corpus import score
 from tests.corpus.score import HEALTHY, Judged, counted, enter, of_half, publish, totals, worths
 from tests.corpus.settings import INTERVENTIONS
 from tests.corpus.truth import Effect
@@ -16,7 +16,6 @@ from tunekit.logs import read
 
 OFTEN = 12
 """Logs from which on an order is more than chance."""
-measured = pytest.mark.skipif(not truth.EFFECTS.exists(), reason="the corpus is not there yet")
 
 
 def effects(**differences):
@@ -92,7 +91,6 @@ def test_advice_is_of_verdicts_and_interventions_that_there_are():
     assert len({line.does for line in lines}) > 5
 
 
-@measured
 def test_advice_is_ordered_by_what_helped_and_none_harms_as_often():
     """On the half that may be looked at, of advice that is given often enough."""
 
@@ -109,7 +107,6 @@ def test_advice_is_ordered_by_what_helped_and_none_harms_as_often():
             assert all(worth.tried[name].helps > worth.tried[name].harms for name in tries), said
 
 
-@measured
 @pytest.mark.long
 def test_what_is_printed_was_measured_of_the_rules_as_they_are():
     """On the half that no rule was set on: after a change of a rule `score --final` is due."""

@@ -155,18 +155,6 @@ def test_backticks_are_code_and_numbers_are_not_broken(message, html):
     assert told(message) == html
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="drives the browser")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs chromium on the PATH: apt-get install chromium")
-    with playwright.sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 class Visit:
     """A page as a browser shows it: what it complained of, and what it asked for besides itself."""
 
