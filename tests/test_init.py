@@ -105,6 +105,7 @@ def test_a_table_without_a_target_lists_its_columns(tmp_path, tunekit):
         ((1, 8, 8), DRAW.integers(0, 3, 90), "classification", "cnn"),
         ((5,), DRAW.normal(size=90), "regression", "mlp"),
         ((5,), DRAW.integers(0, 900, 90), "regression", "mlp"),  # whole numbers that count nothing
+        ((5,), DRAW.choice([0, 2, 5], 90), "regression", "mlp"),
     ],
 )
 def test_arrays_are_told_by_their_shapes(tmp_path, tunekit, shape, y, task, model):

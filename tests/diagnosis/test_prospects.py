@@ -62,6 +62,11 @@ class TestImproves:
         assert improves(of(self.FALLS, self.FALLS + 0.02, 0.3 + 0.5 * T))
         assert not improves(of(self.FALLS, self.FALLS + 0.02, score))
 
+    def test_one_that_stood_still_at_last_does_not(self):
+        stands = 0.3 + 2 * np.exp(-4 * np.minimum(T, 0.75)) + 0.02
+        stands[33:36] -= 0.001  # the best lies late, by a hair
+        assert not improves(of(self.FALLS, stands))
+
     def test_noise_is_no_improvement(self):
         draw = np.random.default_rng(3)
         flat = [np.where(T[::4] > 0.2, 0.5, 1.5) + 0.01 * draw.normal(0, 1, 10) for _ in range(200)]
