@@ -1,17 +1,15 @@
-"""`python -m tests.reference` writes README's tables of techniques and verdicts anew; a test holds README to them."""
+"""`python -m tests.reference` writes the pages' tables of techniques and verdicts anew; a test holds them to that."""
 
 from __future__ import annotations
 
 import csv
 import re
-from pathlib import Path
 
 from tests.corpus.score import LEDGER
+from tests.pages import PAGES
 from tunekit.diagnosis.odds import INTERVENTIONS, measured
 from tunekit.shares import told
 from tunekit.techniques import KINDS, reference
-
-README = Path(__file__).parent.parent / "README.md"
 
 HEAD = """
 | verdict | logs | first advice | helped | harmed | silent where it helps | nothing helped |
@@ -47,7 +45,7 @@ def looks() -> str:
 
 
 def with_tables(text: str) -> str:
-    """README with each `<!-- KIND -->` block filled with its table."""
+    """A page with each `<!-- KIND -->` block filled with its table."""
     for kind, table in {**{kind: reference(kind) for kind in KINDS}, "verdicts": verdicts(), "looks": looks()}.items():
         block = re.compile(rf"(<!-- {kind} -->\n).*?(<!-- end -->)", re.S)
         text = block.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
@@ -55,4 +53,5 @@ def with_tables(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    for path in PAGES:
+        path.write_text(with_tables(path.read_text()))

@@ -1,4 +1,4 @@
-"""README cannot rot: its example runs, its session is what a run prints, its keys and commands exist."""
+"""The pages cannot rot: examples run, sessions are what is printed, keys and commands exist, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import pytest
 import yaml
 
 from tests.commands import spawn
+from tests.pages import DOCS, PAGES, README, ROOT, all_pages, page
 from tunekit.logs.readers import readers
 from tunekit.pipeline import schema
 from tunekit.recipe.schema import Recipe, check
 from tunekit.recipe.text import parse_yaml
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-
 
 def block(name: str) -> str:
     """The fenced block under the line that names a file."""
-    found = re.search(rf"^`{re.escape(name)}`:\n\n```\w+\n(.*?)```", README, re.S | re.M)
+    found = re.search(rf"^`{re.escape(name)}`:\n\n```\w+\n(.*?)```", page("own-model"), re.S | re.M)
     assert found, name
     return found.group(1)
 
@@ -38,7 +37,7 @@ def test_the_example_of_loading_the_final_model_runs(tmp_path, tunekit, fast):
     import torch
 
     assert tunekit("train", fast, "--name", "mnist-mlp-001", "--epochs", "1").code == 0
-    code = re.search(r"```python\n(from tunekit\.deployed import .*?)```", README, re.S).group(1)
+    code = re.search(r"```python\n(from tunekit\.deployed import .*?)```", page("final-model"), re.S).group(1)
     names = {"x": torch.zeros(3, 1, 8, 8, dtype=torch.uint8)}
     exec(code, names)
     assert names["scores"].shape == (3, 10)
@@ -52,7 +51,7 @@ def test_the_example_of_loading_a_model_of_ones_own_runs(tmp_path, tunekit, monk
     for name in ("spirals.py", "spirals.yaml"):
         (tmp_path / name).write_text(block(name))
     assert tunekit("train", "spirals.yaml", "--name", "mine-001", "--epochs", "1").code == 0
-    code = re.search(r"`(load_model\(\"runs/mine-001\".*?\))`", README).group(1)
+    code = re.search(r"`(load_model\(\"runs/mine-001\".*?\))`", page("final-model")).group(1)
     monkeypatch.chdir(tmp_path)
     assert eval(code, {"load_model": load_model})(torch.zeros(3, 2)).shape[0] == 3
 
@@ -69,24 +68,23 @@ def test_the_example_of_sequences_runs(tmp_path):
 
 
 def test_the_recipe_shown_key_by_key_is_sound_and_whole():
-    text = re.search(r"## The recipe, key by key\n\n```yaml\n(.*?)```", README, re.S).group(1)
-    data, lines = parse_yaml(text, "README")
+    text = re.search(r"## The recipe, key by key\n\n```yaml\n(.*?)```", page("recipe"), re.S).group(1)
+    data, lines = parse_yaml(text, "recipe.md")
     assert set(data) == set(Recipe.model_fields)
-    shown = check(schema(), data, lines, "README")
+    shown = check(schema(), data, lines, "recipe.md")
     # What is shown as the steps' defaults are their defaults.
     assert shown.steps == schema()(name="a", data={"target": "digits"}, model={"target": "mlp"}).steps
 
 
 def test_what_is_missing_is_installed_from_the_checkout():
     """The package index knows another program by the name of the command."""
-    root = Path(__file__).parent.parent
-    texts = {path: path.read_text() for path in [root / "README.md", *(root / "tunekit").rglob("*.py")]}
+    texts = {path: path.read_text() for path in [*PAGES, *(ROOT / "tunekit").rglob("*.py")]}
     assert len(texts) > 50
     assert [path for path, text in texts.items() if "tunekit[" in text or "install tunekit" in text] == []
 
 
 def session() -> list[str]:
-    text = re.search(r"\$ tunekit run recipes/digits\.yaml\n(.*?)\n\n(?=\S)", README, re.S).group(1)
+    text = re.search(r"\$ tunekit run recipes/digits\.yaml\n(.*?)\n\n(?=\S)", page("procedure"), re.S).group(1)
     return [line.removeprefix("    ") for line in text.splitlines()]
 
 
@@ -96,8 +94,7 @@ def shape(line: str) -> str:
 
 
 def test_the_session_shown_is_what_a_run_prints(tunekit):
-    recipe = Path(__file__).parent.parent / "recipes" / "digits.yaml"
-    done = tunekit("run", recipe, "--to", "lr-sweep", "--jobs", 1)
+    done = tunekit("run", ROOT / "recipes" / "digits.yaml", "--to", "lr-sweep", "--jobs", 1)
     assert done.code == 0, done.err
     printed = {shape(line) for line in done.out.splitlines()}
     heads = [
@@ -111,8 +108,8 @@ def test_the_session_shown_is_what_a_run_prints(tunekit):
 
 
 def test_the_inspection_shown_is_what_inspect_prints(tunekit, monkeypatch):
-    text = re.search(r"\$ tunekit inspect recipes/digits\.yaml\n(.*?)\n\n(?=\S)", README, re.S).group(1)
-    monkeypatch.chdir(Path(__file__).parent.parent)
+    text = re.search(r"\$ tunekit inspect recipes/digits\.yaml\n(.*?)\n\n(?=\S)", page("starting"), re.S).group(1)
+    monkeypatch.chdir(ROOT)
     done = tunekit("inspect", "recipes/digits.yaml")
     assert done.code == 0, done.err
     printed = [shape(line) for line in done.out.splitlines() if not line.startswith("disk: ")]
@@ -125,26 +122,58 @@ def test_the_inspection_shown_is_what_inspect_prints(tunekit, monkeypatch):
 def test_every_remark_of_the_advice_is_shown():
     from tunekit.advice.remarks import CODES, REMARKS
 
-    section = README.partition("| remark | when |")[2].partition("\n\n")[0]
+    section = page("starting").partition("| remark | when |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)`", section, re.M) == list(REMARKS)
     assert [code.name for code in CODES] == list(REMARKS)
 
 
 def test_the_log_shown_is_diagnosed_as_shown(tmp_path, tunekit):
-    text = re.search(r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", README, re.S)
+    text = re.search(
+        r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", page("diagnose"), re.S
+    )
     log, said = (re.sub(r"^    ", "", part, flags=re.M) for part in text.groups())
     (tmp_path / "train.log").write_text(log)
     assert tunekit("diagnose", "train.log").out.rstrip() == said
 
 
 def test_every_form_that_is_read_is_named():
-    section = README.partition("## A second opinion on any log")[2].partition("\n## ")[0]
+    section = page("diagnose").partition("\n## ")[0]
     assert [name for name in readers() if f"`{name}`" not in section] == []
 
 
 def test_every_command_and_every_step_is_named():
     from tunekit import cli
 
+    text = all_pages()
     for command in cli.app.registered_commands:
         name = command.name or command.callback.__name__
-        assert f"`{name}`" in README or f"tunekit {name}" in README, name
+        assert f"`{name}`" in text or f"tunekit {name}" in text, name
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub calls a page's headings in links."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(path: Path) -> list[str]:
+    """The targets of a page's links and pictures that lead to no other site."""
+    found = re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", path.read_text())
+    return [link for link in map("".join, found) if "://" not in link]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path):
+    for link in links(path):
+        file, _, anchor = link.partition("#")
+        place = (path.parent / file).resolve() if file else path
+        assert place.is_file(), link
+        assert not anchor or anchor in anchors(place.read_text()), link
+        # The pages are shipped: what one of them leads to is so too.
+        assert path == README or place.is_relative_to(DOCS), link
+
+
+def test_readme_leads_to_every_page():
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in links(README)}
+    assert len(PAGES) > 10
+    assert [path.name for path in PAGES[1:] if path not in linked] == []

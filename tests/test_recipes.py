@@ -1,4 +1,4 @@
-"""The recipes that come with tunekit: each is found, copied, sound, and run whole; README lists them all."""
+"""The recipes that come with tunekit: each is found, copied, sound, and run whole; a page lists them all."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ import pytest
 from PIL import Image
 
 from tests.commands import spawn
+from tests.pages import ROOT, page
 from tunekit.pipeline import read_recipe
 from tunekit.recipe.shipped import shipped
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
 NAMES = [recipe.name for recipe in shipped()]
 
 
@@ -157,8 +156,8 @@ def test_all_are_run_by_a_test():
     assert {name for name in NAMES if not ELSEWHERE.fullmatch(name)} == set(WHOLE)
 
 
-def test_readme_lists_all_and_says_which_never_saw_their_data():
-    section = README.partition("## The recipes that come with it")[2].partition("\n## ")[0]
+def test_the_page_lists_all_and_says_which_never_saw_their_data():
+    section = page("starting").partition("## The recipes that come with it")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([\w-]+)` \|.*\| (.*?) \|$", section, re.M))
     assert set(rows) == set(NAMES)
     stood_for = {name for name, (data, _) in WHOLE.items() if data not in (nothing, mnist)}

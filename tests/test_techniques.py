@@ -1,15 +1,15 @@
-"""What is told of techniques is whole, stands in README, and has a recipe line that is sound and a test."""
+"""What is told of techniques is whole, stands in the pages, and has a recipe line that is sound and a test."""
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.reference import README, with_tables
+from tests.pages import PAGES, ROOT, page
+from tests.reference import with_tables
 from tunekit.advice.remarks import CODES as REMARKS
 from tunekit.pipeline import schema
 from tunekit.recipe.optimizers import OPTIMIZERS
@@ -26,7 +26,6 @@ from tunekit.training.models.layers import ACTIVATIONS, INITS
 from tunekit.training.sources.entries import FAMILIES, SOURCES
 from tunekit.vocabulary import SCHEMA
 
-ROOT = Path(__file__).parent.parent
 PARTS = {"normal", "batch_norm", "weights", "freeze", "pretrained"}
 LEAST = {"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}}
 
@@ -47,10 +46,10 @@ def test_every_entry_of_the_tables_is_told():
     assert of_kind("metric") == {*METRICS, *LABEL_METRICS, "torchmetrics"}
 
 
-def test_readme_has_the_tables():
-    text = README.read_text()
-    assert text == with_tables(text), "python -m tests.reference"
-    shown = re.findall(r"<!-- (\w+) -->\n\| name", text)
+def test_the_pages_have_the_tables():
+    for path in PAGES:
+        assert path.read_text() == with_tables(path.read_text()), f"{path.name}: python -m tests.reference"
+    shown = re.findall(r"<!-- (\w+) -->\n\| name", page("recipe"))
     assert shown == [kind for kind in KINDS if of_kind(kind)]
 
 

@@ -1,4 +1,4 @@
-"""The house grows by one file and at most one line: README's examples, each put into a tunekit of its own and used."""
+"""The house grows by one file and at most one line: a page's examples, each put into a tunekit of its own and used."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from tests.commands import FAST
+from tests.pages import ROOT, page
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+PAGE = page("extending")
 
 
 class House:
@@ -30,8 +30,8 @@ class House:
         self.work.mkdir()
 
     def add(self, file: str) -> None:
-        """One file, as README shows it."""
-        code = re.search(rf"^`{re.escape(file)}`:\n\n```python\n(.*?)^```", README, re.S | re.M)
+        """One file, as the page shows it."""
+        code = re.search(rf"^`{re.escape(file)}`:\n\n```python\n(.*?)^```", PAGE, re.S | re.M)
         assert code, file
         assert not (self.place / file).exists()
         (self.place / file).write_text(code[1])
@@ -92,7 +92,7 @@ def test_a_step_and_an_optimizer_of_ones_own_are_a_file_and_a_line_each(house):
     step.write_text(step.read_text().replace(tuned, f'{tuned}, "schedule.args.warmup": 5'))
     house.line("tunekit/steps/__init__.py", '"lr_sweep"', '"batch_size",')
     house.add("tunekit/training/lion.py")
-    entry = re.search(r'`("lion": Optimizer\(.*?\),)`', README)[1]
+    entry = re.search(r'`("lion": Optimizer\(.*?\),)`', PAGE)[1]
     house.line("tunekit/recipe/optimizers.py", '"adamw": Optimizer("AdamW"', entry)
     (house.work / "net.py").write_text(FAILS_ABOVE_64)
     recipe = yaml.safe_load(FAST) | {"name": "r", "model": {"target": "net:Net"}, "batch_size": 16}

@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from tests.commands import FAST, spawn, without_seconds
 from tests.gate import command, gated
+from tests.pages import page
 
 SEARCH = "search: {batch_size: [64, 128], model.args.hidden: [[16], [32]]}\n"
 AXES = {"lr", "weight_decay", "batch_size", "model.args.hidden"}
@@ -119,14 +120,15 @@ def test_ask_and_tell_on_the_studys_own_space(copy):
     assert [set(trial.params) for trial in study.trials[-3:]] == [AXES] * 3
 
 
-def test_readmes_example_word_for_word(copy, capsys, monkeypatch):
+def test_the_pages_example_word_for_word(copy, capsys, monkeypatch):
     import matplotlib as mpl
 
     mpl.use("Agg")
     monkeypatch.chdir(copy.parent.parent)
     copy.rename(copy.with_name("digits-001"))
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    [code] = [block for block in re.findall(r"^```python\n(.*?)^```", readme, re.S | re.M) if "TPESampler" in block]
+    [code] = [
+        block for block in re.findall(r"^```python\n(.*?)^```", page("optuna"), re.S | re.M) if "TPESampler" in block
+    ]
     asked = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

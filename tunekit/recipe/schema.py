@@ -75,7 +75,7 @@ def _not_searched(path: str) -> str:
 
 
 class Recipe(Part):
-    """A whole recipe. Every key is explained in README."""
+    """A whole recipe. Every key is explained in `docs/recipe.md`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     task: str = "classification"

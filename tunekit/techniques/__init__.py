@@ -22,9 +22,9 @@ __all__ = ["KINDS", "TECHNIQUES", "Technique", "reference"]
 
 
 def reference(kind: str) -> str:
-    """README's table of a kind, as Markdown: the name, what it is, the recipe line for it and the test that proves it.
+    """A page's table of a kind, as Markdown: the name, what it is, the recipe line for it and the test that proves it.
 
-    README holds these tables between comments of their kind; `python -m tests.reference` writes them anew.
+    `docs/recipe.md` holds these tables between comments of their kind; `python -m tests.reference` writes them anew.
     """
     rows = [technique for technique in TECHNIQUES.values() if technique.kind == kind]
     lines = ["| name | what it is | in a recipe | proved by |", "| --- | --- | --- | --- |"]

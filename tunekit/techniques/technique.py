@@ -1,4 +1,4 @@
-"""The shape of an entry: a technique of the course, as `tunekit explain` and README tell it."""
+"""The shape of an entry: a technique of the course, as `tunekit explain` and `docs/recipe.md` tell it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS = (
     "model",
     "source",
 )
-"""In the order in which README has them."""
+"""In the order in which `docs/recipe.md` has them."""
 
 
 @dataclass(frozen=True)
