@@ -83,9 +83,10 @@ def test_what_is_missing_is_installed_from_the_checkout():
     assert [path for path, text in texts.items() if "tunekit[" in text or "install tunekit" in text] == []
 
 
-def session() -> list[str]:
-    text = re.search(r"\$ tunekit run recipes/digits\.yaml\n(.*?)\n\n(?=\S)", page("procedure"), re.S).group(1)
-    return [line.removeprefix("    ") for line in text.splitlines()]
+def session(text: str) -> list[str]:
+    """What the whole run prints, as a page shows it, without what it leaves out."""
+    shown = re.search(r"\$ tunekit run recipes/digits\.yaml\n(.*?)(?:\n\n(?=\S)|\Z)", text, re.S).group(1)
+    return [line for line in shown.splitlines() if line.strip() not in ("", "...")]
 
 
 def shape(line: str) -> str:
@@ -93,18 +94,15 @@ def shape(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"-?\d[\d.,]*(e-?\d+)?", "#", line)).strip()
 
 
-def test_the_session_shown_is_what_a_run_prints(tunekit):
-    done = tunekit("run", ROOT / "recipes" / "digits.yaml", "--to", "lr-sweep", "--jobs", 1)
+def test_the_sessions_shown_are_what_a_run_prints(tunekit, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    done = tunekit("run", ROOT / "recipes" / "digits.yaml")
     assert done.code == 0, done.err
     printed = {shape(line) for line in done.out.splitlines()}
-    heads = [
-        line
-        for line in session()
-        if re.match(r"(check-init-loss|overfit-tiny|lr-sweep) |.*(lr +start|taken|learned)", line)
-    ]
-    assert len(heads) >= 6
-    for line in heads:
-        assert shape(line) in printed, line
+    for text in (README.read_text(), page("procedure")):
+        shown = session(text)
+        assert len(shown) > 15
+        assert [line for line in shown if shape(line) not in printed] == []
 
 
 def test_the_inspection_shown_is_what_inspect_prints(tunekit, monkeypatch):
@@ -127,13 +125,20 @@ def test_every_remark_of_the_advice_is_shown():
     assert [code.name for code in CODES] == list(REMARKS)
 
 
+def diagnosed(text: str) -> tuple[list[str], list[str]]:
+    """A log that a page shows, and what it shows of its diagnosis."""
+    found = re.search(r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", text, re.S)
+    log, said = (re.sub(r"^    ", "", part, flags=re.M).splitlines() for part in found.groups())
+    return log, said
+
+
 def test_the_log_shown_is_diagnosed_as_shown(tmp_path, tunekit):
-    text = re.search(
-        r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", page("diagnose"), re.S
-    )
-    log, said = (re.sub(r"^    ", "", part, flags=re.M) for part in text.groups())
-    (tmp_path / "train.log").write_text(log)
-    assert tunekit("diagnose", "train.log").out.rstrip() == said
+    log, said = diagnosed(page("diagnose"))
+    (tmp_path / "train.log").write_text("\n".join(log) + "\n")
+    assert tunekit("diagnose", "train.log").out.rstrip().splitlines() == said
+    # README shows less of both.
+    for whole, part in zip((log, said), diagnosed(README.read_text()), strict=True):
+        assert [line for line in part if line not in whole and line.strip() != "..."] == []
 
 
 def test_every_form_that_is_read_is_named():
