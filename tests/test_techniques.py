@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from tests.pages import PAGES, ROOT, page
-from tests.reference import with_tables
+from tests.reference import CODES_PAGE, codes_page, with_tables
 from tunekit.advice.remarks import CODES as REMARKS
 from tunekit.pipeline import schema
 from tunekit.recipe.optimizers import OPTIMIZERS
 from tunekit.recipe.schedules import AUTO, SCHEDULES
-from tunekit.recipe.schema import check
+from tunekit.recipe.schema import TASKS, check
+from tunekit.recipe.text import SHORT
 from tunekit.steps import codes
 from tunekit.techniques import KINDS, TECHNIQUES
 from tunekit.techniques.aliases import ALIASES, find
@@ -49,8 +50,31 @@ def test_every_entry_of_the_tables_is_told():
 def test_the_pages_have_the_tables():
     for path in PAGES:
         assert path.read_text() == with_tables(path.read_text()), f"{path.name}: python -m tests.reference"
+    assert CODES_PAGE.read_text() == codes_page(), "python -m tests.reference"
     shown = re.findall(r"<!-- (\w+) -->\n\| name", page("recipe"))
     assert shown == [kind for kind in KINDS if of_kind(kind)]
+
+
+def in_schema(part: object) -> set[str]:
+    """Every key and every choice that a JSON schema knows, however deep."""
+    if isinstance(part, list):
+        return set().union(*map(in_schema, part))
+    if not isinstance(part, dict):
+        return set()
+    own = {*part.get("properties", {}), *part.get("enum", ()), *([part["const"]] if "const" in part else ())}
+    return own.union(*map(in_schema, part.values()))
+
+
+def test_the_page_of_the_recipe_has_every_key_and_every_name_that_one_takes():
+    keys = in_schema(schema().model_json_schema())
+    assert len(keys) > 60
+    assert keys >= {"steps", "lr-sweep", "iterations", "tpe", "five-crop", "always"}
+    spoken = set().union(*(re.findall(r"[\w-]+", code) for code in re.findall(r"`([^`\n]+)`", page("recipe"))))
+    names = {*TASKS, *SHORT}
+    for table in (OPTIMIZERS, SCHEDULES, LOSSES, METRICS, LABEL_METRICS, AUGMENTATIONS, MODELS, INITS, ACTIVATIONS):
+        names |= set(table)
+    names |= {*SOURCES, *FAMILIES}
+    assert sorted({part for name in keys | names for part in name.split(".")} - spoken) == []
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)

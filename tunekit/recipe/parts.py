@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -83,10 +84,13 @@ def _epochs_or_always(value: object) -> object:
     return value
 
 
+_ALWAYS_TOO = WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "always"}]})
+
+
 class Model(Target):
     pretrained: bool = False
     weights: str | None = Field(None, min_length=1, max_length=1000)  # a file, from the recipe's folder
-    freeze: Annotated[int | str, BeforeValidator(_epochs_or_always)] = 0
+    freeze: Annotated[int | str, BeforeValidator(_epochs_or_always), _ALWAYS_TOO] = 0
 
     @property
     def comes_trained(self) -> bool:

@@ -18,17 +18,4 @@ TECHNIQUES: dict[str, Technique] = {
 }
 """By the name in a recipe, kind by kind. Each is one entry of its kind's module."""
 
-__all__ = ["KINDS", "TECHNIQUES", "Technique", "reference"]
-
-
-def reference(kind: str) -> str:
-    """A page's table of a kind, as Markdown: the name, what it is, the recipe line for it and the test that proves it.
-
-    `docs/recipe.md` holds these tables between comments of their kind; `python -m tests.reference` writes them anew.
-    """
-    rows = [technique for technique in TECHNIQUES.values() if technique.kind == kind]
-    lines = ["| name | what it is | in a recipe | proved by |", "| --- | --- | --- | --- |"]
-    for row in rows:
-        cells = (f"`{row.name}`", row.what, f"`{row.recipe}`", f"`{row.proof}`")
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)
+__all__ = ["KINDS", "TECHNIQUES", "Technique"]

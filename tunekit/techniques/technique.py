@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 KINDS = (
+    "source",
     "optimizer",
     "schedule",
     "loss",
@@ -13,7 +14,6 @@ KINDS = (
     "regularisation",
     "augmentation",
     "model",
-    "source",
 )
 """In the order in which `docs/recipe.md` has them."""
 
