@@ -117,14 +117,6 @@ def test_the_inspection_shown_is_what_inspect_prints(tunekit, monkeypatch):
     assert {line for line in printed if line not in shown} == set()
 
 
-def test_every_remark_of_the_advice_is_shown():
-    from tunekit.advice.remarks import CODES, REMARKS
-
-    section = page("starting").partition("| remark | when |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)`", section, re.M) == list(REMARKS)
-    assert [code.name for code in CODES] == list(REMARKS)
-
-
 def diagnosed(text: str) -> tuple[list[str], list[str]]:
     """A log that a page shows, and what it shows of its diagnosis."""
     found = re.search(r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", text, re.S)
