@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Scale = Literal["linear", "log", "symlog"]
-Colour = Literal["", "train", "val", "good", "bad", "plain"]
+Colour = Literal["", "train", "val", "good", "bad", "plain", "chosen"]
 """What a colour means; "" takes the next of the palette."""
+Mark = Literal["", "chosen", "equal", "diverged"]
+"""What a cell is: chosen, equal to that within noise, without a value."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,11 @@ class Line:
     strong: bool = False
     dotted: bool = False
     points: bool = False
+    joined: bool = True  # False: points alone
+    shade: float | None = None  # from 0 to 1, of a curve that is one of an order: its place there
     error: Sequence[float] | None = None  # half the length of each error bar
+    low: Sequence[float] | None = None  # what is shaded about the curve, from here ...
+    high: Sequence[float] | None = None  # ... to there
     smooth: int | None = None
     best: int | None = None  # index of the point that is marked as the best
 
@@ -57,22 +63,28 @@ class Rule:
 
 @dataclass(frozen=True)
 class Band:
-    """A range of x that is shaded."""
+    """A range of x, or of y, that is shaded."""
 
     low: float
     high: float
     label: str
     colour: Colour = "good"
+    along: Literal["x", "y"] = "x"
 
 
 @dataclass(frozen=True)
 class Cells:
-    """A map of values [rows, columns], None where there is none, with a word in each cell."""
+    """A map of values [rows, columns], None where there is none, with a word in each cell. Good values are bright, in
+    whatever direction they are; beyond `low` and `high` colours differ no more."""
 
     columns: Sequence[str]
     rows: Sequence[str]
     values: Sequence[Sequence[float | None]]
     words: Sequence[Sequence[str]]
+    marks: Sequence[Sequence[Mark]] | None = None  # as the words; None: nothing is marked
+    falling: bool = False  # whether less is better
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes and what is drawn on them."""
+    """One pair of axes and what is drawn on them. Panels of a figure that have the same `y` share its scale."""
 
     items: Sequence[Line | Points | Bars | Rule | Band | Cells | Tiles]
     x: str = ""
@@ -107,11 +119,13 @@ class Panel:
     top: float | None = None  # the highest y that is shown
     ticks: Sequence[str] | None = None  # names at x = 0, 1, ...
     legend: str | None = None  # its title; None where there is no legend
+    low: float | None = None  # the lowest y that is shown
+    share: bool = False  # whether y is told in per cent
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels side by side below one title."""
+    """Panels in rows below one title."""
 
     title: str
     panels: Sequence[Panel]

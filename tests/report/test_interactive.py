@@ -10,8 +10,8 @@ from bokeh.models import Line as Curve
 
 from tunekit.charts import Band, Bars, Cells, Figure, Line, Panel, Picture, Points, Rule, Tiles
 from tunekit.report import interactive
-from tunekit.report.figures import POINTS
 from tunekit.report.interactive import keep, kept, live, thinned
+from tunekit.report.style import COLOURS, POINTS
 from tunekit.rundir import RunFolder
 
 ALL = Figure(
@@ -113,7 +113,7 @@ class TestDrawn:
     def test_cells_bands_and_rules(self):
         [cells] = glyphs(ALL.panels[2], Rect)
         assert list(cells.data_source.data["word"]) == ["50", "x"]
-        assert list(cells.data_source.data["ink"]) == ["white", "red"]
+        assert list(cells.data_source.data["ink"]) == ["white", COLOURS["bad"]]
         [band] = glyphs(ALL.panels[0], VStrip)
         assert (numbers(band, "x0"), numbers(band, "x1")) == ([0.1], [0.2])
         [rule] = glyphs(ALL.panels[0], HSpan)

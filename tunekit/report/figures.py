@@ -17,8 +17,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.charts import Band, Bars, Cells, Colour, Figure, Line, Panel, Picture, Points, Rule, Tiles
+from tunekit.charts import Band, Bars, Cells, Figure, Line, Panel, Picture, Points, Rule, Tiles
 from tunekit.logs.log import Array
+from tunekit.report.cells import MOST_WORDS, draw_cells
+from tunekit.report.style import (
+    COLOURS,
+    DARKEST,
+    DPI,
+    LETTER,
+    POINTS,
+    SINGLE,
+    WIDE,
+    literal,
+    name_ticks,
+    numbered,
+    styled,
+)
 from tunekit.rundir import RunFolder, write_atomically
 from tunekit.vocabulary import Event, StepFinished
 
@@ -26,13 +40,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Sheet
 
-DPI = 110
-POINTS = 2000  # a curve's points that are drawn
+ACROSS = 3  # panels in a row, at most
+HEIGHT = {1: 3.3, 2: 2.7, 3: 2.2}  # inches of a panel, by how many stand in its row
+ENTRY = 0.17  # inches that a row of a legend is high
 ROW = 0.55  # inches that a row of pictures is high
+CELL = 0.3  # and one of cells
 GAP = 1  # pixels between pictures
 NAMED = 24  # letters of a row's name
 FEW = 60  # points of a curve that are marked one by one
-COLOURS: dict[Colour, str] = {"train": "#1f77b4", "val": "#ff7f0e", "good": "green", "bad": "red", "plain": "black"}
 
 
 class Painter:
@@ -82,10 +97,8 @@ def leaving_home_alone() -> Iterator[None]:
 def draw(figure: Figure, name: str = "") -> bytes:
     """The figure as PNG, its title with a name in front."""
     import_plainly()
-    import matplotlib as mpl
-
     buffer = io.BytesIO()
-    with mpl.rc_context(mpl.rcParamsDefault):
+    with styled():
         drawn(figure, name).savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
@@ -104,28 +117,88 @@ def drawn(figure: Figure, name: str = "") -> Sheet:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Sheet
 
-    columns = len(figure.panels)
-    items = (item for panel in figure.panels for item in panel.items)
-    rows = max((len(item.names) for item in items if isinstance(item, Tiles)), default=0)
-    sheet = Sheet(figsize=(5.2 * columns, max(3.8, 0.7 + ROW * rows)), layout="constrained")
-    FigureCanvasAgg(sheet)
+    rows = in_rows(figure.panels)
+    width = SINGLE if len(figure.panels) == 1 and not _is_broad(figure.panels[0]) else WIDE
+    heights = [max(_height(panel, width / across, across) for panel in row) for row, across in rows]
     title = f"{name}: {figure.title}" if name else figure.title
-    sheet.suptitle(literal(textwrap.fill(title, 62 * columns)), fontsize=10)
-    for place, panel in enumerate(figure.panels, start=1):
-        _panel(sheet.add_subplot(1, columns, place), panel)
+    title = textwrap.fill(title.replace(" %", "\N{NO-BREAK SPACE}%"), round(13 * width), break_on_hyphens=False)
+    with styled():
+        sheet = Sheet(figsize=(width, sum(heights) + 0.3 + 0.16 * title.count("\n")), layout="constrained")
+        FigureCanvasAgg(sheet)
+        sheet.suptitle(literal(title))
+        grid = sheet.add_gridspec(len(rows), 6, height_ratios=heights)  # 6: two or three in a row have whole columns
+        scales: dict[str, Axes] = {}
+        for place, (row, across) in enumerate(rows):
+            for column, panel in enumerate(row):
+                span = 6 // across
+                beside = scales.get(panel.y) if shares_scale(panel) else None
+                axes = sheet.add_subplot(grid[place, column * span : (column + 1) * span], sharey=beside)
+                if shares_scale(panel):
+                    scales.setdefault(panel.y, axes)
+                _panel(axes, panel, width / across)
     return sheet
 
 
-def literal(text: str) -> str:
-    """A person's text as matplotlib draws it letter by letter: between two dollars it would read a formula."""
-    return text.replace("$", r"\$")
+def in_rows(panels: Sequence[Panel]) -> list[tuple[list[Panel], int]]:
+    """Panels as they stand below each other, each row with how many have room in it: at most three, and a map has a row
+    of its own beside others."""
+    maps = [panel for panel in panels if is_map(panel)]
+    others = [panel for panel in panels if not is_map(panel)]
+    across = max(1, min(len(others), 2 if len(others) == 4 else ACROSS))
+    rows = [others[start : start + across] for start in range(0, len(others), across)]
+    return [*(([panel], 1) for panel in maps), *((row, across) for row in rows)]
 
 
-def _panel(axes: Axes, panel: Panel) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
+def is_map(panel: Panel) -> bool:
+    return any(isinstance(item, Cells) for item in panel.items)
+
+
+def shares_scale(panel: Panel) -> bool:
+    """Whether a panel has its y on one scale with all others of that name."""
+    return bool(panel.y) and not any(isinstance(item, Cells | Tiles) for item in panel.items)
+
+
+def _is_broad(panel: Panel) -> bool:
+    return any(isinstance(item, Cells) and len(item.columns) > MOST_WORDS / 2 for item in panel.items)
+
+
+def _height(panel: Panel, width: float, across: int) -> float:
+    """Inches: what it shows, and its legend above."""
+    pictures = max((len(item.names) for item in panel.items if isinstance(item, Tiles)), default=0)
+    cells = max((len(item.rows) for item in panel.items if isinstance(item, Cells)), default=0)
+    above = 0.0 if panel.legend is None else ENTRY * _columns(_labels(panel), width)[1]
+    if pictures:
+        return max(2.2, 0.7 + ROW * pictures) + above
+    return (min(7.5, max(1.7, 0.8 + CELL * cells)) if cells else HEIGHT[across]) + above
+
+
+def _labels(panel: Panel) -> list[str]:
+    """What its legend has, nearly: a label is said once."""
+    own = [str(getattr(item, "label", "")) for item in panel.items]
+    best = ["best"] if any(isinstance(item, Line) and item.best is not None for item in panel.items) else []
+    marks = [mark for item in panel.items if isinstance(item, Cells) for row in item.marks or () for mark in row]
+    return list(dict.fromkeys(text for text in [*own, *best, *marks] if text))
+
+
+def _columns(labels: Sequence[str], width: float) -> tuple[int, int]:
+    """Columns of a legend that have room over a panel so wide, and lines that it has then."""
+    for columns in range(len(labels), 0, -1):
+        parts = np.array_split([_broken(label, width) for label in labels], columns)
+        widest = [max(len(line) for label in part for line in label.split("\n")) for part in parts]
+        if columns == 1 or sum(0.45 + LETTER * letters for letters in widest) < width - 0.7:
+            return columns, max(sum(1 + label.count("\n") for label in part) for part in parts)
+    return 1, 0
+
+
+def _broken(label: str, width: float) -> str:
+    """A label in lines that have room over a panel so wide: a wider legend would leave nothing of the panel."""
+    return textwrap.fill(label, max(8, int((width - 1.2) / LETTER)), break_on_hyphens=False)
+
+
+def _panel(axes: Axes, panel: Panel, width: float) -> None:
     if not any(isinstance(item, Cells | Tiles) for item in panel.items):
-        axes.grid(alpha=0.25)
-    axes.set(xlabel=panel.x, ylabel=panel.y, title=panel.title, xscale=panel.x_scale, yscale=panel.y_scale)
+        axes.grid()
+    axes.set(xlabel=panel.x, ylabel=panel.y, xscale=panel.x_scale, yscale=panel.y_scale)
     groups = [item for item in panel.items if isinstance(item, Bars)]
     for item in panel.items:
         if isinstance(item, Line):
@@ -137,24 +210,51 @@ def _panel(axes: Axes, panel: Panel) -> None:
         elif isinstance(item, Rule):
             _rule(axes, item)
         elif isinstance(item, Band):
-            axes.axvspan(item.low, item.high, color=COLOURS[item.colour], alpha=0.15, label=item.label)
+            shaded = axes.axvspan if item.along == "x" else axes.axhspan
+            shaded(item.low, item.high, color=COLOURS[item.colour], alpha=0.15, linewidth=0, label=item.label)
         elif isinstance(item, Tiles):
             _tiles(axes, item)
         else:
-            _cells(axes, item)
+            draw_cells(axes, item, width)
+    if not any(isinstance(item, Cells | Tiles) for item in panel.items):
+        numbered(axes, panel.ticks is None and _is_whole(panel), panel.share)
     if panel.ticks is not None:
-        axes.set_xticks(range(len(panel.ticks)), [literal(tick) for tick in panel.ticks])
-        axes.tick_params(axis="x", labelrotation=45 if len(panel.ticks) > FEW // 10 else 0, labelsize=7)
-    if panel.top is not None:
-        axes.set_ylim(top=panel.top)
-    if panel.legend is not None and axes.get_legend_handles_labels()[0]:
-        columns = 2 if len(axes.get_legend_handles_labels()[0]) > FEW // 10 else 1
-        axes.legend(loc="best", fontsize=7, ncols=columns, title=panel.legend or None, title_fontsize=8)
+        name_ticks(axes, panel.ticks, width)
+    if panel.low is not None or panel.top is not None:
+        axes.set_ylim(panel.low, panel.top)
+    _head(axes, panel, width)
+
+
+def _is_whole(panel: Panel) -> bool:
+    return all(float(x).is_integer() for item in panel.items if isinstance(item, Line | Points) for x in item.x)
+
+
+def _head(axes: Axes, panel: Panel, width: float) -> None:
+    """The title, and between it and the panel the legend: outside, for a legend within lies over what is drawn."""
+    pad = 5.0
+    entries: dict[str, Any] = {}
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+        entries.setdefault(label, handle)
+    if panel.legend is not None and entries:
+        columns, lines = _columns(list(entries), width)
+        pad += 72 * ENTRY * (lines + bool(panel.legend))
+        axes.legend(
+            entries.values(),
+            [literal(_broken(label, width)) for label in entries],
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderaxespad=0.1,
+            ncols=columns,
+            title=panel.legend or None,
+            alignment="left",
+        )
+    if panel.title:
+        axes.set_title(literal(panel.title), pad=pad)
 
 
 def _rule(axes: Axes, rule: Rule) -> None:
     style: dict[str, Any] = {"color": COLOURS[rule.colour], "linestyle": "--" if rule.dashed else "-"}
-    style |= {"label": rule.label or None, "alpha": 0.3 if rule.colour == "bad" else 1.0}
+    style["label"] = literal(rule.label) or None
     if rule.x is not None:
         axes.axvline(rule.x, **style)
     if rule.y is not None:
@@ -163,20 +263,33 @@ def _rule(axes: Axes, rule: Rule) -> None:
 
 def _line(axes: Axes, line: Line) -> None:
     x, y = thin(line.x), thin(line.y)
-    style: dict[str, Any] = {"linestyle": ":" if line.dotted else "-", "linewidth": 2.2 if line.strong else 1.1}
-    if line.colour:
+    style: dict[str, Any] = {"linestyle": (":" if line.dotted else "-") if line.joined else ""}
+    style |= {"linewidth": 2.4 if line.strong else 1.3, "zorder": 2.5 if line.strong else 2}
+    if line.shade is not None:
+        style["color"] = _shade(line.shade)
+    elif line.colour:
         style["color"] = COLOURS[line.colour]
+    if line.low is not None and line.high is not None:
+        shadow = style.get("color", COLOURS["plain"])
+        axes.fill_between(x, thin(line.low), thin(line.high), color=shadow, alpha=0.2, linewidth=0)
     if line.error is not None:
-        axes.errorbar(x, y, yerr=thin(line.error), marker="o", label=line.label or None, **style)
+        axes.errorbar(x, y, yerr=thin(line.error), marker="o", markersize=4, label=line.label or None, **style)
     elif line.smooth is not None:
         (raw,) = axes.plot(x, y, color=style.get("color"), alpha=0.25, linewidth=0.8)
         style["color"] = raw.get_color()
         axes.plot(x, thin(moving_average(line.y, line.smooth)), label=line.label or None, **style)
     elif len(x):
-        marker = "o" if line.points or (line.best is not None and len(x) < FEW) else ""
-        axes.plot(x, y, label=line.label or None, marker=marker, markersize=3, **style)
+        marked = line.points or not line.joined or (line.best is not None and len(x) < FEW)
+        axes.plot(x, y, label=line.label or None, marker="o" if marked else "", markersize=4, **style)
     if line.best is not None:
-        axes.plot(line.x[line.best], line.y[line.best], marker="*", markersize=12, color="tab:red", label="best")
+        star: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "white", "linestyle": ""}
+        axes.plot(line.x[line.best], line.y[line.best], label="best", color=COLOURS["chosen"], zorder=3, **star)
+
+
+def _shade(place: float) -> Any:
+    import matplotlib as mpl
+
+    return mpl.colormaps["viridis"](DARKEST * place)
 
 
 def thin(values: Sequence[float | None]) -> Array:
@@ -198,28 +311,14 @@ def _bars(axes: Axes, bars: Bars, place: int, groups: int) -> None:
     axes.bar(np.arange(len(bars.heights)) + width * (place - (groups - 1) / 2), bars.heights, width, label=bars.label)
 
 
-def _cells(axes: Axes, cells: Cells) -> None:
-    grid = np.asarray(cells.values, dtype=float)
-    if np.isfinite(grid).any():
-        axes.imshow(grid, aspect="auto", origin="lower", cmap="viridis")
-    for i, line in enumerate(cells.words):
-        for j, word in enumerate(line):
-            colour = "red" if not math.isfinite(grid[i, j]) else "black" if is_bright(grid, i, j) else "white"
-            axes.text(j, i, word, ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(range(len(cells.columns)), [literal(name) for name in cells.columns])
-    axes.set_yticks(range(len(cells.rows)), [literal(name) for name in cells.rows])
-
-
 def _tiles(axes: Axes, tiles: Tiles) -> None:
     """All pictures as one, in cells as large as the largest."""
     mosaic, height, width = mosaic_of(tiles)
     axes.imshow(mosaic, interpolation="nearest")
     axes.spines[["left", "bottom"]].set_visible(False)
     names = [literal(name if len(name) <= NAMED else f"{name[: NAMED - 1]}…") for name in tiles.names]
-    axes.set_yticks([row * (height + GAP) + height / 2 for row in range(len(names))], names, fontsize=7)
-    axes.set_xticks(
-        [column * (width + GAP) + width / 2 for column in range(len(tiles.columns))], tiles.columns, fontsize=7
-    )
+    axes.set_yticks([row * (height + GAP) + height / 2 for row in range(len(names))], names)
+    axes.set_xticks([column * (width + GAP) + width / 2 for column in range(len(tiles.columns))], tiles.columns)
     axes.tick_params(length=0)
     axes.xaxis.tick_top()
 
@@ -241,9 +340,3 @@ def mosaic_of(tiles: Tiles) -> tuple[npt.NDArray[np.uint8], int, int]:
 def _pixels(picture: Picture) -> npt.NDArray[np.uint8]:
     pixels = np.frombuffer(picture.pixels, dtype=np.uint8)
     return pixels.reshape(picture.height, picture.width, picture.channels)
-
-
-def is_bright(grid: Array, i: int, j: int) -> bool:
-    """Whether a cell lies in the light half of the colours."""
-    low, high = np.nanmin(grid), np.nanmax(grid)
-    return bool(high > low and (grid[i, j] - low) / (high - low) > 0.6)

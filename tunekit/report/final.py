@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from tunekit.charts import Cells, Figure, Panel, Points, Rule
 from tunekit.layout import FINAL
 from tunekit.measured import Mistake, SplitScored
-from tunekit.report.figures import DPI, draw, import_plainly, literal
+from tunekit.report.figures import draw, import_plainly
+from tunekit.report.style import DPI, WIDE, literal, styled
 from tunekit.rundir import RunFolder, write_atomically
 from tunekit.shares import percent
 from tunekit.telling import counted
@@ -23,6 +24,7 @@ CONFUSION, RESIDUALS, WORST = "confusion.png", "residuals.png", "worst.png"
 NAMED = {"test": "test split", "val": "validation"}
 WORDS = 25  # classes up to which each cell has its number
 ACROSS = 5  # pictures in a row of the sheet
+SMALL = 7.0  # points of what stands above them
 
 
 def write_figures(run: RunFolder, scored: SplitScored, on: str) -> list[Path]:
@@ -41,11 +43,13 @@ def write_figures(run: RunFolder, scored: SplitScored, on: str) -> list[Path]:
 
 
 def confusion(scored: SplitScored, on: str) -> Figure | None:
-    """True classes by predicted ones, coloured by the share of each true class, with counts."""
+    """True classes by predicted ones, coloured by the share of each true class, with counts; blank where there are
+    none: a single mistake is seen."""
     if not scored.confusion:
         return None
     totals = [max(1, sum(row)) for row in scored.confusion]
-    shares = [[count / total for count in row] for row, total in zip(scored.confusion, totals, strict=True)]
+    rows = zip(scored.confusion, totals, strict=True)
+    shares = [[count / total if count else None for count in row] for row, total in rows]
     few = len(scored.classes) <= WORDS
     words = [[str(count) if few and count else "" for count in row] for row in scored.confusion]
     title = f"{NAMED[on]}: {counted(scored.samples, 'sample')}"
@@ -53,7 +57,7 @@ def confusion(scored: SplitScored, on: str) -> Figure | None:
         title += f", {scored.errors:,} wrong"
     # Rows are drawn from below: the first class stands on top.
     cells = Cells(scored.classes, scored.classes[::-1], shares[::-1], words[::-1])
-    return Figure(title, [Panel([cells], "predicted", "true")])
+    return Figure(title, [Panel([cells], "predicted", "true", "brighter: a larger share of the true class")])
 
 
 def residuals(scored: SplitScored, on: str) -> Figure | None:
@@ -77,10 +81,8 @@ def worst(scored: SplitScored) -> bytes | None:
     if not shown:
         return None
     import_plainly()
-    import matplotlib as mpl
-
     buffer = io.BytesIO()
-    with mpl.rc_context(mpl.rcParamsDefault):
+    with styled():
         _sheet(shown, scored.classes).savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
@@ -91,14 +93,14 @@ def _sheet(shown: list[Mistake], classes: tuple[str, ...]) -> Sheet:
     from matplotlib.image import imread
 
     down = -(-len(shown) // ACROSS)
-    sheet = Sheet(figsize=(2 * ACROSS, 2.4 * down + 0.4), layout="constrained")
+    sheet = Sheet(figsize=(WIDE, 2.1 * down + 0.4), layout="constrained")
     FigureCanvasAgg(sheet)
-    sheet.suptitle("the worst mistakes: true, taken for (with which probability)", fontsize=10)
+    sheet.suptitle("the worst mistakes: true, taken for (with which probability)")
     for place, one in enumerate(shown, start=1):
         axes = sheet.add_subplot(down, ACROSS, place)
         axes.imshow(imread(io.BytesIO(base64.b64decode(one.picture))), cmap="gray", interpolation="nearest")
         axes.set_axis_off()
-        axes.set_title(literal(caption(one, classes)), fontsize=7)
+        axes.set_title(literal(caption(one, classes)), fontsize=SMALL)
     return sheet
 
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunekit.charts import Band, Bars, Cells, Figure, Line, Panel, Points, Rule, Tiles
+from tunekit.charts import Band, Bars, Cells, Figure, Line, Mark, Panel, Points, Rule, Tiles
 from tunekit.files import read_json
 from tunekit.jsondata import plain
 from tunekit.logs.log import Array
-from tunekit.report.figures import COLOURS, POINTS, is_bright, moving_average, thin
+from tunekit.report.cells import ink, limits, mark_of, word_of
+from tunekit.report.figures import in_rows, moving_average, shares_scale, thin
+from tunekit.report.style import COLOURS, DARKEST, MARKS, PALETTE, POINTS
 from tunekit.rundir import RunFolder, write_atomically
 from tunekit.telling import visible
 
@@ -31,6 +33,8 @@ MOST_CELLS = 2500
 LETTERS = 60  # of a name
 HEIGHT = 340  # pixels of a panel without its legend
 ROW = 18  # pixels of a row of the legend, of two columns
+RATE = "return String(Number(Number({}).toPrecision(3)).toExponential()).replace('e+', 'e')"
+"""JavaScript: a number of a logarithmic axis as a recipe has it."""
 UNREADABLE = (LookupError, OverflowError, ValueError)
 """What is raised by data that fit their types and not each other: a run that somebody sent."""
 
@@ -85,8 +89,9 @@ def _thinned(item: Any) -> Any:
     best, smooth = item.best, item.smooth
     if best is not None:  # the point itself, not its neighbour
         x[best // stride], y[best // stride], best = float(item.x[best]), float(item.y[best]), best // stride
-    error = None if item.error is None else _short(item.error)
-    return replace(item, x=x, y=y, error=error, best=best, smooth=smooth and max(1, smooth // stride))
+    error, low, high = (None if side is None else _short(side) for side in (item.error, item.low, item.high))
+    smooth = smooth and max(1, smooth // stride)
+    return replace(item, x=x, y=y, error=error, low=low, high=high, best=best, smooth=smooth)
 
 
 def _short(values: Sequence[float]) -> list[float]:
@@ -123,9 +128,14 @@ def _is_drawn(figure: Figure) -> bool:
 
 def _plots(figure: Figure) -> list[Plot]:
     try:
-        return [_Drawing(panel).plot for panel in thinned(figure).panels]
+        drawn = [_Drawing(panel) for row, _ in in_rows(thinned(figure).panels) for panel in row]
     except UNREADABLE:
         return []
+    scales: dict[str, Any] = {}
+    for one in drawn:
+        if shares_scale(one.panel):
+            one.plot.y_range = scales.setdefault(one.panel.y, one.plot.y_range)
+    return [one.plot for one in drawn]
 
 
 class _Drawing:
@@ -133,10 +143,9 @@ class _Drawing:
 
     def __init__(self, panel: Panel) -> None:
         from bokeh.models.annotations import Title
-        from bokeh.palettes import Category10_10
         from bokeh.plotting import figure
 
-        self.panel, self.palette, self.next = panel, Category10_10, 0
+        self.panel, self.next = panel, 0
         self.plot = figure(
             height=HEIGHT,
             sizing_mode="stretch_width",
@@ -170,8 +179,11 @@ class _Drawing:
         elif isinstance(item, Rule):
             self._rule(item)
         elif isinstance(item, Band):
-            strip = self.plot.vstrip(x0=[item.low], x1=[item.high], color=COLOURS[item.colour], alpha=0.15)
-            self._name(strip, item.label)
+            style: dict[str, Any] = {"color": COLOURS[item.colour], "alpha": 0.15}
+            if item.along == "x":
+                self._name(self.plot.vstrip(x0=[item.low], x1=[item.high], **style), item.label)
+            else:
+                self._name(self.plot.hstrip(y0=[item.low], y1=[item.high], **style), item.label)
         else:
             self._cells(item)
 
@@ -179,25 +191,30 @@ class _Drawing:
         if meaning:
             return COLOURS[meaning]
         self.next += 1
-        return str(self.palette[(self.next - 1) % len(self.palette)])
+        return PALETTE[(self.next - 1) % len(PALETTE)]
 
     def _line(self, line: Line) -> None:
         x, y = _pair(line.x, line.y)
-        colour = self._colour(line.colour)
+        colour = self._colour(line.colour) if line.shade is None else _shade(line.shade)
+        if line.low is not None and line.high is not None:
+            (_, low), (_, high) = _pair(line.x, line.low), _pair(line.x, line.high)
+            self._name(self.plot.varea(x, low, high, color=colour, alpha=0.2), line.label)
         if line.smooth is not None:
             self._name(self.plot.line(x, y, color=colour, alpha=0.25, line_width=0.8), line.label)
             y = np.asarray(moving_average(line.y, line.smooth), dtype=np.float32)
         dash, width = ("dotted" if line.dotted else "solid"), (2.6 if line.strong else 1.4)
-        curve = self.plot.line(x, y, color=colour, line_width=width, line_dash=dash)
+        shown = 1.0 if line.joined else 0.0
+        curve = self.plot.line(x, y, color=colour, line_width=width, line_dash=dash, line_alpha=shown)
         self._read_off(curve, line.label)
         self._name(curve, line.label)
         if line.error is not None:
             _, error = _pair(line.x, line.error)
             self._name(self.plot.segment(x, y - error, x, y + error, color=colour), line.label)
-        if line.points or line.error is not None or line.best is not None:
+        if line.points or not line.joined or line.error is not None or line.best is not None:
             self._name(self.plot.scatter(x, y, size=5, color=colour), line.label)
         if line.best is not None:
-            star = self.plot.scatter([line.x[line.best]], [line.y[line.best]], marker="star", size=14, color="#d62728")
+            place = [line.x[line.best]], [line.y[line.best]]
+            star = self.plot.scatter(*place, marker="star", size=16, color=COLOURS["chosen"])
             self._read_off(star, "best")
             self._name(star, "best")
 
@@ -211,8 +228,8 @@ class _Drawing:
         self._name(drawn, bars.label)
 
     def _rule(self, rule: Rule) -> None:
-        dash, alpha = ("dashed" if rule.dashed else "solid"), (0.3 if rule.colour == "bad" else 1.0)
-        style: dict[str, Any] = {"color": COLOURS[rule.colour], "alpha": alpha, "line_dash": dash, "line_width": 1.5}
+        dash = "dashed" if rule.dashed else "solid"
+        style: dict[str, Any] = {"color": COLOURS[rule.colour], "line_dash": dash, "line_width": 1.5}
         if rule.x is not None:
             self._name(self.plot.vspan(x=[rule.x], **style), rule.label)
         if rule.y is not None:
@@ -231,13 +248,14 @@ class _Drawing:
             "value": [grid[place] for place in places],
             "row": [named(cells.rows[i]) for i, _ in places],
             "column": [named(cells.columns[j]) for _, j in places],
-            "word": [named(cells.words[i][j]) for i, j in places],
-            "ink": ["red" if not math.isfinite(grid[i, j]) else _ink(grid, i, j) for i, j in places],
+            "word": [named(word_of(cells, i, j)) for i, j in places],
+            "ink": [ink(cells, i, j) for i, j in places],
         }
-        source, finite = ColumnDataSource(data), grid[np.isfinite(grid)]
-        low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
-        colour = linear_cmap("value", Viridis256, low, high, nan_color="white")
+        source, (low, high) = ColumnDataSource(data), limits(cells)
+        colours = Viridis256[::-1] if cells.falling else Viridis256
+        colour = linear_cmap("value", colours, low, high, nan_color="white")
         drawn = self.plot.rect("x", "y", 1, 1, source=source, fill_color=colour, line_color="white")
+        self._marks(cells, places)
         self.plot.text("x", "y", "word", source=source, text_color="ink", text_align="center", text_baseline="middle")
         names = [(self.panel.y or "row", "@row"), (self.panel.x or "column", "@column")]
         self._hover(drawn, [*names, (self.panel.title or "value", "@word")])
@@ -245,6 +263,18 @@ class _Drawing:
         self.plot.yaxis.ticker = list(range(len(cells.rows)))
         self.plot.yaxis.major_label_overrides = {i: _text(name) for i, name in enumerate(cells.rows)}
         self._ticks(cells.columns)
+
+    def _marks(self, cells: Cells, places: Sequence[tuple[int, int]]) -> None:
+        looks: dict[Mark, dict[str, Any]] = {
+            "diverged": {"fill_color": "#eeeeee", "hatch_pattern": "/", "hatch_color": "#777777", "line_color": None},
+            "chosen": {"fill_color": None, "line_color": COLOURS["chosen"], "line_width": 3},
+            "equal": {"fill_color": None, "line_color": None},
+        }
+        for mark, look in looks.items():
+            marked = [place for place in places if mark_of(cells, *place) == mark]
+            if marked:
+                drawn = self.plot.rect([j for _, j in marked], [i for i, _ in marked], 1, 1, **look)
+                self._name(drawn, f"[ ] {MARKS['equal']}" if mark == "equal" else MARKS[mark])
 
     def _ticks(self, names: Sequence[str]) -> None:
         self.plot.xaxis.ticker = list(range(len(names)))
@@ -254,18 +284,33 @@ class _Drawing:
 
     def _read_off(self, drawn: GlyphRenderer[Any], label: str, value: str = "@y") -> None:
         name = label or self.panel.y or "y"
-        self._hover(drawn, [(name, f"{value}{{%.4g}}"), (self.panel.x or "x", "@x{%.4g}")])
+        form = "0.0[000] %" if self.panel.share else "%.4g"
+        self._hover(drawn, [(name, f"{value}{{{form}}}"), (self.panel.x or "x", "@x{%.4g}")])
 
     def _hover(self, drawn: GlyphRenderer[Any], rows: Sequence[tuple[str, str]]) -> None:
-        from bokeh.models import HoverTool
+        from bokeh.models import CustomJSHover, HoverTool
 
         shown = [(named(name), value) for name, value in rows]
-        printf: dict[str, Any] = {"@x": "printf", "@y": "printf", "@top": "printf"}
-        self.plot.add_tools(HoverTool(renderers=[drawn], tooltips=shown, formatters=printf, visible=False))
+        forms: dict[str, Any] = {"@x": "printf", "@y": "printf", "@top": "printf"}
+        if self.panel.x_scale == "log":
+            forms["@x"] = CustomJSHover(code=RATE.format("value"))
+        if self.panel.share:
+            forms |= {"@y": "numeral", "@top": "numeral"}
+        self.plot.add_tools(HoverTool(renderers=[drawn], tooltips=shown, formatters=forms, visible=False))
 
     def _name(self, drawn: GlyphRenderer[Any], label: str) -> None:
         if label:
             self.labels.setdefault(named(label), []).append(drawn)
+
+    def _number(self) -> None:
+        """Numbers on axes as a person writes them."""
+        from bokeh.models import CustomJSTickFormatter, NumeralTickFormatter
+
+        for axis, scale in ((self.plot.xaxis, self.panel.x_scale), (self.plot.yaxis, self.panel.y_scale)):
+            if scale == "log":
+                axis.formatter = CustomJSTickFormatter(code=RATE.format("tick"))
+        if self.panel.share:
+            self.plot.yaxis.formatter = NumeralTickFormatter(format="0.[00] %")
 
     def _finish(self) -> None:
         from bokeh.models import DataRange1d
@@ -273,8 +318,10 @@ class _Drawing:
 
         if self.panel.ticks is not None:
             self._ticks(self.panel.ticks)
-        if self.panel.top is not None:
-            self.plot.update(y_range=DataRange1d(end=self.panel.top))
+        if self.panel.low is not None or self.panel.top is not None:
+            ends: dict[str, Any] = {"start": self.panel.low, "end": self.panel.top}
+            self.plot.update(y_range=DataRange1d(**{side: end for side, end in ends.items() if end is not None}))
+        self._number()
         if self.panel.legend is None or not self.labels:
             return
         items = [LegendItem(label={"value": label}, renderers=drawn) for label, drawn in self.labels.items()]
@@ -289,6 +336,12 @@ class _Drawing:
         legend.title = named(self.panel.legend) or None
         self.plot.add_layout(legend, "below")
         self.plot.height = HEIGHT + ROW * (len(items) + 3) // 2
+
+
+def _shade(place: float) -> str:
+    from bokeh.palettes import Viridis256
+
+    return Viridis256[round(255 * DARKEST * place)]
 
 
 def named(text: str) -> str:
@@ -311,7 +364,3 @@ def _pair(x: Any, y: Any) -> tuple[Array, Array]:
         raise ValueError("as many x as y")
     first, second = (np.where(np.isfinite(values), values, np.float32(math.nan)) for values in pair)
     return first, second
-
-
-def _ink(grid: Array, i: int, j: int) -> str:
-    return "black" if is_bright(grid, i, j) else "white"

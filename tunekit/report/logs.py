@@ -73,12 +73,17 @@ def write_figure(log: Log, diagnosis: Diagnosis, path: Path) -> Path:
 
 def figure(log: Log, diagnosis: Diagnosis) -> Figure:
     """The curves of a log below its verdict: the loss, and the metric that comes first."""
-    best = () if diagnosis.best_x is None else (Rule(x=diagnosis.best_x, dashed=True),)
-    panels = [Panel([*_lines(log.train, log.val, "loss", False), *best], "iteration", "loss", legend="")]
+    best = () if diagnosis.best_x is None else (Rule(x=diagnosis.best_x, label="best loss", dashed=True),)
+    panels = [Panel([*_lines(log.train, log.val, "loss", False), *best], _unit(log.train, log.val), "loss", legend="")]
     for metric in log.metrics[:1]:
         lines = _lines(metric.train, metric.val, metric.name, metric.maximize)
-        panels.append(Panel(lines, "iteration", metric.name, legend=""))
+        unit = _unit(metric.train, metric.val)
+        panels.append(Panel(lines, unit, metric.name, share=metric.share, legend=""))
     return Figure(f"{diagnosis.code}: {diagnosis.summary}", panels)
+
+
+def _unit(*curves: Curve | None) -> str:
+    return next((f"{curve.unit}s" for curve in curves if curve is not None), "iterations")
 
 
 def _lines(train: Curve | None, val: Curve | None, name: str, maximize: bool) -> list[Line]:

@@ -117,7 +117,7 @@ def figure(context: Context[Diagnose], result: StepResult, records: Sequence[Rec
             Line(record.rows["iteration"], losses, f"train {name}, smoothed", "train", smooth=window),
             Line([i for i, _ in points], [v for _, v in points], f"val {name}", "val", best=best[0] if best else None),
         ]
-        panels.append(Panel(lines, "iteration", name, legend=""))
+        panels.append(Panel(lines, "iterations", name, share=facts.share and name != "loss", legend=""))
     return Figure(f"{result.diagnosis}: {result.summary}", panels)
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunekit.charts import Cells, Figure, Line, Panel
-from tunekit.configuration import Values, short
+from tunekit.configuration import Values
 from tunekit.steps import baselines
 from tunekit.steps.coarse_grid.counting import check_measure
 from tunekit.steps.coarse_grid.findings import (
@@ -24,6 +23,7 @@ from tunekit.steps.coarse_grid.findings import (
     within_noise,
 )
 from tunekit.steps.coarse_grid.late import DECAY, with_arms
+from tunekit.steps.coarse_grid.picture import figure, written
 from tunekit.steps.coarse_grid.plan import (
     CoarseGrid,
     ended_at_edge,
@@ -43,7 +43,7 @@ from tunekit.steps.noise import diverged, finite, last_validation, share_loss
 from tunekit.steps.step import Judgement, Step
 from tunekit.steps.winner import Winner
 from tunekit.telling import counted
-from tunekit.vocabulary import Record, StepResult, Training, UserError
+from tunekit.vocabulary import Record, Training, UserError
 
 __all__ = ["STEP", "WITHIN_NOISE", "BestCells", "CoarseGrid", "objective", "plan", "space"]
 
@@ -172,7 +172,7 @@ def _axes(context: Context[CoarseGrid], scored: Sequence[Record]) -> dict[str, d
             best.setdefault(json.dumps(setting), (setting, objective(context, record)))
         # Numbers by their size, anything else by its text.
         ordered = sorted(best.values(), key=lambda item: _sortable(item[0]))
-        axes[axis] = {short(v) if isinstance(v, float) else str(v): value for v, value in ordered}
+        axes[axis] = {written(v): value for v, value in ordered}
     return {axis: values for axis, values in axes.items() if len(values) > 1}
 
 
@@ -202,32 +202,6 @@ def _table(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequen
             row[column] = value if finite(value) else None
         rows.append({**row, "verdict": word})
     return rows
-
-
-def figure(context: Context[CoarseGrid], result: StepResult, _records: Sequence[Record]) -> Figure:
-    """Rate by weight decay at the best of every other axis, and what each axis does at its best."""
-    panels = [_map(context, result.table)]
-    for axis, values in result.details.get("axes", {}).items():
-        line = Line(range(len(values)), list(values.values()), points=True)
-        panels.append(Panel([line], axis, f"best {context.metric}", ticks=list(values)))
-    return Figure(result.summary, panels)
-
-
-def _map(context: Context[CoarseGrid], table: Sequence[Values]) -> Panel:
-    table = [row for row in table if DECAY in row]  # the others are no cells
-    rates, decays = (sorted({row[axis] for row in table}) for axis in ("lr", "weight_decay"))
-    values: list[list[float | None]] = [[None for _ in rates] for _ in decays]
-    words = [["" for _ in rates] for _ in decays]
-    for row in reversed(table):  # the best stands first in the table: it is written last
-        i, j = decays.index(row["weight_decay"]), rates.index(row["lr"])
-        value = row.get(context.metric)
-        if value is not None:
-            values[i][j] = value
-            words[i][j] = context.metric_text(value).removesuffix(" %")
-        elif not words[i][j]:
-            words[i][j] = "x"
-    cells = Cells([short(rate) for rate in rates], [short(decay) for decay in decays], values, words)
-    return Panel([cells], "learning rate (x: diverged)", "weight decay", context.metric)
 
 
 STEP = Step(

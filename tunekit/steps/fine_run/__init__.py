@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
-from tunekit.charts import Figure, Line, Panel
-from tunekit.configuration import Values, short
+from tunekit.configuration import Values
 from tunekit.measured import UntouchedMeasured
 from tunekit.steps import baselines
 from tunekit.steps.coarse_grid import STEP as coarse_grid
@@ -25,14 +24,15 @@ from tunekit.steps.fine_run.findings import (
     findings_on_step,
     undecided,
 )
+from tunekit.steps.fine_run.picture import figure
 from tunekit.steps.fine_run.plan import (
     NAME,
-    REPEAT,
     FineRun,
     as_it_came,
     chosen,
     epochs_of,
     objective,
+    over_seeds,
     own_runs,
     plan,
     ranked_runs,
@@ -45,7 +45,7 @@ from tunekit.steps.noise import diverged
 from tunekit.steps.step import Judgement, Step
 from tunekit.steps.winner import Winner
 from tunekit.telling import counted
-from tunekit.vocabulary import Record, StepResult, UserError
+from tunekit.vocabulary import Record, UserError
 
 __all__ = ["STEP", "BestRun", "FineRun", "averaging_told", "best_raw", "objective", "plan", "space"]
 
@@ -175,8 +175,7 @@ def _new_samples(context: Context[FineRun], best: BestRun) -> str:
 
 
 def _over_seeds(context: Context[FineRun], best: Record, records: Sequence[Record]) -> list[float]:
-    same = [r for r in records if {**r.params, "seed": 0} == {**best.params, "seed": 0}]
-    values = [value_of(context, record) for record in same]
+    values = [value_of(context, record) for record in over_seeds(best, records)]
     return [value[2] for value in values if value is not None]
 
 
@@ -192,21 +191,6 @@ def _row(context: Context[FineRun], record: Record, ranked: Sequence[Record]) ->
         word = ", ".join([*words, *([] if early is None else [f"stopped early at epoch {early:g}"])])
     value, epoch = (best[2], best[1] / context.iterations_per_epoch(record.params)) if best else (None, None)
     return {**record.params, context.metric: value, "at epoch": epoch, "verdict": word}
-
-
-def figure(context: Context[FineRun], result: StepResult, records: Sequence[Record]) -> Figure:
-    """Validation loss and metric of every run, the winner's strong."""
-    panels = []
-    for place, column in enumerate(dict.fromkeys(("val_loss", context.metric))):
-        lines = []
-        for record in own_runs(records):
-            points = record.validations(column)
-            seed = f", seed {record.params['seed']}" if record.request.purpose == REPEAT else ""
-            label = f"{short(record.params['lr'])}, {short(record.params['weight_decay'])}{seed}"
-            strong = record.request.config.folder == result.handoff.get("training")
-            lines.append(Line([i for i, _ in points], [v for _, v in points], label, strong=strong))
-        panels.append(Panel(lines, "iteration", column, legend="rate, weight decay" if place == 0 else None))
-    return Figure(result.summary, panels)
 
 
 STEP = Step(

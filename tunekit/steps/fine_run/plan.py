@@ -70,6 +70,11 @@ def own_runs(records: Sequence[Record]) -> list[Record]:
     return [r for r in records if isinstance(r.request, Training) and r.request.purpose != AS_IT_CAME]
 
 
+def over_seeds(run: Record, runs: Sequence[Record]) -> list[Record]:
+    """Those that differ from it in the seed alone, itself among them."""
+    return [one for one in runs if {**one.params, "seed": 0} == {**run.params, "seed": 0}]
+
+
 def stays_untouched(context: Context[FineRun], records: Sequence[Record]) -> bool:
     """Whether no training is better than the model as it came, by more than noise."""
     untouched, candidates = baselines.read(records).untouched, chosen(context, records)

@@ -357,33 +357,37 @@ def _none_works(context: Context[LrSweep], curves: Mapping[float, RateCurve]) ->
 
 
 def figure(_context: Context[LrSweep], result: StepResult, records: Sequence[Record]) -> Figure:
-    """The losses of every rate, and the drop by rate with what works."""
+    """The losses of every rate, and what each ended at with the range that works."""
     swept = SweptRates.from_json(result.handoff) if result.handoff else None
     curves = read_curves(trainings(records))
+    taken = None if swept is None else swept.lr
     lines = [
         Line(
             range(1, len(curve.losses) + 1),
             curve.losses,
             short(curve.rate),
             smooth=max(1, len(curve.losses) // 10),
-            strong=swept is not None and curve.rate == swept.lr,
+            strong=curve.rate == taken,
+            shade=place / max(1, len(curves) - 1),
         )
-        for curve in curves.values()
+        for place, curve in enumerate(curves.values())
     ]
     start = next(iter(curves.values())).start
     top = 1.5 * start if start > 0 else None
-    left = Panel(lines, "iteration", "training loss, smoothed", top=top, legend="rate")
+    low = 0.0 if top is not None and all(min(curve.losses, default=0.0) >= 0 for curve in curves.values()) else None
+    left = Panel(lines, "iterations", "training loss, smoothed", low=low, top=top, legend="learning rate")
     sound = [curve for curve in curves.values() if not curve.diverged]
     errors = [ERRORS * curve.error for curve in sound]
-    drops: list[Line | Rule | Band] = [
-        Line([curve.rate for curve in sound], [curve.drop for curve in sound], error=errors, points=True),
-        *(Rule(x=curve.rate, colour="bad") for curve in curves.values() if curve.diverged),
-    ]
+    ends: list[Line | Rule | Band] = []
     if swept is not None:
-        drops.append(Band(swept.range[0] * 0.9, swept.range[1] * 1.1, "works"))
-        drops.append(Rule(x=swept.lr, label="taken", colour="good"))
-    axis = "learning rate (red: diverged)"
-    right = Panel(drops, axis, f"drop of the loss, {ERRORS:g} standard errors", x_scale="log", legend="")
+        ends.append(Band(swept.range[0] * 0.9, swept.range[1] * 1.1, f"works: {span(*map(short, swept.range))}"))
+        ends.append(Rule(x=swept.lr, label=f"taken: {short(swept.lr)}", colour="chosen", dashed=True))
+    if math.isfinite(start):
+        ends.append(Rule(y=start, label="at the start"))
+    ends += [Rule(x=curve.rate, label="diverged", colour="bad") for curve in curves.values() if curve.diverged]
+    rates, losses = [curve.rate for curve in sound], [curve.end for curve in sound]
+    ends.append(Line(rates, losses, f"loss, +- {ERRORS:g} standard errors", "train", points=True, error=errors))
+    right = Panel(ends, "learning rate", "training loss at the end", x_scale="log", legend="")
     return Figure(result.summary, [left, right])
 
 

@@ -251,15 +251,20 @@ def _row(record: Record, start: TinySet) -> Values:
 
 def figure(_context: Context[OverfitTiny], result: StepResult, records: Sequence[Record]) -> Figure:
     """The loss of every try, and of the control."""
+    shown = [record for record in records if record.request.purpose in (*ATTEMPTS, CONTROL)]
+    rates = sorted({record.params["lr"] for record in shown})
     lines = []
-    for record in records:
-        if record.request.purpose in (*ATTEMPTS, CONTROL):
-            zeroed = record.request.purpose == CONTROL
-            label = f"rate {short(record.params['lr'])}{', inputs zeroed' if zeroed else ''}"
-            lines.append(Line(record.rows["iteration"], record.column("train_loss"), label, dotted=zeroed))
+    for record in shown:
+        zeroed, rate = record.request.purpose == CONTROL, record.params["lr"]
+        label = f"{short(rate)}{', inputs zeroed' if zeroed else ''}"
+        shade = rates.index(rate) / max(1, len(rates) - 1)
+        learned = not zeroed and rate == result.handoff.get("lr")
+        losses = record.column("train_loss")
+        lines.append(Line(record.rows["iteration"], losses, label, dotted=zeroed, strong=learned, shade=shade))
     negative = any(value <= 0 for line in lines for value in line.y)
     scale: Scale = "symlog" if negative else "log"
-    return Figure(result.summary, [Panel(lines, "epoch (one batch)", "training loss", y_scale=scale, legend="")])
+    panel = Panel(lines, "epochs (one batch each)", "training loss", y_scale=scale, legend="learning rate")
+    return Figure(result.summary, [panel])
 
 
 STEP = Step(

@@ -1,0 +1,192 @@
+"""Pictures as a person reads them: what stands where, how large, in which colour; and the page's figures likewise."""
+
+import itertools
+
+import matplotlib as mpl
+import pytest
+from bokeh.models import Rect
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+
+from tunekit.charts import Band, Bars, Cells, Figure, Line, Panel, Rule
+from tunekit.report import figures, interactive
+from tunekit.report.style import COLOURS, styled
+
+SEEN = 800  # pixels of a screen or a page that a picture has
+LEAST = 9  # pixels that a letter is high
+
+CURVES = Panel(
+    [
+        Line([1, 2, 3], [3.0, 1.0, 2.0], "train loss, smoothed over the last twentieth", "train", smooth=2),
+        Line([1, 2, 3], [3.0, 2.0, 2.5], "validation", "val", best=1),
+        Rule(y=2.3, label="ln 10"),
+        Band(1.5, 2.0, "works: 1e-3 to 1e-1"),
+    ],
+    "iterations",
+    "loss",
+    legend="rate",
+)
+PAIR = [Bars([1.0, 2.0], "train mode"), Bars([2.0, 3.0], "eval mode")]
+BARS = Panel(PAIR, "seed", "count", legend="", ticks=["a", "b"])
+WORDS = [["90", "80", ""], ["89", "", "50"]]
+MARKED = Cells(
+    ["1e-3", "1e-2", "1e-1"],
+    ["0", "1e-4"],
+    [[0.9, 0.8, None], [0.89, None, 0.5]],
+    WORDS,
+    [["chosen", "", "diverged"], ["equal", "diverged", ""]],
+)
+MAP = Panel([MARKED], "learning rate", "weight decay", "accuracy", legend="")
+
+
+def sheet_of(*panels):
+    with styled():
+        sheet = figures.drawn(Figure("a title of some length that says what there is to see", list(panels)), "step")
+        sheet.canvas.draw()
+    return sheet
+
+
+def seen_texts(sheet):
+    return [text for text in sheet.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+class TestReadable:
+    @pytest.mark.parametrize("number", range(1, 10))
+    @pytest.mark.parametrize("kind", [CURVES, BARS, MAP], ids=["curves", "bars", "map"])
+    def test_every_letter_is_large_enough_at_800_pixels(self, kind, number):
+        sheet = sheet_of(*[kind] * number)
+        shrunk = min(1.0, SEEN / (sheet.get_figwidth() * figures.DPI)) * figures.DPI / 72
+        assert min(text.get_fontsize() * shrunk for text in seen_texts(sheet)) >= LEAST
+
+    @pytest.mark.parametrize("panels", [[CURVES], [CURVES, BARS], [MAP, CURVES, BARS, CURVES], [CURVES] * 4])
+    def test_a_legend_lies_over_nothing(self, panels):
+        sheet = sheet_of(*panels)
+        for axes in sheet.axes:
+            legend = axes.get_legend().get_window_extent()
+            assert not any(legend.overlaps(other.get_window_extent()) for other in sheet.axes)
+            assert not legend.overlaps(sheet._suptitle.get_window_extent())
+            assert not (axes.get_title() and legend.overlaps(axes.title.get_window_extent()))
+            assert legend.x1 <= sheet.bbox.x1
+            assert legend.y1 <= sheet.bbox.y1
+
+    @pytest.mark.parametrize("number", range(1, 14))
+    def test_at_most_three_stand_in_a_row(self, number):
+        sheet = sheet_of(*[CURVES] * number)
+        tops = sorted(round(axes.get_position().y0, 3) for axes in sheet.axes)
+        rows = [len(list(row)) for _, row in itertools.groupby(tops)]
+        assert sum(rows) == number
+        assert max(rows) <= 3
+        assert min(axes.get_window_extent().width / sheet.bbox.width for axes in sheet.axes) > 0.2
+
+    def test_a_map_beside_others_is_as_wide_as_all(self):
+        sheet = sheet_of(BARS, MAP, BARS, BARS)
+        heat, *others = sheet.axes
+        assert heat.images
+        assert heat.get_position().width > 2.5 * max(axes.get_position().width for axes in others)
+
+    def test_axes_rise_and_iterations_and_rates_are_written_as_a_person_does(self):
+        panel = Panel([Line([1, 2, 3], [3e-3, 1e-2, 0.5], points=True)], "layer", "gradient", y_scale="log")
+        (axes,) = sheet_of(panel).axes
+        assert axes.get_xlim()[0] < axes.get_xlim()[1]
+        assert axes.get_ylim()[0] < axes.get_ylim()[1]
+        shown = [label.get_text() for label in axes.get_xticklabels()]
+        assert {"1", "2", "3"} <= set(shown)
+        assert not any("." in label for label in shown)
+        assert {"1e-2", "1e-1"} <= {label.get_text() for label in axes.get_yticklabels()}
+
+    def test_shares_are_told_in_per_cent_on_the_axis(self):
+        (axes,) = sheet_of(Panel([Line([1, 2], [0.5, 0.9])], "epochs", "accuracy", share=True)).axes
+        shown = [label.get_text() for label in axes.get_yticklabels()]
+        assert all(label.endswith(" %") for label in shown)
+        assert "80.0 %" in shown
+
+    def test_no_number_is_parted_from_its_unit_at_the_end_of_a_line(self):
+        sheet = figures.drawn(Figure("word 98.6 % " * 30, [CURVES]))
+        assert not any(line.startswith("%") for line in sheet._suptitle.get_text().splitlines())
+
+
+class TestOneScale:
+    A, B, C = (
+        Panel([Line([0, 1], [0.9, high])], axis, name)
+        for high, axis, name in ((0.901, "lr", "val"), (0.5, "decay", "val"), (7.0, "decay", "loss"))
+    )
+
+    def test_panels_of_one_metric_share_it_and_those_of_another_do_not(self):
+        a, b, c = sheet_of(self.A, self.B, self.C).axes
+        assert a.get_ylim() == b.get_ylim()
+        assert a.get_ylim()[0] < 0.5
+        assert c.get_ylim() != a.get_ylim()
+
+    def test_so_do_those_of_a_page(self):
+        a, b, c = interactive._plots(Figure("", [self.A, self.B, self.C]))
+        assert a.y_range is b.y_range
+        assert a.y_range is not c.y_range
+
+
+def rectangles(axes):
+    return [one for one in axes.patches if isinstance(one, Rectangle)]
+
+
+def place(one) -> tuple[int, int]:
+    return round(one.get_y() + 0.5), round(one.get_x() + 0.5)
+
+
+class TestCells:
+    def test_exactly_those_that_diverged_are_hatched_and_the_chosen_one_is_framed(self):
+        (axes,) = sheet_of(MAP).axes
+        assert {place(one) for one in rectangles(axes) if one.get_hatch()} == {(0, 2), (1, 1)}
+        assert [place(one) for one in rectangles(axes) if not one.get_hatch()] == [(0, 0)]
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+            "chosen",
+            "diverged",
+            "equal within noise",
+        ]
+
+    def test_equal_ones_stand_in_brackets_and_no_others(self):
+        (axes,) = sheet_of(MAP).axes
+        assert {text.get_text() for text in axes.texts} == {"90", "80", "[89]", "50", ""}
+
+    def test_a_page_marks_the_same_cells(self):
+        [plot] = interactive._plots(Figure("", [MAP]))
+        rects = [one for one in plot.renderers if isinstance(one.glyph, Rect)]
+        marked = {
+            (int(y), int(x), bool(one.glyph.hatch_pattern))
+            for one in rects[1:3]
+            for x, y in zip(one.data_source.data["x"], one.data_source.data["y"], strict=True)
+        }
+        assert marked == {(0, 2, True), (1, 1, True), (0, 0, False)}
+        assert "[89]" in rects[0].data_source.data["word"]
+        labels = [item.label.value for item in plot.legend[0].items]
+        assert labels == ["diverged", "chosen", "[ ] equal within noise"]
+
+    @pytest.mark.parametrize("values", [[0.1, 0.5, 0.9], [3.0, 20.0, 1e4], [-2.0, -1.0, 0.0]])
+    def test_good_is_one_colour_whether_more_or_less_is_better(self, values):
+        looks = []
+        for falling in (False, True):
+            cells = Cells(["a", "b", "c"], ["r"], [values], [["1", "2", "3"]], falling=falling)
+            (axes,) = sheet_of(Panel([cells])).axes
+            drawn = [tuple(axes.images[0].to_rgba(axes.images[0].get_array())[0][j]) for j in range(3)]
+            [plot] = interactive._plots(Figure("", [Panel([cells])]))
+            mapper = plot.renderers[0].glyph.fill_color.transform
+            best, worst = (drawn[0], drawn[2]) if falling else (drawn[2], drawn[0])
+            looks.append((best, worst, mapper.palette[0 if falling else -1]))
+        assert looks[0] == looks[1]
+        assert looks[0][0][:3] == pytest.approx(mpl.colors.to_rgb(looks[0][2]), abs=0.01)
+
+    def test_words_are_read_on_their_cells(self):
+        for falling, inks in ((False, ["white", "black"]), (True, ["black", "white"])):
+            cells = Cells(["a", "b"], ["r"], [[0.0, 1.0]], [["0", "1"]], falling=falling)
+            (axes,) = sheet_of(Panel([cells])).axes
+            assert [text.get_color() for text in axes.texts] == inks
+
+
+def luminance(colour: str) -> float:
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(colour)]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def test_what_is_compared_differs_in_lightness_too():
+    """Who sees no colours tells training from validation, and good from bad."""
+    for first, second in (("train", "val"), ("plain", "val"), ("chosen", "bad")):
+        light, dark = sorted((luminance(COLOURS[first]), luminance(COLOURS[second])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) > 1.8

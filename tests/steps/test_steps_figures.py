@@ -1,0 +1,132 @@
+"""What the steps' figures say: made from records written by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hand_made import carry_out, context_of, exploding, falling, judged, trained
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunekit.charts import Band, Cells, Line, Rule
+from tunekit.steps import get_step
+from tunekit.steps.coarse_grid.picture import scale
+
+SWEPT = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}}
+SAMPLES = np.random.RandomState(0).gamma(1.0, 0.3, 40)
+TOP = [{"lr": 3e-3, "weight_decay": 1e-4}]
+GRID = {
+    **SWEPT,
+    "coarse-grid": {**TOP[0], "val_accuracy": 0.9, "val_loss": 0.1, "iterations": 100, "training": "x", "top": TOP},
+}
+
+
+def ended(request, loss, seed_effect=0.0):
+    epochs = request.until // 20
+    value = loss + seed_effect * request.config.seed
+    samples = [SAMPLES - SAMPLES.mean() + value] * epochs
+    return trained(request, falling(2.3, loss, request.until), [(value, 1 - value)] * epochs, samples)
+
+
+def by_rate(request):
+    """Best at 3e-3; from 6e-3 on nothing is finite; weight decay does nothing."""
+    if request.config.lr > 5e-3:
+        return trained(request, exploding(2.3, request.until))
+    return ended(request, 0.2 + abs(math.log10(request.config.lr / 3e-3)))
+
+
+def drawn(step, answer, earlier=None, **facts):
+    context = context_of(step, earlier, facts or None)
+    records = carry_out(context, answer, 60)
+    return get_step(step).figure(context, judged(context, records), records)
+
+
+def items(panel, kind):
+    return [item for item in panel.items if isinstance(item, kind)]
+
+
+class TestGrid:
+    def test_every_cell_that_diverged_is_marked_the_best_is_chosen_and_its_equals_are_equal(self):
+        figure = drawn("coarse-grid", by_rate, SWEPT)
+        [cells] = items(figure.panels[0], Cells)
+        assert cells.columns == sorted(cells.columns, key=float)
+        assert cells.rows == sorted(cells.rows, key=float)
+        every = [
+            (cells.columns[j], cells.rows[i], mark, cells.values[i][j])
+            for i, marks in enumerate(cells.marks)
+            for j, mark in enumerate(marks)
+        ]
+        assert {rate for rate, _, mark, _ in every if mark == "diverged"} == {"6e-3"}
+        assert {rate for rate, _, mark, _ in every if mark in ("chosen", "equal")} == {"3e-3"}
+        assert sum(mark == "chosen" for _, _, mark, _ in every) == 1
+        assert all(value is None for _, _, mark, value in every if mark == "diverged")
+
+    def test_axes_are_on_the_scale_of_the_cells_with_the_chosen_value_marked(self):
+        figure = drawn("coarse-grid", by_rate, SWEPT)
+        [cells] = items(figure.panels[0], Cells)
+        assert len(figure.panels) == 3
+        for panel, chosen in zip(figure.panels[1:], ("3e-3", None), strict=True):
+            [line] = items(panel, Line)
+            assert panel.low < cells.low < cells.high < panel.top
+            assert panel.share
+            assert line.best is not None
+            assert chosen in (None, panel.ticks[line.best])
+
+    @pytest.mark.parametrize("maximize", [True, False])
+    def test_less_is_better_where_the_metric_says_so(self, maximize):
+        figure = drawn("coarse-grid", by_rate, SWEPT, metric="accuracy", maximize=maximize, share=False)
+        [cells] = items(figure.panels[0], Cells)
+        assert cells.falling is not maximize
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12), st.integers(0, 12), st.booleans())
+def test_what_is_equal_to_the_best_takes_at_most_a_third_of_the_scale(values, equal, maximize):
+    values = sorted(values, reverse=maximize)
+    low, high = scale(values, values[1 : 1 + equal], maximize)
+    assert low < high
+    assert values[0] == (high if maximize else low)
+    span = max((abs(value - values[0]) for value in values[1 : 1 + equal]), default=0.0)
+    assert high - low >= 3 * span * (1 - 1e-9)
+
+
+class TestSweep:
+    def test_loss_over_rate_with_what_works_shaded_and_the_taken_one_and_those_that_diverged_marked(self):
+        def answer(request):
+            rate = request.config.lr
+            if rate > 2e-2:
+                return trained(request, exploding(2.3, request.until))
+            return trained(request, falling(2.3, max(0.1, 2.2 - 600 * rate), request.until))
+
+        left, right = drawn("lr-sweep", answer).panels
+        assert (right.x, right.x_scale) == ("learning rate", "log")
+        [losses] = items(right, Line)
+        assert list(losses.x) == sorted(losses.x)
+        assert losses.y[0] > losses.y[-1]
+        [band] = items(right, Band)
+        [taken] = [rule.x for rule in items(right, Rule) if rule.colour == "chosen"]
+        assert band.low < taken < band.high
+        gone = {rule.x for rule in items(right, Rule) if rule.colour == "bad"}
+        assert gone
+        assert gone.isdisjoint(losses.x)
+        assert min(gone) > band.high
+        assert [float(line.label) for line in items(left, Line) if line.strong] == [taken]
+
+
+class TestFineRun:
+    def test_the_chosen_one_is_strong_and_its_seeds_are_a_mean_with_their_range(self):
+        figure = drawn("fine-run", lambda request: ended(request, by_lr(request), 0.01), GRID)
+        for panel in figure.panels:
+            lines = items(panel, Line)
+            [chosen] = [line for line in lines if line.strong]
+            [spread] = [line for line in lines if line.low is not None]
+            assert chosen.label.endswith("chosen")
+            assert chosen.best is not None
+            assert spread.low[0] == pytest.approx(min(spread.low[0], spread.y[0], spread.high[0]))
+            assert spread.high[0] - spread.low[0] == pytest.approx(0.02)
+            assert spread.y[0] == pytest.approx((spread.low[0] + spread.high[0]) / 2)
+            assert len({line.label for line in lines}) == len(lines)
+        assert [panel.share for panel in figure.panels] == [False, True]
+
+
+def by_lr(request):
+    return 0.2 + abs(math.log10(request.config.lr / 3e-3))
