@@ -20,7 +20,7 @@ from tunekit.vocabulary import SCHEMA, Format, Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.pipeline import Options
-    from tunekit.report.console import Screen
+    from tunekit.report.live import Screen
     from tunekit.rundir import RunDir
 
 app = typer.Typer(
@@ -185,7 +185,8 @@ def seconds(budget: str | None) -> float | None:
 
 
 def make_screen(as_json: bool) -> Screen:
-    from tunekit.report.console import Screen, make_console
+    from tunekit.report.console import make_console
+    from tunekit.report.live import Screen
 
     return Screen(make_console(stderr=as_json))
 

@@ -24,6 +24,7 @@ from tunekit.steps.coarse_grid.findings import (
     within_noise,
 )
 from tunekit.steps.coarse_grid.late import DECAY, with_arms
+from tunekit.steps.coarse_grid.outlook import outlook
 from tunekit.steps.coarse_grid.plan import (
     CoarseGrid,
     ended_at_edge,
@@ -250,4 +251,5 @@ STEP = Step(
     importance_data=importance_data,
     check=check_measure,
     rehearsal=rehearsal_of,
+    outlook=outlook,
 )

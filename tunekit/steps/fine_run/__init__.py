@@ -33,6 +33,7 @@ from tunekit.steps.fine_run.plan import (
     chosen,
     epochs_of,
     objective,
+    outlook,
     own_runs,
     plan,
     ranked_runs,
@@ -227,4 +228,5 @@ STEP = Step(
     metric=lambda context: context.metric,
     space=space,
     decides=epochs_of,
+    outlook=outlook,
 )
