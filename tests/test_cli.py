@@ -483,3 +483,35 @@ def test_a_number_of_workers_is_written_in_plain_digits(tunekit, fast, jobs):
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "one-cycle"])
 def test_a_schedule_whose_end_is_not_known_yet_is_sound(tunekit, fast, schedule):
     assert tunekit("validate", fast, "--set", f"schedule={schedule}").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        ("tunekit lr", ["lr-sweep"]),
+        ("tunekit run --dry", ["--dry-run"]),
+        ("tunekit run ", ["own.yaml", "recipes/a.yaml", "runs/digits-001"]),
+        ("tunekit run ./o", ["./own.yaml"]),
+        ("tunekit run runs/", ["runs/digits-001"]),
+        ("tunekit status ", ["runs/digits-001"]),
+        ("tunekit compare runs/digits-001 ru", ["runs/digits-001"]),
+        ("tunekit run nowhere/", []),
+    ],
+)
+def test_a_shell_completes_commands_options_recipes_and_runs(tmp_path, words, known):
+    for name in (
+        "runs/digits-001/environment.json",
+        "runs/digits-001/recipe.yaml",
+        "recipes/a.yaml",
+        "own.yaml",
+        "x.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "e\x1b[2Jvil.yaml").write_text("{}")
+    asked = {"_TUNEKIT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+    program = "import sys; sys.argv = ['tunekit']; from tunekit.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, **asked}, capture_output=True, text=True
+    )
+    assert (done.stdout.split(), done.stderr) == (known, "")

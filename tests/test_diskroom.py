@@ -111,17 +111,22 @@ def test_a_step_that_needs_much_of_what_is_free_says_so_once_and_goes_on(tunekit
 
 
 def test_inspect_says_what_a_run_will_take(tunekit, fast):
-    said = r"disk: a run takes [\d.]+ kB or more for \d+ trainings or more; [\d.]+ \wB are free here"
+    said = r"disk: a run takes about [\d.]+ kB for about \d+ trainings; [\d.]+ \wB are free here"
     assert re.search(said, tunekit("inspect", fast).out)
 
 
 def test_a_dry_run_says_what_would_be_trained_and_makes_no_run(tunekit, fast, tmp_path):
     done = tunekit("run", fast, "--dry-run")
     assert done.code == 0, done.err
-    assert re.search(r"lr-sweep +5 +150\n", done.out)  # 1e-3 to 1e-1 in half decades, 30 iterations each
-    assert re.search(r"disk: a run takes .* or more for \d+ trainings or more; .* are free here\n", done.out)
+    assert re.search(
+        r"lr-sweep +5 +150 +\d+ s +[\d.]+ kB *\n", done.out
+    )  # 1e-3 to 1e-1 in half decades, 30 iterations each
+    assert re.search(r"disk: a run takes about .* for about \d+ trainings; .* are free here\n", done.out)
     assert not (tmp_path / "runs").exists()
     outlook = json.loads(tunekit("run", fast, "--dry-run", "--json").out)
     del outlook["schema"]
     assert outlook["trainings"] == sum(row["trainings"] for row in outlook["steps"])
-    assert outlook == json.loads(tunekit("inspect", fast, "--json").out)["disk"] | {"free": outlook["free"]}
+    assert all(step.pop("seconds") > 0 for step in [outlook, *outlook["steps"]])
+    known = json.loads(tunekit("inspect", fast, "--json").out)["disk"]  # which times nothing
+    assert all(step.pop("seconds") is None for step in [known, *known["steps"]])
+    assert outlook == known | {"free": outlook["free"]}

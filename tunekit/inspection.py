@@ -5,58 +5,67 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunekit.configuration import Values
-from tunekit.diskroom import Planned, peak, shown
+from tunekit.diskroom import shown
+from tunekit.executors import auto_jobs
 from tunekit.executors.base import failure
+from tunekit.forecast import Forecast
 from tunekit.guest import Visit, take_notes
-from tunekit.measured import DescribeArgs
+from tunekit.measured import DescribeArgs, SpeedMeasured
+from tunekit.outlook import look_ahead
 from tunekit.recipe import Loaded
-from tunekit.roomwatch import first_round, guessed_sizes
 from tunekit.steps import Context, get_step, steps
 from tunekit.steps.coarse_grid.counting import Search, count_search
 from tunekit.steps.lengths import outlasting
 from tunekit.stopping import stopped_at_once
-from tunekit.supervisor import KEPT
-from tunekit.telling import READING, counted
-from tunekit.vocabulary import UNKNOWN, Facts, Interrupted, Measurement, Record, UserError
+from tunekit.telling import READING, counted, lasting
+from tunekit.vocabulary import UNKNOWN, Ahead, Facts, Interrupted, Measurement, Record, UserError
 
 if TYPE_CHECKING:
     from tunekit.training.workbench import Workbench
 
 
+NOT_KNOWN = "not known yet"
+
+
 @dataclass(frozen=True)
 class Outlook:
-    """What a run trains at least, as far as that is known before anything is trained: each step's first round."""
+    """What steps are expected to train, as far as that is known before anything is trained."""
 
-    rounds: Mapping[str, Sequence[Planned]]
-    bytes: int  # of the disk
-    free: int
-
-    @property
-    def trainings(self) -> int:
-        return sum(map(len, self.rounds.values()))
+    steps: Mapping[str, Ahead]
+    whole: Ahead
+    free: int  # bytes of the disk
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """A row a step that trains."""
+        """A row a step."""
         return [
-            {"step": name, "trainings": len(planned), "iterations": sum(one.iterations for one in planned)}
-            for name, planned in self.rounds.items()
-            if planned
+            {
+                "step": name,
+                "trainings": ahead.trainings,
+                "iterations": ahead.iterations,
+                "time": NOT_KNOWN if ahead.seconds is None else lasting(ahead.seconds),
+                "disk": shown(ahead.bytes),
+            }
+            for name, ahead in self.steps.items()
         ]
 
     @property
+    def time(self) -> str:
+        """Of all of it, where it could be told."""
+        return NOT_KNOWN if self.whole.seconds is None else f"about {lasting(self.whole.seconds)}"
+
+    @property
     def disk(self) -> str:
-        needed = f"{shown(self.bytes)} or more for {counted(self.trainings, 'training')} or more"
+        needed = f"about {shown(self.whole.bytes)} for about {counted(self.whole.trainings, 'training')}"
         return f"disk: a run takes {needed}; {shown(self.free)} are free here"
 
     def as_dict(self) -> dict[str, Any]:
-        numbers = {"trainings": self.trainings, "bytes": self.bytes, "free": self.free}
-        return {"line": self.disk, **numbers, "steps": self.rows}
+        steps = [{"step": name, **asdict(ahead)} for name, ahead in self.steps.items()]
+        return {"line": self.disk, **asdict(self.whole), "free": self.free, "steps": steps}
 
 
 @contextmanager
@@ -162,27 +171,35 @@ def _rehearse(context: Context[Any], bench: Workbench) -> Sequence[str]:
     return rehearsal.notes(records)
 
 
-def dry_run(loaded: Loaded) -> Outlook:
-    """What a run of the recipe trains at least. Errors: UserError."""
-    import torch
-
+def dry_run(loaded: Loaded, names: Sequence[str] | None = None, jobs: int | None = None) -> Outlook:
+    """What a run of the recipe, or these of its steps, are expected to train, and how long that takes here by so many
+    workers (None: one a core). Errors: UserError."""
+    from tunekit.training.device import pick_device
     from tunekit.training.workbench import Workbench
 
-    context = Context(steps()[0], loaded.recipe, validate(loaded, "cpu"))
+    context = Context(steps()[0], loaded.recipe, validate(loaded))
     with as_guest():
-        return outlook_of(context, Workbench(loaded.folder, torch.device("cpu")))
+        timed = _timed(context, Workbench(loaded.folder, pick_device(loaded.recipe.device)))
+        return outlook_of(context, names, timed, jobs)
 
 
-def outlook_of(context: Context[Any], bench: Workbench) -> Outlook:
-    from tunekit.training.probes import PROBES, Subject
+def _timed(context: Context[Any], bench: Workbench) -> SpeedMeasured | None:
+    from tunekit.training.probes import Subject
+    from tunekit.training.probes.speed import measure_speed
 
-    def measure(request: Measurement) -> Values:
-        values: Values = PROBES[request.probe](Subject(request.config, bench, args=request.args)).to_json()
-        return values
+    with suppress(Exception):  # of the person's model: the steps tell it, and this can do without
+        return measure_speed(Subject(context.config(), bench))
+    return None
 
-    rounds = {}
-    for step in steps():
-        with suppress(Exception):  # of the person's model on few samples: step 2 tells it, and this can do without
-            rounds[step.name] = first_round(context.of(step), measure)
-    needed = peak(rounds.values(), guessed_sizes(context.facts), KEPT)
-    return Outlook(rounds, needed, shutil.disk_usage(Path.cwd()).free)
+
+def outlook_of(
+    context: Context[Any],
+    names: Sequence[str] | None = None,
+    timed: SpeedMeasured | None = None,
+    jobs: int | None = None,
+) -> Outlook:
+    """Of these steps, or all."""
+    walked = [context.of(step) for step in steps() if names is None or step.name in names]
+    workers = max(1, (jobs or auto_jobs(context.recipe.device)) // context.facts.threads)
+    found = look_ahead(walked, Forecast(context.facts, timed), workers, lambda _: 0)
+    return Outlook(found.steps, found.whole, shutil.disk_usage(Path.cwd()).free)

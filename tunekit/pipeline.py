@@ -14,8 +14,9 @@ from typing import Any
 
 from tunekit import rundir
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
+from tunekit.forecast import Forecast
 from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
-from tunekit.measured import DescribeArgs
+from tunekit.measured import DescribeArgs, SpeedMeasured
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
 from tunekit.rundir import RunDir, RunFolder
@@ -36,7 +37,9 @@ from tunekit.vocabulary import (
     Interrupted,
     Measurement,
     Noted,
+    RunForeseen,
     StepResult,
+    StepStarted,
     StorageError,
     UserError,
 )
@@ -117,13 +120,22 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
                 _rehearse(supervisor, Context(step, run.recipe, facts), options.keep_going)
         run.keep_settings()
         results = []
-        for step in walked:
+        contexts = [make_context(step, run, facts, supervisor.studies) for step in walked]
+        timed = _timed(supervisor, contexts)
+        supervisor.forecast = Forecast(facts, timed)
+        if len(walked) > 1:
+            outlook = supervisor.look_ahead(contexts)
+            supervisor.emit(RunForeseen(len(outlook.steps), outlook.whole))
+        for number, step in enumerate(walked):
             if step.importance_data and run.result(step.name) is None:
                 threading.Thread(target=_import_early, daemon=True).start()
-            context = make_context(step, run, facts, supervisor.studies)
+            contexts = [make_context(later, run, facts, supervisor.studies) for later in walked[number:]]
+            context = contexts[0]
+            ahead = supervisor.look_ahead(contexts).steps.get(step.name)
+            started = StepStarted(step.name, ahead, (step_names().index(step.name) + 1, len(step_names())))
             _require(context, options.keep_going, shown)
             try:
-                result = supervisor.run_step(context)
+                result = supervisor.run_step(context, started)
             except StorageError:
                 raise
             except UserError as error:
@@ -224,8 +236,22 @@ def facts_of(supervisor: Supervisor, recipe: Recipe | None = None) -> Facts:
     for note in facts.notes:
         if note not in (run.noted("facts").get("notes") or ()):
             supervisor.emit(Noted(note))
+    supervisor.forecast = Forecast(facts)
     run.note(decided={"precision": facts.precision, "threads": facts.threads}, facts=facts.to_json())
     return facts
+
+
+def _timed(supervisor: Supervisor, contexts: Sequence[Context[Any]]) -> SpeedMeasured | None:
+    """How fast a training goes here, where there is one to come and that can be told; nothing of it is kept."""
+    trains = [context for context in contexts if context.step.work != "reads" and not supervisor.is_finished(context)]
+    if not trains:
+        return None
+    request = Measurement("speed", trains[0].config(), {}, purpose="speed")
+    [record] = supervisor.ask_all([request], supervisor.run.path / FACTS)
+    try:
+        return None if record.error else SpeedMeasured.from_json(record.values)
+    except ValueError:
+        return None
 
 
 def tell_outlasting(supervisor: Supervisor, context: Context[Any], final_alone: bool = False) -> None:

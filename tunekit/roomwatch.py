@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from tunekit.configuration import TINY_VALIDATION, Values
+from tunekit.configuration import TINY_VALIDATION
 from tunekit.diskroom import ROW_BYTES, Planned, Sizes, room, warning
 from tunekit.steps import Context
 from tunekit.store import Store
-from tunekit.vocabulary import Emit, Facts, Measurement, Noted, Record, Training
+from tunekit.vocabulary import Emit, Facts, Measurement, Noted, Training
 
 
 class RoomWatch:
@@ -70,13 +70,3 @@ def planned(context: Context[Any], request: Training, iterations: int, begins: b
         # The tiny set is one batch, and its own validation split.
         return Planned(iterations, iterations // TINY_VALIDATION, request.config.batch_size, begins)
     return Planned(iterations, iterations // context.iterations_per_epoch(request.params), context.facts.n_val, begins)
-
-
-def first_round(context: Context[Any], measure: Callable[[Measurement], Values]) -> list[Planned]:
-    """What a step asks for before anything has been trained, which is the least that it trains. `measure`: what a probe
-    says, for a step that looks before it trains."""
-    requests = context.step.plan(context, []) if context.step.work == "trains" else []
-    if requests and all(isinstance(one, Measurement) for one in requests):
-        looks = [one for one in requests if isinstance(one, Measurement)]
-        requests = context.step.plan(context, [Record(one, values=measure(one)) for one in looks])
-    return [planned(context, one, one.until, begins=True) for one in requests if isinstance(one, Training)]

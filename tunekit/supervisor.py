@@ -14,8 +14,11 @@ from typing import Any
 from tunekit.books import Books
 from tunekit.configuration import TrainingConfig, Values, digest
 from tunekit.executors import Event, Executor
+from tunekit.forecast import Forecast
 from tunekit.halves import by_batch
-from tunekit.layout import RESULT
+from tunekit.layout import METRICS, RESULT
+from tunekit.outlook import KEPT, Outlook, look_ahead
+from tunekit.progress import Best, Progress
 from tunekit.roomwatch import RoomWatch
 from tunekit.rundir import RunDir, with_commands
 from tunekit.steps import AnyStep, Context, conclude
@@ -23,7 +26,6 @@ from tunekit.steps.step import STEP_FAILED, Judgement
 from tunekit.store import Store
 from tunekit.studies import Conclusion, Studies, importance
 from tunekit.vocabulary import (
-    Advanced,
     Emit,
     Interrupted,
     Measurement,
@@ -40,7 +42,6 @@ from tunekit.vocabulary import (
 )
 from tunekit.worker import Workspace, is_finished, stopped_early_at
 
-KEPT = 5  # trainings of a step whose weights stay
 UNDECIDING = ("device", "checkpoint_bytes", "weights_bytes")  # facts on which no result depends
 ATTEMPTS = 2  # a request that failed or lost its worker is tried once more
 
@@ -57,6 +58,7 @@ class Supervisor:
     emit: Emit
     shown: str
     stop: Callable[[], str | None] = lambda: None
+    forecast: Forecast = field(default_factory=Forecast)
     _store: Store = field(init=False)
     _noted: set[str] = field(init=False, default_factory=set)
 
@@ -96,10 +98,13 @@ class Supervisor:
 
     def _train(self, step: str, requests: Sequence[Training]) -> None:
         """Trainings of which none may fail. Errors: UserError, Interrupted."""
-        progress = _Progress(step, requests, 0, self.emit)
+        self.forecast.begin_round([self.forecast.work(one, self._behind(one) or 0) for one in requests], 1)
+        progress = Progress(step, requests, 0, self.emit, self.forecast)
         for place, event in self._carry_out(requests, self.workspace):
-            if event.progress is not None:
-                progress.advance(place, event.progress.done)
+            if event.kind == "begun":
+                progress.begin(place)
+            elif event.progress is not None:
+                progress.advance(place, event.progress.done, event.progress.loss)
             elif event.is_last and event.kind != "done":
                 raise UserError(event.error)
 
@@ -125,23 +130,54 @@ class Supervisor:
         requests = context.step.plan(context, [])
         return all(not isinstance(request, Suggestion) and _stands(self._store, request) for request in requests)
 
-    def run_step(self, context: Context[Any]) -> StepResult:
-        """Plan, run and judge a step, and write its result. Errors: UserError, Interrupted."""
+    def look_ahead(self, contexts: Sequence[Context[Any]]) -> Outlook:
+        """What these steps, walked one after another, are expected to take; those that are finished take nothing."""
+        left = [context for context in contexts if self._before(context) is None]
+        threads = contexts[0].facts.threads if contexts else 1
+        outlook = look_ahead(left, self.forecast, self._at_once(threads), self._behind)
+        self.forecast.expect(outlook.rounds)
+        return outlook
+
+    def _behind(self, request: Request) -> int | None:
+        """Iterations of a training that stand already, None for what is answered."""
+        if isinstance(request, Suggestion):
+            return 0
+        if isinstance(request, Training) and not (self._store.entry(request.config).path / METRICS).exists():
+            return 0
+        if _stands(self._store, request):
+            return None
+        entry = self._store.entry(request.config)
+        return entry.iterations() if isinstance(request, Training) and entry.has_checkpoint() else 0
+
+    def is_finished(self, context: Context[Any]) -> bool:
+        """Whether the step needs no second look."""
+        return self._before(context) is not None
+
+    def _before(self, context: Context[Any]) -> Conclusion | None:
+        """What the step came to, where that needs no second look."""
+        before = self.studies.conclusions([context.step.name]).get(context.step.name)
+        same = before is not None and before.fingerprint == self.fingerprint(context)
+        return before if before is not None and same and self._stands(context.step, before) else None
+
+    def run_step(self, context: Context[Any], started: StepStarted | None = None) -> StepResult:
+        """Plan, run and judge a step, and write its result. `started`: what is told where it is not finished yet.
+        Errors: UserError, Interrupted."""
         step = context.step
         fingerprint = self.fingerprint(context)
-        before = self.studies.conclusions([step.name]).get(step.name)
-        if before is not None and before.fingerprint == fingerprint and self._stands(step, before):
+        before = self._before(context)
+        if before is not None:
             # Its commands name the run as it was typed then; it may have moved since.
             result = with_commands(before.result, self.shown)
             self._show(result)
             self.emit(StepFinished(result, (), reused=True))
             return result
-        self.emit(StepStarted(step.name))
-        started = time.monotonic()
+        self.emit(started or StepStarted(step.name))
+        self.forecast.begin_step(step.name)
+        begun, best = time.monotonic(), Best(context)
         records: list[Record] = []
         books, watch = Books(context, self.studies), RoomWatch(context, self._store, self.emit)
         while requests := step.plan(context, records):
-            records += self._round(books, watch, requests, records)
+            records += self._round(books, watch, requests, records, best)
         if step.importance_data is not None:
             data = step.importance_data(context, records)
             context = replace(context, importance=importance(data, context.recipe.seed))
@@ -154,7 +190,7 @@ class Supervisor:
         earlier = self._earlier_reach(context)
         reused = sum(min(count, earlier.get(key, 0)) for key, count in trained.items())
         cost = {
-            "seconds": round(time.monotonic() - started, 2),
+            "seconds": round(time.monotonic() - begun, 2),
             "iterations": sum(trained.values()) - reused,
             "iterations_reused": reused,
         }
@@ -235,7 +271,7 @@ class Supervisor:
         return furthest
 
     def _round(
-        self, books: Books, watch: RoomWatch, requests: Sequence[Request], before: Sequence[Record]
+        self, books: Books, watch: RoomWatch, requests: Sequence[Request], before: Sequence[Record], best: Best
     ) -> list[Record]:
         """Carry all requests out, tell the studies as it goes, and return the records in the order of the requests."""
         context = books.context
@@ -243,18 +279,22 @@ class Supervisor:
         asked = [entry.request for entry in entries]
         watch.begin(asked)
         records: dict[int, Record] = {}
-        progress = _Progress(context.step.name, asked, len(before), self.emit)
-        for place, event in self._carry_out(asked, self.workspace, self._at_once(context.facts.threads)):
+        at_once = self._at_once(context.facts.threads)
+        self.forecast.begin_round([self.forecast.work(one, self._behind(one) or 0) for one in asked], at_once)
+        progress = Progress(context.step.name, asked, len(before), self.emit, self.forecast, lambda: best.text)
+        for place, event in self._carry_out(asked, self.workspace, at_once):
             if event.kind == "begun":
                 books.begin(entries[place])
+                progress.begin(place)
             elif event.progress is not None:
                 books.follow(entries[place], event.progress)
-                progress.advance(place, event.progress.done)
+                progress.advance(place, event.progress.done, event.progress.loss)
             else:
                 records[place] = self._record(asked[place], None if event.kind == "done" else event.error)
                 books.end(entries[place], records[place])
                 watch.wrote(asked[place])
-                progress.finish(place)
+                best.see(records[place])
+                progress.finish(place, records[place].iterations)
         return [records[place] for place in range(len(asked))]
 
     def _at_once(self, threads: int) -> int:
@@ -336,32 +376,3 @@ def reach(records: Sequence[Record]) -> Mapping[str, int]:
             key = record.request.config.key
             furthest[key] = max(furthest.get(key, 0), record.iterations)
     return furthest
-
-
-class _Progress:
-    """Iterations done over those asked for, of the requests at hand."""
-
-    def __init__(self, step: str, requests: Sequence[Training | Measurement], before: int, emit: Emit) -> None:
-        self.step, self.before, self.emit = step, before, emit
-        self.totals = [r.until if isinstance(r, Training) else 1 for r in requests]
-        self.total = sum(self.totals)
-        self.done = [0] * len(requests)
-        self.summed = 0  # of `done`: a large grid has too many to add up at each piece of news
-        self.finished = 0
-
-    def advance(self, place: int, done: int) -> None:
-        self._set(place, min(done, self.totals[place]))
-        self._tell()
-
-    def finish(self, place: int) -> None:
-        self._set(place, self.totals[place])
-        self.finished += 1
-        self._tell()
-
-    def _set(self, place: int, done: int) -> None:
-        self.summed += done - self.done[place]
-        self.done[place] = done
-
-    def _tell(self) -> None:
-        planned = self.before + len(self.totals)
-        self.emit(Advanced(self.step, self.summed, self.total, self.before + self.finished, planned))

@@ -43,7 +43,7 @@ def inspect(loaded: Loaded, pictures: bool = False) -> Inspected:
             bench = _bench(loaded, readable)
             facts = described(loaded, bench)
             model = _model(Context(STEP, recipe, facts), bench)
-            outlook = outlook_of(Context(STEP, recipe, facts), bench)
+            outlook = outlook_of(Context(STEP, recipe, facts))
             findings, untold = _findings(Context(STEP, recipe, facts), bench, report)
     except UserError as error:
         broken = " ".join(str(error).removeprefix("model: ").split())

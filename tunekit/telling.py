@@ -44,6 +44,23 @@ def counted(count: int, what: str, more: str = "") -> str:
     return f"{count:,} {what if count == 1 else more or f'{what}s'}"
 
 
+def lasting(seconds: float) -> str:
+    """A time as a person reads it, no more exact than an estimate is.
+
+    >>> lasting(0.2), lasting(89), lasting(200), lasting(5000), lasting(20_000), lasting(400_000)
+    ('1 s', '89 s', '3 min', '1 h 23 min', '5 h 33 min', '4 days 15 h')
+    """
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min"
+    return f"{counted(hours // 24, 'day')} {hours % 24} h"
+
+
 def span(lowest: str, highest: str) -> str:
     """From where to where, of ends as they are shown: a single one where both are the same.
 

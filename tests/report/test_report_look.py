@@ -11,7 +11,8 @@ from tunekit.charts import Bars, Cells, Figure, Line, Panel, Rule
 from tunekit.diagnosis import Diagnosis
 from tunekit.logs import Log, Metric
 from tunekit.report import figures, logs
-from tunekit.report.console import Screen, as_table, cell, show_result, sparkline
+from tunekit.report.console import as_table, cell, show_result, sparkline
+from tunekit.report.live import Screen
 from tunekit.vocabulary import Advanced, Curve, Finding, Noted, StepFinished, StepResult, StepStarted
 
 
@@ -71,7 +72,7 @@ def test_text_of_the_persons_own_is_never_markup():
 def test_without_a_terminal_there_are_plain_lines(monkeypatch):
     out = io.StringIO()
     screen = Screen(Console(file=out, width=110, no_color=True))
-    monkeypatch.setattr("tunekit.report.console.PLAIN_S", 0.0)
+    monkeypatch.setattr("tunekit.report.live.PLAIN_S", 0.0)
     screen.emit(StepStarted("lr-sweep"))
     screen.emit(Advanced("lr-sweep", 50, 100, 1, 4))
     screen.emit(Noted("model.py changed"))

@@ -21,6 +21,7 @@ from tunekit.cli.options import (
     Target,
     command,
     interrupted,
+    known_runs,
     make_screen,
     open_target,
     print_json,
@@ -87,7 +88,14 @@ def train(
 
 @command(AROUND_PANEL, "running")
 def predict(
-    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run that `tunekit train` has finished.")],
+    run_path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A run that `tunekit train` has finished.",
+            autocompletion=known_runs,
+        ),
+    ],
     files: Annotated[
         list[Path] | None,
         typer.Argument(

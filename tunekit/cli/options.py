@@ -20,7 +20,7 @@ from tunekit.vocabulary import SCHEMA, Format, Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.pipeline import Options
-    from tunekit.report.console import Screen
+    from tunekit.report.live import Screen
     from tunekit.rundir import RunDir
 
 app = typer.Typer(
@@ -29,7 +29,6 @@ app = typer.Typer(
     epilog="To begin: `tunekit init digits`, then `tunekit run digits.yaml`. With your own model and data: "
     "`tunekit init own-model`.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -43,8 +42,46 @@ the run that it is given."""
 MARKS: dict[str, Mark] = {}
 """The mark of each command, by its name."""
 
+
+def known_runs(incomplete: str) -> list[str]:
+    """Runs whose path begins so, for the shell to complete: here and in a folder."""
+    return [path for path in _below(incomplete) if _is_run(Path(path))]
+
+
+def known_targets(incomplete: str) -> list[str]:
+    """Likewise recipe files, and runs: what lies in a run is neither."""
+    recipes = [path for path in _below(incomplete) if path.endswith(".yaml") and not _is_run(Path(path).parent)]
+    return [*recipes, *known_runs(incomplete)]
+
+
+def _below(incomplete: str) -> list[str]:
+    """What begins so, and what lies in it, as far as it can be printed as it is."""
+    folder, slash, start = incomplete.rpartition("/")
+    near = [f"{folder}{slash}{name}" for name in _listed(f"{folder}{slash}" or ".") if name.startswith(start)]
+    deeper = [f"{path}/{name}" for path in near for name in _listed(path)]
+    return sorted(path for path in (*near, *deeper) if path == visible(path))
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return [one.name for one in Path(folder).iterdir() if not one.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _is_run(folder: Path) -> bool:
+    from tunekit.layout import MANIFEST
+
+    return (folder / MANIFEST).is_file()
+
+
 Target = Annotated[
-    str, typer.Argument(metavar="RECIPE|RUN", help="A recipe file, or a folder below runs/ to go on with.")
+    str,
+    typer.Argument(
+        metavar="RECIPE|RUN",
+        help="A recipe file, or a folder below runs/ to go on with.",
+        autocompletion=known_targets,
+    ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe.")]
 RunsDir = Annotated[Path, typer.Option(help="Where runs are kept.")]
@@ -185,7 +222,8 @@ def seconds(budget: str | None) -> float | None:
 
 
 def make_screen(as_json: bool) -> Screen:
-    from tunekit.report.console import Screen, make_console
+    from tunekit.report.console import make_console
+    from tunekit.report.live import Screen
 
     return Screen(make_console(stderr=as_json))
 

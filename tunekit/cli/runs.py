@@ -14,6 +14,7 @@ from tunekit.cli.options import (
     Json,
     RunsDir,
     command,
+    known_runs,
     print_json,
     say,
     show_table,
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
 
 @command(AROUND_PANEL, "reading")
 def status(
-    run_path: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run; otherwise all of them.")] = None,
+    run_path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run; otherwise all of them.",
+            autocompletion=known_runs,
+        ),
+    ] = None,
     runs_dir: RunsDir = RUNS,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +63,10 @@ def status(
 @command(AROUND_PANEL, "reading")
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN RUN...", help="Two runs or more; others are held against the first.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN RUN...", help="Two runs or more; others are held against the first.", autocompletion=known_runs
+        ),
     ],
     as_json: Json = False,
 ) -> None:
@@ -107,7 +118,16 @@ def _run_row(path: Path) -> dict[str, Any]:
 
 
 @command(AROUND_PANEL, "reading")
-def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")]) -> None:
+def report(
+    run_path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A run.",
+            autocompletion=known_runs,
+        ),
+    ],
+) -> None:
     """Write report.html: one self-contained page of a run."""
     from tunekit.report.page import write_page
     from tunekit.rundir import read_run
@@ -117,7 +137,14 @@ def report(run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run."
 
 @command(AROUND_PANEL, "reading")
 def clean(
-    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="A run.")],
+    run_path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A run.",
+            autocompletion=known_runs,
+        ),
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -177,7 +204,14 @@ def _megabytes(size: int) -> str:
 
 @command(AROUND_PANEL, "reading")
 def dashboard(
-    run_paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One run or several.")],
+    run_paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="One run or several.",
+            autocompletion=known_runs,
+        ),
+    ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on this machine; 0 for any free one.")] = 8080,
     storage: Annotated[
         list[str] | None,

@@ -36,6 +36,8 @@ from tunekit.cli.options import (
 from tunekit.steps import step_names, steps
 from tunekit.vocabulary import Interrupted, UserError
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and what it would take, and stop.")]
+
 if TYPE_CHECKING:
     from tunekit.pipeline import Options
     from tunekit.rundir import RunDir
@@ -59,35 +61,37 @@ def run(
     storage: Storage = None,
     as_json: Json = False,
     keep_going: KeepGoing = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained at least, and stop.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Walk all steps; an unfinished run of an equal recipe is continued."""
     names = step_names()
     if to is not None and to not in names:
         raise UserError(f"--to {to}: no such step; one of {', '.join(names)}")
     options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
-    if dry_run:
-        _show_outlook(Path(target), set_ or (), as_json)
-        return
     walked = names if to is None else names[: names.index(to) + 1]
+    if dry_run:
+        _show_outlook(Path(target), set_ or (), walked, options, as_json)
+        return
     opened = open_target(target, set_, runs_dir, name)
     results = walk(context, opened, walked, options, as_json)
     finish(opened, results, as_json, whole=True, keep_going=keep_going)
 
 
-def _show_outlook(target: Path, set_: Sequence[str], as_json: bool) -> None:
-    """What a run of a recipe, or of a run's own, trains at least; no run is made."""
+def _show_outlook(target: Path, set_: Sequence[str], names: Sequence[str], options: Options, as_json: bool) -> None:
+    """What steps of a recipe, or of a run's own, are expected to train and to take; no run is made."""
     from tunekit.inspection import dry_run
     from tunekit.layout import RECIPE
     from tunekit.pipeline import read_recipe
     from tunekit.rundir import is_run
 
-    outlook = dry_run(read_recipe(target / RECIPE if is_run(target) else target, set_))
+    loaded = read_recipe(target / RECIPE if is_run(target) else target, set_)
+    outlook = dry_run(loaded, names, options.jobs)
     if as_json:
         print_json(outlook.as_dict())
         return
     show_table(outlook.rows)
-    say("first rounds alone: what they come to decides on more", outlook.disk)
+    say(f"time: {outlook.time}, of all that is known before; what the first trainings come to may change it")
+    say(outlook.disk)
 
 
 def _step_command(step: str, text: str) -> None:
@@ -106,8 +110,12 @@ def _step_command(step: str, text: str) -> None:
         storage: Storage = None,
         as_json: Json = False,
         keep_going: KeepGoing = False,
+        dry_run: DryRun = False,
     ) -> None:
         options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
+        if dry_run:
+            _show_outlook(Path(target), set_ or (), [step], options, as_json)
+            return
         opened = open_target(target, set_, runs_dir, name)
         finish(opened, walk(context, opened, [step], options, as_json), as_json)
 

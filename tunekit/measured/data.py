@@ -33,6 +33,16 @@ class Rehearsed(JsonData):
 
 
 @dataclass(frozen=True)
+class SpeedMeasured(JsonData):
+    """Seconds of a training's parts, alone on this machine; zeros where nothing could be timed."""
+
+    start: float  # until the first iteration
+    iteration: float
+    sample: float  # of a pass over the validation split
+    batch: int  # samples of an iteration
+
+
+@dataclass(frozen=True)
 class NotFinite(JsonData):
     """Samples with an input that is NaN or infinite."""
 

@@ -1,17 +1,15 @@
-"""The screen: live bars on a terminal, plain lines elsewhere, and how results, tables and findings look as text."""
+"""How results, tables and findings look as text on a screen. What is shown while a step goes on is in live.py."""
 
 from __future__ import annotations
 
 import math
 import re
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -19,11 +17,10 @@ from rich.text import Text
 from tunekit.configuration import short
 from tunekit.shares import percent
 from tunekit.telling import visible
-from tunekit.vocabulary import Advanced, Event, Finding, Format, Noted, StepResult, StepStarted
+from tunekit.vocabulary import Finding, Format, StepResult
 
 LONG, VERY_LONG = 1e4, 1e9  # numbers between are shown whole
 ROWS = 10  # of a step's table on the screen; the rest stands in result.json
-PLAIN_S = 10.0  # between progress lines where there is no terminal
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "note": "cyan"}
 PLAIN_WIDTH = 110
 GAP, PROSE = 3, 20  # columns of the screen between those of a table, and for a text of several words at least
@@ -41,60 +38,6 @@ def make_console(stderr: bool = False) -> Console:
 def line(*parts: str | tuple[str, str]) -> Text:
     """A line of texts, some with a style: none of them is markup, and a terminal obeys none."""
     return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
-
-
-class Screen:
-    """Shows a run's events as they come."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-        self._started = self._told = time.monotonic()
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, StepStarted):
-            self._start(event.step)
-        elif isinstance(event, Advanced):
-            self._advance(event)
-        elif isinstance(event, Noted):
-            self.console.print(line(f"  note: {event.text}"))
-        else:
-            self.close()
-            show_result(self.console, event.result, reused=event.reused)
-
-    def _start(self, step: str) -> None:
-        self._started = self._told = time.monotonic()
-        if not self.console.is_terminal:
-            return
-        self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("iterations, {task.fields[rate]}, trials {task.fields[trials]}, left"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-        )
-        self._task = self._progress.add_task(step, total=None, rate="", trials="")
-        self._progress.start()
-
-    def _advance(self, event: Advanced) -> None:
-        seconds = max(time.monotonic() - self._started, 1e-6)
-        rate = f"{event.done / seconds:,.0f}/s"
-        trials = f"{event.finished}/{event.planned}"
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=event.done, total=event.total, rate=rate, trials=trials)
-        elif not self.console.is_terminal and time.monotonic() - self._told > PLAIN_S:
-            self._told = time.monotonic()
-            left = (event.total - event.done) * seconds / max(1, event.done)
-            done = f"{event.done}/{event.total} iterations, {rate}, trials {trials}"
-            self.console.print(line(f"{event.step}: {done}, about {left:.0f} s left"))
-
-    def close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
 
 
 def show_result(console: Console, result: StepResult, reused: bool = False) -> None:
@@ -230,7 +173,10 @@ def cell(value: object, form: Format | None = None) -> str:
     return f"{value:,.0f}" if LONG <= abs(value) < VERY_LONG else f"{value:.4g}"
 
 
-def sparkline(values: Sequence[float], width: int = 60) -> str:
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], width: int = 60, blocks: str = BLOCKS) -> str:
     """A curve in one line of block characters: each the mean of its share of the finite values."""
     finite = [value for value in values if math.isfinite(value)]
     if len(finite) < 2:
@@ -240,6 +186,5 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
     peak = max(map(abs, finite)) or 1.0  # as shares of it no sum and no difference overflows
     means = [sum(value / peak for value in finite[a:b]) / (b - a) for a, b in pairwise(edges)]
     low, high = min(means), max(means)
-    blocks = "▁▂▃▄▅▆▇█"
     span = high - low or 1.0
     return "".join(blocks[round((mean - low) / span * (len(blocks) - 1))] for mean in means)

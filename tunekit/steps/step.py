@@ -160,6 +160,8 @@ class Step(Generic[S, H]):
     - `takes`: how many trainings of the steps before it go on in this one, and so keep their weights;
     - `check`: asked before any step is carried out. Errors: UserError where the recipe asks for what cannot be;
     - `rehearsal`: what is to be tried then, if anything;
+    - `outlook`: the rounds that the plan is expected to come to, told before the first record, for what they cost:
+      values that are not known yet are stand-ins. By default the plan's first round;
     - `decides`: its hand-off is a Winner, the run's outcome, and makes best.yaml; gives the epochs of a final training;
     - `codes` is a function, so that `tunekit --help` need not import what says them.
     """
@@ -187,6 +189,13 @@ class Step(Generic[S, H]):
     decides: Callable[[Context[S]], int] | None = None
     check: Callable[[Recipe, Facts], None] = lambda _recipe, _facts: None
     rehearsal: Callable[[Context[S]], Rehearsal | None] = lambda _context: None
+    outlook: Callable[[Context[S]], Sequence[Sequence[Request]]] | None = None
+
+    def expected(self, context: Context[S]) -> Sequence[Sequence[Request]]:
+        """See `outlook`."""
+        if self.outlook is not None:
+            return self.outlook(context)
+        return [] if self.work == "reads" else [self.plan(context, [])]
 
     def read_handoff(self, result: StepResult) -> H | None:
         """What a result of this step hands on, or None. Errors: ValueError where it is of another shape."""

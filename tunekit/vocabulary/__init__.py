@@ -1,7 +1,7 @@
 """The types that pass between rooms: what a step asks for, what comes back, what is said of it. Stdlib only."""
 
 from tunekit.vocabulary.errors import Interrupted, StorageError, UserError
-from tunekit.vocabulary.events import Advanced, Emit, Event, Noted, StepFinished, StepStarted
+from tunekit.vocabulary.events import Advanced, Ahead, Emit, Event, Lane, Noted, RunForeseen, StepFinished, StepStarted
 from tunekit.vocabulary.findings import Code, Finding, Remedy, Severity, Verdict, worst
 from tunekit.vocabulary.records import RAW, SPLITS, Record, Row, cells, columns, is_validation, judged_by
 from tunekit.vocabulary.requests import POINTS, Measurement, Request, StopRule, Suggestion, Training
@@ -14,6 +14,7 @@ __all__ = [
     "SPLITS",
     "UNKNOWN",
     "Advanced",
+    "Ahead",
     "Code",
     "Curve",
     "Emit",
@@ -23,12 +24,14 @@ __all__ = [
     "Format",
     "Importance",
     "Interrupted",
+    "Lane",
     "Measurement",
     "Noted",
     "Record",
     "Remedy",
     "Request",
     "Row",
+    "RunForeseen",
     "Severity",
     "StepFinished",
     "StepResult",

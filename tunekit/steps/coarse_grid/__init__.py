@@ -23,6 +23,7 @@ from tunekit.steps.coarse_grid.findings import (
     within_noise,
 )
 from tunekit.steps.coarse_grid.late import DECAY, with_arms
+from tunekit.steps.coarse_grid.outlook import outlook
 from tunekit.steps.coarse_grid.picture import figure, written
 from tunekit.steps.coarse_grid.plan import (
     CoarseGrid,
@@ -224,4 +225,5 @@ STEP = Step(
     importance_data=importance_data,
     check=check_measure,
     rehearsal=rehearsal_of,
+    outlook=outlook,
 )

@@ -67,7 +67,7 @@ def plan(context: Context[CoarseGrid], records: Sequence[Record]) -> Sequence[Re
 def _plan_grid(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Training]:
     sweeps: list[Training] = []
     grounds: list[tuple[Values, float]] = []  # searched values with the rate around which their cells lie
-    for fixed in _combinations(context, moving=True):
+    for fixed in combinations(context, moving=True):
         rate, more = _rate_for(context, fixed, records)
         sweeps += more
         if rate is not None:
@@ -78,13 +78,13 @@ def _plan_grid(context: Context[CoarseGrid], records: Sequence[Record]) -> list[
     wanted = [
         cell
         for fixed, rate in grounds
-        for others in _combinations(context, moving=False)
-        for cell in _ground(context, {**fixed, **others}, rate, known)
+        for others in combinations(context, moving=False)
+        for cell in cells_around(context, {**fixed, **others}, rate, known)
     ]
     return _fresh(context, wanted, records) or _growth(context, records)
 
 
-def _ground(
+def cells_around(
     context: Context[CoarseGrid], values: Values, rate: float, known: Mapping[str, Record]
 ) -> list[dict[str, Any]]:
     """Cells around a rate: rates by weight decays. First all rates at the first decay, and one at the last: where these
@@ -100,7 +100,7 @@ def _ground(
     rest = [{**values, "lr": one, "weight_decay": decay} for decay in others for one in rates]
     if context.settings.pruner != "none" or len(others) + len(rates) <= 2:
         return [*cells, *rest]
-    first_end, last_end = (known.get(_cell(context, params).trial_identity) for params in pair)
+    first_end, last_end = (known.get(cell_of(context, params).trial_identity) for params in pair)
     if first_end is None or last_end is None or alike(first_end, last_end):
         return [*cells, pair[1]]
     return [*cells, *rest]
@@ -129,13 +129,13 @@ def _fresh(context: Context[CoarseGrid], wanted: Iterable[Values], records: Sequ
     half of them two, and so on. What is pruned does not depend on which worker was faster.
     """
     known = {record.request.identity for record in records}
-    cells = list({cell.identity: cell for cell in (_cell(context, params) for params in wanted)}.values())
+    cells = list({cell.identity: cell for cell in (cell_of(context, params) for params in wanted)}.values())
     if context.settings.pruner == "none" or not cells:
         return [cell for cell in cells if cell.identity not in known]
     alive = [cell.params for cell in cells]
     least = max(2, context.wanted)
     for number, epochs in enumerate(rungs(context, cells[0].params)):
-        rung = [_cell(context, params, epochs, round_=number) for params in alive]
+        rung = [cell_of(context, params, epochs, round_=number) for params in alive]
         asked = {cell.identity for cell in rung}
         if asked - known:
             return [cell for cell in rung if cell.identity not in known]
@@ -155,7 +155,7 @@ def moves_rate(path: str) -> bool:
     return path.startswith(MOVES_RATE) and path not in KEEPS_RATE
 
 
-def _combinations(context: Context[CoarseGrid], moving: bool) -> list[Values]:
+def combinations(context: Context[CoarseGrid], moving: bool) -> list[Values]:
     """Every combination of the searched values that move the rate, or of the others; one empty one for no axis."""
     axes = {path: values for path, values in context.recipe.search.items() if moves_rate(path) == moving}
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
@@ -190,7 +190,7 @@ def without_rate(context: Context[CoarseGrid], records: Sequence[Record]) -> lis
     """Searched values for which no rate works, or whose sweep failed: they have no cells."""
     if context.settings.sampler != "grid":
         return []
-    return [fixed for fixed in _combinations(context, moving=True) if _rate_for(context, fixed, records) == (None, [])]
+    return [fixed for fixed in combinations(context, moving=True) if _rate_for(context, fixed, records) == (None, [])]
 
 
 def part(request: Training | Measurement) -> Part | None:
@@ -203,7 +203,7 @@ def space(context: Context[CoarseGrid], records: Sequence[Record]) -> Space:
     if context.settings.sampler != "grid":
         return {**drawn_axes(context), **_searched(context)}
     factors = context.settings.lr_factors
-    grounds = [(fixed, _rate_for(context, fixed, records)[0]) for fixed in _combinations(context, moving=True)]
+    grounds = [(fixed, _rate_for(context, fixed, records)[0]) for fixed in combinations(context, moving=True)]
     rates = [rate for _, rate in grounds if rate]
     low, high = (decimal(end(rates, default=1.0) * end(factors)) for end in (min, max))
     for _ in range(context.settings.extend):
@@ -252,7 +252,7 @@ def budget(context: Context[CoarseGrid], params: Values) -> int:
     return epochs * per_epoch
 
 
-def _cell(
+def cell_of(
     context: Context[CoarseGrid], params: Values, epochs: int | None = None, purpose: str = CELL, round_: int = 0
 ) -> Training:
     whole = budget(context, params)
@@ -266,7 +266,7 @@ def _drawn(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Sugg
     wave = max((record.request.round + 1 for record in records), default=0)
 
     def build(params: Values) -> Training:
-        return _cell(context, with_own(context, params), purpose=DRAWN, round_=wave)
+        return cell_of(context, with_own(context, params), purpose=DRAWN, round_=wave)
 
     numbers = range(wave * WAVE, min((wave + 1) * WAVE, settings.trials))
     series = f"{settings.sampler} over {budget(context, {})} iterations"
@@ -294,7 +294,7 @@ def _growth(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Tra
         more = rounds < (DOWN if down else context.settings.extend)
         if beyond is not None and more and (down or clearly_better(context, best, plane, axis, values)):
             return [
-                _cell(context, {**others, axis: beyond, other: value}, purpose=ROW, round_=rounds + 1)
+                cell_of(context, {**others, axis: beyond, other: value}, purpose=ROW, round_=rounds + 1)
                 for value in across
             ]
     return []

@@ -32,6 +32,7 @@ from tunekit.steps.fine_run.plan import (
     chosen,
     epochs_of,
     objective,
+    outlook,
     over_seeds,
     own_runs,
     plan,
@@ -211,4 +212,5 @@ STEP = Step(
     metric=lambda context: context.metric,
     space=space,
     decides=epochs_of,
+    outlook=outlook,
 )

@@ -12,6 +12,7 @@ from tunekit.space import Range, Space
 from tunekit.steps import baselines
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.coarse_grid.decays import CLASSICAL
+from tunekit.steps.coarse_grid.outlook import expected_cells
 from tunekit.steps.coarse_grid.plan import other_axes
 from tunekit.steps.context import Context
 from tunekit.steps.estimate import with_shortlist
@@ -57,6 +58,22 @@ def plan(context: Context[FineRun], records: Sequence[Record]) -> Sequence[Reque
     seeds = [context.recipe.seed + number for number in range(1, context.settings.seeds)]
     repeats = [_training(context, {**best.params, "seed": seed}, REPEAT, 2) for seed in seeds]
     return [*repeats, *([as_it_came(context)] if stays_untouched(context, records) else [])]
+
+
+def outlook(context: Context[FineRun]) -> list[Sequence[Request]]:
+    """Its three rounds, around the first cells that the grid is expected to have where it has not handed any on: they
+    go on from there."""
+    settings = context.settings
+    top = _top(context) if context.handoff(coarse_grid) else expected_cells(context.of(coarse_grid))[: settings.top]
+    centre = top[0]
+    factors = () if context.optimizer(centre).finds_rate else settings.lr_factors
+    finer = [{**centre, "lr": decimal(centre["lr"] * factor)} for factor in factors]
+    repeats = [{**centre, "seed": context.recipe.seed + number} for number in range(1, settings.seeds)]
+    return [
+        [*(_training(context, params, BEST_CELL) for params in top), *baselines.requests(context)],
+        [_training(context, params, FINER_RATE, 1) for params in finer],
+        [_training(context, params, REPEAT, 2) for params in repeats],
+    ]
 
 
 def as_it_came(context: Context[FineRun]) -> Training:

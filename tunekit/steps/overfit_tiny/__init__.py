@@ -34,7 +34,7 @@ from tunekit.steps.overfit_tiny.learned import (
 )
 from tunekit.steps.step import Count, Epochs, Handoff, Judgement, Positive, Settings, Step
 from tunekit.telling import counted
-from tunekit.vocabulary import Format, Measurement, Record, Request, StepResult, Training, UserError
+from tunekit.vocabulary import Format, Measurement, Record, Request, StepResult, StopRule, Training, UserError
 
 NAME = "overfit-tiny"
 RATES = (1e-2, 1e-3, 1e-4)  # Adam's; another optimizer's lie by a factor elsewhere
@@ -49,6 +49,7 @@ LONGER = "longer"
 CONTROL = "control"
 TRAINED_MODEL = "the trained model"
 ATTEMPTS = (RATE, HIGHER_RATE, LOWER_RATE, LONGER)
+LOOKS = (("tiny-set", THE_SET), ("tiny-trained", TRAINED_MODEL))
 BESIDE = (CONTROL, TRAINED_MODEL)  # what fails of these costs its answer, not the step
 
 
@@ -116,6 +117,18 @@ def plan(context: Context[OverfitTiny], records: Sequence[Record]) -> list[Reque
     control = _training(context, rate, tried.start, max(1, at), CONTROL)
     look = Measurement("tiny-trained", best_try.request.config, {}, at=at, purpose=TRAINED_MODEL)
     return [look, control]
+
+
+def outlook(context: Context[OverfitTiny]) -> list[Sequence[Request]]:
+    """The look at the set, the rates, then the control and the look at what was learned; each training may be solved
+    before its end."""
+    rates, epochs = _rates(context), context.settings.epochs
+    config = _config(context, rates[0])
+    rule = StopRule(solved_loss=-math.inf)
+    tries = [Training(_config(context, rate), epochs, {}, rule, purpose=RATE) for rate in rates]
+    control = Training(_config(context, rates[0], blank=True), epochs, {}, rule, purpose=CONTROL)
+    looks = [Measurement(probe, config, {}, purpose=purpose) for probe, purpose in LOOKS]
+    return [looks[:1], tries, [*looks[1:], control]]
 
 
 def _rates(context: Context[OverfitTiny]) -> list[float]:
@@ -280,4 +293,5 @@ STEP = Step(
     metric=lambda _context: "train_loss",
     space=space,
     figure=figure,
+    outlook=outlook,
 )

@@ -11,6 +11,7 @@ from tunekit.training.probes.describe import describe
 from tunekit.training.probes.final import measure_package, measure_split
 from tunekit.training.probes.initial import measure_initial
 from tunekit.training.probes.rehearsal import rehearse
+from tunekit.training.probes.speed import measure_speed
 from tunekit.training.probes.subject import Subject
 from tunekit.training.probes.tiny import measure_tiny_set, measure_tiny_trained
 from tunekit.training.probes.usage import measure_usage
@@ -20,6 +21,7 @@ __all__ = ["PROBES", "Subject"]
 PROBES: Mapping[str, Callable[[Subject], JsonData]] = {
     "describe": describe,
     "rehearse": rehearse,
+    "speed": measure_speed,
     "data": measure_data,
     "initial": measure_initial,
     "usage": measure_usage,

@@ -1,0 +1,267 @@
+"""How long all that is left of a command will take: what is expected to be trained, at the speed seen so far. Pure
+arithmetic on numbers and a clock that is given."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tunekit.configuration import TINY_VALIDATION
+from tunekit.diskroom import Planned
+from tunekit.measured import SpeedMeasured
+from tunekit.vocabulary import Facts, Measurement, Request, Training
+
+PARTS = 5  # of what a machine is asked for: see `Work.parts`
+PASSES = 30  # through the model that a measurement takes, before one has been seen
+SAVING_S, LOOKING_S = 0.05, 0.1  # of a training's files and of a measurement, before one has been seen
+HALF_LIFE_S = 20.0  # after which what was seen counts half: another load of the machine, another model size
+NOISE = 0.3  # of a second that was watched, as a share; of longer ones less, by their root
+ENOUGH_S = 2.0  # watched, before something is said where nothing was timed beforehand
+TURN_S = 0.5  # a step's own, besides what it asks for: judging, drawing, writing
+SOLVED = 0.5  # share of its length after which a training ends that may be solved, before one has ended
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A training or a measurement, as far as it costs something."""
+
+    purpose: str
+    key: str = ""  # of the training: what is trained of it once costs nothing again
+    until: int = 0  # iterations; 0 for a measurement
+    behind: int = 0  # of them those that stand in the store
+    batch: int = 0
+    every: int = 0  # iterations from one validation to the next
+    samples: int = 0  # of a validation
+    may_be_solved: bool = False
+    measures: bool = False
+
+    def parts(self, start: int, end: int, turns: float) -> Numbers:
+        """What it asks for from one iteration to another: trainings begun and ended (`turns`, of either half of one),
+        iterations, samples trained on, samples validated on, measurements."""
+        if self.measures:
+            return np.array([0, 0, 0, 0, turns])
+        count = end - start
+        validations = end // self.every - start // self.every if self.every else 0
+        return np.array([turns, count, count * self.batch, validations * self.samples, 0])
+
+
+class Speed:
+    """Seconds for each part of work: what was timed beforehand, corrected by what has been watched since (least
+    squares, where what was timed weighs like a guess that may be off by its own size)."""
+
+    def __init__(self, timed: SpeedMeasured | None = None) -> None:
+        known = timed is not None and timed.iteration > 0
+        each = timed if known and timed is not None else SpeedMeasured(0.5, 0.01, 1e-4, 64)
+        iteration = each.iteration / 2  # half of it for each sample, until a second batch size is seen
+        guess = [each.start + SAVING_S, iteration, iteration / each.batch, max(each.sample, 1e-9), 0.0]
+        guess[4] = LOOKING_S + PASSES * each.iteration
+        self._guess = np.array(guess)
+        self._watched_s = ENOUGH_S if known else 0.0
+        self._squares, self._sums = np.zeros((PARTS, PARTS)), np.zeros(PARTS)
+        self._seconds: Numbers | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return self._watched_s >= ENOUGH_S
+
+    def watch(self, parts: Numbers, seconds: float) -> None:
+        """So long it took. It weighs by what it should have taken: by what it took, short ones would count too much."""
+        weight, kept = 1 / (NOISE**2 * max(1e-6, float(parts @ self._guess))), 0.5 ** (seconds / HALF_LIFE_S)
+        self._squares = kept * self._squares + weight * np.outer(parts, parts)
+        self._sums = kept * self._sums + weight * seconds * parts
+        self._watched_s, self._seconds = self._watched_s + seconds, None
+
+    def seconds(self, parts: Numbers) -> float:
+        if self._seconds is None:
+            self._seconds = self._solved()
+        return float(parts @ self._seconds)
+
+    def _solved(self) -> Numbers:
+        """In units of the guess; nothing takes less than no time."""
+        scale = self._guess
+        matrix = self._squares * np.outer(scale, scale) + np.eye(PARTS)
+        right = self._sums * scale + 1.0
+        solved, free = np.zeros(PARTS), np.ones(PARTS, bool)
+        while free.any():
+            solved[:] = 0.0
+            solved[free] = np.linalg.solve(matrix[np.ix_(free, free)], right[free])
+            if (solved >= 0).all():
+                break
+            free &= solved > 0
+        seconds: Numbers = solved * scale
+        return seconds
+
+
+@dataclass
+class _Round:
+    """The requests at hand: how far each is, and since when the clock runs for it."""
+
+    works: Sequence[Work]
+    at: list[int]
+    since: dict[int, float] = field(default_factory=dict)  # of those that run, by place
+    ended: set[int] = field(default_factory=set)
+
+
+Rounds = Sequence[Sequence[Work]]
+
+
+class Forecast:
+    """Of a command: `expect` says what each step is expected to ask for, the round at hand is followed, and `left`
+    gives the seconds until all of it is done, by so many workers."""
+
+    def __init__(
+        self,
+        facts: Facts | None = None,
+        timed: SpeedMeasured | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.speed, self._facts, self._clock = Speed(timed), facts, clock
+        self._ahead: dict[str, Rounds] = {}
+        self._rest: Rounds = ()  # of the step at hand
+        self._round = _Round([], [])
+        self._workers = 1
+        self._used = [0.0, 0.0]  # iterations of trainings of this step that ended, and what they could have taken
+
+    def work(self, request: Request, behind: int = 0) -> Work:
+        """What a request costs, of which so many iterations stand already."""
+        if isinstance(request, Measurement):
+            return Work(request.purpose, measures=True)
+        if not isinstance(request, Training):
+            raise TypeError("a draw is no work before it is drawn")
+        config, facts, until = request.config, self._facts, request.until
+        every = samples = 0
+        if config.data.subset is not None:
+            every, samples = TINY_VALIDATION, config.batch_size
+        elif facts is not None:
+            every, samples = facts.batches(config.batch_size), facts.n_val
+        solved = request.stop.solved_loss is not None
+        return Work(request.purpose, config.key, until, behind, config.batch_size, every, samples, solved)
+
+    def expect(self, ahead: Mapping[str, Rounds]) -> None:
+        """The steps that are still to be walked, with the one that begins next."""
+        self._ahead = dict(ahead)
+
+    def begin_step(self, name: str) -> None:
+        self._rest, self._round, self._used = self._ahead.pop(name, ()), _Round([], []), [0.0, 0.0]
+
+    def begin_round(self, works: Sequence[Work], workers: int) -> None:
+        """What is asked for in earnest, in the place of the round that was expected and of what lay before it."""
+        purposes = {work.purpose for work in works}
+        for place, expected in enumerate(self._rest):
+            if purposes & {work.purpose for work in expected}:
+                self._rest = self._rest[place + 1 :]
+                break
+        self._round, self._workers = _Round(works, [work.behind for work in works]), workers
+
+    def begin(self, place: int) -> None:
+        """A worker has taken it up, perhaps once more."""
+        self._round.since[place] = self._clock()
+        self._round.at[place] = self._round.works[place].behind
+
+    def advance(self, place: int, done: int) -> None:
+        if place in self._round.since:
+            self._watch(place, done, 0.5 if self._round.at[place] == self._round.works[place].behind else 0.0)
+
+    def end(self, place: int, done: int) -> None:
+        """It is over, after so many iterations."""
+        now, work = self._round, self._round.works[place]
+        if place in now.since:
+            first = now.at[place] == work.behind
+            self._watch(place, max(done, now.at[place]), 1.0 if first or work.measures else 0.5)
+            del now.since[place]
+            self._used[0] += done
+            self._used[1] += work.until
+        now.ended.add(place)
+
+    def _watch(self, place: int, done: int, turns: float) -> None:
+        now, clock, work = self._round, self._clock(), self._round.works[place]
+        if done < now.at[place] or (done == now.at[place] and not turns):
+            return
+        if not work.measures or turns == 1.0:
+            self.speed.watch(work.parts(now.at[place], done, turns), clock - now.since[place])
+        now.at[place], now.since[place] = done, clock
+
+    def left(self) -> float | None:
+        """Seconds until all is done; None where nothing has been seen yet."""
+        if not self.speed.is_known:
+            return None
+        reach: dict[str, int] = {}
+        share, now = self._share(), self._round
+        running = [self._rest_of(place, share) for place in now.since]
+        waiting = [place for place in range(len(now.works)) if place not in now.since and place not in now.ended]
+        seconds = self._span([*running, *(self._cost(now.works[place], reach, share) for place in waiting)])
+        for work in now.works:
+            reach[work.key] = max(reach.get(work.key, 0), work.until)
+        seconds += self._seconds_of(self._rest, reach, share) + (TURN_S if self._rest or now.works else 0.0)
+        for rounds in self._ahead.values():
+            seconds += TURN_S + self._seconds_of(rounds, reach, None)
+        return seconds
+
+    def seconds_of(self, rounds: Rounds, workers: int, reach: dict[str, int] | None = None) -> float | None:
+        """What a step's rounds will take. `reach`: how far each training has come before them, and then after them."""
+        self._workers = workers
+        return TURN_S + self._seconds_of(rounds, {} if reach is None else reach, None) if self.speed.is_known else None
+
+    def _seconds_of(self, rounds: Rounds, reach: dict[str, int], share: float | None) -> float:
+        seconds = 0.0
+        for works in rounds:
+            seconds += self._span([self._cost(work, reach, share) for work in works])
+            for work in works:
+                reach[work.key] = max(reach.get(work.key, 0), work.until)
+        return seconds
+
+    def _share(self) -> float | None:
+        """Of their length that trainings of this step take, by those that have ended and one that takes it all."""
+        used, whole = self._used
+        length = max((work.until for work in self._round.works), default=0)
+        if not whole:
+            return None
+        solved = any(work.may_be_solved for work in self._round.works)
+        return (used + (SOLVED if solved else 1.0) * length) / (whole + length)
+
+    def _expected(self, work: Work, start: int, share: float | None) -> int:
+        """Where a training will end that has come so far."""
+        share = share if share is not None else SOLVED if work.may_be_solved else 1.0
+        return start + max(1, round(share * (work.until - start))) if start < work.until else start
+
+    def _cost(self, work: Work, reach: Mapping[str, int], share: float | None) -> float:
+        start = max(work.behind, reach.get(work.key, 0))
+        if not work.measures and start >= work.until:
+            return 0.0
+        return self.speed.seconds(work.parts(start, self._expected(work, start, share), 1.0))
+
+    def _rest_of(self, place: int, share: float | None) -> float:
+        """Of one that runs."""
+        now, work = self._round, self._round.works[place]
+        at = now.at[place]
+        if not work.measures and at == work.behind:
+            whole = self._cost(work, {}, share)
+        else:
+            whole = self.speed.seconds(work.parts(at, self._expected(work, at, share), 1.0 if work.measures else 0.5))
+        return max(0.0, whole - (self._clock() - now.since[place]))
+
+    def _span(self, seconds: Iterable[float]) -> float:
+        """How long workers take that each begin the next as soon as they are free."""
+        free = [0.0] * self._workers
+        for one in seconds:
+            heapq.heapreplace(free, free[0] + one)
+        return max(free)
+
+
+def planned(rounds: Rounds, reach: dict[str, int]) -> list[Planned]:
+    """What the disk will hold of the rounds' trainings; `reach` as in `Forecast.seconds_of`."""
+    held = []
+    for work in (work for works in rounds for work in works if not work.measures):
+        start = max(work.behind, reach.get(work.key, 0))
+        reach[work.key] = max(start, work.until)
+        if start < work.until:
+            validations = work.until // work.every - start // work.every if work.every else 0
+            held.append(Planned(work.until - start, validations, work.samples, begins=start == 0))
+    return held

@@ -1,0 +1,58 @@
+"""What steps are expected to train, to take of the time and of the disk, before the first of them begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunekit.diskroom import Planned, Sizes, peak, room
+from tunekit.forecast import Forecast, Rounds, planned
+from tunekit.roomwatch import guessed_sizes
+from tunekit.steps import Context
+from tunekit.vocabulary import Ahead, Request
+
+KEPT = 5  # trainings of a step whose weights stay
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """By step, in order: the rounds that are expected, and what they come to."""
+
+    rounds: Mapping[str, Rounds]
+    steps: Mapping[str, Ahead]
+    whole: Ahead
+
+
+def look_ahead(
+    contexts: Sequence[Context[Any]], forecast: Forecast, workers: int, behind: Callable[[Request], int | None]
+) -> Outlook:
+    """Of steps that are walked one after another. `behind`: how many iterations of a training stand already; None for
+    what stands whole, and costs nothing."""
+    rounds: dict[str, Rounds] = {}
+    for context in contexts:
+        expected = [[(one, behind(one)) for one in requests] for requests in context.step.expected(context)]
+        rounds[context.step.name] = [
+            [forecast.work(one, stands) for one, stands in requests if stands is not None] for requests in expected
+        ]
+    sizes = guessed_sizes(contexts[0].facts) if contexts else Sizes(0, 0)
+    steps: dict[str, Ahead] = {}
+    held: list[Sequence[Planned]] = []
+    reached: tuple[dict[str, int], dict[str, int]] = {}, {}
+    for name, works in rounds.items():
+        trainings = planned(works, reached[0])
+        held.append(trainings)
+        steps[name] = Ahead(
+            len(trainings),
+            sum(one.iterations for one in trainings),
+            forecast.seconds_of(works, workers, reached[1]),
+            room(trainings, sizes),
+        )
+    each = [one.seconds for one in steps.values() if one.seconds is not None]
+    whole = Ahead(
+        sum(one.trainings for one in steps.values()),
+        sum(one.iterations for one in steps.values()),
+        sum(each) if len(each) == len(steps) else None,
+        peak(held, sizes, KEPT),
+    )
+    return Outlook(rounds, steps, whole)
