@@ -23,6 +23,7 @@ from tunekit.stopping import stopped_at_once
 from tunekit.supervisor import KEPT
 from tunekit.telling import READING, counted
 from tunekit.vocabulary import UNKNOWN, Facts, Interrupted, Measurement, Record, UserError
+from tunekit.warned import once, to_screen
 
 if TYPE_CHECKING:
     from tunekit.training.workbench import Workbench
@@ -59,6 +60,9 @@ class Outlook:
         return {"line": self.disk, **numbers, "steps": self.rows}
 
 
+_warned: dict[str, str] = {}
+
+
 @contextmanager
 def as_guest() -> Iterator[None]:
     """The recipe's code in this process, with nothing to save. Errors: UserError, of what it raised as well."""
@@ -67,7 +71,7 @@ def as_guest() -> Iterator[None]:
         with stopped_at_once():
             import torch  # noqa: F401 - before the code, so that what that changes of it is seen
 
-            with Visit():
+            with Visit(), once(_warned, to_screen):
                 yield
     except (UserError, Interrupted):
         raise
