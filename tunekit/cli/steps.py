@@ -24,6 +24,7 @@ from tunekit.cli.options import (
     Set,
     Storage,
     Target,
+    Verbose,
     chosen,
     command,
     interrupted,
@@ -59,6 +60,7 @@ def run(
     storage: Storage = None,
     as_json: Json = False,
     keep_going: KeepGoing = False,
+    verbose: Verbose = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained at least, and stop.")] = False,
 ) -> None:
     """Walk all steps; an unfinished run of an equal recipe is continued."""
@@ -71,7 +73,7 @@ def run(
         return
     walked = names if to is None else names[: names.index(to) + 1]
     opened = open_target(target, set_, runs_dir, name)
-    results = walk(context, opened, walked, options, as_json)
+    results = walk(context, opened, walked, options, as_json, verbose)
     finish(opened, results, as_json, whole=True, keep_going=keep_going)
 
 
@@ -106,16 +108,22 @@ def _step_command(step: str, text: str) -> None:
         storage: Storage = None,
         as_json: Json = False,
         keep_going: KeepGoing = False,
+        verbose: Verbose = False,
     ) -> None:
         options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
         opened = open_target(target, set_, runs_dir, name)
-        finish(opened, walk(context, opened, [step], options, as_json), as_json)
+        finish(opened, walk(context, opened, [step], options, as_json, verbose), as_json)
 
     command(STEP_PANEL, "running", step, text)(walk_one)
 
 
 def walk(
-    context: typer.Context, opened: tuple[RunDir, str], names: Sequence[str], options: Options, as_json: bool
+    context: typer.Context,
+    opened: tuple[RunDir, str],
+    names: Sequence[str],
+    options: Options,
+    as_json: bool,
+    verbose: bool,
 ) -> list[StepResult]:
     """Carry steps out on a run, shown as they go."""
     from tunekit.pipeline import run_steps
@@ -123,7 +131,7 @@ def walk(
     from tunekit.report.figures import Painter
 
     run_dir, shown = opened
-    screen, painter = make_screen(as_json), Painter(run_dir)
+    screen, painter = make_screen(as_json, verbose), Painter(run_dir)
     if not as_json:
         screen.console.print(line(f"run {shown}"))
         screen.console.print()
