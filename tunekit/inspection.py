@@ -23,6 +23,7 @@ from tunekit.steps.lengths import outlasting
 from tunekit.stopping import stopped_at_once
 from tunekit.telling import READING, counted, lasting
 from tunekit.vocabulary import UNKNOWN, Ahead, Facts, Interrupted, Measurement, Record, UserError
+from tunekit.warned import once, to_screen
 
 if TYPE_CHECKING:
     from tunekit.training.workbench import Workbench
@@ -68,6 +69,9 @@ class Outlook:
         return {"line": self.disk, **asdict(self.whole), "free": self.free, "steps": steps}
 
 
+_warned: dict[str, str] = {}
+
+
 @contextmanager
 def as_guest() -> Iterator[None]:
     """The recipe's code in this process, with nothing to save. Errors: UserError, of what it raised as well."""
@@ -76,7 +80,7 @@ def as_guest() -> Iterator[None]:
         with stopped_at_once():
             import torch  # noqa: F401 - before the code, so that what that changes of it is seen
 
-            with Visit():
+            with Visit(), once(_warned, to_screen):
                 yield
     except (UserError, Interrupted):
         raise

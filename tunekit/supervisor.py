@@ -330,7 +330,7 @@ class Supervisor:
                     raise UserError(event.error)
                 place = running[event.handle]
                 if event.progress is not None and event.progress.note:
-                    self._note(event.progress.note)
+                    self._note(event.progress.note, event.progress.about)
                 if event.is_last:
                     del running[event.handle]
                 if event.kind in ("failed", "lost") and attempts[place] < ATTEMPTS:
@@ -339,10 +339,10 @@ class Supervisor:
                 else:
                     yield place, event
 
-    def _note(self, text: str) -> None:
+    def _note(self, text: str, about: str = "") -> None:
         """What several workers have to say, once."""
-        if text not in self._noted:
-            self._noted.add(text)
+        if (about or text) not in self._noted:
+            self._noted.add(about or text)
             self.emit(Noted(text))
 
     def _record(self, request: Training | Measurement, error: str | None) -> Record:

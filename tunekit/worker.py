@@ -18,6 +18,7 @@ from tunekit.guest import Visit, take_notes
 from tunekit.layout import BEST_WEIGHTS, CHECKPOINT, SHARED
 from tunekit.store import Entry, Store, Table
 from tunekit.vocabulary import Measurement, Row, Training, UserError, judged_by
+from tunekit.warned import once
 
 if TYPE_CHECKING:  # torch is imported when something is trained
     from tunekit.training.data import Splits
@@ -49,6 +50,7 @@ class Progress:
     total: int
     loss: float | None = None
     note: str = ""  # something the person should know
+    about: str = ""  # what it is of, where it is told once whatever its words
     rows: tuple[Row, ...] = ()
 
 
@@ -59,6 +61,7 @@ class Worker:
         self._place: Workspace | None = None
         self._bench: Workbench | None = None
         self._noted: set[str] = set()
+        self._warned: dict[str, str] = {}
 
     def work(self, request: Training | Measurement, workspace: Workspace) -> Generator[Progress]:
         """Carry a request out, yielding its progress. The result is what then stands in the store. Errors: UserError,
@@ -75,7 +78,7 @@ class Worker:
             while True:
                 try:
                     # The person's code sees the recipe's folder; between two news the caller has its own.
-                    with chdir(workspace.folder), Visit():
+                    with chdir(workspace.folder), Visit(), once(self._warned):
                         progress = next(running, None)
                 except Exception:
                     yield from self._news(latest)
@@ -97,11 +100,11 @@ class Worker:
         return gpu_is_lost()
 
     def _news(self, latest: Progress) -> Iterator[Progress]:
-        """What was put back behind the person's code, each kind once."""
-        for note in take_notes():
-            if note not in self._noted:
-                self._noted.add(note)
-                yield replace(latest, rows=(), note=note)
+        """What was put back behind the person's code, and what that warned of, each kind once."""
+        for about, note in [*zip(notes := take_notes(), notes, strict=True), *self._warned.items()]:
+            if about not in self._noted:
+                self._noted.add(about)
+                yield replace(latest, rows=(), note=note, about=about)
 
     def _workbench(self, workspace: Workspace) -> Workbench:
         from tunekit.training.device import pick_device

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tunekit.final.result import FinalModel, Looks
+
 HERE = Path(__file__).parent
 
 
@@ -26,3 +28,13 @@ def points(tmp_path, tunekit):
         return json.loads(done.out)
 
     return train
+
+
+@pytest.fixture
+def final_model():
+    """A final model that was scored so on the test split."""
+
+    def made(scored):
+        return FinalModel("train", "val_accuracy", 0.5, 1, 1, "w/best.pt", None, (), "test", scored, Looks(1, ("m",)))
+
+    return made

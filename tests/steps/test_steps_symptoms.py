@@ -53,6 +53,7 @@ def test_a_code_that_the_recipe_accepts_is_a_note_and_stays_in_the_result():
     finding = found(result, "all_diverged")
     assert (finding.severity, result.verdict) == ("note", "pass")
     assert finding.message.endswith("; accepted in the recipe")
+    assert not finding.decides
     assert result.handoff == {}
 
 

@@ -13,6 +13,7 @@ from tunekit.cli.options import (
     Json,
     Set,
     Storage,
+    Verbose,
     command,
     make_screen,
     print_json,
@@ -58,22 +59,23 @@ def diagnose(
     set_: Set = None,
     storage: Storage = None,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """The step on a run that has all it needs; else, and with any option of a log's, the log."""
     from tunekit.rundir import is_run, read_run
 
     codes = _codes(fail_on)
     if watch:
-        _watch(path, format_, train, val, seconds(idle) or 0.0, codes, as_json)
+        _watch(path, format_, train, val, seconds(idle) or 0.0, codes, as_json, verbose)
     if is_run(path):
         run = read_run(path)
         if not (format_ or train or val or fail_on) and _is_complete(run):
-            _diagnose_run(run, path, set_, storage, as_json)
+            _diagnose_run(run, path, set_, storage, as_json, verbose)
     if set_ or storage:
         raise UserError(
             f"{path}: --set and --storage are for a run of tunekit whose steps have ended; this is read as a log"
         )
-    _diagnose_log(path, format_, train, val, figure, codes, as_json)
+    _diagnose_log(path, format_, train, val, figure, codes, as_json, verbose)
 
 
 def _is_complete(run: RunFolder) -> bool:
@@ -83,13 +85,15 @@ def _is_complete(run: RunFolder) -> bool:
     return run.format == RUN_FORMAT and all(run.result(step.name) for step in READS_LOGS.needs)
 
 
-def _diagnose_run(run: RunFolder, path: Path, set_: list[str] | None, storage: str | None, as_json: bool) -> None:
+def _diagnose_run(
+    run: RunFolder, path: Path, set_: list[str] | None, storage: str | None, as_json: bool, verbose: bool
+) -> None:
     """The step on what the run holds; returns where that is not enough, and the run is to be read as a log."""
     from tunekit.pipeline import judge_stored
     from tunekit.report.figures import Painter, leaving_home_alone
     from tunekit.report.page import write_page
 
-    screen, painter = make_screen(as_json), Painter(run)
+    screen, painter = make_screen(as_json, verbose), Painter(run)
 
     def emit(event: Event) -> None:
         screen.emit(event)
@@ -126,6 +130,7 @@ def _diagnose_log(
     figure: bool,
     codes: frozenset[str] | None,
     as_json: bool,
+    verbose: bool,
 ) -> None:
     from tunekit.diagnosis import judge
     from tunekit.logs import read
@@ -142,7 +147,7 @@ def _diagnose_log(
         runs = [{"name": log.name, **diagnosis.as_dict()} for log, diagnosis in judged]
         print_json(first if len(judged) == 1 else {**first, "runs": runs})
     else:
-        show_logs(make_screen(False).console, judged)
+        show_logs(make_screen(False).console, judged, verbose)
     raise typer.Exit(_exit_code(judged[0][1], codes))
 
 
@@ -172,6 +177,7 @@ def _watch(
     idle_s: float,
     codes: frozenset[str] | None,
     as_json: bool,
+    verbose: bool,
 ) -> NoReturn:
     """Tell each change of the verdict until the log is idle, or until a verdict of --fail-on ends it."""
     from tunekit.diagnosis.watch import follow
@@ -183,7 +189,7 @@ def _watch(
         if as_json:
             typer.echo(json.dumps(diagnosis.as_dict()))
         else:
-            show_logs(make_screen(False).console, [(log, diagnosis)])
+            show_logs(make_screen(False).console, [(log, diagnosis)], verbose)
         code = _exit_code(diagnosis, codes)
         if (codes is not None and code) or not is_read():
             break

@@ -111,6 +111,9 @@ Storage = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, everything else on standard error.")]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Go on past a failed step or a missing hand-off.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show also notes that ask for no decision; results hold all.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 RUNS = Path("runs")
@@ -221,11 +224,11 @@ def seconds(budget: str | None) -> float | None:
     return seconds
 
 
-def make_screen(as_json: bool) -> Screen:
+def make_screen(as_json: bool, verbose: bool = False) -> Screen:
     from tunekit.report.console import make_console
     from tunekit.report.live import Screen
 
-    return Screen(make_console(stderr=as_json))
+    return Screen(make_console(stderr=as_json), verbose)
 
 
 def show_table(

@@ -12,6 +12,7 @@ from tunekit.cli.options import (
     AROUND_PANEL,
     Json,
     Set,
+    Verbose,
     as_given,
     command,
     print_json,
@@ -184,6 +185,7 @@ def inspect(
     ] = None,
     set_: Set = None,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Report on a recipe's data and model before any training, and advise on the architecture."""
     from tunekit.pipeline import read_recipe
@@ -200,8 +202,8 @@ def inspect(
     if as_json:
         print_json(seen.as_dict())
         return
-    show(make_console(), seen)
-    given = as_given(context, ("as_json", "debug", "figure"))
+    show(make_console(), seen, verbose)
+    given = as_given(context, ("as_json", "debug", "figure", "verbose"))
     if figure is None:
         say(f"pictures of it: {pasted('tunekit', 'inspect', as_path(recipe), *given, '--figure', f'{seen.name}.png')}")
     elif drawn is None:

@@ -24,6 +24,7 @@ from tunekit.cli.options import (
     Set,
     Storage,
     Target,
+    Verbose,
     chosen,
     command,
     interrupted,
@@ -61,6 +62,7 @@ def run(
     storage: Storage = None,
     as_json: Json = False,
     keep_going: KeepGoing = False,
+    verbose: Verbose = False,
     dry_run: DryRun = False,
 ) -> None:
     """Walk all steps; an unfinished run of an equal recipe is continued."""
@@ -73,7 +75,7 @@ def run(
         _show_outlook(Path(target), set_ or (), walked, options, as_json)
         return
     opened = open_target(target, set_, runs_dir, name)
-    results = walk(context, opened, walked, options, as_json)
+    results = walk(context, opened, walked, options, as_json, verbose)
     finish(opened, results, as_json, whole=True, keep_going=keep_going)
 
 
@@ -110,6 +112,7 @@ def _step_command(step: str, text: str) -> None:
         storage: Storage = None,
         as_json: Json = False,
         keep_going: KeepGoing = False,
+        verbose: Verbose = False,
         dry_run: DryRun = False,
     ) -> None:
         options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
@@ -117,13 +120,18 @@ def _step_command(step: str, text: str) -> None:
             _show_outlook(Path(target), set_ or (), [step], options, as_json)
             return
         opened = open_target(target, set_, runs_dir, name)
-        finish(opened, walk(context, opened, [step], options, as_json), as_json)
+        finish(opened, walk(context, opened, [step], options, as_json, verbose), as_json)
 
     command(STEP_PANEL, "running", step, text)(walk_one)
 
 
 def walk(
-    context: typer.Context, opened: tuple[RunDir, str], names: Sequence[str], options: Options, as_json: bool
+    context: typer.Context,
+    opened: tuple[RunDir, str],
+    names: Sequence[str],
+    options: Options,
+    as_json: bool,
+    verbose: bool,
 ) -> list[StepResult]:
     """Carry steps out on a run, shown as they go."""
     from tunekit.pipeline import run_steps
@@ -131,7 +139,7 @@ def walk(
     from tunekit.report.figures import Painter
 
     run_dir, shown = opened
-    screen, painter = make_screen(as_json), Painter(run_dir)
+    screen, painter = make_screen(as_json, verbose), Painter(run_dir)
     if not as_json:
         screen.console.print(line(f"run {shown}"))
         screen.console.print()

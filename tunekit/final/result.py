@@ -8,11 +8,15 @@ from typing import Any, Literal
 
 from tunekit.configuration import Values
 from tunekit.jsondata import JsonData
-from tunekit.layout import FINAL, MODEL
+from tunekit.layout import FINAL, MODEL, RESULT
 from tunekit.measured import SplitScored
 from tunekit.shares import percent
 from tunekit.telling import counted
 from tunekit.vocabulary import SCHEMA
+
+FEW = 5  # samples of a class, below which a share of them is not told in a sentence
+WORST = 5  # classes that are named in one
+TAGS = 50  # classes of tokens, above which they are words
 
 Origin = Literal["train", "fine-run", "untouched", "train + validation"]
 
@@ -57,6 +61,9 @@ class FinalModel:
         own["scored_on"] = {"test": "test", "val": "validation"}[self.on] if scored.samples else None
         if scored.confusion:
             own["confusion"] = {"classes": list(scored.classes), "counts": [list(row) for row in scored.confusion]}
+        own["by_class"] = [
+            {"class": one.name, "n": one.count, "right": one.right, "accuracy": one.share} for one in scored.from_worst
+        ]
         own["never_predicted"] = {one.name: one.count for one in scored.missed}
         own["worst"] = [_without_picture(one.to_json()) for one in scored.worst]
         return own
@@ -112,7 +119,21 @@ def found(final: FinalModel) -> list[str]:
         lines += final.faults or [none]
         if final.scored.samples:
             lines.append(f"validation, by which it was chosen: {text}")
+    lines += _by_class(final.scored)
     return [*lines, *([f"note: {final.unsaid}"] if final.unsaid else [])]
+
+
+def _by_class(scored: SplitScored) -> list[str]:
+    """The classes of which the model finds least; none where it finds all, where a share of so few says nothing,
+    or where they are words."""
+    known = [one for one in scored.from_worst if one.count >= FEW]
+    words = scored.answers != scored.samples and len(scored.by_class) > TAGS
+    if words or all(one.right == one.count for one in known):
+        return []
+    names = [f"'{one.name}' {percent(one.right / one.count)} of {one.count:,}" for one in known[:WORST]]
+    rest = sum(one.count > 0 for one in scored.by_class) - len(names)
+    more = f", ... and {rest:,} more in {FINAL}/{RESULT}" if rest else ""
+    return [f"accuracy by class, worst first: {', '.join(names)}{more}"]
 
 
 def _told_of_looks(looks: Looks) -> list[str]:

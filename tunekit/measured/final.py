@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -63,12 +64,28 @@ class Missed(JsonData):
 
 
 @dataclass(frozen=True)
+class OfClass(JsonData):
+    """A class (or label) that occurs `count` times, of which the model finds `right`, and says it `said` times."""
+
+    name: str
+    count: int
+    right: int
+    said: int
+
+    @property
+    def share(self) -> float | None:
+        """Of its samples, that are found: its recall. None where it does not occur."""
+        return self.right / self.count if self.count else None
+
+
+@dataclass(frozen=True)
 class SplitScored(JsonData):
     """The model on all samples of a split (probe `split`); `samples` 0: there is no such split.
 
     `interval`: about 95 % for the metric, None where it cannot be said; `how` it was found. `errors`: wrong answers of
     `answers` in all, where answers are right or wrong. `confusion`: samples by true class (rows) and by predicted one.
     `true` and `predicted`: of at most POINTS samples, where answers are single numbers, in the targets' own units.
+    `by_class`: in the order of their numbers; of several labels a sample, how often each is on.
     """
 
     samples: int
@@ -86,6 +103,12 @@ class SplitScored(JsonData):
     predicted: tuple[float, ...] = ()
     worst: tuple[Mistake, ...] = ()
     missed: tuple[Missed, ...] = ()
+    by_class: tuple[OfClass, ...] = ()
+
+    @property
+    def from_worst(self) -> list[OfClass]:
+        """Its classes, those first of which the smallest share is found; last those that do not occur."""
+        return sorted(self.by_class, key=lambda one: (math.inf if one.share is None else one.share, -one.count))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tunekit.configuration import short
 from tunekit.shares import percent
-from tunekit.telling import visible
+from tunekit.telling import counted, visible
 from tunekit.vocabulary import Finding, Format, StepResult
 
 LONG, VERY_LONG = 1e4, 1e9  # numbers between are shown whole
@@ -40,7 +40,7 @@ def line(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
 
 
-def show_result(console: Console, result: StepResult, reused: bool = False) -> None:
+def show_result(console: Console, result: StepResult, reused: bool = False, verbose: bool = False) -> None:
     """A step's sentence of verdict, its table, its findings and the next command."""
     colour = COLOURS[result.verdict]
     again = " (finished before)" if reused else ""
@@ -52,12 +52,22 @@ def show_result(console: Console, result: StepResult, reused: bool = False) -> N
         console.print(as_table(result.table, formats=result.formats, width=console.width, indent=2), crop=False)
         if len(result.table) > ROWS:
             console.print(line(f"  and {len(result.table) - ROWS} more in {result.step}/result.json"))
-    for finding in result.findings:
-        show_finding(console, finding, repeat=finding.message != result.summary)
+    show_findings(console, result.findings, verbose, result.summary)
     if result.next:
         mend = result.verdict == "fail" and not result.diagnosis
         console.print(line("  once that is mended: " if mend else "  next: ", (result.next, "bold")))
     console.print()
+
+
+def show_findings(console: Console, findings: Sequence[Finding], verbose: bool, summary: str = "") -> None:
+    """What a person has something to decide of, and with `verbose` the rest; without it is only counted. `summary`: was
+    shown already."""
+    for finding in findings:
+        if verbose or finding.decides:
+            show_finding(console, finding, repeat=finding.message != summary)
+    hidden = 0 if verbose else sum(not finding.decides for finding in findings)
+    if hidden:
+        console.print(line(f"  {counted(hidden, 'note')} without a decision (--verbose)"))
 
 
 def show_finding(console: Console, finding: Finding, repeat: bool = True) -> None:

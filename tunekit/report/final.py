@@ -128,6 +128,15 @@ def mistakes(scored: SplitScored) -> tuple[list[str], list[list[str]]] | None:
     return (["sample", "true", "taken for", "probability", "loss"], rows) if rows else None
 
 
+def by_class(scored: SplitScored) -> tuple[list[str], list[list[str]]] | None:
+    """How much of each class is found, as a table; None where answers are no classes."""
+    rows = [
+        [one.name, f"{one.count:,}", f"{one.right:,}", "-" if one.share is None else percent(one.share)]
+        for one in scored.from_worst
+    ]
+    return (["class", "samples", "right", "accuracy"], rows) if rows else None
+
+
 def _named(value: float, classes: tuple[str, ...]) -> str:
     known = value.is_integer() and 0 <= value < len(classes)
     return classes[int(value)] if known else f"{value:.4g}"

@@ -12,7 +12,7 @@ from tunekit.advice import Advice, Start
 from tunekit.charts import Bars, Figure, Panel, Picture, Tiles
 from tunekit.jsondata import plain
 from tunekit.measured import DataReport, Files, InputReport, ModelReport, SharedReport
-from tunekit.report.console import COLOURS, as_table, line, show_finding
+from tunekit.report.console import COLOURS, as_table, line, show_findings
 from tunekit.shares import percent
 from tunekit.telling import counted, span
 from tunekit.vocabulary import Finding
@@ -76,8 +76,8 @@ class Inspected:
         }
 
 
-def show(console: Console, seen: Inspected) -> None:
-    """The report as tables and lines."""
+def show(console: Console, seen: Inspected, verbose: bool = False) -> None:
+    """The report as tables and lines; of notes those that ask for a decision, and with `verbose` all."""
     report = seen.report
     sizes = ", ".join(f"{one.size:,} {NAMES[one.split]}" for one in report.splits)
     console.print(line((seen.name, "bold"), f": {sizes} samples"))
@@ -96,8 +96,7 @@ def show(console: Console, seen: Inspected) -> None:
         console.print(line("a run leaves out what cannot be read"))
     for text in seen.notes:
         console.print(line(f"note: {text}"))
-    for finding in sorted(seen.findings, key=lambda one: SEVERITIES.index(one.severity)):
-        show_finding(console, finding)
+    show_findings(console, sorted(seen.findings, key=lambda one: SEVERITIES.index(one.severity)), verbose)
     console.print(line(f"model: {seen.broken}" if seen.model is None else model_line(seen.model, report)))
     for remark in seen.advice.remarks:
         console.print(line("  ", (remark.severity, COLOURS[remark.severity]), f" {remark.code}: {remark.message}"))

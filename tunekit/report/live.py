@@ -109,8 +109,8 @@ def _cut(text: Text, width: int) -> Text:
 class Screen:
     """Shows a run's events as they come."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, verbose: bool = False) -> None:
+        self.console, self.verbose = console, verbose
         self._view: View | None = None
         self._live: Live | None = None
         self._told = time.monotonic()
@@ -127,7 +127,7 @@ class Screen:
             self._say(f"  note: {event.text}")
         else:
             self.close()
-            show_result(self.console, event.result, reused=event.reused)
+            show_result(self.console, event.result, event.reused, self.verbose)
 
     def _say(self, text: str) -> None:
         if text:

@@ -11,7 +11,7 @@ from rich.console import Console
 from tunekit.charts import Figure, Line, Panel, Rule
 from tunekit.diagnosis import Diagnosis
 from tunekit.logs import Log
-from tunekit.report.console import COLOURS, as_table, line, show_finding, sparkline
+from tunekit.report.console import COLOURS, as_table, line, show_findings, sparkline
 from tunekit.report.figures import draw
 from tunekit.rundir import write_atomically
 from tunekit.vocabulary import Curve
@@ -20,7 +20,7 @@ RUNS = 50
 """Rows of the table of several logs."""
 
 
-def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None:
+def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]], verbose: bool = False) -> None:
     """The first log in full, and a table where there are several."""
     log, diagnosis = judged[0]
     colour = COLOURS[diagnosis.verdict]
@@ -34,8 +34,7 @@ def show_logs(console: Console, judged: Sequence[tuple[Log, Diagnosis]]) -> None
         drawn = sparkline(list(curve.y)) if curve is not None else ""
         if drawn:
             console.print(line(f"  {title:5} {drawn}"))
-    for note in diagnosis.notes:
-        show_finding(console, note)
+    show_findings(console, diagnosis.notes, verbose)
     if diagnosis.dismissed:
         console.print("  considered and dismissed:")
         for item in diagnosis.dismissed[:4]:

@@ -15,7 +15,7 @@ from tunekit.files import read_regular
 from tunekit.layout import BEST, FINAL, RECIPE, REPORT
 from tunekit.measured import SplitScored
 from tunekit.report.console import cell
-from tunekit.report.final import CONFUSION, RESIDUALS, WORST, confusion, mistakes, residuals
+from tunekit.report.final import CONFUSION, RESIDUALS, WORST, by_class, confusion, mistakes, residuals
 from tunekit.report.firstscreen import MOST_BYTES, first_screen, reproducing, scored_of
 from tunekit.report.interactive import kept, live
 from tunekit.rundir import RunFolder, with_commands, write_atomically
@@ -130,7 +130,8 @@ def _final(run: RunFolder, said: Mapping[str, Any], scored: SplitScored | None) 
     if not (isinstance(lines, list) and lines):  # of an older run
         lines = [said.get("summary", "")]
     images = {name: (what, _image(run.path / FINAL / name)) for name, what in DRAWN.items()}
-    return {"lines": lines, "table": mistakes(scored) if scored else None, "images": images}
+    tables = {"Accuracy by class": by_class(scored), "The worst mistakes": mistakes(scored)} if scored else {}
+    return {"lines": lines, "tables": tables, "images": images}
 
 
 def _environment(run: RunFolder) -> Table | None:

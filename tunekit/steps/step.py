@@ -15,6 +15,7 @@ from tunekit.recipe.arguments import LARGEST
 from tunekit.space import Space
 from tunekit.telling import spelled
 from tunekit.vocabulary import (
+    NOTHING_TO_DO,
     Code,
     Facts,
     Finding,
@@ -242,7 +243,8 @@ def _as_accepted(finding: Finding, accepted: Sequence[str]) -> Finding:
     """What the recipe says that its writer knows better is a note."""
     if finding.code not in accepted or finding.severity == "note":
         return finding
-    return replace(finding, severity="note", message=f"{finding.message}; accepted in the recipe", remedies=())
+    message, advice = f"{finding.message}; accepted in the recipe", f"{NOTHING_TO_DO}: `accept` names it"
+    return replace(finding, severity="note", message=message, advice=(advice,), remedies=())
 
 
 def _as_symptom(finding: Finding, code: Code, causes: Sequence[str]) -> Finding:

@@ -20,6 +20,10 @@ class Remedy:
     set: Values = field(default_factory=dict)  # dotted path -> value
 
 
+NOTHING_TO_DO = "nothing to do"
+"""How the advice of a note begins that asks nothing of a person."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that is said of a run, by its code. `advice` is in words; `remedies` are the same as data."""
@@ -30,6 +34,12 @@ class Finding:
     evidence: Values = field(default_factory=dict)
     advice: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+
+    @property
+    def decides(self) -> bool:
+        """Whether a person has something to decide or to do: with a note there is, unless its advice says otherwise."""
+        asks = bool(self.advice) and not self.advice[0].startswith(NOTHING_TO_DO)
+        return self.severity != "note" or asks or bool(self.remedies)
 
 
 @dataclass(frozen=True)

@@ -49,13 +49,14 @@ CELLS_FAILED = Code(
     ("read the error in result.json and run the step again: failed cells are tried anew",),
     "",
 )
+LOOKED_AT_AGAIN = ("nothing to do: the fine run looks at the best few",)
 WITHIN_NOISE = Code(
     "within_noise",
     "note",
     "Several cells are as good as the best.",
     f"Paired differences of the losses of the same validation samples: within {ERRORS:g} standard errors of zero.",
     "The validation split is too small, or the values matter little here.",
-    ("prefer the simpler or the more regularised of them; the fine run looks at the best few",),
+    ("prefer the simpler or the more regularised of them",),
     "Dietterich, 'Approximate Statistical Tests', Neural Computation 1998 (paired comparison)",
 )
 NO_RATE_FOR_VALUE = Code(
@@ -175,7 +176,7 @@ def findings_on_cells(context: Context[CoarseGrid], cells: Sequence[Record], sco
             "difference": difference.mean,
             "error": difference.error,
         }
-        findings.append(WITHIN_NOISE.finding(message, evidence))
+        findings.append(WITHIN_NOISE.finding(message, evidence, advice=LOOKED_AT_AGAIN))
     if scored and context.settings.sampler == "grid":
         findings += _edges(context, cells, scored[0])
     return findings

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunekit.measured import Input, Missed, Mistake, Package, PackageArgs, Scaling, SplitArgs, SplitScored
+from tunekit.measured import Input, Missed, Mistake, OfClass, Package, PackageArgs, Scaling, SplitArgs, SplitScored
 from tunekit.recipe import module_digests
 from tunekit.telling import raised
 from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, Split, Splits, TensorSplit
@@ -32,6 +32,7 @@ from tunekit.vocabulary import UserError
 WORST = 25  # samples that are shown
 POINTS = 2000  # pairs of true and predicted values that are kept
 MOST_CLASSES = 200  # for a table of which is taken for which
+MOST_TOLD = 1000  # classes of which each is told how often it is found
 FEWEST_BATCHES = 10  # by whose losses the spread of a mean is told
 SIDE = 96  # pixels of a picture that is kept
 
@@ -59,7 +60,7 @@ def measure_split(subject: Subject) -> SplitScored:
         evaluation = tally.evaluation()
         interval, how = _interval(tally, evaluation, kept or [(one[0], one[1]) for one in tally.kept])
     metric = session.task.metric
-    decided = seen.single(session.splits)
+    decided, by_class = seen.single(session.splits), seen.by_class(session.splits)
     return SplitScored(
         samples=len(evaluation.sample_losses),
         metric=metric.name,
@@ -75,7 +76,8 @@ def measure_split(subject: Subject) -> SplitScored:
         true=decided.true,
         predicted=decided.predicted,
         worst=_worst(session, split, tally, decided, args.split),
-        missed=seen.missed(session.splits),
+        missed=tuple(Missed(one.name, one.count) for one in by_class if one.count and not one.said),
+        by_class=by_class,
     )
 
 
@@ -163,7 +165,7 @@ class _Seen:
     errors: int | None = None
     count: int | None = None
     parts: list[tuple[Tensor, Tensor, Tensor | None]] = field(default_factory=list)
-    counts: Tensor | None = None  # [2, classes]: how often each occurs, and is said
+    counts: Tensor | None = None  # [3, classes]: how often each occurs, is found, and is said
     apart: bool = False  # some samples have several answers, or none that can be compared
 
     def add(self, session: Session, outputs: Any, batch: Batch) -> None:
@@ -201,24 +203,25 @@ class _Seen:
 
     def _count(self, wanted: Tensor, said: Tensor, known: Tensor, shape: Sequence[int]) -> None:
         assert self.form is not None
-        both = torch.stack([(wanted > 0.5).long() if self.form.answers != "classes" else wanted.long(), said])
+        wanted = (wanted > 0.5).long() if self.form.answers != "classes" else wanted.long()
         if self.form.answers == "labels":
-            counts = (both * known).transpose(1, 2).flatten(2).sum(2)
+            counts = torch.stack([wanted, wanted * said, said]) * known
+            counts = counts.transpose(1, 2).flatten(2).sum(2)
         else:
             width = 2 if self.form.answers == "decision" else shape[self.form.axis]
             known = known & (wanted < width)
-            counts = torch.stack([torch.bincount(one[known], minlength=width) for one in both])
+            each = [wanted[known], wanted[known & (wanted == said)], said[known]]
+            counts = torch.stack([torch.bincount(one, minlength=width) for one in each])
         self.counts = counts.cpu() if self.counts is None else self.counts + counts.cpu()
 
-    def missed(self, splits: Splits) -> tuple[Missed, ...]:
-        """Classes that occur and are never said; none is told of among more than a table has."""
-        if self.counts is None or self.counts.shape[1] > MOST_CLASSES:
+    def by_class(self, splits: Splits) -> tuple[OfClass, ...]:
+        """How often each class occurs, is found and is said."""
+        if self.counts is None or self.counts.shape[1] > MOST_TOLD:
             return ()
-        occurs, said = self.counts
-        unsaid = ((occurs > 0) & (said == 0)).nonzero().flatten().tolist()
-        names = class_names(splits, len(occurs))
-        names = names[1:] if len(occurs) == 1 else names  # one decision: what may be missed is yes
-        return tuple(Missed(names[k], int(occurs[k])) for k in unsaid)
+        columns = self.counts.T.tolist()
+        names = class_names(splits, len(columns))
+        names = names[1:] if len(columns) == 1 else names  # one decision: what is told of is yes
+        return tuple(OfClass(name, *column) for name, column in zip(names, columns, strict=False))
 
     def single(self, splits: Splits) -> _Decided:
         """The answers of all samples, where each has one."""
@@ -242,17 +245,13 @@ class _Seen:
             table = multiclass_confusion_matrix(said[known], wanted[known].long(), num_classes=len(names))
             confusion = tuple(tuple(row) for row in table.tolist())
         shares = torch.cat(sure).cpu().tolist() if sure else []
-        return _Decided(form, wanted.tolist(), said.tolist(), shares, names if confusion else (), confusion)
+        return _Decided(form, wanted.tolist(), said.tolist(), shares, names, confusion)
 
 
 def class_names(splits: Splits, least: int) -> tuple[str, ...]:
     """The names of the classes as the data have them, or else their numbers; no fewer than there are answers."""
-    names: Sequence[str] = splits.classes or ()
-    train = splits.train
-    if not names and isinstance(train, DatasetSplit):
-        given = getattr(train.dataset, "classes", ())
-        names = [str(name) for name in given] if isinstance(given, list | tuple) else ()
-    return tuple(names) if len(names) >= least else tuple(map(str, range(max(least, 2))))
+    names = splits.classes or ()
+    return names if len(names) >= least else tuple(map(str, range(max(least, 2))))
 
 
 def in_own_units(values: Tensor, splits: Splits) -> Tensor:

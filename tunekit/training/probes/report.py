@@ -58,7 +58,7 @@ def measure_report(readable: Readable, config: TrainingConfig) -> DataReport:
         inputs = tuple(_in_own_units(one, splits.columns) for one in inputs)
     return DataReport(
         splits=tuple(_split(name, one, digests.get(name, []), task) for name, one in looked.items()),
-        class_names=_class_names(readable),
+        class_names=splits.classes,
         inputs=inputs,
         near_constant=_near_constant(train, inputs, splits.columns),
         targets=_numbers(train) if task == "regression" else (),
@@ -211,18 +211,6 @@ def _shared(looked: dict[str, Looked], digests: dict[str, list[bytes]]) -> tuple
         examples = tuple(int(looked[second].picks[place]) for place in places[:EXAMPLES])
         shared.append(SharedReport(first, second, len(places), len(places) / max(1, len(digests[second])), examples))
     return tuple(shared)
-
-
-def _class_names(readable: Readable) -> tuple[str, ...] | None:
-    """As the splits say them, or else the training data's attribute `classes`, as torchvision's data sets have it."""
-    names = _words(readable.splits.classes)
-    return names or _words(getattr(_dataset(readable.parts.train), "classes", None))
-
-
-def _words(names: object) -> tuple[str, ...] | None:
-    if not isinstance(names, list | tuple) or not names:
-        return None
-    return tuple(map(str, names)) if all(isinstance(name, str | int) for name in names) else None
 
 
 def _dataset(part: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from tunekit.configuration import DataSpec, digest
@@ -38,7 +37,6 @@ FAMILIES: dict[str, Callable[..., Parts]] = {"torchvision": torchvision_set, "da
 """Sources that hold many sets: FAMILY:NAME, called with the name first."""
 LENIENT: dict[str, dict[str, str]] = {"image-folder": {"corrupt": "skip"}}
 """Arguments by which a source leaves out what it cannot read, instead of refusing all."""
-DEEPEST = 4  # a loader over a part of a part of a dataset
 PATHS = ("path", "root", "val_path", "test_path")
 """Arguments of sources that are paths, relative to the recipe's folder."""
 
@@ -99,18 +97,9 @@ def data_digests(data: DataSpec, folder: Path) -> dict[str, str]:
 
 def _parts_of(data: object, target: str) -> Parts:
     if isinstance(data, tuple | list) and 2 <= len(data) <= 3 and not hasattr(data, "tensors"):
-        return replace(Parts(*data), classes=_class_names(data[0]))
+        return Parts(*data)
     if hasattr(data, "__getitem__") or hasattr(data, "__iter__"):
-        return Parts(data, classes=_class_names(data))
+        return Parts(data)
     raise UserError(
         f"data.target: {target} must return (train, val), (train, val, test) or a dataset, not {type(data).__name__}"
     )
-
-
-def _class_names(data: object) -> tuple[str, ...] | None:
-    """The attribute `classes` of a person's dataset, or of what it is a part of, where it holds names."""
-    for _ in range(DEEPEST):
-        data = getattr(data, "dataset", data)
-    names = getattr(data, "classes", None)
-    known = isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names)
-    return tuple(names) if known and names else None

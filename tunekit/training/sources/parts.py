@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tunekit.training.sources.cells import Form
     from tunekit.training.sources.columns import Rows
 
+DEEPEST = 4  # a loader over a part of a part of a dataset
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -69,6 +71,20 @@ def as_tensor(name: str, array: npt.NDArray[Any]) -> torch.Tensor:
         dtype = np.dtype(np.int64)
     with np.errstate(over="ignore"):  # what becomes infinite is found as such
         return torch.from_numpy(np.ascontiguousarray(array, dtype.newbyteorder("=")))
+
+
+def names_of_classes(data: object) -> tuple[str, ...] | None:
+    """The attribute `classes` (torchvision has it) or `class_names` of a dataset, or of what it is a part of."""
+    for _ in range(DEEPEST):
+        data = getattr(data, "dataset", data)
+        several = getattr(data, "datasets", None)  # one behind the other
+        data = several[0] if isinstance(several, list | tuple) and several else data
+    for attribute in ("classes", "class_names"):
+        names = getattr(data, attribute, None)
+        names = names.tolist() if isinstance(names, np.ndarray) else names
+        if isinstance(names, list | tuple) and names and all(isinstance(name, str | int) for name in names):
+            return tuple(map(str, names))
+    return None
 
 
 def told_lost(what: str, mean: float, std: float, key: str) -> str:

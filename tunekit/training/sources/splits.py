@@ -30,7 +30,7 @@ from tunekit.training.order import first_samples, split_indices, tiny_subset
 from tunekit.training.sources.columns import Columns, Rows
 from tunekit.training.sources.entries import load_parts
 from tunekit.training.sources.grouping import divided_groups, given_groups, shared_groups
-from tunekit.training.sources.parts import Parts, told_lost
+from tunekit.training.sources.parts import Parts, names_of_classes, told_lost
 from tunekit.training.structure import by_rows, tensors
 from tunekit.vocabulary import UserError
 
@@ -49,7 +49,7 @@ def read_splits(data: DataSpec, folder: Path) -> Splits:
 
 def splits_of(parts: Parts, data: DataSpec) -> Splits:
     """What a source gave as splits, samples in memory where they fit. Errors: UserError, or what a dataset raised."""
-    parts = _narrowed(parts)
+    parts = replace(_narrowed(parts), classes=parts.classes or names_of_classes(parts.train))
     notes = (*parts.notes, *_left_out(parts), *_unshuffled(parts.train))
     train = _split_of(parts.train)
     val, test = (None if part is None else _collected(_split_of(part)) for part in (parts.val, parts.test))

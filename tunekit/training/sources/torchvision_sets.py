@@ -15,7 +15,7 @@ from tunekit.recipe.text import nearest
 from tunekit.training.data import Batch, TensorSplit
 from tunekit.training.sources.cache import downloaded
 from tunekit.training.sources.images import check_size, image_transform
-from tunekit.training.sources.parts import Parts, why
+from tunekit.training.sources.parts import Parts, names_of_classes, why
 from tunekit.vocabulary import UserError
 
 LOOKED_AT = 10_000
@@ -71,9 +71,7 @@ def torchvision_set(
     train = by_split.get("True", by_split.get("train"))
     test = by_split.get("False", by_split.get("test"))
     train, val, test = (None if part is None else _arrays_of(part, size) for part in (train, by_split.get("val"), test))
-    names = getattr(sets[0][1], "classes", None)
-    classes = tuple(map(str, names)) if isinstance(names, list | tuple) and names else None
-    return Parts(train, val, test, standardize=True, classes=classes)
+    return Parts(train, val, test, standardize=True, classes=names_of_classes(sets[0][1]))
 
 
 def _sets(
