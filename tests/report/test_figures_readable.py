@@ -94,6 +94,12 @@ class TestReadable:
         assert not any("." in label for label in shown)
         assert {"1e-2", "1e-1"} <= {label.get_text() for label in axes.get_yticklabels()}
 
+    def test_iterations_and_rates_of_a_page_are_written_so_too(self):
+        panel = Panel([Line([1, 2, 3], [3e-3, 1e-2, 0.5], points=True)], "layer", "gradient", y_scale="log")
+        [plot] = interactive._plots(Figure("", [panel]))
+        assert plot.xaxis[0].ticker.min_interval == 1
+        assert "toExponential" in plot.yaxis[0].formatter.code
+
     def test_shares_are_told_in_per_cent_on_the_axis(self):
         (axes,) = sheet_of(Panel([Line([1, 2], [0.5, 0.9])], "epochs", "accuracy", share=True)).axes
         shown = [label.get_text() for label in axes.get_yticklabels()]

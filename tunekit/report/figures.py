@@ -217,7 +217,7 @@ def _panel(axes: Axes, panel: Panel, width: float) -> None:
         else:
             draw_cells(axes, item, width)
     if not any(isinstance(item, Cells | Tiles) for item in panel.items):
-        numbered(axes, panel.ticks is None and _is_whole(panel), panel.share)
+        numbered(axes, is_whole(panel), panel.share)
     if panel.ticks is not None:
         name_ticks(axes, panel.ticks, width)
     if panel.low is not None or panel.top is not None:
@@ -225,8 +225,10 @@ def _panel(axes: Axes, panel: Panel, width: float) -> None:
     _head(axes, panel, width)
 
 
-def _is_whole(panel: Panel) -> bool:
-    return all(float(x).is_integer() for item in panel.items if isinstance(item, Line | Points) for x in item.x)
+def is_whole(panel: Panel) -> bool:
+    """Whether all x are whole numbers, as iterations are."""
+    every = [x for item in panel.items if isinstance(item, Line | Points) for x in item.x]
+    return panel.ticks is None and bool(every) and all(float(x).is_integer() for x in every)
 
 
 def _head(axes: Axes, panel: Panel, width: float) -> None:

@@ -17,7 +17,7 @@ from tunekit.files import read_json
 from tunekit.jsondata import plain
 from tunekit.logs.log import Array
 from tunekit.report.cells import ink, limits, mark_of, word_of
-from tunekit.report.figures import in_rows, moving_average, shares_scale, thin
+from tunekit.report.figures import in_rows, is_whole, moving_average, shares_scale, thin
 from tunekit.report.style import COLOURS, DARKEST, MARKS, PALETTE, POINTS
 from tunekit.rundir import RunFolder, write_atomically
 from tunekit.telling import visible
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 20_000_000
 MOST_CELLS = 2500
 LETTERS = 60  # of a name
+MOST_LETTERS = 40  # of all names below a panel that stand upright
 HEIGHT = 340  # pixels of a panel without its legend
 ROW = 18  # pixels of a row of the legend, of two columns
 RATE = "return String(Number(Number({}).toPrecision(3)).toExponential()).replace('e+', 'e')"
@@ -279,7 +280,7 @@ class _Drawing:
     def _ticks(self, names: Sequence[str]) -> None:
         self.plot.xaxis.ticker = list(range(len(names)))
         self.plot.xaxis.major_label_overrides = {i: _text(name) for i, name in enumerate(names)}
-        if len(names) > 6:
+        if sum(len(name) + 2 for name in names) > MOST_LETTERS:
             self.plot.xaxis.major_label_orientation = math.pi / 4
 
     def _read_off(self, drawn: GlyphRenderer[Any], label: str, value: str = "@y") -> None:
@@ -304,11 +305,13 @@ class _Drawing:
 
     def _number(self) -> None:
         """Numbers on axes as a person writes them."""
-        from bokeh.models import CustomJSTickFormatter, NumeralTickFormatter
+        from bokeh.models import AdaptiveTicker, CustomJSTickFormatter, NumeralTickFormatter
 
         for axis, scale in ((self.plot.xaxis, self.panel.x_scale), (self.plot.yaxis, self.panel.y_scale)):
             if scale == "log":
                 axis.formatter = CustomJSTickFormatter(code=RATE.format("tick"))
+        if is_whole(self.panel) and self.panel.x_scale == "linear":
+            self.plot.xaxis.ticker = AdaptiveTicker(mantissas=[1, 2, 5], min_interval=1)
         if self.panel.share:
             self.plot.yaxis.formatter = NumeralTickFormatter(format="0.[00] %")
 
