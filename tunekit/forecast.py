@@ -243,7 +243,8 @@ class Forecast:
         seconds += self._seconds_of(self._rest, reach, share)
         for rounds in self._ahead.values():
             seconds += self._seconds_of(rounds, reach, None)
-        return seconds + (len(self._ahead) + LAST_TURNS) * self._turn()
+        turns = len(self._ahead) + bool(now.works) + LAST_TURNS
+        return seconds + turns * self._turn()
 
     def _turn(self) -> float:
         return (TURN_S + sum(self._turns)) / (1 + len(self._turns))
