@@ -57,8 +57,10 @@ class Simulation:
     ends: Callable[[Work], int] = lambda work: work.until
     told: SpeedMeasured | None = None
     turn: float = 0.5
+    reading: float = 0.0  # seconds that the first training of a kind takes besides
     now: float = 0.0
     said: list = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
 
     def carry_out(self, steps):
         forecast = Forecast(facts_of(), self.told, clock=lambda: self.now)
@@ -82,7 +84,9 @@ class Simulation:
             while waiting and len(news) < self.workers:
                 place = waiting.popleft()
                 forecast.begin(place)
-                heapq.heappush(news, (self.now + self.machine.training / 2, place, works[place].behind))
+                once = 0.0 if works[place].kind in self.read else self.reading
+                self.read.add(works[place].kind)
+                heapq.heappush(news, (self.now + self.machine.training / 2 + once, place, works[place].behind))
             self.now, place, done = heapq.heappop(news)
             work, end = works[place], 1 if works[place].measures else self.ends(works[place])
             if done >= end:
@@ -128,6 +132,11 @@ def test_it_is_near_what_comes_whatever_was_timed_before(workers, off):
 
 def test_what_steps_do_besides_their_trainings_is_counted():
     said, end = carried_out(STEPS, Machine(), told=timed(Machine()), turn=6.0)
+    assert_near(said, end)
+
+
+def test_what_the_first_training_alone_takes_is_not_expected_of_the_others():
+    said, end = carried_out({"grid": [cells(30)]}, Machine(), told=timed(Machine()), reading=8.0)
     assert_near(said, end)
 
 

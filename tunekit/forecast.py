@@ -151,6 +151,7 @@ class Forecast:
         self._rest: Rounds = ()  # of the step at hand
         self._round = _Round([], [])
         self._workers = 1
+        self._begun: dict[str, int] = {}  # trainings of a kind
         self._turns: list[float] = []
         self._ended: float | None = None  # when the last request of the step before did
         self._used = [0.0, 0.0]  # iterations of trainings of this step that ended, and what they could have taken
@@ -225,7 +226,11 @@ class Forecast:
         now, clock, work = self._round, self._clock(), self._round.works[place]
         if done < now.at[place] or (done == now.at[place] and not turns):
             return
-        if not work.measures or turns == 1.0:
+        anew = bool(turns) and not work.measures and now.at[place] == work.behind
+        if anew:
+            self._begun[work.kind] = self._begun.get(work.kind, 0) + 1
+        once = anew and self._begun[work.kind] <= self._workers  # each worker reads the data, and imports, once
+        if (not work.measures or turns == 1.0) and not once:
             self.speed.watch(work.kind, work.parts(now.at[place], done, turns), clock - now.since[place])
         now.at[place], now.since[place] = done, clock
 
