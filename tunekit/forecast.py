@@ -11,18 +11,21 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tunekit.configuration import TINY_VALIDATION
+from tunekit.configuration import TINY_VALIDATION, digest
 from tunekit.diskroom import Planned
 from tunekit.measured import SpeedMeasured
 from tunekit.vocabulary import Facts, Measurement, Request, Training
 
-PARTS = 5  # of what a machine is asked for: see `Work.parts`
+PARTS = 6  # of what a machine is asked for: see `Work.parts`
 PASSES = 30  # through the model that a measurement takes, before one has been seen
 SAVING_S, LOOKING_S = 0.05, 0.1  # of a training's files and of a measurement, before one has been seen
+CLOSING_S = 0.003  # of a validation besides its samples, likewise
 HALF_LIFE_S = 20.0  # after which what was seen counts half: another load of the machine, another model size
 NOISE = 0.3  # of a second that was watched, as a share; of longer ones less, by their root
 ENOUGH_S = 2.0  # watched, before something is said where nothing was timed beforehand
-TURN_S = 0.5  # a step's own, besides what it asks for: judging, drawing, writing
+TURN_S = 0.5  # a step's own, besides what it asks for: judging, drawing, writing; before one has been seen
+LAST_TURNS = 3.0  # of these, what a command does when all steps are done: the page
+LEAST = 0.05  # share of what was timed that a part costs, for a kind that is new
 SOLVED = 0.5  # share of its length after which a training ends that may be solved, before one has ended
 
 Numbers = npt.NDArray[np.float64]
@@ -41,47 +44,40 @@ class Work:
     samples: int = 0  # of a validation
     may_be_solved: bool = False
     measures: bool = False
+    kind: str = ""  # trainings of one kind have model, data, optimizer and batch size in common, and so their speed
 
     def parts(self, start: int, end: int, turns: float) -> Numbers:
         """What it asks for from one iteration to another: trainings begun and ended (`turns`, of either half of one),
-        iterations, samples trained on, samples validated on, measurements."""
+        iterations, samples trained on, validations, samples validated on, measurements."""
         if self.measures:
-            return np.array([0, 0, 0, 0, turns])
+            return np.array([0, 0, 0, 0, 0, turns])
         count = end - start
         validations = end // self.every - start // self.every if self.every else 0
-        return np.array([turns, count, count * self.batch, validations * self.samples, 0])
+        return np.array([turns, count, count * self.batch, validations, validations * self.samples, 0])
 
 
 class Speed:
     """Seconds for each part of work: what was timed beforehand, corrected by what has been watched since (least
     squares, where what was timed weighs like a guess that may be off by its own size)."""
 
-    def __init__(self, timed: SpeedMeasured | None = None) -> None:
-        known = timed is not None and timed.iteration > 0
-        each = timed if known and timed is not None else SpeedMeasured(0.5, 0.01, 1e-4, 64)
-        iteration = each.iteration / 2  # half of it for each sample, until a second batch size is seen
-        guess = [each.start + SAVING_S, iteration, iteration / each.batch, max(each.sample, 1e-9), 0.0]
-        guess[4] = LOOKING_S + PASSES * each.iteration
-        self._guess = np.array(guess)
-        self._watched_s = ENOUGH_S if known else 0.0
+    def __init__(self, guess: Numbers) -> None:
+        self._guess = guess
         self._squares, self._sums = np.zeros((PARTS, PARTS)), np.zeros(PARTS)
         self._seconds: Numbers | None = None
-
-    @property
-    def is_known(self) -> bool:
-        return self._watched_s >= ENOUGH_S
 
     def watch(self, parts: Numbers, seconds: float) -> None:
         """So long it took. It weighs by what it should have taken: by what it took, short ones would count too much."""
         weight, kept = 1 / (NOISE**2 * max(1e-6, float(parts @ self._guess))), 0.5 ** (seconds / HALF_LIFE_S)
         self._squares = kept * self._squares + weight * np.outer(parts, parts)
         self._sums = kept * self._sums + weight * seconds * parts
-        self._watched_s, self._seconds = self._watched_s + seconds, None
+        self._seconds = None
 
-    def seconds(self, parts: Numbers) -> float:
+    @property
+    def each(self) -> Numbers:
+        """Seconds of each part."""
         if self._seconds is None:
             self._seconds = self._solved()
-        return float(parts @ self._seconds)
+        return self._seconds
 
     def _solved(self) -> Numbers:
         """In units of the guess; nothing takes less than no time."""
@@ -97,6 +93,34 @@ class Speed:
             free &= solved > 0
         seconds: Numbers = solved * scale
         return seconds
+
+
+class Speeds:
+    """Those of all work, and of each kind that has been seen, for which the former are the guess."""
+
+    def __init__(self, timed: SpeedMeasured | None = None) -> None:
+        known = timed is not None and timed.iteration > 0
+        each = timed if known and timed is not None else SpeedMeasured(0.5, 0.01, 1e-4, 64)
+        iteration = each.iteration / 2  # half of it for each sample, until a second batch size is seen
+        training, measurement = each.start + SAVING_S, LOOKING_S + PASSES * each.iteration
+        sample = max(each.sample, 1e-9)
+        self._guess = np.array([training, iteration, iteration / each.batch, CLOSING_S, sample, measurement])
+        self._all, self._kinds = Speed(self._guess), dict[str, Speed]()
+        self._watched_s = ENOUGH_S if known else 0.0
+
+    @property
+    def is_known(self) -> bool:
+        return self._watched_s >= ENOUGH_S
+
+    def watch(self, kind: str, parts: Numbers, seconds: float) -> None:
+        if kind not in self._kinds:
+            self._kinds[kind] = Speed(np.maximum(self._all.each, LEAST * self._guess))
+        for speed in (self._all, self._kinds[kind]):
+            speed.watch(parts, seconds)
+        self._watched_s += seconds
+
+    def seconds(self, kind: str, parts: Numbers) -> float:
+        return float(parts @ self._kinds.get(kind, self._all).each)
 
 
 @dataclass
@@ -122,11 +146,14 @@ class Forecast:
         timed: SpeedMeasured | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.speed, self._facts, self._clock = Speed(timed), facts, clock
+        self.speed, self._facts, self._clock = Speeds(timed), facts, clock
         self._ahead: dict[str, Rounds] = {}
         self._rest: Rounds = ()  # of the step at hand
         self._round = _Round([], [])
         self._workers = 1
+        self._begun: dict[str, int] = {}  # trainings of a kind
+        self._turns: list[float] = []
+        self._ended: float | None = None  # when the last request of the step before did
         self._used = [0.0, 0.0]  # iterations of trainings of this step that ended, and what they could have taken
 
     def work(self, request: Request, behind: int = 0) -> Work:
@@ -142,13 +169,27 @@ class Forecast:
         elif facts is not None:
             every, samples = facts.batches(config.batch_size), facts.n_val
         solved = request.stop.solved_loss is not None
-        return Work(request.purpose, config.key, until, behind, config.batch_size, every, samples, solved)
+        same = (config.model, config.data, config.optimizer.target, config.loss, config.batch_size, config.regularize)
+        return Work(
+            request.purpose,
+            config.key,
+            until,
+            behind,
+            config.batch_size,
+            every,
+            samples,
+            solved,
+            kind=digest([repr(one) for one in same]),
+        )
 
     def expect(self, ahead: Mapping[str, Rounds]) -> None:
         """The steps that are still to be walked, with the one that begins next."""
         self._ahead = dict(ahead)
 
     def begin_step(self, name: str) -> None:
+        if self._ended is not None:
+            self._turns.append(self._clock() - self._ended)
+            self._ended = None
         self._rest, self._round, self._used = self._ahead.pop(name, ()), _Round([], []), [0.0, 0.0]
 
     def begin_round(self, works: Sequence[Work], workers: int) -> None:
@@ -179,13 +220,18 @@ class Forecast:
             self._used[0] += done
             self._used[1] += work.until
         now.ended.add(place)
+        self._ended = self._clock()
 
     def _watch(self, place: int, done: int, turns: float) -> None:
         now, clock, work = self._round, self._clock(), self._round.works[place]
         if done < now.at[place] or (done == now.at[place] and not turns):
             return
-        if not work.measures or turns == 1.0:
-            self.speed.watch(work.parts(now.at[place], done, turns), clock - now.since[place])
+        anew = bool(turns) and not work.measures and now.at[place] == work.behind
+        if anew:
+            self._begun[work.kind] = self._begun.get(work.kind, 0) + 1
+        once = anew and self._begun[work.kind] <= self._workers  # each worker reads the data, and imports, once
+        if (not work.measures or turns == 1.0) and not once:
+            self.speed.watch(work.kind, work.parts(now.at[place], done, turns), clock - now.since[place])
         now.at[place], now.since[place] = done, clock
 
     def left(self) -> float | None:
@@ -199,10 +245,14 @@ class Forecast:
         seconds = self._span([*running, *(self._cost(now.works[place], reach, share) for place in waiting)])
         for work in now.works:
             reach[work.key] = max(reach.get(work.key, 0), work.until)
-        seconds += self._seconds_of(self._rest, reach, share) + (TURN_S if self._rest or now.works else 0.0)
+        seconds += self._seconds_of(self._rest, reach, share)
         for rounds in self._ahead.values():
-            seconds += TURN_S + self._seconds_of(rounds, reach, None)
-        return seconds
+            seconds += self._seconds_of(rounds, reach, None)
+        turns = len(self._ahead) + bool(now.works) + LAST_TURNS
+        return seconds + turns * self._turn()
+
+    def _turn(self) -> float:
+        return (TURN_S + sum(self._turns)) / (1 + len(self._turns))
 
     def seconds_of(self, rounds: Rounds, workers: int, reach: dict[str, int] | None = None) -> float | None:
         """What a step's rounds will take. `reach`: how far each training has come before them, and then after them."""
@@ -235,7 +285,7 @@ class Forecast:
         start = max(work.behind, reach.get(work.key, 0))
         if not work.measures and start >= work.until:
             return 0.0
-        return self.speed.seconds(work.parts(start, self._expected(work, start, share), 1.0))
+        return self.speed.seconds(work.kind, work.parts(start, self._expected(work, start, share), 1.0))
 
     def _rest_of(self, place: int, share: float | None) -> float:
         """Of one that runs."""
@@ -244,7 +294,8 @@ class Forecast:
         if not work.measures and at == work.behind:
             whole = self._cost(work, {}, share)
         else:
-            whole = self.speed.seconds(work.parts(at, self._expected(work, at, share), 1.0 if work.measures else 0.5))
+            rest = work.parts(at, self._expected(work, at, share), 1.0 if work.measures else 0.5)
+            whole = self.speed.seconds(work.kind, rest)
         return max(0.0, whole - (self._clock() - now.since[place]))
 
     def _span(self, seconds: Iterable[float]) -> float:

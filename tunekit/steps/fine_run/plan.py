@@ -64,8 +64,11 @@ def outlook(context: Context[FineRun]) -> list[Sequence[Request]]:
     """Its three rounds, around the first cells that the grid is expected to have where it has not handed any on: they
     go on from there."""
     settings = context.settings
-    top = _top(context) if context.handoff(coarse_grid) else expected_cells(context.of(coarse_grid))[: settings.top]
-    centre = top[0]
+    top = _top(context)
+    if context.handoff(coarse_grid) is None:  # spread out: the best may be of any searched value
+        cells = expected_cells(context.of(coarse_grid))
+        top = cells[:: max(1, len(cells) // settings.top)][: settings.top]
+    centre = top[len(top) // 2]
     factors = () if context.optimizer(centre).finds_rate else settings.lr_factors
     finer = [{**centre, "lr": decimal(centre["lr"] * factor)} for factor in factors]
     repeats = [{**centre, "seed": context.recipe.seed + number} for number in range(1, settings.seeds)]

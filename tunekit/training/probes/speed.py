@@ -27,11 +27,14 @@ def measure_speed(subject: Subject) -> SpeedMeasured:
     session = Session(config, subject.bench)  # the first reads the data and imports what it needs
     start = time.perf_counter() - started
     session.optimizer  # noqa: B018 - built now, for it imports torch's compiler
+    per_epoch = session.iterations_per_epoch
     each = _iterations(session, 1)
-    more = min(MOST, int(LOOK_S / max(each, 1e-6)), session.iterations_per_epoch - 2)
+    more = min(MOST, int(LOOK_S / max(each, 1e-6)), max(1, per_epoch - 2))
     if more > 0 and each < SLOW_S:
         each = _iterations(session, 1 + more) / more
-    return SpeedMeasured(start, each, _sample(session), config.batch_size)
+    sample = _sample(session)
+    validating = sample * len(session.splits.val) if per_epoch <= 2 else 0.0  # it was timed with the iterations
+    return SpeedMeasured(start, max(each / 10, each - validating), sample, config.batch_size)
 
 
 def _iterations(session: Session, until: int) -> float:
