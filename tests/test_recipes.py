@@ -288,7 +288,11 @@ def test_the_wheel_has_them_all_their_code_and_the_docs(tmp_path):
     assert "sound" in told("validate", "own-model")
     for name in NAMES:
         told("init", name)
-    assert {path.name for path in (tmp_path / "work" / "own-model").iterdir()} == {"own-model.yaml", "own_model.py"}
+    assert {path.name for path in (tmp_path / "work" / "own-model").iterdir()} == {
+        "own-model.yaml",
+        "own_model.py",
+        "tunekit.schema.json",
+    }
     assert "sound" in told("validate", "own-model/own-model.yaml")
 
 
