@@ -94,7 +94,7 @@ def parts(page: str) -> list[File | Command]:
 
 def _commands(lines: list[str], at: int, end: int, indent: str, long: bool, why: str) -> Iterator[Command]:
     starts = [n for n in range(at, end) if lines[n].startswith(f"{indent}$ ")]
-    assert starts and starts[0] == at, f"line {at + 1}: a session begins with a command after `$ `"
+    assert starts[:1] == [at], f"line {at + 1}: a session begins with a command after `$ `"
     for first, stop in zip(starts, [*starts[1:], end], strict=True):
         shown = [line.removeprefix(indent) for line in lines[first + 1 : stop]]
         yield Command(lines[first].removeprefix(f"{indent}$ "), shown, first, stop, indent, long, why)

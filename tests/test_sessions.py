@@ -1,4 +1,4 @@
-"""Every session that a page shows is one that a person gets: its files are written, its commands carried out in order."""
+"""Sessions that pages show are what a person gets: their files are written, their commands carried out in order."""
 
 from pathlib import Path
 
