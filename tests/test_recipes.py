@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.commands import spawn
-from tests.pages import ROOT, page
+from tests.pages import DOCS, ROOT, page
 from tunekit.pipeline import read_recipe
 from tunekit.recipe.shipped import shipped
 
@@ -263,7 +263,7 @@ def test_a_table_of_ones_own_takes_the_place_of_its_data(tunekit, tmp_path, name
 
 
 @pytest.mark.long
-def test_the_wheel_has_them_all_and_their_code(tmp_path):
+def test_the_wheel_has_them_all_their_code_and_the_docs(tmp_path):
     (tmp_path / "wheel").mkdir()
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path / "wheel"), str(ROOT)]
     done = subprocess.run(build, capture_output=True, text=True)
@@ -272,6 +272,8 @@ def test_the_wheel_has_them_all_and_their_code(tmp_path):
     assert done.returncode == 0, done.stderr
     [wheel] = (tmp_path / "wheel").glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    docs = tmp_path / "installed" / "tunekit" / "docs"
+    assert {path.name for path in docs.iterdir()} == {path.name for path in DOCS.iterdir()}
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     (tmp_path / "work").mkdir()
 
@@ -286,7 +288,11 @@ def test_the_wheel_has_them_all_and_their_code(tmp_path):
     assert "sound" in told("validate", "own-model")
     for name in NAMES:
         told("init", name)
-    assert {path.name for path in (tmp_path / "work" / "own-model").iterdir()} == {"own-model.yaml", "own_model.py"}
+    assert {path.name for path in (tmp_path / "work" / "own-model").iterdir()} == {
+        "own-model.yaml",
+        "own_model.py",
+        "tunekit.schema.json",
+    }
     assert "sound" in told("validate", "own-model/own-model.yaml")
 
 
