@@ -75,3 +75,37 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+class Visit:
+    """A page as a browser shows it: what it complained of, and what it asked for besides itself."""
+
+    def __init__(self, browser, path: Path, width: int = 1400, **settings) -> None:
+        self.complaints, self.requests = [], []
+        context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
+        self.page = context.new_page()
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message) or dialog.dismiss())
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        self.requests = [url for url in self.requests if url != path.as_uri() and not url.startswith("data:")]
+
+    def drawn(self) -> int:
+        """Waits until the curves are; how many there are."""
+        self.page.wait_for_function("window.Bokeh && Bokeh.documents.length && Bokeh.documents.every(d => d.is_idle)")
+        return self.page.evaluate("Bokeh.documents.reduce((n, d) => n + d.roots().length, 0)")
+
+    def plot(self, expression: str):
+        """Of the first panel on the page: `view` in a JavaScript expression."""
+        first = "[...Bokeh.index.roots].find(one => document.querySelector('#summary .panel').contains(one.el))"
+        return self.page.evaluate(f"() => {{ const view = {first}; return {expression}; }}")
+
+    def range(self) -> list[float]:
+        return self.plot("[view.model.x_range.start, view.model.x_range.end]")
+
+    def wide(self) -> int:
+        return self.page.evaluate("document.documentElement.scrollWidth")
+
+    def shown(self, selector: str) -> int:
+        return self.page.locator(selector).locator("visible=true").count()

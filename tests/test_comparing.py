@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunekit.comparing import Against, _against, _difference, compare
+from tests.commands import Page
+from tunekit.comparing import Against, _against, _difference, compare, curves
 from tunekit.steps.noise import Difference
 from tunekit.vocabulary import UserError
 
@@ -69,6 +70,13 @@ def test_two_runs_side_by_side(tmp_path, fast, tunekit):
     found = compare([tmp_path / "runs" / "one", tmp_path / "runs" / "two"])
     one, two = (run.record.val_scores[run.place] for run in found.runs)
     assert data["against"][0]["metric"]["better_by"] == pytest.approx(float(np.mean(two - one)), rel=1e-5)
+    done = tunekit("compare", "runs/one", "runs/two", "--page", "side.html")
+    assert done.out.endswith("side.html written\n")
+    page = Page(tmp_path / "side.html")
+    assert all(told["told"] in page.text for told in data["against"])
+    assert "model.args.hidden[32][3]" in page.text.replace("\n", "")
+    assert {link["href"] for link in page.all("a")} >= {"runs/one/report.html", "runs/two/report.html", "#run-2"}
+    assert len(curves(found.runs).panels) == 2
     other = replace(found.runs[1], record=with_data(found.runs[1].record, "wine"))
     assert "not compared" in _against(found.runs[0], other).told
     itself = compare([tmp_path / "runs" / "one", tmp_path / "runs" / "one"])
@@ -82,6 +90,8 @@ def test_what_cannot_be_compared_is_told_in_a_line(tmp_path, fast, tunekit):
         (("runs/early",), "give two or more"),
         (("runs/early", "runs/early"), "no step has named its best training"),
         (("runs/early", "runs/none"), "runs/"),
+        (("runs/early", "runs/early", "--page", "recipe.yaml"), "ends in .html"),
+        (("runs/early", "runs/early", "--page", "no/such.html"), "in a folder that there is"),
     ):
         done = tunekit("compare", *words)
         assert done.code == 2

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tunekit.charts import Figure, Line, Panel
 from tunekit.configuration import TrainingConfig, Values
 from tunekit.jsondata import plain
+from tunekit.report.several import Side, write_comparison
 from tunekit.rundir import RunFolder, read_run
 from tunekit.steps.noise import ERRORS, Difference, best_validation, paired, share_loss
 from tunekit.store import Store
-from tunekit.telling import counted
-from tunekit.vocabulary import Facts, Record, Training, UserError
+from tunekit.telling import counted, spelled
+from tunekit.vocabulary import Facts, Format, Record, Training, UserError
 
 OF_NO_OTHER = ("format", "threads", "sources")
 """Keys of a configuration in which runs of equal recipes may differ."""
@@ -24,9 +26,12 @@ SPLIT = ("target", "args", "val_fraction", "split", "seed")
 
 @dataclass(frozen=True)
 class Run:
-    """A run by its best training: `place` is the best of its validations, `value` the metric there."""
+    """A run by its best training: `place` is the best of its validations, `value` the metric there. `shown`: the run as
+    a person types it."""
 
     name: str
+    folder: RunFolder
+    shown: str
     facts: Facts
     record: Record
     place: int
@@ -45,6 +50,10 @@ class Run:
         """A line of the table of runs."""
         values = {"run": self.name, self.facts.metric: self.value, "val_loss": self.loss, "epoch": self.epoch}
         return {**values, "parameters": self.facts.parameters, "n_train": self.facts.n_train, "n_val": self.facts.n_val}
+
+    @property
+    def formats(self) -> dict[str, Format]:
+        return {self.facts.metric: "share"} if self.facts.share else {}
 
     @property
     def loss(self) -> float:
@@ -117,18 +126,23 @@ class Comparison:
         )
         return told
 
+    def write_page(self, path: Path) -> None:
+        """The same as a page, with the curves and what each run says of itself."""
+        sides = [Side(run.name, run.folder, run.shown, run.row(), run.formats) for run in self.runs]
+        write_comparison(path, [one.told for one in self.against], sides, self.differing, curves(self.runs))
+
 
 def compare(paths: Sequence[Path]) -> Comparison:
     """Errors: UserError where a run has no training that a step named its best."""
-    runs = [_read(read_run(path)) for path in paths]
+    runs = [_read(read_run(path), str(path)) for path in paths]
     names = [run.name for run in runs]
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or "key" in names:
         runs = [replace(run, name=path.as_posix()) for run, path in zip(runs, paths, strict=True)]
     first, *others = runs
     return Comparison(runs, list(_differing(runs)), [_against(first, other) for other in others])
 
 
-def _read(run: RunFolder) -> Run:
+def _read(run: RunFolder, shown: str) -> Run:
     handoffs = [result.handoff for step in run.steps() if (result := run.result(step)) is not None]
     named = [
         name for handoff in handoffs if isinstance(handoff, dict) and isinstance(name := handoff.get("training"), str)
@@ -148,7 +162,7 @@ def _read(run: RunFolder) -> Run:
     best = best_validation(record, column, facts.maximize)
     if best is None:
         raise UserError(f"{entry.path}: has no validation that is a number")
-    return Run(run.name, facts, record, *best)
+    return Run(run.name, run, shown, facts, record, *best)
 
 
 def _differing(runs: Sequence[Run]) -> Iterator[Values]:
@@ -157,19 +171,35 @@ def _differing(runs: Sequence[Run]) -> Iterator[Values]:
     for key in dict.fromkeys(key for one in flat for key in one):
         values = [one.get(key, "-") for one in flat]
         if any(value != values[0] for value in values) and key.partition(".")[0] not in OF_NO_OTHER:
-            yield {"key": key, **{run.name: _shown(value) for run, value in zip(runs, values, strict=True)}}
+            yield {
+                "key": key,
+                **{
+                    run.name: value if value == "-" else spelled(value) for run, value in zip(runs, values, strict=True)
+                },
+            }
+
+
+def curves(runs: Sequence[Run]) -> Figure:
+    """The metric and the loss of each run's best training by epoch: those of one kind on one panel, with a star at the
+    epoch that is compared."""
+    panels: dict[tuple[str, str], list[Line]] = {}
+    for run in runs:
+        config = run.config.as_dict()
+        kinds = {"loss": str((config["task"], config["loss"])), run.facts.metric: str(config["metric"])}
+        for name in dict.fromkeys((run.facts.metric, "loss")):
+            values = [value for _, value in run.record.validations(f"val_{name}")]
+            line = Line(range(1, len(values) + 1), values, run.name, best=run.place if values else None)
+            panels.setdefault((name, kinds[name]), []).append(line)
+    every = [Panel(lines, "epoch", f"val_{name}", legend="") for (name, _), lines in panels.items()]
+    return Figure("the best training of each run", every)
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for key, inner in value.items():
-        if isinstance(inner, Mapping) and inner:
+        if isinstance(inner, Mapping):
             yield from _flat(inner, f"{before}{key}.")
         else:
             yield f"{before}{key}", inner
-
-
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _against(first: Run, second: Run) -> Against:

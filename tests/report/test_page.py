@@ -3,35 +3,19 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
-from tests.commands import FAST, Page, spawn
+from tests.commands import Page, Visit
+from tunekit.configuration import short
+from tunekit.report.html import told
 from tunekit.report.interactive import kept
-from tunekit.report.page import told, write_page
+from tunekit.report.page import write_page
 from tunekit.rundir import RunFolder
 from tunekit.shares import percent
 from tunekit.steps import step_names
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202e`code`" + "w" * 200
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "fast.yaml").write_text(FAST)
-    done = spawn("run", "fast.yaml", "--jobs", "1", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    done = spawn("train", "runs/fast-001", "--epochs", "1", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "runs/fast-001"
-
-
-@pytest.fixture
-def run(finished, tmp_path) -> RunFolder:
-    shutil.copytree(finished, tmp_path / "runs/fast-001")
-    return RunFolder(tmp_path / "runs/fast-001")
 
 
 def result_of(run: RunFolder, step: str) -> dict:
@@ -76,6 +60,15 @@ class TestFirstScreen:
         assert result_of(run, "check-init-loss")["summary"] in page.text
         assert "tunekit overfit-tiny runs/fast-001" in page.text
         assert "best.yaml\n" not in page.text
+
+    def test_of_a_final_model_that_is_older_than_the_tuned_values(self, run):
+        fine = result_of(run, "fine-run")["handoff"]
+        page = write_page(run, "runs/fast-001").read_text()
+        assert "older than the tuned values" not in page
+        change(run, "fine-run", handoff={**fine, "lr": 2 * fine["lr"]})
+        page = Page(write_page(run, "runs/fast-001")).text
+        assert f"older than the tuned values: it was trained with lr {short(fine['lr'])}" in page
+        assert "tunekit train runs/fast-001" in page[: page.index("In short")]
 
     def test_of_a_run_in_which_nothing_has_finished(self, run):
         for step in step_names():
@@ -153,40 +146,6 @@ def test_names_and_messages_are_text(run, tmp_path):
 )
 def test_backticks_are_code_and_numbers_are_not_broken(message, html):
     assert told(message) == html
-
-
-class Visit:
-    """A page as a browser shows it: what it complained of, and what it asked for besides itself."""
-
-    def __init__(self, browser, path: Path, width: int = 1400, **settings) -> None:
-        self.complaints, self.requests = [], []
-        context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
-        self.page = context.new_page()
-        self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message) or dialog.dismiss())
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.requests = [url for url in self.requests if url != path.as_uri() and not url.startswith("data:")]
-
-    def drawn(self) -> int:
-        """Waits until the curves are; how many there are."""
-        self.page.wait_for_function("window.Bokeh && Bokeh.documents.length && Bokeh.documents.every(d => d.is_idle)")
-        return self.page.evaluate("Bokeh.documents.reduce((n, d) => n + d.roots().length, 0)")
-
-    def plot(self, expression: str):
-        """Of the first panel on the page: `view` in a JavaScript expression."""
-        first = "[...Bokeh.index.roots].find(one => document.querySelector('#summary .panel').contains(one.el))"
-        return self.page.evaluate(f"() => {{ const view = {first}; return {expression}; }}")
-
-    def range(self) -> list[float]:
-        return self.plot("[view.model.x_range.start, view.model.x_range.end]")
-
-    def wide(self) -> int:
-        return self.page.evaluate("document.documentElement.scrollWidth")
-
-    def shown(self, selector: str) -> int:
-        return self.page.locator(selector).locator("visible=true").count()
 
 
 class TestInABrowser:

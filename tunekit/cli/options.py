@@ -37,7 +37,7 @@ STEP_PANEL, AROUND_PANEL = "The steps", "Around them"
 
 Mark = Literal["running", "reading"]
 """Whether a command runs the code that a recipe names, or imports none of it, trains nothing and writes nothing outside
-the run that it is given."""
+the run and the file that it is given."""
 
 MARKS: dict[str, Mark] = {}
 """The mark of each command, by its name."""

@@ -1,4 +1,4 @@
-"""Commands on runs that there are: status, report, clean, dashboard."""
+"""Commands on runs that there are: status, compare, report, clean, dashboard."""
 
 from __future__ import annotations
 
@@ -68,27 +68,36 @@ def compare(
             metavar="RUN RUN...", help="Two runs or more; others are held against the first.", autocompletion=known_runs
         ),
     ],
+    page: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page of it, too: FILE.html.")] = None,
     as_json: Json = False,
 ) -> None:
     """Compare runs: what each found best, in which values they differ, and whether that is more than noise."""
     from tunekit.comparing import compare as compared
+    from tunekit.report.figures import leaving_home_alone
 
     if len(runs) < 2:
         raise UserError(f"{runs[0]}: one run; give two or more: tunekit compare RUN RUN")
+    if page is not None and (page.suffix != ".html" or not page.parent.is_dir()):
+        raise UserError(f"--page {page}: give a file that ends in .html, in a folder that there is")
     told = compared(runs)
+    if page is not None:
+        with leaving_home_alone():
+            told.write_page(page)
     if as_json:
         print_json(told.as_dict())
         return
     for one in told.against:
         say(one.told)
     say("")
-    shares: dict[str, Format] = {run.facts.metric: "share" for run in told.runs if run.facts.share}
+    shares: dict[str, Format] = {name: form for run in told.runs for name, form in run.formats.items()}
     show_table([run.row() for run in told.runs], formats=shares)
     if told.differing:
         say("", "what differs:")
         show_table(told.differing, limit=len(told.differing))
     else:
         say("", "their best trainings have the same values")
+    if page is not None:
+        say("", f"{page} written")
 
 
 def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:

@@ -17,20 +17,22 @@ from tunekit.rundir import OWN_KEYS, RunFolder
 from tunekit.steps import get_step
 from tunekit.steps.fine_run import BestRun
 from tunekit.steps.winner import Winner
+from tunekit.store import Store
 from tunekit.telling import FINAL as TRAIN
 from tunekit.telling import as_path, command, counted, pasted
-from tunekit.vocabulary import Facts, Format, Remedy, StepResult
+from tunekit.vocabulary import Facts, Finding, Format, Remedy, StepResult, UserError
 
 MOST_BYTES = 20_000_000
 
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """`facts`: names and what is said of them, in order; `load`: lines of Python that load the weights; `next`: one
-    command, "" where there is none."""
+    """`mend`: what mends the failure that the sentence tells of; `facts`: names and what is said of them, in order;
+    `load`: lines of Python that load the weights; `next`: one command, "" where there is none."""
 
     verdict: str
     sentence: str
+    mend: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     load: str
     next: str
@@ -40,15 +42,18 @@ def first_screen(
     run: RunFolder, shown: str, results: Sequence[StepResult], final: Mapping[str, Any], scored: SplitScored | None
 ) -> FirstScreen:
     """`final`: what `train` said of the final model, empty where there is none; `scored`: that model on a split."""
-    last, winner = results[-1] if results else None, _winner(results)
+    last, winner = results[-1] if results else None, winner_of(results)
     where, load = _weights(run, shown, winner, final)
-    facts = [*_tuned(winner), *where, *_estimates(winner, results, final, scored), *_sizes(run)]
+    older = _outdated(run, winner) if final else []
+    told = [*_failed(results[:-1]), *_unfinished(run, results), *_tuned(winner), *older, *where]
+    fault = _fault(last) if last else None
     return FirstScreen(
         verdict=last.verdict if last else "",
-        sentence=str(final.get("summary", "")) or (last.summary if last else "No step has finished."),
-        facts=tuple(facts),
+        sentence=str(final.get("summary", "")) or _sentence(last),
+        mend=fault.advice if fault else (),
+        facts=(*told, *estimates(winner, results, final, scored), *_sizes(run)),
         load=load,
-        next=_next(run, shown, last, final),
+        next=command(Remedy(TRAIN), shown, OWN_KEYS, RECIPE) if older else _next(run, shown, last, final),
     )
 
 
@@ -71,7 +76,7 @@ def reproducing(shown: str, final: Mapping[str, Any]) -> list[tuple[str, str]]:
     return commands
 
 
-def _winner(results: Sequence[StepResult]) -> Winner | None:
+def winner_of(results: Sequence[StepResult]) -> Winner | None:
     """The tuned values of the last step that ranked trainings."""
     for result in reversed(results):
         try:
@@ -81,6 +86,50 @@ def _winner(results: Sequence[StepResult]) -> Winner | None:
         if isinstance(handoff, Winner):
             return handoff
     return None
+
+
+def _fault(result: StepResult) -> Finding | None:
+    """What a step failed by, where something has to be mended before the next."""
+    fails = [finding for finding in result.findings if finding.severity == "fail"]
+    return fails[0] if fails and result.verdict == "fail" and not result.diagnosis else None
+
+
+def _sentence(last: StepResult | None) -> str:
+    if last is None:
+        return "No step has finished."
+    fault = _fault(last)
+    return f"{last.step}: {fault.message}" if fault else last.summary
+
+
+def _failed(earlier: Sequence[StepResult]) -> list[tuple[str, str]]:
+    """Steps that were gone past though they failed."""
+    return [(f"{one.step} failed", fault.message) for one in earlier if (fault := _fault(one)) is not None]
+
+
+def _unfinished(run: RunFolder, results: Sequence[StepResult]) -> list[tuple[str, str]]:
+    steps = run.steps()
+    return [("steps", f"{len(results)} of {len(steps)} have ended")] if len(results) < len(steps) else []
+
+
+def _outdated(run: RunFolder, winner: Winner | None) -> list[tuple[str, str]]:
+    """Where the final model was trained with other values than the steps have come to since."""
+    if winner is None or (isinstance(winner, BestRun) and winner.untouched):
+        return []
+    try:
+        config = Store(run.trainings).by_name(str(run.manifest().get("final"))).config.as_dict()
+    except UserError:  # gone, or of an older run
+        return []
+    had = {path: _at(config, path) for path in winner.values}
+    other = [f"{path} {cell(value, 'rate')}" for path, value in had.items() if value not in (None, winner.values[path])]
+    said = f"older than the tuned values: it was trained with {', '.join(other)}"
+    return [("final model", said)] if other else []
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _tuned(winner: Winner | None) -> list[tuple[str, str]]:
@@ -103,7 +152,7 @@ def _weights(
     return [("weights", file)], f"import torch\n\nstate = torch.load({file!r})['model']\nmodel.load_state_dict(state)"
 
 
-def _estimates(
+def estimates(
     winner: Winner | None, results: Sequence[StepResult], final: Mapping[str, Any], scored: SplitScored | None
 ) -> list[tuple[str, str]]:
     """What validation makes new samples expect, and what the final model came to on its split."""

@@ -2,62 +2,52 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from tunekit.charts import Figure
-from tunekit.files import read_regular
 from tunekit.layout import BEST, FINAL, RECIPE, REPORT
 from tunekit.measured import SplitScored
 from tunekit.report.console import cell
 from tunekit.report.final import CONFUSION, RESIDUALS, WORST, by_class, confusion, mistakes, residuals
-from tunekit.report.firstscreen import MOST_BYTES, first_screen, reproducing, scored_of
-from tunekit.report.interactive import kept, live
+from tunekit.report.firstscreen import first_screen, reproducing, scored_of
+from tunekit.report.html import Picture, Table, picture, read_bytes, render
+from tunekit.report.interactive import kept
 from tunekit.rundir import RunFolder, with_commands, write_atomically
-from tunekit.telling import visible
 from tunekit.vocabulary import Finding, StepResult
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
-PNG = b"\x89PNG\r\n"
 DRAWN = {
     CONFUSION: "Confusion matrix of the final model: true classes by predicted ones",
     RESIDUALS: "Residuals of the final model: predicted values by true ones, and what they are off by",
     WORST: "The samples that the final model is most wrong about",
 }
-NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( %)?|-")
-UNBROKEN = re.compile(r"[+-]?\d[\d.,]*(e-\d+|(e-\d+)? %)")
-PROSE = 40  # letters of a cell above which it may break into lines
-
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Names of columns, and rows of text."""
 
 
 def write_page(run: RunFolder, shown: str) -> Path:
     """Write the page of what the run holds so far; returns its path. `shown`: the run as a person types it."""
     results = [with_commands(result, shown) for step in run.steps() if (result := run.result(step)) is not None]
     final, scored = run.final(), scored_of(run)
-    images = {result.step: _image(run.figure(result.step)) for result in results}
     figures: dict[str, Figure | None] = {result.step: kept(run, result.step) for result in results}
+    pictures = {result.step: _picture(run, run.figure(result.step)) for result in results}
+    pictures |= {name: _picture(run, run.path / FINAL / name) for name in (DRAWN if final else ())}
     if final and scored is not None:
         on: Literal["test", "val"] = "test" if final.get("scored_on") == "test" else "val"
         figures |= {CONFUSION: confusion(scored, on), RESIDUALS: residuals(scored, on)}
-    text = _template().render(
+    page = render(
+        "page.html.j2",
+        figures,
+        pictures,
         run=run,
         shown=shown,
         first=first_screen(run, shown, results, final, scored),
         results=results,
-        images=images,
-        live=live(figures),
-        leading=next((result.step for result in reversed(results) if images[result.step]), ""),
+        leading=next((result.step for result in reversed(results) if pictures[result.step].data), ""),
         tables={result.step: _table(result) for result in results},
-        final=_final(run, final, scored),
+        evidence=_evidence,
+        dismissed=_dismissed,
+        final=_final(final, scored),
         best=_text(run.path / BEST),
         recipe=_text(run.path / RECIPE),
         environment=_environment(run),
@@ -65,46 +55,12 @@ def write_page(run: RunFolder, shown: str) -> Path:
         costs=_costs(results),
     )
     path = run.path / REPORT
-    write_atomically(path, text.encode(errors="backslashreplace"))  # a folder's name may be no UTF-8
+    write_atomically(path, page)
     return path
 
 
-def _template() -> Any:
-    """Whatever the template prints is made visible, and then escaped."""
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"told": told, "lines": _lines, "evidence": _evidence, "dismissed": _dismissed, "kind": kind}
-    return environment.from_string(
-        resources.files("tunekit.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    )
-
-
-def told(text: object) -> Markup:
-    """A message as HTML: what stands between backticks is code, and no number is broken at its hyphen or unit."""
-    from markupsafe import Markup, escape
-
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(visible(text))))
-    return Markup(UNBROKEN.sub(r'<span class="number">\g<0></span>', text))
-
-
-def _lines(text: str) -> Markup:
-    """A text of several lines, each of them visible."""
-    from markupsafe import Markup
-
-    return Markup("\n").join(visible(line) for line in text.rstrip("\n").split("\n"))
-
-
-def kind(text: str) -> str:
-    """Of a table's cell: a number, or a text that may break into lines."""
-    return "number" if NUMBER.fullmatch(text) else "prose" if len(text) > PROSE else "word"
+def _picture(run: RunFolder, path: Path) -> Picture:
+    return picture(path, path.relative_to(run.path).as_posix())
 
 
 def _evidence(finding: Finding) -> list[tuple[str, str]]:
@@ -122,16 +78,15 @@ def _dismissed(result: StepResult) -> list[tuple[str, str]]:
     return [(str(one.get("code", "")), str(one.get("reason", ""))) for one in rows]
 
 
-def _final(run: RunFolder, said: Mapping[str, Any], scored: SplitScored | None) -> dict[str, Any] | None:
+def _final(said: Mapping[str, Any], scored: SplitScored | None) -> dict[str, Any] | None:
     """What the page shows of the final model; None where there is none."""
     if not said:
         return None
     lines = said.get("found")
     if not (isinstance(lines, list) and lines):  # of an older run
         lines = [said.get("summary", "")]
-    images = {name: (what, _image(run.path / FINAL / name)) for name, what in DRAWN.items()}
     tables = {"Accuracy by class": by_class(scored), "The worst mistakes": mistakes(scored)} if scored else {}
-    return {"lines": lines, "tables": tables, "images": images}
+    return {"lines": lines, "tables": tables, "drawn": DRAWN}
 
 
 def _environment(run: RunFolder) -> Table | None:
@@ -160,21 +115,8 @@ def _count(value: float) -> str:
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
 
-def _image(path: Path) -> str:
-    data = _bytes(path)
-    return base64.b64encode(data).decode() if data.startswith(PNG) else ""
-
-
 def _text(path: Path) -> str:
-    return _bytes(path).decode(errors="replace")
-
-
-def _bytes(path: Path) -> bytes:
-    """Of a file that a page may hold; none where there is no such one."""
-    try:
-        return read_regular(path, MOST_BYTES)
-    except OSError:
-        return b""
+    return read_bytes(path).decode(errors="replace")
 
 
 def _table(result: StepResult) -> Table | None:
