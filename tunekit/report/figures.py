@@ -45,6 +45,7 @@ HEIGHT = {1: 3.3, 2: 2.7, 3: 2.2}  # inches of a panel, by how many stand in its
 ENTRY = 0.17  # inches that a row of a legend is high
 ROW = 0.55  # inches that a row of pictures is high
 CELL = 0.3  # and one of cells
+SIGN = 0.4  # inches that the sign before a label takes
 NARROW = 10  # columns of cells that have room on a narrow sheet
 GAP = 1  # pixels between pictures
 NAMED = 24  # letters of a row's name
@@ -186,7 +187,7 @@ def _columns(labels: Sequence[str], width: float) -> tuple[int, int]:
     for columns in range(len(labels), 0, -1):
         parts = np.array_split([_broken(label, width) for label in labels], columns)
         widest = [max(len(line) for label in part for line in label.split("\n")) for part in parts]
-        if columns == 1 or sum(0.45 + LETTER * letters for letters in widest) < width - 0.7:
+        if columns == 1 or sum(SIGN + LETTER * letters for letters in widest) < width - 0.7:
             return columns, max(sum(1 + label.count("\n") for label in part) for part in parts)
     return 1, 0
 
