@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunekit.charts import Cells, Mark
-from tunekit.report.style import BRIGHT, COLOURS, MARKS, literal, name_ticks
+from tunekit.report.style import BRIGHT, COLOURS, LETTER, MARKS, literal, name_ticks, tick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_WORDS = 20  # columns up to which a word has room
+HIGHEST = 7.5  # inches of a map
 
 
 def draw_cells(axes: Axes, cells: Cells, width: float) -> None:
@@ -27,13 +27,19 @@ def draw_cells(axes: Axes, cells: Cells, width: float) -> None:
         vmin=low,
         vmax=high,
     )
+    letters = (width - 0.8) / max(1, len(cells.columns)) / LETTER
     for i, line in enumerate(cells.words):
         for j, _ in enumerate(line):
-            if len(cells.columns) <= MOST_WORDS or mark_of(cells, i, j):
-                axes.text(j, i, literal(word_of(cells, i, j)), ha="center", va="center", color=ink(cells, i, j))
+            word = word_of(cells, i, j)
+            if len(word) <= letters or mark_of(cells, i, j) == "chosen":
+                axes.text(j, i, literal(word), ha="center", va="center", color=ink(cells, i, j))
     _marks(axes, cells)
+    for edge in range(1, len(cells.columns)):
+        axes.axvline(edge - 0.5, color="white", linewidth=0.8)
+    for edge in range(1, len(cells.rows)):
+        axes.axhline(edge - 0.5, color="white", linewidth=0.8)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_yticks(range(len(cells.rows)), [literal(name) for name in cells.rows])
+    tick(axes.yaxis, cells.rows, HIGHEST - 0.8)
     axes.tick_params(length=0)
     name_ticks(axes, cells.columns, width)
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from tunekit.charts import Band, Bars, Cells, Figure, Line, Panel, Picture, Points, Rule, Tiles
 from tunekit.logs.log import Array
-from tunekit.report.cells import MOST_WORDS, draw_cells
+from tunekit.report.cells import HIGHEST, draw_cells
 from tunekit.report.style import (
     COLOURS,
     DARKEST,
@@ -45,6 +45,8 @@ HEIGHT = {1: 3.3, 2: 2.7, 3: 2.2}  # inches of a panel, by how many stand in its
 ENTRY = 0.17  # inches that a row of a legend is high
 ROW = 0.55  # inches that a row of pictures is high
 CELL = 0.3  # and one of cells
+SIGN = 0.4  # inches that the sign before a label takes
+NARROW = 10  # columns of cells that have room on a narrow sheet
 GAP = 1  # pixels between pictures
 NAMED = 24  # letters of a row's name
 FEW = 60  # points of a curve that are marked one by one
@@ -159,7 +161,7 @@ def shares_scale(panel: Panel) -> bool:
 
 
 def _is_broad(panel: Panel) -> bool:
-    return any(isinstance(item, Cells) and len(item.columns) > MOST_WORDS / 2 for item in panel.items)
+    return any(isinstance(item, Cells) and len(item.columns) > NARROW for item in panel.items)
 
 
 def _height(panel: Panel, width: float, across: int) -> float:
@@ -169,7 +171,7 @@ def _height(panel: Panel, width: float, across: int) -> float:
     above = 0.0 if panel.legend is None else ENTRY * _columns(_labels(panel), width)[1]
     if pictures:
         return max(2.2, 0.7 + ROW * pictures) + above
-    return (min(7.5, max(1.7, 0.8 + CELL * cells)) if cells else HEIGHT[across]) + above
+    return (min(HIGHEST, max(1.7, 0.8 + CELL * cells)) if cells else HEIGHT[across]) + above
 
 
 def _labels(panel: Panel) -> list[str]:
@@ -185,7 +187,7 @@ def _columns(labels: Sequence[str], width: float) -> tuple[int, int]:
     for columns in range(len(labels), 0, -1):
         parts = np.array_split([_broken(label, width) for label in labels], columns)
         widest = [max(len(line) for label in part for line in label.split("\n")) for part in parts]
-        if columns == 1 or sum(0.45 + LETTER * letters for letters in widest) < width - 0.7:
+        if columns == 1 or sum(SIGN + LETTER * letters for letters in widest) < width - 0.7:
             return columns, max(sum(1 + label.count("\n") for label in part) for part in parts)
     return 1, 0
 

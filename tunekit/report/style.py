@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,8 @@ MARKS: dict[Mark, str] = {"chosen": "chosen", "equal": "equal within noise", "di
 """What a marked cell is called."""
 DARKEST = 0.88  # of the map of colours, whose last ones are not seen as lines on white
 BRIGHT = 0.6  # of a scale: from there on dark text is read better
-LETTER = 0.062  # inches that one is wide
+LETTER = 0.062  # inches that one is wide ...
+LINE = 0.14  # ... and that a line of them is high
 STYLE: dict[Any, Any] = {
     "font.size": 8.0,
     "figure.titlesize": 9.5,
@@ -93,11 +95,19 @@ def _as_rates(axis: Axis) -> None:
 
 
 def name_ticks(axes: Axes, names: Sequence[str], width: float) -> None:
-    """Names at 0, 1, ... on the x of a panel so many inches wide; aslant where they are too long."""
-    axes.set_xticks(range(len(names)), [literal(name) for name in names])
-    axes.set_xlim(-0.5, len(names) - 0.5)
+    """Names at 0, 1, ... on the x of a panel so many inches wide; aslant where they are long; some of them where all
+    have no room."""
+    tick(axes.xaxis, names, width - 0.8)
+    if names:
+        axes.set_xlim(-0.5, len(names) - 0.5)
     if LETTER * sum(len(name) + 2 for name in names) > width - 0.8:
         axes.tick_params(axis="x", labelrotation=45)
+
+
+def tick(axis: Axis, names: Sequence[str], length: float) -> None:
+    """Names at 0, 1, ... of an axis so many inches long: every second, third, ... where all have no room."""
+    every = range(0, len(names), max(1, math.ceil(len(names) * LINE / length)))
+    axis.set_ticks(every, [literal(names[place]) for place in every])
 
 
 def literal(text: str) -> str:
