@@ -46,6 +46,11 @@ def amount(ahead: Ahead) -> str:
     return f"{trainings}, {iterations}, {time_left}, {shown(ahead.bytes)} of disk"
 
 
+def iterations(event: Advanced) -> str:
+    """Nothing where all is measured, each as one."""
+    return f"{event.done:,}/{event.total:,} iterations" if event.total > event.planned else ""
+
+
 def left(event: Advanced) -> str:
     return "" if event.left is None else f"about {lasting(event.left)} left of all"
 
@@ -64,9 +69,7 @@ class View:
             yield _cut(line((self._started.step, "bold"), place), width)
             return
         yield _cut(line((self._started.step, "bold"), place, f"  {left(news)}" if news.left is not None else ""), width)
-        trains = news.total > news.planned  # a measurement counts as one
-        trials = f"  {news.finished}/{news.planned} trials"
-        trials += f", {news.done:,}/{news.total:,} iterations" if trains else ""
+        trials = f"  {', '.join(filter(None, (f'{news.finished}/{news.planned} trials', iterations(news))))}"
         best = f", best {news.best}" if news.best else ""
         if len(trials + best) > width and best:
             yield _cut(line(trials), width)
@@ -146,9 +149,8 @@ class Screen:
             self._view.news = event
         if self._live is None and time.monotonic() - self._told > PLAIN_S:
             self._told = time.monotonic()
-            iterations = f"{event.done:,}/{event.total:,} iterations"
             best = f"best {event.best}" if event.best else ""
-            parts = (iterations, f"trials {event.finished}/{event.planned}", best, left(event))
+            parts = (iterations(event), f"trials {event.finished}/{event.planned}", best, left(event))
             self._say(f"{event.step}: {', '.join(filter(None, parts))}")
 
     def close(self) -> None:
