@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.commands import spawn
+from tests.pages import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = "..."
 HARMLESS = ("cat", "head", "ls", "tail", "wc")
 NAMED = re.compile(r"`([\w./-]+\.\w+)`:")

@@ -11,6 +11,7 @@ import yaml
 
 from tests.commands import spawn
 from tests.pages import DOCS, PAGES, README, ROOT, all_pages, page
+from tests.sessions import Command, parts, shape
 from tunekit.logs.readers import readers
 from tunekit.pipeline import schema
 from tunekit.recipe.schema import Recipe, check
@@ -84,54 +85,19 @@ def test_what_is_missing_is_installed_from_the_checkout():
     assert [path for path, text in texts.items() if "tunekit[" in text or "install tunekit" in text] == []
 
 
-def session(text: str) -> list[str]:
-    """What the whole run prints, as a page shows it, without what it leaves out."""
-    shown = re.search(r"\$ tunekit run recipes/digits\.yaml\n(.*?)(?:\n\n(?=\S)|\Z)", text, re.S).group(1)
-    return [line for line in shown.splitlines() if line.strip() not in ("", "...")]
+def shown(text: str) -> list[list[str]]:
+    """What a page shows of each command, without what it leaves out."""
+    commands = [part for part in parts(text) if isinstance(part, Command)]
+    return [[line for line in one.shown if line.strip() not in ("", "...")] for one in commands]
 
 
-def shape(line: str) -> str:
-    """A line without its numbers and spacing: what a run on another machine prints alike."""
-    return re.sub(r"\s+", " ", re.sub(r"-?\d[\d.,]*(e-?\d+)?", "#", line)).strip()
-
-
-def test_the_sessions_shown_are_what_a_run_prints(tunekit, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    done = tunekit("run", ROOT / "recipes" / "digits.yaml")
-    assert done.code == 0, done.err
-    printed = {shape(line) for line in done.out.splitlines()}
-    for text in (README.read_text(), page("procedure")):
-        shown = session(text)
-        assert len(shown) > 15
-        assert [line for line in shown if shape(line) not in printed] == []
-
-
-def test_the_inspection_shown_is_what_inspect_prints(tunekit, monkeypatch):
-    text = re.search(r"\$ tunekit inspect recipes/digits\.yaml\n(.*?)\n\n(?=\S)", page("starting"), re.S).group(1)
-    monkeypatch.chdir(ROOT)
-    done = tunekit("inspect", "recipes/digits.yaml")
-    assert done.code == 0, done.err
-    printed = [shape(line) for line in done.out.splitlines() if not line.startswith("disk: ")]
-    shown = [shape(line) for line in text.splitlines() if line.strip() != "..." and "disk: " not in line]
-    assert len(shown) > 15
-    assert [line for line in shown if line not in printed] == []
-    assert {line for line in printed if line not in shown} == set()
-
-
-def diagnosed(text: str) -> tuple[list[str], list[str]]:
-    """A log that a page shows, and what it shows of its diagnosis."""
-    found = re.search(r"\$ cat train\.log\n(.*?)    \$ tunekit diagnose train\.log\n(.*?)\n\n(?=\S)", text, re.S)
-    log, said = (re.sub(r"^    ", "", part, flags=re.M).splitlines() for part in found.groups())
-    return log, said
-
-
-def test_the_log_shown_is_diagnosed_as_shown(tmp_path, tunekit):
-    log, said = diagnosed(page("diagnose"))
-    (tmp_path / "train.log").write_text("\n".join(log) + "\n")
-    assert tunekit("diagnose", "train.log").out.rstrip().splitlines() == said
-    # README shows less of both.
-    for whole, part in zip((log, said), diagnosed(README.read_text()), strict=True):
-        assert [line for line in part if line not in whole and line.strip() != "..."] == []
+def test_what_readme_shows_is_part_of_what_pages_show():
+    """And a test holds those to what is printed."""
+    run, log, said = shown(README.read_text())
+    whole = {shape(line) for one in shown(page("procedure")) for line in one}
+    assert len(run) > 15
+    assert [line for line in run if shape(line) not in whole] == []
+    assert all(set(part) < set(lines) for part, lines in zip((log, said), shown(page("diagnose")), strict=True))
 
 
 def test_every_form_that_is_read_is_named():

@@ -1,14 +1,12 @@
 """Sessions that pages show are what a person gets: their files are written, their commands carried out in order."""
 
-from pathlib import Path
-
 import pytest
 
+from tests.pages import PAGES
 from tests.sessions import Command, File, carry_out, difference, parts, prepare, said
 
-DOCS = Path(__file__).parent.parent / "tunekit" / "docs"
-SHOWN = {path.stem: parts(path.read_text()) for path in sorted(DOCS.glob("*.md"))}
-NOT_RUN = 0
+SHOWN = {path.stem: parts(path.read_text()) for path in PAGES[1:]}
+NOT_RUN = 1
 """Blocks that a test cannot carry out, each with its reason in the page."""
 
 

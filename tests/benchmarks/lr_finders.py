@@ -23,7 +23,7 @@ from tests.benchmarks import fresh, problems
 from tests.benchmarks.sidebyside import REPEATS, Report, alternate, ratio, spread
 from tests.benchmarks.subjects import MNIST, config_of, missing_mnist, recipe_path
 
-PACKAGES = ("lightning", "torch-lr-finder", "ray", "torchvision")
+PACKAGES = ("fastai", "lightning", "torch-lr-finder", "ray", "torchvision")
 OPTIMIZERS = {"momentum": ("SGD", {"momentum": 0.9}), "adamw": ("AdamW", {})}
 BATCH = 32
 AFTER = 200  # iterations at the suggested rate
@@ -76,7 +76,9 @@ def run(quick: bool) -> Report:
 
 
 def _why_missing(finder: str) -> str:
-    package = {"Lightning": "lightning", "torch-lr-finder": "torch_lr_finder", "Ray Tune": "ray"}[finder.split(",")[0]]
+    package = {"fastai": "fastai", "Lightning": "lightning", "torch-lr-finder": "torch_lr_finder", "Ray Tune": "ray"}[
+        finder.split(",")[0]
+    ]
     extra = 'pip install ".[bench]"'
     return f"not installed ({extra})" if find_spec(package) is None else "gave no answer"
 
@@ -228,6 +230,27 @@ def by_torch_lr_finder(kind: str, optimizer: str, seed: int, iterations: int) ->
     return float(found[1])
 
 
+def by_fastai(kind: str, optimizer: str, seed: int, iterations: int) -> float | None:
+    """By its default, `valley`."""
+    from functools import partial
+
+    import torch
+    from fastai.callback.schedule import valley  # which teaches Learner `lr_find`
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+    from fastai.optimizer import OptimWrapper
+
+    model, _, loader = _start(kind, optimizer, seed, LOW)
+    name, args = OPTIMIZERS[optimizer]
+    built = partial(OptimWrapper, opt=getattr(torch.optim, name), weight_decay=0.0, **args)
+    with tempfile.TemporaryDirectory(prefix="tunekit-bench-") as place:
+        loaders = DataLoaders(loader, loader, device=torch.device("cpu"))
+        learner = Learner(loaders, model, problems.loss(kind), opt_func=built, path=place)
+        with learner.no_bar(), learner.no_logging():
+            found = learner.lr_find(num_it=iterations, suggest_funcs=(valley,), show_plot=False)
+    return float(found.valley)
+
+
 @dataclass(frozen=True)
 class Peer:
     package: str
@@ -236,6 +259,8 @@ class Peer:
 
 
 PEERS = {
+    "fastai": Peer("fastai", by_fastai),
+    "fastai, its default": Peer("fastai", by_fastai, DEFAULT),
     "Lightning": Peer("lightning", by_lightning),
     "Lightning, its default": Peer("lightning", by_lightning, DEFAULT),
     "torch-lr-finder": Peer("torch_lr_finder", by_torch_lr_finder),

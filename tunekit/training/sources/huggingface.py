@@ -130,6 +130,7 @@ def _loaded(name: str, path: Path | None, config: str | None) -> Mapping[str, An
         raise UserError(f"data.args.path: {path}: no such file or folder")
     datasets.disable_progress_bars()
     datasets.utils.logging.set_verbosity_error()
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # else a server is told of files read, a person's own too
     cache = str(cache_folder() / "datasets")
     try:
         if path is not None and (name == "disk" or any((path / file).exists() for file in SAVED)):
