@@ -28,7 +28,10 @@ def visible(text: object) -> str:
     >>> print(visible("run \x1b[2J\u202e.png"))
     run \\x1b[2J\\u202e.png
     """
-    return "".join(char if _is_seen(char) else char.encode("unicode_escape").decode() for char in str(text))
+    whole = str(text)
+    if whole.isprintable():
+        return whole
+    return "".join(char if _is_seen(char) else char.encode("unicode_escape").decode() for char in whole)
 
 
 def _is_seen(char: str) -> bool:

@@ -10,7 +10,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from tunekit.shares import percent
-from tunekit.telling import spelled
+from tunekit.telling import spelled, visible
 from tunekit.vocabulary import StepResult
 
 PIECE = 2045
@@ -62,13 +62,13 @@ def with_ids(name: str, ids: Mapping[int, int]) -> str | None:
 
 def study_note(name: str, result: StepResult) -> str:
     """What the step came to: verdict, findings with their advice, what it hands on, and what comes next."""
-    lines = [f"## {name}: {result.verdict}", "", result.summary]
+    lines = [f"## {name}: {result.verdict}", "", literal(result.summary)]
     for finding in result.findings:
-        lines += ["", f"**{finding.severity}: `{finding.code}`**: {finding.message}"]
-        lines += [f"- {line}" for line in finding.advice]
+        lines += ["", f"**{finding.severity}: `{finding.code}`**: {literal(finding.message)}"]
+        lines += [f"- {literal(line)}" for line in finding.advice]
     if result.handoff:
         lines += ["", "| handed on | |", "| --- | --- |"]
-        lines += [f"| {name} | {_cell(value)} |" for name, value in result.handoff.items()]
+        lines += [f"| {_cell(name)} | {_cell(value)} |" for name, value in result.handoff.items()]
     shares, withheld = (result.details.get(name) for name in ("importance", "importance_note"))
     if shares or withheld:
         told = ", ".join(f"{name} {percent(share)}" for name, share in (shares or {}).items())
@@ -89,11 +89,18 @@ def trial_note(trial: FrozenTrial, best: FrozenTrial, chosen: FrozenTrial, metri
     else:
         title, other = f"the best value of {step}", f"; trial {chosen.number} is handed on, as the study's note says"
     lines = [f"## {title}", "", f"{reached}{other}", "", "| | |", "| --- | --- |"]
-    lines += [f"| {name} | {_cell(value)} |" for name, value in trial.params.items()]
+    lines += [f"| {_cell(name)} | {_cell(value)} |" for name, value in trial.params.items()]
     lines += ["", f"Its files: `trainings/{trial.user_attrs['training']}`"]
     return "\n".join(lines) + "\n"
 
 
 def _cell(value: Any) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else spelled(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return literal(text).replace("|", "\\|")
+
+
+def literal(text: str) -> str:
+    """A text as a note shows it letter by letter, but for code between backticks: a dashboard reads HTML, links and
+    formulas."""
+    parts = re.split("(`[^`]*`)", visible(text))
+    return "".join(part if part.startswith("`") else re.sub(r"([\\<&*\[$])", r"\\\1", part) for part in parts)
