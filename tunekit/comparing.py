@@ -15,7 +15,7 @@ from tunekit.report.several import Side, write_comparison
 from tunekit.rundir import RunFolder, read_run
 from tunekit.steps.noise import ERRORS, Difference, best_validation, paired, share_loss
 from tunekit.store import Store
-from tunekit.telling import counted, spelled
+from tunekit.telling import as_path, counted, pasted, spelled
 from tunekit.vocabulary import Facts, Format, Record, Training, UserError
 
 OF_NO_OTHER = ("format", "threads", "sources")
@@ -147,12 +147,13 @@ def _read(run: RunFolder, shown: str) -> Run:
     named = [
         name for handoff in handoffs if isinstance(handoff, dict) and isinstance(name := handoff.get("training"), str)
     ]
+    again = pasted("tunekit", "run", as_path(run.path))
     if not named:
-        raise UserError(f"{run.path}: no step has named its best training yet; next: tunekit run {run.path}")
+        raise UserError(f"{run.path}: no step has named its best training yet; next: {again}")
     try:
         facts = Facts.from_json(run.manifest().get("facts"))
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{run.path}: does not say what its data are; next: tunekit run {run.path}") from None
+        raise UserError(f"{run.path}: does not say what its data are; next: {again}") from None
     entry = Store(run.trainings).by_name(named[-1])
     rows = entry.rows()
     found = entry.validations(sum(value is not None for value in rows.get("val_loss", ())))

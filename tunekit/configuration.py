@@ -16,6 +16,10 @@ Values = Mapping[str, Any]
 FORMAT = 4
 """Part of every key: raise it when the training loop changes what a configuration computes."""
 
+DEVICES = "auto|cpu|mps|cuda(:[0-9]{1,3})?"
+"""Where a training runs, as a person names it, and the same in words."""
+DEVICES_TOLD = "auto, cpu, mps, cuda or one of several, such as cuda:1"
+
 TINY_VALIDATION = 16
 """Passes between validations on a frozen subset, whose epoch is a single iteration."""
 

@@ -15,7 +15,7 @@ from tunekit.layout import FINAL, MODEL
 from tunekit.measured import Input, Package, Scaling
 from tunekit.recipe import module_digests
 from tunekit.rundir import code_folder
-from tunekit.telling import refused
+from tunekit.telling import as_path, pasted, refused
 from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def read_model(path: str | Path, folder: str | Path | None = None) -> Deployed:
     path = Path(path)
     file = path / FINAL / MODEL if path.is_dir() else path
     if not file.is_file():
-        raise UserError(f"{file}: no such file; `tunekit train {path}` makes it")
+        raise UserError(f"{file}: no such file; `{pasted('tunekit', 'train', as_path(path))}` makes it")
     try:
         with safe_open(str(file), framework="pt") as opened:
             metadata = opened.metadata() or {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tunekit.telling import counted
+from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import UserError
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".gz")
@@ -131,7 +131,7 @@ def _images(path: Path, args: dict[str, Any], model: str | None, weights: str | 
     if total < FEW_PHOTOS and not pretrained:
         told["model"] = [
             "A small network from scratch. Of so few images one that has seen a million is most often better:",
-            f"tunekit init {path} --model torchvision:resnet18",
+            pasted("tunekit", "init", as_path(path), "--model", "torchvision:resnet18", "--force"),
         ]
     keys = {
         "task": "classification",

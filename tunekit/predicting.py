@@ -15,7 +15,7 @@ from tunekit.files import open_regular
 from tunekit.measured import Package
 from tunekit.rundir import RunDir
 from tunekit.store import Store
-from tunekit.telling import counted
+from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def config_of_final(run: RunDir) -> TrainingConfig:
     """The training that the manifest names as the final one. Errors: UserError."""
     name = run.manifest().get("final")
     if not isinstance(name, str):
-        raise UserError(f"{run.path}: has no final model; `tunekit train {run.path}` makes it")
+        raise UserError(f"{run.path}: has no final model; `{pasted('tunekit', 'train', as_path(run.path))}` makes it")
     return Store(run.trainings).by_name(name).config
 
 

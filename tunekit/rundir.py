@@ -31,7 +31,7 @@ from tunekit.layout import (
 )
 from tunekit.mending import advice
 from tunekit.recipe import Loaded, Recipe, as_yaml, load, read_override
-from tunekit.telling import as_path, command, pasted
+from tunekit.telling import as_path, command, on_run, pasted
 from tunekit.vocabulary import Finding, Remedy, StepResult, StorageError, UserError
 
 RUN_FORMAT = 3
@@ -75,16 +75,17 @@ def disk_error(path: Path, error: OSError) -> StorageError:
     )
 
 
-def with_commands(result: StepResult, run: str) -> StepResult:
+def with_commands(result: StepResult, run: str, storage: str = "") -> StepResult:
     """A result with its remedies as commands on a run, as a person types it: in the findings' advice, and as what to do
-    next. Those that it had are replaced."""
+    next. Those that it had are replaced. `storage`: where the run's studies are, if not in its folder."""
 
     def spelled(remedy: Remedy) -> str:
-        return command(remedy, run, OWN_KEYS, RECIPE)
+        return command(remedy, run, OWN_KEYS, RECIPE, storage)
 
     def told(finding: Finding) -> Finding:
         commands = tuple(f"`{spelled(remedy)}`" for remedy in finding.remedies)
-        words = tuple(line for line in finding.advice if not (commands and line.startswith("`tunekit ")))
+        kept = (line for line in finding.advice if not (commands and line.startswith("`tunekit ")))
+        words = tuple(on_run(line, run, OWN_KEYS, RECIPE) for line in kept)
         return replace(finding, advice=(*words, *commands))
 
     every = [*result.remedies, *(remedy for finding in result.findings for remedy in finding.remedies)]
@@ -106,6 +107,12 @@ class RunFolder:
     @property
     def trainings(self) -> Path:
         return self.path / TRAININGS
+
+    @property
+    def storage(self) -> str:
+        """Of its studies as --storage takes it, with a word for what is secret in it; "" for those in its folder."""
+        kept = self.noted("studies")
+        return str(kept.get("storage", "")) if kept.get("complete") is not False else "URL"
 
     @property
     def journal(self) -> Path:

@@ -167,7 +167,7 @@ class Supervisor:
         before = self._before(context)
         if before is not None:
             # Its commands name the run as it was typed then; it may have moved since.
-            result = with_commands(before.result, self.shown)
+            result = with_commands(before.result, self.shown, self.run.storage)
             self._show(result)
             self.emit(StepFinished(result, (), reused=True))
             return result
@@ -185,7 +185,7 @@ class Supervisor:
         handed_on = judgement.handoff.trainings if judgement.handoff is not None else ()
         configs = {record.request.config.folder: record.request.config for record in records}
         self.restore_weights(step.name, [configs[name] for name in handed_on if name in configs])
-        result = with_commands(conclude(context, judgement), self.shown)
+        result = with_commands(conclude(context, judgement), self.shown, self.run.storage)
         trained = reach(records)
         earlier = self._earlier_reach(context)
         reused = sum(min(count, earlier.get(key, 0)) for key, count in trained.items())
@@ -210,7 +210,7 @@ class Supervisor:
         """A step that could not be carried out, where the run goes on: its result is shown and written, but concludes
         nothing, so that the next command tries again."""
         judgement = Judgement(f"{context.step.name} could not be carried out.", [STEP_FAILED.finding(str(error))])
-        result = with_commands(conclude(context, judgement), self.shown)
+        result = with_commands(conclude(context, judgement), self.shown, self.run.storage)
         self.run.write_result(result)
         self.emit(StepFinished(result, ()))
         return result

@@ -77,7 +77,7 @@ HINTS = {
     "more than 1 value per channel": "BatchNorm has nothing to normalise by in a training batch of one sample: a "
     "`batch_size` of 2 or more, with drop_last=True in a DataLoader of your own; GroupNorm and LayerNorm take one",
     "device-side assert": "an index pointed at nothing on the GPU, most often a class that there is no output for or a "
-    "token that there is no row for: `tunekit check-init-loss` names it, and `device: cpu` shows the line",
+    "token that there is no row for: `tunekit check-init-loss RECIPE` names it, and `device: cpu` shows the line",
     "tensors to be on the same device": "a tensor made on the CPU belongs into the model (register_buffer), or where "
     "the others are (.to(outputs.device))",
 }
@@ -196,8 +196,9 @@ def as_path(name: object) -> str:
     return f"./{name}" if str(name).startswith("-") else str(name)
 
 
-def command(remedy: Remedy, run: str, own_keys: Sequence[str], recipe: str) -> str:
-    """A remedy as the command that carries it out on a run, quoted for a shell.
+def command(remedy: Remedy, run: str, own_keys: Sequence[str], recipe: str, storage: str = "") -> str:
+    """A remedy as the command that carries it out on a run, quoted for a shell. `storage`: where the run's studies are,
+    if not in its folder.
 
     A run takes changes below `own_keys` alone. What changes another key needs another run: of the run's `recipe`,
     a file in its folder that works from where it lies, beside the first.
@@ -211,11 +212,24 @@ def command(remedy: Remedy, run: str, own_keys: Sequence[str], recipe: str) -> s
     if beyond and parent != "runs":
         target += ["--runs-dir", parent]
     sets = [word for key, value in remedy.set.items() for word in ("--set", f"{key}={spelled(value)}")]
-    return pasted("tunekit", name, as_path(target[0]), *target[1:], *sets)
+    given = ["--storage", storage] if storage and name == ASKING else []
+    return pasted("tunekit", name, as_path(target[0]), *target[1:], *sets, *given)
+
+
+def on_run(text: str, run: str, own_keys: Sequence[str], recipe: str) -> str:
+    """Advice of any recipe as that on a run: its commands stand as they can be pasted."""
+
+    def spelled(found: re.Match[str]) -> str:
+        return f"`{command(Remedy(found[1]), run, own_keys, recipe)}`"
+
+    return re.sub("`tunekit ([a-z-]+) RECIPE`", spelled, text)
 
 
 FINAL = "train"
 """The command that needs no step before it."""
+
+ASKING = "diagnose"
+"""The command that opens no storage of studies but the one that it is given."""
 
 OF_RECIPES = ("validate", "inspect")
 """Commands that take a recipe, and a run only by its recipe."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tunekit.configuration import DEVICES, DEVICES_TOLD
 from tunekit.telling import as_path, pasted, visible
 from tunekit.vocabulary import SCHEMA, Format, Interrupted, UserError
 
@@ -97,7 +98,18 @@ Readers = Annotated[
         min=0, max=1000, help="Processes a training that read data too large for memory; otherwise the cores left."
     ),
 ]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.")]
+
+
+def _device(name: str | None) -> str | None:
+    """Errors: UserError for what no recipe takes, before a run is made."""
+    if name is not None and not re.fullmatch(DEVICES, name):
+        raise UserError(f"--device: {DEVICES_TOLD}, not {name!r}")
+    return name
+
+
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.", callback=_device)
+]
 Budget = Annotated[
     str | None, typer.Option(metavar="TIME", help="Stop after so long (90s, 10m, 2h); can be continued.")
 ]

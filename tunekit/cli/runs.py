@@ -52,7 +52,8 @@ def status(
         paths = sorted(path for path in (runs_dir.iterdir() if runs_dir.is_dir() else ()) if is_run(path))
         rows = [_run_row(path) for path in paths]
         if not rows and not as_json:
-            say(f"no runs in {runs_dir}; next: tunekit run RECIPE")
+            there = [] if runs_dir == RUNS else ["--runs-dir", runs_dir]
+            say(f"no runs in {runs_dir}; next: {pasted('tunekit', 'run', 'RECIPE', *there)}")
             return
     if as_json:
         print_json(rows)

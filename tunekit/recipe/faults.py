@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from tunekit.configuration import DEVICES_TOLD
 from tunekit.recipe.text import ALIASES, PARTS, SHORT, Lines, kind_of, nearest, shortened
 from tunekit.vocabulary import UserError
 
@@ -80,7 +81,7 @@ def explained(schema: type[BaseModel], fault: ErrorDetails, lines: Lines, where:
         near = nearest(value, choices) if isinstance(value := fault["input"], str) else ""
         return f"{place}{key}: one of {', '.join(choices)}, not {kind_of(fault['input'])}{near}"
     if kind == "string_pattern_mismatch" and key == "device":
-        return f"{place}device: auto, cpu, mps, cuda or one of several, such as cuda:1, not {fault['input']!r}"
+        return f"{place}device: {DEVICES_TOLD}, not {fault['input']!r}"
     if kind == "string_pattern_mismatch" and key == "name":
         allowed = "name may hold letters, digits, '.', '_' and '-' and begins with a letter or digit"
         return f"{place}{allowed}, not {fault['input']!r}"

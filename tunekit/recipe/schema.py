@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from tunekit.configuration import (
+    DEVICES,
     DataSpec,
     LossSpec,
     MetricSpec,
@@ -90,7 +91,7 @@ class Recipe(Part):
     ema: float | None = Field(None, gt=0, lt=1)
     l1: float = Field(0.0, ge=0, le=LARGEST)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
+    device: str = Field("auto", pattern=f"^({DEVICES})$")
     threads: Annotated[int | None, _auto, _AUTO_TOO] = Field(
         None, gt=0, le=MOST_THREADS
     )  # None: decided by the size of the model

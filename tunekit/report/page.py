@@ -27,7 +27,9 @@ DRAWN = {
 
 def write_page(run: RunFolder, shown: str) -> Path:
     """Write the page of what the run holds so far; returns its path. `shown`: the run as a person types it."""
-    results = [with_commands(result, shown) for step in run.steps() if (result := run.result(step)) is not None]
+    results = [
+        with_commands(result, shown, run.storage) for step in run.steps() if (result := run.result(step)) is not None
+    ]
     final, scored = run.final(), scored_of(run)
     figures: dict[str, Figure | None] = {result.step: kept(run, result.step) for result in results}
     pictures = {result.step: _picture(run, run.figure(result.step)) for result in results}

@@ -32,8 +32,8 @@ NO_BETTER_THAN_CHANCE = Code(
     "alone is better it warns: the metric does not see what was learned.",
     "Labels that the inputs say nothing of, a model that ignores its input, or far too few iterations.",
     (
-        "look at inputs and labels side by side as the model gets them: `tunekit inspect`",
-        "run `tunekit overfit-tiny`: does the model learn a few samples at all?",
+        "look at inputs and labels side by side as the model gets them: `tunekit inspect RECIPE`",
+        "run `tunekit overfit-tiny RECIPE`: does the model learn a few samples at all?",
         "where it does: more epochs (a few iterations show nothing), or more validation samples (few cannot tell)",
     ),
     "Karpathy, 'A Recipe for Training Neural Networks', 2019 (dumb baselines, input-independent baseline)",

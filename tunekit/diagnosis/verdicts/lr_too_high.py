@@ -77,7 +77,7 @@ VERDICT = Verdict(
         causes="The rate.",
         advice=(
             Tried("divide the rate by 3 to 10, or decay it earlier", "lower_rate"),
-            "`tunekit lr-sweep` finds the range that works",
+            "`tunekit lr-sweep RECIPE` finds the range that works",
         ),
         source=f"{NOTES} (effects of different learning rates); {SURVEY}",
     ),

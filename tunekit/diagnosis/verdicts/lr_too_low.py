@@ -68,7 +68,10 @@ VERDICT = Verdict(
         f"the fall lie in its first half, less than {percent(SLOW_DROP)} of the loss is gone, still falling; or a rate "
         "below the range that the sweep found.",
         causes="The rate.",
-        advice=(Tried("multiply the rate by 3 to 10", "higher_rate"), "`tunekit lr-sweep` finds the range that works"),
+        advice=(
+            Tried("multiply the rate by 3 to 10", "higher_rate"),
+            "`tunekit lr-sweep RECIPE` finds the range that works",
+        ),
         source=f"{NOTES} (effects of different learning rates)",
     ),
     judge,

@@ -112,7 +112,7 @@ VERDICT = Verdict(
         measured=f"Significant downward slopes of training (above {percent(-FALLING)} and {percent(TO_GAIN)} of its "
         f"whole fall in the last quarter) and of validation (above {percent(-VAL_FALLING)}).",
         causes="The run was short.",
-        advice=(GO_ON, Tried("a higher rate gets there sooner: `tunekit lr-sweep`", "higher_rate")),
+        advice=(GO_ON, Tried("a higher rate gets there sooner: `tunekit lr-sweep RECIPE`", "higher_rate")),
         source=f"{PLAYBOOK} (still improving at the end); {SURVEY}",
     ),
     judge,

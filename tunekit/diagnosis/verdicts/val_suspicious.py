@@ -76,7 +76,10 @@ VERDICT = Verdict(
         measured=f"A metric of {PERFECT:g} or more for {percent(PERFECT_SHARE)} of the run, with a validation loss "
         f"below {percent(BELOW)} of training's or both losses below {VANISHED:g} of the start.",
         causes="Validation samples in the training split, or the label in the input.",
-        advice=(Tried("look for duplicates across the splits: `tunekit inspect`", "mended"), "test on fresh data"),
+        advice=(
+            Tried("look for duplicates across the splits: `tunekit inspect RECIPE`", "mended"),
+            "test on fresh data",
+        ),
         source=f"{KARPATHY}; {SURVEY}; {UMLAUT} (0.95)",
     ),
     judge,

@@ -42,7 +42,7 @@ TARGETS_DISAGREE = fault(
     "Labels of one split shuffled apart from their inputs, files listed in another order than their labels, classes "
     "numbered by each split for itself.",
     (
-        "look at some samples of both splits with their targets as the model gets them: `tunekit inspect`",
+        "look at some samples of both splits with their targets as the model gets them: `tunekit inspect RECIPE`",
         "make inputs and targets of a split in one order, and number the classes once for both splits",
     ),
     "Cover and Hart, 1967, 'Nearest neighbor pattern classification'; Cohen, 1960 (agreement beyond chance)",

@@ -48,7 +48,7 @@ INPUT_CONSTANT = fault(
     f"Standard deviation over all samples, per feature; more than {100 * MOST:g} % of the samples identical (with "
     f"{FEW_FEATURES} features or more).",
     "A reader that returns empty images, a transform that destroys the input.",
-    ("look at a few samples as the model gets them: `tunekit inspect`",),
+    ("look at a few samples as the model gets them: `tunekit inspect RECIPE`",),
     f"{KARPATHY} (become one with the data)",
 )
 INPUT_NOT_NORMALIZED = fault(

@@ -44,7 +44,7 @@ AUGMENTATION_CHANGES_CLASS = fault(
     (
         "leave it out of `data.augment`, or turn by less; shifts, small turns and scales keep the class: "
         "`augment: [{affine: {degrees: 10, translate: 0.1}}]`",
-        "look at a batch before and after it: would this image occur in the world? `tunekit inspect`",
+        "look at a batch before and after it: would this image occur in the world? `tunekit inspect RECIPE`",
     ),
     "CS231n course notes, neural-networks-2 (data augmentation); Cover and Hart, 1967, 'Nearest neighbor pattern "
     "classification'; Cohen, 1960 (agreement beyond chance)",

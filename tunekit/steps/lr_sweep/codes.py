@@ -13,7 +13,7 @@ NO_LEARNING_RATE_WORKS = Code(
     f"Drop of the mean training loss of the last tenth from the start, for each rate: at least {ERRORS:g} standard "
     f"errors, and {LEAST_DROP:.0%} of the start.",
     "A fault in the model or the data rather than the rate: step 2 tells which.",
-    ("run `tunekit overfit-tiny` and mend what it names",),
+    ("run `tunekit overfit-tiny RECIPE` and mend what it names",),
     f"{citations.LECTURE} (step 3)",
 )
 ALL_DIVERGED = Code(
@@ -22,7 +22,7 @@ ALL_DIVERGED = Code(
     "Every rate makes the loss diverge.",
     f"Loss not finite, or above its start by more than {StopRule.factor:g} times its scale, at all rates.",
     "A loss that is summed, inputs on a huge scale, or an exploding start.",
-    ("run `tunekit check-init-loss` and mend what it names",),
+    ("run `tunekit check-init-loss RECIPE` and mend what it names",),
     f"{citations.LECTURE} (step 3)",
 )
 BEST_AT_EDGE = Code(
