@@ -236,11 +236,11 @@ def seconds(budget: str | None) -> float | None:
     return seconds
 
 
-def make_screen(as_json: bool, verbose: bool = False) -> Screen:
+def make_screen(as_json: bool, verbose: bool = False, steps: int = 1) -> Screen:
     from tunekit.report.console import make_console
     from tunekit.report.live import Screen
 
-    return Screen(make_console(stderr=as_json), verbose)
+    return Screen(make_console(stderr=as_json), verbose, steps)
 
 
 def show_table(

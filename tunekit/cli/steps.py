@@ -139,7 +139,7 @@ def walk(
     from tunekit.report.figures import Painter
 
     run_dir, shown = opened
-    screen, painter = make_screen(as_json, verbose), Painter(run_dir)
+    screen, painter = make_screen(as_json, verbose, len(names)), Painter(run_dir)
     if not as_json:
         screen.console.print(line(f"run {shown}"))
         screen.console.print()

@@ -40,8 +40,10 @@ def line(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
 
 
-def show_result(console: Console, result: StepResult, reused: bool = False, verbose: bool = False) -> None:
-    """A step's sentence of verdict, its table, its findings and the next command."""
+def show_result(
+    console: Console, result: StepResult, reused: bool = False, verbose: bool = False, ends: bool = True
+) -> None:
+    """A step's sentence of verdict, its table, its findings and, where a person's command `ends` with it, the next."""
     colour = COLOURS[result.verdict]
     again = " (finished before)" if reused else ""
     seconds = result.cost.get("seconds")
@@ -53,7 +55,7 @@ def show_result(console: Console, result: StepResult, reused: bool = False, verb
         if len(result.table) > ROWS:
             console.print(line(f"  and {len(result.table) - ROWS} more in {result.step}/result.json"))
     show_findings(console, result.findings, verbose, result.summary)
-    if result.next:
+    if result.next and ends:
         mend = result.verdict == "fail" and not result.diagnosis
         console.print(line("  once that is mended: " if mend else "  next: ", (result.next, "bold")))
     console.print()

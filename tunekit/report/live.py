@@ -110,10 +110,11 @@ def _cut(text: Text, width: int) -> Text:
 
 
 class Screen:
-    """Shows a run's events as they come."""
+    """Shows a run's events as they come. `steps`: how many are walked; what comes next is said of the last, or of one
+    that failed."""
 
-    def __init__(self, console: Console, verbose: bool = False) -> None:
-        self.console, self.verbose = console, verbose
+    def __init__(self, console: Console, verbose: bool = False, steps: int = 1) -> None:
+        self.console, self.verbose, self._to_walk = console, verbose, steps
         self._view: View | None = None
         self._live: Live | None = None
         self._told = time.monotonic()
@@ -130,7 +131,9 @@ class Screen:
             self._say(f"  note: {event.text}")
         else:
             self.close()
-            show_result(self.console, event.result, event.reused, self.verbose)
+            self._to_walk -= 1
+            ends = self._to_walk <= 0 or event.result.verdict == "fail"
+            show_result(self.console, event.result, event.reused, self.verbose, ends)
 
     def _say(self, text: str) -> None:
         if text:
