@@ -17,6 +17,26 @@ from tunekit.steps import codes
 FILLED = {"RECIPE": "fast.yaml", "NAME": "digits", "RUN": "RUN", "FILES": "more.npy", "URL": "sqlite:///team.db"}
 """Words in capitals that a person fills in."""
 
+OWN = """
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+def data():
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 4, generator=draw) * 900
+    y = torch.where(torch.arange(300) % 40 == 0, 2, (x[:, 0] > 0).long())
+    train = TensorDataset(x[:200], y[:200])
+    train.classes = ["it's", "a b", "$HOME"]
+    return train, TensorDataset(x[150:], y[150:])
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+        self.unused = nn.Linear(2, 2)
+    def forward(self, x):
+        return self.body(x)
+"""
+
 
 def commands_in(text: str) -> list[str]:
     """Between backticks, and behind what announces one."""
@@ -49,7 +69,7 @@ def pasted(tunekit, monkeypatch):
 def told(tunekit, *words: object) -> str:
     """What a command prints on both streams."""
     done = tunekit(*words)
-    return f"{done.out}\n{done.err}"
+    return f"{done.out}\n{done.err}\n"
 
 
 def kept(folder: Path) -> str:
@@ -67,7 +87,7 @@ def kept(folder: Path) -> str:
         collect({name: data.get(name) for name in ("findings", "next", "notes", "found", "summary")})
     page = (folder / "report.html").read_text()
     texts += [f"next: {html.unescape(code)}" for code in re.findall("<code>(tunekit .*?)</code>", page)]
-    return "\n".join(texts)
+    return "\n".join([*texts, ""])
 
 
 def test_of_a_run_in_a_folder_with_blanks_and_quotes(tunekit, pasted, tmp_path):
@@ -81,6 +101,27 @@ def test_of_a_run_in_a_folder_with_blanks_and_quotes(tunekit, pasted, tmp_path):
     printed += told(tunekit, "status", "--runs-dir", "other runs")
     given = pasted(printed + kept(tmp_path / "my $runs/fast-001"))
     assert {shlex.split(one)[1] for one in given} >= {"run", "coarse-grid", "diagnose", "train", "predict", "clean"}
+
+
+def test_of_a_run_that_fails(tunekit, pasted, tmp_path):
+    (tmp_path / "fast.yaml").write_text(FAST)
+    low = ("--set", "steps.lr-sweep.low=1e-15", "--set", "steps.lr-sweep.high=1e-14")
+    printed = told(tunekit, "run", "fast.yaml", "--name", "low", "--to", "lr-sweep", *low)
+    high = ("--set", "steps.lr-sweep.low=1e2", "--set", "steps.lr-sweep.high=1e3", "--keep-going")
+    printed += told(tunekit, "run", "fast.yaml", "--name", "high", *high)
+    given = pasted(printed + kept(tmp_path / "runs/low") + kept(tmp_path / "runs/high"))
+    assert any("check-init-loss" in one or "overfit-tiny" in one for one in given)
+
+
+def test_of_code_and_data_of_a_persons_own(tunekit, pasted, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    np.save(tmp_path / "more.npy", np.zeros((2, 4), np.float32))
+    data = FAST.replace("{target: digits}", "{target: 'own:data'}")
+    (tmp_path / "fast.yaml").write_text(data.replace("{target: mlp, args: {hidden: [32]}}", "{target: 'own:Net'}"))
+    printed = told(tunekit, "inspect", "fast.yaml") + told(tunekit, "run", "fast.yaml", "--keep-going", "--verbose")
+    printed += told(tunekit, "train", "runs/fast-001")
+    given = pasted(printed + kept(tmp_path / "runs/fast-001"))
+    assert {shlex.split(one)[1] for one in given} >= {"coarse-grid", "explain", "predict"}
 
 
 def test_of_a_table_with_classes_from_one(tunekit, pasted, tmp_path):
