@@ -115,6 +115,18 @@ def test_inspect_says_what_a_run_will_take(tunekit, fast):
     assert re.search(said, tunekit("inspect", fast).out)
 
 
+def test_a_dry_run_of_a_run_says_what_is_left_of_it(tunekit, fast):
+    assert tunekit("run", fast, "--to", "overfit-tiny").code == 0
+    kept = [Path("runs/fast-001/recipe.yaml"), *Path("runs/fast-001").rglob("result.json")]
+    before = [path.stat().st_mtime_ns for path in kept]
+    left = json.loads(tunekit("run", "runs/fast-001", "--dry-run", "--json").out)
+    assert [step["step"] for step in left["steps"]] == ["lr-sweep", "coarse-grid", "fine-run", "diagnose"]
+    assert tunekit("overfit-tiny", "runs/fast-001", "--dry-run").out == "nothing is left to do: the step is finished\n"
+    longer = ("--set", "steps.overfit-tiny.epochs=7")
+    assert "overfit-tiny" in tunekit("overfit-tiny", "runs/fast-001", "--dry-run", *longer).out
+    assert before == [path.stat().st_mtime_ns for path in kept]
+
+
 def test_a_dry_run_says_what_would_be_trained_and_makes_no_run(tunekit, fast, tmp_path):
     done = tunekit("run", fast, "--dry-run")
     assert done.code == 0, done.err

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunekit import outlook
 from tunekit.diskroom import shown
 from tunekit.executors import auto_jobs
 from tunekit.executors.base import failure
 from tunekit.forecast import Forecast
 from tunekit.guest import Visit, take_notes
 from tunekit.measured import DescribeArgs, SpeedMeasured
-from tunekit.outlook import look_ahead
 from tunekit.recipe import Loaded
 from tunekit.steps import Context, get_step, steps
 from tunekit.steps.coarse_grid.counting import Search, count_search
@@ -39,6 +39,10 @@ class Outlook:
     steps: Mapping[str, Ahead]
     whole: Ahead
     free: int  # bytes of the disk
+
+    @classmethod
+    def of(cls, ahead: outlook.Outlook) -> Outlook:
+        return cls(ahead.steps, ahead.whole, shutil.disk_usage(Path.cwd()).free)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -205,5 +209,4 @@ def outlook_of(
     """Of these steps, or all."""
     walked = [context.of(step) for step in steps() if names is None or step.name in names]
     workers = max(1, (jobs or auto_jobs(context.recipe.device)) // context.facts.threads)
-    found = look_ahead(walked, Forecast(context.facts, timed), workers, lambda _: 0)
-    return Outlook(found.steps, found.whole, shutil.disk_usage(Path.cwd()).free)
+    return Outlook.of(outlook.look_ahead(walked, Forecast(context.facts, timed), workers, lambda _: 0))

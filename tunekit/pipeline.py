@@ -17,6 +17,7 @@ from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
 from tunekit.forecast import Forecast
 from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
 from tunekit.measured import DescribeArgs, SpeedMeasured
+from tunekit.outlook import Outlook
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
 from tunekit.rundir import RunDir, RunFolder
@@ -107,10 +108,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
     """Carry steps out in order on a run. `shown`: the run as a person types it. Stops after a failed step unless told
     to keep going. Errors: UserError, Interrupted."""
     walked = [get_step(name) for name in names]
-    if options.jobs is None and options.executor != "ray":  # which knows its cluster
-        trains = any(step.work == "trains" for step in walked)
-        options = replace(options, jobs=auto_jobs(options.device) if trains else 1)
-    with owned(run, options, emit, shown) as supervisor:
+    with owned(run, _with_jobs(options, walked), emit, shown) as supervisor:
         with run.gone_if_refused():
             facts = facts_of(supervisor)
             for step in walked:
@@ -120,11 +118,8 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
                 _rehearse(supervisor, Context(step, run.recipe, facts), options.keep_going)
         run.keep_settings()
         results = []
-        contexts = [make_context(step, run, facts, supervisor.studies) for step in walked]
-        timed = _timed(supervisor, contexts)
-        supervisor.forecast = Forecast(facts, timed)
+        outlook = _foresee(supervisor, walked, facts)
         if len(walked) > 1:
-            outlook = supervisor.look_ahead(contexts)
             supervisor.emit(RunForeseen(len(outlook.steps), outlook.whole))
         for number, step in enumerate(walked):
             if step.importance_data and run.result(step.name) is None:
@@ -148,6 +143,30 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
             if result.verdict == "fail" and not options.keep_going:
                 break
         return results
+
+
+def look_ahead(run: RunDir, names: Sequence[str], options: Options, shown: str) -> Outlook:
+    """What these steps of a run that is there would take now: what stands of it already takes nothing. No step is
+    carried out. Errors: UserError, Interrupted."""
+    walked = [get_step(name) for name in names]
+    with owned(run, _with_jobs(options, walked), lambda _: None, shown) as supervisor:
+        facts = facts_of(supervisor)
+        for step in walked:
+            step.check(run.recipe, facts)
+        return _foresee(supervisor, walked, facts)
+
+
+def _with_jobs(options: Options, walked: Sequence[Step[Any, Any]]) -> Options:
+    if options.jobs is not None or options.executor == "ray":  # which knows its cluster
+        return options
+    trains = any(step.work == "trains" for step in walked)
+    return replace(options, jobs=auto_jobs(options.device) if trains else 1)
+
+
+def _foresee(supervisor: Supervisor, walked: Sequence[Step[Any, Any]], facts: Facts) -> Outlook:
+    contexts = [make_context(step, supervisor.run, facts, supervisor.studies) for step in walked]
+    supervisor.forecast = Forecast(facts, _timed(supervisor, contexts))
+    return supervisor.look_ahead(contexts)
 
 
 def judge_stored(

@@ -72,24 +72,36 @@ def run(
     options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
     walked = names if to is None else names[: names.index(to) + 1]
     if dry_run:
-        _show_outlook(Path(target), set_ or (), walked, options, as_json)
+        _show_outlook(target, set_, walked, options, (runs_dir, name), as_json)
         return
     opened = open_target(target, set_, runs_dir, name)
     results = walk(context, opened, walked, options, as_json, verbose)
     finish(opened, results, as_json, whole=True, keep_going=keep_going)
 
 
-def _show_outlook(target: Path, set_: Sequence[str], names: Sequence[str], options: Options, as_json: bool) -> None:
-    """What steps of a recipe, or of a run's own, are expected to train and to take; no run is made."""
-    from tunekit.inspection import dry_run
-    from tunekit.layout import RECIPE
-    from tunekit.pipeline import read_recipe
+def _show_outlook(
+    target: str,
+    set_: list[str] | None,
+    names: Sequence[str],
+    options: Options,
+    opened: tuple[Path, str | None],
+    as_json: bool,
+) -> None:
+    """What steps of a recipe would train and take, or what is left of a run to do; no run is made."""
+    from tunekit.inspection import Outlook, dry_run
+    from tunekit.pipeline import look_ahead, read_recipe
     from tunekit.rundir import is_run
 
-    loaded = read_recipe(target / RECIPE if is_run(target) else target, set_)
-    outlook = dry_run(loaded, names, options.jobs)
+    if is_run(Path(target)):
+        run, shown = open_target(target, set_, *opened)
+        outlook = Outlook.of(look_ahead(run, names, options, shown))
+    else:
+        outlook = dry_run(read_recipe(Path(target), set_ or ()), names, options.jobs)
     if as_json:
         print_json(outlook.as_dict())
+        return
+    if not outlook.rows:
+        say("nothing is left to do: " + ("the step is" if len(names) == 1 else "all steps are") + " finished")
         return
     show_table(outlook.rows)
     say(f"time: {outlook.time}, of all that is known before; what the first trainings come to may change it")
@@ -117,7 +129,7 @@ def _step_command(step: str, text: str) -> None:
     ) -> None:
         options = chosen(jobs, executor, ray_address, device, budget, keep_going, storage, readers)
         if dry_run:
-            _show_outlook(Path(target), set_ or (), [step], options, as_json)
+            _show_outlook(target, set_, [step], options, (runs_dir, name), as_json)
             return
         opened = open_target(target, set_, runs_dir, name)
         finish(opened, walk(context, opened, [step], options, as_json, verbose), as_json)
