@@ -23,7 +23,7 @@ NAMED = re.compile(r"`([\w./-]+\.\w+)`:")
 MARK = re.compile(r"<!-- (long|not run: (.+)) -->")
 MEASURED = re.compile(r"-?\d[\d.,]*(e-?\d+)?|[\u2581-\u2588]+|bf16|fp32")
 """Numbers, bars, and the precision that suits a machine."""
-PROGRESS = re.compile(r"\S+: .* left")
+PROGRESS = re.compile(r"\S+: .*\bleft of all")
 """Lines that come by the clock."""
 
 

@@ -90,6 +90,8 @@ class Simulation:
             self.now, place, done = heapq.heappop(news)
             work, end = works[place], 1 if works[place].measures else self.ends(works[place])
             if done >= end:
+                if work.measures:
+                    forecast.advance(place, 0)  # a worker's last news
                 forecast.end(place, 0 if work.measures else done)
             else:
                 if done > work.behind:

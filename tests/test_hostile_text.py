@@ -105,7 +105,7 @@ def test_on_a_page(run, folder, browser, what):
     path = run / "one/report.html" if what == "report" else folder / "compare.html"
     page = Page(path)
     assert "<script>alert(1)" in page.text
-    assert "49" not in page.text[page.text.index("{{7*7}}") - 2 : page.text.index("{{7*7}}") + 9]
+    assert "{{7*7}}" in page.text
     assert not {"\x1b", "\u202e", "\u2066"} & set(page.text)
     visit = Visit(browser, path, 360)
     visit.drawn()

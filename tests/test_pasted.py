@@ -86,7 +86,7 @@ def kept(folder: Path) -> str:
         data = json.loads(result.read_text())
         collect({name: data.get(name) for name in ("findings", "next", "notes", "found", "summary")})
     page = (folder / "report.html").read_text()
-    texts += [f"next: {html.unescape(code)}" for code in re.findall("<code>(tunekit .*?)</code>", page)]
+    texts += [f"next: {html.unescape(code)}" for code in re.findall(r"<(?:code|pre)\b[^>]*>(tunekit [^<\n]*)", page)]
     return "\n".join([*texts, ""])
 
 

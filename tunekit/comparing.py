@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from tunekit.charts import Figure, Line, Panel
-from tunekit.configuration import TrainingConfig, Values
+from tunekit.configuration import LossSpec, MetricSpec, TrainingConfig, Values, short
 from tunekit.jsondata import plain
 from tunekit.report.several import Side, write_comparison
 from tunekit.rundir import RunFolder, read_run
@@ -135,11 +136,21 @@ class Comparison:
 def compare(paths: Sequence[Path]) -> Comparison:
     """Errors: UserError where a run has no training that a step named its best."""
     runs = [_read(read_run(path), str(path)) for path in paths]
-    names = [run.name for run in runs]
-    if len(set(names)) < len(names) or "key" in names:
-        runs = [replace(run, name=path.as_posix()) for run, path in zip(runs, paths, strict=True)]
-    first, *others = runs
+    first, *others = [replace(run, name=name) for run, name in zip(runs, _names(runs, paths), strict=True)]
+    runs = [first, *others]
     return Comparison(runs, list(_differing(runs)), [_against(first, other) for other in others])
+
+
+def _names(runs: Sequence[Run], paths: Sequence[Path]) -> list[str]:
+    """One of its own for each, that is no other column of a table."""
+    wanted = [run.name for run in runs]
+    if len(set(wanted)) < len(wanted):
+        wanted = [path.as_posix() for path in paths]
+    names: list[str] = []
+    for name in wanted:
+        several = chain([name], (f"{name} ({number})" for number in count(2)))
+        names.append(next(one for one in several if one not in ("key", "value", *names)))
+    return names
 
 
 def _read(run: RunFolder, shown: str) -> Run:
@@ -174,25 +185,40 @@ def _differing(runs: Sequence[Run]) -> Iterator[Values]:
         if any(value != values[0] for value in values) and key.partition(".")[0] not in OF_NO_OTHER:
             yield {
                 "key": key,
-                **{
-                    run.name: value if value == "-" else spelled(value) for run, value in zip(runs, values, strict=True)
-                },
+                **{run.name: _spelled(key, value) for run, value in zip(runs, values, strict=True)},
             }
 
 
+def _spelled(key: str, value: object) -> str:
+    if value == "-":
+        return "-"
+    return short(value) if key in ("lr", "weight_decay") and isinstance(value, float) else spelled(value)
+
+
 def curves(runs: Sequence[Run]) -> Figure:
-    """The metric and the loss of each run's best training by epoch: those of one kind on one panel, with a star at the
-    epoch that is compared."""
+    """The metric and the loss of each run's best training by epoch, with a star at the epoch that is compared. Those of
+    one kind stand on one panel; of another kind they have a scale of their own."""
     panels: dict[tuple[str, str], list[Line]] = {}
+    shares = set()
     for run in runs:
-        config = run.config.as_dict()
-        kinds = {"loss": str((config["task"], config["loss"])), run.facts.metric: str(config["metric"])}
-        for name in dict.fromkeys((run.facts.metric, "loss")):
+        metric, config = run.facts.metric, run.config
+        kinds = {"loss": _kind(config.task, config.loss), metric: _kind("", config.metric)}
+        shares |= {metric} if run.facts.share else set()
+        for name in dict.fromkeys((metric, "loss")):
             values = [value for _, value in run.record.validations(f"val_{name}")]
             line = Line(range(1, len(values) + 1), values, run.name, best=run.place if values else None)
             panels.setdefault((name, kinds[name]), []).append(line)
-    every = [Panel(lines, "epoch", f"val_{name}", legend="") for (name, _), lines in panels.items()]
+    names = [name for name, _ in panels]
+    every = []
+    for (name, kind), lines in panels.items():
+        y = f"val_{name}" if names.count(name) == 1 else f"val_{name} ({kind})"
+        every.append(Panel(lines, "epochs", y, legend="", share=name in shares))
     return Figure("the best training of each run", every)
+
+
+def _kind(task: str, part: LossSpec | MetricSpec) -> str:
+    args = ", ".join(f"{name} {spelled(value)}" for name, value in part.args.items())
+    return ", ".join(filter(None, (task, part.target, args)))
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -99,14 +99,14 @@ class Speeds:
     """Those of all work, and of each kind that has been seen, for which the former are the guess."""
 
     def __init__(self, timed: SpeedMeasured | None = None) -> None:
-        known = timed is not None and timed.iteration > 0
-        each = timed if known and timed is not None else SpeedMeasured(0.5, 0.01, 1e-4, 64)
+        known = timed if timed is not None and timed.iteration > 0 else None
+        each = known or SpeedMeasured(0.5, 0.01, 1e-4, 64)
         iteration = each.iteration / 2  # half of it for each sample, until a second batch size is seen
         training, measurement = each.start + SAVING_S, LOOKING_S + PASSES * each.iteration
         sample = max(each.sample, 1e-9)
         self._guess = np.array([training, iteration, iteration / each.batch, CLOSING_S, sample, measurement])
         self._all, self._kinds = Speed(self._guess), dict[str, Speed]()
-        self._watched_s = ENOUGH_S if known else 0.0
+        self._watched_s = 0.0 if known is None else ENOUGH_S
 
     @property
     def is_known(self) -> bool:
@@ -224,13 +224,13 @@ class Forecast:
 
     def _watch(self, place: int, done: int, turns: float) -> None:
         now, clock, work = self._round, self._clock(), self._round.works[place]
-        if done < now.at[place] or (done == now.at[place] and not turns):
+        if done < now.at[place] or (done == now.at[place] and not turns) or (work.measures and turns < 1.0):
             return
         anew = bool(turns) and not work.measures and now.at[place] == work.behind
         if anew:
             self._begun[work.kind] = self._begun.get(work.kind, 0) + 1
         once = anew and self._begun[work.kind] <= self._workers  # each worker reads the data, and imports, once
-        if (not work.measures or turns == 1.0) and not once:
+        if not once:
             self.speed.watch(work.kind, work.parts(now.at[place], done, turns), clock - now.since[place])
         now.at[place], now.since[place] = done, clock
 
@@ -242,12 +242,12 @@ class Forecast:
         share, now = self._share(), self._round
         running = [self._rest_of(place, share) for place in now.since]
         waiting = [place for place in range(len(now.works)) if place not in now.since and place not in now.ended]
-        seconds = self._span([*running, *(self._cost(now.works[place], reach, share) for place in waiting)])
+        seconds = _span([*running, *(self._cost(now.works[place], reach, share) for place in waiting)], self._workers)
         for work in now.works:
             reach[work.key] = max(reach.get(work.key, 0), work.until)
-        seconds += self._seconds_of(self._rest, reach, share)
+        seconds += self._seconds_of(self._rest, reach, share, self._workers)
         for rounds in self._ahead.values():
-            seconds += self._seconds_of(rounds, reach, None)
+            seconds += self._seconds_of(rounds, reach, None, self._workers)
         turns = len(self._ahead) + bool(now.works) + LAST_TURNS
         return seconds + turns * self._turn()
 
@@ -256,13 +256,14 @@ class Forecast:
 
     def seconds_of(self, rounds: Rounds, workers: int, reach: dict[str, int] | None = None) -> float | None:
         """What a step's rounds will take. `reach`: how far each training has come before them, and then after them."""
-        self._workers = workers
-        return TURN_S + self._seconds_of(rounds, {} if reach is None else reach, None) if self.speed.is_known else None
+        if not self.speed.is_known:
+            return None
+        return TURN_S + self._seconds_of(rounds, {} if reach is None else reach, None, workers)
 
-    def _seconds_of(self, rounds: Rounds, reach: dict[str, int], share: float | None) -> float:
+    def _seconds_of(self, rounds: Rounds, reach: dict[str, int], share: float | None, workers: int) -> float:
         seconds = 0.0
         for works in rounds:
-            seconds += self._span([self._cost(work, reach, share) for work in works])
+            seconds += _span([self._cost(work, reach, share) for work in works], workers)
             for work in works:
                 reach[work.key] = max(reach.get(work.key, 0), work.until)
         return seconds
@@ -298,12 +299,13 @@ class Forecast:
             whole = self.speed.seconds(work.kind, rest)
         return max(0.0, whole - (self._clock() - now.since[place]))
 
-    def _span(self, seconds: Iterable[float]) -> float:
-        """How long workers take that each begin the next as soon as they are free."""
-        free = [0.0] * self._workers
-        for one in seconds:
-            heapq.heapreplace(free, free[0] + one)
-        return max(free)
+
+def _span(seconds: Iterable[float], workers: int) -> float:
+    """How long workers take that each begin the next as soon as they are free."""
+    free = [0.0] * workers
+    for one in seconds:
+        heapq.heapreplace(free, free[0] + one)
+    return max(free)
 
 
 def planned(rounds: Rounds, reach: dict[str, int]) -> list[Planned]:

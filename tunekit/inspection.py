@@ -179,16 +179,19 @@ def _rehearse(context: Context[Any], bench: Workbench) -> Sequence[str]:
     return rehearsal.notes(records)
 
 
-def dry_run(loaded: Loaded, names: Sequence[str] | None = None, jobs: int | None = None) -> Outlook:
+def dry_run(
+    loaded: Loaded, names: Sequence[str] | None = None, jobs: int | None = None, device: str | None = None
+) -> Outlook:
     """What a run of the recipe, or these of its steps, are expected to train, and how long that takes here by so many
     workers (None: one a core). Errors: UserError."""
     from tunekit.training.device import pick_device
     from tunekit.training.workbench import Workbench
 
-    context = Context(steps()[0], loaded.recipe, validate(loaded))
+    context = Context(steps()[0], loaded.recipe, validate(loaded, device))
+    device = device or loaded.recipe.device
     with as_guest():
-        timed = _timed(context, Workbench(loaded.folder, pick_device(loaded.recipe.device)))
-        return outlook_of(context, names, timed, jobs)
+        timed = _timed(context, Workbench(loaded.folder, pick_device(device)))
+        return outlook_of(context, names, timed, jobs or auto_jobs(device))
 
 
 def _timed(context: Context[Any], bench: Workbench) -> SpeedMeasured | None:

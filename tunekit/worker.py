@@ -101,7 +101,7 @@ class Worker:
 
     def _news(self, latest: Progress) -> Iterator[Progress]:
         """What was put back behind the person's code, and what that warned of, each kind once."""
-        for about, note in [*zip(notes := take_notes(), notes, strict=True), *self._warned.items()]:
+        for about, note in {**{note: note for note in take_notes()}, **self._warned}.items():
             if about not in self._noted:
                 self._noted.add(about)
                 yield replace(latest, rows=(), note=note, about=about)

@@ -65,8 +65,7 @@ def test_runs_side_by_side(run, browser, axe):
 def test_headings_follow_one_another_and_keys_reach_everything(run, browser):
     for step in step_names():
         run.figure_data(step).unlink(missing_ok=True)
-    for name in ("scored.json",):
-        (run.path / "final" / name).unlink()
+    (run.path / "final/scored.json").unlink()
     visit = Visit(browser, write_page(run, "runs/fast-001"))
     levels = visit.page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(one => +one.tagName[1])")
     assert levels[0] == 1

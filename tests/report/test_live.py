@@ -6,6 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
+from tunekit.report.console import make_console
 from tunekit.report.live import Screen, View, foreseen, is_live
 from tunekit.vocabulary import Advanced, Ahead, Lane, RunForeseen, StepStarted
 
@@ -65,13 +66,20 @@ def test_lines_are_written_over_on_a_terminal_that_can_and_not_in_ci(terminal, e
     assert is_live(console, environment) is live
 
 
-def test_no_color_is_obeyed():
-    out = io.StringIO()
-    console = Console(file=out, width=80, force_terminal=True, _environ={"NO_COLOR": "1", "TERM": "xterm"})
-    view = View(STARTED)
-    view.news = NEWS
-    console.print(view)
-    assert "\x1b[36m" not in out.getvalue()
+def test_no_color_is_obeyed(monkeypatch):
+    """By the console that commands make."""
+    for value in (None, "1"):
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        if value is not None:
+            monkeypatch.setenv("NO_COLOR", value)
+        console = make_console()
+        view = View(STARTED)
+        view.news = NEWS
+        with console.capture() as out:
+            console.print(view)
+        assert ("\x1b[3" in out.get()) == (value is None)
 
 
 def test_a_run_and_a_step_say_first_what_they_will_take():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tunekit.charts import Band, Cells, Line, Rule
 from tunekit.steps import get_step
-from tunekit.steps.coarse_grid.picture import scale
+from tunekit.steps.coarse_grid.figure import scale
 
 SWEPT = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}}
 SAMPLES = np.random.RandomState(0).gamma(1.0, 0.3, 40)

@@ -96,7 +96,7 @@ def _show_outlook(
         run, shown = open_target(target, set_, *opened)
         outlook = Outlook.of(look_ahead(run, names, options, shown))
     else:
-        outlook = dry_run(read_recipe(Path(target), set_ or ()), names, options.jobs)
+        outlook = dry_run(read_recipe(Path(target), set_ or ()), names, options.jobs, options.device)
     if as_json:
         print_json(outlook.as_dict())
         return

@@ -11,7 +11,7 @@ from tunekit.jsondata import JsonData
 from tunekit.layout import FINAL, MODEL, RESULT
 from tunekit.measured import SplitScored
 from tunekit.shares import percent
-from tunekit.telling import counted, pasted
+from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import SCHEMA
 
 FEW = 5  # samples of a class, below which a share of them is not told in a sentence
@@ -97,7 +97,7 @@ def told(final: FinalModel, shown: str) -> list[str]:
     first, *lines = found(final)
     lines = [f"{first}; weights in {weights(final, shown)}", *lines]
     if final.model is not None:
-        lines.append(f"{shown}/{FINAL}/{MODEL} holds it; next: {pasted('tunekit', 'predict', shown)} FILES")
+        lines.append(f"{shown}/{FINAL}/{MODEL} holds it; next: {pasted('tunekit', 'predict', as_path(shown))} FILES")
     return lines
 
 

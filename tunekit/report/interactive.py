@@ -18,6 +18,7 @@ from tunekit.jsondata import plain
 from tunekit.logs.log import Array
 from tunekit.report.cells import ink, limits, mark_of, word_of
 from tunekit.report.figures import in_rows, is_whole, moving_average, shares_scale, thin
+from tunekit.report.firstscreen import MOST_BYTES
 from tunekit.report.style import COLOURS, DARKEST, MARKS, PALETTE, POINTS
 from tunekit.rundir import RunFolder, write_atomically
 from tunekit.telling import visible
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bokeh.plotting import figure as Plot
     from pydantic import TypeAdapter
 
-MOST_BYTES = 20_000_000
 MOST_CELLS = 2500
 LETTERS = 60  # of a name
 MOST_LETTERS = 40  # of all names below a panel that stand upright

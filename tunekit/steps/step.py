@@ -15,7 +15,6 @@ from tunekit.recipe.arguments import LARGEST
 from tunekit.space import Space
 from tunekit.telling import spelled
 from tunekit.vocabulary import (
-    NOTHING_TO_DO,
     Code,
     Facts,
     Finding,
@@ -25,6 +24,7 @@ from tunekit.vocabulary import (
     Remedy,
     Request,
     StepResult,
+    Suggestion,
     Training,
     worst,
 )
@@ -162,7 +162,7 @@ class Step(Generic[S, H]):
     - `check`: asked before any step is carried out. Errors: UserError where the recipe asks for what cannot be;
     - `rehearsal`: what is to be tried then, if anything;
     - `outlook`: the rounds that the plan is expected to come to, told before the first record, for what they cost:
-      values that are not known yet are stand-ins. By default the plan's first round;
+      values that are not known yet are stand-ins. By default what the plan's first round asks for by name;
     - `decides`: its hand-off is a Winner, the run's outcome, and makes best.yaml; gives the epochs of a final training;
     - `codes` is a function, so that `tunekit --help` need not import what says them.
     """
@@ -196,7 +196,9 @@ class Step(Generic[S, H]):
         """See `outlook`."""
         if self.outlook is not None:
             return self.outlook(context)
-        return [] if self.work == "reads" else [self.plan(context, [])]
+        if self.work == "reads":
+            return []
+        return [[one for one in self.plan(context, []) if not isinstance(one, Suggestion)]]
 
     def read_handoff(self, result: StepResult) -> H | None:
         """What a result of this step hands on, or None. Errors: ValueError where it is of another shape."""
@@ -243,8 +245,8 @@ def _as_accepted(finding: Finding, accepted: Sequence[str]) -> Finding:
     """What the recipe says that its writer knows better is a note."""
     if finding.code not in accepted or finding.severity == "note":
         return finding
-    message, advice = f"{finding.message}; accepted in the recipe", f"{NOTHING_TO_DO}: `accept` names it"
-    return replace(finding, severity="note", message=message, advice=(advice,), remedies=())
+    message, advice = f"{finding.message}; accepted in the recipe", "nothing to do: `accept` names it"
+    return replace(finding, severity="note", message=message, advice=(advice,), remedies=(), asks=False)
 
 
 def _as_symptom(finding: Finding, code: Code, causes: Sequence[str]) -> Finding:

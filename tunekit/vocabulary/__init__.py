@@ -2,13 +2,12 @@
 
 from tunekit.vocabulary.errors import Interrupted, StorageError, UserError
 from tunekit.vocabulary.events import Advanced, Ahead, Emit, Event, Lane, Noted, RunForeseen, StepFinished, StepStarted
-from tunekit.vocabulary.findings import NOTHING_TO_DO, Code, Finding, Remedy, Severity, Verdict, worst
+from tunekit.vocabulary.findings import Code, Finding, Remedy, Severity, Verdict, worst
 from tunekit.vocabulary.records import RAW, SPLITS, Record, Row, cells, columns, is_validation, judged_by
 from tunekit.vocabulary.requests import POINTS, Measurement, Request, StopRule, Suggestion, Training
 from tunekit.vocabulary.results import SCHEMA, UNKNOWN, Curve, Facts, Format, Importance, StepResult
 
 __all__ = [
-    "NOTHING_TO_DO",
     "POINTS",
     "RAW",
     "SCHEMA",

@@ -20,13 +20,10 @@ class Remedy:
     set: Values = field(default_factory=dict)  # dotted path -> value
 
 
-NOTHING_TO_DO = "nothing to do"
-"""How the advice of a note begins that asks nothing of a person."""
-
-
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is said of a run, by its code. `advice` is in words; `remedies` are the same as data."""
+    """One thing that is said of a run, by its code. `advice` is in words; `remedies` are the same as data; `asks`:
+    whether it is advice to do something."""
 
     code: str
     severity: Severity
@@ -34,12 +31,12 @@ class Finding:
     evidence: Values = field(default_factory=dict)
     advice: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+    asks: bool = True
 
     @property
     def decides(self) -> bool:
-        """Whether a person has something to decide or to do: with a note there is, unless its advice says otherwise."""
-        asks = bool(self.advice) and not self.advice[0].startswith(NOTHING_TO_DO)
-        return self.severity != "note" or asks or bool(self.remedies)
+        """Whether a person has something to decide or to do."""
+        return self.severity != "note" or bool(self.remedies) or (self.asks and bool(self.advice))
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ class Code:
 
     `severity` is the one a finding has unless whoever says it knows better. A text that states a threshold is made from
     the constant. `explains_later`: a fault that shows again in later steps, as their symptoms (`symptom`).
+    `asks`: see Finding.
     """
 
     name: str
@@ -60,6 +58,7 @@ class Code:
     _: KW_ONLY
     symptom: bool = True
     explains_later: bool = False
+    asks: bool = True
 
     def finding(
         self,
@@ -69,10 +68,12 @@ class Code:
         advice: tuple[str, ...] | None = None,
         severity: Severity | None = None,
         remedies: tuple[Remedy, ...] = (),
+        asks: bool | None = None,
     ) -> Finding:
         """This code said of a run, with its own severity and advice unless others are given."""
         told = self.advice if advice is None else advice
-        return Finding(self.name, severity or self.severity, message, dict(evidence or {}), told, remedies)
+        known, graver = dict(evidence or {}), severity or self.severity
+        return Finding(self.name, graver, message, known, told, remedies, self.asks if asks is None else asks)
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

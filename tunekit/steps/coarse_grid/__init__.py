@@ -10,6 +10,7 @@ from typing import Any
 from tunekit.configuration import Values
 from tunekit.steps import baselines
 from tunekit.steps.coarse_grid.counting import check_measure
+from tunekit.steps.coarse_grid.figure import figure, written
 from tunekit.steps.coarse_grid.findings import (
     CODES,
     NAME,
@@ -24,7 +25,6 @@ from tunekit.steps.coarse_grid.findings import (
 )
 from tunekit.steps.coarse_grid.late import DECAY, with_arms
 from tunekit.steps.coarse_grid.outlook import outlook
-from tunekit.steps.coarse_grid.picture import figure, written
 from tunekit.steps.coarse_grid.plan import (
     CoarseGrid,
     ended_at_edge,

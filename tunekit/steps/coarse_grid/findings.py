@@ -39,6 +39,7 @@ CELLS_DIVERGED = Code(
     "The rate is too high there.",
     ("nothing to do where the best cell lies well away from them",),
     citations.LECTURE,
+    asks=False,
 )
 CELLS_FAILED = Code(
     "cells_failed",
@@ -86,6 +87,7 @@ SWEEP_OVERRULED = Code(
     "A rate that is too high at first, or slow at first, may be best over more epochs.",
     ("nothing to do: what validates better over more epochs is taken",),
     citations.PLAYBOOK,
+    asks=False,
 )
 LATE_UNDECIDED = Code(
     "late_undecided",
@@ -176,7 +178,7 @@ def findings_on_cells(context: Context[CoarseGrid], cells: Sequence[Record], sco
             "difference": difference.mean,
             "error": difference.error,
         }
-        findings.append(WITHIN_NOISE.finding(message, evidence, advice=LOOKED_AT_AGAIN))
+        findings.append(WITHIN_NOISE.finding(message, evidence, advice=LOOKED_AT_AGAIN, asks=False))
     if scored and context.settings.sampler == "grid":
         findings += _edges(context, cells, scored[0])
     return findings

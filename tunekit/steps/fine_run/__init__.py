@@ -13,6 +13,7 @@ from tunekit.steps import baselines
 from tunekit.steps.coarse_grid import STEP as coarse_grid
 from tunekit.steps.context import Context, described
 from tunekit.steps.estimate import Estimate, counting_error, cross_fitted, standard_error
+from tunekit.steps.fine_run.figure import figure
 from tunekit.steps.fine_run.findings import (
     CODES,
     averaging,
@@ -24,7 +25,6 @@ from tunekit.steps.fine_run.findings import (
     findings_on_step,
     undecided,
 )
-from tunekit.steps.fine_run.picture import figure
 from tunekit.steps.fine_run.plan import (
     NAME,
     FineRun,

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from tunekit.charts import Band, Figure, Line, Panel, Rule
+from tunekit.charts import Figure
 from tunekit.configuration import Values, decimal, short
 from tunekit.recipe.optimizers import OWN_RATE
 from tunekit.space import Range, Space
@@ -43,7 +43,8 @@ from tunekit.steps.lr_sweep.curves import (
     steepest,
     working_range,
 )
-from tunekit.steps.noise import ERRORS, diverged, tail_mean
+from tunekit.steps.lr_sweep.figure import drawn
+from tunekit.steps.noise import diverged, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
 from tunekit.steps.regime import comes_trained, few_train, frozen_epochs, is_fine_tuning, passes
 from tunekit.steps.step import Count, Handoff, Judgement, NonNegative, Positive, Settings, Step
@@ -359,36 +360,8 @@ def _none_works(context: Context[LrSweep], curves: Mapping[float, RateCurve]) ->
 def figure(_context: Context[LrSweep], result: StepResult, records: Sequence[Record]) -> Figure:
     """The losses of every rate, and what each ended at with the range that works."""
     swept = SweptRates.from_json(result.handoff) if result.handoff else None
-    curves = read_curves(trainings(records))
-    taken = None if swept is None else swept.lr
-    lines = [
-        Line(
-            range(1, len(curve.losses) + 1),
-            curve.losses,
-            short(curve.rate),
-            smooth=max(1, len(curve.losses) // 10),
-            strong=curve.rate == taken,
-            shade=place / max(1, len(curves) - 1),
-        )
-        for place, curve in enumerate(curves.values())
-    ]
-    start = next(iter(curves.values())).start
-    top = 1.5 * start if start > 0 else None
-    low = 0.0 if top is not None and all(min(curve.losses, default=0.0) >= 0 for curve in curves.values()) else None
-    left = Panel(lines, "iterations", "training loss, smoothed", low=low, top=top, legend="learning rate")
-    sound = [curve for curve in curves.values() if not curve.diverged]
-    errors = [ERRORS * curve.error for curve in sound]
-    ends: list[Line | Rule | Band] = []
-    if swept is not None:
-        ends.append(Band(swept.range[0] * 0.9, swept.range[1] * 1.1, f"works: {span(*map(short, swept.range))}"))
-        ends.append(Rule(x=swept.lr, label=f"taken: {short(swept.lr)}", colour="chosen", dashed=True))
-    if math.isfinite(start):
-        ends.append(Rule(y=start, label="at the start"))
-    ends += [Rule(x=curve.rate, label="diverged", colour="bad") for curve in curves.values() if curve.diverged]
-    rates, losses = [curve.rate for curve in sound], [curve.end for curve in sound]
-    ends.append(Line(rates, losses, f"loss, +- {ERRORS:g} standard errors", "train", points=True, error=errors))
-    right = Panel(ends, "learning rate", "training loss at the end", x_scale="log", legend="")
-    return Figure(result.summary, [left, right])
+    taken, works = (None, None) if swept is None else (swept.lr, swept.range)
+    return drawn(result.summary, read_curves(trainings(records)), taken, works)
 
 
 STEP = Step(

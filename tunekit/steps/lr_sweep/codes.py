@@ -65,6 +65,7 @@ RATE_IS_FOUND = Code(
         "`search: {optimizer.args.d_coef: [0.5, 1, 2]}`",
     ),
     "Mishchenko and Defazio, 'Prodigy', ICML 2024",
+    asks=False,
 )
 FEW_PARAMETERS_TRAIN = Code(
     "few_parameters_train",

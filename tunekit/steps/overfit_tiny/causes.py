@@ -165,6 +165,7 @@ REGULARIZERS_OFF = Code(
     "The tiny set is to be learned by heart, in some tens of iterations.",
     ("nothing to do: from the next step on they work as in your code",),
     f"{LECTURE} (step 2)",
+    asks=False,
 )
 FEW_PARAMETERS = Code(
     "few_parameters",
@@ -176,6 +177,7 @@ FEW_PARAMETERS = Code(
     "A linear or logistic regression, a polynomial, a few hidden units.",
     ("nothing to do where the model is small on purpose; a model with more parameters can be tested more sharply",),
     f"{LECTURE} (step 2)",
+    asks=False,
 )
 CONTROL_FAILED = Code(
     "control_failed",
@@ -291,7 +293,7 @@ def of_few_inputs(finding: Finding, start: TinySet) -> Finding:
     numbers = "one number each" if start.features == 1 else f"{start.features} numbers each"
     message = f"{finding.message}; the samples are {numbers}, and neighbours may disagree by noise"
     advice = ("nothing to do where the targets are noisy; else give the model more width, or more passes",)
-    return replace(finding, severity="note", message=message, advice=advice)
+    return replace(finding, severity="note", message=message, advice=advice, asks=False)
 
 
 Symptom = tuple[str, tuple[str, ...], Values]  # in words, what to do, numbers

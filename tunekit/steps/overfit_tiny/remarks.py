@@ -57,7 +57,7 @@ def slow(best_try: Record, start: TinySet) -> list[Finding]:
     targets = max(start.targets, start.samples)
     if not far and start.parameters < ROOMY * targets:
         few = f"{counted(start.parameters, 'parameter')} for {counted(targets, 'target')}"
-        return [OVERFIT_SLOW.finding(f"{message}; {few}", evidence, advice=SMALL, severity="note")]
+        return [OVERFIT_SLOW.finding(f"{message}; {few}", evidence, advice=SMALL, severity="note", asks=False)]
     if not far:
         return [OVERFIT_SLOW.finding(message, evidence)]
     return [OVERFIT_SLOW.finding(f"{message}; {far}", evidence, advice=(STANDARDISE,), severity="note")]

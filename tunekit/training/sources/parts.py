@@ -82,8 +82,10 @@ def names_of_classes(data: object) -> tuple[str, ...] | None:
     for attribute in ("classes", "class_names"):
         names = getattr(data, attribute, None)
         names = names.tolist() if isinstance(names, np.ndarray) else names
-        if isinstance(names, list | tuple) and names and all(isinstance(name, str | int) for name in names):
-            return tuple(map(str, names))
+        if isinstance(names, list | tuple) and names and all(type(name) in (str, int) for name in names):
+            told = tuple(map(str, names))
+            if len(set(told)) == len(told):  # those of each sample repeat
+                return told
     return None
 
 
