@@ -3,12 +3,14 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.commands import Page
-from tunekit.comparing import Against, _against, _difference, compare, curves
+from tunekit.comparing import Against, _against, _difference, _names, compare, curves
 from tunekit.steps.noise import Difference
 from tunekit.vocabulary import UserError
 
@@ -33,6 +35,19 @@ def with_data(record, target):
     config = record.request.config
     changed = replace(config, data=replace(config.data, target=target))
     return replace(record, request=replace(record.request, config=changed))
+
+
+def with_loss(record, target):
+    config = record.request.config
+    changed = replace(config, loss=replace(config.loss, target=target))
+    return replace(record, request=replace(record.request, config=changed))
+
+
+@pytest.mark.parametrize("path", ["key", "value", "runs/key"])
+def test_a_runs_name_is_no_other_column(path):
+    run = SimpleNamespace(name=path.rpartition("/")[2])
+    names = _names([run, run], [Path(path), Path(path)])
+    assert len({*names, "key", "value"}) == 4
 
 
 def against(mean, error, pairs=True, share=True):
@@ -79,7 +94,16 @@ def test_two_runs_side_by_side(tmp_path, fast, tunekit):
     assert len(curves(found.runs).panels) == 2
     other = replace(found.runs[1], record=with_data(found.runs[1].record, "wine"))
     assert "not compared" in _against(found.runs[0], other).told
+    focal = replace(found.runs[1], record=with_loss(found.runs[1].record, "focal"))
+    panels = curves([found.runs[0], focal]).panels
+    assert [panel.y for panel in panels] == [
+        "val_accuracy",
+        "val_loss (classification, auto)",
+        "val_loss (classification, focal)",
+    ]
+    assert [panel.share for panel in panels] == [True, False, False]
     itself = compare([tmp_path / "runs" / "one", tmp_path / "runs" / "one"])
+    assert len({run.name for run in itself.runs}) == 2
     assert itself.differing == []
     assert "no more than noise" in itself.against[0].told
 

@@ -6,6 +6,7 @@ import urllib.error
 import zlib
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tunekit.configuration import DataSpec
 from tunekit.telling import raised
 from tunekit.training.order import BatchPlan
 from tunekit.training.sources import data_digests, load_parts, read_splits
+from tunekit.training.sources.parts import names_of_classes
 from tunekit.vocabulary import UserError
 
 
@@ -553,6 +555,12 @@ def test_the_names_of_classes_of_a_persons_dataset_are_kept(tmp_path):
         "    return DataLoader(Subset(whole, range(6)), shuffle=True), Subset(whole, [6, 7, 8])\n"
     )
     assert read_splits(spec(target="own_src7:make"), tmp_path).classes == ("ant", "bee")
+
+
+@pytest.mark.parametrize("classes", [[3, 3, 1, 0, 2, 1], [True, False], [0.5, 1.5], [], "ab", None])
+def test_what_a_dataset_calls_classes_may_be_none(classes):
+    """Those of each sample, as some have it, are no names."""
+    assert names_of_classes(SimpleNamespace(classes=classes)) is None
 
 
 def test_data_digests_change_with_a_files_content(tmp_path):
