@@ -10,7 +10,7 @@ from tunekit.diskroom import Planned, Sizes, peak, room
 from tunekit.forecast import Forecast, Rounds, planned
 from tunekit.roomwatch import guessed_sizes
 from tunekit.steps import Context
-from tunekit.vocabulary import Ahead, Request
+from tunekit.vocabulary import Ahead, Facts, Request
 
 KEPT = 5  # trainings of a step whose weights stay
 
@@ -22,6 +22,14 @@ class Outlook:
     rounds: Mapping[str, Rounds]
     steps: Mapping[str, Ahead]
     whole: Ahead
+
+
+def ahead_of(rounds: Rounds, forecast: Forecast, workers: int, facts: Facts) -> Ahead:
+    """What trainings of one step, or of none, come to."""
+    trainings = planned(rounds, {})
+    iterations = sum(one.iterations for one in trainings)
+    seconds = forecast.seconds_of(rounds, workers)
+    return Ahead(len(trainings), iterations, seconds, room(trainings, guessed_sizes(facts)))
 
 
 def look_ahead(

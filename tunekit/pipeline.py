@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tunekit import rundir
+from tunekit.configuration import TrainingConfig
 from tunekit.executors import NoExecutor, auto_jobs, cores, make_executor
 from tunekit.forecast import Forecast
 from tunekit.layout import BEST, FACTS, MANIFEST, SHARED
@@ -165,7 +166,8 @@ def _with_jobs(options: Options, walked: Sequence[Step[Any, Any]]) -> Options:
 
 def _foresee(supervisor: Supervisor, walked: Sequence[Step[Any, Any]], facts: Facts) -> Outlook:
     contexts = [make_context(step, supervisor.run, facts, supervisor.studies) for step in walked]
-    supervisor.forecast = Forecast(facts, _timed(supervisor, contexts))
+    train = [context for context in contexts if context.step.work != "reads" and not supervisor.is_finished(context)]
+    supervisor.forecast = Forecast(facts, timed(supervisor, train[0].config()) if train else None)
     return supervisor.look_ahead(contexts)
 
 
@@ -260,12 +262,9 @@ def facts_of(supervisor: Supervisor, recipe: Recipe | None = None) -> Facts:
     return facts
 
 
-def _timed(supervisor: Supervisor, contexts: Sequence[Context[Any]]) -> SpeedMeasured | None:
-    """How fast a training goes here, where there is one to come and that can be told; nothing of it is kept."""
-    trains = [context for context in contexts if context.step.work != "reads" and not supervisor.is_finished(context)]
-    if not trains:
-        return None
-    request = Measurement("speed", trains[0].config(), {}, purpose="speed")
+def timed(supervisor: Supervisor, config: TrainingConfig) -> SpeedMeasured | None:
+    """How fast such a training goes here, where that can be told; nothing of it is kept."""
+    request = Measurement("speed", config, {}, purpose="speed")
     [record] = supervisor.ask_all([request], supervisor.run.path / FACTS)
     try:
         return None if record.error else SpeedMeasured.from_json(record.values)

@@ -17,7 +17,7 @@ from tunekit.executors import Event, Executor
 from tunekit.forecast import Forecast
 from tunekit.halves import by_batch
 from tunekit.layout import METRICS, RESULT
-from tunekit.outlook import KEPT, Outlook, look_ahead
+from tunekit.outlook import KEPT, Outlook, ahead_of, look_ahead
 from tunekit.progress import Best, Progress
 from tunekit.roomwatch import RoomWatch
 from tunekit.rundir import RunDir, with_commands
@@ -27,6 +27,7 @@ from tunekit.store import Store
 from tunekit.studies import Conclusion, Studies, importance
 from tunekit.vocabulary import (
     Emit,
+    Facts,
     Interrupted,
     Measurement,
     Noted,
@@ -86,10 +87,16 @@ class Supervisor:
             records[place] = Record(request, values=values or {}, error=None if event.kind == "done" else event.error)
         return [records[place] for place in range(len(requests))]
 
-    def train(self, request: Training) -> Record:
+    def has(self, request: Request) -> bool:
+        """Whether it is answered already."""
+        return self._behind(request) is None
+
+    def train(self, request: Training, facts: Facts) -> Record:
         """One training outside the steps, with its weights: all that stands of it, which may go on beyond the request
         where it had been asked for more before. Errors: UserError, Interrupted."""
-        self.emit(StepStarted("train"))
+        behind = self._behind(request)
+        works = [] if behind is None else [self.forecast.work(request, behind)]
+        self.emit(StepStarted("train", ahead_of([works], self.forecast, 1, facts) if works else None))
         self._train("train", [request])
         self.restore_weights("train", [request.config])
         # The weights are those of the whole training.

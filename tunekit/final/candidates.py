@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunekit.final.result import Origin
+from tunekit.forecast import Forecast
 from tunekit.layout import BEST, RECIPE
+from tunekit.pipeline import timed
 from tunekit.recipe.schedules import stretched
 from tunekit.rundir import OWN_KEYS, RunDir
 from tunekit.steps import Context, Earlier, steps
@@ -157,7 +159,9 @@ def _trained(supervisor: Supervisor, context: Context[Any], may_fail: bool) -> C
     """The final training. None where it diverged and that may be. Errors: UserError."""
     request = final_training(context)
     supervisor.run.note(finishing=request.config.folder)
-    record = supervisor.train(request)
+    if not supervisor.has(request):
+        supervisor.forecast = Forecast(context.facts, timed(supervisor, request.config))
+    record = supervisor.train(request, context.facts)
     best = best_validation(record, context.metric, context.facts.maximize)
     if best is None:
         if may_fail:
@@ -203,7 +207,7 @@ def on_validation_too(supervisor: Supervisor, context: Context[Any], best: Candi
     joined = replace(config, data=replace(config.data, with_validation=True), schedule=schedule)
     request = Training(joined, round(best.epoch * both), {}, purpose="the final model, on validation too")
     supervisor.run.note(finishing=joined.folder)
-    record = supervisor.train(request)
+    record = supervisor.train(request, facts)
     entry = Store(supervisor.run.trainings).entry(joined)
     if diverged(record) is not None or entry.lacks_weights():
         told = "on training and validation samples together it diverged: the model before is kept"
