@@ -144,7 +144,7 @@ def test_behind_a_plateau_validations_samples_are_not_trained_on(points):
 
 def test_without_a_test_split_that_is_said_and_mistakes_are_those_of_validation(tunekit, fast):
     done = tunekit("train", fast, "--epochs", "1")
-    assert re.match(r"train: 1 training, [\d,]+ iterations, about .* of disk\n", done.out)
+    assert re.search(r"\ntrain: 1 training, [\d,]+ iterations, about .* of disk\n", done.out)
     assert "no test split" in done.out
     told = json.loads(Path("runs/fast-001/final/result.json").read_text())
     assert told["test"] is None
