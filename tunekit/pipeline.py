@@ -139,6 +139,7 @@ def run_steps(run: RunDir, names: Sequence[str], options: Options, emit: Emit, s
                     raise
                 result = supervisor.give_up(context, error)
             results.append(result)
+            _note_outdated(supervisor, facts)
             if step.decides is not None and result.handoff:
                 write_best(run, context, result)
             if result.verdict == "fail" and not options.keep_going:
@@ -191,7 +192,17 @@ def judge_stored(
             context = make_context(step, run, facts, studies)
             if any(context.handoff(needed) is None for needed in step.needs) or not supervisor.can_answer(context):
                 return None
-            return supervisor.run_step(context)
+            result = supervisor.run_step(context)
+            _note_outdated(supervisor, facts)
+            return result
+
+
+def _note_outdated(supervisor: Supervisor, facts: Facts) -> None:
+    """Which steps' results were made before what they hang on changed: whoever reads the run is told."""
+    run, studies = supervisor.run, supervisor.studies
+    names = [step.name for step in steps() if supervisor.is_outdated(make_context(step, run, facts, studies))]
+    if names != run.outdated:
+        run.note(outdated=names)
 
 
 def _import_early() -> None:

@@ -156,6 +156,12 @@ class RunFolder:
         return value if isinstance(value, dict) else {}
 
     @property
+    def outdated(self) -> list[str]:
+        """Steps whose results were made before something that they hang on changed."""
+        names = self.manifest().get("outdated")
+        return [name for name in self.steps() if name in names] if isinstance(names, list) else []
+
+    @property
     def format(self) -> int:
         """What made it: only a run of this program's own RUN_FORMAT is trained on."""
         kind = self.manifest().get("format", 1)

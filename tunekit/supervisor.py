@@ -160,11 +160,19 @@ class Supervisor:
         """Whether the step needs no second look."""
         return self._before(context) is not None
 
+    def is_outdated(self, context: Context[Any]) -> bool:
+        """Whether the step came to something, and with other settings or after other steps than these."""
+        before = self._concluded(context)
+        return before is not None and before.fingerprint != self.fingerprint(context)
+
     def _before(self, context: Context[Any]) -> Conclusion | None:
         """What the step came to, where that needs no second look."""
-        before = self.studies.conclusions([context.step.name]).get(context.step.name)
+        before = self._concluded(context)
         same = before is not None and before.fingerprint == self.fingerprint(context)
         return before if before is not None and same and self._stands(context.step, before) else None
+
+    def _concluded(self, context: Context[Any]) -> Conclusion | None:
+        return self.studies.conclusions([context.step.name]).get(context.step.name)
 
     def run_step(self, context: Context[Any], started: StepStarted | None = None) -> StepResult:
         """Plan, run and judge a step, and write its result. `started`: what is told where it is not finished yet.
@@ -203,7 +211,8 @@ class Supervisor:
         }
         result = replace(result, cost=cost)
         explaining = {code.name for code in step.codes() if code.explains_later}
-        named = [finding.code for finding in result.findings if finding.severity != "note"]
+        graver = sorted(result.findings, key=lambda finding: finding.severity != "fail")
+        named = [finding.code for finding in graver if finding.severity != "note"]
         causes = tuple(code for code in dict.fromkeys(named) if code in explaining)
         tuned = judgement.handoff.tuned if judgement.handoff is not None else {}
         books.conclude(Conclusion(fingerprint, result, causes, handed_on, trained), tuned, records)

@@ -245,5 +245,12 @@ def spelled(value: object) -> str:
     return str(value) if plain else json.dumps(value, separators=(",", ":"))
 
 
+def told_outdated(names: Sequence[str], shown: str) -> str:
+    """Of steps of a run, as it is typed."""
+    hang, them = ("they hang", "them") if len(names) > 1 else ("it hangs", "it")
+    again = pasted("tunekit", "run", as_path(shown))
+    return f"{', '.join(names)}: outdated, for what {hang} on changed since; `{again}` does {them} anew"
+
+
 YAML_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "nan", "inf"})
 """Text that YAML takes for something else unless it stands between quotes."""

@@ -215,6 +215,7 @@ STEP_FAILED = Code(
     "A fault in the code that the message names.",
     ("mend what the message names and give the step's command again",),
     "",
+    symptom=False,
 )
 """Of any step, where a run goes on past it (`--keep-going`); else the error ends the command."""
 
