@@ -35,7 +35,7 @@ from tunekit.cli.options import (
     show_table,
 )
 from tunekit.steps import step_names, steps
-from tunekit.vocabulary import Interrupted, UserError
+from tunekit.vocabulary import Interrupted, UserError, Walked
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and what it would take, and stop.")]
 
@@ -89,7 +89,7 @@ def _show_outlook(target: Path, set_: Sequence[str], names: Sequence[str], optio
     loaded = read_recipe(target / RECIPE if is_run(target) else target, set_)
     outlook = dry_run(loaded, names, options.jobs)
     if as_json:
-        print_json(outlook.as_dict())
+        print_json(outlook.printed())
         return
     show_table(outlook.rows)
     say(f"time: {outlook.time}, of all that is known before; what the first trainings come to may change it")
@@ -172,9 +172,7 @@ def finish(
     run_dir, shown = opened
     write_page(run_dir, shown)
     if as_json:
-        print_json(
-            {"run": shown, "results": [result.as_dict() for result in results]} if whole else results[0].as_dict()
-        )
+        print_json(Walked(shown, tuple(results)) if whole else results[0])
     elif whole and (run_dir.path / BEST).exists():
         say(f"{shown}/{BEST} holds the tuned recipe, {shown}/{REPORT} the whole story")
     failed = next((result for result in results if result.verdict == "fail"), None)

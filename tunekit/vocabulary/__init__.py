@@ -5,7 +5,7 @@ from tunekit.vocabulary.events import Advanced, Ahead, Emit, Event, Lane, Noted,
 from tunekit.vocabulary.findings import NOTHING_TO_DO, Code, Finding, Remedy, Severity, Verdict, worst
 from tunekit.vocabulary.records import RAW, SPLITS, Record, Row, cells, columns, is_validation, judged_by
 from tunekit.vocabulary.requests import POINTS, Measurement, Request, StopRule, Suggestion, Training
-from tunekit.vocabulary.results import SCHEMA, UNKNOWN, Curve, Facts, Format, Importance, StepResult
+from tunekit.vocabulary.results import SCHEMA, UNKNOWN, Curve, Facts, Format, Importance, StepResult, Versioned, Walked
 
 __all__ = [
     "NOTHING_TO_DO",
@@ -43,6 +43,8 @@ __all__ = [
     "Training",
     "UserError",
     "Verdict",
+    "Versioned",
+    "Walked",
     "cells",
     "columns",
     "is_validation",
