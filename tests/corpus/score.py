@@ -113,7 +113,7 @@ def _worth(said: str, cases: Sequence[Judged]) -> Worth:
     return Worth(
         logs=len(these),
         healthy=sum(not case.helping for case in these),
-        by_first={first: _group(first, [case for case in these if case.first == first]) for first in sorted(firsts)},
+        by_first={first: _group(first, [case for case in these if case.first == first]) for first in firsts},
         missed=(sum(case.said != said for case in helped), len(helped)),
         order=_order(these),
     )
@@ -122,7 +122,7 @@ def _worth(said: str, cases: Sequence[Judged]) -> Worth:
 def _group(first: str, cases: Sequence[Judged]) -> dict[str, Odds]:
     """What each intervention did where it could be carried out: the first advice is asked of all."""
     counts = {name: _odds(name, [case for case in cases if case.carried_out(name)]) for name in INTERVENTIONS}
-    return dict(sorted((counts | ({first: _odds(first, cases)} if first else {})).items()))
+    return counts | ({first: _odds(first, cases)} if first else {})
 
 
 def _order(cases: Sequence[Judged]) -> tuple[str, ...]:
@@ -195,4 +195,4 @@ def counted(unseen: Sequence[Judged], seen: Sequence[Judged]) -> dict[str, Worth
 def publish(verdicts: Mapping[str, Worth], networks: int) -> None:
     """What tunekit prints from now on."""
     told = {"networks": networks, "verdicts": {said: worth.to_json() for said, worth in sorted(verdicts.items())}}
-    ODDS.write_text(json.dumps(told, indent=1) + "\n")
+    ODDS.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
