@@ -105,6 +105,10 @@ def _diagnose_run(
         with leaving_home_alone():
             result = judge_stored(run, READS_LOGS.name, set_ or (), storage, emit, shown)
             painter.close()
+        if result is None:
+            return
+        source = {"format": "tunekit", "files": [shown]}
+        told = PrintedOfRun.from_json({**result.details, "source": source, "run": shown})
     except UserError as error:
         if set_ or storage:
             raise
@@ -115,12 +119,9 @@ def _diagnose_run(
         return
     finally:
         screen.close()
-    if result is None:
-        return
     write_page(run, shown)
     if as_json:
-        source = {"format": "tunekit", "files": [shown]}
-        print_json(PrintedOfRun.from_json({**result.details, "source": source, "run": shown}))
+        print_json(told)
     raise typer.Exit(int(result.verdict == "fail"))
 
 
