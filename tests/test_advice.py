@@ -185,7 +185,7 @@ def test_a_remark_tells_its_numbers():
 
 def report(*inputs: InputReport, axes: int = 0) -> DataReport:
     train = SplitReport("train", 80, 80, 0, 0, {0: 70, 1: 10}, None, None, None, None)
-    return DataReport((train,), ("cat", "dog"), inputs, (), (), (), (), None, None, axes)
+    return DataReport((train,), ("cat", "dog"), inputs, (), (), (), (), None, axes)
 
 
 def given(kind, shape, name="input 1", dtype="float32", vocabulary=None, channels=0) -> InputReport:

@@ -309,3 +309,11 @@ def test_commands_name_the_run_as_it_is_typed_now():
     assert with_commands(once, "runs/a") == once
     assert with_commands(with_commands(once, "runs/b"), "runs/a") == once
     assert with_commands(once, "runs/b").next == "tunekit coarse-grid runs/b"
+
+
+def test_commands_in_what_a_page_shows_besides_name_the_run():
+    details = {"advice": ("look: `tunekit lr-sweep RECIPE`",), "odds": [{"words": "`tunekit inspect RECIPE`"}], "n": 1}
+    told = with_commands(StepResult("diagnose", "warn", "s", details=details), "runs/a").details
+    assert told["advice"] == ["look: `tunekit lr-sweep runs/a`"]
+    assert told["odds"] == [{"words": "`tunekit inspect runs/a/recipe.yaml`"}]
+    assert told["n"] == 1

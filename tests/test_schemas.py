@@ -5,19 +5,21 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from typer.main import get_command
 
 from tests.commands import FAST
+from tunekit.cli.options import app
 from tunekit.recipe.shipped import shipped
 from tunekit.recipe.text import parse_yaml
-from tunekit.schemas import as_text
-from tunekit.vocabulary import SCHEMA
+from tunekit.schemas import PRINTED, as_text
+from tunekit.steps import step_names
 
 ROOT = Path(__file__).parent.parent
 RECIPES = [*(recipe.path for recipe in shipped()), *sorted((ROOT / "tests" / "any_model").glob("*.yaml"))]
 
 
-def faults(of, data) -> list[str]:
-    schema = json.loads(as_text(of))
+def faults(of, data, change=lambda schema: schema) -> list[str]:
+    schema = change(json.loads(as_text(of)))
     Draft202012Validator.check_schema(schema)
     return [f"{list(error.path)}: {error.message}" for error in Draft202012Validator(schema).iter_errors(data)]
 
@@ -48,42 +50,86 @@ def test_a_slip_is_not(change):
     assert faults("recipe", {**parse_yaml(FAST, "")[0], **change})
 
 
-def test_results_and_diagnoses_are_as_their_schemas_say(tunekit, fast, tmp_path):
-    told = json.loads(tunekit("run", fast, "--to", "overfit-tiny", "--json").out)
-    assert [faults("result", result) for result in told["results"]] == [[], []]
-    written = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/*/result.json")]
-    assert [faults("result", result) for result in written] == [[], []]
-    rows = "".join(f"{epoch},{2 / epoch},{2.1 / epoch}\n" for epoch in range(1, 30))
-    (tmp_path / "log.csv").write_text("epoch,loss,val_loss\n" + rows)
-    assert faults("diagnose", json.loads(tunekit("diagnose", "log.csv", "--json").out)) == []
-    assert faults("diagnose", {"diagnosis": "overfit"})
+def closed(schema):
+    """A schema in which an object has the keys that it names and no others."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    named = {"additionalProperties": False} if "properties" in schema else {}
+    return {**named, **{key: closed(one) for key, one in schema.items()}}
 
 
-def test_every_object_that_a_command_prints_has_the_version_of_its_schema(tunekit, fast):
-    assert tunekit("train", fast, "--epochs", "1", "--name", "one").code == 0
-    assert json.loads(Path("runs/one/final/result.json").read_text())["schema"] == SCHEMA
-    commands = [
+def printing() -> set[str]:
+    """Commands that have --json."""
+    commands = get_command(app).commands
+    return {name for name, one in commands.items() if any("--json" in option.opts for option in one.params)}
+
+
+def test_what_each_command_prints_is_as_its_schema_says(tunekit, fast, tmp_path):
+    log = "epoch,loss,val_loss\n" + "".join(f"{epoch},{2 / epoch},{2.1 / epoch}\n" for epoch in range(1, 30))
+    for name in ("one", "two"):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+        (tmp_path / "logs" / name / "metrics.csv").write_text(log)
+    assert tunekit("train", "table-regression", "--epochs", "2", "--name", "numbers").code == 0
+    told = {}
+    for words in [
+        ["run", fast, "--dry-run"],
+        *([step, fast, "--dry-run"] for step in step_names() if step != "diagnose"),
+        ["run", fast, "--name", "r", "--jobs", "1"],
+        ["run", fast, "--name", "failed", "--jobs", "1", "--set", "steps.overfit-tiny.epochs=1"],
+        ["overfit-tiny", "runs/failed"],
+        ["diagnose", "runs/r"],
+        ["diagnose", "logs/one"],
+        ["diagnose", "logs"],
+        ["diagnose", "logs/one", "--watch", "--idle", "0.1s"],
+        ["train", "runs/r", "--epochs", "1"],
+        ["train", "runs/numbers", "--epochs", "2"],
+        ["predict", "runs/r", "--split", "val"],
+        ["predict", "runs/numbers", "--split", "val"],
+        ["predict", "runs/r", "gone.npz"],
+        ["status"],
+        ["status", "runs/r"],
+        ["compare", "runs/r", "runs/r"],
+        ["explain"],
+        ["explain", "overfit"],
+        ["explain", "few_samples"],
+        ["explain", "adam"],
+        ["explain", "batch size"],
         ["recipes"],
         ["validate", fast],
+        ["validate", "table-regression"],
         ["inspect", fast],
-        ["run", fast, "--dry-run"],
-        ["check-init-loss", fast],
-        ["run", fast, "--to", "check-init-loss"],
-        ["status"],
-        ["status", "runs/one"],
-        ["explain", "adam"],
-        ["explain"],
-        ["clean", "runs/one"],
-        ["train", "runs/one", "--epochs", "1"],
-        ["predict", "runs/one", "--split", "val"],
-        ["diagnose", "runs/one/trainings"],
-    ]
-    for words in commands:
-        done = tunekit(*words, "--json")
-        data = json.loads(done.out)
-        every = data if isinstance(data, list) else [data]
-        assert every, words
-        assert {type(one["schema"]) for one in every} == {int}, words
+        ["inspect", "table-regression"],
+        ["clean", "runs/r"],
+        ["status", "--runs-dir", "none"],
+    ]:
+        printed = json.loads(tunekit(*words, "--json").out)
+        told[" ".join(map(str, words))] = printed
+        assert faults(words[0], printed, closed) == [], words
+        objects = printed if isinstance(printed, list) else [printed]
+        assert all(next(iter(one)) == "schema" or "step" in one for one in objects), words
+    assert {words.split()[0] for words in told} == printing() == set(PRINTED) - {"result"}
+    assert told["overfit-tiny runs/failed"]["verdict"] == "fail"
+    assert "RECIPE" not in json.dumps(told["diagnose runs/r"])
+    files = {
+        "result": [path for path in tmp_path.glob("runs/*/*/result.json") if path.parent.name != "final"],
+        "train": [*tmp_path.glob("runs/*/final/*lt.json")],
+    }
+    assert [len(found) > 1 for found in files.values()] == [True, True]
+    for of, found in files.items():
+        assert [faults(of, json.loads(path.read_text()), closed) for path in found] == [[]] * len(found)
+
+
+def test_what_is_not_as_a_schema_says_is_told():
+    assert faults("diagnose", {"diagnosis": "overfit"})
+    assert faults("recipes", [{"schema": 2, "name": "digits", "path": "digits.yaml", "about": "", "more": 1}], closed)
+
+
+def test_a_schema_there_is_not_is_told(tunekit):
+    done = tunekit("schema", "reprot")
+    assert (done.code, done.out) == (2, "")
+    assert "schema reprot: one of recipe, result, run, check-init-loss" in done.err
 
 
 def test_a_recipe_that_init_writes_names_its_schema(tunekit, tmp_path):

@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from tunekit.files import open_regular, read_json
+from tunekit.jsondata import JsonData
 from tunekit.layout import BEST, BEST_WEIGHTS, CHECKPOINT, CONFIG, FACTS, FINAL, LOCKS, METRICS, RESULT, SHARED
 from tunekit.rundir import MOST_BYTES, RUN_FORMAT, RunFolder, disk_error
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import UserError, Versioned
 
 TRAINING_NAME = re.compile(r"lr[\w.+-]+_wd[\w.+-]+_s\d+-[0-9a-f]{12}", re.ASCII)
 BEST_COMMENT = re.compile(rf"# .*weights in trainings/({TRAINING_NAME.pattern})/{BEST_WEIGHTS}\s*", re.ASCII)
@@ -44,6 +44,28 @@ class Removable:
 
 
 @dataclass(frozen=True)
+class ToRemove(JsonData):
+    """What `clean --json` prints of a training (None: what commands left behind), its files by their place in the
+    run."""
+
+    training: str | None
+    files: tuple[str, ...]
+    bytes: int
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Cleaned(Versioned):
+    """What `clean --json` prints. `removed`: whether what goes is gone."""
+
+    run: str
+    removed: bool
+    bytes: int
+    goes: tuple[ToRemove, ...]
+    stays: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Cleaning:
     """What goes from a run, and the weights that stay."""
 
@@ -59,18 +81,12 @@ class Cleaning:
     def iterations(self) -> int:
         return sum(one.iterations for one in self.goes)
 
-    def as_dict(self, removed: bool) -> dict[str, Any]:
-        goes = [
-            {
-                "training": one.training,
-                "files": [str(path.relative_to(self.run.path)) for path in one.files],
-                "bytes": one.size,
-                "iterations": one.iterations,
-            }
-            for one in self.goes
-        ]
-        stays = [str(path.relative_to(self.run.path)) for path in self.stays]
-        return {"run": str(self.run.path), "removed": removed, "bytes": self.size, "goes": goes, "stays": stays}
+    def printed(self, removed: bool) -> Cleaned:
+        goes = tuple(ToRemove(one.training, self._named(one.files), one.size, one.iterations) for one in self.goes)
+        return Cleaned(str(self.run.path), removed, self.size, goes, self._named(self.stays))
+
+    def _named(self, files: Sequence[Path]) -> tuple[str, ...]:
+        return tuple(str(path.relative_to(self.run.path)) for path in files)
 
 
 @contextlib.contextmanager

@@ -11,13 +11,13 @@ from typing import Any
 
 from tunekit.charts import Figure, Line, Panel
 from tunekit.configuration import LossSpec, MetricSpec, TrainingConfig, Values, short
-from tunekit.jsondata import plain
+from tunekit.jsondata import JsonData
 from tunekit.report.several import Side, write_comparison
 from tunekit.rundir import RunFolder, read_run
 from tunekit.steps.noise import ERRORS, Difference, best_validation, paired, share_loss
 from tunekit.store import Store
 from tunekit.telling import as_path, counted, pasted, spelled
-from tunekit.vocabulary import Facts, Format, Record, Training, UserError
+from tunekit.vocabulary import Facts, Format, Record, Training, UserError, Versioned
 
 OF_NO_OTHER = ("format", "threads", "sources")
 """Keys of a configuration in which runs of equal recipes may differ."""
@@ -62,6 +62,38 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Better(JsonData):
+    """By how much a run is better than another, over so many samples, and whether that is more than noise."""
+
+    better_by: float
+    standard_error: float
+    clear: bool
+    samples: int
+
+
+@dataclass(frozen=True)
+class Held(JsonData):
+    """What `compare --json` prints of two runs: see Against."""
+
+    first: str
+    second: str
+    pairs: bool
+    metric: Better | None
+    loss: Better | None
+    told: str
+
+
+@dataclass(frozen=True)
+class Compared(Versioned):
+    """What `compare --json` prints: a row for each run, its metric by name; a row for each key in which their best
+    trainings differ, the values by run; and each run held against the first."""
+
+    runs: tuple[Mapping[str, str | int | float], ...]
+    differ: tuple[Mapping[str, str], ...]
+    against: tuple[Held, ...]
+
+
+@dataclass(frozen=True)
 class Against:
     """Two runs: by how much the second is better than the first, in the metric and in the loss, below zero where it is
     worse; None where it cannot be said. `pairs`: the same samples validated both."""
@@ -97,19 +129,13 @@ class Against:
             return f"{100 * low:.2f} to {100 * high:.2f} points"
         return f"{low:.3g} to {high:.3g}"
 
-    def as_dict(self) -> Values:
-        def of(known: Difference | None) -> Values | None:
-            if known is None:
-                return None
-            return {
-                "better_by": known.mean,
-                "standard_error": known.error,
-                "clear": known.clear,
-                "samples": known.pairs,
-            }
+    def printed(self) -> Held:
+        metric, loss = _better(self.by_metric), _better(self.by_loss)
+        return Held(self.first, self.second, self.pairs, metric, loss, self.told)
 
-        both = {"metric": of(self.by_metric), "loss": of(self.by_loss)}
-        return {"first": self.first, "second": self.second, "pairs": self.pairs, **both, "told": self.told}
+
+def _better(known: Difference | None) -> Better | None:
+    return None if known is None else Better(known.mean, known.error, known.clear, known.pairs)
 
 
 @dataclass(frozen=True)
@@ -120,12 +146,9 @@ class Comparison:
     differing: Sequence[Values]
     against: Sequence[Against]
 
-    def as_dict(self) -> Values:
-        rows = [run.row() for run in self.runs]
-        told: Values = plain(
-            {"runs": rows, "differ": self.differing, "against": [one.as_dict() for one in self.against]}
-        )
-        return told
+    def printed(self) -> Compared:
+        rows = tuple(run.row() for run in self.runs)
+        return Compared(rows, tuple(self.differing), tuple(one.printed() for one in self.against))
 
     def write_page(self, path: Path) -> None:
         """The same as a page, with the curves and what each run says of itself."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ from tunekit.executors.base import failure
 from tunekit.forecast import Forecast
 from tunekit.guest import Visit, take_notes
 from tunekit.measured import DescribeArgs, SpeedMeasured
+from tunekit.outlook import DryRun, StepAhead
 from tunekit.recipe import Loaded
 from tunekit.steps import Context, get_step, steps
 from tunekit.steps.coarse_grid.counting import Search, count_search
 from tunekit.steps.lengths import outlasting
 from tunekit.stopping import stopped_at_once
 from tunekit.telling import READING, counted, lasting
-from tunekit.vocabulary import UNKNOWN, Ahead, Facts, Interrupted, Measurement, Record, UserError
+from tunekit.vocabulary import UNKNOWN, Ahead, Facts, Interrupted, Measurement, Record, UserError, Versioned
 from tunekit.warned import once, to_screen
 
 if TYPE_CHECKING:
@@ -68,9 +69,16 @@ class Outlook:
         needed = f"about {shown(self.whole.bytes)} for about {counted(self.whole.trainings, 'training')}"
         return f"disk: a run takes {needed}; {shown(self.free)} are free here"
 
-    def as_dict(self) -> dict[str, Any]:
-        steps = [{"step": name, **asdict(ahead)} for name, ahead in self.steps.items()]
-        return {"line": self.disk, **asdict(self.whole), "free": self.free, "steps": steps}
+    def printed(self) -> DryRun:
+        steps = tuple(StepAhead(step=name, **vars(ahead)) for name, ahead in self.steps.items())
+        return DryRun(line=self.disk, free=self.free, steps=steps, **vars(self.whole))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validated(Facts, Versioned):
+    """What `validate --json` prints: the facts, and the search, None where the recipe searches nothing."""
+
+    search: Search | None
 
 
 _warned: dict[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, Self, Union, get_args, get_origin, get_type_hints
@@ -22,7 +22,7 @@ class JsonData:
     """
 
     def to_json(self) -> dict[str, Any]:
-        data: dict[str, Any] = plain(asdict(self))
+        data: dict[str, Any] = plain(self)
         return data
 
     @classmethod
@@ -52,9 +52,12 @@ def is_deep(value: object) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """The value as strict JSON data: numbers that are not finite become words, tuples and arrays lists."""
+    """The value as strict JSON data: numbers that are not finite become words, tuples and arrays lists, dataclasses
+    mappings."""
     if hasattr(value, "tolist"):
         value = value.tolist()  # NumPy's numbers and arrays
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

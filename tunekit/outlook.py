@@ -10,9 +10,24 @@ from tunekit.diskroom import Planned, Sizes, peak, room
 from tunekit.forecast import Forecast, Rounds, planned
 from tunekit.roomwatch import guessed_sizes
 from tunekit.steps import Context
-from tunekit.vocabulary import Ahead, Facts, Request
+from tunekit.vocabulary import Ahead, Facts, Request, Versioned
 
 KEPT = 5  # trainings of a step whose weights stay
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepAhead(Ahead):
+    step: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun(Ahead, Versioned):
+    """What `--dry-run --json` prints: of all steps together, and of each. `line`: the disk in words; `free`: bytes of
+    it."""
+
+    line: str
+    free: int
+    steps: tuple[StepAhead, ...]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ cannot be read costs its own line alone."""
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from tunekit.measured import Package
 from tunekit.rundir import RunDir
 from tunekit.store import Store
 from tunekit.telling import as_path, counted, pasted
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import UserError, Versioned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +29,12 @@ AT_ONCE = 256  # samples in a batch
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """`rows`: of each sample its file, its place there (`row` of a table, the first below the header is 1; `sample` of
-    arrays and splits, from 0), and what the model says; `faults`: a line for each file that cannot be read; `notes`:
-    what is told of cells that training had not, and of code that changed since."""
+class Predictions(Versioned):
+    """`predictions`: of each sample its file, its place there (`row` of a table, the first below the header is 1;
+    `sample` of arrays and splits, from 0), and what the model says; `faults`: a line for each file that cannot be read;
+    `notes`: what is told of cells that training had not, and of code that changed since."""
 
-    rows: tuple[dict[str, Any], ...]
+    predictions: tuple[Mapping[str, str | int | float], ...]
     faults: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -282,7 +282,7 @@ def _of_sample(model: Deployed, predicted: Tensor, sure: Tensor | None) -> dict[
     return {"class": " ".join(words), "probability": float(sure.mean())}
 
 
-def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as a .csv with a header."""
     import csv
     import io

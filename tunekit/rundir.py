@@ -88,10 +88,18 @@ def with_commands(result: StepResult, run: str, storage: str = "") -> StepResult
         words = tuple(on_run(line, run, OWN_KEYS, RECIPE) for line in kept)
         return replace(finding, advice=(*words, *commands))
 
+    def filled(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: filled(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [filled(inner) for inner in value]
+        return on_run(value, run, OWN_KEYS, RECIPE) if isinstance(value, str) else value
+
     every = [*result.remedies, *(remedy for finding in result.findings for remedy in finding.remedies)]
     remedies = tuple(remedy for place, remedy in enumerate(every) if remedy not in every[:place])
     following = spelled(remedies[0]) if remedies else ""
-    return replace(result, findings=tuple(map(told, result.findings)), next=following, remedies=remedies)
+    findings, details = tuple(map(told, result.findings)), filled(result.details)
+    return replace(result, findings=findings, details=details, next=following, remedies=remedies)
 
 
 @dataclass(frozen=True)

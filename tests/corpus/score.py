@@ -195,4 +195,4 @@ def counted(unseen: Sequence[Judged], seen: Sequence[Judged]) -> dict[str, Worth
 def publish(verdicts: Mapping[str, Worth], networks: int) -> None:
     """What tunekit prints from now on."""
     told = {"networks": networks, "verdicts": {said: worth.to_json() for said, worth in sorted(verdicts.items())}}
-    ODDS.write_text(json.dumps(told, indent=1) + "\n")
+    ODDS.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")

@@ -42,7 +42,7 @@ def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
     )
     assert told.confidence == 0.8
     assert told.runner_up == "wider"
-    assert [one["does"] for one in told.as_dict()["odds"]] == ["longer", "decayed", "wider"]
+    assert [one.does for one in told.told] == ["longer", "decayed", "wider"]
 
 
 def test_what_is_done_already_is_not_told_besides():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,11 +15,11 @@ from tunekit.cli.options import (
     say,
     show_table,
 )
+from tunekit.techniques import Technique
 from tunekit.vocabulary import UserError
 
 if TYPE_CHECKING:
-    from tunekit.techniques import Technique
-    from tunekit.vocabulary import Code
+    from tunekit.explaining import CodeExplained, Explained
 
 
 @command(AROUND_PANEL, "reading")
@@ -33,55 +33,50 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain a code (what it means, how it is measured, what to do) or a technique (its formula, when it helps)."""
-    from dataclasses import asdict
-
-    from tunekit.advice.remarks import CODES
-    from tunekit.diagnosis.odds import measured
+    from tunekit.explaining import CodeExplained, SeveralExplained, TechniqueExplained, explained
     from tunekit.recipe.text import nearest
-    from tunekit.steps import codes
-    from tunekit.techniques import TECHNIQUES
     from tunekit.techniques.aliases import ALIASES, find
 
-    known = {**codes(), **{code.name: (code, ["inspect"]) for code in CODES}}
-    told = {code: {"kind": "code", **asdict(entry), "steps": said} for code, (entry, said) in known.items()}
-    for code, worth in ((code, worth) for code, worth in measured().verdicts.items() if code in told):
-        told[code]["worth"] = worth.to_json()
-    told |= {technique.name: asdict(technique) for technique in TECHNIQUES.values()}
-    entries = find(name, {entry: str(values["kind"]) for entry, values in told.items()}) if name is not None else []
-    if name is not None and not entries:
-        near = nearest(name, [*told, *ALIASES])
+    told = explained()
+    names = list(told) if name is None else find(name, {entry: one.kind for entry, one in told.items()})
+    if not names:
+        near = nearest(str(name), [*told, *ALIASES])
         raise UserError(f"{name}: no such code or technique{near}; `tunekit explain` lists them")
-    if len(entries) == 1:
-        name = entries[0]
+    entries = {entry: told[entry] for entry in names}
     if as_json:
-        several = told if name is None else {entry: told[entry] for entry in entries}
-        print_json({"code": name, **told[name]} if name in known else told.get(name or "", several))
-    elif len(entries) > 1:
-        rows = [{"name": one, "kind": told[one]["kind"], "what": _what(told[one])} for one in entries]
-        show_table(rows, limit=len(rows))
+        print_json(SeveralExplained(entries) if len(entries) > 1 else entries[names[0]])
     elif name is None:
+        codes = [one for one in entries.values() if isinstance(one, CodeExplained)]
         rows = [
-            {"code": code, "severity": entry.severity, "step": said[0], "meaning": entry.meaning}
-            for code, (entry, said) in known.items()
+            {"code": one.name, "severity": one.severity, "step": one.steps[0], "meaning": one.meaning} for one in codes
         ]
         show_table(rows, limit=len(rows))
         say("")
-        told_techniques = [{"technique": t.name, "kind": t.kind, "what": t.what} for t in TECHNIQUES.values()]
-        show_table(told_techniques, limit=len(told_techniques))
-    elif name in known:
-        _show_code(*known[name])
+        techniques = [one for one in entries.values() if isinstance(one, TechniqueExplained)]
+        rows = [{"technique": one.name, "kind": one.kind, "what": one.what} for one in techniques]
+        show_table(rows, limit=len(rows))
+    elif len(entries) > 1:
+        rows = [{"name": entry, "kind": one.kind, "what": _what(one)} for entry, one in entries.items()]
+        show_table(rows, limit=len(rows))
     else:
-        _show_technique(TECHNIQUES[name])
+        _show(entries[names[0]])
 
 
-def _what(entry: Mapping[str, object]) -> object:
-    return entry["meaning"] if entry["kind"] == "code" else entry["what"]
+def _what(entry: Explained) -> str:
+    return entry.what if isinstance(entry, Technique) else entry.meaning
 
 
-def _show_code(entry: Code, said: Sequence[str]) -> None:
+def _show(entry: Explained) -> None:
+    if isinstance(entry, Technique):
+        _show_technique(entry)
+    else:
+        _show_code(entry)
+
+
+def _show_code(entry: CodeExplained) -> None:
     from tunekit.diagnosis.odds import told, worth
 
-    say(f"{entry.name} ({entry.severity}; {', '.join(said)})", entry.meaning, "")
+    say(f"{entry.name} ({entry.severity}; {', '.join(entry.steps)})", entry.meaning, "")
     _show_parts({"Measured": entry.measured, "Usual causes": entry.causes, "Source": entry.source})
     known = worth(entry.name)
     for line in known.words:

@@ -77,7 +77,7 @@ def train(
     finally:
         screen.close()
     if as_json:
-        print_json({**model.as_dict(), "figures": [str(path) for path in figures]})
+        print_json({**model.printed(), "figures": [str(path) for path in figures]})
     else:
         drawn = ", ".join(f"{shown}/{path.relative_to(run_dir.path)}" for path in figures)
         say(*told(model, as_path(shown)), *([f"figures: {drawn}"] if drawn else []))
@@ -122,17 +122,17 @@ def predict(
     where = device or opened.recipe.device
     found = of_split(opened, split, where) if split is not None else predict(opened, files or (), where)
     if out is not None:
-        _write_text(out, as_csv(found.rows))
-        say(f"{out} written: {counted(len(found.rows), 'sample')}")
+        _write_text(out, as_csv(found.predictions))
+        say(f"{out} written: {counted(len(found.predictions), 'sample')}")
     elif as_json:
-        print_json({"predictions": found.rows, "faults": found.faults, "notes": found.notes})
-    elif found.rows:
+        print_json(found)
+    elif found.predictions:
         shares: dict[str, Format] = {
-            name: "share" for row in found.rows[:1] for name in row if name.startswith("probability")
+            name: "share" for row in found.predictions[:1] for name in row if name.startswith("probability")
         }
-        show_table(found.rows, SHOWN, shares)
-        if len(found.rows) > SHOWN:
-            say(f"and {len(found.rows) - SHOWN:,} more; --out FILE.csv or --json gives them all")
+        show_table(found.predictions, SHOWN, shares)
+        if len(found.predictions) > SHOWN:
+            say(f"and {len(found.predictions) - SHOWN:,} more; --out FILE.csv or --json gives them all")
     for note in found.notes:
         say(f"note: {note}", err=True)
     for fault in found.faults:

@@ -89,6 +89,7 @@ def _diagnose_run(
     run: RunFolder, path: Path, set_: list[str] | None, storage: str | None, as_json: bool, verbose: bool
 ) -> None:
     """The step on what the run holds; returns where that is not enough, and the run is to be read as a log."""
+    from tunekit.diagnosis.verdict import PrintedOfRun
     from tunekit.pipeline import judge_stored
     from tunekit.report.figures import Painter, leaving_home_alone
     from tunekit.report.page import write_page
@@ -104,6 +105,10 @@ def _diagnose_run(
         with leaving_home_alone():
             result = judge_stored(run, READS_LOGS.name, set_ or (), storage, emit, shown)
             painter.close()
+        if result is None:
+            return
+        source = {"format": "tunekit", "files": [shown]}
+        told = PrintedOfRun.from_json({**result.details, "source": source, "run": shown})
     except UserError as error:
         if set_ or storage:
             raise
@@ -114,11 +119,9 @@ def _diagnose_run(
         return
     finally:
         screen.close()
-    if result is None:
-        return
     write_page(run, shown)
     if as_json:
-        print_json({**result.details, "source": {"format": "tunekit", "files": [shown]}, "run": shown})
+        print_json(told)
     raise typer.Exit(int(result.verdict == "fail"))
 
 
@@ -133,6 +136,7 @@ def _diagnose_log(
     verbose: bool,
 ) -> None:
     from tunekit.diagnosis import judge
+    from tunekit.diagnosis.verdict import printed
     from tunekit.logs import read
     from tunekit.report.figures import leaving_home_alone
     from tunekit.report.logs import show_logs, write_figure
@@ -143,9 +147,7 @@ def _diagnose_log(
             for log, diagnosis in judged:
                 say(f"{write_figure(log, diagnosis, path)} written", err=True)
     if as_json:
-        first = judged[0][1].as_dict()
-        runs = [{"name": log.name, **diagnosis.as_dict()} for log, diagnosis in judged]
-        print_json(first if len(judged) == 1 else {**first, "runs": runs})
+        print_json(printed(judged))
     else:
         show_logs(make_screen(False).console, judged, verbose)
     raise typer.Exit(_exit_code(judged[0][1], codes))

@@ -17,9 +17,10 @@ import typer
 
 from tunekit.configuration import DEVICES, DEVICES_TOLD
 from tunekit.telling import as_path, pasted, visible
-from tunekit.vocabulary import SCHEMA, Format, Interrupted, UserError
+from tunekit.vocabulary import Format, Interrupted, UserError
 
 if TYPE_CHECKING:
+    from tunekit.jsondata import JsonData
     from tunekit.pipeline import Options
     from tunekit.report.live import Screen
     from tunekit.rundir import RunDir
@@ -259,16 +260,11 @@ def say(*lines: str, err: bool = False) -> None:
             typer.echo(visible(line), err=err)
 
 
-def print_json(data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+def print_json(data: JsonData | Mapping[str, object] | Sequence[JsonData]) -> None:
     """An object, or a list of such, each with the version of its schema."""
     from tunekit.jsondata import plain
 
-    versioned = _versioned(data) if isinstance(data, Mapping) else [_versioned(one) for one in data]
-    typer.echo(json.dumps(plain(versioned), indent=2, default=str))
-
-
-def _versioned(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    return data if "schema" in data else {"schema": SCHEMA, **data}
+    typer.echo(json.dumps(plain(data), indent=2, default=str))
 
 
 def interrupted(why: Interrupted, context: typer.Context, shown: str) -> None:

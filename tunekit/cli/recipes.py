@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,21 +36,34 @@ def recipes(as_json: Json = False) -> None:
 
     known = shipped()
     if as_json:
-        print_json([{**vars(recipe), "path": str(recipe.path)} for recipe in known])
+        print_json(known)
         return
     show_table([{"name": recipe.name, "about": recipe.about} for recipe in known])
     say("", "next: tunekit init NAME")
 
 
+def _schemas(incomplete: str) -> list[str]:
+    from tunekit.schemas import NAMES
+
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
 @command(AROUND_PANEL, "reading")
 def schema(
-    of: Annotated[Literal["recipe", "result", "diagnose"], typer.Argument(help="What to print the schema of.")] = (
-        "recipe"
-    ),
+    of: Annotated[
+        str,
+        typer.Argument(
+            metavar="[recipe|result|COMMAND]",
+            help="A recipe, a step's result.json, or what a command prints with --json.",
+            autocompletion=_schemas,
+        ),
+    ] = "recipe",
 ) -> None:
-    """Print the JSON schema of a recipe, of a step's result.json (as --json prints it), or of diagnose --json."""
-    from tunekit.schemas import as_text
+    """Print the JSON schema of a recipe, of a step's result.json, or of what a command prints with --json."""
+    from tunekit.schemas import NAMES, as_text
 
+    if of not in NAMES:
+        raise UserError(f"schema {of}: one of {', '.join(NAMES)}")
     say(*as_text(of).splitlines())
 
 
@@ -154,7 +167,7 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a recipe: its keys, and that a batch goes through data, model, loss, metric and optimizer."""
-    from tunekit.inspection import search_of
+    from tunekit.inspection import Validated, search_of
     from tunekit.inspection import validate as rehearsed
     from tunekit.pipeline import read_recipe
 
@@ -162,7 +175,7 @@ def validate(
     facts = rehearsed(loaded)
     search = search_of(loaded, facts)
     if as_json:
-        print_json({**facts.to_json(), "search": search and search.to_json()})
+        print_json(Validated(**vars(facts), search=search))
         return
     say(
         f"{recipe}: sound; {facts.n_train} training and {counted(facts.n_val, 'validation sample')}, "
@@ -200,7 +213,7 @@ def inspect(
     if figure is not None and drawn is not None:
         _draw(drawn, figure)
     if as_json:
-        print_json(seen.as_dict())
+        print_json(seen.printed())
         return
     show(make_console(), seen, verbose)
     given = as_given(context, ("as_json", "debug", "figure", "verbose"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +24,7 @@ from tunekit.vocabulary import Interrupted, UserError
 
 if TYPE_CHECKING:
     from tunekit.cleaning import Cleaning
-    from tunekit.vocabulary import Format, StepResult
+    from tunekit.vocabulary import Format
 
 
 @command(AROUND_PANEL, "reading")
@@ -41,24 +41,17 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show how far a run is, or all runs."""
-    from tunekit.rundir import is_run, read_run
+    from tunekit.rundir import read_run
+    from tunekit.status import of_runs, of_steps
 
-    if run_path is not None:
-        opened = read_run(run_path)
-        rows = [_status_row(step, opened.result(step)) for step in opened.steps()]
-        if final := opened.final():
-            rows.append({"step": "train", "verdict": "-", "summary": str(final.get("summary", "the final model"))})
-    else:
-        paths = sorted(path for path in (runs_dir.iterdir() if runs_dir.is_dir() else ()) if is_run(path))
-        rows = [_run_row(path) for path in paths]
-        if not rows and not as_json:
-            there = [] if runs_dir == RUNS else ["--runs-dir", runs_dir]
-            say(f"no runs in {runs_dir}; next: {pasted('tunekit', 'run', 'RECIPE', *there)}")
-            return
+    rows = of_runs(runs_dir) if run_path is None else of_steps(read_run(run_path))
     if as_json:
         print_json(rows)
+    elif rows or run_path is not None:
+        show_table([one.row for one in rows])
     else:
-        show_table(rows)
+        there = [] if runs_dir == RUNS else ["--runs-dir", runs_dir]
+        say(f"no runs in {runs_dir}; next: {pasted('tunekit', 'run', 'RECIPE', *there)}")
 
 
 @command(AROUND_PANEL, "reading")
@@ -85,7 +78,7 @@ def compare(
         with leaving_home_alone():
             told.write_page(page)
     if as_json:
-        print_json(told.as_dict())
+        print_json(told.printed())
         return
     for one in told.against:
         say(one.told)
@@ -99,32 +92,6 @@ def compare(
         say("", "their best trainings have the same values")
     if page is not None:
         say("", f"{page} written")
-
-
-def _status_row(step: str, result: StepResult | None) -> dict[str, Any]:
-    return {
-        "step": step,
-        "verdict": result.verdict if result else "-",
-        "summary": result.summary if result else "not run yet",
-    }
-
-
-def _run_row(path: Path) -> dict[str, Any]:
-    from tunekit.rundir import read_run
-
-    try:
-        opened = read_run(path)
-    except UserError as error:
-        return {"run": str(path), "steps": "-", "step": "-", "verdict": "-", "summary": f"cannot be read: {error}"}
-    names = opened.steps()
-    done = [result for name in names if (result := opened.result(name))]
-    last = done[-1] if done else None
-    return {
-        "run": str(path),
-        "steps": f"{len(done)}/{len(names)}",
-        **_status_row("", last),
-        "step": last.step if last else "-",
-    }
 
 
 @command(AROUND_PANEL, "reading")
@@ -176,7 +143,7 @@ def clean(
         if removes:
             remove(found)
     if as_json:
-        print_json(found.as_dict(removes))
+        print_json(found.printed(removes))
     elif removes:
         say(f"{_megabytes(found.size)} freed; what is asked for again is trained anew, with the same numbers")
     elif found.goes:

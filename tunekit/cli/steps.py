@@ -35,7 +35,7 @@ from tunekit.cli.options import (
     show_table,
 )
 from tunekit.steps import step_names, steps
-from tunekit.vocabulary import Interrupted, UserError
+from tunekit.vocabulary import Interrupted, UserError, Walked
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and what it would take, and stop.")]
 
@@ -98,7 +98,7 @@ def _show_outlook(
     else:
         outlook = dry_run(read_recipe(Path(target), set_ or ()), names, options.jobs, options.device)
     if as_json:
-        print_json(outlook.as_dict())
+        print_json(outlook.printed())
         return
     if not outlook.rows:
         say("nothing is left to do: " + ("the step is" if len(names) == 1 else "all steps are") + " finished")
@@ -184,9 +184,7 @@ def finish(
     run_dir, shown = opened
     write_page(run_dir, shown)
     if as_json:
-        print_json(
-            {"run": shown, "results": [result.as_dict() for result in results]} if whole else results[0].as_dict()
-        )
+        print_json(Walked(shown, tuple(results)) if whole else results[0])
     elif whole and (run_dir.path / BEST).exists():
         say(f"{shown}/{BEST} holds the tuned recipe, {shown}/{REPORT} the whole story")
     failed = next((result for result in results if result.verdict == "fail"), None)

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import Any
 
 from tunekit import shares
-from tunekit.configuration import Values
+from tunekit.jsondata import JsonData
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ INTERVENTIONS: Mapping[str, Intervention] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Odds:
+class Odds(JsonData):
     """In how many trainings something helped and harmed, of how many; in the others it did neither."""
 
     helps: int
@@ -89,9 +88,6 @@ class Odds:
     def __add__(self, other: Odds) -> Odds:
         return Odds(self.helps + other.helps, self.harms + other.harms, self.of + other.of)
 
-    def to_json(self) -> Values:
-        return asdict(self)
-
 
 NONE = Odds(0, 0, 0)
 ENOUGH = 10
@@ -101,7 +97,7 @@ SELDOM = 0.2
 
 
 @dataclass(frozen=True)
-class Worth:
+class Worth(JsonData):
     """What a verdict was worth on those logs of the corpus that no rule was set on.
 
     `logs` of which it was said; `healthy`: those of them that nothing helped. `by_first`: by the intervention that was
@@ -115,21 +111,6 @@ class Worth:
     by_first: Mapping[str, Mapping[str, Odds]]
     missed: tuple[int, int]
     order: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Worth:
-        by_first = {
-            first: {name: Odds(**counts) for name, counts in group.items()} for first, group in data["by_first"].items()
-        }
-        return cls(data["logs"], data["healthy"], by_first, tuple(data["missed"]), tuple(data["order"]))
-
-    def to_json(self) -> Values:
-        by_first = {
-            first: {name: odds.to_json() for name, odds in sorted(group.items())}
-            for first, group in sorted(self.by_first.items())
-        }
-        counts = {"logs": self.logs, "healthy": self.healthy, "by_first": by_first}
-        return {**counts, "missed": list(self.missed), "order": list(self.order)}
 
     @property
     def first(self) -> dict[str, Odds]:
@@ -202,6 +183,17 @@ class Tried(str):
 
 
 @dataclass(frozen=True)
+class Told(JsonData):
+    """What an intervention does, by name and in words, with its odds."""
+
+    does: str
+    words: str
+    helps: int
+    harms: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Counsel:
     """Advice with its odds, as it is told of one log.
 
@@ -216,17 +208,16 @@ class Counsel:
     runner_up: str
     odds: Mapping[str, Odds]
 
-    def as_dict(self) -> Values:
-        """What `--json` prints of it beside the lines and the confidence."""
-        odds = [{"does": name, "words": INTERVENTIONS[name].words, **one.to_json()} for name, one in self.odds.items()]
-        decides = INTERVENTIONS[self.runner_up].decides if self.runner_up else None
-        return {
-            "first": self.first or None,
-            "tries": list(self.tries),
-            "odds": odds,
-            "runner_up": self.runner_up or None,
-            "decides": decides,
-        }
+    @property
+    def told(self) -> tuple[Told, ...]:
+        return tuple(
+            Told(name, INTERVENTIONS[name].words, one.helps, one.harms, one.of) for name, one in self.odds.items()
+        )
+
+    @property
+    def decides(self) -> str | None:
+        """What decides for what else helps most."""
+        return INTERVENTIONS[self.runner_up].decides if self.runner_up else None
 
 
 NO_COUNSEL = Counsel((), "", (), None, "", {})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,10 @@ from tunekit import shares, vocabulary
 from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import END, Measures, Points, Side
-from tunekit.diagnosis.odds import NO_COUNSEL, Counsel, counsel
+from tunekit.diagnosis.odds import NO_COUNSEL, Counsel, Told, counsel
 from tunekit.diagnosis.prospects import GO_ON, done, go_on, improves
-from tunekit.jsondata import plain
-from tunekit.logs.log import Procedure
-from tunekit.vocabulary import Code, Finding, Remedy
+from tunekit.logs.log import Log, Procedure
+from tunekit.vocabulary import Code, Finding, Remedy, Versioned
 
 
 @dataclass(frozen=True)
@@ -124,15 +124,10 @@ class Dismissed:
     reason: str
 
 
-SCHEMA = 2
-"""Of the object that `tunekit diagnose --json` prints: raised when a key of it changes its meaning or goes."""
-
-
 @dataclass(frozen=True)
-class Printed:
-    """The object that `tunekit diagnose --json` prints of a log; with several logs also `runs`, such objects."""
+class Printed(Versioned):
+    """What `diagnose --json` prints of a log."""
 
-    schema: int
     diagnosis: str
     verdict: vocabulary.Verdict
     summary: str
@@ -142,7 +137,7 @@ class Printed:
     confidence: float | None
     first: str | None
     tries: tuple[str, ...]
-    odds: tuple[Values, ...]
+    odds: tuple[Told, ...]
     runner_up: str | None
     decides: str | None
     dismissed: tuple[Dismissed, ...]
@@ -150,6 +145,28 @@ class Printed:
     change_if: tuple[str, ...]
     best_epoch: float | None
     source: Values
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedOfSeveral(Printed):
+    """The same of one of several logs."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedSeveral(Printed):
+    """The same of the first of several logs, and of each."""
+
+    runs: tuple[PrintedOfSeveral, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedOfRun(Printed):
+    """The same of a run; `smooth` as its recipe has it."""
+
+    run: str
+    smooth: int | None
 
 
 @dataclass(frozen=True)
@@ -181,26 +198,39 @@ class Diagnosis:
         """How often its first advice helped such trainings, where that was measured: see Counsel."""
         return self.counsel.confidence
 
-    def as_dict(self) -> dict[str, object]:
-        """The object that `tunekit diagnose --json` prints: plain JSON without NaN or Infinity."""
-        printed = Printed(
-            schema=SCHEMA,
-            diagnosis=self.code,
-            verdict=self.verdict,
-            summary=self.summary,
-            notes=tuple(note.code for note in self.notes),
-            evidence=self.evidence,
-            advice=self.advice,
-            confidence=self.confidence,
-            **self.counsel.as_dict(),
-            dismissed=self.dismissed,
-            not_checked=self.unchecked,
-            change_if=self.change_if,
-            best_epoch=self.best_epoch,
-            source=self.source,
+    def printed(self) -> Printed:
+        return Printed(
+            self.code,
+            self.verdict,
+            self.summary,
+            tuple(note.code for note in self.notes),
+            self.evidence,
+            self.advice,
+            self.confidence,
+            self.counsel.first or None,
+            self.counsel.tries,
+            self.counsel.told,
+            self.counsel.runner_up or None,
+            self.counsel.decides,
+            self.dismissed,
+            self.unchecked,
+            self.change_if,
+            self.best_epoch,
+            self.source,
         )
-        data: dict[str, object] = plain(asdict(printed))
-        return data
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON without NaN or Infinity."""
+        return self.printed().to_json()
+
+
+def printed(judged: Sequence[tuple[Log, Diagnosis]]) -> Printed:
+    """What is printed of one log, or of several."""
+    first = judged[0][1].printed()
+    if len(judged) == 1:
+        return first
+    runs = tuple(PrintedOfSeveral(name=log.name, **vars(diagnosis.printed())) for log, diagnosis in judged)
+    return PrintedSeveral(runs=runs, **vars(first))
 
 
 def shown(value: float) -> str:

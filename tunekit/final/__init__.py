@@ -18,7 +18,7 @@ from tunekit.final.candidates import (
     on_validation_too,
     with_asked,
 )
-from tunekit.final.result import FinalModel, Looks, found, summary, told, weights
+from tunekit.final.result import FinalModel, Looks, told, weights
 from tunekit.final.unsaid import unsaid
 from tunekit.jsondata import plain
 from tunekit.layout import FINAL, MODEL, RESULT, SCORED
@@ -74,7 +74,7 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
             test_time=recipe.train.test_time,
         )
         _write_json(run.path / FINAL / SCORED, scored.to_json())
-        _write_json(run.path / FINAL / RESULT, {"summary": summary(final), "found": found(final), **final.as_dict()})
+        _write_json(run.path / FINAL / RESULT, final.printed())
         return final
 
 

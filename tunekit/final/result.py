@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired
 
-from tunekit.configuration import Values
+from pydantic import with_config
+from typing_extensions import TypedDict
+
 from tunekit.jsondata import JsonData
 from tunekit.layout import FINAL, MODEL, RESULT
-from tunekit.measured import SplitScored
+from tunekit.measured import HighLoss, SplitScored
 from tunekit.shares import percent
 from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import SCHEMA
@@ -27,6 +29,54 @@ class Looks(JsonData):
 
     looks: int = 0
     models: tuple[str, ...] = ()
+
+
+@with_config({"extra": "allow"})
+class Test(TypedDict):
+    """The model on the test split; besides, its metric by name."""
+
+    n: int
+    loss: float
+    interval: tuple[float, float] | None
+    method: str
+    errors: NotRequired[int]
+    answers: NotRequired[int]  # where they are not one a sample
+    test_time: NotRequired[str]
+    looks: int
+    models: int
+
+
+class Confusion(TypedDict):
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]  # by true class (rows) and by predicted one
+
+
+ByClass = TypedDict("ByClass", {"class": str, "n": int, "right": int, "accuracy": float | None})
+Final = TypedDict(
+    "Final",
+    {
+        "schema": int,
+        "summary": str,
+        "found": list[str],
+        "from": Origin,
+        "metric": str,
+        "value": float | None,
+        "epoch": float,
+        "epochs": float,
+        "weights": str,
+        "model": str | None,
+        "notes": list[str],
+        "faults": list[str],
+        "test": Test | None,
+        "scored_on": Literal["test", "validation"] | None,
+        "confusion": NotRequired[Confusion],
+        "by_class": list[ByClass],
+        "never_predicted": dict[str, int],
+        "worst": list[HighLoss],
+        "figures": NotRequired[list[str]],  # on the screen alone
+    },
+)
+"""What `train --json` prints, and final/result.json holds."""
 
 
 @dataclass(frozen=True)
@@ -50,39 +100,55 @@ class FinalModel:
     unsaid: str = ""  # of classes that it never says
     share: bool = False  # the metric is one, and told in per cent
 
-    def as_dict(self) -> dict[str, Any]:
-        """As `--json` prints it and final/result.json holds it."""
+    def printed(self) -> Final:
         scored = self.scored
-        own: dict[str, Any] = {"schema": SCHEMA, "from": self.origin, "metric": self.metric, "value": self.value}
-        notes = [*self.told, *([self.unsaid] if self.unsaid else [])]
-        own |= {"epoch": self.epoch, "epochs": self.epochs, "weights": self.weights, "model": self.model}
-        own |= {"notes": notes, "faults": list(self.faults)}
-        own["test"] = self._test() if self.on == "test" else None
-        own["scored_on"] = {"test": "test", "val": "validation"}[self.on] if scored.samples else None
+        own: Final = {
+            "schema": SCHEMA,
+            "summary": summary(self),
+            "found": found(self),
+            "from": self.origin,
+            "metric": self.metric,
+            "value": self.value,
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "weights": self.weights,
+            "model": self.model,
+            "notes": [*self.told, *([self.unsaid] if self.unsaid else [])],
+            "faults": list(self.faults),
+            "test": self._test() if self.on == "test" else None,
+            "scored_on": None if not scored.samples else "test" if self.on == "test" else "validation",
+            "by_class": [
+                {"class": one.name, "n": one.count, "right": one.right, "accuracy": one.share}
+                for one in scored.from_worst
+            ],
+            "never_predicted": {one.name: one.count for one in scored.missed},
+            "worst": [
+                HighLoss(one.sample, one.loss, one.true, one.predicted, one.probability, one.name)
+                for one in scored.worst
+            ],
+        }
         if scored.confusion:
-            own["confusion"] = {"classes": list(scored.classes), "counts": [list(row) for row in scored.confusion]}
-        own["by_class"] = [
-            {"class": one.name, "n": one.count, "right": one.right, "accuracy": one.share} for one in scored.from_worst
-        ]
-        own["never_predicted"] = {one.name: one.count for one in scored.missed}
-        own["worst"] = [_without_picture(one.to_json()) for one in scored.worst]
+            own["confusion"] = {"classes": scored.classes, "counts": scored.confusion}
         return own
 
-    def _test(self) -> dict[str, Any]:
+    def _test(self) -> Test:
         scored = self.scored
-        told: dict[str, Any] = {"n": scored.samples, scored.metric: scored.value, "loss": scored.loss}
-        told |= {"interval": None if scored.interval is None else list(scored.interval), "method": scored.how}
+        told: Test = {
+            "n": scored.samples,
+            "loss": scored.loss,
+            "interval": scored.interval,
+            "method": scored.how,
+            "looks": self.looks.looks,
+            "models": len(self.looks.models),
+        }
+        told.setdefault(scored.metric, scored.value)  # type: ignore[misc]
         if scored.errors is not None:
-            told |= {"errors": scored.errors}
-            if scored.answers != scored.samples:
-                told |= {"answers": scored.answers}
+            told["errors"] = scored.errors
+            if scored.answers is not None and scored.answers != scored.samples:
+                told["answers"] = scored.answers
         if self.test_time != "single":
-            told |= {"test_time": self.test_time}
-        return {**told, "looks": self.looks.looks, "models": len(self.looks.models)}
-
-
-def _without_picture(mistake: Values) -> dict[str, Any]:
-    return {name: value for name, value in mistake.items() if name != "picture"}
+            told["test_time"] = self.test_time
+        return told
 
 
 def summary(final: FinalModel) -> str:

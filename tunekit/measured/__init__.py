@@ -34,6 +34,7 @@ from tunekit.measured.data import (
 from tunekit.measured.final import (
     Answers,
     Averaging,
+    HighLoss,
     Input,
     Missed,
     Mistake,
@@ -72,6 +73,7 @@ from tunekit.measured.initial import (
 from tunekit.measured.report import (
     Channel,
     DataReport,
+    DataTold,
     Files,
     FileSize,
     InputKind,
@@ -131,6 +133,7 @@ __all__ = [
     "Copied",
     "DataMeasured",
     "DataReport",
+    "DataTold",
     "Decay",
     "Decisions",
     "Dependence",
@@ -149,6 +152,7 @@ __all__ = [
     "GroupsShared",
     "Guess",
     "Hidden",
+    "HighLoss",
     "Identical",
     "Ignored",
     "InitialMeasured",

@@ -42,9 +42,9 @@ class SplitArgs(JsonData):
 
 
 @dataclass(frozen=True)
-class Mistake(JsonData):
+class HighLoss(JsonData):
     """A sample with a high loss. `true` and `predicted`: classes by number, or numbers; `probability`: of what is
-    predicted; `picture`: a PNG in base64, "" where the inputs are no pictures."""
+    predicted."""
 
     sample: int  # its place in the split
     loss: float
@@ -52,6 +52,12 @@ class Mistake(JsonData):
     predicted: float | None
     probability: float | None = None
     name: str = ""  # of its file, or its row
+
+
+@dataclass(frozen=True)
+class Mistake(HighLoss):
+    """The same with its picture: a PNG in base64, "" where the inputs are no pictures."""
+
     picture: str = ""
 
 

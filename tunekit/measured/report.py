@@ -147,7 +147,7 @@ class Files(JsonData):
 
 
 @dataclass(frozen=True)
-class DataReport(JsonData):
+class DataTold(JsonData):
     splits: tuple[SplitReport, ...]
     class_names: tuple[str, ...] | None
     inputs: tuple[InputReport, ...]
@@ -156,8 +156,12 @@ class DataReport(JsonData):
     shared: tuple[SharedReport, ...]
     unreadable: tuple[Unreadable, ...]  # left out of all the rest
     files: Files | None  # None: samples are no image files
-    samples: Samples | None  # what step 1 judges; None: data that cannot be indexed
     target_axes: int = 0  # of one sample's classes: 1 for a class a token, 2 for one a pixel
+
+
+@dataclass(frozen=True)
+class DataReport(DataTold):
+    samples: Samples | None = None  # what step 1 judges; None: data that cannot be indexed
 
     def split(self, name: str) -> SplitReport | None:
         return next((one for one in self.splits if one.split == name), None)

@@ -6,13 +6,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunekit.vocabulary import UserError
+from tunekit.vocabulary import UserError, Versioned
 
 ENDINGS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
-class Shipped:
+class Shipped(Versioned):
     """A recipe by its name; `about` is the comment in its first line. One with code of its own is NAME/NAME.yaml, with
     the code beside it."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
 
 from rich.console import Console
 
 from tunekit.advice import Advice, Start
 from tunekit.charts import Bars, Figure, Panel, Picture, Tiles
-from tunekit.jsondata import plain
-from tunekit.measured import DataReport, Files, InputReport, ModelReport, SharedReport
+from tunekit.measured import DataReport, DataTold, Files, InputReport, ModelReport, Samples, SharedReport
+from tunekit.outlook import DryRun
 from tunekit.report.console import COLOURS, as_table, line, show_findings
 from tunekit.shares import percent
 from tunekit.telling import counted, span
-from tunekit.vocabulary import Finding
+from tunekit.vocabulary import Finding, Versioned
 
 ROWS = 20  # of a table
 FEW = 8  # features named
@@ -34,6 +33,26 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Nothing:
+    """An empty object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surveyed(DataTold, Versioned):
+    """What `inspect --json` prints. `disk`: what a run would take; `lines`: what is said of all of it, in words;
+    `data`: what step 1 judges, empty for data that cannot be indexed."""
+
+    name: str
+    model: ModelReport | None
+    model_error: str | None
+    findings: tuple[Finding, ...]
+    advice: Advice
+    disk: DryRun | None
+    lines: tuple[str, ...]
+    data: Samples | Nothing
+
+
+@dataclass(frozen=True)
 class Inspected:
     """A recipe's data and model before any training. `broken`: why the model cannot be looked at."""
 
@@ -45,7 +64,7 @@ class Inspected:
     broken: str = ""
     notes: Sequence[str] = ()
     disk: str = ""
-    needs: Mapping[str, Any] | None = None  # what a run takes of the disk; None: not known
+    needs: DryRun | None = None  # what a run takes of the disk; None: not known
     pictures: Pictures = Pictures()
     stops: bool = False  # whether a run would stop at what cannot be read
     mend: str = ""  # what the recipe can say to leave that out
@@ -55,25 +74,22 @@ class Inspected:
         """Whether a run of it would get as far as its first step."""
         return not self.broken and not self.stops
 
-    def as_dict(self) -> dict[str, Any]:
-        """All of it as JSON data, but for the pictures."""
-        data = self.report.to_json()
-        samples = data.pop("samples") or {}
+    def printed(self) -> Surveyed:
         told = [f"note: {note}" for note in self.notes]
         told += [f"{finding.severity}: {finding.code}: {finding.message}" for finding in self.findings]
         told += [f"{remark.severity}: {remark.code}: {remark.message}" for remark in self.advice.remarks]
         told += [text for text in (self.broken and f"model: {self.broken}", self.disk) if text]
-        return {
-            "name": self.name,
-            **data,
-            "model": None if self.model is None else self.model.to_json(),
-            "model_error": self.broken or None,
-            "findings": [plain(asdict(finding)) for finding in self.findings],
-            "advice": self.advice.to_json(),
-            "disk": None if self.needs is None else plain(self.needs),
-            "lines": told,
-            "data": samples,
-        }
+        return Surveyed(
+            **{field.name: getattr(self.report, field.name) for field in fields(DataTold)},
+            name=self.name,
+            model=self.model,
+            model_error=self.broken or None,
+            findings=tuple(self.findings),
+            advice=self.advice,
+            disk=self.needs,
+            lines=tuple(told),
+            data=self.report.samples or Nothing(),
+        )
 
 
 def show(console: Console, seen: Inspected, verbose: bool = False) -> None:

@@ -5,7 +5,7 @@ from tunekit.vocabulary.events import Advanced, Ahead, Emit, Event, Lane, Noted,
 from tunekit.vocabulary.findings import Code, Finding, Remedy, Severity, Verdict, worst
 from tunekit.vocabulary.records import RAW, SPLITS, Record, Row, cells, columns, is_validation, judged_by
 from tunekit.vocabulary.requests import POINTS, Measurement, Request, StopRule, Suggestion, Training
-from tunekit.vocabulary.results import SCHEMA, UNKNOWN, Curve, Facts, Format, Importance, StepResult
+from tunekit.vocabulary.results import SCHEMA, UNKNOWN, Curve, Facts, Format, Importance, StepResult, Versioned, Walked
 
 __all__ = [
     "POINTS",
@@ -42,6 +42,8 @@ __all__ = [
     "Training",
     "UserError",
     "Verdict",
+    "Versioned",
+    "Walked",
     "cells",
     "columns",
     "is_validation",

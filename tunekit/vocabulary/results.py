@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tunekit.configuration import Values
-from tunekit.jsondata import JsonData, plain
+from tunekit.jsondata import JsonData
 from tunekit.vocabulary.findings import Finding, Remedy, Verdict
 
 Format = Literal["rate", "share"]
@@ -16,6 +16,18 @@ Format = Literal["rate", "share"]
 
 SCHEMA = 2
 """Of result.json and of what `--json` prints: raised when a key of it changes its meaning or goes."""
+
+
+@dataclass(frozen=True)
+class Versioned(JsonData):
+    """Base of an object that `--json` prints: the version of its schema comes first."""
+
+    schema: int = field(default=SCHEMA, kw_only=True)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The rest of it, as a row of a table."""
+        return {name: value for name, value in self.to_json().items() if name != "schema"}
 
 
 @dataclass(frozen=True)
@@ -91,10 +103,7 @@ class StepResult(JsonData):
     schema: int = SCHEMA
 
     def as_dict(self) -> dict[str, Any]:
-        data: dict[str, Any] = plain(asdict(self))
-        if self.diagnosis is None:
-            del data["diagnosis"]
-        return data
+        return self.to_json()
 
     @classmethod
     def from_dict(cls, data: object) -> StepResult:
@@ -102,3 +111,11 @@ class StepResult(JsonData):
         if not isinstance(data, Mapping):
             raise ValueError("a result is a mapping")
         return cls.from_json({"schema": 1, **{name: data[name] for name in cls.__dataclass_fields__ if name in data}})
+
+
+@dataclass(frozen=True)
+class Walked(Versioned):
+    """What `run --json` prints."""
+
+    run: str
+    results: tuple[StepResult, ...]
