@@ -122,6 +122,8 @@ def test_a_dry_run_of_a_run_says_what_is_left_of_it(tunekit, fast):
     left = json.loads(tunekit("run", "runs/fast-001", "--dry-run", "--json").out)
     assert [step["step"] for step in left["steps"]] == ["lr-sweep", "coarse-grid", "fine-run", "diagnose"]
     assert tunekit("overfit-tiny", "runs/fast-001", "--dry-run").out == "nothing is left to do: the step is finished\n"
+    again = json.loads(tunekit("run", fast, "--dry-run", "--json").out)  # the run that the recipe goes on with
+    assert again["iterations"] == left["iterations"]
     longer = ("--set", "steps.overfit-tiny.epochs=7")
     assert "overfit-tiny" in tunekit("overfit-tiny", "runs/fast-001", "--dry-run", *longer).out
     assert before == [path.stat().st_mtime_ns for path in kept]

@@ -26,7 +26,7 @@ PART_NAME = re.compile(r"\..+\.\d+\.part", re.ASCII)
 """What a file is called while it is written."""
 
 LEFTOVERS = {
-    FACTS: re.compile(r"describe-[\w@-]+\.json|config\.json", re.ASCII),
+    FACTS: re.compile(r"(describe|speed)-[\w@-]+\.json|config\.json", re.ASCII),
     SHARED: re.compile(r"[0-9a-f]{12}\.pt", re.ASCII),
     LOCKS: re.compile(r"[0-9a-f]{12}\.lock", re.ASCII),
 }

@@ -16,7 +16,7 @@ from tunekit.report.several import Side, write_comparison
 from tunekit.rundir import RunFolder, read_run
 from tunekit.steps.noise import ERRORS, Difference, best_validation, paired, share_loss
 from tunekit.store import Store
-from tunekit.telling import as_path, counted, pasted, spelled
+from tunekit.telling import as_path, counted, pasted, spelled, told_outdated
 from tunekit.vocabulary import Facts, Format, Record, Training, UserError, Versioned
 
 OF_NO_OTHER = ("format", "threads", "sources")
@@ -86,11 +86,12 @@ class Held(JsonData):
 @dataclass(frozen=True)
 class Compared(Versioned):
     """What `compare --json` prints: a row for each run, its metric by name; a row for each key in which their best
-    trainings differ, the values by run; and each run held against the first."""
+    trainings differ, the values by run; each run held against the first; and which results are outdated."""
 
     runs: tuple[Mapping[str, str | int | float], ...]
     differ: tuple[Mapping[str, str], ...]
     against: tuple[Held, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -146,14 +147,22 @@ class Comparison:
     differing: Sequence[Values]
     against: Sequence[Against]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which results of the runs are outdated."""
+        return tuple(
+            f"{run.name}: {told_outdated(run.folder.outdated, run.shown)}" for run in self.runs if run.folder.outdated
+        )
+
     def printed(self) -> Compared:
         rows = tuple(run.row() for run in self.runs)
-        return Compared(rows, tuple(self.differing), tuple(one.printed() for one in self.against))
+        return Compared(rows, tuple(self.differing), tuple(one.printed() for one in self.against), self.notes)
 
     def write_page(self, path: Path) -> None:
         """The same as a page, with the curves and what each run says of itself."""
         sides = [Side(run.name, run.folder, run.shown, run.row(), run.formats) for run in self.runs]
-        write_comparison(path, [one.told for one in self.against], sides, self.differing, curves(self.runs))
+        said = [*(one.told for one in self.against), *self.notes]
+        write_comparison(path, said, sides, self.differing, curves(self.runs))
 
 
 def compare(paths: Sequence[Path]) -> Comparison:

@@ -22,7 +22,7 @@ from tunekit.outlook import Outlook
 from tunekit.recipe import Loaded, Recipe, recipe_type
 from tunekit.recipe.shipped import by_name
 from tunekit.rundir import RunDir, RunFolder
-from tunekit.runs import find_run
+from tunekit.runs import find_run, run_of
 from tunekit.runstudies import open_studies, studies_address
 from tunekit.steps import Context, Earlier, Step, codes, get_step, step_names, steps
 from tunekit.steps.lengths import outlasting
@@ -84,11 +84,23 @@ def open_run(path: Path, overrides: Sequence[str] = ()) -> RunDir:
 
 def find(target: Path, overrides: Sequence[str], runs_dir: Path, name: str | None = None) -> RunDir:
     """The run that a recipe file or a run folder means: one to go on with, or a new one. Errors: UserError."""
-    if not target.is_dir() or _located(target)[0] != target:
+    if _is_recipe(target):
         return find_run(read_recipe(target, overrides), runs_dir, name)
     if name is not None:
         raise UserError(f"--name {name}: {target} is a run already; --name goes with a recipe")
     return open_run(target, overrides)
+
+
+def existing(target: Path, overrides: Sequence[str], runs_dir: Path, name: str | None = None) -> RunDir | Loaded:
+    """The same, but the recipe itself where a new run would be made of it. Errors: UserError."""
+    if not _is_recipe(target):
+        return find(target, overrides, runs_dir, name)
+    loaded = read_recipe(target, overrides)
+    return run_of(loaded, runs_dir, name) or loaded
+
+
+def _is_recipe(target: Path) -> bool:
+    return not target.is_dir() or _located(target)[0] != target
 
 
 @dataclass(frozen=True)

@@ -30,29 +30,37 @@ from tunekit.vocabulary import UserError
 
 def find_run(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir:
     """The run of a recipe: an unfinished one of an equal recipe, or a new folder. Errors: UserError."""
-    if name is not None:
-        if not NAME.fullmatch(name) or len(name) > 100:
-            raise UserError(
-                f"--name {name}: a run's name may hold letters, digits, '.', '_' and '-', "
-                "and begins with a letter or digit"
-            )
-        path = runs_dir / name
-        if is_run(path):
-            run = open_run(type(loaded.recipe), path, folder=loaded.folder)
-            if _equal(run, loaded):
-                return _adopted(run, loaded)
-            raise UserError(
-                f"--name {name}: {path} is a run of another recipe; choose another name or remove that folder"
-            )
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UserError(f"--name {name}: {path} exists and is no run of tunekit; choose another name")
-        return _create(path, loaded, is_new=not path.exists())
-    for path in _numbered(runs_dir, loaded.recipe.name):
-        there = RunFolder(path)
-        if is_run(path) and there.format == RUN_FORMAT and _equal(there, loaded) and not there.finished():
-            # What is wrong with it is told: another run instead would begin anew without a word.
-            return _adopted(open_run(type(loaded.recipe), path, folder=loaded.folder), loaded)
-    return _create_numbered(runs_dir, loaded)
+    there = run_of(loaded, runs_dir, name)
+    if there is not None:
+        return there
+    if name is None:
+        return _create_numbered(runs_dir, loaded)
+    path = runs_dir / name
+    return _create(path, loaded, is_new=not path.exists())
+
+
+def run_of(loaded: Loaded, runs_dir: Path, name: str | None = None) -> RunDir | None:
+    """The run of an equal recipe that would be gone on with; None where a new one would be made. Errors: UserError."""
+    if name is None:
+        for path in _numbered(runs_dir, loaded.recipe.name):
+            there = RunFolder(path)
+            if is_run(path) and there.format == RUN_FORMAT and _equal(there, loaded) and not there.finished():
+                # What is wrong with it is told: another run instead would begin anew without a word.
+                return _adopted(open_run(type(loaded.recipe), path, folder=loaded.folder), loaded)
+        return None
+    if not NAME.fullmatch(name) or len(name) > 100:
+        raise UserError(
+            f"--name {name}: a run's name may hold letters, digits, '.', '_' and '-', and begins with a letter or digit"
+        )
+    path = runs_dir / name
+    if is_run(path):
+        run = open_run(type(loaded.recipe), path, folder=loaded.folder)
+        if _equal(run, loaded):
+            return _adopted(run, loaded)
+        raise UserError(f"--name {name}: {path} is a run of another recipe; choose another name or remove that folder")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"--name {name}: {path} exists and is no run of tunekit; choose another name")
+    return None
 
 
 def _equal(run: RunFolder, loaded: Loaded) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tunekit.rundir import RunFolder, is_run, read_run
 from tunekit.vocabulary import StepResult, UserError, Verdict, Versioned
@@ -19,6 +19,11 @@ class StepStatus(Versioned):
     step: str
     verdict: Verdict | Literal["-"]
     summary: str
+    outdated: bool = False
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return _row(super().row)
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,21 @@ class RunStatus(Versioned):
     verdict: Verdict | Literal["-"]
     summary: str
     step: str
+    outdated: bool = False
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return _row(super().row)
+
+
+def _row(every: dict[str, Any]) -> dict[str, Any]:
+    """As a table has it: what is outdated says so beside its verdict."""
+    outdated = every.pop("outdated")
+    return {**every, "verdict": f"{every['verdict']}, outdated"} if outdated else every
 
 
 def of_steps(run: RunFolder) -> list[StepStatus]:
-    rows = [StepStatus(step, *_said(run.result(step))) for step in run.steps()]
+    rows = [StepStatus(step, *_said(run.result(step)), outdated=step in run.outdated) for step in run.steps()]
     if final := run.final():
         rows.append(StepStatus("train", NONE, str(final.get("summary", "the final model"))))
     return rows
@@ -52,7 +68,8 @@ def _of_run(path: Path) -> RunStatus:
     names = run.steps()
     done = [result for name in names if (result := run.result(name))]
     last = done[-1] if done else None
-    return RunStatus(str(path), f"{len(done)}/{len(names)}", *_said(last), last.step if last else NONE)
+    step = last.step if last else NONE
+    return RunStatus(str(path), f"{len(done)}/{len(names)}", *_said(last), step, outdated=bool(run.outdated))
 
 
 def _said(result: StepResult | None) -> tuple[Verdict | Literal["-"], str]:

@@ -21,7 +21,7 @@ from tunekit.cli.options import (
     seconds,
 )
 from tunekit.steps import steps
-from tunekit.telling import raised
+from tunekit.telling import raised, told_outdated
 from tunekit.vocabulary import Event, Noted, UserError
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def _diagnose_run(
     finally:
         screen.close()
     write_page(run, shown)
+    if before := [name for name in run.outdated if name != READS_LOGS.name]:
+        screen.emit(Noted(told_outdated(before, shown)))
     if as_json:
         print_json(told)
     raise typer.Exit(int(result.verdict == "fail"))

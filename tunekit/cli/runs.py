@@ -82,6 +82,8 @@ def compare(
         return
     for one in told.against:
         say(one.told)
+    for note in told.notes:
+        say(f"note: {note}")
     say("")
     shares: dict[str, Format] = {name: form for run in told.runs for name, form in run.formats.items()}
     show_table([run.row() for run in told.runs], formats=shares)

@@ -89,14 +89,14 @@ def _show_outlook(
 ) -> None:
     """What steps of a recipe would train and take, or what is left of a run to do; no run is made."""
     from tunekit.inspection import Outlook, dry_run
-    from tunekit.pipeline import look_ahead, read_recipe
-    from tunekit.rundir import is_run
+    from tunekit.pipeline import existing, look_ahead
+    from tunekit.recipe import Loaded
 
-    if is_run(Path(target)):
-        run, shown = open_target(target, set_, *opened)
-        outlook = Outlook.of(look_ahead(run, names, options, shown))
+    there = existing(Path(target), set_ or (), *opened)
+    if isinstance(there, Loaded):
+        outlook = dry_run(there, names, options.jobs, options.device)
     else:
-        outlook = dry_run(read_recipe(Path(target), set_ or ()), names, options.jobs, options.device)
+        outlook = Outlook.of(look_ahead(there, names, options, target))
     if as_json:
         print_json(outlook.printed())
         return

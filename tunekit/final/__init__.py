@@ -27,6 +27,7 @@ from tunekit.pipeline import Options, facts_of, owned, tell_outlasting, tuned_re
 from tunekit.rundir import RunDir, disk_error, write_atomically
 from tunekit.steps import Context, step_names, steps
 from tunekit.supervisor import Supervisor
+from tunekit.telling import told_outdated
 from tunekit.vocabulary import Emit, Measurement, Noted, StorageError, UserError
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def train_final(run: RunDir, options: Options, emit: Emit, shown: str, asked: As
         context = Context(steps()[-1], recipe, facts, earlier)
         fine = of_fine_run(run, supervisor, context)
         tell_outlasting(supervisor, context, final_alone=True)
+        if run.outdated:
+            emit(Noted(told_outdated(run.outdated, shown)))
         if best_run(earlier) is None:
             emit(Noted("no fine run has tuned this: the recipe's own values, and those that earlier steps settled"))
         best = chosen(supervisor, context, fine)

@@ -45,7 +45,7 @@ def first_screen(
     last, winner = results[-1] if results else None, winner_of(results)
     where, load = _weights(run, shown, winner, final)
     older = _outdated(run, winner) if final else []
-    told = [*_failed(results[:-1]), *_unfinished(run, results), *_tuned(winner), *older, *where]
+    told = [*_failed(results[:-1]), *_unfinished(run, results), *_superseded(run), *_tuned(winner), *older, *where]
     fault = _fault(last) if last else None
     return FirstScreen(
         verdict=last.verdict if last else "",
@@ -53,7 +53,7 @@ def first_screen(
         mend=fault.advice if fault else (),
         facts=(*told, *estimates(winner, results, final, scored), *_sizes(run)),
         load=load,
-        next=command(Remedy(TRAIN), shown, OWN_KEYS, RECIPE) if older else _next(run, shown, last, final),
+        next=_next(run, shown, last, final, bool(older)),
     )
 
 
@@ -109,6 +109,10 @@ def _failed(earlier: Sequence[StepResult]) -> list[tuple[str, str]]:
 def _unfinished(run: RunFolder, results: Sequence[StepResult]) -> list[tuple[str, str]]:
     steps = run.steps()
     return [("steps", f"{len(results)} of {len(steps)} have ended")] if len(results) < len(steps) else []
+
+
+def _superseded(run: RunFolder) -> list[tuple[str, str]]:
+    return [("outdated", f"{', '.join(run.outdated)}: what they hang on changed since")] if run.outdated else []
 
 
 def _outdated(run: RunFolder, winner: Winner | None) -> list[tuple[str, str]]:
@@ -195,8 +199,11 @@ def _sizes(run: RunFolder) -> list[tuple[str, str]]:
     ]
 
 
-def _next(run: RunFolder, shown: str, last: StepResult | None, final: Mapping[str, Any]) -> str:
-    """What the last step says; once it was to train the final model and there is one, to ask that."""
+def _next(run: RunFolder, shown: str, last: StepResult | None, final: Mapping[str, Any], older: bool) -> str:
+    """What the last step says; once it was to train the final model and there is one, to ask that. First, what is
+    outdated anew, then a final model that is `older` than the tuned values."""
+    if older or run.outdated:
+        return command(Remedy("run" if run.outdated else TRAIN), shown, OWN_KEYS, RECIPE)
     trains = last is None or not last.remedies or last.remedies[0].command == TRAIN
     if final and trains:
         asks = (run.path / FINAL / MODEL).is_file()
