@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tunekit.charts import Band, Bars, Cells, Figure, Line, Panel, Picture, Points, Rule, Tiles
 from tunekit.logs.log import Array
 from tunekit.report.cells import HIGHEST, draw_cells
+from tunekit.report.drawable import drawable, moving_average
 from tunekit.report.style import (
     COLOURS,
     DARKEST,
@@ -142,10 +143,10 @@ def drawn(figure: Figure, name: str = "") -> Sheet:
 
 
 def in_rows(panels: Sequence[Panel]) -> list[tuple[list[Panel], int]]:
-    """Panels as they stand below each other, each row with how many have room in it: at most three, and a map has a row
-    of its own beside others."""
-    maps = [panel for panel in panels if is_map(panel)]
-    others = [panel for panel in panels if not is_map(panel)]
+    """What is drawn of panels, as they stand below each other, each row with how many have room in it: at most three,
+    and a map has a row of its own beside others."""
+    maps = [drawable(panel) for panel in panels if is_map(panel)]
+    others = [drawable(panel) for panel in panels if not is_map(panel)]
     across = max(1, min(len(others), 2 if len(others) == 4 else ACROSS))
     rows = [others[start : start + across] for start in range(0, len(others), across)]
     return [*(([panel], 1) for panel in maps), *((row, across) for row in rows)]
@@ -300,14 +301,6 @@ def thin(values: Sequence[float | None]) -> Array:
     """At most so many values as are drawn; None becomes NaN."""
     stride = max(1, math.ceil(len(values) / POINTS))
     return np.asarray(values[::stride], dtype=float)
-
-
-def moving_average(values: Sequence[float], window: int) -> list[float]:
-    """Means over a centred window, shorter at the ends; what is not finite counts as zero."""
-    y = np.nan_to_num(np.asarray(values, dtype=float), nan=0.0, posinf=0.0, neginf=0.0)
-    kernel = np.ones(max(1, min(len(y), window)))
-    means: list[float] = (np.convolve(y, kernel, "same") / np.convolve(np.ones(len(y)), kernel, "same")).tolist()
-    return means
 
 
 def _bars(axes: Axes, bars: Bars, place: int, groups: int) -> None:
