@@ -56,8 +56,9 @@ def confusion(scored: SplitScored, on: str) -> Figure | None:
     if scored.errors is not None:
         title += f", {scored.errors:,} wrong"
     # Rows are drawn from below: the first class stands on top.
-    cells = Cells(scored.classes, scored.classes[::-1], shares[::-1], words[::-1])
-    return Figure(title, [Panel([cells], "predicted", "true", "brighter: a larger share of the true class")])
+    cells = Cells(scored.classes, scored.classes[::-1], shares[::-1], words[::-1], low=0.0, high=1.0)
+    said = "brighter: a larger share of the true class; white: no sample"
+    return Figure(title, [Panel([cells], "predicted", "true", said)])
 
 
 def residuals(scored: SplitScored, on: str) -> Figure | None:
