@@ -112,6 +112,47 @@ class TestSweep:
         assert [float(line.label) for line in items(left, Line) if line.strong] == [taken]
 
 
+class TestSweepOfFineTuning:
+    @staticmethod
+    def answer(request):
+        """The training loss falls most at high rates, which forget; from 6e-3 on nothing is finite."""
+        rate = request.config.lr
+        if rate > 5e-3:
+            return trained(request, exploding(2.3, request.until))
+        held_out = 0.2 + abs(math.log10(rate / 1e-4))
+        ends = [(held_out, 1 - held_out / 4)]
+        return trained(request, falling(2.3, 0.5 - 10 * rate, request.until), ends, [SAMPLES + held_out])
+
+    def figure(self, **facts):
+        context = context_of("lr-sweep", None, facts or None, model={"target": "mlp", "weights": "w.pt"})
+        records = carry_out(context, self.answer)
+        return get_step("lr-sweep").figure(context, judged(context, records), records), context
+
+    def test_it_shows_what_rates_are_judged_by_and_what_is_taken(self):
+        figure, _ = self.figure()
+        assert [panel.y for panel in figure.panels] == ["val_loss at the end", "val_accuracy at the end"]
+        assert [panel.share for panel in figure.panels] == [False, True]
+        for panel, least in zip(figure.panels, (True, False), strict=True):
+            assert (panel.x, panel.x_scale) == ("learning rate", "log")
+            [line] = items(panel, Line)
+            assert (min if least else max)(zip(line.y, line.x, strict=True))[1] == 1e-4
+            assert [rule.x for rule in items(panel, Rule) if rule.colour == "chosen"] == [1e-4]
+            gone = {rule.x for rule in items(panel, Rule) if rule.colour == "bad"}
+            assert gone
+            assert gone.isdisjoint(line.x)
+            [band] = items(panel, Band)
+            assert band.low < 1e-4 < band.high
+
+    def test_one_panel_where_the_metric_is_the_loss(self):
+        figure, _ = self.figure(metric="loss", maximize=False, share=False)
+        assert [panel.y for panel in figure.panels] == ["val_loss at the end"]
+
+    def test_what_is_told_meanwhile_has_the_name_of_what_it_is(self):
+        step = get_step("lr-sweep")
+        assert step.metric(self.figure()[1]) == "val_loss"
+        assert step.metric(context_of("lr-sweep")) == "train_loss"
+
+
 class TestFineRun:
     def test_the_chosen_one_is_strong_and_its_seeds_are_a_mean_with_their_range(self):
         figure = drawn("fine-run", lambda request: ended(request, by_lr(request), 0.01), GRID)
