@@ -8,7 +8,8 @@ from hand_made import carry_out, context_of, exploding, falling, judged, trained
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunekit.charts import Band, Cells, Line, Rule
+from tunekit.charts import Band, Cells, Figure, Line, Panel, Rule
+from tunekit.report import figures, interactive
 from tunekit.steps import get_step
 from tunekit.steps.coarse_grid.figure import scale
 
@@ -70,6 +71,7 @@ class TestGrid:
             assert panel.low < cells.low < cells.high < panel.top
             assert panel.share
             assert line.best is not None
+            assert line.star == "chosen"
             assert chosen in (None, panel.ticks[line.best])
 
     @pytest.mark.parametrize("maximize", [True, False])
@@ -162,11 +164,36 @@ class TestFineRun:
             [spread] = [line for line in lines if line.low is not None]
             assert chosen.label.endswith("chosen")
             assert chosen.best is not None
+            assert chosen.star == "handed on"
             assert spread.low[0] == pytest.approx(min(spread.low[0], spread.y[0], spread.high[0]))
             assert spread.high[0] - spread.low[0] == pytest.approx(0.02)
             assert spread.y[0] == pytest.approx((spread.low[0] + spread.high[0]) / 2)
             assert len({line.label for line in lines}) == len(lines)
         assert [panel.share for panel in figure.panels] == [False, True]
+
+
+class TestDiagnose:
+    """Losses are lowest at the second of three validations, and the metric is best at the third."""
+
+    ENDS = ((0.9, 0.5), (0.3, 0.6), (0.6, 0.8))
+
+    @pytest.mark.parametrize(("facts", "place"), [({}, 2), ({"metric": "loss", "maximize": False, "share": False}, 1)])
+    def test_the_epoch_that_is_best_by_the_metric_is_marked_on_every_panel_and_named_so(self, facts, place):
+        context = context_of("diagnose", GRID, facts or None, steps={"fine-run": {"epochs": 3}})
+        samples = [SAMPLES] * 3
+        records = carry_out(context, lambda one: trained(one, falling(2.3, 0.2, one.until), self.ENDS, samples), 1)
+        figure = get_step("diagnose").figure(context, judged(context, records), records)
+        assert [panel.y for panel in figure.panels] == list(dict.fromkeys(("loss", context.facts.metric)))
+        for panel in figure.panels:
+            _, val = items(panel, Line)
+            assert (val.best, val.star) == (place, f"best {context.metric}")
+
+    def test_a_figure_says_what_its_star_is(self):
+        panel = Panel([Line([1, 2], [0.5, 0.6], "val", best=1, star="handed on")], legend="")
+        (axes,) = figures.drawn(Figure("", [panel])).axes
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["val", "handed on"]
+        [plot] = interactive._plots(Figure("", [panel]))
+        assert [item.label.value for item in plot.legend[0].items] == ["val", "handed on"]
 
 
 def by_lr(request):

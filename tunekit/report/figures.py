@@ -178,9 +178,9 @@ def _height(panel: Panel, width: float, across: int) -> float:
 def _labels(panel: Panel) -> list[str]:
     """What its legend has, nearly: a label is said once."""
     own = [str(getattr(item, "label", "")) for item in panel.items]
-    best = ["best"] if any(isinstance(item, Line) and item.best is not None for item in panel.items) else []
+    stars = [item.star for item in panel.items if isinstance(item, Line) and item.best is not None]
     marks = [mark for item in panel.items if isinstance(item, Cells) for row in item.marks or () for mark in row]
-    return list(dict.fromkeys(text for text in [*own, *best, *marks] if text))
+    return list(dict.fromkeys(text for text in [*own, *stars, *marks] if text))
 
 
 def _columns(labels: Sequence[str], width: float) -> tuple[int, int]:
@@ -288,7 +288,7 @@ def _line(axes: Axes, line: Line) -> None:
         axes.plot(x, y, label=line.label or None, marker="o" if marked else "", markersize=4, **style)
     if line.best is not None:
         star: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "white", "linestyle": ""}
-        axes.plot(line.x[line.best], line.y[line.best], label="best", color=COLOURS["chosen"], zorder=3, **star)
+        axes.plot(line.x[line.best], line.y[line.best], label=line.star, color=COLOURS["chosen"], zorder=3, **star)
 
 
 def _shade(place: float) -> Any:

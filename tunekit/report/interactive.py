@@ -217,8 +217,8 @@ class _Drawing:
         if line.best is not None:
             place = [line.x[line.best]], [line.y[line.best]]
             star = self.plot.scatter(*place, marker="star", size=16, color=COLOURS["chosen"])
-            self._read_off(star, "best")
-            self._name(star, "best")
+            self._read_off(star, line.star)
+            self._name(star, line.star)
 
     def _bars(self, bars: Bars) -> None:
         width = 0.7 / len(self.groups)
