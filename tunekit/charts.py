@@ -30,7 +30,8 @@ class Line:
     low: Sequence[float] | None = None  # what is shaded about the curve, from here ...
     high: Sequence[float] | None = None  # ... to there
     smooth: int | None = None
-    best: int | None = None  # index of the point that is marked as the best
+    best: int | None = None  # index of the point that is marked ...
+    star: str = "best"  # ... and what it is
 
 
 @dataclass(frozen=True)

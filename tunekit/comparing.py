@@ -238,7 +238,8 @@ def curves(runs: Sequence[Run]) -> Figure:
         shares |= {metric} if run.facts.share else set()
         for name in dict.fromkeys((metric, "loss")):
             values = [value for _, value in run.record.validations(f"val_{name}")]
-            line = Line(range(1, len(values) + 1), values, run.name, best=run.place if values else None)
+            place = run.place if values else None
+            line = Line(range(1, len(values) + 1), values, run.name, best=place, star="compared")
             panels.setdefault((name, kinds[name]), []).append(line)
     names = [name for name, _ in panels]
     every = []

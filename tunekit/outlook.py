@@ -63,10 +63,11 @@ def look_ahead(
     held: list[Sequence[Planned]] = []
     reached: tuple[dict[str, int], dict[str, int]] = {}, {}
     for name, works in rounds.items():
+        begun = dict(reached[0])
         trainings = planned(works, reached[0])
         held.append(trainings)
         steps[name] = Ahead(
-            len(trainings),
+            len({work.key for each in works for work in each if max(work.behind, begun.get(work.key, 0)) < work.until}),
             sum(one.iterations for one in trainings),
             forecast.seconds_of(works, workers, reached[1]),
             room(trainings, sizes),

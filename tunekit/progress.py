@@ -9,7 +9,7 @@ from typing import Any
 
 from tunekit.forecast import Forecast
 from tunekit.steps import Context
-from tunekit.vocabulary import Advanced, Emit, Lane, Measurement, Record, Training
+from tunekit.vocabulary import Advanced, Emit, Lane, Measurement, Record, Request, Training
 
 EVERY_S = 0.5  # the time left is reckoned anew
 POINTS = 60  # of a training's losses that are told
@@ -25,24 +25,33 @@ class _Lane:
 
 
 class Progress:
-    """Of the requests at hand; `before`: those of the step that ended earlier. `best`: what the step has reached."""
+    """Of the requests at hand; `before`: the records of the step's earlier rounds. `best`: what the step has reached.
+
+    A training counts once with all of its iterations, however many rounds it goes on for; a measurement counts where
+    nothing is trained.
+    """
 
     def __init__(
         self,
         step: str,
         requests: Sequence[Training | Measurement],
-        before: int,
+        before: Sequence[Record],
         emit: Emit,
         forecast: Forecast,
         best: Callable[[], str] = lambda: "",
     ) -> None:
-        self.step, self.before, self.emit = step, before, emit
+        self.step, self.emit = step, emit
         self._requests, self._forecast, self._best = requests, forecast, best
-        self.totals = [r.until if isinstance(r, Training) else 1 for r in requests]
-        self.total = sum(self.totals)
-        self.done = [0] * len(requests)
-        self.summed = 0  # of `done`: a large grid has too many to add up at each piece of news
-        self.finished = 0
+        trains = any(isinstance(one, Training) for one in (*(record.request for record in before), *requests))
+        counted = [record for record in before if not trains or isinstance(record.request, Training)]
+        reached = {_name(one.request): max(one.iterations, 0 if trains else 1) for one in counted}
+        self.totals = [one.until if isinstance(one, Training) else 0 if trains else 1 for one in requests]
+        self.done = [min(total, reached.get(_name(one), 0)) for one, total in zip(requests, self.totals, strict=True)]
+        self.summed = sum(reached.values())  # a large grid has too many to add up at each piece of news
+        self.total = self.summed + sum(self.totals) - sum(self.done)
+        self._counts = [not trains or isinstance(one, Training) for one in requests]
+        self.finished = len(reached.keys() - set(map(_name, requests)))
+        self.planned = self.finished + sum(self._counts)
         self._lanes: dict[int, _Lane] = {}
         self._left: float | None = None
         self._reckoned = -EVERY_S
@@ -68,7 +77,7 @@ class Progress:
         self._forecast.end(place, iterations)
         self._set(place, self.totals[place])
         self._lanes.pop(place, None)
-        self.finished += 1
+        self.finished += self._counts[place]
         self._tell()
 
     def _set(self, place: int, done: int) -> None:
@@ -79,15 +88,14 @@ class Progress:
         now = time.monotonic()
         if now - self._reckoned >= EVERY_S:
             self._reckoned, self._left = now, self._forecast.left()
-        planned = self.before + len(self.totals)
         lanes = tuple(self._lane(place, lane) for place, lane in self._lanes.items())
         self.emit(
             Advanced(
                 self.step,
                 self.summed,
                 self.total,
-                self.before + self.finished,
-                planned,
+                self.finished,
+                self.planned,
                 left=self._left,
                 lanes=lanes,
                 best=self._best(),
@@ -99,6 +107,13 @@ class Progress:
         seconds = time.monotonic() - lane.began
         rate = (done - lane.first) / seconds if lane.first >= 0 and done > lane.first and seconds > 0 else None
         return Lane(request.params, request.purpose, done, self.totals[place], rate, tuple(lane.losses))
+
+
+def _name(request: Request) -> str:
+    """The same for a training that goes on."""
+    if isinstance(request, Training):
+        return request.config.key
+    return request.goal if isinstance(request, Measurement) else str(request.number)
 
 
 class Best:

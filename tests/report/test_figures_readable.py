@@ -10,7 +10,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from tunekit.charts import Band, Bars, Cells, Figure, Line, Panel, Rule
+from tunekit.measured import SplitScored
 from tunekit.report import figures, interactive
+from tunekit.report.final import confusion
 from tunekit.report.style import COLOURS, styled
 
 SEEN = 800  # pixels of a screen or a page that a picture has
@@ -219,7 +221,71 @@ class TestCells:
             assert [text.get_color() for text in axes.texts] == inks
 
 
-def luminance(colour: str) -> float:
+def cells_seen(cells: Cells) -> list[dict[tuple[int, int], tuple[tuple[float, ...], str]]]:
+    """By place of a cell with a value its colour and its ink: of the picture, and of the page."""
+    (axes,) = sheet_of(Panel([cells])).axes
+    shown = axes.images[0]
+    inks = {(round(t.get_position()[1]), round(t.get_position()[0])): t.get_color() for t in axes.texts}
+    picture = {
+        (i, j): (tuple(shown.to_rgba(shown.get_array())[i][j][:3]), inks[i, j])
+        for i, row in enumerate(cells.values)
+        for j, value in enumerate(row)
+        if value is not None
+    }
+    [plot] = interactive._plots(Figure("", [Panel([cells])]))
+    drawn = plot.renderers[0]
+    data, mapper = drawn.data_source.data, drawn.glyph.fill_color.transform
+    page = {}
+    for x, y, value, ink in zip(data["x"], data["y"], data["value"], data["ink"], strict=True):
+        if not math.isnan(value):
+            place = (value - mapper.low) / (mapper.high - mapper.low)
+            colour = mapper.palette[min(255, max(0, int(256 * place)))]
+            page[y, x] = mpl.colors.to_rgb(colour), ink
+    return [picture, page]
+
+
+def contrast(first, second) -> float:
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+class TestOneValue:
+    """Maps of which all values are one, and maps on a scale of their own."""
+
+    @pytest.mark.parametrize("value", [0.0, 1.0, 0.5, -3.0, 1e30, 1e-30])
+    @pytest.mark.parametrize("falling", [False, True])
+    @pytest.mark.parametrize("shape", [(1, 1), (2, 3)])
+    def test_where_all_are_equal_all_are_good(self, value, falling, shape):
+        rows, columns = shape
+        grid = [[value] * columns for _ in range(rows)]
+        grid[-1][-1] = None if shape != (1, 1) else value  # one that diverged
+        cells = Cells(["c"] * columns, ["r"] * rows, grid, [["1"] * columns] * rows, falling=falling)
+        for seen in cells_seen(cells):
+            for colour, ink in seen.values():
+                assert colour == pytest.approx(mpl.colormaps["viridis"](1.0)[:3], abs=0.01)
+                assert ink == "black"
+
+    @pytest.mark.parametrize("falling", [False, True])
+    def test_every_number_has_contrast(self, falling):
+        values = [k / 50 for k in range(51)]
+        cells = Cells(["c"] * 51, ["r"], [values], [[""] * 51], falling=falling, low=0.0, high=1.0)
+        for seen in cells_seen(cells):
+            assert len(seen) == 51
+            assert min(contrast(colour, ink) for colour, ink in seen.values()) > 4.4
+
+    @pytest.mark.parametrize("counts", [((580, 0), (20, 0)), ((0, 5), (5, 0)), ((3, 3), (3, 3)), ((7,),)])
+    def test_a_share_of_a_class_has_one_colour_whatever_others_are(self, counts):
+        names = tuple("abc"[: len(counts)])
+        scored = SplitScored(sum(map(sum, counts)), "accuracy", confusion=counts, classes=names)
+        [panel] = confusion(scored, "val").panels
+        [cells] = panel.items
+        for seen in cells_seen(cells):
+            for (i, j), (colour, _) in seen.items():
+                row = counts[::-1][i]
+                assert colour == pytest.approx(mpl.colormaps["viridis"](row[j] / sum(row))[:3], abs=0.02)
+
+
+def luminance(colour) -> float:
     parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(colour)]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 

@@ -173,7 +173,7 @@ class TestInABrowser:
         inside = visit.plot(f"[view.frame.x_scale.compute({x}), view.frame.y_scale.compute({y})]")
         visit.page.mouse.move(box["x"] + inside[0], box["y"] + inside[1], steps=3)
         tooltip = visit.page.locator(".bk-tooltip-content", has_text="best").inner_text()
-        assert tooltip.split() == ["best:", f"{y:.4g}", "iterations:", f"{x:.4g}"]
+        assert tooltip.split() == ["best", "val_accuracy:", f"{y:.4g}", "iterations:", f"{x:.4g}"]
         visit.page.mouse.move(*middle)
         visit.page.mouse.down()
         visit.page.mouse.move(middle[0] + 60, middle[1] + 60, steps=4)

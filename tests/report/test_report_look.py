@@ -12,6 +12,7 @@ from tunekit.diagnosis import Diagnosis
 from tunekit.logs import Log, Metric
 from tunekit.report import figures, logs
 from tunekit.report.console import as_table, cell, show_result, sparkline
+from tunekit.report.drawable import moving_average
 from tunekit.report.live import Screen
 from tunekit.vocabulary import Advanced, Curve, Finding, Noted, StepFinished, StepResult, StepStarted
 
@@ -90,8 +91,8 @@ def test_a_table_takes_its_columns_from_all_rows():
 
 
 def test_smoothing_keeps_a_constant_and_the_mean_of_noise():
-    assert figures.moving_average([2.0] * 50, 5) == [2.0] * 50
-    assert figures.moving_average([0.0, 1.0] * 100, 20)[50:150] == pytest.approx([0.5] * 100)
+    assert moving_average([2.0] * 50, 5) == [2.0] * 50
+    assert moving_average([0.0, 1.0] * 100, 20)[50:150] == pytest.approx([0.5] * 100)
 
 
 def star(axes):

@@ -61,11 +61,14 @@ def _marks(axes: Axes, cells: Cells) -> None:
 
 
 def limits(cells: Cells) -> tuple[float, float]:
-    """Between which values the colours of cells go."""
+    """Between which values the colours of cells go. Where all values are one, it has the colour of a good one."""
     finite = [value for row in cells.values for value in row if value is not None and math.isfinite(value)] or [0.0]
     low = min(finite) if cells.low is None else cells.low
     high = max(finite) if cells.high is None else cells.high
-    return low, high
+    if low < high:
+        return low, high
+    room = abs(low) / 10 or 1.0
+    return (low, low + room) if cells.falling else (low - room, low)
 
 
 def mark_of(cells: Cells, i: int, j: int) -> Mark:
@@ -84,5 +87,5 @@ def ink(cells: Cells, i: int, j: int) -> str:
     if value is None or not math.isfinite(value):
         return COLOURS["bad"]
     low, high = limits(cells)
-    place = (value - low) / (high - low) if high > low else 0.0
+    place = (value - low) / (high - low)
     return "black" if (1 - place if cells.falling else place) > BRIGHT else "white"

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tunekit.charts import Band, Bars, Cells, Figure, Line, Panel, Picture, Points, Rule, Tiles
 from tunekit.logs.log import Array
 from tunekit.report.cells import HIGHEST, draw_cells
+from tunekit.report.drawable import drawable, moving_average
 from tunekit.report.style import (
     COLOURS,
     DARKEST,
@@ -142,10 +143,10 @@ def drawn(figure: Figure, name: str = "") -> Sheet:
 
 
 def in_rows(panels: Sequence[Panel]) -> list[tuple[list[Panel], int]]:
-    """Panels as they stand below each other, each row with how many have room in it: at most three, and a map has a row
-    of its own beside others."""
-    maps = [panel for panel in panels if is_map(panel)]
-    others = [panel for panel in panels if not is_map(panel)]
+    """What is drawn of panels, as they stand below each other, each row with how many have room in it: at most three,
+    and a map has a row of its own beside others."""
+    maps = [drawable(panel) for panel in panels if is_map(panel)]
+    others = [drawable(panel) for panel in panels if not is_map(panel)]
     across = max(1, min(len(others), 2 if len(others) == 4 else ACROSS))
     rows = [others[start : start + across] for start in range(0, len(others), across)]
     return [*(([panel], 1) for panel in maps), *((row, across) for row in rows)]
@@ -177,9 +178,9 @@ def _height(panel: Panel, width: float, across: int) -> float:
 def _labels(panel: Panel) -> list[str]:
     """What its legend has, nearly: a label is said once."""
     own = [str(getattr(item, "label", "")) for item in panel.items]
-    best = ["best"] if any(isinstance(item, Line) and item.best is not None for item in panel.items) else []
+    stars = [item.star for item in panel.items if isinstance(item, Line) and item.best is not None]
     marks = [mark for item in panel.items if isinstance(item, Cells) for row in item.marks or () for mark in row]
-    return list(dict.fromkeys(text for text in [*own, *best, *marks] if text))
+    return list(dict.fromkeys(text for text in [*own, *stars, *marks] if text))
 
 
 def _columns(labels: Sequence[str], width: float) -> tuple[int, int]:
@@ -287,7 +288,7 @@ def _line(axes: Axes, line: Line) -> None:
         axes.plot(x, y, label=line.label or None, marker="o" if marked else "", markersize=4, **style)
     if line.best is not None:
         star: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "white", "linestyle": ""}
-        axes.plot(line.x[line.best], line.y[line.best], label="best", color=COLOURS["chosen"], zorder=3, **star)
+        axes.plot(line.x[line.best], line.y[line.best], label=line.star, color=COLOURS["chosen"], zorder=3, **star)
 
 
 def _shade(place: float) -> Any:
@@ -300,14 +301,6 @@ def thin(values: Sequence[float | None]) -> Array:
     """At most so many values as are drawn; None becomes NaN."""
     stride = max(1, math.ceil(len(values) / POINTS))
     return np.asarray(values[::stride], dtype=float)
-
-
-def moving_average(values: Sequence[float], window: int) -> list[float]:
-    """Means over a centred window, shorter at the ends; what is not finite counts as zero."""
-    y = np.nan_to_num(np.asarray(values, dtype=float), nan=0.0, posinf=0.0, neginf=0.0)
-    kernel = np.ones(max(1, min(len(y), window)))
-    means: list[float] = (np.convolve(y, kernel, "same") / np.convolve(np.ones(len(y)), kernel, "same")).tolist()
-    return means
 
 
 def _bars(axes: Axes, bars: Bars, place: int, groups: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ CONFUSION, RESIDUALS, WORST = "confusion.png", "residuals.png", "worst.png"
 NAMED = {"test": "test split", "val": "validation"}
 WORDS = 25  # classes up to which each cell has its number
 ACROSS = 5  # pictures in a row of the sheet
-SMALL = 7.0  # points of what stands above them
+SMALL = 7.0  # points of what stands above them ...
+ROOM = 72 * (WIDE / ACROSS - 0.15)  # ... and that one of its lines has
 
 
 def write_figures(run: RunFolder, scored: SplitScored, on: str) -> list[Path]:
@@ -56,8 +58,9 @@ def confusion(scored: SplitScored, on: str) -> Figure | None:
     if scored.errors is not None:
         title += f", {scored.errors:,} wrong"
     # Rows are drawn from below: the first class stands on top.
-    cells = Cells(scored.classes, scored.classes[::-1], shares[::-1], words[::-1])
-    return Figure(title, [Panel([cells], "predicted", "true", "brighter: a larger share of the true class")])
+    cells = Cells(scored.classes, scored.classes[::-1], shares[::-1], words[::-1], low=0.0, high=1.0)
+    said = "brighter: a larger share of the true class; white: no sample"
+    return Figure(title, [Panel([cells], "predicted", "true", said)])
 
 
 def residuals(scored: SplitScored, on: str) -> Figure | None:
@@ -100,18 +103,39 @@ def _sheet(shown: list[Mistake], classes: tuple[str, ...]) -> Sheet:
         axes = sheet.add_subplot(down, ACROSS, place)
         axes.imshow(imread(io.BytesIO(base64.b64decode(one.picture))), cmap="gray", interpolation="nearest")
         axes.set_axis_off()
-        axes.set_title(literal(caption(one, classes)), fontsize=SMALL)
+        axes.set_title(literal("\n".join(caption(one, classes))), fontsize=SMALL)
     return sheet
 
 
-def caption(one: Mistake, classes: tuple[str, ...]) -> str:
-    """What a sample is and was taken for: `8, taken for 3 (97.0 %)`, with the name of its file or its place."""
-    place = Path(one.name).name if one.name else f"sample {one.sample}"
+def caption(one: Mistake, classes: tuple[str, ...]) -> list[str]:
+    """What a sample is and was taken for, in lines that have room above its picture: the name of its file or its place,
+    and `8, taken for 3 (97.0 %)`, where that is long in three lines."""
+    place = fitted(Path(one.name).name if one.name else f"sample {one.sample}")
     if one.true is None or one.predicted is None:
-        return f"{place}\nloss {one.loss:.3g}"
+        return [place, f"loss {one.loss:.3g}"]
     true, said = (_named(value, classes) for value in (one.true, one.predicted))
-    sure = "" if one.probability is None else f" ({percent(one.probability)})"
-    return f"{place}\n{true}, taken for {said}{sure}"
+    sure = [] if one.probability is None else [f"({percent(one.probability)})"]
+    whole = " ".join([f"{true}, taken for {said}", *sure])
+    return [place, whole] if fitted(whole) == whole else [place, fitted(true), fitted(said, "taken for "), *sure]
+
+
+def fitted(name: str, before: str = "") -> str:
+    """The name with what stands before it, its middle left out where the line has no room for all."""
+    text, left = before + name, len(name)
+    while left > 1 and sum(map(_wide, text)) > ROOM:
+        left -= 1
+        text = f"{before}{name[: (left + 1) // 2]}…{name[len(name) - left // 2 :]}"
+    return text
+
+
+@cache
+def _wide(letter: str) -> float:
+    """Points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    width, _, _ = text_to_path.get_text_width_height_descent(letter, FontProperties(size=SMALL), ismath=False)
+    return float(width)
 
 
 def mistakes(scored: SplitScored) -> tuple[list[str], list[list[str]]] | None:

@@ -17,7 +17,8 @@ from tunekit.files import read_json
 from tunekit.jsondata import plain
 from tunekit.logs.log import Array
 from tunekit.report.cells import ink, limits, mark_of, word_of
-from tunekit.report.figures import in_rows, is_whole, moving_average, shares_scale, thin
+from tunekit.report.drawable import moving_average
+from tunekit.report.figures import in_rows, is_whole, shares_scale, thin
 from tunekit.report.firstscreen import MOST_BYTES
 from tunekit.report.style import COLOURS, DARKEST, MARKS, PALETTE, POINTS
 from tunekit.rundir import RunFolder, write_atomically
@@ -216,8 +217,8 @@ class _Drawing:
         if line.best is not None:
             place = [line.x[line.best]], [line.y[line.best]]
             star = self.plot.scatter(*place, marker="star", size=16, color=COLOURS["chosen"])
-            self._read_off(star, "best")
-            self._name(star, "best")
+            self._read_off(star, line.star)
+            self._name(star, line.star)
 
     def _bars(self, bars: Bars) -> None:
         width = 0.7 / len(self.groups)

@@ -93,5 +93,5 @@ def _lines(train: Curve | None, val: Curve | None, name: str, maximize: bool) ->
     if val is not None:
         values = [(value if maximize else -value, -place) for place, value in enumerate(val.y) if math.isfinite(value)]
         best = -max(values)[1] if values else None
-        lines.append(Line(val.x, val.y, f"val {name}", "val", best=best))
+        lines.append(Line(val.x, val.y, f"val {name}", "val", best=best, star="highest" if maximize else "lowest"))
     return lines

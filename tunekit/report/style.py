@@ -30,7 +30,7 @@ COLOURS: dict[Colour, str] = {
 MARKS: dict[Mark, str] = {"chosen": "chosen", "equal": "equal within noise", "diverged": "diverged"}
 """What a marked cell is called."""
 DARKEST = 0.88  # of the map of colours, whose last ones are not seen as lines on white
-BRIGHT = 0.6  # of a scale: from there on dark text is read better
+BRIGHT = 0.435  # of the map of colours: from there on black has more contrast than white, and each has 4.5 or more
 LETTER = 0.062  # inches that one is wide ...
 LINE = 0.14  # ... and that a line of them is high
 STYLE: dict[Any, Any] = {

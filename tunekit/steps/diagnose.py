@@ -105,17 +105,17 @@ def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
 
 
 def figure(context: Context[Diagnose], result: StepResult, records: Sequence[Record]) -> Figure:
-    """Loss and metric, training smoothed, the best validation marked."""
+    """Loss and metric, training smoothed, on both the validation marked that is best by the metric."""
     record, facts = records[0], context.facts
-    directions = {"loss": False, facts.metric: facts.maximize}
+    best = best_validation(record, context.metric, facts.maximize)
+    mark, star = (None if best is None else best[0]), f"best {context.metric}"
     panels = []
-    for name, maximize in directions.items():
+    for name in dict.fromkeys(("loss", facts.metric)):
         losses, points = record.column(f"train_{name}"), record.validations(f"val_{name}")
-        best = best_validation(record, f"val_{name}", maximize)
         window = result.details["smooth"] or max(1, len(losses) // 20)
         lines = [
             Line(record.rows["iteration"], losses, f"train {name}, smoothed", "train", smooth=window),
-            Line([i for i, _ in points], [v for _, v in points], f"val {name}", "val", best=best[0] if best else None),
+            Line([i for i, _ in points], [v for _, v in points], f"val {name}", "val", best=mark, star=star),
         ]
         panels.append(Panel(lines, "iterations", name, share=facts.share and name != "loss", legend=""))
     return Figure(f"{result.diagnosis}: {result.summary}", panels)

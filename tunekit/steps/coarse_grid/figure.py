@@ -65,7 +65,8 @@ def _line(values: Mapping[str, float | None], chosen: str) -> Line:
     """The best of each setting. Names have no order: no line joins them."""
     numbers = [math.nan if value is None else value for value in values.values()]
     best = list(values).index(chosen) if chosen in values else None
-    return Line(range(len(numbers)), numbers, points=True, joined=all(map(_is_number, values)), best=best)
+    ordered = all(map(_is_number, values))
+    return Line(range(len(numbers)), numbers, points=True, joined=ordered, best=best, star="chosen")
 
 
 def _is_number(text: str) -> bool:

@@ -51,7 +51,7 @@ def _chosen(run: Record, column: str, label: str, iteration: float | None) -> Li
     """Its curve, with the validation that is handed on marked."""
     x, y = _points(run, column)
     near = None if iteration is None or not x else min(range(len(x)), key=lambda k: abs(x[k] - iteration))
-    return Line(x, y, label, "chosen", strong=True, best=near)
+    return Line(x, y, label, "chosen", strong=True, best=near, star="handed on")
 
 
 def _points(run: Record, column: str) -> tuple[list[float], list[float]]:

@@ -43,7 +43,7 @@ from tunekit.steps.lr_sweep.curves import (
     steepest,
     working_range,
 )
-from tunekit.steps.lr_sweep.figure import drawn
+from tunekit.steps.lr_sweep.figure import drawn, held_out_drawn
 from tunekit.steps.noise import diverged, tail_mean
 from tunekit.steps.overfit_tiny import STEP as overfit_tiny
 from tunekit.steps.regime import comes_trained, few_train, frozen_epochs, is_fine_tuning, passes
@@ -357,11 +357,14 @@ def _none_works(context: Context[LrSweep], curves: Mapping[float, RateCurve]) ->
     return NO_LEARNING_RATE_WORKS.finding(message, evidence, advice=advice, remedies=(longer,))
 
 
-def figure(_context: Context[LrSweep], result: StepResult, records: Sequence[Record]) -> Figure:
-    """The losses of every rate, and what each ended at with the range that works."""
+def figure(context: Context[LrSweep], result: StepResult, records: Sequence[Record]) -> Figure:
+    """What each rate is judged by, with the range that works."""
     swept = SweptRates.from_json(result.handoff) if result.handoff else None
     taken, works = (None, None) if swept is None else (swept.lr, swept.range)
-    return drawn(result.summary, read_curves(trainings(records)), taken, works)
+    if not is_fine_tuning(context):
+        return drawn(result.summary, read_curves(trainings(records)), taken, works)
+    rates, untouched = held_out.read_rates(context, trainings(records)), baselines.read(records).untouched
+    return held_out_drawn(context, result.summary, rates, taken, works, untouched)
 
 
 STEP = Step(
@@ -374,7 +377,7 @@ STEP = Step(
     judge,
     lambda: CODES,
     objective=objective,
-    metric=lambda _context: "train_loss",
+    metric=lambda context: "val_loss" if is_fine_tuning(context) else "train_loss",
     space=space,
     figure=figure,
 )

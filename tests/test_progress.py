@@ -1,0 +1,71 @@
+"""How far a step is, as it is told: its rounds together, in the numbers that were announced."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.steps.hand_made import context_of, falling, trained
+from tunekit.forecast import Forecast
+from tunekit.outlook import look_ahead
+from tunekit.progress import Progress
+from tunekit.vocabulary import Measurement, Record, Training
+
+
+def walked(context):
+    """The step's expected rounds, carried out: all news of it."""
+    told, before = [], []
+    for requests in context.step.expected(context):
+        forecast = Forecast(context.facts)
+        forecast.begin_round([forecast.work(one) for one in requests], 1)
+        progress = Progress(context.step.name, requests, tuple(before), told.append, forecast)
+        for place, request in enumerate(requests):
+            progress.begin(place)
+            until = request.until if isinstance(request, Training) else 1
+            progress.advance(place, until)
+            progress.finish(place, until)
+            before.append(
+                trained(request, falling(2.0, 0.5, until), [(0.5, 0.5)])
+                if isinstance(request, Training)
+                else Record(request, values={})
+            )
+    return told
+
+
+SWEPT = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}}
+HALVING = {"coarse-grid": {"pruner": "halving", "epochs": 8}}
+
+
+@pytest.mark.parametrize(
+    "steps", [{}, {"coarse-grid": {"pruner": "none"}}, HALVING], ids=["as it is", "none", "halving"]
+)
+def test_what_is_counted_at_the_end_is_what_was_announced(steps):
+    context = context_of("coarse-grid", SWEPT, steps=steps)
+    ahead = look_ahead([context], Forecast(context.facts), 1, lambda _: 0).steps["coarse-grid"]
+    told = walked(context)
+    last = told[-1]
+    assert (last.done, last.finished) == (last.total, last.planned) == (ahead.iterations, ahead.trainings)
+    assert all(one.done <= one.total and one.finished <= one.planned for one in told)
+    assert [one.done for one in told] == sorted(one.done for one in told)
+
+
+def test_a_measurement_beside_trainings_is_no_trial_and_where_all_is_measured_each_is_one():
+    [training, *_] = context_of("coarse-grid", SWEPT).step.expected(context_of("coarse-grid", SWEPT))[0]
+    measured = Measurement("chance", training.config, {}, purpose="guessing")
+    for requests, planned, total in (([training, measured], 1, training.until), ([measured], 1, 1)):
+        told, forecast = [], Forecast(context_of("coarse-grid", SWEPT).facts)
+        forecast.begin_round([forecast.work(one) for one in requests], 1)
+        progress = Progress("coarse-grid", requests, (), told.append, forecast)
+        for place in range(len(requests)):
+            progress.begin(place)
+            progress.finish(place)
+        assert (told[-1].finished, told[-1].planned, told[-1].done, told[-1].total) == (planned, planned, total, total)
+
+
+def test_a_training_that_goes_on_counts_once():
+    [training, *_] = context_of("coarse-grid", SWEPT).step.expected(context_of("coarse-grid", SWEPT))[0]
+    begun = replace(training, until=10)
+    told, forecast = [], Forecast(context_of("coarse-grid", SWEPT).facts)
+    forecast.begin_round([forecast.work(training)], 1)
+    progress = Progress("coarse-grid", [training], [trained(begun, falling(2.0, 0.5, 10))], told.append, forecast)
+    progress.begin(0)
+    assert (told[-1].done, told[-1].total, told[-1].finished, told[-1].planned) == (10, training.until, 0, 1)
