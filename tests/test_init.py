@@ -70,8 +70,41 @@ def test_small_images_stay_small_and_a_pretrained_network_wants_large_ones(tmp_p
     pretrained = draft(tmp_path / "icons", tmp_path, model="torchvision:resnet18")
     assert pretrained.keys["model"] == {"target": "torchvision:resnet18", "pretrained": True}
     assert pretrained.keys["data"]["args"]["size"] == 224
-    own = draft(tmp_path / "icons", tmp_path, model="torchvision:resnet18", weights="w.pth")
-    assert own.keys["model"] == {"target": "torchvision:resnet18", "weights": "w.pth"}
+    (tmp_path / "w.pth").touch()
+    own = draft(tmp_path / "icons", tmp_path / "sub", model="torchvision:resnet18", weights=tmp_path / "w.pth")
+    assert own.keys["model"] == {"target": "torchvision:resnet18", "weights": str(tmp_path / "w.pth")}
+
+
+def test_images_that_cannot_be_read_are_named_and_left_out_by_the_recipe(tmp_path, tunekit):
+    photos(tmp_path / "photos", {"cat": 12, "dog": 13})
+    whole = (tmp_path / "photos" / "dog" / "3.png").read_bytes()
+    (tmp_path / "photos" / "dog" / "3.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "photos" / "dog" / "4.png").write_bytes(b"")
+    (tmp_path / "photos" / "cat" / "a\nb.png").write_text("no image")
+    done = tunekit("init", "photos")
+    assert done.code == 0
+    assert "23 images of 2 classes" in done.out
+    assert "note: 3 images cannot be read: photos/cat/a\\nb.png, photos/dog/3.png, photos/dog/4.png" in done.out
+    assert "tunekit run photos.yaml --dry-run" in done.out
+    assert written(tmp_path / "photos.yaml")["data"]["args"]["corrupt"] == "skip"
+    assert "# corrupt: skip, as 3 images" in (tmp_path / "photos.yaml").read_text()
+    assert tunekit("validate", "photos.yaml").code == 0
+
+
+def test_those_of_other_splits_count_and_of_a_short_look_it_is_said(tmp_path, monkeypatch):
+    photos(tmp_path / "photos" / "train", {"cat": 40, "dog": 40}, (4, 4))
+    photos(tmp_path / "photos" / "val", {"cat": 2, "dog": 2}, (4, 4))
+    sound = draft(tmp_path / "photos", tmp_path)
+    assert "corrupt" not in sound.keys["data"]["args"]
+    assert not sound.notes
+    (tmp_path / "photos" / "val" / "cat" / "0.png").write_bytes(b"GIF89a")
+    made = draft(tmp_path / "photos", tmp_path)
+    assert made.keys["data"]["args"]["corrupt"] == "skip"
+    assert made.about.startswith("80 images")
+    monkeypatch.setattr("tunekit.drafting.LOOK", 0.0)
+    hasty = draft(tmp_path / "photos", tmp_path)
+    assert hasty.keys["data"]["args"]["corrupt"] == "skip"
+    assert hasty.notes[-1].startswith("64 of 84 images were looked at")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +192,8 @@ def test_a_module_has_its_recipe_beside_it(tmp_path, tunekit):
         (("digit",), "did you mean 'digits'?"),
         (("digits", "--target", "y"), "--target"),
         (("notes.md",), "no kind of data that is known"),
+        (("churn.csv", "--target", "churn", "--weights", "resnet81.pth"), "--weights resnet81.pth: no such file"),
+        (("cut",), "no image for training that can be read"),
         (("empty",), "a folder of images is needed for each class"),
         (("bad.py",), "cannot be read as Python"),
         (("plain.py",), "no network found"),
@@ -169,6 +204,8 @@ def test_a_module_has_its_recipe_beside_it(tmp_path, tunekit):
 def test_what_is_wrong_is_told_in_a_line_and_nothing_is_written(tmp_path, tunekit, words, told):
     (tmp_path / "notes.md").write_text("# notes")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "cut" / "cat").mkdir(parents=True)
+    (tmp_path / "cut" / "cat" / "0.jpg").write_bytes(b"")
     (tmp_path / "bad.py").write_text("def (:")
     (tmp_path / "plain.py").write_text("x = 1\n")
     table(tmp_path / "churn.csv", ["31,a,yes,1.5"] * 9)

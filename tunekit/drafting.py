@@ -8,14 +8,17 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tunekit.telling import as_path, counted, pasted
+from tunekit.telling import as_path, counted, pasted, visible
 from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from tunekit.training.sources.seen_images import SeenImages
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".gz")
 ARRAYS = (".npz", ".npy")
@@ -29,17 +32,21 @@ MOST_CLASSES = 50
 """Whole numbers up to which a column of them is taken for classes, where they are 0, 1, 2, ... without a gap."""
 SMALL_TABLE = 1000
 SHOWN = 8
+LOOK = 20.0
+"""Seconds after which no more images are looked at."""
 TORCHVISION = "torchvision:"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A recipe's keys in order, and what is told of each; `about` is its first line, `runs` whether it is known to."""
+    """A recipe's keys in order, and what is told of each; `about` is its first line, `runs` whether it is known to,
+    `notes` what its data lack."""
 
     about: str
     keys: Mapping[str, Any]
     told: Mapping[str, Sequence[str]] = field(default_factory=dict)
     runs: bool = True
+    notes: Sequence[str] = ()
 
     def text(self, name: str) -> str:
         """As YAML, comments above the keys that they are about."""
@@ -51,9 +58,11 @@ class Draft:
 
 
 def draft(
-    path: Path, beside: Path, target: str | None = None, model: str | None = None, weights: str | None = None
+    path: Path, beside: Path, target: str | None = None, model: str | None = None, weights: Path | None = None
 ) -> Draft:
     """The recipe of a path, for a file in the folder `beside`. Errors: UserError."""
+    if weights is not None and not weights.is_file():
+        raise UserError(f"--weights {weights}: no such file")
     args: dict[str, Any] = {"path": _seen_from(path, beside)}
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -75,7 +84,7 @@ def draft(
         raise UserError(f"--target {target}: {path} is no table; only a table has a column to predict")
     if model is None and weights is None:
         return made
-    return _with_model(made, model, weights)
+    return _with_model(made, model, None if weights is None else _seen_from(weights, beside))
 
 
 def _dumped(part: Mapping[str, Any], flow: bool | None = None) -> list[str]:
@@ -102,7 +111,7 @@ def _with_model(made: Draft, model: str | None, weights: str | None) -> Draft:
     elif target.startswith(TORCHVISION):
         part["pretrained"] = True
     told = {**made.told, "model": _told_of_model(target, weights)}
-    return Draft(made.about, {**made.keys, "model": part}, told, made.runs)
+    return replace(made, keys={**made.keys, "model": part}, told=told)
 
 
 def _told_of_model(target: str, weights: str | None) -> list[str]:
@@ -113,18 +122,21 @@ def _told_of_model(target: str, weights: str | None) -> list[str]:
     return []
 
 
-def _images(path: Path, args: dict[str, Any], model: str | None, weights: str | None) -> Draft:
-    from tunekit.training.sources.images import sizes_by_class
+def _images(path: Path, args: dict[str, Any], model: str | None, weights: Path | None) -> Draft:
+    from tunekit.training.sources.seen_images import seen_images
 
-    counts, sides = sizes_by_class(path)
+    seen = seen_images(path, LOOK)
+    counts, sides = seen.counts, seen.sides
     pretrained = weights is not None or (model or "").startswith(TORCHVISION)
-    size = 224 if pretrained else 32 if sides and sorted(sides)[len(sides) // 2] <= SMALL_IMAGE else 64
+    size = 224 if pretrained else 32 if sorted(sides)[len(sides) // 2] <= SMALL_IMAGE else 64
     channels = [32, 64] if size == 32 else [32, 64, 128]
     total = sum(counts.values())
+    notes = _unreadable(seen)
     told = {
         "data": [
             f"size: pixels a side that all are brought to{'; the network was trained on 224' if pretrained else ''}.",
             "augment: what may happen to an image and leave its class what it is. No flip for letters and signs.",
+            *(f"corrupt: skip, as {note}." for note in notes),
         ],
         "metric": _told_of_metric(counts.values()),
     }
@@ -137,7 +149,7 @@ def _images(path: Path, args: dict[str, Any], model: str | None, weights: str | 
         "task": "classification",
         "data": {
             "target": "image-folder",
-            "args": {**args, "size": size},
+            "args": {**args, "size": size, **({"corrupt": "skip"} if notes else {})},
             "val_fraction": 0.2,
             "augment": [
                 "flip",
@@ -155,7 +167,16 @@ def _images(path: Path, args: dict[str, Any], model: str | None, weights: str | 
         f"{counted(total, 'image')} of {counted(len(counts), 'class', 'classes')}: {_listed(sorted(counts))}",
         keys,
         told,
+        notes=notes,
     )
+
+
+def _unreadable(seen: SeenImages) -> list[str]:
+    """Why files may have to be left out: some cannot be read, or it is not known of all."""
+    files = seen.unreadable
+    broken = [f"{counted(len(files), 'image')} cannot be read: {_listed(files)}"]
+    rest = f"{seen.looked:,} of {seen.files:,} images were looked at, within {LOOK:g} s: others may be cut"
+    return [*(broken if files else ()), *([rest] if seen.looked < seen.files else ())]
 
 
 def _table(path: Path, args: dict[str, Any], target: str | None) -> Draft:
@@ -331,4 +352,4 @@ def _needed(function: ast.FunctionDef) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
+    return ", ".join(map(visible, names[:SHOWN])) + more
