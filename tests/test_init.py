@@ -5,7 +5,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from tunekit.drafting import draft, found_in
+from tunekit.drafting import draft
+from tunekit.scripts import found_in
 
 DRAW = np.random.default_rng(0)
 
@@ -173,6 +174,75 @@ def test_a_module_of_one_s_own_that_is_whole_runs(tmp_path, tunekit):
     )
     assert tunekit("init", "whole.py").code == 0
     assert tunekit("validate", "whole.yaml").code == 0
+
+
+SCRIPT = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+EPOCHS, BATCH = 3, 32
+
+class Windows(Dataset):
+    def __init__(self, path, train=True): ...
+
+class Base(nn.Module): ...
+
+def main():
+    val = DataLoader(Windows("v"), 256)
+    loader = DataLoader(Windows("w"), BATCH, shuffle=True)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_modules_beside_that_are_imported_are_read_too(tmp_path, tunekit):
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "__init__.py").write_text("import mine\n")  # a circle
+    (tmp_path / "nets" / "deep.py").write_text("from train import Base\nclass Net(Base):\n    pass\n")
+    (tmp_path / "mine.py").write_text("import nets\nfrom nets.deep import Net as Mine\nimport train\ndef data(): ...\n")
+    found = found_in(tmp_path / "mine.py")
+    assert list(found.models) == ["train.Base", "Mine"]
+    assert (list(found.datasets), list(found.data)) == (["train.Windows"], ["data"])
+    assert tunekit("init", "mine.py").code == 0
+    recipe = written(tmp_path / "mine.yaml")
+    assert (recipe["model"]["target"], recipe["batch_size"]) == ("mine:Mine", 32)
+    for line, target in (("from train import Base as Net", "mine:Net"), ("import train as t", "train:Base")):
+        (tmp_path / "mine.py").write_text(f"{line}\ndef data(): ...\n")
+        assert tunekit("init", "mine.py", "--force").code == 0
+        assert written(tmp_path / "mine.yaml")["model"]["target"] == target
+
+
+def test_of_a_script_without_a_function_for_its_data_the_line_to_add_is_shown(tmp_path, tunekit):
+    (tmp_path / "train.py").write_text(SCRIPT)
+    done = tunekit("init", "train.py")
+    assert done.code == 2
+    assert "network Base; dataset Windows" in done.err
+    assert "    def data(): return Windows(path=...), Windows(path=...)\n" in done.err
+    assert "tunekit/docs/from-your-script.md" in done.err
+    assert "on import" not in done.err
+    (tmp_path / "train.py").write_text(SCRIPT + "def collate(batch): ...\nfor epoch in range(3): ...\n")
+    text = tunekit("init", "train.py").err
+    assert "return DataLoader(Windows(path=...), batch_size=32, collate_fn=collate), DataLoader(" in text
+    assert "its loop runs on import" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("DataLoader(data, batch_size=16)", 16),
+        ("DataLoader(data, 256); torch.utils.data.DataLoader(data, 8, shuffle=True)", 8),
+        ("SIZE: int = 4\nBATCH = 24\ndef f():\n    return DataLoader(data, BATCH)", 24),
+        ("p.add_argument('--batch-size', '-b', type=int, default=48)\nDataLoader(data, a.batch_size)", 48),
+        ("DataLoader(data, batch_size=None)", None),
+        ("DataLoader(data, size)", None),
+    ],
+)
+def test_the_batch_is_what_a_loader_in_the_text_says(tmp_path, text, size):
+    (tmp_path / "mine.py").write_text(text)
+    assert found_in(tmp_path / "mine.py").batch_size == size
 
 
 def test_a_module_has_its_recipe_beside_it(tmp_path, tunekit):

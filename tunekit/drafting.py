@@ -3,17 +3,17 @@ are looked at as a training would read them; of a module only the text is read, 
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tunekit.scripts import Found, found_in
 from tunekit.telling import as_path, counted, pasted, visible
 from tunekit.vocabulary import UserError
 
@@ -32,8 +32,10 @@ MOST_CLASSES = 50
 """Whole numbers up to which a column of them is taken for classes, where they are 0, 1, 2, ... without a gap."""
 SMALL_TABLE = 1000
 SHOWN = 8
+BATCH = 64
 LOOK = 20.0
 """Seconds after which no more images are looked at."""
+SCRIPT_PAGE = "tunekit/docs/from-your-script.md"
 TORCHVISION = "torchvision:"
 
 
@@ -253,7 +255,7 @@ def _of_vectors(
         "model": model,
         "metric": metric,
         "optimizer": {"target": "adamw", "lr": 1e-3, "weight_decay": 1e-2},
-        "batch_size": 64,
+        "batch_size": BATCH,
         "seed": 0,
     }
     return Draft(about, keys, told)
@@ -274,80 +276,62 @@ def _told_of_metric(counts: Any) -> list[str]:
     return [f"The mean over the classes, as they are uneven: {min(counts):,} to {max(counts):,} samples."]
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a module defines: networks, functions that give data, and losses, by name with the arguments they need."""
-
-    models: Mapping[str, Sequence[str]]
-    data: Mapping[str, Sequence[str]]
-    losses: Sequence[str]
-
-
 def _module(path: Path) -> Draft:
     found = found_in(path)
-    for what, names, hint in (
-        ("network", found.models, "a class whose base is nn.Module, or a function whose name holds `model` or `net`"),
-        ("data", found.data, "a function whose name holds `data`, `loaders` or `split`, and that returns (train, val)"),
-    ):
-        if not names:
-            raise UserError(f"{path}: no {what} found: {hint}")
-    module = path.stem
+    if not found.models:
+        raise UserError(
+            f"{path}: no network found{_beside(found)}: a class whose base is nn.Module, or a function whose name "
+            "holds `model` or `net`"
+        )
+    if not found.data:
+        raise UserError(_without_data(path, found))
     told: dict[str, list[str]] = {}
     keys: dict[str, Any] = {"task": "classification"}
     told["task"] = ["Or regression, binary, multilabel: what targets mean, and how they are scored."]
     for part, names in (("data", found.data), ("model", found.models)):
         *others, name = names
-        keys[part] = {"target": f"{module}:{name}"}
+        keys[part] = {"target": _target(path, name)}
         needed = [f"It needs args: {{{': ..., '.join(names[name])}: ...}}."] if names[name] else []
         told[part] = [*needed, *([f"Also there: {_listed(others)}."] if others else [])]
     if found.losses:
-        target = f"{module}:{found.losses[-1]}"
+        target = _target(path, found.losses[-1])
         told["optimizer"] = [
             f"Without a line of its own the loss is the task's. The module's: loss: {{target: \"{target}\"}}"
         ]
-    keys |= {"optimizer": {"target": "adam", "lr": 1e-3}, "batch_size": 64, "seed": 0}
+    keys |= {"optimizer": {"target": "adam", "lr": 1e-3}, "batch_size": found.batch_size or BATCH, "seed": 0}
     return Draft(f"The network and the data of {path.name}, as it names them", keys, told, runs=False)
 
 
-def found_in(path: Path) -> Found:
-    """What a module defines at its top level, by its text. Errors: UserError."""
-    try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as Python: {error}") from None
-    functions = {node.name: _needed(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    networks = {name: _needed_to_build(node) for name, node in classes.items() if _is_network(node, classes)}
-    by_name = _among(functions, r"(?<![a-z])(model|net|network)(?![a-z])")
-    data = _among(functions, r"(?<![a-z])(data|dataset|datasets|dataloaders?|loaders?|splits?)(?![a-z])")
-    losses = [*_among(functions, r"loss|criterion")]
-    return Found(networks or by_name, {name: data[name] for name in data if name not in by_name}, losses)
+def _target(path: Path, name: str) -> str:
+    """As a recipe names it: of the module itself, or of one that it imports whole."""
+    module, _, last = name.rpartition(".")
+    return f"{module or path.stem}:{last}"
 
 
-def _among(functions: Mapping[str, Sequence[str]], words: str) -> dict[str, Sequence[str]]:
-    return {name: needs for name, needs in functions.items() if re.search(words, name.lower().replace("_", " "))}
+def _beside(found: Found) -> str:
+    """What else is there."""
+    kinds = (("network", found.models), ("dataset", found.datasets), ("data", found.data))
+    there = "; ".join(f"{what} {_listed(list(names))}" for what, names in kinds if names)
+    return f" (there: {there})" if there else ""
 
 
-def _is_network(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef], seen: frozenset[str] = frozenset()) -> bool:
-    names = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
-    known = (classes[name] for name in names if name in classes and name not in seen)
-    return any(name.endswith("Module") and "Data" not in name for name in names) or any(
-        _is_network(base, classes, seen | {node.name}) for base in known
-    )
-
-
-def _needed_to_build(node: ast.ClassDef) -> list[str]:
-    builds: Callable[[ast.stmt], bool] = lambda one: isinstance(one, ast.FunctionDef) and one.name == "__init__"  # noqa: E731
-    return next((_needed(one)[1:] for one in node.body if builds(one) and isinstance(one, ast.FunctionDef)), [])
-
-
-def _needed(function: ast.FunctionDef) -> list[str]:
-    """Arguments without a default."""
-    args = function.args
-    positional = [*args.posonlyargs, *args.args]
-    needed = positional[: len(positional) - len(args.defaults)]
-    keyword = [arg for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True) if default is None]
-    return [arg.arg for arg in (*needed, *keyword)]
+def _without_data(path: Path, found: Found) -> str:
+    """Where a script has its data inside its loop: what is there, and what to add."""
+    wanted = "a function whose name holds `data`, `loaders` or `split`, and that returns (train, val)"
+    if not found.datasets:
+        return f"{path}: no data found{_beside(found)}: {wanted}"
+    sets = [f"{name}({', '.join(f'{need}=...' for need in needs)})" for name, needs in found.datasets.items()]
+    if found.collates:
+        size = found.batch_size or BATCH
+        sets = [f"DataLoader({one}, batch_size={size}, collate_fn={found.collates[-1]})" for one in sets]
+    again = pasted("tunekit", "init", as_path(path))
+    lines = [
+        f"{path}: no function that gives its data{_beside(found)}. Add one, its dots filled, then `{again}` again:",
+        f"    def data(): return {sets[0]}, {sets[-1]}",
+        *(['its loop runs on import: put it below `if __name__ == "__main__":`'] if found.loops else []),
+        f"{SCRIPT_PAGE} has an example; what is looked for is {wanted}",
+    ]
+    return "\n".join(lines)
 
 
 def _listed(names: Sequence[str]) -> str:
