@@ -309,3 +309,11 @@ def test_commands_name_the_run_as_it_is_typed_now():
     assert with_commands(once, "runs/a") == once
     assert with_commands(with_commands(once, "runs/b"), "runs/a") == once
     assert with_commands(once, "runs/b").next == "tunekit coarse-grid runs/b"
+
+
+def test_a_command_that_the_words_of_a_finding_hold_is_said_once():
+    finding = Finding("c", "warn", "m", advice=("look: `tunekit inspect RECIPE`", "or"), remedies=(Remedy("inspect"),))
+    made = with_commands(StepResult("s", "warn", "m", (finding,)), "runs/a")
+    assert made.findings[0].advice == ("look: `tunekit inspect runs/a/recipe.yaml`", "or")
+    assert made.next == "tunekit inspect runs/a/recipe.yaml"
+    assert with_commands(made, "runs/a") == made

@@ -113,7 +113,7 @@ def findings_on_runs(
     if difference is not None and not difference.clear and difference.pairs:
         message = (
             f"the winner is not clearly better than the runner-up ({described(ranked[1].params)}): "
-            f"{difference.mean:.2g} +- {difference.error:.2g} of {difference.of} over {difference.pairs} samples"
+            f"by {0 - difference.mean:.2g} +- {difference.error:.2g} of {difference.of} over {difference.pairs} samples"
         )
         evidence: Values = {"difference": difference.mean, "error": difference.error}
         findings.append(WITHIN_NOISE.finding(message, evidence))
