@@ -65,6 +65,9 @@ def codes(seen: Situation) -> list[str]:
         (pictures(side=TINY, samples=SOME_PICTURES), ["ResNet-20"]),
         (pictures(side=SMALL - 1, samples=SOME_PICTURES - 1), ["two convolutions"]),
         (pictures(side=SMALL - 1), ["ResNet-20"]),
+        (pictures(side=32, samples=900, file_sides=Sides(180, 191, 200)), ["pretrained ResNet-18"]),
+        (pictures(side=32, samples=900, file_sides=Sides(20, 32, 200)), ["two convolutions"]),
+        (pictures(side=SMALL, file_sides=Sides(8, 8, 8)), ["pretrained ResNet-18"]),
         (pictures(side=SMALL, samples=FEW_PHOTOS - 1), ["pretrained ResNet-18"]),
         (pictures(side=SMALL, samples=FEW_PHOTOS), ["pretrained ResNet-50"]),
         (pictures(side=224, samples=MANY), ["ResNet-50, or a ViT"]),
@@ -99,13 +102,34 @@ def test_of_what_nothing_is_known_there_is_no_advice_and_it_is_said(seen):
     assert "no advice" in told.silent
 
 
+def test_each_reason_is_one_of_these_pictures():
+    """Small pictures or few ones, as they are; and of files that are larger than what is read of them that is said."""
+    small, few = (advise(seen).starts[0].why for seen in (pictures(side=8, samples=90_000), pictures(samples=900)))
+    assert "below 16 pixels" in small
+    assert "2,000" not in small
+    assert "fewer than 2,000" in few
+    assert "16 pixels" not in few
+    large = pictures(samples=900, file_sides=Sides(180, 191, 200))
+    assert "sees more at `data.args.size: 224` than at 32, of files of 191 pixels a side" in advise(large).starts[0].why
+    assert "data.args.size" not in advise(replace(large, shape=(3, 96, 96))).starts[0].why
+
+
 def test_every_starting_point_is_told_somewhere():
-    seen = [table(100), table(500), table(5_000), pictures(side=8), pictures(), pictures(side=96), pictures(side=96)]
+    seen = [
+        table(100),
+        table(500),
+        table(5_000),
+        pictures(side=8),
+        pictures(samples=90),
+        pictures(),
+        pictures(side=96),
+        pictures(side=96),
+    ]
     seen += [pictures(side=96, samples=50_000), pictures(side=96, samples=2_000_000), pictures(side=96, colours=1)]
     seen += [Situation("tokens", (9,), 9, "classification", axes=axes) for axes in (0, 1)]
     seen += [Situation("series", (9, 1), 9, "classification")]
     assert {title for one in seen for title in titles(one)} == {entry.title for entry in STARTS}
-    assert len(STARTS) == 13
+    assert len(STARTS) == 14
 
 
 @pytest.mark.parametrize("entry", [entry for entry in STARTS if entry.lines], ids=lambda entry: entry.title[:30])

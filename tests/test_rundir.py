@@ -317,3 +317,11 @@ def test_commands_in_what_a_page_shows_besides_name_the_run():
     assert told["advice"] == ["look: `tunekit lr-sweep runs/a`"]
     assert told["odds"] == [{"words": "`tunekit inspect runs/a/recipe.yaml`"}]
     assert told["n"] == 1
+
+
+def test_a_command_that_the_words_of_a_finding_hold_is_said_once():
+    finding = Finding("c", "warn", "m", advice=("look: `tunekit inspect RECIPE`", "or"), remedies=(Remedy("inspect"),))
+    made = with_commands(StepResult("s", "warn", "m", (finding,)), "runs/a")
+    assert made.findings[0].advice == ("look: `tunekit inspect runs/a/recipe.yaml`", "or")
+    assert made.next == "tunekit inspect runs/a/recipe.yaml"
+    assert with_commands(made, "runs/a") == made

@@ -3,19 +3,22 @@ are looked at as a training would read them; of a module only the text is read, 
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tunekit.telling import as_path, counted, pasted
+from tunekit.scripts import Found, found_in
+from tunekit.telling import as_path, counted, pasted, visible
 from tunekit.vocabulary import UserError
+
+if TYPE_CHECKING:
+    from tunekit.training.sources.seen_images import SeenImages
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".gz")
 ARRAYS = (".npz", ".npy")
@@ -29,17 +32,23 @@ MOST_CLASSES = 50
 """Whole numbers up to which a column of them is taken for classes, where they are 0, 1, 2, ... without a gap."""
 SMALL_TABLE = 1000
 SHOWN = 8
+BATCH = 64
+LOOK = 20.0
+"""Seconds after which no more images are looked at."""
+SCRIPT_PAGE = "tunekit/docs/from-your-script.md"
 TORCHVISION = "torchvision:"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A recipe's keys in order, and what is told of each; `about` is its first line, `runs` whether it is known to."""
+    """A recipe's keys in order, and what is told of each; `about` is its first line, `runs` whether it is known to,
+    `notes` what its data lack."""
 
     about: str
     keys: Mapping[str, Any]
     told: Mapping[str, Sequence[str]] = field(default_factory=dict)
     runs: bool = True
+    notes: Sequence[str] = ()
 
     def text(self, name: str) -> str:
         """As YAML, comments above the keys that they are about."""
@@ -51,9 +60,11 @@ class Draft:
 
 
 def draft(
-    path: Path, beside: Path, target: str | None = None, model: str | None = None, weights: str | None = None
+    path: Path, beside: Path, target: str | None = None, model: str | None = None, weights: Path | None = None
 ) -> Draft:
     """The recipe of a path, for a file in the folder `beside`. Errors: UserError."""
+    if weights is not None and not weights.is_file():
+        raise UserError(f"--weights {weights}: no such file")
     args: dict[str, Any] = {"path": _seen_from(path, beside)}
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -75,7 +86,7 @@ def draft(
         raise UserError(f"--target {target}: {path} is no table; only a table has a column to predict")
     if model is None and weights is None:
         return made
-    return _with_model(made, model, weights)
+    return _with_model(made, model, None if weights is None else _seen_from(weights, beside))
 
 
 def _dumped(part: Mapping[str, Any], flow: bool | None = None) -> list[str]:
@@ -102,7 +113,7 @@ def _with_model(made: Draft, model: str | None, weights: str | None) -> Draft:
     elif target.startswith(TORCHVISION):
         part["pretrained"] = True
     told = {**made.told, "model": _told_of_model(target, weights)}
-    return Draft(made.about, {**made.keys, "model": part}, told, made.runs)
+    return replace(made, keys={**made.keys, "model": part}, told=told)
 
 
 def _told_of_model(target: str, weights: str | None) -> list[str]:
@@ -113,18 +124,21 @@ def _told_of_model(target: str, weights: str | None) -> list[str]:
     return []
 
 
-def _images(path: Path, args: dict[str, Any], model: str | None, weights: str | None) -> Draft:
-    from tunekit.training.sources.images import sizes_by_class
+def _images(path: Path, args: dict[str, Any], model: str | None, weights: Path | None) -> Draft:
+    from tunekit.training.sources.seen_images import seen_images
 
-    counts, sides = sizes_by_class(path)
+    seen = seen_images(path, LOOK)
+    counts, sides = seen.counts, seen.sides
     pretrained = weights is not None or (model or "").startswith(TORCHVISION)
-    size = 224 if pretrained else 32 if sides and sorted(sides)[len(sides) // 2] <= SMALL_IMAGE else 64
+    size = 224 if pretrained else 32 if sorted(sides)[len(sides) // 2] <= SMALL_IMAGE else 64
     channels = [32, 64] if size == 32 else [32, 64, 128]
     total = sum(counts.values())
+    notes = _unreadable(seen)
     told = {
         "data": [
             f"size: pixels a side that all are brought to{'; the network was trained on 224' if pretrained else ''}.",
             "augment: what may happen to an image and leave its class what it is. No flip for letters and signs.",
+            *(f"corrupt: skip, as {note}." for note in notes),
         ],
         "metric": _told_of_metric(counts.values()),
     }
@@ -137,7 +151,7 @@ def _images(path: Path, args: dict[str, Any], model: str | None, weights: str | 
         "task": "classification",
         "data": {
             "target": "image-folder",
-            "args": {**args, "size": size},
+            "args": {**args, "size": size, **({"corrupt": "skip"} if notes else {})},
             "val_fraction": 0.2,
             "augment": [
                 "flip",
@@ -155,7 +169,16 @@ def _images(path: Path, args: dict[str, Any], model: str | None, weights: str | 
         f"{counted(total, 'image')} of {counted(len(counts), 'class', 'classes')}: {_listed(sorted(counts))}",
         keys,
         told,
+        notes=notes,
     )
+
+
+def _unreadable(seen: SeenImages) -> list[str]:
+    """Why files may have to be left out: some cannot be read, or it is not known of all."""
+    files = seen.unreadable
+    broken = [f"{counted(len(files), 'image')} cannot be read: {_listed(files)}"]
+    rest = f"{seen.looked:,} of {seen.files:,} images were looked at, within {LOOK:g} s: others may be cut"
+    return [*(broken if files else ()), *([rest] if seen.looked < seen.files else ())]
 
 
 def _table(path: Path, args: dict[str, Any], target: str | None) -> Draft:
@@ -232,7 +255,7 @@ def _of_vectors(
         "model": model,
         "metric": metric,
         "optimizer": {"target": "adamw", "lr": 1e-3, "weight_decay": 1e-2},
-        "batch_size": 64,
+        "batch_size": BATCH,
         "seed": 0,
     }
     return Draft(about, keys, told)
@@ -253,82 +276,64 @@ def _told_of_metric(counts: Any) -> list[str]:
     return [f"The mean over the classes, as they are uneven: {min(counts):,} to {max(counts):,} samples."]
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a module defines: networks, functions that give data, and losses, by name with the arguments they need."""
-
-    models: Mapping[str, Sequence[str]]
-    data: Mapping[str, Sequence[str]]
-    losses: Sequence[str]
-
-
 def _module(path: Path) -> Draft:
     found = found_in(path)
-    for what, names, hint in (
-        ("network", found.models, "a class whose base is nn.Module, or a function whose name holds `model` or `net`"),
-        ("data", found.data, "a function whose name holds `data`, `loaders` or `split`, and that returns (train, val)"),
-    ):
-        if not names:
-            raise UserError(f"{path}: no {what} found: {hint}")
-    module = path.stem
+    if not found.models:
+        raise UserError(
+            f"{path}: no network found{_beside(found)}: a class whose base is nn.Module, or a function whose name "
+            "holds `model` or `net`"
+        )
+    if not found.data:
+        raise UserError(_without_data(path, found))
     told: dict[str, list[str]] = {}
     keys: dict[str, Any] = {"task": "classification"}
     told["task"] = ["Or regression, binary, multilabel: what targets mean, and how they are scored."]
     for part, names in (("data", found.data), ("model", found.models)):
         *others, name = names
-        keys[part] = {"target": f"{module}:{name}"}
+        keys[part] = {"target": _target(path, name)}
         needed = [f"It needs args: {{{': ..., '.join(names[name])}: ...}}."] if names[name] else []
         told[part] = [*needed, *([f"Also there: {_listed(others)}."] if others else [])]
     if found.losses:
-        target = f"{module}:{found.losses[-1]}"
+        target = _target(path, found.losses[-1])
         told["optimizer"] = [
             f"Without a line of its own the loss is the task's. The module's: loss: {{target: \"{target}\"}}"
         ]
-    keys |= {"optimizer": {"target": "adam", "lr": 1e-3}, "batch_size": 64, "seed": 0}
+    keys |= {"optimizer": {"target": "adam", "lr": 1e-3}, "batch_size": found.batch_size or BATCH, "seed": 0}
     return Draft(f"The network and the data of {path.name}, as it names them", keys, told, runs=False)
 
 
-def found_in(path: Path) -> Found:
-    """What a module defines at its top level, by its text. Errors: UserError."""
-    try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as Python: {error}") from None
-    functions = {node.name: _needed(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    networks = {name: _needed_to_build(node) for name, node in classes.items() if _is_network(node, classes)}
-    by_name = _among(functions, r"(?<![a-z])(model|net|network)(?![a-z])")
-    data = _among(functions, r"(?<![a-z])(data|dataset|datasets|dataloaders?|loaders?|splits?)(?![a-z])")
-    losses = [*_among(functions, r"loss|criterion")]
-    return Found(networks or by_name, {name: data[name] for name in data if name not in by_name}, losses)
+def _target(path: Path, name: str) -> str:
+    """As a recipe names it: of the module itself, or of one that it imports whole."""
+    module, _, last = name.rpartition(".")
+    return f"{module or path.stem}:{last}"
 
 
-def _among(functions: Mapping[str, Sequence[str]], words: str) -> dict[str, Sequence[str]]:
-    return {name: needs for name, needs in functions.items() if re.search(words, name.lower().replace("_", " "))}
+def _beside(found: Found) -> str:
+    """What else is there."""
+    kinds = (("network", found.models), ("dataset", found.datasets), ("data", found.data))
+    there = "; ".join(f"{what} {_listed(list(names))}" for what, names in kinds if names)
+    return f" (there: {there})" if there else ""
 
 
-def _is_network(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef], seen: frozenset[str] = frozenset()) -> bool:
-    names = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
-    known = (classes[name] for name in names if name in classes and name not in seen)
-    return any(name.endswith("Module") and "Data" not in name for name in names) or any(
-        _is_network(base, classes, seen | {node.name}) for base in known
-    )
-
-
-def _needed_to_build(node: ast.ClassDef) -> list[str]:
-    builds: Callable[[ast.stmt], bool] = lambda one: isinstance(one, ast.FunctionDef) and one.name == "__init__"  # noqa: E731
-    return next((_needed(one)[1:] for one in node.body if builds(one) and isinstance(one, ast.FunctionDef)), [])
-
-
-def _needed(function: ast.FunctionDef) -> list[str]:
-    """Arguments without a default."""
-    args = function.args
-    positional = [*args.posonlyargs, *args.args]
-    needed = positional[: len(positional) - len(args.defaults)]
-    keyword = [arg for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True) if default is None]
-    return [arg.arg for arg in (*needed, *keyword)]
+def _without_data(path: Path, found: Found) -> str:
+    """Where a script has its data inside its loop: what is there, and what to add."""
+    wanted = "a function whose name holds `data`, `loaders` or `split`, and that returns (train, val)"
+    if not found.datasets:
+        return f"{path}: no data found{_beside(found)}: {wanted}"
+    sets = [f"{name}({', '.join(f'{need}=...' for need in needs)})" for name, needs in found.datasets.items()]
+    if found.collates:
+        size = found.batch_size or BATCH
+        sets = [f"DataLoader({one}, batch_size={size}, collate_fn={found.collates[-1]})" for one in sets]
+    again = pasted("tunekit", "init", as_path(path))
+    lines = [
+        f"{path}: no function that gives its data{_beside(found)}. Add one, its dots filled, then `{again}` again:",
+        f"    def data(): return {sets[0]}, {sets[-1]}",
+        *(['its loop runs on import: put it below `if __name__ == "__main__":`'] if found.loops else []),
+        f"{SCRIPT_PAGE} has an example; what is looked for is {wanted}",
+    ]
+    return "\n".join(lines)
 
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
+    return ", ".join(map(visible, names[:SHOWN])) + more

@@ -86,7 +86,8 @@ def with_commands(result: StepResult, run: str, storage: str = "") -> StepResult
         commands = tuple(f"`{spelled(remedy)}`" for remedy in finding.remedies)
         kept = (line for line in finding.advice if not (commands and line.startswith("`tunekit ")))
         words = tuple(on_run(line, run, OWN_KEYS, RECIPE) for line in kept)
-        return replace(finding, advice=(*words, *commands))
+        unsaid = (text for text in commands if not any(text in line for line in words))
+        return replace(finding, advice=(*words, *unsaid))
 
     def filled(value: Any) -> Any:
         if isinstance(value, Mapping):

@@ -1,3 +1,4 @@
+import re
 import sys
 
 import pytest
@@ -128,6 +129,27 @@ def test_what_a_call_raises_is_told_with_the_line_of_the_persons_code(tmp_path):
 def test_wrong_arguments_of_a_call_are_told():
     with pytest.raises(UserError, match=r"k: m:f raised TypeError: .*unexpected keyword argument 'depht'"):
         call(lambda depth: depth, "k", "m:f", depht=3)
+
+
+class Net:
+    def __init__(self, width=3, *, classes=2): ...
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "told"),
+    [
+        (Net, {"widht": 3}, "argument 'widht' (did you mean 'width'?)"),
+        (Net, {"width": 3, "zz": 1}, "argument 'zz' (it takes width, classes)"),
+        (lambda: None, {"zz": 1}, "argument 'zz' (it takes none)"),
+        (lambda **more: len(1), {"widht": 3}, "has no len()"),
+        (lambda width: len(width), {"width": 3}, "has no len()"),
+        (lambda width: 0, {}, "positional argument: 'width'"),
+    ],
+)
+def test_the_argument_that_was_meant_is_named(function, args, told):
+    with pytest.raises(UserError) as error:
+        call(function, "model.target", "m:f", **args)
+    assert re.sub(r" \(test_recipe_code.py, line \d+\)", "", str(error.value)).endswith(told)
 
 
 def test_a_user_error_of_the_persons_code_stays_as_it_is():

@@ -3,12 +3,16 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.main import get_command
 
+from tunekit.cli import app
 from tunekit.pipeline import read_recipe as load
 from tunekit.pipeline import schema
 from tunekit.recipe import as_yaml
+from tunekit.recipe.faults import ELSEWHERE
+from tunekit.recipe.faults import _paths as keys
 from tunekit.recipe.schema import check
-from tunekit.recipe.text import SHORT
+from tunekit.recipe.text import ALIASES, SHORT
 from tunekit.steps.coarse_grid.plan import moves_rate
 from tunekit.vocabulary import UNKNOWN, Facts, UserError
 
@@ -85,6 +89,32 @@ def test_a_name_alone_is_what_is_built_of_it(key, name, inner):
 def test_a_key_that_stands_elsewhere_or_is_written_alike_is_named(write, key, near):
     known = f" (did you mean {near!r}?)" if near else ""
     assert faults_of(write(f"{HEAD}{key}: 1\n")) == [f"line 4: unknown key {key!r}{known}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("num_workers", "it is no key but an option: --readers of `tunekit run`"),
+        ("learning_rate", "did you mean 'optimizer.lr'?"),
+        ("num_epochs", "did you mean 'train.epochs'?"),
+        ("epochs", "did you mean 'train.epochs'?"),
+        ("scheduler", "did you mean 'schedule'?"),
+        ("lr-scheduler", "did you mean 'schedule'?"),
+        ("GPU", "did you mean 'device'?"),
+    ],
+)
+def test_words_of_other_frameworks_are_known(write, key, told):
+    assert faults_of(write(HEAD), f"{key}=1") == [f"--set: unknown key {key!r} ({told})"]
+
+
+def test_what_they_mean_is_there():
+    """Keys of a recipe, arguments that a recipe has a short name for, or options of a run; none is a key itself."""
+    known = {*keys(schema()), *SHORT.values(), "optimizer.args.betas"}
+    options = {option for one in get_command(app).commands["run"].params for option in one.opts}
+    assert set(ELSEWHERE) <= known | options
+    words = [word for line in ELSEWHERE.values() for word in line.split()]
+    assert len(words) == len(set(words))
+    assert not set(words) & ({path.rpartition(".")[2] for path in known} | set(SHORT) | set(ALIASES))
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ class TestJudge:
         _, records, result = grid(lambda request: cell(request, 0.3, own=0.05))
         told = found(result, "within_noise")
         assert told.severity == "note"
-        marked = [row for row in result.table if row["verdict"] == "within noise"]
+        marked = [row for row in result.table if row["verdict"] == "loss within noise"]
         assert len(told.evidence["cells"]) == min(10, len(marked))
         assert len(marked) >= 5  # what its samples draw follows from a cell's key
         assert len(marked) < len(records)

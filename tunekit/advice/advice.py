@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tunekit.advice.remarks import CODES, REMARKS
 from tunekit.advice.situation import Situation
-from tunekit.advice.starts import STARTS
+from tunekit.advice.starts import PHOTO, SMALL, STARTS
 from tunekit.jsondata import JsonData
 from tunekit.vocabulary import Severity
 
@@ -41,7 +41,9 @@ class Advice(JsonData):
 
 def advise(seen: Situation) -> Advice:
     fitting = [one for one in STARTS if seen.answers and seen.only_class is None and one.fits(seen)]
-    starts = tuple(Start(one.title, one.why, one.source, one.lines if seen.built_in else "") for one in fitting)
+    starts = tuple(
+        Start(one.title, f"{one.why}{_larger(seen)}", one.source, one.lines if seen.built_in else "") for one in fitting
+    )
     found = ((code, REMARKS[code.name](seen)) for code in CODES)
     remarks = tuple(
         Remark(code.name, code.severity, one.message, one.source or code.source)
@@ -49,6 +51,13 @@ def advise(seen: Situation) -> Advice:
         if one is not None
     )
     return Advice(starts, remarks, "" if starts else _silent(seen))
+
+
+def _larger(seen: Situation) -> str:
+    """What photos that are read as small pictures could be."""
+    if not seen.side < SMALL <= seen.stored:
+        return ""
+    return f"; it sees more at `data.args.size: {PHOTO}` than at {seen.side}, of files of {seen.stored:,} pixels a side"
 
 
 def _silent(seen: Situation) -> str:

@@ -30,8 +30,13 @@ class Situation:
 
     @property
     def side(self) -> int:
-        """The shorter side of a picture."""
+        """The shorter side of a picture, as it is read."""
         return min(self.shape[1:]) if self.kind == "images" else 0
+
+    @property
+    def stored(self) -> int:
+        """The same as it could be read: of files that are larger, theirs."""
+        return max(self.side, round(self.file_sides.median)) if self.side and self.file_sides else self.side
 
     @property
     def only_class(self) -> str | None:

@@ -26,6 +26,7 @@ SOME_ROWS = 1_000  # below which layers are narrow
 TINY = 16  # pixels a side
 SOME_PICTURES = 2_000  # below which a deep network from scratch learns them by heart
 SMALL = 64  # pixels a side, below which pictures are no photos as networks are pretrained on
+PHOTO = 224  # pixels a side, at which they are
 COLOURS = 3
 FEW_PHOTOS = 20_000  # below which weights that come trained bring most
 MANY = 1_000_000  # pictures, from which large networks are fed
@@ -43,17 +44,13 @@ class Entry:
 
 
 def _images(low: int, high: int, colours: bool | None = None) -> Callable[[Situation], bool]:
-    """Pictures with one target each, of `low` to below `high` pixels a side."""
+    """Pictures with one target each, of `low` to below `high` pixels a side, as they are stored."""
 
     def fits(seen: Situation) -> bool:
         coloured = seen.shape[:1] == (COLOURS,)
-        return seen.kind == "images" and not seen.axes and low <= seen.side < high and colours in (None, coloured)
+        return seen.kind == "images" and not seen.axes and low <= seen.stored < high and colours in (None, coloured)
 
     return fits
-
-
-def _small_or_few(seen: Situation) -> bool:
-    return _images(0, TINY)(seen) or (_images(0, SMALL)(seen) and seen.samples < SOME_PICTURES)
 
 
 def _photos(fewest: int, most: int) -> Callable[[Situation], bool]:
@@ -70,6 +67,12 @@ TRANSFORMER = (
     "optimizer: {target: adamw, lr: 1e-3, weight_decay: 1e-2}\nschedule: {name: constant, args: {warmup: 100}}\n"
     "batch_size: 32\nclip_grad_norm: 1.0"
 )
+
+SMALL_CNN = (
+    "model: {target: cnn, args: {channels: [32, 64], batch_norm: true, dropout: 0.1}}\n"
+    "optimizer: {target: adam, lr: 1e-3}\nbatch_size: 64"
+)
+SHARED = "weights shared over places need few samples"
 
 STARTS: tuple[Entry, ...] = (
     Entry(
@@ -105,13 +108,18 @@ STARTS: tuple[Entry, ...] = (
         "search: {model.args.hidden: [[256, 256], [256, 256, 256]]}",
     ),
     Entry(
-        _small_or_few,
+        _images(0, TINY),
         "a CNN of two convolutions",
-        f"pictures below {TINY} pixels a side are halved twice at most, and fewer than {SOME_PICTURES:,} feed no deep "
-        "network from scratch; weights shared over places need few samples",
+        f"pictures below {TINY} pixels a side are halved twice at most; {SHARED}",
         LECUN,
-        "model: {target: cnn, args: {channels: [32, 64], batch_norm: true, dropout: 0.1}}\n"
-        "optimizer: {target: adam, lr: 1e-3}\nbatch_size: 64",
+        SMALL_CNN,
+    ),
+    Entry(
+        lambda seen: _images(TINY, SMALL)(seen) and seen.samples < SOME_PICTURES,
+        "a CNN of two convolutions",
+        f"fewer than {SOME_PICTURES:,} pictures feed no deep network from scratch; {SHARED}",
+        LECUN,
+        SMALL_CNN,
     ),
     Entry(
         lambda seen: _images(TINY, SMALL)(seen) and seen.samples >= SOME_PICTURES,

@@ -82,7 +82,7 @@ def init(
     ] = None,
     target: Annotated[str | None, typer.Option(help="Of a table: the column to predict.", metavar="COLUMN")] = None,
     model: Annotated[str | None, typer.Option(help="For example torchvision:resnet18.", metavar="TARGET")] = None,
-    weights: Annotated[str | None, typer.Option(help="Weights that it begins with.", metavar="FILE")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Weights that it begins with.", metavar="FILE")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
     """Write a recipe to start from: a copy of one that comes with tunekit, or one for what you have."""
@@ -120,7 +120,7 @@ def _asked(target: str | None, model: str | None) -> tuple[str, str | None, str 
 
 
 def _draft(
-    path: Path, to: Path | None, target: str | None, model: str | None, weights: str | None, force: bool
+    path: Path, to: Path | None, target: str | None, model: str | None, weights: Path | None, force: bool
 ) -> None:
     from tunekit.drafting import draft, name_of
 
@@ -135,8 +135,11 @@ def _draft(
     _write(goal, made.text(name))
     _for_editors(goal)
     say(f"{goal} written: {made.about}")
-    next_ = "run" if made.runs else "validate"
-    say(f"next: {pasted('tunekit', next_, as_path(goal))}")
+    for note in made.notes:
+        say(f"note: {note}")
+    if made.runs:
+        say(f"how long it takes: {pasted('tunekit', 'run', as_path(goal), '--dry-run')}")
+    say(f"next: {pasted('tunekit', 'run' if made.runs else 'validate', as_path(goal))}")
 
 
 def _for_editors(recipe: Path) -> None:

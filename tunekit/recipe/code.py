@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,25 @@ def call(function: Callable[..., Any], key: str, target: str, /, *values: Any, *
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{key}: {target} raised {raised(error)}") from error
+        near = _meant(function, args) if isinstance(error, TypeError) else ""
+        raise UserError(f"{key}: {target} raised {raised(error)}{near}") from error
     except BaseException as error:
         if is_request(error):
             raise
         raise ended(f"{key}: {target}", error) from error
+
+
+def _meant(function: Callable[..., Any], args: Mapping[str, Any]) -> str:
+    """The name that was meant by an argument that a function does not take, or those that it takes."""
+    try:
+        every = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    known = [one.name for one in every if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    strange = next((name for name in args if name not in known), None)
+    if strange is None or any(one.kind is one.VAR_KEYWORD for one in every):
+        return ""
+    return nearest(strange, known) or f" (it takes {', '.join(known) or 'none'})"
 
 
 def local_modules(folder: Path) -> list[Path]:

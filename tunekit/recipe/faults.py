@@ -35,6 +35,43 @@ _WANTED = {
 }
 
 
+ELSEWHERE = {
+    "optimizer.lr": "learning_rate base_lr init_lr initial_lr lr0 max_lr step_size",
+    "optimizer.weight_decay": "wd decay l2",
+    "optimizer.args.betas": "beta1 beta2 adam_beta1 adam_beta2",
+    "optimizer": "optim solver",
+    "schedule": "scheduler lr_scheduler lr_schedule lr_scheduler_type",
+    "schedule.args.warmup": "warmup_steps warmup_ratio warmup_epochs num_warmup_steps",
+    "train.epochs": "num_epochs n_epochs max_epochs num_train_epochs nb_epochs total_epochs epoch",
+    "train.patience": "early_stopping early_stopping_patience",
+    "batch_size": "bs train_batch_size per_device_train_batch_size batchsize",
+    "clip_grad_norm": "max_grad_norm gradient_clip_val grad_clip gradient_clip gradient_clipping clip_norm clip",
+    "ema": "ema_decay swa",
+    "l1": "l1_lambda",
+    "precision": "fp16 bf16 amp mixed_precision autocast dtype",
+    "device": "gpu gpus cuda accelerator use_gpu no_cuda",
+    "threads": "num_threads",
+    "seed": "random_seed random_state manual_seed",
+    "loss": "criterion loss_fn loss_function objective",
+    "loss.args.label_smoothing": "smoothing label_smoothing_factor",
+    "metric": "metrics compute_metrics scoring",
+    "model": "arch architecture network net backbone model_name",
+    "model.args.dropout": "drop_rate dropout_rate",
+    "model.weights": "checkpoint ckpt ckpt_path resume",
+    "data": "dataset datasets data_dir data_path",
+    "data.augment": "transform transforms augmentation augmentations",
+    "data.val_fraction": "val_split validation_split validation_fraction test_size",
+    "search": "param_grid param_distributions search_space hyperparameters",
+    "--readers": "num_workers workers dataloader_num_workers n_workers readers",
+    "--jobs": "n_jobs jobs",
+    "--runs-dir": "output_dir save_dir log_dir logdir runs_dir",
+    "--budget": "timeout max_time budget",
+}
+"""What other frameworks, and the options of commands, call what is a key here; or what is an option of a run."""
+
+_WORDS = {word: key for key, words in ELSEWHERE.items() for word in words.split()}
+
+
 def faults(schema: type[BaseModel], error: ValidationError, lines: Lines, where: str) -> UserError:
     """All of them, one a line."""
     every = error.errors()
@@ -122,11 +159,14 @@ def _line_of(text: str, lines: Lines) -> int:
 
 
 def meant(schema: type[BaseModel], name: str, here: Iterable[str]) -> str:
-    """The key that was meant, as the end of a message: one of this name that stands elsewhere, or one that is alike,
-    among those that may stand here, or by a short name."""
+    """The key that was meant, as the end of a message: one of this name that stands elsewhere, or is called so
+    elsewhere, or one that is alike, among those that may stand here, or by a short name."""
     short = {**SHORT, **ALIASES}
     same = (path for path in _paths(schema) if path.rpartition(".")[2] == name)
     path = short.get(name) or min(same, key=lambda path: path.count("."), default="")
+    path = path or _WORDS.get(name.lower().replace("-", "_"), "")
+    if path.startswith("--"):
+        return f" (it is no key but an option: {path} of `tunekit run`)"
     if path:
         return f" (did you mean {path!r}?)"
     near = next(iter(get_close_matches(name, short, n=1, cutoff=0.7)), "")

@@ -58,14 +58,54 @@ def share_loss(facts: Facts, first: TrainingConfig, *others: TrainingConfig) -> 
 
 def compare(facts: Facts, records: tuple[Record, Record], places: tuple[int, int]) -> Difference:
     """Paired differences of two trainings on the same validation samples, each at one of its validations; below zero
-    where the first is better. By their losses or, where these are two functions, by what samples give to the metric."""
+    where the first is better. By their losses, which tell most apart or, where these are two functions, by the
+    metric."""
+    by_loss = _by_loss(facts, records, places)
+    return by_loss or _by_metric(facts, records, places) or paired((), ())
+
+
+def compare_rank(facts: Facts, records: tuple[Record, Record], places: tuple[int, int]) -> Difference:
+    """The same by what ranks them: the metric, wherever it is kept by sample or by halves of the samples."""
+    by_metric = None if facts.metric == "loss" else _by_metric(facts, records, places)
+    return by_metric or compare(facts, records, places)
+
+
+def _by_loss(facts: Facts, records: tuple[Record, Record], places: tuple[int, int]) -> Difference | None:
     first, second = records
-    if share_loss(facts, first.request.config, second.request.config):
-        return paired(*(sample_losses(record, place) for record, place in zip(records, places, strict=True)))
-    if not (len(first.val_scores) and len(second.val_scores)):
-        return paired((), ())
-    difference = paired(*(record.val_scores[place] for record, place in zip(records, places, strict=True)))
+    if not share_loss(facts, first.request.config, second.request.config):
+        return None
+    return paired(*(sample_losses(record, place) for record, place in zip(records, places, strict=True)))
+
+
+def _by_metric(facts: Facts, records: tuple[Record, Record], places: tuple[int, int]) -> Difference | None:
+    """None where the metric is kept neither by sample nor by halves."""
+    both = list(zip(records, places, strict=True))
+    if all(len(record.val_scores) for record in records):
+        difference = paired(*(record.val_scores[place] for record, place in both))
+    else:
+        difference = _by_halves(facts, both)
+    if not difference.pairs:
+        return None
     return replace(difference, mean=-difference.mean if facts.maximize else difference.mean, of=facts.metric)
+
+
+def _by_halves(facts: Facts, both: Sequence[tuple[Record, int]]) -> Difference:
+    """Of a metric of whole splits. Half samples replicate: over the splits, the root mean square of (A - B) / 2 is the
+    standard error, A and B being the differences over a split's halves (McCarthy, 'Pseudo-replication: half samples',
+    Review of the International Statistical Institute 1969)."""
+    import numpy as np
+
+    if not all(len(record.val_halves) for record, _ in both):
+        return paired((), ())
+    values = [record.validations(f"val_{facts.metric}")[place][1] for record, place in both]
+    first, second = (np.asarray(record.val_halves[place], dtype=np.float64) for record, place in both)
+    if first.shape != second.shape:
+        return paired((), ())
+    apart = (first - second)[0::2] - (first - second)[1::2]
+    apart = apart[np.isfinite(apart)]
+    if apart.size < 2:
+        return paired((), ())
+    return Difference(values[0] - values[1], float(np.sqrt(np.mean((apart / 2) ** 2))), facts.n_val)
 
 
 def ranked(facts: Facts, reached: Sequence[tuple[float, float | None, Record]]) -> list[Record]:

@@ -17,6 +17,7 @@ from tunekit.steps.coarse_grid.findings import (
     WITHIN_NOISE,
     against_baselines,
     beside_the_sweep,
+    by_loss,
     findings_on_cells,
     is_pruned,
     left_out,
@@ -84,7 +85,7 @@ def judge(context: Context[CoarseGrid], records: Sequence[Record]) -> Judgement:
     findings += beside_the_sweep(context, best, records)
     findings += undecided(context, undecided_axes, idle_decays(context, cells))
     equal = within_noise(context, scored)
-    more = f"; {len(equal)} more within noise." if equal else "."
+    more = f"; {len(equal)} more {by_loss(context, scored)}within noise." if equal else "."
     reached = f"{context.metric} {context.metric_text(value)}"
     handoff = BestCells(
         values=best.params,
@@ -196,7 +197,7 @@ def _table(context: Context[CoarseGrid], cells: Sequence[Record], scored: Sequen
         elif record is scored[0]:
             word = "best"
         else:
-            word = "within noise" if record in equal else ""
+            word = f"{by_loss(context, scored)}within noise" if record in equal else ""
         row = dict(record.params)
         for column in (context.metric, "val_loss"):
             value = None if record.error else last_validation(record, column)

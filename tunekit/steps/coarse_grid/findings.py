@@ -15,17 +15,17 @@ from tunekit.steps.coarse_grid.plan import (
     CoarseGrid,
     cells_beside,
     clearly_better,
-    compared,
     inside,
     is_short,
     is_sweep,
+    last_of_both,
     swept_rates,
     without_rate,
 )
 from tunekit.steps.context import Context, described, same_values
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
 from tunekit.steps.metric_direction import METRIC_DIRECTION, contradiction
-from tunekit.steps.noise import ERRORS, Difference, diverged, share_loss
+from tunekit.steps.noise import ERRORS, Difference, compare_rank, diverged, share_loss
 from tunekit.telling import counted, span
 from tunekit.vocabulary import Code, Finding, Record, Remedy, Severity
 
@@ -55,7 +55,8 @@ WITHIN_NOISE = Code(
     "within_noise",
     "note",
     "Several cells are as good as the best.",
-    f"Paired differences of the losses of the same validation samples: within {ERRORS:g} standard errors of zero.",
+    "Paired differences of the metric on the same validation samples (of the loss where the metric is kept neither by "
+    f"sample nor by halves of them): within {ERRORS:g} standard errors of zero.",
     "The validation split is too small, or the values matter little here.",
     ("prefer the simpler or the more regularised of them",),
     "Dietterich, 'Approximate Statistical Tests', Neural Computation 1998 (paired comparison)",
@@ -119,8 +120,18 @@ def is_pruned(record: Record) -> bool:
 
 
 def within_noise(context: Context[CoarseGrid], scored: Sequence[Record]) -> list[Record]:
-    """Cells that are not clearly worse than the best on the same validation samples."""
-    return [record for record in scored[1:] if _is_tie(compared(context, scored[0], record))]
+    """Cells that are not clearly worse than the best on the same validation samples, by what ranks them."""
+    return [record for record in scored[1:] if _is_tie(_compared(context, scored[0], record))]
+
+
+def _compared(context: Context[CoarseGrid], first: Record, second: Record) -> Difference:
+    return compare_rank(context.facts, (first, second), last_of_both(first, second))
+
+
+def by_loss(context: Context[CoarseGrid], scored: Sequence[Record]) -> str:
+    """A word before "within noise" where losses are compared, of cells that a metric ranks."""
+    of = _compared(context, scored[0], scored[-1]).of
+    return "loss " if of == "loss" and context.metric != "val_loss" else ""
 
 
 def _is_tie(difference: Difference) -> bool:
@@ -169,10 +180,10 @@ def findings_on_cells(context: Context[CoarseGrid], cells: Sequence[Record], sco
         findings.append(CELLS_FAILED.finding(message, evidence))
     equal = within_noise(context, scored) if scored else []
     if equal:
-        difference = compared(context, scored[0], equal[0])
+        difference = _compared(context, scored[0], equal[0])
         gap = f"{0 - difference.mean:.2g} +- {difference.error:.2g} of {difference.of}"
         cells_are = "cell is" if len(equal) == 1 else "cells are"
-        message = f"{len(equal)} {cells_are} within noise of the best; the nearest by {gap}"
+        message = f"{len(equal)} {cells_are} {by_loss(context, scored)}within noise of the best; the nearest by {gap}"
         evidence = {
             "cells": [dict(record.params) for record in equal[:10]],
             "difference": difference.mean,

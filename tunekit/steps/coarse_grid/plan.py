@@ -19,7 +19,7 @@ from tunekit.steps.context import Context, same_values
 from tunekit.steps.lr_sweep import STEP as lr_sweep
 from tunekit.steps.lr_sweep import SWEEP, SweptRates, pick_rate, plan_sweep, swept_values
 from tunekit.steps.lr_sweep.held_out import is_unmoved
-from tunekit.steps.noise import Difference, compare, diverged, finite, last_validation, ranked, share_loss
+from tunekit.steps.noise import compare, diverged, finite, last_validation, ranked, share_loss
 from tunekit.steps.regime import is_fine_tuning, most_frozen_epochs, passes
 from tunekit.steps.step import Count, Epochs, NonNegative, Part, Positive, Settings
 from tunekit.vocabulary import Measurement, Record, Request, Suggestion, Training
@@ -347,14 +347,14 @@ def clearly_better(
     neighbour = next((record for record in plane if same_values(record, beside)), None)
     if neighbour is None or neighbour.error or diverged(neighbour):
         return True
-    difference = compared(context, best, neighbour)
+    difference = compare(context.facts, (best, neighbour), last_of_both(best, neighbour))
     return difference.clear and difference.mean < 0
 
 
-def compared(context: Context[CoarseGrid], first: Record, second: Record) -> Difference:
-    """Paired differences of two cells, at the last validation that both have."""
+def last_of_both(first: Record, second: Record) -> tuple[int, int]:
+    """The last validation that both have."""
     last = min(len(first.val_losses), len(second.val_losses)) - 1
-    return compare(context.facts, (first, second), (last, last))
+    return last, last
 
 
 def scored_cells(context: Context[CoarseGrid], records: Sequence[Record]) -> list[Record]:

@@ -17,7 +17,7 @@ from tunekit.steps.coarse_grid.late import DECAY, is_late, is_on
 from tunekit.steps.context import Context, described
 from tunekit.steps.fine_run.plan import NAME, FineRun, epochs_of, value_of
 from tunekit.steps.lr_sweep.codes import BEST_AT_EDGE
-from tunekit.steps.noise import Difference, best_validation, compare
+from tunekit.steps.noise import Difference, best_validation, compare_rank
 from tunekit.telling import counted
 from tunekit.vocabulary import RAW, Code, Finding, Record, Remedy
 
@@ -113,7 +113,7 @@ def findings_on_runs(
     if difference is not None and not difference.clear and difference.pairs:
         message = (
             f"the winner is not clearly better than the runner-up ({described(ranked[1].params)}): "
-            f"{difference.mean:.2g} +- {difference.error:.2g} of {difference.of} over {difference.pairs} samples"
+            f"by {0 - difference.mean:.2g} +- {difference.error:.2g} of {difference.of} over {difference.pairs} samples"
         )
         evidence: Values = {"difference": difference.mean, "error": difference.error}
         findings.append(WITHIN_NOISE.finding(message, evidence))
@@ -227,8 +227,8 @@ def undecided(context: Context[FineRun], ranked: Sequence[Record]) -> list[Findi
 
 
 def compared(context: Context[FineRun], first: Record, second: Record) -> Difference | None:
-    """Paired differences of two runs, each at its best epoch."""
+    """Paired differences of two runs, each at its best epoch, by what ranks them."""
     here, there = (value_of(context, record) for record in (first, second))
     if here is None or there is None:
         return None
-    return compare(context.facts, (first, second), (here[0], there[0]))
+    return compare_rank(context.facts, (first, second), (here[0], there[0]))

@@ -56,7 +56,7 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
         raise UserError(f"data.args.corrupt: error or skip, not {corrupt!r}")
     if not path.is_dir():
         raise UserError(f"data.args.path: {path}: no such folder; one with a folder of images for each class is needed")
-    listings, outside = _listings(path)
+    listings, outside = listings_of(path)
     for split in [split for split, listing in listings.items() if listing.lack()]:
         if split != "test":
             raise UserError(f"data.args.path: {listings[split].lack()}")
@@ -85,31 +85,6 @@ def image_folder(path: Path, size: int = 64, corrupt: str = "error") -> Parts:
     return Parts(train, val, test, standardize=True, classes=classes, files=files, notes=told, unreadable=unreadable)
 
 
-def sizes_by_class(path: Path, looked: int = 60) -> tuple[dict[str, int], list[int]]:
-    """How many images each class has for training, and the shorter sides, in pixels, of some of them. Errors:
-    UserError where no folder of images is there."""
-    if not path.is_dir():
-        raise UserError(f"{path}: no such folder")
-    train = _listings(path)[0]["train"]
-    if train.lack():
-        raise UserError(train.lack())
-    files = [file for files in train.by_class.values() for file in files]
-    sides = [_shorter_side(file) for file in files[:: max(1, len(files) // looked)]]
-    counts = {name: len(files) for name, files in train.by_class.items() if files}
-    return counts, [side for side in sides if side]
-
-
-def _shorter_side(file: str) -> int:
-    """By its header; 0 where it has none that can be read."""
-    from PIL import Image
-
-    try:
-        with open_regular(Path(file)) as opened, Image.open(opened) as image:
-            return min(image.size)
-    except Exception:  # of Pillow's many readers
-        return 0
-
-
 def check_size(size: int | None) -> None:
     """Errors: UserError of a size that no image is brought to."""
     if size is not None and not 0 < size <= LARGEST_SIDE:
@@ -125,11 +100,11 @@ def _changes(parts: Iterable[_Images]) -> list[str]:
 
 
 def _told(split: str, error: UserError) -> Unreadable:
-    file = _file_of(error)
+    file = file_of(error)
     return Unreadable(split, file, str(error).removeprefix(f"data: {file}: "))
 
 
-def _listings(path: Path) -> tuple[dict[str, _Listing], list[str]]:
+def listings_of(path: Path) -> tuple[dict[str, _Listing], list[str]]:
     """The files of each split, and what is told of others; all of them are for training where no folder is called so.
     Errors: UserError."""
     try:
@@ -276,12 +251,12 @@ def _part(images: _Images, broken: list[UserError]) -> tuple[Any, list[str]]:
 def _of_many(errors: Sequence[UserError]) -> UserError:
     """One error for all files that cannot be read: the first with its cause, the names of a few more, and how many."""
     first, *rest = errors
-    names = [_file_of(error) for error in rest]
+    names = [file_of(error) for error in rest]
     others = f"; and {len(rest):,} more: {', '.join(names[: SHOWN - 1])}{_more(names, SHOWN - 1)}" if rest else ""
     return UserError(f"{first}{others}; data.args.corrupt: skip leaves them out")
 
 
-def _file_of(error: UserError) -> str:
+def file_of(error: UserError) -> str:
     """The file that an error of `read_image` names."""
     return str(error).removeprefix("data: ").partition(": cannot be read")[0]
 
