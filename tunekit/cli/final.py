@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -66,16 +67,14 @@ def train(
 
     run_dir, shown = open_target(target, set_, runs_dir, name)
     options = Options(jobs=1, executor="inline", device=device, budget_s=seconds(budget), readers=readers)
-    screen = make_screen(as_json)
     try:
-        model = train_final(run_dir, options, screen.emit, shown, Asked(epochs, patience, with_validation))
+        with closing(make_screen(as_json)) as screen:
+            model = train_final(run_dir, options, screen.emit, shown, Asked(epochs, patience, with_validation))
         figures = write_figures(run_dir, model.scored, model.on)
         write_page(run_dir, shown)
     except Interrupted as why:
         interrupted(why, context, shown)
         return
-    finally:
-        screen.close()
     if as_json:
         print_json({**model.as_dict(), "figures": [str(path) for path in figures]})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -161,13 +162,11 @@ def walk(
         painter.emit(event)
 
     try:
-        return run_steps(run_dir, names, options, emit, shown)
+        with closing(painter), closing(screen):
+            return run_steps(run_dir, names, options, emit, shown)
     except Interrupted as why:
         interrupted(why, context, shown)
         raise
-    finally:
-        screen.close()
-        painter.close()
 
 
 def finish(
