@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import select
 import subprocess
 import sys
 
@@ -113,6 +114,14 @@ def test_in_a_pipe_there_is_a_line_now_and_then(monkeypatch):
     )
 
 
+def read(master):
+    """All that was written to a terminal."""
+    text = b""
+    while select.select([master], [], [], 0)[0]:
+        text += os.read(master, 1 << 16)
+    return text.decode()
+
+
 @pytest.fixture
 def terminal():
     """Both ends of a terminal of 80 columns: what is written to the second is read from the first."""
@@ -147,7 +156,7 @@ def test_what_an_interrupted_command_says_stays_on_the_screen(tmp_path, monkeypa
         monkeypatch.setattr(sys, "argv", ["tunekit", *words, "fast.yaml", *(["--json"] if as_json else [])])
         with pytest.raises(SystemExit, match="130"):
             cli.main()
-    before, said, after = os.read(master, 1 << 16).decode().partition("interrupted; nothing is lost")
+    before, said, after = read(master).partition("interrupted; nothing is lost")
     assert said
     assert "\x1b[?25l" in before
     assert before.endswith("\x1b[2K")  # what was live is erased, and it alone
@@ -160,6 +169,6 @@ def test_the_last_words_of_a_command_that_is_ended_at_once_have_a_line_of_their_
     code += "request = _Request(0)\ntry: request.take(2)\nexcept Stop: os.write(2, b'live'); request.take(2)"
     master, slave = terminal
     done = subprocess.run([sys.executable, "-c", code], stderr=slave, check=False)
-    shown = os.read(master, 1 << 16).decode()
+    shown = read(master)
     assert done.returncode == 130
     assert re.match("live\r+\n\x1b\\[\\?25hinterrupted, and ended at once", shown)
