@@ -11,6 +11,7 @@ from tunekit.cli.options import (
     AROUND_PANEL,
     Json,
     command,
+    offered,
     print_json,
     say,
     show_table,
@@ -22,12 +23,27 @@ if TYPE_CHECKING:
     from tunekit.vocabulary import Code
 
 
+def _known_names(incomplete: str) -> list[str]:
+    from tunekit.techniques import TECHNIQUES
+
+    return offered(*_known_codes(), *TECHNIQUES)(incomplete)
+
+
+def _known_codes() -> dict[str, tuple[Code, Sequence[str]]]:
+    """Each with the steps that say it."""
+    from tunekit.advice.remarks import CODES
+    from tunekit.steps import codes
+
+    return {**codes(), **{code.name: (code, ["inspect"]) for code in CODES}}
+
+
 @command(AROUND_PANEL, "reading")
 def explain(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A code (initial_loss_high), a technique (adam) or a plain word (overfitting); without: all."
+            help="A code (initial_loss_high), a technique (adam) or a plain word (overfitting); without: all.",
+            autocompletion=_known_names,
         ),
     ] = None,
     as_json: Json = False,
@@ -35,14 +51,12 @@ def explain(
     """Explain a code (what it means, how it is measured, what to do) or a technique (its formula, when it helps)."""
     from dataclasses import asdict
 
-    from tunekit.advice.remarks import CODES
     from tunekit.diagnosis.odds import measured
     from tunekit.recipe.text import nearest
-    from tunekit.steps import codes
     from tunekit.techniques import TECHNIQUES
     from tunekit.techniques.aliases import ALIASES, find
 
-    known = {**codes(), **{code.name: (code, ["inspect"]) for code in CODES}}
+    known = _known_codes()
     told = {code: {"kind": "code", **asdict(entry), "steps": said} for code, (entry, said) in known.items()}
     for code, worth in ((code, worth) for code, worth in measured().verdicts.items() if code in told):
         told[code]["worth"] = worth.to_json()

@@ -17,13 +17,14 @@ from tunekit.cli.options import (
     Json,
     Name,
     Readers,
+    Run,
     RunsDir,
     Set,
     Target,
     command,
     interrupted,
-    known_runs,
     make_screen,
+    offered,
     open_target,
     print_json,
     say,
@@ -32,6 +33,8 @@ from tunekit.cli.options import (
 )
 from tunekit.telling import as_path, counted
 from tunekit.vocabulary import Format, Interrupted, UserError
+
+SPLITS = ("train", "val", "test")
 
 
 @command(AROUND_PANEL, "running")
@@ -87,14 +90,7 @@ def train(
 
 @command(AROUND_PANEL, "running")
 def predict(
-    run_path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN",
-            help="A run that `tunekit train` has finished.",
-            autocompletion=known_runs,
-        ),
-    ],
+    run_path: Run,
     files: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -102,20 +98,25 @@ def predict(
         ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(metavar="train|val|test", help="The run's own samples instead of files.")
+        str | None,
+        typer.Option(
+            metavar="train|val|test",
+            help="The run's own samples instead of files.",
+            autocompletion=offered(*SPLITS),
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write a .csv here instead of a table on the screen.")] = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Say what the final model makes of new files: the class with its probability, or the number.
+    """Say what the final model, of `tunekit train`, makes of new files: the class with its probability, or the number.
 
     A file that cannot be read is told in one line, and the others are predicted; the exit code is 2 then.
     """
     from tunekit.pipeline import open_run
     from tunekit.predicting import as_csv, of_split, predict
 
-    if (split is None) == (not files) or split not in (None, "train", "val", "test"):
+    if (split is None) == (not files) or split not in (None, *SPLITS):
         raise UserError("predict: give files, or --split train, val or test for the run's own samples")
     opened = open_run(run_path)
     where = device or opened.recipe.device
