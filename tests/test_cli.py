@@ -496,6 +496,18 @@ def test_a_schedule_whose_end_is_not_known_yet_is_sound(tunekit, fast, schedule)
         ("tunekit status ", ["runs/digits-001"]),
         ("tunekit compare runs/digits-001 ru", ["runs/digits-001"]),
         ("tunekit run nowhere/", []),
+        ("tunekit run sp", []),  # needs quotes: without an offer the shell completes files itself, and quotes them
+        ("tunekit validate ", ["own.yaml", "recipes/a.yaml"]),
+        ("tunekit run own.yaml --to over", ["overfit-tiny"]),
+        ("tunekit run own.yaml --executor p", ["processes"]),
+        ("tunekit train own.yaml --device c", ["cpu", "cuda"]),
+        ("tunekit explain initial_loss_h", ["initial_loss_high"]),
+        ("tunekit explain adamw", ["adamw"]),
+        ("tunekit diagnose ", ["runs/digits-001", "own.yaml", "recipes/a.yaml", "x.py"]),
+        ("tunekit diagnose x", []),
+        ("tunekit init digits-", ["digits-cnn"]),
+        ("tunekit schema d", ["diagnose"]),
+        ("tunekit predict runs/digits-001 --split t", ["train", "test"]),
     ],
 )
 def test_a_shell_completes_commands_options_recipes_and_runs(tmp_path, words, known):
@@ -508,7 +520,8 @@ def test_a_shell_completes_commands_options_recipes_and_runs(tmp_path, words, kn
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}")
-    (tmp_path / "e\x1b[2Jvil.yaml").write_text("{}")
+    for name in ("e\x1b[2Jvil", "sp ace", "it's", "a:b", "$HOME", "-x", "a&b"):
+        (tmp_path / f"{name}.yaml").write_text("{}")
     asked = {"_TUNEKIT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
     program = "import sys; sys.argv = ['tunekit']; from tunekit.cli import main; main()"
     done = subprocess.run(

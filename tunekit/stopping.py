@@ -15,6 +15,7 @@ from tunekit.vocabulary import Interrupted
 
 GRACE_S = 5.0  # what a request to stop waits until somebody asks for it
 CAUGHT_S = 10.0  # what code that has caught Stop may go on for, or our own take to save, until the process is ended
+FREED = b"\r\n\x1b[?25h"  # of a terminal on which lines are written over: one for what is said, and its cursor
 EXIT_CODE = 130  # of a program that was interrupted
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
 HANGUP = getattr(signal, "SIGHUP", None)  # the terminal was closed
@@ -62,6 +63,7 @@ class _Request:
                 return
         if self.raised:
             # The code caught Stop and goes on.
+            os.write(2, FREED if os.isatty(2) else b"")
             os.write(2, b"interrupted, and ended at once: what was saved stays, and the same command goes on from it\n")
             os._exit(EXIT_CODE)
         self.raised = True

@@ -1,14 +1,20 @@
 """The live view: as wide as the terminal, plain where there is none, and text of others as text."""
 
 import io
+import os
 import re
+import select
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
 
+from tests.commands import FAST
+from tunekit import cli
 from tunekit.report.console import make_console
 from tunekit.report.live import Screen, View, foreseen, is_live
-from tunekit.vocabulary import Advanced, Ahead, Lane, RunForeseen, StepStarted
+from tunekit.vocabulary import Advanced, Ahead, Interrupted, Lane, RunForeseen, StepStarted
 
 LANE = Lane({"lr": 0.01, "model.args.dropout": 0.1}, "cell", 120, 220, 850.4, (2.3, 1.2, 0.7, 0.5, 0.123))
 NEWS = Advanced("coarse-grid", 1540, 2640, 7, 12, left=4000.0, lanes=(LANE, LANE), best="val_accuracy 98.6 %")
@@ -106,3 +112,63 @@ def test_in_a_pipe_there_is_a_line_now_and_then(monkeypatch):
         == ["coarse-grid: 1,540/2,640 iterations, trials 7/12, best val_accuracy 98.6 %, about 1 h 7 min left of all"]
         * 3
     )
+
+
+def read(master):
+    """All that was written to a terminal."""
+    text = b""
+    while select.select([master], [], [], 0)[0]:
+        text += os.read(master, 1 << 16)
+    return text.decode()
+
+
+@pytest.fixture
+def terminal():
+    """Both ends of a terminal of 80 columns: what is written to the second is read from the first."""
+    ends = os.openpty()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [(("run",), "pipeline.run_steps"), (("lr-sweep",), "pipeline.run_steps"), (("train",), "final.train_final")],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_an_interrupted_command_says_stays_on_the_screen(tmp_path, monkeypatch, terminal, words, where, as_json):
+    def begun(*given):
+        emit = next(one for one in given if callable(one))
+        emit(STARTED)
+        emit(NEWS)
+        raise Interrupted("interrupted")
+
+    (tmp_path / "fast.yaml").write_text(FAST)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"tunekit.{where}", begun)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("CI", raising=False)
+    master, slave = terminal
+    with open(slave, "w", buffering=1, closefd=False) as screen:
+        monkeypatch.setattr(sys, "stdout", screen)
+        monkeypatch.setattr(sys, "stderr", screen)
+        monkeypatch.setattr(sys, "argv", ["tunekit", *words, "fast.yaml", *(["--json"] if as_json else [])])
+        with pytest.raises(SystemExit, match="130"):
+            cli.main()
+    before, said, after = read(master).partition("interrupted; nothing is lost")
+    assert said
+    assert "\x1b[?25l" in before
+    assert before.endswith("\x1b[2K")  # what was live is erased, and it alone
+    assert "\x1b" not in after
+
+
+def test_the_last_words_of_a_command_that_is_ended_at_once_have_a_line_of_their_own(terminal):
+    """They are said in a handler of signals, which cannot close the live view."""
+    code = "import os; from tunekit.stopping import *; from tunekit.stopping import _Request\n"
+    code += "request = _Request(0)\ntry: request.take(2)\nexcept Stop: os.write(2, b'live'); request.take(2)"
+    master, slave = terminal
+    done = subprocess.run([sys.executable, "-c", code], stderr=slave, check=False)
+    shown = read(master)
+    assert done.returncode == 130
+    assert re.match("live\r+\n\x1b\\[\\?25hinterrupted, and ended at once", shown)

@@ -11,6 +11,7 @@ from tunekit.cli.options import (
     AROUND_PANEL,
     Json,
     command,
+    offered,
     print_json,
     say,
     show_table,
@@ -22,12 +23,19 @@ if TYPE_CHECKING:
     from tunekit.explaining import CodeExplained, Explained
 
 
+def _known_names(incomplete: str) -> list[str]:
+    from tunekit.explaining import explained
+
+    return offered(*explained())(incomplete)
+
+
 @command(AROUND_PANEL, "reading")
 def explain(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A code (initial_loss_high), a technique (adam) or a plain word (overfitting); without: all."
+            help="A code (initial_loss_high), a technique (adam) or a plain word (overfitting); without: all.",
+            autocompletion=_known_names,
         ),
     ] = None,
     as_json: Json = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +17,14 @@ from tunekit.cli.options import (
     Json,
     Name,
     Readers,
+    Run,
     RunsDir,
     Set,
     Target,
     command,
     interrupted,
-    known_runs,
     make_screen,
+    offered,
     open_target,
     print_json,
     say,
@@ -31,6 +33,8 @@ from tunekit.cli.options import (
 )
 from tunekit.telling import as_path, counted
 from tunekit.vocabulary import Format, Interrupted, UserError
+
+SPLITS = ("train", "val", "test")
 
 
 @command(AROUND_PANEL, "running")
@@ -66,16 +70,14 @@ def train(
 
     run_dir, shown = open_target(target, set_, runs_dir, name)
     options = Options(jobs=1, executor="inline", device=device, budget_s=seconds(budget), readers=readers)
-    screen = make_screen(as_json)
     try:
-        model = train_final(run_dir, options, screen.emit, shown, Asked(epochs, patience, with_validation))
+        with closing(make_screen(as_json)) as screen:
+            model = train_final(run_dir, options, screen.emit, shown, Asked(epochs, patience, with_validation))
         figures = write_figures(run_dir, model.scored, model.on)
         write_page(run_dir, shown)
     except Interrupted as why:
         interrupted(why, context, shown)
         return
-    finally:
-        screen.close()
     if as_json:
         print_json({**model.printed(), "figures": [str(path) for path in figures]})
     else:
@@ -88,14 +90,7 @@ def train(
 
 @command(AROUND_PANEL, "running")
 def predict(
-    run_path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN",
-            help="A run that `tunekit train` has finished.",
-            autocompletion=known_runs,
-        ),
-    ],
+    run_path: Run,
     files: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -103,20 +98,25 @@ def predict(
         ),
     ] = None,
     split: Annotated[
-        str | None, typer.Option(metavar="train|val|test", help="The run's own samples instead of files.")
+        str | None,
+        typer.Option(
+            metavar="train|val|test",
+            help="The run's own samples instead of files.",
+            autocompletion=offered(*SPLITS),
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write a .csv here instead of a table on the screen.")] = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Say what the final model makes of new files: the class with its probability, or the number.
+    """Say what the final model, of `tunekit train`, makes of new files: the class with its probability, or the number.
 
     A file that cannot be read is told in one line, and the others are predicted; the exit code is 2 then.
     """
     from tunekit.pipeline import open_run
     from tunekit.predicting import as_csv, of_split, predict
 
-    if (split is None) == (not files) or split not in (None, "train", "val", "test"):
+    if (split is None) == (not files) or split not in (None, *SPLITS):
         raise UserError("predict: give files, or --split train, val or test for the run's own samples")
     opened = open_run(run_path)
     where = device or opened.recipe.device

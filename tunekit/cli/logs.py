@@ -15,10 +15,12 @@ from tunekit.cli.options import (
     Storage,
     Verbose,
     command,
+    known_runs,
     make_screen,
     print_json,
     say,
     seconds,
+    with_files,
 )
 from tunekit.steps import steps
 from tunekit.telling import raised, told_outdated
@@ -34,9 +36,18 @@ CONTRADICTION = (ArithmeticError, AttributeError, LookupError, RecursionError, T
 PLACE, READS_LOGS = next((place, step) for place, step in enumerate(steps(), start=1) if step.reads_logs)
 
 
+def _known_logs(incomplete: str) -> list[str]:
+    return with_files(known_runs(incomplete), incomplete)
+
+
 @command(STEP_PANEL, "reading", READS_LOGS.name, f"{PLACE}. {READS_LOGS.help}")
 def diagnose(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run, or any folder or file with a training log.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", help="A run, or any folder or file with a training log.", autocompletion=_known_logs
+        ),
+    ],
     format_: Annotated[
         str | None, typer.Option("--format", help="The log's format, where it is not recognised.")
     ] = None,

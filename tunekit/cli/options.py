@@ -45,23 +45,45 @@ MARKS: dict[str, Mark] = {}
 """The mark of each command, by its name."""
 
 
+def offered(*words: str) -> Callable[[str], list[str]]:
+    """Words for the shell to complete."""
+
+    def known(incomplete: str) -> list[str]:
+        return [word for word in words if word.startswith(incomplete)]
+
+    return known
+
+
 def known_runs(incomplete: str) -> list[str]:
     """Runs whose path begins so, for the shell to complete: here and in a folder."""
     return [path for path in _below(incomplete) if _is_run(Path(path))]
 
 
+def known_recipes(incomplete: str) -> list[str]:
+    """Likewise recipe files: what lies in a run is none."""
+    return [path for path in _below(incomplete) if path.endswith(".yaml") and not _is_run(Path(path).parent)]
+
+
 def known_targets(incomplete: str) -> list[str]:
-    """Likewise recipe files, and runs: what lies in a run is neither."""
-    recipes = [path for path in _below(incomplete) if path.endswith(".yaml") and not _is_run(Path(path).parent)]
-    return [*recipes, *known_runs(incomplete)]
+    return [*known_recipes(incomplete), *known_runs(incomplete)]
+
+
+def with_files(words: Sequence[str], incomplete: str) -> list[str]:
+    """Words beside the files that begin so; where there are no words the shell completes files itself, and better."""
+    files = (path for path in _below(incomplete) if Path(path).is_file() and not _is_run(Path(path).parent))
+    return [*words, *files] if words else []
+
+
+UNQUOTED = re.compile(r"[\w%+,./][\w%+,./-]*")
+"""A path that a shell takes for one word as it is, and for no option."""
 
 
 def _below(incomplete: str) -> list[str]:
-    """What begins so, and what lies in it, as far as it can be printed as it is."""
+    """What begins so, and what lies in it, as far as a shell takes it as it is."""
     folder, slash, start = incomplete.rpartition("/")
     near = [f"{folder}{slash}{name}" for name in _listed(f"{folder}{slash}" or ".") if name.startswith(start)]
     deeper = [f"{path}/{name}" for path in near for name in _listed(path)]
-    return sorted(path for path in (*near, *deeper) if path == visible(path))
+    return sorted(path for path in (*near, *deeper) if UNQUOTED.fullmatch(path))
 
 
 def _listed(folder: str) -> list[str]:
@@ -85,11 +107,14 @@ Target = Annotated[
         autocompletion=known_targets,
     ),
 ]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run.", autocompletion=known_runs)]
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe file.", autocompletion=known_recipes)]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe.")]
 RunsDir = Annotated[Path, typer.Option(help="Where runs are kept.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run; otherwise the recipe's name and a number.")]
 Jobs = Annotated[str, typer.Option(help="Worker processes, or auto: one a core; 1 works in this process.")]
-Executor = Annotated[str, typer.Option(help="auto, inline, processes or ray.")]
+EXECUTORS = ("auto", "inline", "processes", "ray")
+Executor = Annotated[str, typer.Option(help="auto, inline, processes or ray.", autocompletion=offered(*EXECUTORS))]
 RayAddress = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster, or auto; otherwise Ray is started here.")
 ]
@@ -109,7 +134,12 @@ def _device(name: str | None) -> str | None:
 
 
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.", callback=_device)
+    str | None,
+    typer.Option(
+        help="cpu, cuda, cuda:1, mps or auto; otherwise as the recipe says.",
+        callback=_device,
+        autocompletion=offered("auto", "cpu", "cuda", "mps"),
+    ),
 ]
 Budget = Annotated[
     str | None, typer.Option(metavar="TIME", help="Stop after so long (90s, 10m, 2h); can be continued.")
@@ -216,8 +246,8 @@ def chosen(
 
 
 def _executor_name(name: str, ray_address: str | None) -> str:
-    if name not in ("auto", "inline", "processes", "ray"):
-        raise UserError(f"--executor {name}: one of auto, inline, processes, ray")
+    if name not in EXECUTORS:
+        raise UserError(f"--executor {name}: one of {', '.join(EXECUTORS)}")
     if ray_address is not None and name not in ("auto", "ray"):
         raise UserError(f"--ray-address {ray_address}: goes with --executor ray, not {name}")
     return name if ray_address is None else "ray"

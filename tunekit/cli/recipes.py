@@ -11,13 +11,16 @@ import typer
 from tunekit.cli.options import (
     AROUND_PANEL,
     Json,
+    RecipeFile,
     Set,
     Verbose,
     as_given,
     command,
+    offered,
     print_json,
     say,
     show_table,
+    with_files,
 )
 from tunekit.telling import as_path, counted, pasted
 from tunekit.vocabulary import UserError
@@ -67,13 +70,20 @@ def schema(
     say(*as_text(of).splitlines())
 
 
+def _known_beginnings(incomplete: str) -> list[str]:
+    from tunekit.recipe.shipped import shipped
+
+    return with_files(offered(*(one.name for one in shipped()))(incomplete), incomplete)
+
+
 @command(AROUND_PANEL, "reading")
 def init(
     name: Annotated[
         str | None,
         typer.Argument(
             help="A recipe of `tunekit recipes`, or what you have: a folder of images by class, a table (.csv, "
-            ".parquet), arrays (.npz), a module of your own (.py). Without: three questions."
+            ".parquet), arrays (.npz), a module of your own (.py). Without: three questions.",
+            autocompletion=_known_beginnings,
         ),
     ] = None,
     to: Annotated[
@@ -165,7 +175,7 @@ def _write(path: Path, text: str) -> None:
 @command(AROUND_PANEL, "running")
 def validate(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    recipe: RecipeFile,
     set_: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -194,7 +204,7 @@ def validate(
 @command(AROUND_PANEL, "running")
 def inspect(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    recipe: RecipeFile,
     figure: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw samples by class, and before and after augmentation."),

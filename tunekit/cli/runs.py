@@ -12,6 +12,7 @@ from tunekit.cli.options import (
     RUNS,
     SHOWN,
     Json,
+    Run,
     RunsDir,
     command,
     known_runs,
@@ -31,11 +32,7 @@ if TYPE_CHECKING:
 def status(
     run_path: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A run; otherwise all of them.",
-            autocompletion=known_runs,
-        ),
+        typer.Argument(metavar="[RUN]", help="A run; otherwise all of them.", autocompletion=known_runs),
     ] = None,
     runs_dir: RunsDir = RUNS,
     as_json: Json = False,
@@ -98,14 +95,7 @@ def compare(
 
 @command(AROUND_PANEL, "reading")
 def report(
-    run_path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN",
-            help="A run.",
-            autocompletion=known_runs,
-        ),
-    ],
+    run_path: Run,
 ) -> None:
     """Write report.html: one self-contained page of a run."""
     from tunekit.report.page import write_page
@@ -116,14 +106,7 @@ def report(
 
 @command(AROUND_PANEL, "reading")
 def clean(
-    run_path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN",
-            help="A run.",
-            autocompletion=known_runs,
-        ),
-    ],
+    run_path: Run,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -184,12 +167,7 @@ def _megabytes(size: int) -> str:
 @command(AROUND_PANEL, "reading")
 def dashboard(
     run_paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RUN...",
-            help="One run or several.",
-            autocompletion=known_runs,
-        ),
+        list[Path], typer.Argument(metavar="RUN...", help="One run or several.", autocompletion=known_runs)
     ],
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port on this machine; 0 for any free one.")] = 8080,
     storage: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ from tunekit.cli.options import (
     command,
     interrupted,
     make_screen,
+    offered,
     open_target,
     print_json,
     say,
@@ -52,7 +54,10 @@ def run(
     set_: Set = None,
     runs_dir: RunsDir = RUNS,
     name: Name = None,
-    to: Annotated[str | None, typer.Option(metavar="STEP", help="The last step to walk.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="STEP", help="The last step to walk.", autocompletion=offered(*step_names())),
+    ] = None,
     jobs: Jobs = "auto",
     executor: Executor = "auto",
     ray_address: RayAddress = None,
@@ -161,13 +166,11 @@ def walk(
         painter.emit(event)
 
     try:
-        return run_steps(run_dir, names, options, emit, shown)
+        with closing(painter), closing(screen):
+            return run_steps(run_dir, names, options, emit, shown)
     except Interrupted as why:
         interrupted(why, context, shown)
         raise
-    finally:
-        screen.close()
-        painter.close()
 
 
 def finish(
