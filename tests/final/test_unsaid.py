@@ -61,6 +61,7 @@ def test_a_class_that_is_never_said_is_told_with_how_often_it_occurs(points, tas
     told = points("--epochs", "1", data=f"rare:{data}", model=recipe, text=f"task: {task}")
     assert told["never_predicted"] == missed
     assert [note.startswith(said) for note in told["notes"]] == [True]
+    assert told["unsaid"] == told["notes"][0]
 
 
 def test_where_each_class_is_said_nothing_is_told(points):

@@ -65,6 +65,7 @@ class FinalModel:
             {"class": one.name, "n": one.count, "right": one.right, "accuracy": one.share} for one in scored.from_worst
         ]
         own["never_predicted"] = {one.name: one.count for one in scored.missed}
+        own["unsaid"] = self.unsaid
         own["worst"] = [_without_picture(one.to_json()) for one in scored.worst]
         return own
 
