@@ -26,6 +26,9 @@ TINY_VALIDATION = 16
 LONGER = 2
 """Times as long that a training is to be, which was still getting better when it ended."""
 
+WIDER = 4
+"""Times as wide that advice makes a model: as often as the corpus tried it."""
+
 
 @dataclass(frozen=True)
 class LossSpec:

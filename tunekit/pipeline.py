@@ -272,6 +272,8 @@ def facts_of(supervisor: Supervisor, recipe: Recipe | None = None) -> Facts:
     folder = run.path / FACTS
     _clear(folder)
     facts = Facts.from_json(supervisor.ask(request, folder))
+    if any(path.split(".")[0] == "model" for path in recipe.search):
+        facts = replace(facts, wider={})  # a search says it another way
     before = run.noted("facts").get("sources")
     before = before if isinstance(before, dict) else facts.sources
     changed = sorted(name for name in {*before, *facts.sources} if before.get(name) != facts.sources.get(name))

@@ -21,11 +21,13 @@ from tunekit.vocabulary import UserError, Versioned
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tunekit.training.decisions import Decisions
     from tunekit.training.deployed import Deployed
 
 TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq")
 ARRAYS = (".npz", ".npy")
 AT_ONCE = 256  # samples in a batch
+MOST_CLASSES = 20  # of which the probability of each is told
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def _every(files: Sequence[Path], faults: list[str]) -> Iterator[Path]:
 
 def _read(file: Path, package: Package) -> _Samples:
     """Errors: UserError that names the file."""
+    if not file.exists():
+        raise UserError(f"{file}: there is no such file")
     if len(package.inputs) != 1 or package.inputs[0].name:
         raise UserError(f"{file}: the model takes several inputs, or named ones: call it from Python (`load_model`)")
     readers = _readers()
@@ -253,33 +257,49 @@ def _said(model: Deployed, samples: _Samples, place: Any) -> list[dict[str, Any]
         plainly = [value for value, name in zip(inputs, names, strict=True) if not name]
         named = {name: value for value, name in zip(inputs, names, strict=True) if name}
         decided = model.predict(*plainly, **named)
-        sure = None if decided.probability is None else decided.probability.cpu()
         for k, index in enumerate(part.tolist()):
             row: dict[str, Any] = {"file": samples.file}
             if samples.places[index] is not None:
                 row[samples.place] = samples.places[index]
-            rows.append(row | _of_sample(model, decided.predicted[k].cpu(), None if sure is None else sure[k]))
+            rows.append(row | _of_sample(model, decided, k))
     return rows
 
 
-def _of_sample(model: Deployed, predicted: Tensor, sure: Tensor | None) -> dict[str, Any]:
-    """What is said of one sample: a class with its probability; of several answers, all of them; or numbers."""
-    if sure is None:
-        values = predicted.reshape(-1).tolist()
+def _of_sample(model: Deployed, decided: Decisions, place: int) -> dict[str, Any]:
+    """What is said of one sample: a class with its probability, and that of each class where they are few; of several
+    answers, all of them; or numbers."""
+    if decided.probability is None or decided.shares is None:
+        values = decided.predicted[place].reshape(-1).tolist()
         if len(values) == 1:
             return {"prediction": values[0]}
         return {f"prediction {number}": value for number, value in enumerate(values, start=1)}
-    names = model.classes
-    said = predicted.reshape(-1).tolist()
-    words = [names[one] if 0 <= one < len(names) else str(one) for one in said]
-    if len(words) == 1:
-        return {"class": words[0], "probability": float(sure.reshape(-1)[0])}
-    if model.package.answers == "labels":
-        yes = [one if said_so else 1 - one for one, said_so in zip(sure.reshape(-1).tolist(), said, strict=True)]
+    names, sure = model.classes, decided.probability[place]
+    said, shares = decided.predicted[place].reshape(-1).tolist(), decided.shares[place].reshape(-1).tolist()
+    if model.package.answers == "labels" and len(said) > 1:
         return {"class": " ".join(name for name, one in zip(names, said, strict=False) if one)} | {
-            f"probability {name}": value for name, value in zip(names, yes, strict=False)
+            f"{OF_CLASS}{name}": value for name, value in zip(names, shares, strict=False)
         }
-    return {"class": " ".join(words), "probability": float(sure.mean())}
+    told = {"class": " ".join(_named(one, names) for one in said), "probability": float(sure.mean())}
+    if len(said) > 1 or len(shares) > MOST_CLASSES:
+        return told
+    each = shares if model.package.answers == "classes" else [1 - shares[0], shares[0]]
+    return told | {f"{OF_CLASS}{_named(number, names)}": share for number, share in enumerate(each)}
+
+
+OF_CLASS = "probability "
+"""What a column begins with that is of one class, before its name."""
+
+
+def _named(number: int, names: Sequence[str]) -> str:
+    return names[number] if 0 <= number < len(names) else str(number)
+
+
+def in_short(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as a screen shows them: of a class that was chosen its own probability alone."""
+    return [
+        {name: value for name, value in row.items() if "probability" not in row or not name.startswith(OF_CLASS)}
+        for row in rows
+    ]
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -220,9 +220,11 @@ def on_run(text: str, run: str, own_keys: Sequence[str], recipe: str) -> str:
     """Advice of any recipe as that on a run: its commands stand as they can be pasted."""
 
     def spelled(found: re.Match[str]) -> str:
-        return f"`{command(Remedy(found[1]), run, own_keys, recipe)}`"
+        sets = (one.partition("=") for one in found[2].split(" --set ")[1:])
+        remedy = Remedy(found[1], {key: json.loads(value) for key, _, value in sets})
+        return f"`{command(remedy, run, own_keys, recipe)}`"
 
-    return re.sub("`tunekit ([a-z-]+) RECIPE`", spelled, text)
+    return re.sub("`tunekit ([a-z-]+) RECIPE((?: --set [^ `]+)*)`", spelled, text)
 
 
 FINAL = "train"

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from tunekit.diagnosis import odds
+from tunekit.diagnosis import odds, prospects
 from tunekit.diagnosis.odds import Measured, Odds, Tried, Worth, counsel
+from tunekit.logs import Procedure
+from tunekit.telling import on_run
 
 WORTH = Worth(
     logs=20,
@@ -43,6 +45,29 @@ def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
     assert told.confidence == 0.8
     assert told.runner_up == "wider"
     assert [one.does for one in told.told] == ["longer", "decayed", "wider"]
+
+
+@pytest.mark.parametrize(
+    ("commands", "decides"),
+    [
+        ({}, "five epochs of it beside five as it is"),  # a run whose model has no width, or says it in no known way
+        ({"wider": "`this`"}, "five epochs of it beside five as it is (`this`)"),
+    ],
+)
+def test_of_a_run_its_own_command_is_told_or_none(commands, decides):
+    told = counsel("not_converged", LINES, commands=commands)
+    assert told.lines[-1].endswith(f"; what decides: {decides}")
+    assert told.as_dict()["decides"] == decides
+
+
+def test_the_command_of_a_run_changes_what_its_recipe_says():
+    assert prospects.commands(Procedure()) == {}
+    known = Procedure(wider={"model.args.hidden": [512, 256], "model.args.width": 4})
+    [line] = prospects.commands(known).values()
+    assert line == "`tunekit run RECIPE --set model.args.hidden=[512,256] --set model.args.width=4`"
+    assert on_run(line, "runs/a", ("steps",), "recipe.yaml") == (
+        "`tunekit run runs/a/recipe.yaml --set 'model.args.hidden=[512,256]' --set model.args.width=4`"
+    )
 
 
 def test_what_is_done_already_is_not_told_besides():

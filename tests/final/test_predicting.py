@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 import shutil
 import struct
@@ -13,13 +14,16 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 
 from tunekit.configuration import ModelSpec
 from tunekit.deployed import load_model
 from tunekit.measured import Input, Package, Scaling
-from tunekit.predicting import ARRAYS, TABLES
+from tunekit.predicting import ARRAYS, TABLES, _of_sample, _read, in_short
 from tunekit.store import Store
 from tunekit.training.data import Batch
+from tunekit.training.decisions import Form, decide
+from tunekit.training.deployed import Deployed
 from tunekit.training.loop import Session
 from tunekit.training.models import build_model
 from tunekit.training.sources.images import ENDINGS
@@ -152,6 +156,9 @@ class TestPredict:
         assert [row["class"] for row in told["predictions"]] == wanted * 2
         sure = scores.softmax(1).max(1).values.tolist()
         assert [row["probability"] for row in told["predictions"][:7]] == pytest.approx(sure, rel=1e-5)
+        assert [[row[f"probability {k}"] for k in range(3)] for row in told["predictions"][:7]] == [
+            pytest.approx(one, rel=1e-5) for one in scores.softmax(1).tolist()
+        ]
         assert [row["sample"] for row in told["predictions"][:7]] == [*range(7)]
         assert [row["row"] for row in told["predictions"][7:]] == [*range(1, 8)]
         assert len(told["faults"]) == 3
@@ -168,6 +175,7 @@ class TestPredict:
         assert tunekit("predict", RUN, "one.npy", "--out", "said.csv").code == 0
         rows = list(csv.DictReader(io.StringIO(Path("said.csv").read_text())))
         assert [row["sample"] for row in rows] == ["0", "1", "2"]
+        assert [*rows[0]] == ["file", "sample", "class", "probability", *(f"probability {k}" for k in range(3))]
 
     def test_the_runs_own_samples(self, points, tunekit):
         points("--epochs", "1")
@@ -274,6 +282,48 @@ def test_what_no_reader_takes_is_told_with_all_that_they_take(points, tunekit):
         Path(f"new{ending}").write_bytes(b"")
         [fault] = json.loads(tunekit("predict", RUN, f"new{ending}", "--json").out)["faults"]
         assert "by its name" not in fault
+
+
+@pytest.mark.parametrize("name", ["gone", "gone.csv", "gone.npz", "gone.png", "no/where"])
+def test_a_file_that_is_not_there_is_told_as_such(name):
+    package = Package("mlp", {}, 2, 0, (Input("", (2,), "float32"),), "classes", "arrays")
+    with pytest.raises(UserError, match=f"^{re.escape(name)}: there is no such file$"):
+        _read(Path(name), package)
+
+
+def _row(outputs, answers, classes, axis=1):
+    package = Package("mlp", {}, 2, 0, (), answers, "arrays", classes=tuple(classes))
+    return _of_sample(Deployed(nn.Identity(), package, None, None), decide(outputs, Form(answers, axis)), 0)
+
+
+def test_each_class_has_a_column_whatever_it_is_called():
+    row = _row(torch.tensor([[0.0, math.log(3.0), -math.inf]]), "classes", ["", "class", "file"])
+    assert row == {
+        "class": "class",
+        "probability": pytest.approx(0.75),
+        "probability ": pytest.approx(0.25),
+        "probability class": pytest.approx(0.75),
+        "probability file": 0.0,
+    }
+    assert in_short([row]) == [{"class": "class", "probability": row["probability"]}]
+
+
+@pytest.mark.parametrize(("score", "said"), [(-math.log(3.0), "no"), (math.log(3.0), "yes")])
+def test_a_decision_has_the_probability_of_either_answer(score, said):
+    row = _row(torch.tensor([[score]]), "decision", ["no", "yes"])
+    yes = 0.75 if said == "yes" else 0.25
+    assert row == {
+        "class": said,
+        "probability": pytest.approx(0.75),
+        "probability no": pytest.approx(1 - yes),
+        "probability yes": pytest.approx(yes),
+    }
+
+
+def test_of_many_classes_and_of_many_places_the_chosen_alone_is_told():
+    assert [*_row(torch.zeros(1, 21), "classes", map(str, range(21)))] == ["class", "probability"]
+    assert [*_row(torch.zeros(1, 3, 4), "classes", "abc")] == ["class", "probability"]
+    assert len(_row(torch.zeros(1, 20), "classes", map(str, range(20)))) == 22
 
 
 def test_a_file_alone_runs_no_code_unless_its_folder_is_given(tmp_path):

@@ -61,6 +61,7 @@ def test_a_class_that_is_never_said_is_told_with_how_often_it_occurs(points, tas
     told = points("--epochs", "1", data=f"rare:{data}", model=recipe, text=f"task: {task}")
     assert told["never_predicted"] == missed
     assert [note.startswith(said) for note in told["notes"]] == [True]
+    assert told["unsaid"] == told["notes"][0]
 
 
 def test_where_each_class_is_said_nothing_is_told(points):
@@ -74,7 +75,8 @@ def test_where_each_class_is_said_nothing_is_told(points):
         (
             {"task": "binary"},
             "`tunekit run runs/r-001/recipe.yaml --set loss.args.pos_weight=balanced --set metric=balanced_accuracy` "
-            "lets rare ones count for more; or take another threshold than 0.5 on its probabilities",
+            "lets rare ones count for more; or take a lower threshold than 0.5 on the column 'probability k0' of "
+            "`tunekit predict runs/r-001 FILES --out said.csv`",
         ),
         (
             {"loss": {"target": "focal"}, "metric": "f1"},
@@ -82,7 +84,8 @@ def test_where_each_class_is_said_nothing_is_told(points):
         ),
         (
             {"task": "binary", "loss": {"target": "auto", "args": {"pos_weight": "balanced"}}, "metric": "f1"},
-            "take another threshold than 0.5 on its probabilities",
+            "take a lower threshold than 0.5 on the column 'probability k0' of `tunekit predict "
+            "runs/r-001 FILES --out said.csv`",
         ),
         (
             {"loss": {"target": "auto", "args": {"weight": "balanced"}}, "metric": "f1"},
@@ -95,3 +98,16 @@ def test_what_may_be_done_is_what_the_recipe_has_not_done(recipe, ways):
     scored = SplitScored(1000, answers=1000, missed=tuple(Missed(f"k{k}", 600) for k in range(6)))
     line = unsaid(scored, recipe, "runs/r-001")
     assert line == f"no sample was taken for 'k0', 'k1', 'k2', 'k3' and 2 more: 3,600 of 3,600 missed; {ways}"
+
+
+@pytest.mark.parametrize(("classes", "answers", "told"), [(2, 1000, True), (3, 1000, False), (2, 4000, False)])
+def test_of_two_classes_a_threshold_is_told_whatever_the_task(classes, answers, told):
+    recipe = schema().model_validate({"name": "r", "data": {"target": "digits"}, "model": {"target": "mlp"}})
+    names = tuple(map(str, range(classes)))
+    scored = SplitScored(1000, answers=answers, classes=names, missed=(Missed("1", 600),))
+    assert ("the column 'probability 1' of `tunekit predict r FILES" in unsaid(scored, recipe, "r")) is told
+
+
+@pytest.mark.parametrize("words", ["threshold", "never_predicted", "never predicted"])
+def test_its_words_are_explained(tunekit, words):
+    assert "class_imbalance" in tunekit("explain", words).out

@@ -26,6 +26,15 @@ def change(run: RunFolder, step: str, **values) -> None:
     (run.path / step / "result.json").write_text(json.dumps({**result_of(run, step), **values}))
 
 
+def _first(run: RunFolder) -> str:
+    page = write_page(run, "runs/fast-001").read_text()
+    return page[page.index("<body") : page.index("Load the weights")]
+
+
+def _said(run: RunFolder) -> str:
+    return re.sub("<[^>]+>", "", _first(run))
+
+
 class TestFirstScreen:
     def test_of_a_run_with_a_final_model(self, run):
         page = Page(write_page(run, "runs/fast-001"))
@@ -69,6 +78,25 @@ class TestFirstScreen:
         page = Page(write_page(run, "runs/fast-001")).text
         assert f"older than the tuned values: it was trained with lr {short(fine['lr'])}" in page
         assert "tunekit train runs/fast-001" in page[: page.index("In short")]
+
+    @pytest.mark.parametrize(("verdict", "shown"), [("pass", "warn"), ("warn", "warn"), ("fail", "fail")])
+    def test_classes_that_the_final_model_never_says_are_no_pass(self, run, verdict, shown):
+        change(run, "diagnose", verdict=verdict)
+        assert f'<span class="{verdict}">' in _first(run)
+        path = run.path / "final/result.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "unsaid": "no sample was taken for 'yes'; `do`"}))
+        first = _first(run)
+        assert f'<span class="{shown}">' in first
+        assert "<dt>never predicted</dt><dd>no sample was taken for &#39;yes&#39;; <code>do</code></dd>" in first
+
+    def test_what_guessing_reaches_stands_beside_the_estimate(self, run):
+        fine = result_of(run, "fine-run")
+        [guess] = [row["val_accuracy"] for row in fine["table"] if row["lr"] == "guessing"]
+        assert f"(about 95 %); guessing: {percent(guess)}" in _said(run)
+        change(run, "fine-run", table=[row for row in fine["table"] if row["lr"] != "guessing"])
+        assert f"guessing: {percent(guess)}" in _said(run)  # as the step before says
+        change(run, "coarse-grid", table=[])
+        assert "guessing" not in _said(run)
 
     def test_of_a_run_in_which_nothing_has_finished(self, run):
         for step in step_names():

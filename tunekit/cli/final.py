@@ -114,7 +114,7 @@ def predict(
     A file that cannot be read is told in one line, and the others are predicted; the exit code is 2 then.
     """
     from tunekit.pipeline import open_run
-    from tunekit.predicting import as_csv, of_split, predict
+    from tunekit.predicting import as_csv, in_short, of_split, predict
 
     if (split is None) == (not files) or split not in (None, *SPLITS):
         raise UserError("predict: give files, or --split train, val or test for the run's own samples")
@@ -127,10 +127,9 @@ def predict(
     elif as_json:
         print_json(found)
     elif found.predictions:
-        shares: dict[str, Format] = {
-            name: "share" for row in found.predictions[:1] for name in row if name.startswith("probability")
-        }
-        show_table(found.predictions, SHOWN, shares)
+        rows = in_short(found.predictions)
+        shares: dict[str, Format] = {name: "share" for name in rows[0] if name.startswith("probability")}
+        show_table(rows, SHOWN, shares)
         if len(found.predictions) > SHOWN:
             say(f"and {len(found.predictions) - SHOWN:,} more; --out FILE.csv or --json gives them all")
     for note in found.notes:

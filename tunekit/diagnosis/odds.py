@@ -22,12 +22,14 @@ class Intervention:
     words: str
     decides: str
     """The cheapest experiment that says whether it helps here."""
+    of_recipes: str = ""
+    """How most recipes ask for it; of a run its own is told instead."""
 
 
 INTERVENTIONS: Mapping[str, Intervention] = MappingProxyType(
     {
-        name: Intervention(name, words, decides)
-        for name, words, decides in (
+        name: Intervention(name, *words)
+        for name, *words in (
             (
                 "longer",
                 "twice as many epochs",
@@ -38,7 +40,8 @@ INTERVENTIONS: Mapping[str, Intervention] = MappingProxyType(
             (
                 "wider",
                 "four times the width",
-                "five epochs of it beside five as it is (`--set model.args.width=...`, of a recipe)",
+                "five epochs of it beside five as it is",
+                "`--set model.args.width=...`, of a recipe",
             ),
             ("narrower", "a quarter of the width", "the same epochs at a quarter of the width"),
             ("regularised", "more dropout and weight decay", "the same epochs with dropout higher by 0.25"),
@@ -198,7 +201,8 @@ class Counsel:
     """Advice with its odds, as it is told of one log.
 
     `first` is the intervention that the first line names, `tries` are all that lines name; `confidence` is the share of
-    such logs that the first helped, None where that was not measured. `runner_up` is what else helps most.
+    such logs that the first helped, None where that was not measured. `runner_up` is what else helps most, and
+    `decides` the experiment that says whether it does here.
     """
 
     lines: tuple[str, ...]
@@ -207,6 +211,7 @@ class Counsel:
     confidence: float | None
     runner_up: str
     odds: Mapping[str, Odds]
+    decides: str | None = None
 
     @property
     def told(self) -> tuple[Told, ...]:
@@ -214,17 +219,15 @@ class Counsel:
             Told(name, INTERVENTIONS[name].words, one.helps, one.harms, one.of) for name, one in self.odds.items()
         )
 
-    @property
-    def decides(self) -> str | None:
-        """What decides for what else helps most."""
-        return INTERVENTIONS[self.runner_up].decides if self.runner_up else None
-
 
 NO_COUNSEL = Counsel((), "", (), None, "", {})
 
 
-def counsel(code: str, advice: Sequence[str], done: Collection[str] = ()) -> Counsel:
-    """The advice of a verdict with its odds. `done`: interventions that are not told besides, as the log shows them."""
+def counsel(
+    code: str, advice: Sequence[str], done: Collection[str] = (), commands: Mapping[str, str] | None = None
+) -> Counsel:
+    """The advice of a verdict with its odds. `done`: interventions that are not told besides, as the log shows them;
+    `commands`: of a run, those that carry interventions out on it."""
     known = worth(code)
     tries = tuple(filter(None, map(_does, advice)))
     first = _does(advice[0]) if advice else ""
@@ -233,11 +236,14 @@ def counsel(code: str, advice: Sequence[str], done: Collection[str] = ()) -> Cou
     runner_up = next((name for name in others if odds[name].share > SELDOM), "")
     confidence = odds[first].share if first in odds else None
     lines = [told(line, odds) for line in advice]
+    decides = None
     if runner_up:
         also = INTERVENTIONS[runner_up]
-        lines.append(f"not seen in curves: {also.words} {odds[runner_up].words}; what decides: {also.decides}")
+        how = also.of_recipes if commands is None else commands.get(runner_up)
+        decides = f"{also.decides} ({how})" if how else also.decides
+        lines.append(f"not seen in curves: {also.words} {odds[runner_up].words}; what decides: {decides}")
     kept = {name: odds[name] for name in (*tries, runner_up) if name in odds}
-    return Counsel(tuple(lines), first, tries, confidence, runner_up, kept)
+    return Counsel(tuple(lines), first, tries, confidence, runner_up, kept, decides)
 
 
 def told(line: str, odds: Mapping[str, Odds]) -> str:

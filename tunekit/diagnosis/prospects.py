@@ -9,7 +9,8 @@ from tunekit.configuration import LONGER
 from tunekit.diagnosis import curves
 from tunekit.diagnosis.measures import END, Measures, Side, movement
 from tunekit.diagnosis.odds import Tried
-from tunekit.logs.log import finite
+from tunekit.logs.log import Procedure, finite
+from tunekit.telling import spelled
 from tunekit.vocabulary import Remedy
 
 OVER = 0.5  # share of the run over which validation is asked whether it improves
@@ -82,6 +83,12 @@ def done(m: Measures) -> frozenset[str]:
     named = m.val is not None and AVERAGED.search(m.val.name.lower()) is not None
     averaged = named or (m.log.procedure is not None and m.log.procedure.averaged)
     return frozenset({"decayed", "averaged"} if falls else {"averaged"} if averaged else ())
+
+
+def commands(known: Procedure) -> dict[str, str]:
+    """What carries interventions out on a run, as on its recipe."""
+    sets = "".join(f" --set {path}={spelled(value)}" for path, value in known.wider.items())
+    return {"wider": f"`tunekit run RECIPE{sets}`"} if sets else {}
 
 
 def best_by_metric(m: Measures) -> float | None:

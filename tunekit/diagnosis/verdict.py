@@ -13,7 +13,7 @@ from tunekit.configuration import Values
 from tunekit.diagnosis.drawn import Drawn
 from tunekit.diagnosis.measures import END, Measures, Points, Side
 from tunekit.diagnosis.odds import NO_COUNSEL, Counsel, Told, counsel
-from tunekit.diagnosis.prospects import GO_ON, done, go_on, improves
+from tunekit.diagnosis.prospects import GO_ON, commands, done, go_on, improves
 from tunekit.logs.log import Log, Procedure
 from tunekit.vocabulary import Code, Finding, Remedy, Versioned
 
@@ -101,7 +101,8 @@ class Verdict:
 
     def counsel_for(self, m: Measures) -> Counsel:
         """The advice with its odds."""
-        return counsel(self.code.name, self.advice_for(m), done(m))
+        known = m.log.procedure
+        return counsel(self.code.name, self.advice_for(m), done(m), None if known is None else commands(known))
 
     def remedies_for(self, m: Measures) -> tuple[Remedy, ...]:
         if m.log.procedure is None:

@@ -72,6 +72,7 @@ Final = TypedDict(
         "confusion": NotRequired[Confusion],
         "by_class": list[ByClass],
         "never_predicted": dict[str, int],
+        "unsaid": str,
         "worst": list[HighLoss],
         "figures": NotRequired[list[str]],  # on the screen alone
     },
@@ -122,6 +123,7 @@ class FinalModel:
                 for one in scored.from_worst
             ],
             "never_predicted": {one.name: one.count for one in scored.missed},
+            "unsaid": self.unsaid,
             "worst": [
                 HighLoss(one.sample, one.loss, one.true, one.predicted, one.probability, one.name)
                 for one in scored.worst

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from tunekit.configuration import Values
 from tunekit.jsondata import JsonData
 from tunekit.logs.objectives import Objective
 from tunekit.vocabulary import Curve
@@ -42,6 +43,7 @@ class Procedure(JsonData):
     expected_loss: float | None = None  # of a network without knowledge
     classes: int | None = None
     warned: tuple[str, ...] = ()  # what earlier steps warned of that is about this training: their codes
+    wider: Values = field(default_factory=dict)  # of the recipe: keys that make its model WIDER times as wide
     still_improving: bool = False  # an earlier step saw validation improve to the end
 
 

@@ -15,6 +15,7 @@ from tunekit.report.console import cell
 from tunekit.report.final import NAMED
 from tunekit.rundir import OWN_KEYS, RunFolder
 from tunekit.steps import get_step
+from tunekit.steps.baselines import CHANCE
 from tunekit.steps.fine_run import BestRun
 from tunekit.steps.winner import Winner
 from tunekit.store import Store
@@ -47,8 +48,11 @@ def first_screen(
     older = _outdated(run, winner) if final else []
     told = [*_failed(results[:-1]), *_unfinished(run, results), *_superseded(run), *_tuned(winner), *older, *where]
     fault = _fault(last) if last else None
+    unsaid = str(final.get("unsaid", ""))
+    verdict = last.verdict if last else ""
+    told = [*([("never predicted", unsaid)] if unsaid else []), *told]
     return FirstScreen(
-        verdict=last.verdict if last else "",
+        verdict="warn" if unsaid and verdict != "fail" else verdict,
         sentence=str(final.get("summary", "")) or _sentence(last),
         mend=fault.advice if fault else (),
         facts=(*told, *estimates(winner, results, final, scored), *_sizes(run)),
@@ -161,16 +165,18 @@ def estimates(
 ) -> list[tuple[str, str]]:
     """What validation makes new samples expect, and what the final model came to on its split."""
     told = []
+    beside = "" if winner is None else _guessing(winner, results)
     if isinstance(winner, BestRun) and winner.expected is not None and winner.expected_of is not None:
         forms = next((one.formats for one in results if winner.expected_of in one.formats), {})
         value, *ends = (
             cell(one, forms.get(winner.expected_of)) for one in (winner.expected, *(winner.expected_interval or ()))
         )
         within = f", between {ends[0]} and {ends[1]} (about 95 %)" if ends else ""
-        told.append(("new samples, by validation", f"{winner.expected_of} {value}{within}"))
+        told.append(("new samples, by validation", f"{winner.expected_of} {value}{within}{beside}"))
     elif winner is not None:
         forms = next((one.formats for one in results if winner.metric in one.formats), {})
-        told.append(("validation", f"{winner.metric} {cell(winner.value, forms.get(winner.metric))}, no interval"))
+        value = cell(winner.value, forms.get(winner.metric))
+        told.append(("validation", f"{winner.metric} {value}, no interval{beside}"))
     if final and scored is not None and scored.samples:
         form: Format | None = "share" if scored.share else None
         value, *ends = (cell(one, form) for one in (scored.value, *(scored.interval or ())))
@@ -179,6 +185,16 @@ def estimates(
         over = counted(scored.samples, "sample")
         told.append((f"final model, {on}", f"{scored.metric} {value}{within}, over {over}"))
     return told
+
+
+def _guessing(winner: Winner, results: Sequence[StepResult]) -> str:
+    """What guessing reaches by the column that is told, as the last step that asked it says."""
+    column = winner.metric if not isinstance(winner, BestRun) else winner.expected_of or winner.metric
+    for result in reversed(results):
+        values = [row.get(column) for row in result.table if row.get("lr") == CHANCE]
+        if values and values[0] is not None:
+            return f"; guessing: {cell(values[0], result.formats.get(column))}"
+    return ""
 
 
 def _sizes(run: RunFolder) -> list[tuple[str, str]]:

@@ -21,6 +21,8 @@ NAME = "diagnose"
 BEST_RUN = "best run"
 JUDGES_THE_RUN = ("coarse-grid", "fine-run")  # steps whose warnings are about the training that is looked at
 
+DROPOUT = "model.args.dropout"
+
 
 @dataclass(frozen=True)
 class Diagnose(Settings):
@@ -92,6 +94,8 @@ def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
     config = record.request.config
     known = {name: value for earlier in context.earlier.values() for name, value in earlier.result.known.items()}
     own = {"lr": config.lr, "weight_decay": config.weight_decay, "dropout": dropout_of(config.model.args)}
+    if DROPOUT in context.recipe.search:
+        own["dropout"] = None  # the search, not the recipe's value, says it
     own["averaged"] = config.ema is not None
     swept = known.get("sweep_range")
     if swept and context.handoff(fine_run) is not None:
@@ -101,7 +105,8 @@ def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
     before = context.earlier.get(fine_run.name)
     improving = before is not None and any(f.code == STILL_IMPROVING.name for f in before.result.findings)
     told = {"warned": sorted(said), "still_improving": improving}
-    return Procedure.from_json({**known, **own, **told, "classes": context.facts.classes})
+    facts = {"classes": context.facts.classes, "wider": context.facts.wider}
+    return Procedure.from_json({**known, **own, **told, **facts})
 
 
 def figure(context: Context[Diagnose], result: StepResult, records: Sequence[Record]) -> Figure:

@@ -27,10 +27,12 @@ class Form:
 @dataclass(frozen=True)
 class Decisions:
     """`predicted`: classes [B, ...], 0 or 1 [B] or [B, labels], or values; `probability` of what is predicted, in the
-    same shape, None for values."""
+    same shape, None for values. `shares`: the probability of each class [B, classes, ...], or that each answer is yes,
+    in the shape of `predicted`."""
 
     predicted: Tensor
     probability: Tensor | None = None
+    shares: Tensor | None = None
 
 
 def form_of(task: Task, outputs: Any, targets: Any, metric: str) -> Form:
@@ -74,9 +76,9 @@ def decide(outputs: Any, form: Form) -> Decisions:
         shaped = Reading(form.axis).outputs(main)
         shares = shaped if form.probabilities else torch.softmax(shaped, 1)
         best, predicted = shares.max(1)
-        return Decisions(predicted, best)
+        return Decisions(predicted, best, shares)
     shares = main if form.probabilities else torch.sigmoid(main)
     if form.answers == "decision":
         shares = shares.reshape(len(shares))
     predicted = shares > 0.5
-    return Decisions(predicted.long(), torch.where(predicted, shares, 1 - shares))
+    return Decisions(predicted.long(), torch.where(predicted, shares, 1 - shares), shares)

@@ -69,6 +69,7 @@ class Facts(JsonData):
     checkpoint_bytes: int = 0  # of one training, about
     weights_bytes: int = 0
     trainable: int | None = None  # of `parameters` those that train; None: all, or not known
+    wider: Values = field(default_factory=dict)  # of the recipe: keys that make its model WIDER times as wide
     loss_of_batches: bool = False  # the loss follows the batch size: it is a sum, or compares samples
 
     def batches(self, size: int) -> int:

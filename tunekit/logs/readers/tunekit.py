@@ -111,7 +111,7 @@ def _log(file: Path, train: str | None, val: str | None) -> Log:
 def procedure_of(run: Path) -> Procedure:
     """What the run's steps and its manifest say of it: of equal fields the last step's count."""
     facts = _json(run / MANIFEST).get("facts")
-    known = {"classes": facts.get("classes")} if isinstance(facts, dict) else {}
+    known = {"classes": facts.get("classes"), "wider": facts.get("wider", {})} if isinstance(facts, dict) else {}
     for result in _results(run):
         said, handed = result.get("known"), result.get("handoff")
         if isinstance(said, dict):

@@ -9,6 +9,7 @@ from tunekit.training.models.hooks import has_convolutions, hookable
 from tunekit.training.models.layers import ACTIVATIONS
 from tunekit.training.models.table import MODELS
 from tunekit.training.models.weights import load_weights, weights_digests
+from tunekit.training.models.widths import widened
 
 __all__ = [
     "ACTIVATIONS",
@@ -21,4 +22,5 @@ __all__ = [
     "hookable",
     "load_weights",
     "weights_digests",
+    "widened",
 ]

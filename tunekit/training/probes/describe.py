@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tunekit.configuration import WIDER
 from tunekit.diskroom import Sizes, sizes_of
 from tunekit.measured import DescribeArgs
 from tunekit.recipe import module_digests
@@ -19,7 +20,7 @@ from tunekit.training.indices import checked_indices
 from tunekit.training.joining import with_validation
 from tunekit.training.loop import Session
 from tunekit.training.meaning import follows_batch_size
-from tunekit.training.models import has_convolutions, weights_digests
+from tunekit.training.models import has_convolutions, weights_digests, widened
 from tunekit.training.optimizers import check_optimizer
 from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.asking import asked
@@ -80,6 +81,7 @@ def describe(subject: Subject) -> Facts:
         ),
         checkpoint_bytes=sizes.checkpoint,
         weights_bytes=sizes.best,
+        wider={f"model.args.{name}": value for name, value in widened(config.model, bench.folder, WIDER).items()},
         loss_of_batches=loss_of_batches,
         trainable=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
     )
