@@ -74,7 +74,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, config: Training
 
 def _giveaway(train: Looked, task: str) -> Giveaway | None:
     """Of tables; of pictures a single value says nothing."""
-    if train.targets is None or not 0 < train.features <= WIDE:
+    if train.targets is None or not 0 < train.features <= WIDE or train.count != len(train.targets):
         return None
     every = max(1, len(train.picks) // SAMPLE)
     targets = torch.cat([part[::every] for part in train.targets_by_batch()])
