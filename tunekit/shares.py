@@ -30,7 +30,7 @@ def told(right: int, count: int) -> str:
     return f"{right} of {count}, {100 * low:.0f} to {100 * high:.0f} %"
 
 
-def wilson(right: int, count: int) -> tuple[float, float]:
+def wilson(right: float, count: float) -> tuple[float, float]:
     """Of a share of independent answers; sensible also where none or all of them are right.
 
     Source: E. B. Wilson, 'Probable inference, the law of succession, and statistical inference', JASA 1927.
