@@ -49,6 +49,7 @@ class _Samples:
     names: Sequence[str] = ()  # that the inputs are called by
     place: str = "sample"  # what a place is
     notes: tuple[str, ...] = ()
+    known: Tensor | None = None  # of targets [n, ...]: which positions the loss does not leave out
 
 
 def predict(run: RunDir, files: Sequence[Path], device: str = "cpu") -> Predictions:
@@ -100,11 +101,21 @@ def of_split(run: RunDir, split: str, device: str = "cpu") -> Predictions:
         start = len(rows)
         places = list(range(start, start + len(batch)))
         names = [""] * len(batch.args) + list(batch.kwargs)
-        rows += _said(model, _Samples(split, places, tuple(batch.inputs), names), place)
+        known = _known(batch.targets, model.package)
+        rows += _said(model, _Samples(split, places, tuple(batch.inputs), names, known=known), place)
     called = whole.files.get(split, ())
     for row, name in zip(rows, called if len(called) == len(rows) else (), strict=False):
         row["file"] = name
     return Predictions(tuple(rows), (), tuple(changes(model)))
+
+
+def _known(targets: object, package: Package) -> Tensor | None:
+    """Which positions of classes [n, ...] are no padding; None where nothing tells."""
+    import torch
+
+    if not isinstance(targets, torch.Tensor) or targets.dim() < 2 or package.answers != "classes":
+        return None
+    return (targets >= 0) & ~torch.isin(targets, targets.new_tensor(package.left_out))
 
 
 def config_of_final(run: RunDir) -> TrainingConfig:
@@ -253,12 +264,14 @@ def _said(model: Deployed, samples: _Samples, place: Any) -> list[dict[str, Any]
         plainly = [value for value, name in zip(inputs, names, strict=True) if not name]
         named = {name: value for value, name in zip(inputs, names, strict=True) if name}
         decided = model.predict(*plainly, **named)
-        sure = None if decided.probability is None else decided.probability.cpu()
+        predicted, sure = decided.predicted.cpu(), None if decided.probability is None else decided.probability.cpu()
+        known = None if samples.known is None or samples.known.shape[1:] != predicted.shape[1:] else samples.known[part]
         for k, index in enumerate(part.tolist()):
             row: dict[str, Any] = {"file": samples.file}
             if samples.places[index] is not None:
                 row[samples.place] = samples.places[index]
-            rows.append(row | _of_sample(model, decided.predicted[k].cpu(), None if sure is None else sure[k]))
+            here = ... if known is None else known[k]
+            rows.append(row | _of_sample(model, predicted[k][here], None if sure is None else sure[k][here]))
     return rows
 
 
@@ -279,7 +292,7 @@ def _of_sample(model: Deployed, predicted: Tensor, sure: Tensor | None) -> dict[
         return {"class": " ".join(name for name, one in zip(names, said, strict=False) if one)} | {
             f"probability {name}": value for name, value in zip(names, yes, strict=False)
         }
-    return {"class": " ".join(words), "probability": float(sure.mean())}
+    return {"class": " ".join(words)} | ({"probability": float(sure.mean())} if words else {})
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:

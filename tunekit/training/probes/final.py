@@ -359,6 +359,7 @@ def measure_package(subject: Subject) -> Package:
         columns=None if columns is None else tuple(columns.to_json()),
         views=views_at(args.test_time, session.task, mirrors(config.data)),
         sources=module_digests(subject.bench.folder),
+        left_out=session.task.unscored,
     )
 
 
