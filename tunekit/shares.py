@@ -38,4 +38,4 @@ def wilson(right: float, count: float) -> tuple[float, float]:
     share, square = right / count, Z * Z / count
     middle = (share + square / 2) / (1 + square)
     half = Z * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if right <= 0 else middle - half, 1.0 if right >= count else middle + half  # not but for rounding
