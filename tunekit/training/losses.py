@@ -16,7 +16,7 @@ from tunekit.recipe import call, check_arguments
 from tunekit.recipe.tasks import LOSSES as BY_TASK
 from tunekit.recipe.tasks import of_loss
 from tunekit.telling import refused
-from tunekit.training.balance import Balanced
+from tunekit.training.balance import Balanced, check_numbers
 from tunekit.training.structure import joined, tensors
 from tunekit.vocabulary import UserError
 
@@ -250,6 +250,7 @@ def check_shares(outputs: Tensor, targets: Any) -> None:
 def comparable(outputs: Tensor, targets: Any, task: str, of_classes: bool, in_shape: bool) -> tuple[Tensor, Any]:
     """Outputs and targets of a task as a built-in loss takes them. `of_classes`: it takes a score for each class;
     `in_shape`: it compares both in one shape. Errors: UserError where their shapes do not fit."""
+    check_numbers(targets)
     if not isinstance(targets, Tensor):
         raise UserError(
             f"loss: targets that are a {type(targets).__name__} need a loss of your own: "
