@@ -51,6 +51,7 @@ class _Samples:
     names: Sequence[str] = ()  # that the inputs are called by
     place: str = "sample"  # what a place is
     notes: tuple[str, ...] = ()
+    known: Tensor | None = None  # of targets [n, ...]: which positions the loss does not leave out
 
 
 def predict(run: RunDir, files: Sequence[Path], device: str = "cpu") -> Predictions:
@@ -102,11 +103,21 @@ def of_split(run: RunDir, split: str, device: str = "cpu") -> Predictions:
         start = len(rows)
         places = list(range(start, start + len(batch)))
         names = [""] * len(batch.args) + list(batch.kwargs)
-        rows += _said(model, _Samples(split, places, tuple(batch.inputs), names), place)
+        known = _known(batch.targets, model.package)
+        rows += _said(model, _Samples(split, places, tuple(batch.inputs), names, known=known), place)
     called = whole.files.get(split, ())
     for row, name in zip(rows, called if len(called) == len(rows) else (), strict=False):
         row["file"] = name
     return Predictions(tuple(rows), (), tuple(changes(model)))
+
+
+def _known(targets: object, package: Package) -> Tensor | None:
+    """Which positions of classes [n, ...] are no padding; None where nothing tells."""
+    import torch
+
+    if not isinstance(targets, torch.Tensor) or targets.dim() < 2 or package.answers != "classes":
+        return None
+    return (targets >= 0) & ~torch.isin(targets, targets.new_tensor(package.left_out))
 
 
 def config_of_final(run: RunDir) -> TrainingConfig:
@@ -257,30 +268,34 @@ def _said(model: Deployed, samples: _Samples, place: Any) -> list[dict[str, Any]
         plainly = [value for value, name in zip(inputs, names, strict=True) if not name]
         named = {name: value for value, name in zip(inputs, names, strict=True) if name}
         decided = model.predict(*plainly, **named)
+        answers = decided.predicted.shape[1:]
+        known = None if samples.known is None or samples.known.shape[1:] != answers else samples.known[part]
         for k, index in enumerate(part.tolist()):
             row: dict[str, Any] = {"file": samples.file}
             if samples.places[index] is not None:
                 row[samples.place] = samples.places[index]
-            rows.append(row | _of_sample(model, decided, k))
+            here = ... if known is None else known[k].to(place)
+            rows.append(row | _of_sample(model, decided, k, here))
     return rows
 
 
-def _of_sample(model: Deployed, decided: Decisions, place: int) -> dict[str, Any]:
+def _of_sample(model: Deployed, decided: Decisions, place: int, here: Any) -> dict[str, Any]:
     """What is said of one sample: a class with its probability, and that of each class where they are few; of several
-    answers, all of them; or numbers."""
+    answers, all of them that are `here`; or numbers."""
     if decided.probability is None or decided.shares is None:
-        values = decided.predicted[place].reshape(-1).tolist()
+        values = decided.predicted[place][here].reshape(-1).tolist()
         if len(values) == 1:
             return {"prediction": values[0]}
         return {f"prediction {number}": value for number, value in enumerate(values, start=1)}
-    names, sure = model.classes, decided.probability[place]
-    said, shares = decided.predicted[place].reshape(-1).tolist(), decided.shares[place].reshape(-1).tolist()
+    names, sure = model.classes, decided.probability[place][here]
+    said, shares = decided.predicted[place][here].reshape(-1).tolist(), decided.shares[place].reshape(-1).tolist()
     if model.package.answers == "labels" and len(said) > 1:
         return {"class": " ".join(name for name, one in zip(names, said, strict=False) if one)} | {
             f"{OF_CLASS}{name}": value for name, value in zip(names, shares, strict=False)
         }
-    told = {"class": " ".join(_named(one, names) for one in said), "probability": float(sure.mean())}
-    if len(said) > 1 or len(shares) > MOST_CLASSES:
+    told: dict[str, Any] = {"class": " ".join(_named(one, names) for one in said)}
+    told |= {"probability": float(sure.mean())} if said else {}
+    if decided.predicted[place].numel() > 1 or len(shares) > MOST_CLASSES:
         return told
     each = shares if model.package.answers == "classes" else [1 - shares[0], shares[0]]
     return told | {f"{OF_CLASS}{_named(number, names)}": share for number, share in enumerate(each)}

@@ -30,7 +30,7 @@ def told(right: int, count: int) -> str:
     return f"{right} of {count}, {100 * low:.0f} to {100 * high:.0f} %"
 
 
-def wilson(right: int, count: int) -> tuple[float, float]:
+def wilson(right: float, count: float) -> tuple[float, float]:
     """Of a share of independent answers; sensible also where none or all of them are right.
 
     Source: E. B. Wilson, 'Probable inference, the law of succession, and statistical inference', JASA 1927.
@@ -38,4 +38,4 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     share, square = right / count, Z * Z / count
     middle = (share + square / 2) / (1 + square)
     half = Z * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if right <= 0 else middle - half, 1.0 if right >= count else middle + half  # not but for rounding

@@ -264,7 +264,13 @@ class TestKinds:
             ("points:splits", "metric: f1", "{target: 'points:net'}", "f1", "bootstrap"),
             ("points:splits", "metric: loss", "{target: 'points:net'}", "loss", "normal"),
             ("points:numbers", "task: regression", "{target: mlp, args: {hidden: [8]}}", "mae", "normal"),
-            ("points:labels", "task: multilabel", "{target: mlp, args: {hidden: [8]}}", "accuracy", "normal"),
+            (
+                "points:labels",
+                "task: multilabel",
+                "{target: mlp, args: {hidden: [8]}}",
+                "accuracy",
+                "Wilson, by samples",
+            ),
         ],
     )
     def test_each_has_a_value_an_interval_around_it_and_a_file(self, points, data, text, model, metric, how):

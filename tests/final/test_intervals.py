@@ -23,9 +23,30 @@ def test_one_answer_a_sample_is_wilsons_and_several_are_counted_by_samples():
     assert (low, high) == pytest.approx(wilson(90, 100))
     # Answers of a sample that are all right or all wrong say no more than one answer of it.
     many, how = of_ratio(METRICS["accuracy"], right * 7, torch.full((100,), 7.0))
-    assert how == "normal"
-    error = np.sqrt(0.9 * 0.1 / 99)
-    assert many == pytest.approx((0.9 - 1.96 * error, 0.9 + 1.96 * error), abs=1e-3)
+    assert how == "Wilson, by samples"
+    assert many == pytest.approx(wilson(90, 100), abs=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_answers_that_are_all_right_or_all_wrong_say_no_more_than_a_sample_each(share):
+    lengths = torch.arange(1.0, 41.0)
+    assert of_ratio(METRICS["accuracy"], share * lengths, lengths)[0] == wilson(share * 40, 40)
+    assert of_whole(lambda _picks: share, 40, share=True)[0] == wilson(share * 40, 40)
+
+
+@pytest.mark.parametrize("wrong", [0.06, 0.3])
+def test_a_share_of_answers_that_hang_together_is_held_as_often_as_it_says(wrong):
+    """Half of the answers of a sample are one answer that is repeated."""
+    draw = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        lengths = draw.integers(2, 30, 200)
+        apart = [draw.random(length) >= wrong for length in lengths]
+        right = [np.where(np.arange(len(one)) % 2, one[0], one).sum() for one in apart]
+        low, high = of_ratio(METRICS["accuracy"], torch.tensor(right), torch.from_numpy(lengths))[0]
+        assert high > low
+        held += low <= 1 - wrong <= high
+    assert 0.91 <= held / 400 <= 0.99
 
 
 def test_the_root_of_a_mean_has_the_roots_of_its_ends():

@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from tests.training.test_ragged import CODE
 from tunekit.configuration import ModelSpec
 from tunekit.deployed import load_model
 from tunekit.measured import Input, Package, Scaling
@@ -388,3 +389,20 @@ def test_weights_of_a_type_that_torch_lacks_are_one_line(tmp_path):
         file.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
         with pytest.raises(UserError, match=r"^[^\n]*is no model of tunekit, or is damaged[^\n]*$"):
             load_model(file)
+
+
+@pytest.mark.parametrize("marker", [-100, 0])
+def test_padding_of_a_split_is_no_answer(tunekit, tmp_path, marker):
+    Path("ragged_tagger.py").write_text(CODE)
+    Path("r.yaml").write_text(
+        f"name: tagger\ndata: {{target: 'ragged_tagger:data', args: {{marker: {marker}}}}}\n"
+        f"loss: {{target: cross_entropy, args: {{ignore_index: {marker}}}}}\n"
+        "model: {target: 'ragged_tagger:Tagger'}\n"
+        "optimizer: {target: adam, lr: 0.01}\nbatch_size: 32\n"
+    )
+    assert tunekit("train", "r.yaml", "--epochs", "1").code == 0
+    rows = json.loads(tunekit("predict", "runs/tagger-001", "--split", "val", "--json").out)["predictions"]
+    said = [len(row["class"].split()) for row in rows]
+    assert said[:7] == [3, 4, 5, 6, 7, 8, 9]
+    assert len(said) == 70
+    assert max(said) < 40

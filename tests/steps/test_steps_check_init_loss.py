@@ -429,3 +429,23 @@ def test_letters_are_as_frequent_as_they_are():
     letters = Labels(lowest=0.0, highest=19.0, train={k: 1 + 5 * k for k in range(20)}, val={3: 5, 20: 1}, tokens=True)
     assert [(item.code, item.severity) for item in judge({"labels": letters}).findings] == [("split_mismatch", "note")]
     assert "class_imbalance" in codes(judge({"labels": changed(letters, tokens=False)}))
+
+
+SKEWED = Labels(lowest=0.0, highest=1.0, train={0: 393, 1: 28}, val={0: 90, 1: 9})
+
+
+@pytest.mark.parametrize(
+    ("metric", "loss", "left"), [("auto", {}, 2), ("balanced_accuracy", {}, 1), ("f1", "focal", 0)]
+)
+def test_rare_classes_are_told_with_what_the_recipe_does_not_do_yet(metric, loss, left):
+    facts = {"metric": "accuracy" if metric == "auto" else metric}
+    context = context_of("check-init-loss", facts=facts, metric=metric, **({"loss": loss} if loss else {}))
+    (finding,) = [one for one in judge({"labels": SKEWED}, context=context).findings if one.code == "class_imbalance"]
+    assert len(finding.advice) == left
+    assert finding.message == "class 0 has 393 training samples, class 1 has 28: 14 to 1"
+    assert finding.severity == ("note" if loss else "warn")
+
+
+def test_counts_of_some_samples_say_of_how_many():
+    finding = judge({"labels": changed(SKEWED, whole=False), "train__seen": 1000, "train__size": 4000}).findings[0]
+    assert finding.message.endswith("14 to 1 among the 1,000 of 4,000 samples looked at")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from tunekit.training.data import Batch, TensorSplit
-from tunekit.training.probes.dataset import measure_duplicates
+from tests.conftest import config_of
+from tunekit.training.data import Batch, Splits, TensorSplit
+from tunekit.training.probes.dataset import measure_duplicates, measure_samples
 from tunekit.training.probes.looked import Looked, by_source
 
 
@@ -82,3 +83,11 @@ def test_a_shared_sample_has_one_of_the_targets_that_training_gives_it():
     assert found.conflicts is not None
     assert found.conflicts.examples == ((0, 1),)
     assert found.conflicts.share == 2 / 3
+
+
+def test_known_labels_are_counted_whole_though_few_samples_are_looked_at(monkeypatch):
+    monkeypatch.setattr("tunekit.training.probes.looked.WHOLE", 50)
+    y = (torch.arange(400) % 8 == 0).long()
+    splits = Splits(*(TensorSplit(Batch((torch.randn(len(part), 3),), {}, part)) for part in (y, y[:40])))
+    found = measure_samples(Looked(splits.train), Looked(splits.val), splits, config_of())
+    assert (found.train.seen, found.labels.whole, found.labels.train) == (50, True, {0: 350, 1: 50})

@@ -338,3 +338,11 @@ def test_a_machine_that_is_full_says_nothing_of_the_targets(ask, own, error):
 def test_what_a_loss_refuses_is_the_targets(error):
     with refusable():
         raise error("no such label")
+
+
+@pytest.mark.parametrize("args", [{}, {"weight": "balanced"}])
+def test_labels_that_are_text_are_to_be_numbered(args):
+    names = ("noun", "verb", "noun")
+    told = r"the targets are text.* number the classes from 0.*\{'noun': 0, 'verb': 1, ...\}\[name\]"
+    with pytest.raises(UserError, match=told):
+        task_of(targets=[names, names], **args).loss(torch.zeros(3, 2), names)

@@ -105,6 +105,7 @@ class Labels(JsonData):
     same: bool = False  # all training targets are equal
     broken: int = 0  # training targets of a classification that are no whole numbers
     decided: tuple[Decisions, Decisions] | None = None  # of training and validation, where a sample has several labels
+    whole: bool = True  # `train` counts all training samples, not those looked at alone
 
 
 @dataclass(frozen=True)

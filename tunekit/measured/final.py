@@ -140,7 +140,7 @@ class Package(JsonData):
     """What a model must be built with (probe `package`). `inputs` as the data give them, before standardisation;
     `columns`: how a table's cells become inputs; `axis`: along which classes lie; `probabilities`: outputs are some
     already, and no scores; `views` of an image that are asked about, None for a single pass; `sources`: the person's
-    modules, by digest."""
+    modules, by digest; `left_out`: classes that the loss leaves out."""
 
     target: str
     args: Values
@@ -159,3 +159,4 @@ class Package(JsonData):
     columns: tuple[Values, ...] | None = None
     views: Views | None = None
     sources: Values = field(default_factory=dict)
+    left_out: tuple[int, ...] = ()

@@ -19,6 +19,8 @@ from tunekit.vocabulary import UserError
 BALANCED = "balanced"
 TAKES = ("weight", "pos_weight", "alpha")
 NONE = -1  # a label that is no class anyway
+FEW_NAMES = 3  # that a message lists
+LONGEST_NAME = 20  # letters that it shows of one
 SHOWN = 10  # weights that a note lists
 
 
@@ -51,8 +53,23 @@ def _check_kind(name: str, kind: str) -> None:
         raise UserError(f"loss.args.{name}: balanced counts classes, and the task is {kind}")
 
 
+def check_numbers(targets: object) -> None:
+    """Errors: UserError for labels that are text."""
+    names = [targets] if isinstance(targets, str) else targets
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        return
+    few = list(dict.fromkeys(names))[:FEW_NAMES]
+    numbers = ", ".join(f"{name[:LONGEST_NAME]!r}: {number}" for number, name in enumerate(few))
+    raise UserError(
+        f"data: the targets are text, and the loss takes numbers: number the classes from 0 in the data set, by "
+        f"{{{numbers}, ...}}[name]"
+    )
+
+
 def _numbers(targets: object) -> Tensor:
     every = targets if isinstance(targets, list) else [targets]
+    for part in every:
+        check_numbers(part)
     parts = [part for part in every if isinstance(part, Tensor)]
     if not parts or len(parts) < len(every):
         raise UserError("loss.args: balanced counts the training targets, which these data do not show: write numbers")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -16,8 +16,8 @@ from tunekit.recipe import call, check_arguments
 from tunekit.recipe.tasks import LOSSES as BY_TASK
 from tunekit.recipe.tasks import of_loss
 from tunekit.telling import refused
-from tunekit.training.balance import Balanced
-from tunekit.training.structure import tensors
+from tunekit.training.balance import Balanced, check_numbers
+from tunekit.training.structure import joined, tensors
 from tunekit.vocabulary import UserError
 
 WEIGHTS = ("weight", "pos_weight")
@@ -100,6 +100,21 @@ def counted(outputs: Tensor, targets: Tensor, weight: Any = None, ignore_index: 
 def counted_alike(_outputs: Tensor, targets: Tensor) -> Tensor:
     """The same of a loss whose mean is plain."""
     return torch.ones_like(targets, dtype=torch.float32)
+
+
+def together(batches: Sequence[object]) -> Tensor | None:
+    """The targets of several batches as one tensor: whole numbers of unequal widths are padded with LEFT_OUT. None
+    where they are no such tensors."""
+    parts = [part for part in batches if isinstance(part, Tensor) and part.dim()]
+    if not parts or len(parts) < len(batches):
+        return None
+    whole = not any(part.is_floating_point() or part.is_complex() for part in parts)
+    ragged = len({part.shape[1:] for part in parts}) > 1
+    try:
+        every: Tensor = joined([part.long() for part in parts], LEFT_OUT) if whole and ragged else joined(parts)
+    except RuntimeError:
+        return None
+    return every
 
 
 def with_tensors(args: Values, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Values:
@@ -235,6 +250,7 @@ def check_shares(outputs: Tensor, targets: Any) -> None:
 def comparable(outputs: Tensor, targets: Any, task: str, of_classes: bool, in_shape: bool) -> tuple[Tensor, Any]:
     """Outputs and targets of a task as a built-in loss takes them. `of_classes`: it takes a score for each class;
     `in_shape`: it compares both in one shape. Errors: UserError where their shapes do not fit."""
+    check_numbers(targets)
     if not isinstance(targets, Tensor):
         raise UserError(
             f"loss: targets that are a {type(targets).__name__} need a loss of your own: "

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -39,18 +40,31 @@ def rows(value: Any, picks: slice | Tensor) -> Any:
     return changed(value, lambda part: part[picks])
 
 
-def joined(values: Sequence[Any]) -> Any:
-    """Values of one structure, the rows of one after those of the other. Errors: RuntimeError for unequal shapes,
-    TypeError for what is no tensor and not the same in all."""
+def joined(values: Sequence[Any], fill: float | None = None) -> Any:
+    """Values of one structure, the rows of one after those of the other; rows of unequal widths are padded at their
+    ends with `fill`, where it is given. Errors: RuntimeError for unequal shapes, TypeError for what is no tensor and
+    not the same in all."""
     first = values[0]
     if isinstance(first, Tensor):
-        return torch.cat(list(values))
+        return torch.cat(list(values) if fill is None else _of_one_width(values, fill))
     kinds = [_parts(value) for value in values]
     if not kinds[0]:
         if any(value != first for value in values):
             raise TypeError(f"values of type {type(first).__name__} have no rows")
         return first
-    return _made_of(first, [(kinds[0][k][0], joined([kind[k][1] for kind in kinds])) for k in range(len(kinds[0]))])
+    return _made_of(
+        first, [(kinds[0][k][0], joined([kind[k][1] for kind in kinds], fill)) for k in range(len(kinds[0]))]
+    )
+
+
+def _of_one_width(batches: Sequence[Tensor], fill: float) -> list[Tensor]:
+    """Batches [B, ...] padded at the end of each axis behind the first to the longest."""
+    if len({batch.dim() for batch in batches}) > 1 or len({batch.shape[1:] for batch in batches}) == 1:
+        return list(batches)
+    widest = torch.tensor([batch.shape[1:] for batch in batches]).amax(0).tolist()
+    missing = [[most - size for most, size in zip(widest, batch.shape[1:], strict=True)] for batch in batches]
+    pads = [[size for one in reversed(sizes) for size in (0, one)] for sizes in missing]
+    return [F.pad(batch, pad, value=fill) for batch, pad in zip(batches, pads, strict=True)]
 
 
 def _parts(value: Any) -> list[tuple[Any, Any]]:

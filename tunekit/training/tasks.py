@@ -317,8 +317,7 @@ class Task:
             if self._middle is None:
                 self._middle = 0.5 if takes_probabilities(self.loss, main, targets) else 0.0
             main = main if self._middle else torch.sigmoid(_doubled(main)).round(decimals=DECIMALS)
-        if self.unscored and isinstance(wanted, Tensor) and not wanted.is_floating_point():
-            wanted = wanted.masked_fill(torch.isin(wanted, wanted.new_tensor(self.unscored)), -1)
+        wanted = self._scored(wanted)
         if self.kind == "classification" and self.reading is not None:
             main, wanted = self.reading.aligned(main, wanted)
         if self.metric.chances and self.kind == "classification" and main.dim() > 1:
@@ -326,6 +325,12 @@ class Task:
         if isinstance(wanted, Tensor) and wanted.device != main.device:
             wanted = wanted.to(main.device)
         return main, wanted
+
+    def _scored(self, targets: Any) -> Any:
+        """Targets with -1 for the classes that the loss leaves out."""
+        if not self.unscored or not isinstance(targets, Tensor) or targets.is_floating_point():
+            return targets
+        return targets.masked_fill(torch.isin(targets, targets.new_tensor(self.unscored)), -1)
 
     def _chances(self, scores: Tensor) -> Tensor:
         """Probabilities [B, C, ...] of scores, unless they are some already, which the first ones tell. In double
@@ -355,14 +360,15 @@ class Task:
     def constant_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:
         """Outputs of a network that knows nothing, shaped as `outputs`: "zero", and "prior" where it knows the targets'
         distribution. The loss over them is what an untrained network should have, whatever the loss is."""
-        return untaught(self.kind, self.reading, outputs, self.targets(targets, outputs), None)
+        return untaught(self.kind, self.reading, outputs, self._scored(self.targets(targets, outputs)), None)
 
     def untaught_outputs(self, outputs: Tensor, targets: object) -> dict[str, Tensor]:
         """The same as the loss has them, "prior" being the targets' distribution as class weights bend it: how often
         each occurs times its weight, which is what a constant output learns."""
         if self.class_weights is None:
             return self.constant_outputs(outputs, targets)
-        return untaught(self.kind, self.reading, outputs, self.targets(targets, outputs), self.class_weights)
+        known = self._scored(self.targets(targets, outputs))
+        return untaught(self.kind, self.reading, outputs, known, self.class_weights)
 
 
 def _doubled(values: Tensor) -> Tensor:

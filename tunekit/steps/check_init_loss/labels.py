@@ -14,6 +14,7 @@ from tunekit.vocabulary import Code, Finding, Remedy, Severity
 IMBALANCE = 10.0  # most frequent class over rarest (SageMaker Debugger)
 PIXEL_IMBALANCE = 100.0  # the same of pixels: background is ten times the rest in sound pictures
 WEIGHING = frozenset(["weight", "pos_weight", "alpha"])  # arguments of losses
+BLIND = ("accuracy", "top5", "loss")  # metrics in which rare classes count no more than they occur
 FEW_TOKENS = 50  # classes of tokens that are tags; words are as frequent as they are
 FAR_MORE = 1.5  # outputs over classes; below, a class may just not occur in these data
 MASKED = "remove or mask samples without a label"
@@ -158,8 +159,12 @@ def imbalance(samples: Samples, context: Here) -> list[Finding]:
     what = "training tokens" if tokens else "training pixels" if pixels else "training samples"
     first, last = samples.class_name(common), samples.class_name(rare)
     message = f"class {first} has {counts[common]} {what}, class {last} has {counts[rare]}: {ratio:.0f} to 1"
+    if not labels.whole:
+        message += f" among the {samples.train.seen:,} of {samples.train.size:,} samples looked at"
     loss = context.recipe.loss
     weighed = loss.target == "focal" or bool(WEIGHING & loss.args.keys())
+    seen = context.recipe.metric.target != "auto" and context.facts.metric not in BLIND
+    advice = tuple(told for told, followed in zip(CLASS_IMBALANCE.advice, (seen, weighed), strict=True) if not followed)
     severity: Severity | None = "note" if tokens or weighed or (pixels and ratio <= PIXEL_IMBALANCE) else None
     evidence = {"ratio": ratio, "common": common, "rare": rare}
-    return [CLASS_IMBALANCE.finding(message, evidence, severity=severity)]
+    return [CLASS_IMBALANCE.finding(message, evidence, severity=severity, advice=advice)]

@@ -58,7 +58,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, config: Training
         train=train.numbers(),
         val=val.numbers(),
         shift=_shift(train, val),
-        labels=_labels(train, val, task) if task in KINDS else None,
+        labels=_labels(train, val, task, splits.known_targets().get("training")) if task in KINDS else None,
         duplicates=measure_duplicates(train, val, widths),
         reading=answered(measure_reading, splits.train),
         windows=answered(measure_windows, train.batches, val.batches) if train.whole and val.whole else None,
@@ -74,7 +74,7 @@ def measure_samples(train: Looked, val: Looked, splits: Splits, config: Training
 
 def _giveaway(train: Looked, task: str) -> Giveaway | None:
     """Of tables; of pictures a single value says nothing."""
-    if train.targets is None or not 0 < train.features <= WIDE:
+    if train.targets is None or not 0 < train.features <= WIDE or train.count != len(train.targets):
         return None
     every = max(1, len(train.picks) // SAMPLE)
     targets = torch.cat([part[::every] for part in train.targets_by_batch()])
@@ -119,13 +119,15 @@ def _shift(train: Looked, val: Looked) -> Shift | None:
     )
 
 
-def _labels(looked: Looked, held: Looked, task: str) -> Labels | None:
+def _labels(looked: Looked, held: Looked, task: str, known: object) -> Labels | None:
+    """`known`: the targets of all training samples, where none need be read for them; single ones are counted whole."""
     train, val = looked.targets, held.targets
     if train is None or val is None:
         return None
     both = torch.cat([train.flatten().float(), val.flatten().float()])
     both = both[torch.isfinite(both)]
-    numbers = [class_numbers(targets, task) for targets in (train, val)]
+    every = known if isinstance(known, Tensor) and known.dim() == 1 == train.dim() else train
+    numbers = [class_numbers(targets, task) for targets in (every, val)]
     positions = task == "classification" and numbers[0] is None and train.dim() > 1 and not train.is_floating_point()
     counts = [_counts(targets) for targets in numbers if targets is not None]
     if positions:
@@ -143,6 +145,7 @@ def _labels(looked: Looked, held: Looked, task: str) -> Labels | None:
         tokens=len(counts) == 2 and bool(answered(are_tokens, counts[0], looked.batches)),
         same=len(train) > 1 and finite.numel() > 0 and bool((finite == finite.flatten()[0]).all()),
         broken=int((finite != finite.round()).sum()) if as_classes else 0,
+        whole=looked.whole or every is not train,
         decided=(_decisions(train), _decisions(val)) if task == "multilabel" and _of_labels(train, val) else None,
     )
 

@@ -20,6 +20,7 @@ from tunekit.training.data import Batch, DatasetSplit, LoaderSplit, Normalize, S
 from tunekit.training.decisions import Form, decide, form_of
 from tunekit.training.evaluation import Evaluation, Tally
 from tunekit.training.loop import Session
+from tunekit.training.losses import together
 from tunekit.training.models import found_in_data, has_convolutions
 from tunekit.training.outputs import any_tensor
 from tunekit.training.probes.asking import asked, undisturbed
@@ -129,7 +130,10 @@ def _interval(tally: Tally, evaluation: Evaluation, kept: list[tuple[Any, Any]])
         return of_ratio(metric, top, bottom)
     size = len(evaluation.sample_losses)
     try:
-        outputs, targets = (joined([one[place] for one in kept]) for place in (0, 1))
+        wanted = [one[1] for one in kept]
+        marked = tally.task.streamed is not None and tally.task.kind == "classification"
+        targets = together(wanted) if marked else joined(wanted)
+        outputs = joined([one[0] for one in kept], 0.0 if marked else None)
     except (RuntimeError, TypeError, IndexError):  # batches of different widths
         return None, ""
     if not (by_rows(outputs, size) and by_rows(targets, size)):
@@ -355,6 +359,7 @@ def measure_package(subject: Subject) -> Package:
         columns=None if columns is None else tuple(columns.to_json()),
         views=views_at(args.test_time, session.task, mirrors(config.data)),
         sources=module_digests(subject.bench.folder),
+        left_out=session.task.unscored,
     )
 
 

@@ -135,7 +135,7 @@ def _targets(session: Session, batches: list[Batch]) -> object:
     if isinstance(session.splits.train, TensorSplit):
         return session.splits.train.targets()
     targets = [batch.targets for batch in batches]
-    return torch.cat(targets) if all(isinstance(value, Tensor) for value in targets) else None
+    return torch.cat([value.flatten() for value in targets]) if all(map(torch.is_tensor, targets)) else None
 
 
 def _normalizes_input(model: nn.Module) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 from tunekit import measured
 from tunekit.measured import Inputs, NotFinite
 from tunekit.training.data import Batch, BatchesSplit, LoaderSplit, Split, TensorSplit
+from tunekit.training.losses import LEFT_OUT, together
 from tunekit.training.probes.moments import Moments
 from tunekit.training.probes.neighbours import AMONG, Points
 
@@ -129,7 +130,8 @@ class Looked:
     def table(self, every: int = 1) -> Tensor:
         """The measurements [n, F] of the samples looked at; of each 2,048 the first and `every` so many behind it."""
         firsts = [self.first(batch) for batch in self.batches]
-        return torch.cat([value[::every].reshape(len(value[::every]), -1) for value in firsts if value is not None])
+        flat = [value[::every].reshape(len(value[::every]), -1) for value in firsts if value is not None]
+        return torch.cat([part for part in flat if part.shape[1] == self.features])
 
     def points(self) -> Points | None:
         """Of large splits some of each 2,048."""
@@ -178,7 +180,8 @@ class Looked:
             return [f"{id(self)} {pick}".encode() for pick in self.picks.tolist()]  # samples that cannot be compared
         for values in self.stored():
             columns = [value.reshape(len(value), -1).contiguous().cpu().numpy() for value in values]
-            rows = (b"|".join(part.tobytes() for part in row) for row in zip(*columns, strict=True))
+            # Batches of several widths are padded by zeros.
+            rows = (b"|".join(part.tobytes().rstrip(b"\0") for part in row) for row in zip(*columns, strict=True))
             digests += [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
         return digests
 
@@ -245,7 +248,7 @@ def is_additive_mask(value: Tensor) -> bool:
 
 
 def _joined(targets: list[Any]) -> Tensor | None:
-    """Targets of all batches; None where they are no tensors, or of differing widths."""
-    if not targets or not all(isinstance(value, Tensor) and value.dim() for value in targets):
-        return None
-    return torch.cat(targets) if len({value.shape[1:] for value in targets}) == 1 else None
+    """Targets of all batches; None where they are no tensors, or of differing widths without what marks a padding."""
+    every = together(targets)
+    marked = every is not None and any(bool((part == LEFT_OUT).any()) for part in targets)
+    return every if marked or len({getattr(part, "shape", ())[1:] for part in targets}) == 1 else None

@@ -12,6 +12,7 @@ from tunekit.measured import Expectation, Knowledge, Targets
 from tunekit.training.data import Batch
 from tunekit.training.indices import checked_indices
 from tunekit.training.loop import Session
+from tunekit.training.losses import LEFT_OUT, together
 from tunekit.training.meaning import prefers_wrong, takes_logits
 from tunekit.training.outputs import Outputs, any_tensor, refusable, with_main
 from tunekit.training.probes.floor import constant_floor
@@ -19,7 +20,6 @@ from tunekit.training.structure import by_rows, changed, rows
 from tunekit.training.tasks import Task
 
 UNFIT = 64  # labels beyond the outputs that the loss is asked about
-IGNORED = -100  # torch's ignore_index
 CONSTANTS = 4  # batches for which the best constant outputs are looked for
 LOWER = 0.02  # share of a loss by which they must lie below what is known of it, to be worth a word
 
@@ -34,7 +34,7 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
         return True
     if targets.shape == outputs.shape or not targets.numel() or (task.own_loss and targets.is_floating_point()):
         return True
-    known, axis = targets[targets != IGNORED], _axis(task)
+    known, axis = targets[targets != LEFT_OUT], _axis(task)
     if not len(known) or (float(known.min()) >= 0 and float(known.max()) < outputs.shape[axis]):
         return True
     losses: list[float] = []
@@ -60,7 +60,7 @@ def target_range(targets: object) -> Targets | None:
     if not isinstance(targets, Tensor) or not targets.numel():
         return None
     values = targets.double().flatten()
-    values = values[torch.isfinite(values) & (values != IGNORED)][:1_000_000]
+    values = values[torch.isfinite(values) & (values != LEFT_OUT)][:1_000_000]
     if not len(values):
         return None
     low, high = torch.quantile(values, torch.tensor([0.05, 0.95], dtype=torch.float64, device=values.device)).tolist()
@@ -104,7 +104,7 @@ def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) ->
     decisions = task.own_loss and task.kind in ("binary", "multilabel")
     if decisions and isinstance(batches[0].targets, Tensor) and prefers_wrong(task.loss, batches[0].targets):
         return ()  # of distances: zero says that all are alike, and how often each target occurs says nothing
-    every = _together(batches)
+    every = together([batch.targets for batch in batches])
     form, axis = _form(session, outputs, batches), _axis(task)
     losses: dict[str, list[float]] = {}
     for out, batch in zip(outputs, batches, strict=True):
@@ -153,15 +153,6 @@ def feels_targets(task: Task, outputs: Outputs, targets: object) -> bool:
 def _drawn_alike(task: Task, outputs: Outputs, targets: object) -> float:
     torch.manual_seed(0)
     return float(task.loss(outputs, targets).detach())
-
-
-def _together(batches: list[Batch]) -> Tensor | None:
-    """The targets of all batches; None where they are no tensors of one width."""
-    targets = [batch.targets for batch in batches]
-    try:
-        return torch.cat(targets) if all(isinstance(one, Tensor) and one.dim() for one in targets) else None
-    except RuntimeError:
-        return None
 
 
 def _axis(task: Task) -> int:

@@ -98,6 +98,8 @@ def _named(kind: InputKind, moments: Moments, features: Sequence[str] | None) ->
 
 def measure_near_constant(parts: Sequence[Tensor], features: Sequence[str] | None) -> tuple[NearConstant, ...]:
     """Columns of a table [B, F] that have one value in nearly all rows."""
+    if len({part.shape[1:] for part in parts}) > 1:
+        return ()  # sequences, padded batch by batch
     rows = sum(map(len, parts))
     table = torch.cat([part.reshape(len(part), -1)[:: max(1, rows // ROWS)] for part in parts])
     if not len(table) > 1 or not 0 < table.shape[1] <= WIDE or table.is_complex():
