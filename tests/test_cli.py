@@ -528,3 +528,11 @@ def test_a_shell_completes_commands_options_recipes_and_runs(tmp_path, words, kn
         [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, **asked}, capture_output=True, text=True
     )
     assert (done.stdout.split(), done.stderr) == (known, "")
+
+
+@pytest.mark.parametrize(("model", "stands"), [("nope", False), ("mlp", True)])
+def test_a_run_is_named_once_it_stands(tunekit, tmp_path, model, stands):
+    (tmp_path / "named.yaml").write_text(f"name: named\ndata: {{target: digits}}\nmodel: {{target: {model}}}\n")
+    done = tunekit("check-init-loss", "named.yaml")
+    assert done.out.startswith("run runs/named-001\n\n" if stands else "")
+    assert ("run runs/named-001" in done.out, Path("runs/named-001").exists()) == (stands, stands)

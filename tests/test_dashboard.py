@@ -67,6 +67,10 @@ class TestBadInput:
         assert (done.code, done.out) == (2, "")
         assert "is no run of tunekit" in done.err
 
+    @pytest.mark.parametrize("words", ["status", "report", "compare", "dashboard"])
+    def test_a_folder_that_is_not_there_is_told_as_such(self, tunekit, words):
+        assert "gone: there is no such folder" in tunekit(words, "gone", *["gone"] * (words == "compare")).err
+
     @pytest.mark.parametrize(
         ("storage", "why"),
         [

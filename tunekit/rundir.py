@@ -299,6 +299,8 @@ def read_recipe(
 def read_run(path: Path) -> RunFolder:
     """An existing run, to be read. Errors: UserError, also where something in it leads out of it: a run that somebody
     sent would read or write files of whoever opens it."""
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
+        raise UserError(f"{path}: there is no such folder; give a run's, below runs/ as a rule")
     if not is_run(path):
         raise UserError(f"{path}: is no run of tunekit (no {MANIFEST}); give a run's folder, below runs/ as a rule")
     try:

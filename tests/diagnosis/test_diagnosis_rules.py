@@ -25,6 +25,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunekit.diagnosis import codes, judge
+from tunekit.diagnosis.measuring import measure
+from tunekit.diagnosis.verdicts.good_fit import missing
 from tunekit.logs import Log, Procedure, from_record
 from tunekit.logs.log import curve, floats
 from tunekit.vocabulary import Curve, Remedy
@@ -340,6 +342,35 @@ class TestOwnRuns:
         said = judge(from_record(columns, "accuracy", maximize=True, share=True)).summary
         assert ("got worse" in said) == (sorted(scores) != list(scores))
 
+    @pytest.mark.parametrize(
+        ("metric", "guessing", "level", "learns"),
+        [
+            ("average_precision", 0.033, 0.426, True),
+            ("average_precision", 0.033, 0.05, False),
+            ("average_precision", 0.42, 0.426, False),
+            ("average_precision", None, 0.426, False),
+            ("rmse", 4.0, 1.0, True),
+            ("rmse", 4.0, 3.9, False),
+        ],
+    )
+    def test_of_a_run_far_better_than_guessing_it_is_not_said_that_it_may_learn_nothing(
+        self, metric: str, guessing: float | None, level: float, learns: bool
+    ) -> None:
+        steps = range(80)
+        columns: dict[str, list[float | None]] = {
+            "iteration": [float(k + 1) for k in steps],
+            "epoch": [(k + 1) / 4 for k in steps],
+            "train_loss": [0.15 + 0.003 * (-1) ** k for k in steps],
+            "val_loss": [0.16 if k % 4 == 3 else None for k in steps],
+            f"val_{metric}": [level * (1 + 0.001 * (-1) ** (k // 4)) if k % 4 == 3 else None for k in steps],
+        }
+        maximize = metric != "rmse"
+        log = from_record(columns, metric, maximize, maximize, Procedure(guessing=guessing))
+        said = " ".join([*(text for text, _ in missing(measure(log))), *(one.reason for one in judge(log).dismissed)])
+        assert "as of a finished model that goes on" in said
+        assert ("one that learns nothing" not in said) is learns
+        assert ("dead model" not in said) is learns
+
     def test_rows_in_memory_are_judged(self) -> None:
         log = from_record(self.rows(good_fit(200)), "accuracy", maximize=True, share=True)
         assert log.val is not None
@@ -397,7 +428,9 @@ class TestOwnRuns:
         assert diagnosis.remedies == (Remedy("fine-run", {"steps.fine-run.epochs": 40}),)
         lines = zip(diagnosis.as_dict()["advice"], codes()["not_converged"].advice, strict=False)
         assert all(told.startswith(line) for told, line in lines)  # with its odds
-        assert judge(log_of(not_converged(80))).advice == diagnosis.advice
+        # Of another tool's run nothing is known of the recipe.
+        widened = " (`--set model.args.width=...`, of a recipe)"
+        assert [line.removesuffix(widened) for line in judge(log_of(not_converged(80))).advice] == [*diagnosis.advice]
         assert f"train {40 // 20} times as long" in diagnosis.advice[0]
 
     def test_another_tools_log_gets_words_alone(self) -> None:

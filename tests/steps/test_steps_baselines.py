@@ -12,11 +12,12 @@ from inline_run import context_of as inline_context
 from tunekit.halves import half_means
 from tunekit.measured import ChanceMeasured, Guess, UntouchedMeasured
 from tunekit.steps import coarse_grid, fine_run
+from tunekit.steps.baselines import guessed
 from tunekit.steps.metric_direction import contradiction
 from tunekit.training.probes import Subject
 from tunekit.training.probes.chance import measure_chance
 from tunekit.training.workbench import Workbench
-from tunekit.vocabulary import Record, Training
+from tunekit.vocabulary import Record, StepResult, Training
 
 SWEPT = {"lr-sweep": {"lr": 3e-3, "range": [1e-3, 1e-2]}}
 CELLS = [{"lr": 3e-3, "weight_decay": 1e-4}, {"lr": 6e-3, "weight_decay": 0.0}]
@@ -238,3 +239,17 @@ def test_each_number_of_guessing_is_that_of_the_guess_that_is_named(task, metric
     entropy = -rare * math.log(share) - (1 - rare) * math.log(1 - share)
     assert chance.loss.value == pytest.approx(entropy, rel=1e-4)
     assert chance.score.value == pytest.approx(entropy if metric == "loss" else 1 - rare, rel=1e-4)
+
+
+def test_what_guessing_reaches_is_what_the_last_step_that_asked_says():
+    first, second, last = (
+        StepResult(step, "pass", "", table=table, formats={"val_f1": "share"})
+        for step, table in (
+            ("coarse-grid", ({"lr": 0.1, "val_f1": 0.9}, {"lr": "guessing", "val_f1": 0.1, "val_loss": 2.3})),
+            ("fine-run", ({"lr": "guessing", "val_f1": 0.2}, {"lr": "guessing", "val_loss": None})),
+            ("diagnose", ()),
+        )
+    )
+    assert guessed([first, second, last], "val_f1") == (0.2, "share")
+    assert guessed([first, second, last], "val_loss") == (2.3, None)
+    assert guessed([first, second, last], "val_mae") is None

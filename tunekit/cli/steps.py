@@ -157,11 +157,14 @@ def walk(
 
     run_dir, shown = opened
     screen, painter = make_screen(as_json, verbose, len(names)), Painter(run_dir)
-    if not as_json:
-        screen.console.print(line(f"run {shown}"))
-        screen.console.print()
+    named = as_json
 
     def emit(event: Any) -> None:
+        nonlocal named
+        if not named:  # what cannot be begun makes no run
+            screen.console.print(line(f"run {shown}"))
+            screen.console.print()
+            named = True
         screen.emit(event)
         painter.emit(event)
 

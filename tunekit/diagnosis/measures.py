@@ -234,6 +234,15 @@ class Measures:
         return self.log.procedure is None
 
     @property
+    def beats_guessing(self) -> bool:
+        """Whether the metric ends better than guessing by more than a dead run shows; False where that is not known."""
+        known, score = self.log.procedure, self.score
+        if known is None or known.guessing is None or score is None:
+            return False
+        least = GAINED if score.bounded else MOVED * abs(known.guessing)
+        return score.end - score.sign * known.guessing > max(least, GAINED_NOISES * score.jitter)
+
+    @property
     def working_range(self) -> tuple[float, float, float] | None:
         """The rate of a tunekit run and the lowest and highest that its sweep found to work; None for other logs."""
         known = self.log.procedure

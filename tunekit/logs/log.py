@@ -42,6 +42,7 @@ class Procedure(JsonData):
     sweep_range: tuple[float, float] | None = None  # the lowest and the highest rate that work
     expected_loss: float | None = None  # of a network without knowledge
     classes: int | None = None
+    guessing: float | None = None  # what it reaches by the metric
     warned: tuple[str, ...] = ()  # what earlier steps warned of that is about this training: their codes
     wider: Values = field(default_factory=dict)  # of the recipe: keys that make its model WIDER times as wide
     still_improving: bool = False  # an earlier step saw validation improve to the end

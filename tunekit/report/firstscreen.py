@@ -15,7 +15,7 @@ from tunekit.report.console import cell
 from tunekit.report.final import NAMED
 from tunekit.rundir import OWN_KEYS, RunFolder
 from tunekit.steps import get_step
-from tunekit.steps.baselines import CHANCE
+from tunekit.steps.baselines import guessed
 from tunekit.steps.fine_run import BestRun
 from tunekit.steps.winner import Winner
 from tunekit.store import Store
@@ -188,13 +188,10 @@ def estimates(
 
 
 def _guessing(winner: Winner, results: Sequence[StepResult]) -> str:
-    """What guessing reaches by the column that is told, as the last step that asked it says."""
+    """What guessing reaches by the column that is told."""
     column = winner.metric if not isinstance(winner, BestRun) else winner.expected_of or winner.metric
-    for result in reversed(results):
-        values = [row.get(column) for row in result.table if row.get("lr") == CHANCE]
-        if values and values[0] is not None:
-            return f"; guessing: {cell(values[0], result.formats.get(column))}"
-    return ""
+    guess = guessed(results, column)
+    return "" if guess is None else f"; guessing: {cell(*guess)}"
 
 
 def _sizes(run: RunFolder) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from tunekit.steps.context import Context
 from tunekit.steps.estimate import Estimate, counting_error, cross_fitted, halves_of
 from tunekit.steps.noise import ERRORS, share_loss
 from tunekit.steps.regime import comes_trained
-from tunekit.vocabulary import Code, Finding, Measurement, Record, Severity
+from tunekit.vocabulary import Code, Finding, Format, Measurement, Record, Severity, StepResult
 
 if TYPE_CHECKING:
     from tunekit.steps.estimate import Halves
@@ -146,6 +146,16 @@ def rows(context: Context[Any], baselines: Baselines, losses: bool = True) -> li
         lines.append({"lr": CHANCE, **values, "verdict": _how(chance, losses)})
     unwanted = set() if losses or context.metric == "val_loss" else {"val_loss"}
     return [{name: _finite(value) for name, value in line.items() if name not in unwanted} for line in lines]
+
+
+def guessed(results: Sequence[StepResult], column: str) -> tuple[Any, Format | None] | None:
+    """What guessing reaches by a column, and how it is shown, as the last step that asked it says in its table; None
+    where none does."""
+    for result in reversed(results):
+        for row in result.table:
+            if row.get("lr") == CHANCE and row.get(column) is not None:
+                return row[column], result.formats.get(column)
+    return None
 
 
 def _how(chance: ChanceMeasured, losses: bool) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunekit.charts import Figure, Line, Panel
+from tunekit.steps.baselines import guessed
 from tunekit.steps.context import Context
 from tunekit.steps.fine_run import STEP as fine_run
 from tunekit.steps.fine_run.findings import STILL_IMPROVING
@@ -105,7 +106,8 @@ def _procedure(context: Context[Diagnose], record: Record) -> Procedure:
     before = context.earlier.get(fine_run.name)
     improving = before is not None and any(f.code == STILL_IMPROVING.name for f in before.result.findings)
     told = {"warned": sorted(said), "still_improving": improving}
-    facts = {"classes": context.facts.classes, "wider": context.facts.wider}
+    guess = guessed([earlier.result for earlier in context.earlier.values()], context.metric)
+    facts = {"classes": context.facts.classes, "wider": context.facts.wider, "guessing": guess and guess[0]}
     return Procedure.from_json({**known, **own, **told, **facts})
 
 

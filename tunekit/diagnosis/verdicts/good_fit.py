@@ -83,7 +83,8 @@ def missing(m: Measures) -> Iterator[tuple[str, str]]:
         )
     elif not gained and (m.drop < LEARNT or train.start - train.end < NOISES * train.sigma):
         late = "" if m.begins else f"; {late_start(train)}"
-        told = f"went {course_by_tenths(train.log)}, as of a finished model that goes on, or of one that learns nothing"
+        kind = "a finished model that goes on" + ("" if m.beats_guessing else ", or of one that learns nothing")
+        told = f"went {course_by_tenths(train.log)}, as of {kind}"
         if train.positive and train.low < BETWEEN * min(train.start, train.end):
             told = f"does not end below its start, and lay lower between: {course_by_lowest(train.log)}"
         logged = "log a metric besides, and the loss before the first iteration"
@@ -176,6 +177,8 @@ def _of_the_metric(m: Measures, train: Side, score: Score) -> Iterator[tuple[str
                 f"the {words} loss went {course(side.log)}, and {score.name} is poor: {course(score.log)}",
                 "log validation from before the first iteration on: it may be at what guessing gives"
                 if m.foreign
+                else ANOTHER
+                if m.beats_guessing
                 else "compare with the baselines of step 3: it may be at what guessing gives",
             )
     if score.is_accuracy or val is None:

@@ -56,7 +56,8 @@ def judge(m: Measures) -> Outcome:
     late = train.relative(train.behind - train.end, train.behind)
     nothing = drop < DEAD_DROP or few or late < DEAD_DROP
     if nothing and (score is None or not score.bounded or not (score.gained or score.best >= DEAD_ACCURACY)):
-        return silent(f"the training loss went {course(train.log)}, as that of a finished or a dead model does")
+        kind = "a finished" if m.beats_guessing else "a finished or a dead"
+        return silent(f"the training loss went {course(train.log)}, as that of {kind} model does")
     limit = UNDER_DROP_ALONE if m.begins else 0.0
     words = f"the training loss settled: {course(train.log)}"
     if score is not None and score.bounded:
