@@ -27,7 +27,7 @@ MOST_BYTES = 20_000_000
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """`mend`: what mends the failure that the sentence tells of; `facts`: names and what is said of them, in order;
+    """`mend`: what mends the failures that are told; `facts`: names and what is said of them, in order;
     `load`: lines of Python that load the weights; `next`: one command, "" where there is none."""
 
     verdict: str
@@ -45,12 +45,12 @@ def first_screen(
     last, winner = results[-1] if results else None, winner_of(results)
     where, load = _weights(run, shown, winner, final)
     older = _outdated(run, winner) if final else []
-    told = [*_failed(results[:-1]), *_unfinished(run, results), *_tuned(winner), *older, *where]
-    fault = _fault(last) if last else None
+    summary = str(final.get("summary", ""))
+    told = [*_failed(results if summary else results[:-1]), *_unfinished(run, results), *_tuned(winner), *older, *where]
     return FirstScreen(
         verdict=last.verdict if last else "",
-        sentence=str(final.get("summary", "")) or _sentence(last),
-        mend=fault.advice if fault else (),
+        sentence=summary or _sentence(last),
+        mend=tuple(dict.fromkeys(advice for one in results for fault in _faults(one) for advice in fault.advice)),
         facts=(*told, *estimates(winner, results, final, scored), *_sizes(run)),
         load=load,
         next=command(Remedy(TRAIN), shown, OWN_KEYS, RECIPE) if older else _next(run, shown, last, final),
@@ -88,22 +88,26 @@ def winner_of(results: Sequence[StepResult]) -> Winner | None:
     return None
 
 
-def _fault(result: StepResult) -> Finding | None:
+def _faults(result: StepResult) -> list[Finding]:
     """What a step failed by, where something has to be mended before the next."""
     fails = [finding for finding in result.findings if finding.severity == "fail"]
-    return fails[0] if fails and result.verdict == "fail" and not result.diagnosis else None
+    return fails if result.verdict == "fail" and not result.diagnosis else []
+
+
+def _messages(result: StepResult) -> str:
+    return "; ".join(dict.fromkeys(fault.message for fault in _faults(result)))
 
 
 def _sentence(last: StepResult | None) -> str:
     if last is None:
         return "No step has finished."
-    fault = _fault(last)
-    return f"{last.step}: {fault.message}" if fault else last.summary
+    faults = _messages(last)
+    return f"{last.step}: {faults}" if faults else last.summary
 
 
 def _failed(earlier: Sequence[StepResult]) -> list[tuple[str, str]]:
     """Steps that were gone past though they failed."""
-    return [(f"{one.step} failed", fault.message) for one in earlier if (fault := _fault(one)) is not None]
+    return [(f"{one.step} failed", faults) for one in earlier if (faults := _messages(one))]
 
 
 def _unfinished(run: RunFolder, results: Sequence[StepResult]) -> list[tuple[str, str]]:
