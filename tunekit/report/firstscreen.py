@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunekit.configuration import as_set
 from tunekit.files import read_json
 from tunekit.layout import BEST_WEIGHTS, FINAL, MODEL, RECIPE, SCORED, TRAININGS
 from tunekit.measured import SplitScored
@@ -124,7 +125,7 @@ def _outdated(run: RunFolder, winner: Winner | None) -> list[tuple[str, str]]:
     except UserError:  # gone, or of an older run
         return []
     had = {path: _at(config, path) for path in winner.values}
-    other = [f"{path} {cell(value, 'rate')}" for path, value in had.items() if value not in (None, winner.values[path])]
+    other = [f"{path} {as_set(path, value)}" for path, value in had.items() if value not in (None, winner.values[path])]
     said = f"older than the tuned values: it was trained with {', '.join(other)}"
     return [("final model", said)] if other else []
 
@@ -139,7 +140,7 @@ def _at(config: Mapping[str, Any], path: str) -> Any:
 def _tuned(winner: Winner | None) -> list[tuple[str, str]]:
     if winner is None:
         return []
-    values = (f"{name} {cell(value, 'rate')}" for name, value in winner.values.items())
+    values = (f"{name} {as_set(name, value)}" for name, value in winner.values.items())
     return [("tuned values", ", ".join(values))]
 
 
