@@ -96,7 +96,7 @@ def _faults(result: StepResult) -> list[Finding]:
 
 
 def _messages(result: StepResult) -> str:
-    return "; ".join(dict.fromkeys(fault.message for fault in _faults(result)))
+    return "; ".join(dict.fromkeys(fault.message.removesuffix(".") for fault in _faults(result)))
 
 
 def _sentence(last: StepResult | None) -> str:
