@@ -307,6 +307,11 @@ def test_a_failed_step_ends_the_run_with_code_1_and_keep_going_goes_on(tunekit, 
     done = tunekit("run", path, "--jobs", 1, "--keep-going", "--to", "lr-sweep")
     assert done.code == 1
     assert (tmp_path / "runs/fast-001/lr-sweep/result.json").exists()
+    assert "failed: check-init-loss" in done.out.splitlines()[-1]
+    done = tunekit("run", path, "--jobs", 1, "--keep-going")
+    holds, failed = done.out.splitlines()[-2:]
+    assert re.search("holds the tuned recipe of a run in which check-init-loss.* failed, ", holds)
+    assert re.match("failed: check-init-loss.*; mend what (it names|they name) and give the same command again", failed)
 
 
 def test_an_edited_source_file_is_noticed(tunekit, tmp_path):

@@ -180,6 +180,20 @@ def short(value: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
+RATES = ("lr", "weight_decay")
+
+
+def as_set(name: str, value: object) -> str:
+    """The value of a parameter in words: of a rate short, of another as a recipe writes it.
+
+    >>> as_set("lr", 0.01), as_set("model.args.dropout", 0.25), as_set("optimizer.args.eps", 1e-8), as_set("width", 64)
+    ('1e-2', '0.25', '1e-8', '64')
+    """
+    if not isinstance(value, float):
+        return str(value)
+    return short(value) if name in RATES or 0 < abs(value) < 1e-3 else f"{value:.4g}"
+
+
 def decimal(value: float) -> float:
     """The value rounded to three significant digits, so that equal rates are equal floats."""
     return float(f"{value:.2e}")

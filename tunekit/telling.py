@@ -47,6 +47,15 @@ def counted(count: int, what: str, more: str = "") -> str:
     return f"{count:,} {what if count == 1 else more or f'{what}s'}"
 
 
+def continued(sentence: str, more: str) -> str:
+    """A sentence, with or without its full stop, that goes on.
+
+    >>> continued("It does not learn.", "see lr-sweep")
+    'It does not learn; see lr-sweep'
+    """
+    return f"{sentence.removesuffix('.')}; {more}"
+
+
 def lasting(seconds: float) -> str:
     """A time as a person reads it, no more exact than an estimate is.
 

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import subprocess
+import sys
 
 import matplotlib as mpl
 import pytest
@@ -295,3 +297,9 @@ def test_what_is_compared_differs_in_lightness_too():
     for first, second in (("train", "val"), ("plain", "val"), ("chosen", "bad")):
         light, dark = sorted((luminance(COLOURS[first]), luminance(COLOURS[second])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) > 1.8
+
+
+def test_matplotlib_is_imported_where_modules_are_looked_for_in_the_current_folder():
+    """As with `python -c` and in a notebook: none of ours stands for one of Python's."""
+    code = "from tunekit.report.figures import import_plainly; import_plainly(); import html.entities"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -34,7 +34,7 @@ def test_it_tells_step_workers_rate_curve_best_and_the_time_left():
     assert head == "coarse-grid 4/6  about 1 h 7 min left of all"
     assert trials == "  7/12 trials, 1,540/2,640 iterations, best val_accuracy 98.6 %"
     assert [lane.split() for lane in lanes] == [
-        ["lr", "1e-2,", "dropout", "1e-1", "120/220", "850/s", "█▄▃▂▁", "0.123"]
+        ["lr", "1e-2,", "dropout", "0.1", "120/220", "850/s", "█▄▃▂▁", "0.123"]
     ] * 2
 
 

@@ -59,6 +59,28 @@ class TestFirstScreen:
         assert f"val_accuracy {percent(fine['expected'])}, between {low} and {high} (about 95 %)" in page.text
         assert f"torch.load('runs/fast-001/trainings/{fine['training']}/best.pt')['model']" in page.text
 
+    @pytest.mark.parametrize("failing", [("lr-sweep",), ("check-init-loss", "lr-sweep"), ("check-init-loss",)])
+    @pytest.mark.parametrize("final", [True, False])
+    def test_of_a_run_of_failed_steps_says_all_that_is_to_be_mended_before_what_is_next(self, run, failing, final):
+        for step in step_names()[step_names().index("lr-sweep") + 1 :]:
+            shutil.rmtree(run.path / step)
+        if not final:
+            shutil.rmtree(run.path / "final")
+        words = []
+        for step in failing:
+            fails = [(f"{step} is {what}", f"mend {what} in {step}") for what in ("deaf", "blind")]
+            words += [word for pair in fails for word in pair]
+            findings = [
+                {"code": "x", "severity": "fail", "message": message, "evidence": {}, "advice": [advice]}
+                for message, advice in fails
+            ]
+            change(run, step, verdict="fail", findings=findings)
+        page = Page(write_page(run, "runs/fast-001")).text
+        head = page[: page.index("best.yaml\n") if "best.yaml\n" in page else page.index("Load the weights")]
+        assert [word for word in words if word not in head] == []
+        assert head.index("To mend") < head.index("Once that is mended")
+        assert "Next" not in head
+
     def test_of_a_run_that_stopped_early(self, run):
         for step in step_names()[1:]:
             shutil.rmtree(run.path / step)

@@ -165,6 +165,18 @@ def shown_table(rows, width: int, indent: int = 0) -> list[str]:
     return out.getvalue().splitlines()
 
 
+def test_each_part_of_a_split_table_has_the_first_columns_that_tell_its_rows_apart():
+    numbers = {f"number_{n}": 0.125 for n in range(6)}
+    rows = [{"lr": 10.0**-k, "inputs": which, **numbers} for k in (1, 2) for which in ("real", "zeroed")]
+    parts = "\n".join(shown_table(rows, 40)).split("\n\n")
+    assert len(parts) > 1
+    for part in parts:
+        named = [tuple(row.split()[:2]) for row in part.splitlines()[-4:]]
+        assert named == [("0.1", "real"), ("0.1", "zeroed"), ("0.01", "real"), ("0.01", "zeroed")]
+    alone = "\n".join(shown_table([{**row, "lr": k / 8} for k, row in enumerate(rows, 1)], 40)).split("\n\n")
+    assert ["inputs" in part for part in alone] == [True] + [False] * (len(alone) - 1)
+
+
 WORDS = "a sentence of several words that says at length what there is to say of it, and then some more of the same"
 TABLES = {
     "prose last": [{"name": f"{k}-{'n' * 30}", "kind": "source", "about": WORDS} for k in "ab"],

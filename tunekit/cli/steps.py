@@ -191,12 +191,17 @@ def finish(
     write_page(run_dir, shown)
     if as_json:
         print_json(Walked(shown, tuple(results)) if whole else results[0])
-    elif whole and (run_dir.path / BEST).exists():
-        say(f"{shown}/{BEST} holds the tuned recipe, {shown}/{REPORT} the whole story")
-    failed = next((result for result in results if result.verdict == "fail"), None)
-    if failed is not None and whole and results[-1] is failed and not (as_json or keep_going):
-        say(f"stopped after {failed.step}: mend what it names and give the same command again, or add --keep-going")
-    raise typer.Exit(1 if failed is not None else 0)
+    failed = [result.step for result in results if result.verdict == "fail"]
+    if whole and not as_json:
+        if (run_dir.path / BEST).exists():
+            but = f" of a run in which {', '.join(failed)} failed" if failed else ""
+            say(f"{shown}/{BEST} holds the tuned recipe{but}, {shown}/{REPORT} the whole story")
+        if failed and (keep_going or results[-1].step in failed):
+            which = f"failed: {', '.join(failed)}" if keep_going else f"stopped after {failed[0]}"
+            other = "" if keep_going else ", or add --keep-going"
+            named = "it names" if len(failed) == 1 else "they name"
+            say(f"{which}; mend what {named} and give the same command again{other}")
+    raise typer.Exit(1 if failed else 0)
 
 
 for place, each in enumerate(steps(), start=1):

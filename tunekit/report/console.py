@@ -127,8 +127,8 @@ def as_table(
 ) -> Tables:
     """Rows of named cells as a table, to be printed without cropping; columns in the order in which they first appear.
 
-    What is too wide for the screen, `width` across, goes on below, each part with the first column. A single column
-    that is wider is left to the terminal.
+    What is too wide for the screen, `width` across, goes on below, each part with the first columns that tell its rows
+    apart. A single column that is wider is left to the terminal.
     """
     formats, shown = formats or {}, rows[:limit]
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -149,13 +149,25 @@ def _width(columns: Sequence[Column], narrow: bool) -> int:
 
 def _parts(columns: Sequence[Column], room: int, narrow: bool) -> list[list[Column]]:
     """The columns in as many tables as it takes for each to fit."""
-    again = [column for column in columns[:1] if column.width(narrow) <= room / 2]
+    names = _naming(columns)
+    again = next((names[:n] for n in range(len(names), 0, -1) if _width(names[:n], narrow) <= room / 2), [])
     parts = [list(columns[:1])]
     for column in columns[1:]:
         if len(parts[-1]) > len(again) and _width([*parts[-1], column], narrow) > room:
             parts.append([*again])
         parts[-1].append(column)
     return parts
+
+
+def _naming(columns: Sequence[Column]) -> list[Column]:
+    """The first columns by which no two rows are alike; the first alone where no few do, or a text is needed for it."""
+    for n in range(1, len(columns)):
+        rows = list(zip(*(tuple(cell.plain for cell in column.cells) for column in columns[:n]), strict=True))
+        if columns[n - 1].prose:
+            break
+        if len(set(rows)) == len(rows):
+            return list(columns[:n])
+    return list(columns[:1])
 
 
 def _table(columns: Sequence[Column], room: int, narrow: bool) -> Table:

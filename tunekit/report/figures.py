@@ -108,9 +108,10 @@ def draw(figure: Figure, name: str = "") -> bytes:
 
 def import_plainly() -> None:
     """Import matplotlib without a look at the current folder, whose `matplotlibrc` may be anybody's and have programs
-    started. In the main thread: the folder is that of the whole process."""
+    started. In the main thread: the folder is that of the whole process, and may be one that modules are looked for in
+    (`python -c`, a notebook), so that it is one without any."""
     if "matplotlib" not in sys.modules:
-        with chdir(Path(__file__).parent):
+        with chdir(Path(__file__).parents[1] / "docs"):
             import matplotlib as mpl  # noqa: F401
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunekit.configuration import as_set
 from tunekit.files import read_json
 from tunekit.layout import BEST_WEIGHTS, FINAL, MODEL, RECIPE, SCORED, TRAININGS
 from tunekit.measured import SplitScored
@@ -28,7 +29,7 @@ MOST_BYTES = 20_000_000
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """`mend`: what mends the failure that the sentence tells of; `facts`: names and what is said of them, in order;
+    """`mend`: what mends the failures that are told; `facts`: names and what is said of them, in order;
     `load`: lines of Python that load the weights; `next`: one command, "" where there is none."""
 
     verdict: str
@@ -46,15 +47,15 @@ def first_screen(
     last, winner = results[-1] if results else None, winner_of(results)
     where, load = _weights(run, shown, winner, final)
     older = _outdated(run, winner) if final else []
-    told = [*_failed(results[:-1]), *_unfinished(run, results), *_superseded(run), *_tuned(winner), *older, *where]
-    fault = _fault(last) if last else None
-    unsaid = str(final.get("unsaid", ""))
+    summary, unsaid = str(final.get("summary", "")), str(final.get("unsaid", ""))
+    failed = _failed(results if summary else results[:-1])
+    never = [("never predicted", unsaid)] if unsaid else []
+    told = [*never, *failed, *_unfinished(run, results), *_superseded(run), *_tuned(winner), *older, *where]
     verdict = last.verdict if last else ""
-    told = [*([("never predicted", unsaid)] if unsaid else []), *told]
     return FirstScreen(
         verdict="warn" if unsaid and verdict != "fail" else verdict,
-        sentence=str(final.get("summary", "")) or _sentence(last),
-        mend=fault.advice if fault else (),
+        sentence=summary or _sentence(last),
+        mend=tuple(dict.fromkeys(advice for one in results for fault in _faults(one) for advice in fault.advice)),
         facts=(*told, *estimates(winner, results, final, scored), *_sizes(run)),
         load=load,
         next=_next(run, shown, last, final, bool(older)),
@@ -92,22 +93,26 @@ def winner_of(results: Sequence[StepResult]) -> Winner | None:
     return None
 
 
-def _fault(result: StepResult) -> Finding | None:
+def _faults(result: StepResult) -> list[Finding]:
     """What a step failed by, where something has to be mended before the next."""
     fails = [finding for finding in result.findings if finding.severity == "fail"]
-    return fails[0] if fails and result.verdict == "fail" and not result.diagnosis else None
+    return fails if result.verdict == "fail" and not result.diagnosis else []
+
+
+def _messages(result: StepResult) -> str:
+    return "; ".join(dict.fromkeys(fault.message.removesuffix(".") for fault in _faults(result)))
 
 
 def _sentence(last: StepResult | None) -> str:
     if last is None:
         return "No step has finished."
-    fault = _fault(last)
-    return f"{last.step}: {fault.message}" if fault else last.summary
+    faults = _messages(last)
+    return f"{last.step}: {faults}" if faults else last.summary
 
 
 def _failed(earlier: Sequence[StepResult]) -> list[tuple[str, str]]:
     """Steps that were gone past though they failed."""
-    return [(f"{one.step} failed", fault.message) for one in earlier if (fault := _fault(one)) is not None]
+    return [(f"{one.step} failed", faults) for one in earlier if (faults := _messages(one))]
 
 
 def _unfinished(run: RunFolder, results: Sequence[StepResult]) -> list[tuple[str, str]]:
@@ -128,7 +133,7 @@ def _outdated(run: RunFolder, winner: Winner | None) -> list[tuple[str, str]]:
     except UserError:  # gone, or of an older run
         return []
     had = {path: _at(config, path) for path in winner.values}
-    other = [f"{path} {cell(value, 'rate')}" for path, value in had.items() if value not in (None, winner.values[path])]
+    other = [f"{path} {as_set(path, value)}" for path, value in had.items() if value not in (None, winner.values[path])]
     said = f"older than the tuned values: it was trained with {', '.join(other)}"
     return [("final model", said)] if other else []
 
@@ -143,7 +148,7 @@ def _at(config: Mapping[str, Any], path: str) -> Any:
 def _tuned(winner: Winner | None) -> list[tuple[str, str]]:
     if winner is None:
         return []
-    values = (f"{name} {cell(value, 'rate')}" for name, value in winner.values.items())
+    values = (f"{name} {as_set(name, value)}" for name, value in winner.values.items())
     return [("tuned values", ", ".join(values))]
 
 

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from tunekit.configuration import short
+from tunekit.configuration import as_set
 from tunekit.diskroom import shown
 from tunekit.report.console import BLOCKS, line, show_result, sparkline
 from tunekit.telling import counted, lasting
@@ -92,10 +92,7 @@ class View:
 
 
 def _named(lane: Lane) -> str:
-    values = (
-        f"{name.rpartition('.')[2]} {short(value) if isinstance(value, float) else value}"
-        for name, value in lane.params.items()
-    )
+    values = (f"{name.rpartition('.')[2]} {as_set(name, value)}" for name, value in lane.params.items())
     return ", ".join(values) or lane.purpose
 
 

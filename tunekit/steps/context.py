@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from tunekit.configuration import ScheduleSpec, TrainingConfig, Values, short
+from tunekit.configuration import ScheduleSpec, TrainingConfig, Values, as_set
 from tunekit.recipe.optimizers import Optimizer, optimizer_of
 from tunekit.recipe.schedules import warm_up
 from tunekit.shares import percent
@@ -136,7 +136,7 @@ def named_few(names: Sequence[str], most: int = 4) -> str:
 
 def described(params: Values) -> str:
     """Parameters in a sentence: `lr 1e-2, batch_size 32`."""
-    return ", ".join(f"{name} {short(value) if isinstance(value, float) else value}" for name, value in params.items())
+    return ", ".join(f"{name} {as_set(name, value)}" for name, value in params.items())
 
 
 def same_values(record: Record, params: Values) -> bool:

@@ -13,7 +13,7 @@ from tunekit.configuration import Values, digest
 from tunekit.jsondata import JsonData, plain
 from tunekit.recipe.arguments import LARGEST
 from tunekit.space import Space
-from tunekit.telling import spelled
+from tunekit.telling import continued, spelled
 from tunekit.vocabulary import (
     Code,
     Facts,
@@ -246,7 +246,7 @@ def _as_accepted(finding: Finding, accepted: Sequence[str]) -> Finding:
     """What the recipe says that its writer knows better is a note."""
     if finding.code not in accepted or finding.severity == "note":
         return finding
-    message, advice = f"{finding.message}; accepted in the recipe", "nothing to do: `accept` names it"
+    message, advice = continued(finding.message, "accepted in the recipe"), "nothing to do: `accept` names it"
     return replace(finding, severity="note", message=message, advice=(advice,), remedies=(), asks=False)
 
 
@@ -258,7 +258,7 @@ def _as_symptom(finding: Finding, code: Code, causes: Sequence[str]) -> Finding:
     return replace(
         finding,
         severity="note",
-        message=f"{finding.message}; this follows from {named}, found before",
+        message=continued(finding.message, f"this follows from {named}, found before"),
         advice=(f"mend {named} first: `tunekit explain {causes[0]}`",),
         remedies=(),
     )

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunekit.configuration import Values
+from tunekit.configuration import Values, as_set
 from tunekit.steps import baselines
 from tunekit.steps.coarse_grid.counting import check_measure
-from tunekit.steps.coarse_grid.figure import figure, written
+from tunekit.steps.coarse_grid.figure import figure
 from tunekit.steps.coarse_grid.findings import (
     CODES,
     NAME,
@@ -174,7 +174,7 @@ def _axes(context: Context[CoarseGrid], scored: Sequence[Record]) -> dict[str, d
             best.setdefault(json.dumps(setting), (setting, objective(context, record)))
         # Numbers by their size, anything else by its text.
         ordered = sorted(best.values(), key=lambda item: _sortable(item[0]))
-        axes[axis] = {written(v): value for v, value in ordered}
+        axes[axis] = {as_set(axis, v): value for v, value in ordered}
     return {axis: values for axis, values in axes.items() if len(values) > 1}
 
 

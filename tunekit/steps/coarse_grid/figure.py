@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from tunekit.charts import Band, Cells, Figure, Line, Mark, Panel
-from tunekit.configuration import short
+from tunekit.configuration import as_set, short
 from tunekit.steps.coarse_grid.findings import is_pruned, within_noise
 from tunekit.steps.coarse_grid.late import DECAY
 from tunekit.steps.coarse_grid.plan import CoarseGrid, is_cell, objective, scored_cells
@@ -31,7 +31,7 @@ def figure(context: Context[CoarseGrid], result: StepResult, records: Sequence[R
     for axis, values in result.details.get("axes", {}).items():
         panels.append(
             Panel(
-                [*noise, _line(values, written(result.handoff.get(axis)))],
+                [*noise, _line(values, as_set(axis, result.handoff.get(axis)))],
                 SPOKEN.get(axis, axis),
                 f"best {context.metric}",
                 low=low - margin,
@@ -54,11 +54,6 @@ def scale(values: Sequence[float], equal: Sequence[float], maximize: bool) -> tu
     reach = min(off[-1], FURTHEST * median) if median else off[-1]
     reach = max(reach, NOISE * max((abs(value - best) for value in equal), default=0.0)) or abs(best) / 10 or 1.0
     return (best - reach, best) if maximize else (best, best + reach)
-
-
-def written(value: object) -> str:
-    """How a value of an axis is written."""
-    return short(value) if isinstance(value, float) else str(value)
 
 
 def _line(values: Mapping[str, float | None], chosen: str) -> Line:

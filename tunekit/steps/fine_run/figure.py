@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from tunekit.charts import Figure, Line, Panel
-from tunekit.configuration import Values, short
+from tunekit.configuration import Values, as_set
 from tunekit.steps.context import Context
 from tunekit.steps.fine_run.plan import FineRun, over_seeds, own_runs
 from tunekit.telling import counted
@@ -43,8 +43,7 @@ def _differing(runs: Sequence[Record]) -> list[str]:
 
 
 def _named(params: Values, axes: Sequence[str]) -> str:
-    values = [params.get(axis) for axis in axes]
-    return ", ".join(short(value) if isinstance(value, float) else str(value) for value in values)
+    return ", ".join(as_set(axis, params.get(axis)) for axis in axes)
 
 
 def _chosen(run: Record, column: str, label: str, iteration: float | None) -> Line:

@@ -33,7 +33,7 @@ from tunekit.steps.overfit_tiny.learned import (
     stop_rule,
 )
 from tunekit.steps.step import Count, Epochs, Handoff, Judgement, Positive, Settings, Step
-from tunekit.telling import counted
+from tunekit.telling import continued, counted
 from tunekit.vocabulary import Format, Measurement, Record, Request, StepResult, StopRule, Training, UserError
 
 NAME = "overfit-tiny"
@@ -197,8 +197,8 @@ def judge(context: Context[OverfitTiny], records: Sequence[Record]) -> Judgement
     for record in records:
         if record.error and record not in failures:
             earlier = context.causes
-            why = f"; this follows from {', '.join(earlier[:3])}, found before" if earlier else ""
-            raise UserError(f"{record.error}{why}")
+            why = f"this follows from {', '.join(earlier[:3])}, found before"
+            raise UserError(continued(record.error, why) if earlier else record.error)
     tried = _Tried.of(records)
     start, control = tried.start, tried.control
     samples = counted(start.samples, "sample")
