@@ -7,7 +7,7 @@ import pytest
 from tests.steps.hand_made import context_of, falling, trained
 from tunekit.forecast import Forecast
 from tunekit.outlook import look_ahead
-from tunekit.progress import Progress
+from tunekit.progress import Before, Progress
 from tunekit.vocabulary import Measurement, Record, Training
 
 
@@ -17,7 +17,7 @@ def walked(context):
     for requests in context.step.expected(context):
         forecast = Forecast(context.facts)
         forecast.begin_round([forecast.work(one) for one in requests], 1)
-        progress = Progress(context.step.name, requests, tuple(before), told.append, forecast)
+        progress = Progress(context.step.name, requests, Before(tuple(before)), told.append, forecast)
         for place, request in enumerate(requests):
             progress.begin(place)
             until = request.until if isinstance(request, Training) else 1
@@ -54,18 +54,37 @@ def test_a_measurement_beside_trainings_is_no_trial_and_where_all_is_measured_ea
     for requests, planned, total in (([training, measured], 1, training.until), ([measured], 1, 1)):
         told, forecast = [], Forecast(context_of("coarse-grid", SWEPT).facts)
         forecast.begin_round([forecast.work(one) for one in requests], 1)
-        progress = Progress("coarse-grid", requests, (), told.append, forecast)
+        progress = Progress("coarse-grid", requests, Before(), told.append, forecast)
         for place in range(len(requests)):
             progress.begin(place)
             progress.finish(place)
         assert (told[-1].finished, told[-1].planned, told[-1].done, told[-1].total) == (planned, planned, total, total)
 
 
+def test_what_an_earlier_step_trained_is_no_work_of_this_one():
+    [training, other, *_] = context_of("coarse-grid", SWEPT).step.expected(context_of("coarse-grid", SWEPT))[0]
+    told, forecast = [], Forecast(context_of("coarse-grid", SWEPT).facts)
+    forecast.begin_round([forecast.work(training), forecast.work(other)], 1)
+    stands = {training.config.key: 30}
+    progress = Progress("coarse-grid", [training, other], Before((), stands), told.append, forecast)
+    progress.begin(0)
+    assert (told[-1].done, told[-1].total) == (0, training.until - 30 + other.until)
+    progress.advance(0, 31)
+    assert told[-1].done == 1
+    progress.finish(0)
+    done = told[-1].done
+    assert done == training.until - 30
+    before = [trained(training, falling(2.0, 0.5, training.until), [(0.5, 0.5)])]
+    following = Progress("coarse-grid", [other], Before(before, stands), told.append, forecast)
+    following.begin(0)
+    assert (told[-1].done, told[-1].total) == (done, done + other.until)
+
+
 def test_a_training_that_goes_on_counts_once():
     [training, *_] = context_of("coarse-grid", SWEPT).step.expected(context_of("coarse-grid", SWEPT))[0]
-    begun = replace(training, until=10)
+    begun = Before([trained(replace(training, until=10), falling(2.0, 0.5, 10))])
     told, forecast = [], Forecast(context_of("coarse-grid", SWEPT).facts)
     forecast.begin_round([forecast.work(training)], 1)
-    progress = Progress("coarse-grid", [training], [trained(begun, falling(2.0, 0.5, 10))], told.append, forecast)
+    progress = Progress("coarse-grid", [training], begun, told.append, forecast)
     progress.begin(0)
     assert (told[-1].done, told[-1].total, told[-1].finished, told[-1].planned) == (10, training.until, 0, 1)

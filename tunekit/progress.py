@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunekit.forecast import Forecast
@@ -24,30 +24,41 @@ class _Lane:
     losses: list[float]
 
 
-class Progress:
-    """Of the requests at hand; `before`: the records of the step's earlier rounds. `best`: what the step has reached.
+@dataclass(frozen=True)
+class Before:
+    """What there is when a round begins: the records of the step's rounds before it, and by key how many iterations of
+    a training earlier steps asked for."""
 
-    A training counts once with all of its iterations, however many rounds it goes on for; a measurement counts where
-    nothing is trained.
+    records: Sequence[Record] = ()
+    earlier: Mapping[str, int] = field(default_factory=dict)
+
+
+class Progress:
+    """Of the requests at hand. `best`: what the step has reached.
+
+    A training counts once, however many rounds it goes on for, with its iterations beyond those of earlier steps; a
+    measurement counts where nothing is trained.
     """
 
     def __init__(
         self,
         step: str,
         requests: Sequence[Training | Measurement],
-        before: Sequence[Record],
+        before: Before,
         emit: Emit,
         forecast: Forecast,
         best: Callable[[], str] = lambda: "",
     ) -> None:
         self.step, self.emit = step, emit
         self._requests, self._forecast, self._best = requests, forecast, best
-        trains = any(isinstance(one, Training) for one in (*(record.request for record in before), *requests))
-        counted = [record for record in before if not trains or isinstance(record.request, Training)]
+        trains = any(isinstance(one, Training) for one in (*(record.request for record in before.records), *requests))
+        counted = [record for record in before.records if not trains or isinstance(record.request, Training)]
         reached = {_name(one.request): max(one.iterations, 0 if trains else 1) for one in counted}
         self.totals = [one.until if isinstance(one, Training) else 0 if trains else 1 for one in requests]
-        self.done = [min(total, reached.get(_name(one), 0)) for one, total in zip(requests, self.totals, strict=True)]
-        self.summed = sum(reached.values())  # a large grid has too many to add up at each piece of news
+        stands = {**before.earlier, **reached}
+        self.done = [min(total, stands.get(_name(one), 0)) for one, total in zip(requests, self.totals, strict=True)]
+        # Summed once: a large grid has too many to add up at each piece of news.
+        self.summed = sum(max(0, count - before.earlier.get(name, 0)) for name, count in reached.items())
         self.total = self.summed + sum(self.totals) - sum(self.done)
         self._counts = [not trains or isinstance(one, Training) for one in requests]
         self.finished = len(reached.keys() - set(map(_name, requests)))
@@ -62,7 +73,7 @@ class Progress:
         self._tell()
 
     def advance(self, place: int, done: int, loss: float | None = None) -> None:
-        self._set(place, min(done, self.totals[place]))
+        self._set(place, min(max(done, self.done[place]), self.totals[place]))
         self._forecast.advance(place, done if isinstance(self._requests[place], Training) else 0)
         lane = self._lanes.get(place)
         if lane is not None and loss is not None:

@@ -18,7 +18,7 @@ from tunekit.forecast import Forecast
 from tunekit.halves import by_batch
 from tunekit.layout import METRICS, RESULT
 from tunekit.outlook import KEPT, Outlook, ahead_of, look_ahead
-from tunekit.progress import Best, Progress
+from tunekit.progress import Before, Best, Progress
 from tunekit.roomwatch import RoomWatch
 from tunekit.rundir import RunDir, with_commands
 from tunekit.steps import AnyStep, Context, conclude
@@ -106,7 +106,7 @@ class Supervisor:
     def _train(self, step: str, requests: Sequence[Training]) -> None:
         """Trainings of which none may fail. Errors: UserError, Interrupted."""
         self.forecast.begin_round([self.forecast.work(one, self._behind(one) or 0) for one in requests], 1)
-        progress = Progress(step, requests, (), self.emit, self.forecast)
+        progress = Progress(step, requests, Before(), self.emit, self.forecast)
         for place, event in self._carry_out(requests, self.workspace):
             if event.kind == "begun":
                 progress.begin(place)
@@ -297,7 +297,8 @@ class Supervisor:
         records: dict[int, Record] = {}
         at_once = self._at_once(context.facts.threads)
         self.forecast.begin_round([self.forecast.work(one, self._behind(one) or 0) for one in asked], at_once)
-        progress = Progress(context.step.name, asked, before, self.emit, self.forecast, lambda: best.text)
+        stands = Before(before, self._earlier_reach(context))
+        progress = Progress(context.step.name, asked, stands, self.emit, self.forecast, lambda: best.text)
         for place, event in self._carry_out(asked, self.workspace, at_once):
             if event.kind == "begun":
                 books.begin(entries[place])

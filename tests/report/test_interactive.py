@@ -113,7 +113,7 @@ class TestDrawn:
     def test_cells_bands_and_rules(self):
         [cells] = glyphs(ALL.panels[2], Rect)
         assert list(cells.data_source.data["word"]) == ["50", "x"]
-        assert list(cells.data_source.data["ink"]) == ["white", COLOURS["bad"]]
+        assert list(cells.data_source.data["ink"]) == ["black", COLOURS["bad"]]
         [band] = glyphs(ALL.panels[0], VStrip)
         assert (numbers(band, "x0"), numbers(band, "x1")) == ([0.1], [0.2])
         [rule] = glyphs(ALL.panels[0], HSpan)

@@ -120,7 +120,7 @@ class TestFigures:
         cells = Cells(["1e-3", "1e-2"], ["0"], [[0.5, None]], [["50", "x"]])
         (axes,) = figures.drawn(Figure("", [Panel([cells], title="val")])).axes
         assert [text.get_text() for text in axes.texts] == ["50", "x"]
-        assert [text.get_color() for text in axes.texts] == ["white", figures.COLOURS["bad"]]
+        assert [text.get_color() for text in axes.texts] == ["black", figures.COLOURS["bad"]]
         assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1e-3", "1e-2"]
         assert axes.images[0].get_array().mask.tolist() == [[False, True]]
 
