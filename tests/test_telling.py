@@ -5,6 +5,7 @@ import shlex
 import subprocess
 
 import pytest
+import torch
 import yaml
 
 from tunekit.cli import app
@@ -12,7 +13,8 @@ from tunekit.diagnosis.verdicts import verdicts
 from tunekit.layout import RECIPE
 from tunekit.pipeline import schema
 from tunekit.rundir import OWN_KEYS
-from tunekit.telling import command, is_persons, pasted, raised, refused, spelled, visible
+from tunekit.telling import CALLING, command, is_persons, pasted, raised, refused, spelled, visible
+from tunekit.training.data import Batch
 from tunekit.vocabulary import Remedy
 
 
@@ -196,3 +198,17 @@ def test_a_word_that_is_told_is_read_back_by_a_shell(name):
 
 def test_a_path_that_begins_with_a_dash_is_no_option():
     assert command(Remedy("lr-sweep"), "-r", OWN_KEYS, RECIPE) == "tunekit lr-sweep ./-r"
+
+
+def test_an_index_that_points_at_nothing_is_told_with_what_the_data_give(tmp_path):
+    source = tmp_path / "net.py"
+    code = compile("import torch\nnn = torch.nn.Embedding(5, 2)\ndef look(x): return nn(x)\n", str(source), "exec")
+    source.write_text("")
+    held = {}
+    exec(code, held)
+    batch = Batch((torch.tensor([[1, 7]]),), {}, None)
+    error = caught(held["look"], *batch.args)
+    error.add_note(f"{CALLING} with what the data give: {batch.told}")
+    told = raised(error)
+    assert "num_embeddings must be more than the largest" in told
+    assert told.endswith("[1, 2] of 1 to 7")

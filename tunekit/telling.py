@@ -87,6 +87,8 @@ HINTS = {
     "`batch_size` of 2 or more, with drop_last=True in a DataLoader of your own; GroupNorm and LayerNorm take one",
     "device-side assert": "an index pointed at nothing on the GPU, most often a class that there is no output for or a "
     "token that there is no row for: `tunekit check-init-loss RECIPE` names it, and `device: cpu` shows the line",
+    "index out of range in self": "a token that an nn.Embedding has no row for: its num_embeddings must be more "
+    "than the largest",
     "tensors to be on the same device": "a tensor made on the CPU belongs into the model (register_buffer), or where "
     "the others are (.to(outputs.device))",
 }
@@ -118,7 +120,7 @@ def raised(error: BaseException, ours: bool = False) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         places = [(error.filename, error.lineno or 0)]
     shown = [(Path(file).name, line) for file, line in places if is_persons(file)]
-    if shown:
+    if shown and "index" not in text.lower():  # of an index that points at nothing torch does not say which
         notes = [note for note in notes if not note.startswith(CALLING)]  # the line says as much
     elif ours and not any(note.startswith(CALLING) for note in notes):
         own = ((Path(file), line) for file, line in places if Path(file).is_relative_to(OWN))

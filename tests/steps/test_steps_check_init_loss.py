@@ -449,3 +449,10 @@ def test_rare_classes_are_told_with_what_the_recipe_does_not_do_yet(metric, loss
 def test_counts_of_some_samples_say_of_how_many():
     finding = judge({"labels": changed(SKEWED, whole=False), "train__seen": 1000, "train__size": 4000}).findings[0]
     assert finding.message.endswith("14 to 1 among the 1,000 of 4,000 samples looked at")
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(1, (5, 24)), (2, (24, 5))])
+def test_a_class_a_token_too_few_is_told_wherever_the_classes_lie(axis, shape):
+    few = {"loss": None, "outputs__shape": shape, "outputs__axis": axis, "targets": Targets(0.0, 5.0, 0.0, 5.0)}
+    result = judge(initial=few, context=context_of("check-init-loss", facts={"classes": None}))
+    assert "give the model an output for each class" in found(result, "labels_out_of_range").advice

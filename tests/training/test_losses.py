@@ -346,3 +346,16 @@ def test_labels_that_are_text_are_to_be_numbered(args):
     told = r"the targets are text.* number the classes from 0.*\{'noun': 0, 'verb': 1, ...\}\[name\]"
     with pytest.raises(UserError, match=told):
         task_of(targets=[names, names], **args).loss(torch.zeros(3, 2), names)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "told"),
+    [
+        ((4, 5, 1), (4,), r"gives \[4, 5, 1\], 5 scores for each of \[4, 1\], and the targets are \[4\]"),
+        ((4, 5, 6), (4, 3), r"gives \[4, 5, 6\], 5 scores for each of \[4, 6\], and the targets are \[4, 3\]"),
+        ((4, 5), (3,), r"gives \[4, 5\], 5 scores for each of \[4\], and the targets are \[3\]"),
+    ],
+)
+def test_targets_of_other_positions_than_the_outputs_are_told_by_both_shapes(outputs, targets, told):
+    with pytest.raises(UserError, match=told):
+        task_of().loss(torch.zeros(outputs), torch.zeros(targets, dtype=torch.long))

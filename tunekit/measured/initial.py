@@ -23,6 +23,7 @@ class Outputs(JsonData):
     finite: bool
     row_sum_off: float | None  # largest distance of a sample's sum from 1; None: one output a sample
     column_sum_off: float | None  # the same of an output's sum over a batch
+    axis: int = 1  # along which classes lie in a batch's
 
 
 @dataclass(frozen=True)

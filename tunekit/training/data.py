@@ -57,10 +57,10 @@ class Batch:
 
     @property
     def told(self) -> str:
-        """Names and shapes of the inputs, for a message."""
+        """Names and shapes of the inputs, for a message, and between which values whole numbers lie."""
         pairs = zip(self.names, self.inputs, strict=True)
         return ", ".join(
-            f"{name} {list(value.shape) if isinstance(value, Tensor) else type(value).__name__}"
+            f"{name} " + (f"{list(value.shape)}{_reach(value)}" if isinstance(value, Tensor) else type(value).__name__)
             for name, value in pairs
         )
 
@@ -255,6 +255,15 @@ class _Kept(Dataset[Any]):
 
     def __getitem__(self, index: int) -> Any:
         return self.samples[index]
+
+
+def _reach(values: Tensor) -> str:
+    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool or not values.numel():
+        return ""
+    try:
+        return f" of {int(values.min())} to {int(values.max())}"
+    except RuntimeError:  # of a GPU that answers no more
+        return ""
 
 
 LONGEST_PATH = 300  # letters; what is longer is a text

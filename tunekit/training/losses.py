@@ -247,6 +247,17 @@ def check_shares(outputs: Tensor, targets: Any) -> None:
         )
 
 
+def check_positions(given: Tensor, outputs: Tensor, targets: Tensor) -> None:
+    """Errors: UserError where a loss takes one class for each position of outputs [N, C, ...], and the targets are
+    others. `given`: the outputs as the model gives them."""
+    wanted = [len(outputs), *outputs.shape[2:]]
+    if wanted != list(targets.shape):
+        raise UserError(
+            f"loss: the model gives {list(given.shape)}, {outputs.shape[1]} scores for each of {wanted}, and the "
+            f"targets are {list(targets.shape)}: mend the shape of the model's outputs or of the targets"
+        )
+
+
 def comparable(outputs: Tensor, targets: Any, task: str, of_classes: bool, in_shape: bool) -> tuple[Tensor, Any]:
     """Outputs and targets of a task as a built-in loss takes them. `of_classes`: it takes a score for each class;
     `in_shape`: it compares both in one shape. Errors: UserError where their shapes do not fit."""

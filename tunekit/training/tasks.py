@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tunekit.recipe.tasks import LOSSES, of_classes_in_words
 from tunekit.training.axes import Reading, any_label_will_do, counts_beyond, find_reading, left_out
-from tunekit.training.losses import are_shares, check_shares, comparable
+from tunekit.training.losses import are_shares, check_positions, check_shares, comparable
 from tunekit.training.meaning import (
     averages_over_samples,
     judges_each,
@@ -129,11 +129,12 @@ class Task:
         compared = self._compared(main, wanted)
         try:
             return self.criterion(*compared)
-        except (IndexError, RuntimeError) as error:  # of a class that there is no output for
+        except (IndexError, RuntimeError, ValueError) as error:  # of a class that there is no output for, or of shapes
             if of_machine(error) or not self.of_classes or compared[1].is_floating_point():
                 raise
             labels = compared[1][compared[1] != self.ignored] if self.ignored is not None else compared[1]
             low, high = (int(value) for value in torch.aminmax(labels)) if len(labels) else (0, 0)
+            check_positions(main, *compared)
             if low >= 0 and high < compared[0].shape[1]:
                 raise
             raise UserError(

@@ -59,7 +59,7 @@ def judge(initial: Sequence[InitialMeasured], context: Here) -> list[Finding]:
     first, classes = initial[0], context.facts.classes
     if first.kind != "classification" or not first.outputs.shape:
         return []
-    outputs = first.outputs.shape[0]
+    outputs = first.outputs.shape[first.outputs.axis - 1]
     if classes is None:
         return _unfit(first, outputs)
     if classes == 1 and first.loss is not None:

@@ -26,7 +26,7 @@ from tunekit.training.outputs import Outputs, any_tensor
 from tunekit.training.probes.asking import asked
 from tunekit.training.probes.dataset import class_numbers
 from tunekit.training.probes.final import check_views
-from tunekit.training.probes.losses import labels_fit, unfit_labels
+from tunekit.training.probes.losses import axis_of, labels_fit, unfit_labels
 from tunekit.training.probes.subject import Subject
 from tunekit.training.sources import data_digests
 from tunekit.training.tasks import Task
@@ -90,7 +90,7 @@ def describe(subject: Subject) -> Facts:
 def _strange_labels(session: Session, outputs: Tensor) -> list[str]:
     """What is told of labels of the test split that the model has no output for. Errors: UserError where validation has
     them: nothing could be judged. (Of training step 1 says it by name.)"""
-    known = session.splits.known_targets()
+    known, classes = session.splits.known_targets(), outputs.shape[axis_of(session.task)] if outputs.dim() > 1 else 1
     reaches = {name: unfit_labels(session.task, outputs, targets) for name, targets in known.items()}
     told: list[str] = []
     for name, reach in reaches.items() if reaches.get("training") is None else ():
@@ -98,7 +98,7 @@ def _strange_labels(session: Session, outputs: Tensor) -> list[str]:
             continue
         line = (
             f"data: the labels of the {name} split reach from {reach.lowest:g} to {reach.highest:g}, and the model "
-            f"gives {list(outputs.shape)}: {of_classes_in_words(reach.lowest, reach.highest, outputs.shape[1])}"
+            f"gives {list(outputs.shape)}: {of_classes_in_words(reach.lowest, reach.highest, classes)}"
         )
         if name == "validation":
             raise UserError(line)

@@ -23,7 +23,15 @@ from tunekit.training.probes.dependence import measure_dependence
 from tunekit.training.probes.finiteness import origin_of_loss
 from tunekit.training.probes.frozen import measure_frozen
 from tunekit.training.probes.gradients import measure_gradients, stirred
-from tunekit.training.probes.losses import exchanged, feels_targets, halves, labels_fit, measure_losses, target_range
+from tunekit.training.probes.losses import (
+    axis_of,
+    exchanged,
+    feels_targets,
+    halves,
+    labels_fit,
+    measure_losses,
+    target_range,
+)
 from tunekit.training.probes.norms import measure_normalizations, measure_single
 from tunekit.training.probes.optimizing import has_own_optimizer, measure_decay, measure_optimizing
 from tunekit.training.probes.parameters import measure_identical, measure_outside
@@ -60,7 +68,7 @@ def measure_initial(subject: Subject) -> InitialMeasured:
     stuck = (dependence is not None and dependence.own == 0) or (loss is not None and _is_stuck(loss))
     return InitialMeasured(
         kind=task.kind,
-        outputs=_outputs(outputs),
+        outputs=_outputs(outputs, axis_of(task)),
         targets=target_range(_targets(session, batches)),
         loss=loss,
         stretched=stretched,
@@ -166,7 +174,7 @@ def _batches(session: Session) -> list[Batch]:
     ]
 
 
-def _outputs(outputs: list[Tensor]) -> Outputs:
+def _outputs(outputs: list[Tensor], axis: int) -> Outputs:
     """Of batches that may differ in length: everything is gathered batch by batch."""
     several = all(out.dim() >= 2 and out.shape[1] > 1 for out in outputs)
     flat = torch.cat([out.double().flatten() for out in outputs])
@@ -174,6 +182,7 @@ def _outputs(outputs: list[Tensor]) -> Outputs:
     shapes = {tuple(out.shape[1:]) for out in outputs}
     return Outputs(
         shape=tuple(outputs[0].shape[1:]) if len(shapes) == 1 else tuple(max(outputs, key=Tensor.numel).shape[1:]),
+        axis=axis,
         lowest=float(flat.min()),
         highest=float(flat.max()),
         rms=float(flat.square().mean().sqrt()),

@@ -34,7 +34,7 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
         return True
     if targets.shape == outputs.shape or not targets.numel() or (task.own_loss and targets.is_floating_point()):
         return True
-    known, axis = targets[targets != LEFT_OUT], _axis(task)
+    known, axis = targets[targets != LEFT_OUT], axis_of(task)
     if not len(known) or (float(known.min()) >= 0 and float(known.max()) < outputs.shape[axis]):
         return True
     losses: list[float] = []
@@ -46,7 +46,7 @@ def labels_fit(task: Task, outputs: Tensor, targets: object) -> bool:
 
 def unfit_labels(task: Task, outputs: Tensor, targets: object) -> Targets | None:
     """The range of a split's labels where the loss does not take them. `outputs`: of a batch of another split."""
-    axis = _axis(task)
+    axis = axis_of(task)
     positions = outputs.shape[1:axis] + outputs.shape[axis + 1 :]
     if not isinstance(targets, Tensor) or outputs.dim() < 2 or targets.shape[1:] != positions:
         return None
@@ -105,7 +105,7 @@ def _expected(session: Session, batches: list[Batch], outputs: list[Outputs]) ->
     if decisions and isinstance(batches[0].targets, Tensor) and prefers_wrong(task.loss, batches[0].targets):
         return ()  # of distances: zero says that all are alike, and how often each target occurs says nothing
     every = together([batch.targets for batch in batches])
-    form, axis = _form(session, outputs, batches), _axis(task)
+    form, axis = _form(session, outputs, batches), axis_of(task)
     losses: dict[str, list[float]] = {}
     for out, batch in zip(outputs, batches, strict=True):
         main, targets = any_tensor(out), batch.targets if every is None else every
@@ -155,13 +155,14 @@ def _drawn_alike(task: Task, outputs: Outputs, targets: object) -> float:
     return float(task.loss(outputs, targets).detach())
 
 
-def _axis(task: Task) -> int:
+def axis_of(task: Task) -> int:
+    """Along which the classes lie in outputs."""
     return task.reading.axis if task.reading else 1
 
 
 def _form(session: Session, outputs: list[Outputs], batches: list[Batch]) -> str:
     """What the model gives: scores, log-probabilities, or probabilities for a loss that takes these."""
-    every, axis = [any_tensor(out) for out in outputs], _axis(session.task)
+    every, axis = [any_tensor(out) for out in outputs], axis_of(session.task)
     several = every[0].dim() > axis and every[0].shape[axis] > 1
     if several and max(float(out.double().logsumexp(axis).abs().max()) for out in every) < 1e-3:
         return "log-probabilities"

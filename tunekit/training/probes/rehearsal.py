@@ -14,7 +14,7 @@ from tunekit.recipe.tasks import FROM_ZERO, of_classes_in_words
 from tunekit.training.evaluation import Tally
 from tunekit.training.loop import Session
 from tunekit.training.outputs import any_tensor
-from tunekit.training.probes.losses import labels_fit, target_range
+from tunekit.training.probes.losses import axis_of, labels_fit, target_range
 from tunekit.training.probes.subject import Subject
 from tunekit.vocabulary import UserError
 
@@ -29,7 +29,11 @@ def rehearse(subject: Subject) -> Rehearsed:
         known = target_range(batch.targets)
         reach = f" from {known.lowest:g} to {known.highest:g}" if known else ""
         how = f"{FROM_ZERO} (`classes: true` under `data.args` does)" if data.target == "table" else FROM_ZERO
-        advice = of_classes_in_words(known.lowest, known.highest, outputs.shape[1], how) if known else how
+        advice = (
+            of_classes_in_words(known.lowest, known.highest, outputs.shape[axis_of(session.task)], how)
+            if known
+            else how
+        )
         raise UserError(
             f"data: the loss does not take labels{reach} with outputs of shape {list(outputs.shape)}; {advice}"
         )
