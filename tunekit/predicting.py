@@ -280,7 +280,7 @@ def _said(model: Deployed, samples: _Samples, place: Any) -> list[dict[str, Any]
     return rows
 
 
-def _of_sample(model: Deployed, decided: Decisions, place: int, here: Any) -> dict[str, Any]:
+def _of_sample(model: Deployed, decided: Decisions, place: int, here: Any = ...) -> dict[str, Any]:
     """What is said of one sample: a class with its probability, and that of each class where they are few; of several
     answers, all of them that are `here`; or numbers."""
     if decided.probability is None or decided.shares is None:

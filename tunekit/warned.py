@@ -17,7 +17,7 @@ MOST = 500
 
 
 def to_screen(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
+    print(visible(f"warning: {text}"), file=sys.stderr)
 
 
 @contextmanager
