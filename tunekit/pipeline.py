@@ -205,7 +205,8 @@ def judge_stored(
             if any(context.handoff(needed) is None for needed in step.needs) or not supervisor.can_answer(context):
                 return None
             result = supervisor.run_step(context)
-            _note_outdated(supervisor, facts)
+            if name in run.outdated:  # of the other steps a reader learns nothing new
+                run.note(outdated=[other for other in run.outdated if other != name])
             return result
 
 

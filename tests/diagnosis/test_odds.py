@@ -57,7 +57,7 @@ def test_advice_is_told_with_its_odds_and_the_best_that_it_leaves_out():
 def test_of_a_run_its_own_command_is_told_or_none(commands, decides):
     told = counsel("not_converged", LINES, commands=commands)
     assert told.lines[-1].endswith(f"; what decides: {decides}")
-    assert told.as_dict()["decides"] == decides
+    assert told.decides == decides
 
 
 def test_the_command_of_a_run_changes_what_its_recipe_says():
