@@ -103,6 +103,7 @@ def test_of_a_run_in_a_folder_with_blanks_and_quotes(tunekit, pasted, tmp_path):
     assert {shlex.split(one)[1] for one in given} >= {"run", "coarse-grid", "diagnose", "train", "predict", "clean"}
 
 
+@pytest.mark.long
 def test_of_a_run_that_fails(tunekit, pasted, tmp_path):
     (tmp_path / "fast.yaml").write_text(FAST)
     low = ("--set", "steps.lr-sweep.low=1e-15", "--set", "steps.lr-sweep.high=1e-14")
@@ -113,6 +114,7 @@ def test_of_a_run_that_fails(tunekit, pasted, tmp_path):
     assert any("check-init-loss" in one or "overfit-tiny" in one for one in given)
 
 
+@pytest.mark.long
 def test_of_code_and_data_of_a_persons_own(tunekit, pasted, tmp_path):
     (tmp_path / "own.py").write_text(OWN)
     np.save(tmp_path / "more.npy", np.zeros((2, 4), np.float32))
@@ -124,6 +126,7 @@ def test_of_code_and_data_of_a_persons_own(tunekit, pasted, tmp_path):
     assert {shlex.split(one)[1] for one in given} >= {"coarse-grid", "explain", "predict"}
 
 
+@pytest.mark.long
 def test_of_a_table_with_classes_from_one(tunekit, pasted, tmp_path):
     rows = "".join(f"{k % 7},{k % 3 + 1}\n" for k in range(200))
     (tmp_path / "a 'table'.csv").write_text(f"x 1,kind of\n{rows}")
@@ -138,6 +141,7 @@ def test_of_a_table_with_classes_from_one(tunekit, pasted, tmp_path):
     assert len(given) >= 4
 
 
+@pytest.mark.long
 def test_of_studies_in_a_database_that_reading_must_be_given(tunekit, pasted, tmp_path):
     (tmp_path / "fast.yaml").write_text(FAST)
     printed = told(tunekit, "run", "fast.yaml", "--storage", "sqlite:///team.db")

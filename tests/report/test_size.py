@@ -36,6 +36,7 @@ def large(run) -> None:
     (run.path / "recipe.yaml").write_text("# long\n" * 100_000)
 
 
+@pytest.mark.long
 def test_of_a_large_run(run):
     large(run)
     page = write_page(run, "runs/fast-001")
