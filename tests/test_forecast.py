@@ -265,3 +265,15 @@ def test_of_what_stands_there_is_nothing_to_do():
     outlook = look_ahead(contexts, Forecast(contexts[0].facts, timed(Machine())), 1, lambda _: None)
     assert (outlook.whole.trainings, outlook.whole.iterations, outlook.whole.bytes) == (0, 0, 0)
     assert outlook.whole.seconds < 1
+
+
+def test_a_measurement_costs_what_it_takes_whatever_news_there_is_of_it():
+    now = 0.0
+    forecast, look = Forecast(facts_of(), clock=lambda: now), Work("look", measures=True)
+    for _ in range(20):
+        forecast.begin_round([look], 1)
+        forecast.begin(0)
+        now += 2.0
+        forecast.advance(0, 0)
+        forecast.end(0, 0)
+    assert forecast.speed.seconds("", look.parts(0, 0, 1.0)) == pytest.approx(2.0, rel=0.2)
